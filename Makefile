@@ -1,0 +1,62 @@
+# Needs make and Python 3.11 to 3.13; everything else goes into .venv on the first call.
+# Another interpreter: make test PYTHON=python3.12
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ifndef PYTHON
+PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$python && break; done)
+endif
+
+BIN := .venv/bin
+READY := .venv/.ready
+SHIPPED := build/typecheck
+# One thread a process: OpenMP threads that wait for each other cost more than they bring.
+ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+WORKERS ?= 2
+ARGS ?=
+
+.PHONY: help demo test test-slow lint format bench clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## Fit, impute and judge on a table with a known answer; writes out/demo
+	$(BIN)/absentia demo --out out/demo
+
+test: $(READY) ## Tests, doctests and README examples (ARGS="-k weights" for a selection)
+	$(ONE_THREAD) $(BIN)/python -m pytest tests -n $(WORKERS) $(ARGS)
+
+test-slow: $(READY) ## Only the tests marked slow
+	$(ONE_THREAD) $(BIN)/python -m pytest tests -m slow -n $(WORKERS) $(ARGS)
+
+lint: $(READY) ## Style, types of what ships, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target $(SHIPPED) .
+	rm -rf build/lib build/bdist.* absentia.egg-info
+	set -o pipefail; MYPYPATH=$(SHIPPED) $(BIN)/mypy -p absentia | sed 's,^$(SHIPPED)/absentia/,,'
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY) ## Repair what ruff can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## Time the bound and the imputer
+	$(BIN)/python -m absentia.experiments.bench
+
+clean: ## Remove everything made here, .venv included
+	rm -rf .venv build dist out absentia.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=..."; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet torch==2.13.0 setuptools -c constraints.txt
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[dev]" -c constraints.txt
+	touch $@

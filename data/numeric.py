@@ -1,0 +1,127 @@
+"""From a table of any column types to float64 with NaN, or an error that says why not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+# Integers up to here are exact in float64.
+_EXACT = 2**53
+
+
+def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
+    """Column labels as strings.
+
+    Raises:
+        ValueError: two labels are equal, or become so as strings.
+    """
+    names = tuple(str(c) for c in columns)
+    if len(set(names)) < len(names):
+        repeated = [n for n, count in Counter(names).items() if count > 1]
+        raise ValueError(
+            f"column name {repeated[0]!r} occurs {names.count(repeated[0])} times "
+            "(names are compared as text); rename the columns."
+        )
+    return names
+
+
+def frame_values(df: pd.DataFrame) -> np.ndarray:
+    """Every column as float64, (n, p), NaN where missing.
+
+    Raises:
+        ValueError: a column is not made of real numbers.
+    """
+    values = np.empty(df.shape, dtype=np.float64)
+    for j in range(df.shape[1]):
+        values[:, j] = _column(df.iloc[:, j], str(df.columns[j]))
+    return values
+
+
+def array_values(values: Any) -> np.ndarray:
+    """A numeric array or tensor as a float64 copy, (n, p).
+
+    Raises:
+        ValueError: not two-dimensional, or not real numbers.
+    """
+    if isinstance(values, torch.Tensor):
+        if values.dtype == torch.bool or values.is_complex():
+            raise ValueError(f"values are a tensor of {values.dtype}; give real numbers.")
+        values = values.detach().cpu().to(torch.float64).numpy()
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"values have dtype {array.dtype}; give real numbers, or a DataFrame to from_frame."
+        )
+    if array.ndim != 2:
+        raise ValueError(f"values have shape {array.shape}; give a table of shape (n, p).")
+    return np.array(array, dtype=np.float64)
+
+
+def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """A mask of booleans or 0/1 as a boolean copy of the given shape.
+
+    Raises:
+        ValueError: another shape, or other values than True, False, 0 and 1.
+    """
+    array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
+    if array.shape != tuple(shape):
+        raise ValueError(f"mask has shape {array.shape} but values have shape {tuple(shape)}.")
+    if array.dtype.kind == "b":
+        return np.array(array)
+    if array.dtype.kind in "iuf":
+        strange = array[(array != 0) & (array != 1)]
+        if strange.size == 0:
+            return array.astype(bool)
+        raise ValueError(f"mask holds {strange[0]}; only 1 (observed) and 0 (missing) are allowed.")
+    raise ValueError(f"mask has dtype {array.dtype}; give booleans or 0/1, True where observed.")
+
+
+def _column(column: pd.Series[Any], name: str) -> np.ndarray:
+    dtype = column.dtype
+    present = column[column.notna()]
+    if len(present) == 0 and not isinstance(dtype, pd.CategoricalDtype):
+        # No value to misread: an all-missing column reads the same whatever its type.
+        return np.full(len(column), np.nan)
+    if pd.api.types.is_bool_dtype(dtype):
+        raise ValueError(_not_numeric(name, "booleans", present, "convert it to 0/1"))
+    if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+        raise ValueError(_not_numeric(name, "dates", present, "convert it to elapsed time"))
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        raise ValueError(_not_numeric(name, "durations", present, "convert it to a number"))
+    if pd.api.types.is_object_dtype(dtype):
+        for value in present:
+            if isinstance(value, bool | np.bool_):
+                raise ValueError(_not_numeric(name, "booleans", [value], "convert it to 0/1"))
+            if not isinstance(value, Real):
+                kind = "text" if isinstance(value, str) else f"{type(value).__name__} objects"
+                raise ValueError(_not_numeric(name, kind, [value], "give numbers"))
+    elif not pd.api.types.is_any_real_numeric_dtype(dtype):
+        kind = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else "text"
+        if isinstance(dtype, pd.CategoricalDtype):
+            kind = "categories"
+        raise ValueError(_not_numeric(name, kind, present, "give numbers"))
+    if _has_inexact_integers(present):
+        raise ValueError(
+            f"column {name!r} holds integers beyond 2**53, which float64 would change; "
+            "drop it if it is an identifier, or rescale it."
+        )
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _has_inexact_integers(present: pd.Series[Any]) -> bool:
+    if pd.api.types.is_object_dtype(present.dtype):
+        return any(isinstance(v, int | np.integer) and abs(int(v)) > _EXACT for v in present)
+    if not pd.api.types.is_integer_dtype(present.dtype):
+        return False
+    return max(int(present.max()), -int(present.min())) > _EXACT
+
+
+def _not_numeric(name: str, kind: str, examples: Any, remedy: str) -> str:
+    example = next(iter(examples), None)
+    return f"column {name!r} holds {kind} ({example!r}); {remedy}, or drop the column."

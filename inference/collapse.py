@@ -1,0 +1,191 @@
+"""The handler that integrates the missing values out of a model.
+
+Where s_j depends on the missing part of x only through x_j itself,
+
+    p(s | x_o, z) = prod_{j observed} pi_j(x_j) * prod_{j missing} P_j(s_j = 0 | z),
+
+a product of one-dimensional integrals. By Jensen the collapsed bound is never below the sampled
+one, and the variance of the weights never above.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pyro.distributions import TorchDistribution
+from pyro.poutine.messenger import Messenger
+from torch import Size, Tensor
+from torch.distributions import constraints
+
+from ..models.missingness import Missingness
+from ..models.sites import S, X
+from . import quadrature
+from .tilted import (
+    Tilted,
+    TiltedDiscrete,
+    TiltedQuadrature,
+    Untilted,
+    pack,
+    tilted_normal,
+)
+
+
+class CollapseError(ValueError):
+    """The missing values of this model cannot be integrated out; they must be sampled."""
+
+
+class CollapsedMask(TorchDistribution):
+    """p(s | x_o, z) with the missing values integrated out, batch shape (K, n, p).
+
+    Only the density at the observed mask is meant; it is what :class:`collapse` puts in the place
+    of p(s | x).
+    """
+
+    support = constraints.boolean
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self, given: TorchDistribution, missing: Tensor, cells: Cells) -> None:
+        self.given, self.missing, self.cells = given, missing, cells
+        shape = torch.broadcast_shapes(given.batch_shape, cells.batch_shape)
+        super().__init__(shape, Size(), validate_args=False)
+
+    def expand(self, batch_shape: Size, _instance: object = None) -> CollapsedMask:
+        """Plates never need it: the batch shape is already the model's."""
+        if Size(batch_shape) != self.batch_shape:
+            raise NotImplementedError("a collapsed mask has the batch shape of its model")
+        return self
+
+    def sample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
+        """Not possible: the missing values were integrated out given this mask."""
+        raise NotImplementedError(
+            "a collapsed model gives the density of its mask, not draws; use it uncollapsed"
+        )
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log pi_j(x_j) at observed cells, log P_j(s_j = 0 | z) at missing ones, (K, n, p)."""
+        observed = self.given.log_prob(value).masked_fill(self.missing, 0.0)
+        log_missing = self.cells.tilted.log_missing
+        if log_missing.dim() == 0:
+            return observed.expand(self.batch_shape)
+        result = observed.expand(self.batch_shape).clone()
+        index = (slice(None),) * (len(self.batch_shape) - 2) + (self.cells.rows, self.cells.columns)
+        result[index] = log_missing.reshape(result[index].shape)
+        return result
+
+
+class Cells:
+    """The missing cells of one run: where they are, and their tilted distribution."""
+
+    def __init__(self, rows: Tensor, columns: Tensor, tilted: Tilted, batch_shape: Size) -> None:
+        self.rows, self.columns, self.tilted, self.batch_shape = rows, columns, tilted, batch_shape
+
+
+class collapse(Messenger):  # noqa: N801 (named like Pyro's handlers)
+    """Integrate x_unobserved out of the enclosed program; the model is unaware.
+
+    After a run, ``handler.cells`` holds the missing cells and their tilted distribution, from
+    which imputation takes moments and draws. The site ``x_unobserved`` remains with a
+    placeholder and density one, so the collapsed program is still a Pyro program, whose joint
+    density is p(x_o, s, z): NUTS runs on it.
+
+    :raises CollapseError: if the mechanism is not elementwise, or the decoder has no rule; the
+        site is named.
+
+    >>> import torch
+    >>> import absentia as ab
+    >>> from absentia.inference import collapse
+    >>> x = torch.tensor([[1.0, 2.0], [3.0, float("nan")], [0.0, 1.0]])
+    >>> data = ab.IncompleteData.from_torch(x)
+    >>> model = ab.NotMIWAE(data, latent_dim=1, hidden=[8])
+    >>> with collapse() as handler:
+    ...     _ = model.model(data.x, data.s)
+    >>> handler.cells.tilted.moments()[0].shape
+    torch.Size([1])
+    """
+
+    def __init__(self, site: str = X, mask_site: str = S) -> None:
+        super().__init__()
+        self.site, self.mask_site = site, mask_site
+        self.cells: Cells | None = None
+        self._observed: Tensor | None = None
+        self._unobserved: tuple[TorchDistribution, Tensor] | None = None
+
+    def _pyro_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if name == f"{self.site}_observed":
+            self._observed = msg["value"]
+        elif name == f"{self.site}_unobserved" and not msg["is_observed"]:
+            if self._observed is None:
+                raise CollapseError(f"site '{name}' has no observed part '{self.site}_observed'")
+            self._unobserved = (msg["fn"], msg["mask"])
+            # a placeholder that the decoder supports: the fill value of the table itself
+            msg["value"] = self._observed
+            msg["is_observed"] = True
+            msg["mask"] = False
+        elif name == self.mask_site and self._unobserved is not None:
+            self._collapse(msg)
+            self._unobserved = None
+
+    def _collapse(self, msg: Any) -> None:
+        assert self._unobserved is not None and self._observed is not None  # noqa: S101
+        decoder, missing = self._unobserved
+        mechanism = getattr(msg["fn"], "missingness", None)
+        if not isinstance(mechanism, Missingness):
+            raise CollapseError(
+                f"site '{self.mask_site}' does not come from a Missingness, so '{self.site}_"
+                f"unobserved' cannot be integrated out; use missing='sample'"
+            )
+        if not mechanism.elementwise:
+            raise CollapseError(
+                f"site '{self.mask_site}': {type(mechanism).__name__} is not elementwise (a value's "
+                f"absence may depend on other missing values), so '{self.site}_unobserved' cannot "
+                f"be integrated out; use missing='sample'"
+            )
+        if not msg["is_observed"]:
+            raise CollapseError(f"site '{self.mask_site}' must be observed to collapse over it")
+        missing = missing.expand(decoder.batch_shape[-2:])
+        rows, columns = missing.nonzero(as_tuple=True)
+        tilted = self._tilt(decoder, msg["fn"], missing, rows, columns)
+        self.cells = Cells(rows, columns, tilted, decoder.batch_shape)
+        if not mechanism.ignorable:
+            msg["fn"] = CollapsedMask(msg["fn"], missing, self.cells)
+
+    def _tilt(
+        self,
+        decoder: TorchDistribution,
+        mask: Any,
+        missing: Tensor,
+        rows: Tensor,
+        columns: Tensor,
+    ) -> Tilted:
+        mechanism, context = mask.missingness, mask.context
+        if mechanism.ignorable:
+            return Untilted(pack(decoder, rows, columns))
+        affine = mechanism.affine(**context)
+        packed = pack(decoder, rows, columns)
+        if affine is not None and isinstance(decoder, torch.distributions.Normal):
+            return tilted_normal(packed, affine, rows, columns)
+        observed = self._observed
+
+        def log_missing_at(values: Tensor) -> Tensor:
+            """log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""
+            spread = values.expand(*values.shape[:2], len(rows))
+            x = observed.expand(*spread.shape[:2], *missing.shape).clone()
+            x[..., rows, columns] = spread
+            given = mechanism(x, **context)
+            return given.log_prob(torch.zeros_like(x))[..., rows, columns]
+
+        if decoder.has_enumerate_support:
+            values = packed.enumerate_support(expand=False)
+            values = values.view(len(values), 1, 1)
+            return TiltedDiscrete(values, packed.log_prob(values), log_missing_at(values.to(observed.dtype)))
+        if not quadrature.applies_to(decoder):
+            raise CollapseError(
+                f"site '{self.site}_unobserved': no rule to integrate a "
+                f"{type(decoder).__name__} under {type(mechanism).__name__}; use missing='sample'"
+            )
+        nodes, log_weight = quadrature.rule_for(packed, lambda v: log_missing_at(v).exp())
+        return TiltedQuadrature(
+            nodes, log_weight, packed.log_prob(nodes), log_missing_at(nodes)
+        )

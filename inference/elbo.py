@@ -1,0 +1,224 @@
+"""The importance-weighted bound as a Pyro ELBO."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, Literal
+
+import torch
+from pyro.infer.elbo import ELBO
+from torch import Tensor, nn
+
+from ..models.sites import MAX_PLATE_NESTING, ROWS
+from .collapse import CollapseError, collapse
+from .weights import Weighted, weights
+
+Gradient = Literal["auto", "dreg", "iwae", "stl"]
+Missing = Literal["auto", "collapse", "sample"]
+
+
+class ImportanceWeightedELBO(ELBO):
+    """L_K = scale * sum_i E[log (1/K) sum_k w_ik] + E[log p(g) - log q(g)] <= log p(x_o, s).
+
+    (Burda, Grosse & Salakhutdinov, ICLR 2016; with missing values Ipsen et al., ICLR 2021, eq. 8.)
+    The scale N/B of a minibatch stands *outside* the logarithm, so that minibatches average to
+    the value of the whole table; ``pyro.infer.RenyiELBO`` has it inside, where it tempers the
+    weights. Sites outside the rows plate are global: one draw for all particles.
+
+    :param num_particles: K.
+    :param gradient: ``"dreg"`` (Tucker et al., ICLR 2019; the encoder's gradient with squared
+        weights and no score), ``"iwae"`` (all of it), ``"stl"`` (no score; Roeder et al., 2017,
+        biased for K > 1); ``"auto"`` is dreg from K = 5 on. DReG and STL want guide sites that
+        are reparameterised and independent given the data.
+    :param missing: what happens to x_unobserved: ``"collapse"`` integrates it out and refuses
+        where it cannot, ``"sample"`` draws it, ``"auto"`` collapses where possible.
+
+    It is used as any ELBO of Pyro's, with ``SVI`` or as a module of its own:
+
+    >>> import torch
+    >>> import absentia as ab
+    >>> x = torch.tensor([[1.0, 2.0], [3.0, float("nan")], [0.0, 1.0]])
+    >>> data = ab.IncompleteData.from_torch(x)
+    >>> model = ab.NotMIWAE(data, latent_dim=1, hidden=[8])
+    >>> loss = ab.ImportanceWeightedELBO(num_particles=20)(model.model, model.guide)
+    >>> optimiser = torch.optim.Adam(loss.parameters(), 1e-3)
+    >>> loss(data.x, data.s).backward(); optimiser.step()
+
+    :raises ValueError: for an unknown option, or a site without the gradient that is asked for;
+        the site is named.
+    """
+
+    def __init__(
+        self,
+        num_particles: int = 20,
+        gradient: Gradient = "auto",
+        missing: Missing = "auto",
+        row_plate: str = ROWS,
+        max_plate_nesting: int = MAX_PLATE_NESTING,
+    ) -> None:
+        if num_particles < 1:
+            raise ValueError(f"num_particles is {num_particles}; give at least 1")
+        if gradient not in ("auto", "dreg", "iwae", "stl"):
+            raise ValueError(f"gradient {gradient!r} is not one of auto, dreg, iwae, stl")
+        if missing not in ("auto", "collapse", "sample"):
+            raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
+        super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
+        self.gradient = ("dreg" if num_particles >= 5 else "iwae") if gradient == "auto" else gradient
+        self.missing = missing
+        self.row_plate = row_plate
+        self._collapsible: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+    def __call__(self, model: Any, guide: Any) -> ELBOWithParameters:
+        """A module whose call is the loss and whose parameters are the model's and guide's."""
+        return ELBOWithParameters(model, guide, self)
+
+    def weighted(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Weighted:
+        """The importance weights under this ELBO's options, without a gradient estimator."""
+        return self._run(model, guide, args, kwargs, path_only=False)
+
+    def bound(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """The bound of each row, (n,), unscaled and without global terms; no gradient."""
+        with torch.no_grad():
+            return log_mean_exp(self.weighted(model, guide, *args, **kwargs).log_weight)
+
+    def loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:  # type: ignore[override]
+        """Minus the bound, a number."""
+        with torch.no_grad():
+            return float(self._value(self.weighted(model, guide, *args, **kwargs)))
+
+    def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Minus the bound, with the gradient estimator that was asked for."""
+        path_only = self.gradient != "iwae"
+        run = self._run(model, guide, args, kwargs, path_only)
+        _refuse_without_gradient(run)
+        if not path_only:
+            return self._value(run)
+        share = torch.softmax(run.log_weight.detach(), 0)
+        if self.gradient == "dreg":
+            _weigh_gradients_of_draws(run, share, self.row_plate)
+        surrogate = -run.scale * (share * run.log_weight).sum() - run.log_global
+        # the surrogate has the gradient, the bound the value
+        return surrogate + (self._value(run) - surrogate).detach()
+
+    def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:  # type: ignore[override]
+        """Minus the bound, a number; gradients are added to the parameters'."""
+        loss = self.differentiable_loss(model, guide, *args, **kwargs)
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    def _get_trace(self, model: Any, guide: Any, args: Any, kwargs: Any) -> Any:
+        raise NotImplementedError("this bound accumulates weights without traces; see weighted()")
+
+    @staticmethod
+    def _value(run: Weighted) -> Tensor:
+        return -run.scale * log_mean_exp(run.log_weight).sum() - run.log_global
+
+    def _run(
+        self, model: Any, guide: Any, args: Any, kwargs: Any, path_only: bool
+    ) -> Weighted:
+        def run(collapsed: bool) -> Weighted:
+            def program(*args: Any, **kwargs: Any) -> Any:
+                with collapse() if collapsed else nullcontext():
+                    return model(*args, **kwargs)
+
+            return weights(
+                program,
+                guide,
+                *args,
+                num_particles=self.num_particles,
+                path_only=path_only,
+                row_plate=self.row_plate,
+                max_plate_nesting=self.max_plate_nesting,
+                **kwargs,
+            )
+
+        if self.missing != "auto":
+            return run(self.missing == "collapse")
+        owner = getattr(model, "__self__", model)
+        if self._collapsible.get(owner, True):
+            try:
+                return run(True)
+            except CollapseError:
+                self._collapsible[owner] = False
+        return run(False)
+
+
+class ELBOWithParameters(nn.Module):
+    """The loss of a model and guide as a module, for torch optimisers.
+
+    The parameters are those of the modules that ``model`` and ``guide`` are, or are methods of.
+    """
+
+    def __init__(self, model: Any, guide: Any, elbo: ImportanceWeightedELBO) -> None:
+        super().__init__()
+        # callables held out of registration: a bound method is no module, its owner is
+        self.__dict__["programs"] = (model, guide)
+        owners = [getattr(program, "__self__", program) for program in (model, guide)]
+        self.owners = nn.ModuleList(dict.fromkeys(o for o in owners if isinstance(o, nn.Module)))
+        self.elbo = elbo
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Minus the bound, differentiable."""
+        model, guide = self.__dict__["programs"]
+        return self.elbo.differentiable_loss(model, guide, *args, **kwargs)
+
+
+def log_mean_exp(log_weight: Tensor) -> Tensor:
+    """log (1/K) sum_k w_ik: (K, n) -> (n,).
+
+    >>> import torch
+    >>> from absentia.inference.elbo import log_mean_exp
+    >>> log_mean_exp(torch.zeros(5, 2))
+    tensor([0., 0.])
+    """
+    return log_weight.logsumexp(0) - math.log(len(log_weight))
+
+
+def _refuse_without_gradient(run: Weighted) -> None:
+    for name, site in {**run.sites, **run.globals}.items():
+        if site.is_observed or site.fn.has_rsample:
+            continue
+        remedy = (
+            "a discrete site of the guide has no reparameterised gradient; marginalise it"
+            if site.in_guide
+            else "use an elementwise mechanism, whose missing values are summed out "
+            "(missing='collapse'), or give the site a guide"
+        )
+        raise ValueError(f"site '{name}' ({type(site.fn).__name__}) has no gradient: {remedy}")
+
+
+def _weigh_gradients_of_draws(run: Weighted, share: Tensor, row_plate: str) -> None:
+    """Multiply what flows back into the guide's draws by w~: with the loss's own w~, squared."""
+    draws = [
+        (name, site)
+        for name, site in run.sites.items()
+        if site.in_guide and not site.is_observed and site.value.requires_grad
+    ]
+    for later in range(1, len(draws)):
+        name, site = draws[later]
+        for earlier_name, earlier in draws[:later]:
+            if _depends(site.value, earlier.value):
+                raise ValueError(
+                    f"guide site '{name}' depends on guide site '{earlier_name}', which DReG does "
+                    f"not support; use gradient='iwae'"
+                )
+    for _, site in draws:
+        extra = site.value.dim() - 2
+        shape = share.shape + (1,) * extra
+        if site.value.shape[: share.dim()] != share.shape:  # rows at dim -1: (K, 1, n)
+            shape = (share.shape[0],) + (1,) * (site.value.dim() - 2) + (share.shape[1],)
+        weight = share.reshape(shape)
+        site.value.register_hook(lambda grad, weight=weight: grad * weight)
+
+
+def _depends(value: Tensor, earlier: Tensor) -> bool:
+    (grad,) = torch.autograd.grad(
+        value.sum(), earlier, retain_graph=True, allow_unused=True
+    )
+    return grad is not None

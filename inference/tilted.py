@@ -1,0 +1,264 @@
+"""p(x_j | z, s_j = 0): what a missing value is like, given that it is missing.
+
+One class a way of integrating. Each works on the missing cells only, packed: cell c of the batch
+is (row[c], column[c]), and its tensors are (K, M) for K particles and M missing cells.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+
+from ..models.missingness import Affine
+from ..models.special import inverse_mills, log_ndtr
+from .logistic_normal import log_expected_sigmoid, logistic_normal
+from .truncated import logistic_tilted, truncated_above
+
+
+class Tilted(ABC):
+    """A missing cell's decoder distribution, tilted by the probability of being missing."""
+
+    @property
+    @abstractmethod
+    def log_missing(self) -> Tensor:
+        """log P(s_j = 0 | z) = log int p(x_j | z) (1 - pi_j(x_j)) dx_j, (K, M), differentiable."""
+
+    @abstractmethod
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """E[x_j | z, s_j = 0] and Var[x_j | z, s_j = 0], (K, M) each, without gradients."""
+
+    @abstractmethod
+    def sample(self) -> Tensor:
+        """One draw of x_j a particle and cell, (K, M)."""
+
+    @abstractmethod
+    def select(self, particles: Tensor, cells: Tensor) -> Tilted:
+        """The cells at (particles[i], cells[i]), as tensors of shape (1, len(cells))."""
+
+
+class Untilted(Tilted):
+    """An ignorable mechanism: the decoder's own distribution."""
+
+    def __init__(self, decoder: TorchDistribution) -> None:
+        self.decoder = decoder
+
+    @cached_property
+    def log_missing(self) -> Tensor:
+        """Zero: the mechanism is not part of the likelihood."""
+        return torch.zeros((), device=self.decoder.mean.device, dtype=self.decoder.mean.dtype)
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the decoder."""
+        return self.decoder.mean.detach(), self.decoder.variance.detach()
+
+    def sample(self) -> Tensor:
+        """A draw of the decoder."""
+        return self.decoder.sample()
+
+    def select(self, particles: Tensor, cells: Tensor) -> Untilted:
+        """At the chosen particles and cells."""
+        return Untilted(pick(self.decoder, particles, cells))
+
+
+class TiltedNormal(Tilted):
+    """Normal decoder and affine mechanism: closed forms (maths: section 3).
+
+    With t = -(a x + b) ~ Normal(m, r^2), m = -(a mu + b), r = |a| sigma, and G = log P(s = 0):
+    E[x | s = 0] = mu - a sigma^2 G'(m) and Var = sigma^2 + a^2 sigma^4 G''(m) (Stein's lemma).
+    Probit: G = log Phi(m / sqrt(1 + r^2)). Logit: :mod:`.logistic_normal`.
+    """
+
+    def __init__(self, loc: Tensor, scale: Tensor, slope: Tensor, offset: Tensor, link: str):
+        self.loc, self.scale, self.slope, self.offset, self.link = loc, scale, slope, offset, link
+        self.m = -(slope * loc + offset)
+        self.r = slope.abs() * scale
+
+    @cached_property
+    def log_missing(self) -> Tensor:
+        """In closed form."""
+        if self.link == "probit":
+            return log_ndtr(self.m / (1 + self.r.square()).sqrt())
+        return log_expected_sigmoid(self.m, self.r)
+
+    @torch.no_grad()
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance given z and s_j = 0."""
+        if self.link == "probit":
+            root = (1 + self.r.square()).sqrt()
+            c = self.m / root
+            mills = inverse_mills(c)
+            first, second = mills / root, -mills * (mills + c) / root.square()
+        else:
+            _, first, second = logistic_normal(self.m, self.r)
+        shift = self.slope * self.scale.square()
+        variance = self.scale.square() + shift.square() * second
+        return self.loc - shift * first, variance.clamp_min(0)
+
+    @torch.no_grad()
+    def sample(self) -> Tensor:
+        """Exact draws: a truncated (probit) or logistic-tilted t, then x given t."""
+        variance = self.r.square()
+        if self.link == "probit":
+            # y = t + Normal(0, 1) is truncated to y > 0; t given y is Normal
+            root = (1 + variance).sqrt()
+            y = self.m + root * truncated_above(-self.m / root).to(self.m.dtype)
+            spread = self.scale / root
+            gain = self.slope * self.scale.square() / root.square()
+            return self.loc - gain * (y - self.m) + spread * torch.randn_like(self.m)
+        t = logistic_tilted(self.m, self.r).to(self.m.dtype)
+        # where the slope vanishes t says nothing of x
+        steep = self.r > 1e-4
+        inverse = torch.where(steep, -(t + self.offset) / torch.where(steep, self.slope, 1.0), 0.0)
+        return torch.where(steep, inverse, self.loc + self.scale * torch.randn_like(self.m))
+
+    def select(self, particles: Tensor, cells: Tensor) -> TiltedNormal:
+        """At the chosen particles and cells."""
+        at = _Picker(self.m.shape, particles, cells)
+        return TiltedNormal(
+            at(self.loc), at(self.scale), at(self.slope), at(self.offset), self.link
+        )
+
+
+class TiltedDiscrete(Tilted):
+    """A decoder over finitely many values: exact sums over them (maths: section 3)."""
+
+    def __init__(self, values: Tensor, log_density: Tensor, log_missing_given: Tensor) -> None:
+        # values (V, 1 or K, 1 or M); log p(v | z) (V, K, M); log p(s_j = 0 | v) (V, 1 or K, M)
+        self.values, self.log_density, self.log_missing_given = (
+            values,
+            log_density,
+            log_missing_given,
+        )
+        self.joint = log_density + log_missing_given
+
+    @cached_property
+    def log_missing(self) -> Tensor:
+        """The log of the sum over the values."""
+        return self.joint.logsumexp(0)
+
+    @torch.no_grad()
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance over the values' posterior."""
+        weight = (self.joint - self.log_missing).exp()
+        mean = (weight * self.values).sum(0)
+        return mean, (weight * (self.values - mean).square()).sum(0)
+
+    @torch.no_grad()
+    def sample(self) -> Tensor:
+        """A value from its posterior."""
+        gumbel = -torch.empty_like(self.joint).exponential_().log()
+        best = (self.joint + gumbel).argmax(0, keepdim=True)
+        return self.values.expand_as(self.joint).gather(0, best).squeeze(0)
+
+    def select(self, particles: Tensor, cells: Tensor) -> TiltedDiscrete:
+        """At the chosen particles and cells."""
+        at = _Picker(self.log_missing.shape, particles, cells)
+        return TiltedDiscrete(at(self.values), at(self.log_density), at(self.log_missing_given))
+
+
+class TiltedQuadrature(TiltedDiscrete):
+    """A continuous decoder under any elementwise mechanism: a rule of nodes and weights.
+
+    Draws interpolate the distribution function linearly between nodes.
+    """
+
+    def __init__(
+        self, nodes: Tensor, log_weight: Tensor, log_density: Tensor, log_missing_given: Tensor
+    ) -> None:
+        self.log_weight = log_weight
+        super().__init__(nodes, log_density + log_weight, log_missing_given)
+
+    @torch.no_grad()
+    def sample(self) -> Tensor:
+        """By inversion of the interpolated distribution function."""
+        mass = (self.joint - self.log_missing).exp()
+        # each node's mass lies between the midpoints to its neighbours
+        upper = mass.cumsum(0)
+        u = torch.rand_like(self.log_missing) * upper[-1]
+        index = torch.searchsorted(
+            upper.movedim(0, -1).contiguous(), u.unsqueeze(-1).contiguous()
+        ).movedim(-1, 0)
+        index = index.clamp(max=len(mass) - 1)
+        nodes = self.values.expand_as(mass)
+        middle = (nodes[1:] + nodes[:-1]) / 2
+        edges = torch.cat([nodes[:1], middle, nodes[-1:]])
+        low, high = edges.gather(0, index), edges.gather(0, index + 1)
+        before = (upper - mass).gather(0, index)
+        part = ((u - before) / mass.gather(0, index).clamp_min(1e-300)).clamp(0, 1)
+        return (low + part * (high - low)).squeeze(0)
+
+    def select(self, particles: Tensor, cells: Tensor) -> TiltedQuadrature:
+        """At the chosen particles and cells."""
+        at = _Picker(self.log_missing.shape, particles, cells)
+        return TiltedQuadrature(
+            at(self.values),
+            at(self.log_weight),
+            at(self.log_density - self.log_weight),
+            at(self.log_missing_given),
+        )
+
+
+class _Picker:
+    """Picks [..., particles[i], cells[i]] of tensors that broadcast to (..., K, M)."""
+
+    def __init__(self, shape: torch.Size, particles: Tensor, cells: Tensor) -> None:
+        self.shape, self.particles, self.cells = shape, particles, cells
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        leading = tensor.shape[:-2] if tensor.dim() > 2 else torch.Size()
+        full = tensor.expand(leading + self.shape)
+        return full[..., self.particles, self.cells].unsqueeze(-2)
+
+
+def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:
+    """The tensors a distribution was made of, in batch shape (plus event dimensions)."""
+    made_of = {
+        name: getattr(distribution, name)
+        for name in distribution.arg_constraints
+        if name in distribution.__dict__
+    }
+    if "logits" in made_of:
+        made_of.pop("probs", None)  # torch keeps both once the second has been asked for
+    if not made_of:
+        raise TypeError(f"cannot take a {type(distribution).__name__} apart into cells")
+    batch = distribution.batch_shape
+    whole: dict[str, Tensor] = {}
+    for name, value in made_of.items():
+        constraint: Any = distribution.arg_constraints[name]
+        events = value.shape[value.dim() - constraint.event_dim :]
+        whole[name] = value.expand(batch + events)
+    return whole
+
+
+def pack(distribution: TorchDistribution, rows: Tensor, columns: Tensor) -> TorchDistribution:
+    """The distribution of the cells (rows[c], columns[c]): (..., n, p) -> (..., M)."""
+    depth = len(distribution.batch_shape) - 2
+    index = (slice(None),) * depth + (rows, columns)
+    parameters = {name: value[index] for name, value in parameters_of(distribution).items()}
+    return type(distribution)(**parameters, validate_args=False)
+
+
+def pick(distribution: TorchDistribution, particles: Tensor, cells: Tensor) -> TorchDistribution:
+    """The packed distribution at (particles[i], cells[i]): (K, M) -> (1, len(cells))."""
+    parameters = {
+        name: value[particles, cells].unsqueeze(0)
+        for name, value in parameters_of(distribution).items()
+    }
+    return type(distribution)(**parameters, validate_args=False)
+
+
+def tilted_normal(
+    packed: TorchDistribution, affine: Affine, rows: Tensor, columns: Tensor
+) -> TiltedNormal:
+    """A packed Normal decoder under an affine mechanism, at the cells (rows, columns)."""
+    offset = affine.offset
+    if offset.dim() > 1:  # an offset of its own for every row, as with a mask latent
+        offset = offset[..., rows.clamp(max=offset.shape[-2] - 1), columns]
+    else:
+        offset = offset[columns]
+    return TiltedNormal(packed.loc, packed.scale, affine.slope[columns], offset, affine.link)

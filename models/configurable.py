@@ -1,0 +1,67 @@
+"""Modules that remember how they were made, so that a fitted model can be written as JSON."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from torch import nn
+
+_REGISTRY: dict[str, type[Configurable]] = {}
+
+
+class Configurable(nn.Module):
+    """A module whose constructor arguments are kept under :attr:`config`.
+
+    Subclasses need nothing: the arguments of the outermost constructor are recorded as given.
+    ``rebuild(module.config)`` makes an equal module with fresh parameters. Arguments that are
+    not plain data (numbers, strings, lists, dictionaries) make the module unsaveable, which
+    :func:`absentia.save` says in words; the module works all the same.
+
+    >>> from absentia.models import SelfMasking, rebuild
+    >>> rebuild(SelfMasking(3, sign="+").config).sign.tolist()
+    [1.0, 1.0, 1.0]
+    """
+
+    config: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _REGISTRY[cls.__name__] = cls
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+
+
+def _recording(init: Any) -> Any:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def wrapper(self: Configurable, *args: Any, **kwargs: Any) -> None:
+        if "config" not in self.__dict__:  # the outermost class speaks for its parents
+            bound = signature.bind(self, *args, **kwargs)
+            arguments = dict(list(bound.arguments.items())[1:])
+            for name, parameter in signature.parameters.items():
+                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                    arguments.update(arguments.pop(name, {}))
+            # past nn.Module.__setattr__, which would refuse before Module.__init__ has run
+            self.__dict__["config"] = {"type": type(self).__name__, **arguments}
+        init(self, *args, **kwargs)
+
+    return wrapper
+
+
+def rebuild(config: dict[str, Any]) -> Any:
+    """The module that ``config`` describes, with fresh parameters.
+
+    :raises ValueError: if the class is unknown; only classes that are already imported are
+        looked up, so that a file can never make Python import code.
+    """
+    arguments = dict(config)
+    name = arguments.pop("type")
+    if name not in _REGISTRY:
+        raise ValueError(
+            f"the file names the class {name!r}, which is not known here; "
+            f"import the module that defines it first"
+        )
+    return _REGISTRY[name](**arguments)

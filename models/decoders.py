@@ -1,0 +1,130 @@
+"""Decoders: z -> the distribution of x given z, batch shape (..., n, p).
+
+A decoder is a module whose call returns a Pyro distribution; a new one needs no more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from pyro.distributions import Normal, StudentT, TorchDistribution
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from .configurable import Configurable
+from .networks import mlp
+from .scales import Scale, ScaleKind
+
+
+class Decoder(Configurable):
+    """Base of the decoders: ``decoder(z)`` with ``z`` of shape (..., n, d) returns p(x | z)."""
+
+    latent_dim: int
+    num_columns: int
+
+    def forward(self, z: Tensor) -> TorchDistribution:
+        """The distribution of x given z, batch shape (..., n, p)."""
+        raise NotImplementedError
+
+
+class GaussianDecoder(Decoder):
+    """x | z ~ Normal(mu(z), sigma(z)), the decoder of MIWAE and not-MIWAE (Ipsen et al., 2021).
+
+    :param hidden: widths of the hidden layers; any depth.
+    :param scale: ``"entry"`` for sigma(z), ``"column"`` or ``"shared"`` for a free sigma.
+    :param floor: lower limit of sigma, in sd of the standardised columns.
+
+    >>> import torch
+    >>> from absentia.models import GaussianDecoder
+    >>> GaussianDecoder(2, 5, hidden=[16])(torch.zeros(7, 2)).batch_shape
+    torch.Size([7, 5])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_columns: int,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "tanh",
+        scale: ScaleKind = "entry",
+        floor: float = 1e-2,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.num_columns = latent_dim, num_columns
+        self.network = mlp(latent_dim, hidden, activation=activation)
+        features = hidden[-1] if len(hidden) else latent_dim
+        self.mean = nn.Linear(features, num_columns)
+        self.scale = Scale(scale, features, num_columns, floor)
+
+    def forward(self, z: Tensor) -> Normal:
+        """Normal of batch shape (..., n, p)."""
+        h = self.network(z)
+        return Normal(self.mean(h), self.scale(h))
+
+
+class StudentTDecoder(Decoder):
+    """x | z ~ StudentT(nu_j, mu(z), sigma(z)), for columns with outliers.
+
+    The degrees of freedom are learnt, one a column, and kept above 2 so that the variance that
+    imputation reports exists.
+
+    >>> import torch
+    >>> from absentia.models import StudentTDecoder
+    >>> StudentTDecoder(2, 5, hidden=[16])(torch.zeros(7, 2)).mean.shape
+    torch.Size([7, 5])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_columns: int,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "tanh",
+        scale: ScaleKind = "entry",
+        floor: float = 1e-2,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.num_columns = latent_dim, num_columns
+        self.network = mlp(latent_dim, hidden, activation=activation)
+        features = hidden[-1] if len(hidden) else latent_dim
+        self.mean = nn.Linear(features, num_columns)
+        self.scale = Scale(scale, features, num_columns, floor)
+        self.df = nn.Parameter(torch.full((num_columns,), 3.0))
+
+    def forward(self, z: Tensor) -> StudentT:
+        """StudentT of batch shape (..., n, p)."""
+        h = self.network(z)
+        return StudentT(2.0 + softplus(self.df), self.mean(h), self.scale(h))
+
+
+class LinearGaussianDecoder(Decoder):
+    """x | z ~ Normal(z W + mu, sigma): probabilistic PCA (Tipping & Bishop, JRSS-B 1999).
+
+    ``scale="shared"`` is PPCA, ``scale="column"`` factor analysis.
+
+    >>> import torch
+    >>> from absentia.models import LinearGaussianDecoder
+    >>> LinearGaussianDecoder(2, 5)(torch.zeros(7, 2)).batch_shape
+    torch.Size([7, 5])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_columns: int,
+        scale: ScaleKind = "shared",
+        floor: float = 1e-2,
+    ) -> None:
+        super().__init__()
+        if scale == "entry":
+            raise ValueError("a linear Gaussian decoder has scale='shared' or scale='column'")
+        self.latent_dim, self.num_columns = latent_dim, num_columns
+        self.mean = nn.Linear(latent_dim, num_columns)
+        self.scale = Scale(scale, latent_dim, num_columns, floor)
+        nn.init.normal_(self.mean.weight, std=latent_dim**-0.5)
+        nn.init.zeros_(self.mean.bias)
+
+    def forward(self, z: Tensor) -> Normal:
+        """Normal of batch shape (..., n, p)."""
+        return Normal(self.mean(z), self.scale(z))

@@ -1,0 +1,131 @@
+"""Self-masking: whether a value is seen depends on the value itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pyro
+import torch
+from pyro.distributions import Bernoulli, Normal
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from ..mask_distributions import ProbitBernoulli
+from .base import Affine, Link, Missingness, logit_of_rate
+
+Sign = str | Sequence[str | None] | None
+
+
+class SelfMasking(Missingness):
+    """P(s_j = 1 | x) = link^-1(a_j x_j + b_j), the self-masking of not-MIWAE (Ipsen et al., 2021).
+
+    :param link: ``"logit"`` or ``"probit"``.
+    :param sign: what is known of the direction: ``"+"`` where high values go missing (a_j < 0),
+        ``"-"`` where low ones do, None where it is free; one for all columns or one a column.
+    :param slope, offset: given values of a and b (a number or one a column); what is given is
+        not learnt. ``slope=-50, offset=37.5`` is SVHN's clipping mechanism in the paper.
+    :param prior_scale: a Normal(0, prior_scale) prior on the slopes, which become a Pyro site
+        ``slope`` outside the rows plate; their signs must then be free.
+
+    >>> import torch
+    >>> from absentia.models import SelfMasking
+    >>> hides_high = SelfMasking(2, slope=-3.0, offset=0.0)
+    >>> hides_high(torch.tensor([[-1.0, 1.0]])).probs.round(decimals=3)
+    tensor([[0.9530, 0.0470]])
+    """
+
+    elementwise = True
+
+    def __init__(
+        self,
+        num_columns: int,
+        link: Link = "logit",
+        sign: Sign = None,
+        slope: float | Sequence[float] | None = None,
+        offset: float | Sequence[float] | None = None,
+        prior_scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        if link not in ("logit", "probit"):
+            raise ValueError(f"link {link!r} is not one of logit, probit")
+        if slope is not None and (sign is not None or prior_scale is not None):
+            raise ValueError("a given slope leaves no room for sign= or prior_scale=; drop them")
+        if prior_scale is not None and sign is not None:
+            raise ValueError("prior_scale= puts a Normal on the slopes; leave sign= out")
+        self.link = link
+        self.prior_scale = prior_scale
+        self.register_buffer("sign", _signs(sign, num_columns))
+        self.sign: Tensor
+        self.fixed_slope = slope is not None
+        self.fixed_offset = offset is not None
+        self._set("raw_slope", slope, num_columns)
+        self._set("offset", offset, num_columns)
+        if slope is None:
+            with torch.no_grad():
+                size = torch.where(self.sign == 0, 0.0, _START_OF_KNOWN)
+                self.raw_slope.copy_(size)
+
+    def _set(self, name: str, value: float | Sequence[float] | None, columns: int) -> None:
+        start = torch.zeros(columns) if value is None else torch.zeros(columns) + torch.tensor(value)
+        if value is None and not (name == "raw_slope" and self.prior_scale is not None):
+            self.register_parameter(name, nn.Parameter(start))
+        else:
+            self.register_buffer(name, start)
+
+    @property
+    def slope(self) -> Tensor:
+        """a (p,): the slope of the log-odds (probit) of being *observed*.
+
+        Where the slopes have a prior this is the prior's mean; their posterior is the guide's.
+        """
+        raw = cast(Tensor, self.raw_slope)
+        if self.fixed_slope:
+            return raw
+        return torch.where(self.sign == 0, raw, -self.sign * softplus(raw))
+
+    def forward(self, x: Tensor, slope: Tensor | None = None) -> Bernoulli:
+        """Bernoulli of batch shape (..., n, p); ``slope`` where it is a site."""
+        score = (self.slope if slope is None else slope) * x + self.offset
+        return ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
+
+    def affine(self, slope: Tensor | None = None) -> Affine:
+        """Slope, offset and link, for the closed forms."""
+        return Affine(self.slope if slope is None else slope, cast(Tensor, self.offset), self.link)
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Offsets from the observed rates, unless they were given."""
+        if not self.fixed_offset:
+            start = logit_of_rate(observed_rate)
+            if self.link == "probit":
+                start = torch.special.ndtri(start.sigmoid())
+            cast(Tensor, self.offset).copy_(start)
+
+    @property
+    def has_priors(self) -> bool:
+        """Whether the slopes are a latent site."""
+        return self.prior_scale is not None
+
+    def coefficients(self, features: Any) -> dict[str, Tensor]:
+        """Site ``slope`` (p,) in the features plate alone, where the slopes have a prior."""
+        if self.prior_scale is None:
+            return {}
+        zero = cast(Tensor, self.raw_slope).new_zeros(())
+        with features:
+            return {"slope": pyro.sample("slope", Normal(zero, zero + self.prior_scale))}
+
+
+_START_OF_KNOWN = 0.5413  # softplus of it is 1
+
+
+def _signs(sign: Sign, columns: int) -> Tensor:
+    """+1 where high values go missing, -1 where low ones do, 0 where the sign is free."""
+    values = [sign] * columns if sign is None or isinstance(sign, str) else list(sign)
+    if len(values) != columns:
+        raise ValueError(f"sign has {len(values)} entries for {columns} columns")
+    table = {"+": 1.0, "-": -1.0, None: 0.0}
+    for value in values:
+        if value not in table:
+            raise ValueError(f"sign {value!r} is not one of '+', '-', None")
+    return torch.tensor([table[value] for value in values])

@@ -1,0 +1,44 @@
+"""Positive scales with a floor: per entry, per column, or one for the table."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+ScaleKind = Literal["entry", "column", "shared"]
+
+
+class Scale(nn.Module):
+    """Standard deviations ``floor + softplus(.)``.
+
+    ``"entry"`` reads them off the decoder's last hidden layer, ``"column"`` learns one a column,
+    ``"shared"`` one in all (probabilistic PCA). The floor keeps a flexible decoder from
+    collapsing onto single observed cells, where the likelihood is unbounded (Mattei & Frellsen,
+    NeurIPS 2018).
+    """
+
+    def __init__(
+        self, kind: ScaleKind, features: int, columns: int, floor: float, initial: float = 0.7
+    ) -> None:
+        super().__init__()
+        if kind not in ("entry", "column", "shared"):
+            raise ValueError(f"scale {kind!r} is not one of entry, column, shared")
+        if floor < 0:
+            raise ValueError(f"the scale's floor is {floor}; give a number >= 0")
+        self.kind = kind
+        self.floor = floor
+        start = math.log(math.expm1(initial))
+        if kind == "entry":
+            self.head = nn.Linear(features, columns)
+            nn.init.constant_(self.head.bias, start)
+        else:
+            self.raw = nn.Parameter(torch.full((columns if kind == "column" else 1,), start))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """``(..., n, p)`` for ``"entry"``, else broadcastable to it."""
+        raw = self.head(hidden) if self.kind == "entry" else self.raw
+        return self.floor + softplus(raw)

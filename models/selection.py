@@ -1,0 +1,140 @@
+"""The selection model p(z) p(x | z) p(s | x) and its guide, as one Pyro program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyro
+import torch
+from pyro.distributions import Normal
+from pyro.infer.autoguide import AutoNormal
+from pyro.poutine.runtime import _PYRO_STACK
+from pyro.poutine.trace_messenger import TraceMessenger
+from torch import Tensor
+
+from .configurable import Configurable
+from .decoders import Decoder
+from .encoders import Encoder
+from .missingness import Missingness
+from .sites import COLUMN_DIM, FEATURES, LATENT, ROW_DIM, ROWS, S, X, Z
+
+
+class StandardNormalPrior(Configurable):
+    """z ~ Normal(0, I)."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
+        self.register_buffer("one", torch.ones(latent_dim), persistent=False)
+        self.zero: Tensor
+        self.one: Tensor
+
+    def forward(self) -> Normal:
+        """Normal of batch shape (d,)."""
+        return Normal(self.zero, self.one)
+
+
+class SelectionModel(Configurable):
+    """not-MIWAE and its kin: p(x, s, z) = p(z) p(x | z) p(s | x), guide q(z | x_o, s).
+
+    (Ipsen, Mattei & Frellsen, "not-MIWAE: deep generative modelling with missing not at random
+    data", ICLR 2021, eq. 2-8.) With an ignorable mechanism it is MIWAE, with a linear Gaussian
+    decoder PPCA. ``model`` and ``guide`` are ordinary Pyro programs; parameters live in the
+    module (``state_dict``), not in Pyro's global store.
+
+    :param columns: names of the columns, in order.
+
+    >>> import torch
+    >>> from absentia.models import (GaussianDecoder, MaskAwareEncoder, SelectionModel, SelfMasking)
+    >>> model = SelectionModel(
+    ...     GaussianDecoder(2, 3), MaskAwareEncoder(3, 2), SelfMasking(3), columns=["a", "b", "c"])
+    >>> x, s = torch.zeros(7, 3), torch.ones(7, 3, dtype=torch.bool)
+    >>> import pyro
+    >>> trace = pyro.poutine.trace(model.model).get_trace(x, s)
+    >>> trace.nodes["z"]["value"].shape
+    torch.Size([7, 2])
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        encoder: Encoder,
+        missingness: Missingness,
+        columns: list[str] | tuple[str, ...],
+        prior: StandardNormalPrior | None = None,
+    ) -> None:
+        super().__init__()
+        self.columns = tuple(columns)
+        self.decoder = decoder
+        self.encoder = encoder
+        self.missingness = missingness
+        self.prior = prior if prior is not None else StandardNormalPrior(decoder.latent_dim)
+        self.encoder.attach(decoder)
+        self.coefficient_guide = self._guide_of_coefficients()
+        self._plates: dict[Any, tuple[Any, Any, Any]] = {}
+
+    def model(self, x: Tensor, s: Tensor, size: int | None = None) -> Tensor:
+        """The generative program.
+
+        :param x: (n, p), missing cells filled with any finite value.
+        :param s: (n, p) booleans, True where observed.
+        :param size: rows of the whole table, where (x, s) is a minibatch of it.
+        :returns: x with its missing cells drawn.
+        """
+        self.declare_parameters()
+        rows, latent, features = self.plates(x, size)
+        coefficients = self.missingness.coefficients(features)
+        with rows, latent:
+            z = pyro.sample(Z, self.prior())
+        with rows, features:
+            x = pyro.sample(X, self.decoder(z), obs=x, obs_mask=s)
+            pyro.sample(S, self.missingness(x, **coefficients), obs=s.to(x.dtype))
+        return x
+
+    def guide(self, x: Tensor, s: Tensor, size: int | None = None) -> None:
+        """The amortised posterior of z; x_missing is proposed from the model itself."""
+        self.declare_parameters()
+        rows, latent, _ = self.plates(x, size)
+        if self.coefficient_guide is not None:
+            with pyro.settings.context(module_local_params=True):
+                self.coefficient_guide()
+        with rows, latent:
+            pyro.sample(Z, self.encoder(x, s))
+
+    def plates(self, x: Tensor, size: int | None = None) -> tuple[Any, Any, Any]:
+        """Plates over rows, latent dimensions and columns, made once per batch size."""
+        key = (len(x), size, x.device)
+        if key not in self._plates:
+            if len(self._plates) > 16:
+                self._plates.clear()
+            subsample = None if size is None else torch.arange(len(x), device=x.device)
+            # made outside of the handlers in force: the indices are not theirs to record
+            with pyro.poutine.block():
+                self._plates[key] = (
+                    pyro.plate(ROWS, size or len(x), subsample=subsample, dim=ROW_DIM),
+                    pyro.plate(LATENT, self.decoder.latent_dim, dim=COLUMN_DIM),
+                    pyro.plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM),
+                )
+        return self._plates[key]
+
+    def declare_parameters(self) -> None:
+        """Tell Pyro of the parameters when an optimiser of Pyro's is listening.
+
+        ``SVI`` collects parameters by a handler of its own; only under it do they enter Pyro's
+        global store. Everything else reads ``parameters()``.
+        """
+        if any(isinstance(h, TraceMessenger) and h.param_only for h in _PYRO_STACK):
+            pyro.module("absentia", self)
+
+    def _guide_of_coefficients(self) -> AutoNormal | None:
+        if not self.missingness.has_priors:
+            return None
+        features = pyro.plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM)
+        with pyro.settings.context(module_local_params=True), torch.no_grad():
+            guide = AutoNormal(lambda: self.missingness.coefficients(features), init_scale=0.1)
+            guide()  # sets its parameters up now, so that optimisers and state_dict see them
+        return guide
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plates are remade on demand; they are not part of a model's state."""
+        return {**self.__dict__, "_plates": {}}

@@ -1,0 +1,24 @@
+"""The names and dimensions that models and inference agree on.
+
+Every model of absentia lays its tensors out as
+
+    particles (dim -3, added by inference)  >  rows (dim -2)  >  latent | features (dim -1)
+
+so that ``z`` is ``(K, n, d)``, ``x`` is ``(K, n, p)`` and ``s`` is ``(K, n, p)`` with
+``s = 1`` where a cell is observed. Inference needs nothing else of a model than these names.
+"""
+
+ROWS = "rows"  # plate over the rows of the table
+LATENT = "latent"  # plate over the row's latent dimensions
+FEATURES = "features"  # plate over the columns
+
+Z = "z"  # the row's latent variable
+X = "x"  # the row's features; Pyro splits the site in two under ``obs_mask``
+X_OBSERVED = "x_observed"
+X_UNOBSERVED = "x_unobserved"
+S = "s"  # the mask: which features are observed
+
+PARTICLE_DIM = -3
+ROW_DIM = -2
+COLUMN_DIM = -1
+MAX_PLATE_NESTING = 2  # plates inside the particle dimension

@@ -1,0 +1,43 @@
+"""Each test starts from one state: one thread, seeded, validating, no parameters left over."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
+
+import pyro
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def fresh_state() -> Iterator[None]:
+    """Reset what Pyro and torch keep globally; put back what a test may change."""
+    dtype = torch.get_default_dtype()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    pyro.clear_param_store()
+    pyro.set_rng_seed(0)
+    with pyro.validation_enabled(True):
+        yield
+    pyro.clear_param_store()
+    torch.set_default_dtype(dtype)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of downloaded data sets; tests that need it are skipped without one."""
+    folder = os.environ.get("ABSENTIA_DATA_DIR")
+    if not folder:
+        pytest.skip("ABSENTIA_DATA_DIR is not set")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"ABSENTIA_DATA_DIR={folder!r} is not a folder; set it to one or unset it")
+    return path

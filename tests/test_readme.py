@@ -1,0 +1,21 @@
+"""The Python blocks of README.md run, in order, in one namespace."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"^```python[^\S\n]*\n(.*?)^```[^\S\n]*$", flags=re.MULTILINE | re.DOTALL)
+
+
+def test_python_blocks_run(tmp_path, monkeypatch):
+    text = README.read_text(encoding="utf-8")
+    blocks = list(BLOCK.finditer(text))
+    if not blocks:
+        pytest.skip("README.md has no Python block")
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "readme"}
+    for block in blocks:
+        above = text.count("\n", 0, block.start(1))  # so that a traceback names README's own lines
+        exec(compile("\n" * above + block[1], str(README), "exec"), namespace)
