@@ -5,7 +5,51 @@ of importance weights trains it, imputes with it and judges it.
 """
 
 from .data import IncompleteData
-from .inference import CollapseError, ImportanceWeightedELBO, Weighted, WeightError, collapse, weights
-from .models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA, SelectionModel, SelfMasking, missingness
+from .inference import (
+    FitResult,
+    ImportanceWeightedELBO,
+    Imputation,
+    Weighted,
+    collapse,
+    fit,
+    held_out_bound,
+    impute,
+    load,
+    save,
+    weights,
+)
+from .models import (
+    MIWAE,
+    PPCA,
+    Missingness,
+    NotMIWAE,
+    NotMIWAEPPCA,
+    SelectionModel,
+    SelfMasking,
+    missingness,
+)
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "MIWAE",
+    "PPCA",
+    "FitResult",
+    "ImportanceWeightedELBO",
+    "Imputation",
+    "IncompleteData",
+    "Missingness",
+    "NotMIWAE",
+    "NotMIWAEPPCA",
+    "SelectionModel",
+    "SelfMasking",
+    "Weighted",
+    "collapse",
+    "fit",
+    "held_out_bound",
+    "impute",
+    "load",
+    "missingness",
+    "save",
+    "weights",
+]

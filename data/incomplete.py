@@ -128,10 +128,7 @@ class IncompleteData:
     def from_torch(
         cls, values: torch.Tensor, mask: torch.Tensor | None = None, **options: Any
     ) -> IncompleteData:
-        """Read a tensor (n, p); options and errors are those of :meth:`from_numpy`.
-
-        The result stays on the tensor's device.
-        """
+        """Read a tensor (n, p) and stay on its device; otherwise as :meth:`from_numpy`."""
         data = cls.from_numpy(values, mask, **options)  # type: ignore[arg-type]
         return data.to(device=values.device)
 

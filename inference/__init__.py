@@ -1,14 +1,36 @@
 """What follows from a model and the data: weights, bounds, fits, imputations, diagnostics."""
 
 from .collapse import CollapseError, collapse
+from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
 from .elbo import ImportanceWeightedELBO
+from .fit import FitResult, fit, held_out_bound
+from .imputation import Imputation
+from .impute import impute
+from .nonfinite import NonFiniteLossError
+from .refine import refined_guide
+from .settings import FitSettings
+from .storage import FormatError, load, save
 from .weights import Weighted, WeightError, weights
 
 __all__ = [
     "CollapseError",
+    "FitResult",
+    "FitSettings",
+    "FormatError",
     "ImportanceWeightedELBO",
+    "Imputation",
+    "NonFiniteLossError",
     "WeightError",
     "Weighted",
     "collapse",
+    "effective_sample_size",
+    "fit",
+    "held_out_bound",
+    "impute",
+    "khat_threshold",
+    "load",
+    "pareto_khat",
+    "refined_guide",
+    "save",
     "weights",
 ]

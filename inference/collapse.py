@@ -81,7 +81,7 @@ class Cells:
         self.rows, self.columns, self.tilted, self.batch_shape = rows, columns, tilted, batch_shape
 
 
-class collapse(Messenger):  # noqa: N801 (named like Pyro's handlers)
+class collapse(Messenger):
     """Integrate x_unobserved out of the enclosed program; the model is unaware.
 
     After a run, ``handler.cells`` holds the missing cells and their tilted distribution, from
@@ -128,7 +128,7 @@ class collapse(Messenger):  # noqa: N801 (named like Pyro's handlers)
             self._unobserved = None
 
     def _collapse(self, msg: Any) -> None:
-        assert self._unobserved is not None and self._observed is not None  # noqa: S101
+        assert self._unobserved is not None and self._observed is not None
         decoder, missing = self._unobserved
         mechanism = getattr(msg["fn"], "missingness", None)
         if not isinstance(mechanism, Missingness):
@@ -179,13 +179,13 @@ class collapse(Messenger):  # noqa: N801 (named like Pyro's handlers)
         if decoder.has_enumerate_support:
             values = packed.enumerate_support(expand=False)
             values = values.view(len(values), 1, 1)
-            return TiltedDiscrete(values, packed.log_prob(values), log_missing_at(values.to(observed.dtype)))
+            return TiltedDiscrete(
+                values, packed.log_prob(values), log_missing_at(values.to(observed.dtype))
+            )
         if not quadrature.applies_to(decoder):
             raise CollapseError(
                 f"site '{self.site}_unobserved': no rule to integrate a "
                 f"{type(decoder).__name__} under {type(mechanism).__name__}; use missing='sample'"
             )
         nodes, log_weight = quadrature.rule_for(packed, lambda v: log_missing_at(v).exp())
-        return TiltedQuadrature(
-            nodes, log_weight, packed.log_prob(nodes), log_missing_at(nodes)
-        )
+        return TiltedQuadrature(nodes, log_weight, packed.log_prob(nodes), log_missing_at(nodes))

@@ -66,7 +66,9 @@ class ImportanceWeightedELBO(ELBO):
         if missing not in ("auto", "collapse", "sample"):
             raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
         super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
-        self.gradient = ("dreg" if num_particles >= 5 else "iwae") if gradient == "auto" else gradient
+        self.gradient = (
+            ("dreg" if num_particles >= 5 else "iwae") if gradient == "auto" else gradient
+        )
         self.missing = missing
         self.row_plate = row_plate
         self._collapsible: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
@@ -119,9 +121,7 @@ class ImportanceWeightedELBO(ELBO):
     def _value(run: Weighted) -> Tensor:
         return -run.scale * log_mean_exp(run.log_weight).sum() - run.log_global
 
-    def _run(
-        self, model: Any, guide: Any, args: Any, kwargs: Any, path_only: bool
-    ) -> Weighted:
+    def _run(self, model: Any, guide: Any, args: Any, kwargs: Any, path_only: bool) -> Weighted:
         def run(collapsed: bool) -> Weighted:
             def program(*args: Any, **kwargs: Any) -> Any:
                 with collapse() if collapsed else nullcontext():
@@ -218,7 +218,5 @@ def _weigh_gradients_of_draws(run: Weighted, share: Tensor, row_plate: str) -> N
 
 
 def _depends(value: Tensor, earlier: Tensor) -> bool:
-    (grad,) = torch.autograd.grad(
-        value.sum(), earlier, retain_graph=True, allow_unused=True
-    )
+    (grad,) = torch.autograd.grad(value.sum(), earlier, retain_graph=True, allow_unused=True)
     return grad is not None

@@ -58,9 +58,7 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     return Rule(nodes.flatten(0, 1), log_weight.flatten(0, 1))
 
 
-def _where_it_changes(
-    missing_at: Callable[[Tensor], Tensor], low: Tensor, high: Tensor
-) -> Tensor:
+def _where_it_changes(missing_at: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
     """Panel edges at equal shares of the mechanism's total variation, (E, 1 or K, M)."""
     fractions = torch.linspace(0, 1, _GRID, dtype=low.dtype, device=low.device)
     grid = (low + (high - low) * fractions).view(-1, 1, 1)

@@ -244,7 +244,7 @@ class _Weigher(Messenger):
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor) and a.dim() > 0 or isinstance(b, Tensor) and b.dim() > 0:
+    if (isinstance(a, Tensor) and a.dim() > 0) or (isinstance(b, Tensor) and b.dim() > 0):
         return False
     return float(a) == float(b)
 

@@ -57,7 +57,7 @@ def rebuild(config: dict[str, Any]) -> Any:
     :raises ValueError: if the class is unknown; only classes that are already imported are
         looked up, so that a file can never make Python import code.
     """
-    arguments = dict(config)
+    arguments = {key: _rebuilt(value) for key, value in config.items()}
     name = arguments.pop("type")
     if name not in _REGISTRY:
         raise ValueError(
@@ -65,3 +65,7 @@ def rebuild(config: dict[str, Any]) -> Any:
             f"import the module that defines it first"
         )
     return _REGISTRY[name](**arguments)
+
+
+def _rebuilt(value: Any) -> Any:
+    return rebuild(value) if isinstance(value, dict) and "type" in value else value

@@ -43,7 +43,7 @@ class Table(Protocol):
     s: Tensor
 
 
-def NotMIWAE(  # noqa: N802 (a model's name)
+def NotMIWAE(
     data: Table,
     missingness: str | Missingness = "self-masking",
     *,
@@ -90,7 +90,7 @@ def NotMIWAE(  # noqa: N802 (a model's name)
         return _selection_model(data, decoder, encoder, missingness, sign)
 
 
-def NotMIWAEPPCA(  # noqa: N802
+def NotMIWAEPPCA(
     data: Table,
     missingness: str | Missingness = "self-masking",
     *,
@@ -126,7 +126,7 @@ def NotMIWAEPPCA(  # noqa: N802
         return _selection_model(data, decoder, encoder, missingness, sign)
 
 
-def MIWAE(data: Table, **options: Any) -> SelectionModel:  # noqa: N802
+def MIWAE(data: Table, **options: Any) -> SelectionModel:
     """MIWAE (Mattei & Frellsen, ICML 2019): :func:`NotMIWAE` with an ignorable mechanism.
 
     >>> import numpy as np
@@ -138,7 +138,7 @@ def MIWAE(data: Table, **options: Any) -> SelectionModel:  # noqa: N802
     return NotMIWAE(data, "ignorable", **options)
 
 
-def PPCA(data: Table, **options: Any) -> SelectionModel:  # noqa: N802
+def PPCA(data: Table, **options: Any) -> SelectionModel:
     """Probabilistic PCA with values missing at random: the bound is the exact log p(x_o).
 
     >>> import numpy as np

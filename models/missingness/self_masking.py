@@ -67,7 +67,9 @@ class SelfMasking(Missingness):
                 self.raw_slope.copy_(size)
 
     def _set(self, name: str, value: float | Sequence[float] | None, columns: int) -> None:
-        start = torch.zeros(columns) if value is None else torch.zeros(columns) + torch.tensor(value)
+        start = (
+            torch.zeros(columns) if value is None else torch.zeros(columns) + torch.tensor(value)
+        )
         if value is None and not (name == "raw_slope" and self.prior_scale is not None):
             self.register_parameter(name, nn.Parameter(start))
         else:

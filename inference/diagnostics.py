@@ -1,0 +1,96 @@
+"""Is a row's importance sampling to be trusted? ESS, Pareto k-hat, Monte-Carlo standard errors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+#: Fewer particles leave too few in the tail to fit a Pareto distribution to.
+FEWEST_FOR_KHAT = 25
+
+
+def effective_sample_size(log_weight: Tensor) -> Tensor:
+    """Kish's ESS = (sum w)^2 / sum w^2 = 1 / sum w~^2 of each row: (K, n) -> (n,).
+
+    >>> import torch
+    >>> from absentia.inference import effective_sample_size
+    >>> effective_sample_size(torch.zeros(100, 2))
+    tensor([100., 100.])
+    """
+    return (2 * log_weight.logsumexp(0) - (2 * log_weight).logsumexp(0)).exp()
+
+
+def khat_threshold(particles: int) -> float:
+    """min(1 - 1/log10 K, 0.7): above it a row's estimates are not reliable at this K.
+
+    (Vehtari, Simpson, Gelman, Yao & Gabry, "Pareto smoothed importance sampling", JMLR 2024.)
+
+    >>> from absentia.inference import khat_threshold
+    >>> round(khat_threshold(1000), 3), khat_threshold(100_000)
+    (0.667, 0.7)
+    """
+    return min(1 - 1 / math.log10(max(particles, 11)), 0.7)
+
+
+def tail_length(particles: int) -> int:
+    """How many of the largest weights the Pareto fit looks at: min(K/5, 3 sqrt K), rounded up."""
+    return math.ceil(min(particles / 5, 3 * math.sqrt(particles)))
+
+
+def pareto_khat(log_weight: Tensor) -> Tensor:
+    """Pareto k-hat of each row's weights, (K, n) -> (n,) float64.
+
+    The shape of a generalised Pareto distribution fitted to the largest weights (Zhang &
+    Stephens, Technometrics 2009; Vehtari et al. 2024). Rows whose weights are all alike have
+    k-hat -inf (nothing to fear); fewer than 25 particles give nan.
+
+    >>> import torch
+    >>> from absentia.inference import pareto_khat
+    >>> weights = torch.distributions.Exponential(1.0)
+    >>> _ = torch.manual_seed(0)
+    >>> bool(pareto_khat(0.3 * weights.sample((4000, 1))).item() < 0.5)
+    True
+    """
+    particles = len(log_weight)
+    largest = log_weight.topk(min(tail_length(particles) + 1, particles), 0).values
+    return khat_from_largest(largest, particles)
+
+
+def khat_from_largest(largest: Tensor, particles: int) -> Tensor:
+    """As :func:`pareto_khat`, from the ``tail_length(K) + 1`` largest log-weights, descending."""
+    rows = largest.shape[1]
+    if particles < FEWEST_FOR_KHAT:
+        return torch.full((rows,), torch.nan, dtype=torch.float64)
+    log_w = largest.detach().double().cpu().numpy().T[:, ::-1]  # (n, M + 1), ascending
+    log_w = log_w - log_w[:, -1:]
+    cutoff = np.maximum(log_w[:, 0], math.log(np.finfo(float).tiny))
+    excess = np.exp(log_w[:, 1:]) - np.exp(cutoff)[:, None]
+    above = (log_w[:, 1:] > cutoff[:, None]).sum(1)  # ties with the cutoff are not in the tail
+    khat = np.full(rows, np.inf)
+    khat[np.exp(log_w[:, 0]) > 1 - 1e-9] = -np.inf
+    for count in np.unique(above):
+        if count <= 4:
+            continue
+        members = np.flatnonzero(above == count)
+        for part in np.array_split(members, max(1, len(members) * int(count) // 100_000)):
+            khat[part] = _generalised_pareto_shape(excess[part, -count:])
+    return torch.from_numpy(khat)
+
+
+def _generalised_pareto_shape(excess: np.ndarray) -> np.ndarray:
+    """Zhang & Stephens' estimate with the weak prior of Vehtari et al.; rows ascending, (n, M)."""
+    size = excess.shape[1]
+    points = 30 + int(size**0.5)
+    grid = 1 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))
+    b = grid / (3 * excess[:, int(size / 4 + 0.5) - 1, None]) + 1 / excess[:, -1:]
+    k = np.log1p(-b[:, :, None] * excess[:, None, :]).mean(2)
+    profile = size * (np.log(-b / k) - k - 1)
+    weight = 1 / np.exp(profile[:, None, :] - profile[:, :, None]).sum(2)
+    weight[weight < 10 * np.finfo(float).eps] = 0
+    weight /= weight.sum(1, keepdims=True)
+    b_mean = (b * weight).sum(1, keepdims=True)
+    shape = np.log1p(-b_mean * excess).mean(1)
+    return np.asarray((size * shape + 5) / (size + 10))

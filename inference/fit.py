@@ -1,0 +1,278 @@
+"""Fitting a model to a table by maximising the importance-weighted bound."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyro
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ..data import IncompleteData, Standardiser
+from .batches import Batches
+from .checkpoint import read_checkpoint, write_checkpoint
+from .elbo import ImportanceWeightedELBO
+from .nonfinite import NonFiniteLossError, first_bad_site
+from .optimiser import make_optimiser, make_schedule
+from .randomness import seeded
+from .settings import FitSettings
+
+#: particles for judging a model, more than for fitting it
+_PARTICLES_FOR_BOUND = 100
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A fitted model and how it came about.
+
+    ``history`` has a row an evaluation: step, the training bound since the last one, the
+    validation bound (both nats a row) and the learning rate. ``bound`` is the best validation
+    bound, or the last training bound where no rows were held out.
+    """
+
+    model: Any
+    scaler: Standardiser
+    columns: tuple[str, ...]
+    history: pd.DataFrame
+    bound: float
+    best_step: int
+    settings: FitSettings
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, configuration, standardisation and columns; see :func:`absentia.save`."""
+        from .storage import save
+
+        save(self, path)
+
+
+def fit(
+    model: Any,
+    data: IncompleteData,
+    *,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    callback: Callable[[dict[str, float]], None] | None = None,
+    **settings: Any,
+) -> FitResult:
+    """Fit ``model`` to ``data`` and return the best state seen on held-out rows.
+
+    Further arguments are the fields of :class:`FitSettings`: ``particles``, ``steps``,
+    ``batch_size``, ``learning_rate``, ``mechanism_rate`` (how much faster the mechanism's
+    coefficients learn), ``schedule``, ``gradient``, ``missing``, ``validation`` (share of rows
+    held out; 0 fits all rows and keeps the last state), ``evaluations``, ``patience`` (stop after
+    so many evaluations without a better bound) and ``seed``.
+
+    :param checkpoint: a file to save the fit's state in at every evaluation; if it exists, the
+        fit goes on from it and ends as if it had never stopped. It is removed at the end.
+    :param callback: called with each row of the history.
+    :raises NonFiniteLossError: if the loss is no longer finite; names the site. The model keeps
+        its best state so far.
+    :raises ValueError: for settings out of range or a checkpoint of another fit.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rows = np.random.default_rng(0).normal(size=(50, 2))
+    >>> rows[rows > 1] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows)
+    >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, sign="+"), data, steps=20, progress=False)
+    >>> len(fitted.history) == 20 and np.isfinite(fitted.bound)
+    True
+    """
+    plan = FitSettings(**settings)
+    model.to(device=device, dtype=dtype)
+    parameter = next(model.parameters())
+    data = data.to(device=parameter.device, dtype=parameter.dtype)
+    train, held_out = _split(data, plan)
+    run = _Run(model, train, held_out, plan, None if checkpoint is None else Path(checkpoint))
+    was_training = model.training
+    model.train()
+    try:
+        with seeded(plan.seed, parameter.device), pyro.validation_enabled(False):
+            run.go(progress, callback)
+    finally:
+        run.restore_best()
+        model.train(was_training)
+    if run.path is not None:
+        run.path.unlink(missing_ok=True)
+    history = pd.DataFrame(run.history)
+    bound = run.best_bound if held_out is not None else float(history["train_bound"].iloc[-1])
+    return FitResult(model, data.scaler, data.columns, history, bound, run.best_step, plan)
+
+
+def held_out_bound(
+    fitted: Any, data: IncompleteData, particles: int = 1000, seed: int = 0
+) -> Tensor:
+    """The importance-weighted bound on log p(x_o, s) of each row, (n,), in nats.
+
+    The densities are of the standardised columns. What settings are chosen by, on rows that the
+    fit has not seen.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> ab.held_out_bound(ab.PPCA(data, latent_dim=1), data, particles=50).shape
+    torch.Size([3])
+    """
+    from .impute import impute
+
+    result = impute(fitted, data, particles, refine=False, num_draws=0, seed=seed)
+    return torch.from_numpy(result.log_evidence)
+
+
+def _split(data: IncompleteData, plan: FitSettings) -> tuple[IncompleteData, IncompleteData | None]:
+    held = round(plan.validation * len(data))
+    if held == 0:
+        return data, None
+    generator = torch.Generator().manual_seed(plan.seed + 7919)
+    order = torch.randperm(len(data), generator=generator)
+    return data.rows(order[held:].sort().values), data.rows(order[:held].sort().values)
+
+
+class _Run:
+    """The state of one fit between two evaluations."""
+
+    def __init__(
+        self,
+        model: Any,
+        train: IncompleteData,
+        held_out: IncompleteData | None,
+        plan: FitSettings,
+        path: Path | None,
+    ) -> None:
+        self.model, self.train, self.held_out = model, train, held_out
+        self.plan, self.path = plan, path
+        self.elbo = ImportanceWeightedELBO(
+            plan.particles, gradient=plan.gradient, missing=plan.missing
+        )
+        self.optimiser = make_optimiser(model, plan)
+        self.schedule = make_schedule(self.optimiser, plan)
+        self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed)
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self.best_bound, self.best_step = -math.inf, 0
+        self.best_state = copy.deepcopy(model.state_dict())
+        self.waited = 0
+
+    def go(self, progress: bool, callback: Callable[[dict[str, float]], None] | None) -> None:
+        """Step until the last step, or until patience runs out."""
+        self._resume()
+        every = max(1, self.plan.steps // self.plan.evaluations)
+        bar = tqdm(
+            total=self.plan.steps, initial=self.step, desc="fit", disable=not progress, leave=False
+        )
+        total, count = torch.zeros(()), 0
+        with bar:
+            while self.step < self.plan.steps:
+                total = total + self._one_step()
+                count += 1
+                if self.step % every and self.step != self.plan.steps:
+                    continue
+                row = self._evaluate(float(total) / count)
+                bar.update(count)
+                bar.set_postfix(bound=f"{row['bound']:.3f}")
+                total, count = torch.zeros(()), 0
+                if callback is not None:
+                    callback(row)
+                if self.plan.patience is not None and self.waited >= self.plan.patience:
+                    break
+
+    def _one_step(self) -> Tensor:
+        x, s = self.batches.next()
+        size = len(self.train)
+        loss = self.elbo.differentiable_loss(self.model.model, self.model.guide, x, s, size) / size
+        if not bool(loss.isfinite()):
+            self._stop_at(x, s)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        return loss.detach().cpu()
+
+    def _stop_at(self, x: Tensor, s: Tensor) -> None:
+        cause = first_bad_site(self.model.model, self.model.guide, x, s)
+        raise NonFiniteLossError(
+            f"the loss is not finite at step {self.step + 1}: {cause}. Lower learning_rate (now "
+            f"{self.plan.learning_rate:g}), raise the decoder's floor, or fit in float64"
+        )
+
+    def _evaluate(self, loss: float) -> dict[str, float]:
+        row = {
+            "step": self.step,
+            "train_bound": -loss,
+            "validation_bound": self._validation_bound(),
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
+        }
+        row["bound"] = row["validation_bound"] if self.held_out is not None else -loss
+        self.history.append(row)
+        self.waited += 1
+        # without held-out rows there is nothing to choose by: the last state is the result
+        if self.held_out is None or row["bound"] > self.best_bound:
+            self.best_bound, self.best_step, self.waited = row["bound"], self.step, 0
+            self.best_state = copy.deepcopy(self.model.state_dict())
+        if self.path is not None:
+            self._checkpoint()
+        return row
+
+    @torch.no_grad()
+    def _validation_bound(self) -> float:
+        if self.held_out is None:
+            return math.nan
+        judge = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, missing=self.plan.missing)
+        x, s = self.held_out.x, self.held_out.s
+        self.model.eval()
+        # the same random numbers each time, so that evaluations differ by the model alone
+        with seeded(self.plan.seed, x.device):
+            parts = [
+                judge.bound(self.model.model, self.model.guide, x_part, s_part)
+                for x_part, s_part in zip(x.split(256), s.split(256), strict=True)
+            ]
+        self.model.train()
+        return float(torch.cat(parts).mean())
+
+    def restore_best(self) -> None:
+        """Put the best state back into the model."""
+        self.model.load_state_dict(self.best_state)
+
+    def _identity(self) -> dict[str, Any]:
+        shape = [*self.train.x.shape, self.train.columns]
+        return {**self.plan.to_dict(), "data": str(shape)}
+
+    def _checkpoint(self) -> None:
+        assert self.path is not None
+        state = {
+            "settings": self._identity(),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "best": self.best_state,
+            "best_at": [self.best_bound, self.best_step, self.waited],
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "batches": self.batches.state(),
+            "history": self.history,
+            "random": torch.get_rng_state(),
+        }
+        write_checkpoint(self.path, state)
+
+    def _resume(self) -> None:
+        state = None if self.path is None else read_checkpoint(self.path, self._identity())
+        if state is None:
+            return
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.best_state = state["best"]
+        self.best_bound, self.best_step, self.waited = state["best_at"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.batches.restore(state["batches"])
+        self.history = state["history"]
+        torch.set_rng_state(state["random"])
