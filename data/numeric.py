@@ -105,6 +105,10 @@ def _column(column: pd.Series[Any], name: str) -> np.ndarray:
         kind = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else "text"
         if isinstance(dtype, pd.CategoricalDtype):
             kind = "categories"
+        elif kind == "text":
+            # the entry that kept the column from being read as numbers, not the first one
+            unread = present[pd.to_numeric(present, errors="coerce").isna()]
+            present = unread if len(unread) else present
         raise ValueError(_not_numeric(name, kind, present, "give numbers"))
     if _has_inexact_integers(present):
         raise ValueError(

@@ -43,7 +43,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
             column names, with repeated ones or with rows of different lengths.
     """
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = check_suffix(path)
     if not path.exists():
         raise TableError(f"{path}: no such file.")
     if not path.is_file():
@@ -67,7 +67,7 @@ def write_table(df: pd.DataFrame, path: str | os.PathLike[str]) -> None:
             a place that cannot be written to.
     """
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = check_suffix(path)
     _check_unique([str(c) for c in df.columns], path)
     if isinstance(df.index, pd.MultiIndex):
         raise TableError(f"{path}: row labels have several levels; use reset_index() first.")
@@ -139,7 +139,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         raise TableError(f"{path}: damaged, or not a Parquet file ({_reason(error)}).") from error
 
 
-def _suffix(path: Path) -> str:
+def check_suffix(path: Path) -> str:
+    """The suffix of a table's file, refused unless it is one of :data:`SUFFIXES`."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise TableError(f"{path}: unknown suffix {suffix!r}; use {' or '.join(SUFFIXES)}.")

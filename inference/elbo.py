@@ -98,14 +98,11 @@ class ImportanceWeightedELBO(ELBO):
         path_only = self.gradient != "iwae"
         run = self._run(model, guide, args, kwargs, path_only)
         _refuse_without_gradient(run)
-        if not path_only:
-            return self._value(run)
-        share = torch.softmax(run.log_weight.detach(), 0)
         if self.gradient == "dreg":
+            share = torch.softmax(run.log_weight.detach(), 0)
             _weigh_gradients_of_draws(run, share, self.row_plate)
-        surrogate = -run.scale * (share * run.log_weight).sum() - run.log_global
-        # the surrogate has the gradient, the bound the value
-        return surrogate + (self._value(run) - surrogate).detach()
+        # d log mean w / d log w_k is w~_k, what all three estimators begin with
+        return self._value(run)
 
     def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:  # type: ignore[override]
         """Minus the bound, a number; gradients are added to the parameters'."""

@@ -13,6 +13,9 @@ from ..data import IncompleteData
 from .diagnostics import khat_threshold
 from .stream import Estimates
 
+#: a row whose proposal was refined gets this many times the particles asked for
+REFINED_PARTICLES = 4
+
 
 class Imputation:
     """Completed tables and how far to trust them.
@@ -48,6 +51,8 @@ class Imputation:
         self.khat = _numpy(estimates.khat)
         self.khat_before = _numpy(khat_before)
         self.refined = refined.numpy()
+        #: particles a row, (n,): refined rows had more
+        self.row_particles = np.where(self.refined, REFINED_PARTICLES * particles, particles)
         self._mean = _numpy(estimates.mean)
         self._variance = _numpy(estimates.variance)
         self._mcse = _numpy(estimates.mcse)
@@ -113,6 +118,7 @@ class Imputation:
         return pd.DataFrame(
             {
                 "log_evidence": self.log_evidence,
+                "particles": self.row_particles,
                 "ess": self.ess,
                 "khat": self.khat,
                 "khat_before": self.khat_before,
@@ -124,7 +130,7 @@ class Imputation:
 
     @property
     def reliable(self) -> np.ndarray:
-        """Rows (n,) whose k-hat is at most min(1 - 1/log10 L, 0.7)."""
+        """Rows (n,) whose k-hat is at most min(1 - 1/log10 L, 0.7), L the particles asked for."""
         return self.khat <= khat_threshold(self.particles)
 
     def summary(self) -> dict[str, float]:
@@ -132,7 +138,7 @@ class Imputation:
         threshold = khat_threshold(self.particles)
         return {
             "particles": self.particles,
-            "median_ess_share": float(np.median(self.ess) / self.particles),
+            "median_ess_share": float(np.median(self.ess / self.row_particles)),
             "khat_threshold": threshold,
             "reliable_rows_before": float(np.mean(self.khat_before <= threshold)),
             "reliable_rows": float(np.mean(self.reliable)),

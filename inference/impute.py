@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from ..data import IncompleteData
 from .diagnostics import khat_threshold
-from .imputation import Imputation
+from .imputation import REFINED_PARTICLES, Imputation
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
 from .randomness import seeded
 from .refine import refined_guide
@@ -143,7 +143,7 @@ def _refine(
         x, s = data.x[rows.to(data.x.device)], data.s[rows.to(data.x.device)]
         guide = refined_guide(model, x, s, missing)
         sampler = Sampler(model.model, guide, missing, rule)
-        second = sampler.estimate(x, s, 4 * particles, num_draws)
+        second = sampler.estimate(x, s, REFINED_PARTICLES * particles, num_draws)
         better = second.khat < first.khat[rows]
         refined[rows[better]] = True
         for name in ("log_evidence", "ess", "khat"):

@@ -14,6 +14,7 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 
 from ..models.sites import COLUMN_DIM, LATENT, ROW_DIM, ROWS
+from .tilted import parameters_of
 
 #: widths of the Gaussians around a row's mode, in sd, and their shares of the particles. The wide
 #: ones keep the weights bounded where the posterior's tails are heavier than its curvature says.
@@ -28,6 +29,11 @@ class LatentSite(NamedTuple):
     name: str
     size: int
     fn: Any
+
+    def at(self, rows: Tensor) -> LatentSite:
+        """The same site for some of the rows."""
+        parameters = {k: v[rows] for k, v in parameters_of(self.fn).items()}
+        return self._replace(fn=type(self.fn)(**parameters, validate_args=False))
 
 
 def latent_sites(guide: Callable[..., Any], x: Tensor, s: Tensor) -> list[LatentSite]:

@@ -20,17 +20,20 @@ Shapes at a site with rows at dim -2 and columns at dim -1 (K particles, n rows,
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from pyro.distributions import Delta
+from pyro.distributions import Delta, Normal
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.subsample_messenger import _Subsample
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from ..models.sites import MAX_PLATE_NESTING, ROWS
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class WeightError(ValueError):
@@ -204,10 +207,10 @@ class _Weigher(Messenger):
         if self.in_guide and self.path_only and not observed:
             log_prob = log_prob_without_score(fn, value)
         else:
-            log_prob = fn.log_prob(value)
+            log_prob = log_density(fn, value)
         if isinstance(mask, Tensor):
             # the mask has batch dimensions only; log_prob has them too
-            log_prob = torch.where(mask, log_prob, 0.0)
+            log_prob = log_prob.masked_fill(~mask, 0.0)
         if row_dim is None:
             term = log_prob.sum() * msg["scale"]
             term = -term if self.in_guide else term
@@ -249,13 +252,24 @@ def _same(a: Any, b: Any) -> bool:
     return float(a) == float(b)
 
 
+def log_density(fn: Any, value: Tensor) -> Tensor:
+    """``fn.log_prob(value)``; a Normal's in five passes over memory, where torch takes nine."""
+    if type(fn) is not Normal:
+        log_prob: Tensor = fn.log_prob(value)
+        return log_prob
+    if fn._validate_args:
+        fn._validate_sample(value)
+    error = (value - fn.loc) / fn.scale
+    return -torch.addcmul(fn.scale.log() + _HALF_LOG_2PI, error, error, value=0.5)
+
+
 def log_prob_without_score(fn: Any, value: Tensor) -> Tensor:
     """log q(value) whose gradient reaches the parameters of q only through ``value``."""
     if isinstance(fn, Delta):
         return fn.log_prob(value)
     frozen = _frozen(fn)
     if frozen is not None:
-        return frozen.log_prob(value)
+        return log_density(frozen, value)
     # a distribution with parameters out of sight (a flow): subtract the score's gradient
     score = fn.log_prob(value.detach())
     return fn.log_prob(value) - (score - score.detach())

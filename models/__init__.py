@@ -1,10 +1,17 @@
 """What is believed about the data: decoders, encoders, mechanisms, and models made of them."""
 
 from .configurable import Configurable, rebuild
-from .decoders import Decoder, GaussianDecoder, LinearGaussianDecoder, StudentTDecoder
+from .decoders import (
+    Decoder,
+    GaussianDecoder,
+    LinearGaussianDecoder,
+    NetworkDecoder,
+    StudentTDecoder,
+)
 from .encoders import (
     Encoder,
     ExactConditionalEncoder,
+    GaussNewtonEncoder,
     MaskAwareEncoder,
     SetEncoder,
     ZeroFilledEncoder,
@@ -31,12 +38,14 @@ __all__ = [
     "Encoder",
     "ExactConditionalEncoder",
     "FunctionMissingness",
+    "GaussNewtonEncoder",
     "GaussianDecoder",
     "Ignorable",
     "LinearGaussianDecoder",
     "LinearMissingness",
     "MaskAwareEncoder",
     "Missingness",
+    "NetworkDecoder",
     "NonLinearMissingness",
     "NotMIWAE",
     "NotMIWAEPPCA",

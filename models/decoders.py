@@ -6,6 +6,7 @@ A decoder is a module whose call returns a Pyro distribution; a new one needs no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pyro.distributions import Normal, StudentT, TorchDistribution
@@ -28,17 +29,14 @@ class Decoder(Configurable):
         raise NotImplementedError
 
 
-class GaussianDecoder(Decoder):
-    """x | z ~ Normal(mu(z), sigma(z)), the decoder of MIWAE and not-MIWAE (Ipsen et al., 2021).
+class NetworkDecoder(Decoder):
+    """Location and scale of every column by one network of z; its subclasses say of what family.
 
     :param hidden: widths of the hidden layers; any depth.
-    :param scale: ``"entry"`` for sigma(z), ``"column"`` or ``"shared"`` for a free sigma.
-    :param floor: lower limit of sigma, in sd of the standardised columns.
-
-    >>> import torch
-    >>> from absentia.models import GaussianDecoder
-    >>> GaussianDecoder(2, 5, hidden=[16])(torch.zeros(7, 2)).batch_shape
-    torch.Size([7, 5])
+    :param scale: ``"entry"`` for a scale sigma(z), ``"column"`` or ``"shared"`` for a free one.
+    :param floor: lower limit of the scale, in sd of the standardised columns.
+    :param skip: add a linear map of z to the network's location, so that the decoder extends
+        beyond what was observed as a linear model does and bends only where the data say so.
     """
 
     def __init__(
@@ -49,6 +47,7 @@ class GaussianDecoder(Decoder):
         activation: str = "tanh",
         scale: ScaleKind = "entry",
         floor: float = 1e-2,
+        skip: bool = False,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_columns = latent_dim, num_columns
@@ -56,14 +55,35 @@ class GaussianDecoder(Decoder):
         features = hidden[-1] if len(hidden) else latent_dim
         self.mean = nn.Linear(features, num_columns)
         self.scale = Scale(scale, features, num_columns, floor)
+        self.skip = nn.Linear(latent_dim, num_columns, bias=False) if skip else None
+        if self.skip is not None:
+            nn.init.normal_(self.skip.weight, std=latent_dim**-0.5)
+
+    def location_and_scale(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """mu(z) (..., n, p) and sigma(z), broadcastable to it."""
+        h = self.network(z)
+        location = self.mean(h)
+        if self.skip is not None:
+            location = location + self.skip(z)
+        return location, self.scale(h)
+
+
+class GaussianDecoder(NetworkDecoder):
+    """x | z ~ Normal(mu(z), sigma(z)), the decoder of MIWAE and not-MIWAE (Ipsen et al., 2021).
+
+    >>> import torch
+    >>> from absentia.models import GaussianDecoder
+    >>> GaussianDecoder(2, 5, hidden=[16])(torch.zeros(7, 2)).batch_shape
+    torch.Size([7, 5])
+    """
 
     def forward(self, z: Tensor) -> Normal:
         """Normal of batch shape (..., n, p)."""
-        h = self.network(z)
-        return Normal(self.mean(h), self.scale(h))
+        location, scale = self.location_and_scale(z)
+        return Normal(location, scale)
 
 
-class StudentTDecoder(Decoder):
+class StudentTDecoder(NetworkDecoder):
     """x | z ~ StudentT(nu_j, mu(z), sigma(z)), for columns with outliers.
 
     The degrees of freedom are learnt, one a column, and kept above 2 so that the variance that
@@ -75,27 +95,14 @@ class StudentTDecoder(Decoder):
     torch.Size([7, 5])
     """
 
-    def __init__(
-        self,
-        latent_dim: int,
-        num_columns: int,
-        hidden: Sequence[int] = (128, 128),
-        activation: str = "tanh",
-        scale: ScaleKind = "entry",
-        floor: float = 1e-2,
-    ) -> None:
-        super().__init__()
-        self.latent_dim, self.num_columns = latent_dim, num_columns
-        self.network = mlp(latent_dim, hidden, activation=activation)
-        features = hidden[-1] if len(hidden) else latent_dim
-        self.mean = nn.Linear(features, num_columns)
-        self.scale = Scale(scale, features, num_columns, floor)
+    def __init__(self, latent_dim: int, num_columns: int, **network: Any) -> None:
+        super().__init__(latent_dim, num_columns, **network)
         self.df = nn.Parameter(torch.full((num_columns,), 3.0))
 
     def forward(self, z: Tensor) -> StudentT:
         """StudentT of batch shape (..., n, p)."""
-        h = self.network(z)
-        return StudentT(2.0 + softplus(self.df), self.mean(h), self.scale(h))
+        location, scale = self.location_and_scale(z)
+        return StudentT(2.0 + softplus(self.df), location, scale)
 
 
 class LinearGaussianDecoder(Decoder):

@@ -176,3 +176,58 @@ class ExactConditionalEncoder(Encoder):
         shift = ((x - decoder.mean.bias) * observed) @ weight  # (n, d)
         loc = torch.cholesky_solve(shift.unsqueeze(-1), tril).squeeze(-1)
         return RowNormal(loc, tril)
+
+
+class GaussNewtonEncoder(Encoder):
+    """q(z | x_o): the decoder's own Laplace approximation, found by Gauss-Newton steps.
+
+    For a Gaussian decoder with mean mu(z), Jacobian J and scale sigma, each step solves
+
+        (I + J_o^T S_o^-1 J_o) z' = J_o^T S_o^-1 (x_o - mu_o(z) + J_o z),    S = diag(sigma^2)
+
+    from z = 0, and the matrix at the last z is the guide's precision. It has no parameters: every
+    pattern of missing values is conditioned on exactly to first order, where a network would have
+    to learn each from the few rows that show it. For a linear decoder it is p(z | x_o) itself.
+    Its gradient is not followed: the bound is maximised over the model, with the guide given.
+
+    >>> import torch
+    >>> from absentia.models import GaussianDecoder, GaussNewtonEncoder
+    >>> encoder = GaussNewtonEncoder(5, 2)
+    >>> encoder.attach(GaussianDecoder(2, 5, hidden=[8]))
+    >>> encoder(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
+    torch.Size([7, 2])
+    """
+
+    def __init__(self, num_columns: int, latent_dim: int, steps: int = 2) -> None:
+        super().__init__()
+        self.num_columns, self.latent_dim, self.steps = num_columns, latent_dim, steps
+
+    def attach(self, decoder: Decoder) -> None:
+        """Follow this decoder from now on."""
+        self.__dict__["decoder"] = decoder
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, s: Tensor) -> RowNormal:
+        """RowNormal of batch shape (n, d)."""
+        decoder: Decoder = self.__dict__["decoder"]
+        n, d = len(x), self.latent_dim
+        eye = torch.eye(d, dtype=x.dtype, device=x.device)
+        directions = eye.unsqueeze(1).expand(d, n, d)
+        z = x.new_zeros(n, d)
+        observed = s.to(x.dtype)
+
+        def location(z: Tensor) -> Tensor:
+            return decoder(z).mean
+
+        for _ in range(self.steps):
+            jacobian = torch.func.vmap(
+                lambda v, z=z: torch.func.jvp(location, (z,), (v,))[1]
+            )(directions).movedim(0, -1)  # (n, p, d)
+            at_z = decoder(z)
+            weighted = jacobian * (observed / at_z.variance).unsqueeze(-1)
+            precision = weighted.mT @ jacobian + eye
+            residual = x - at_z.mean + (jacobian @ z.unsqueeze(-1)).squeeze(-1)
+            shift = (weighted.mT @ residual.unsqueeze(-1)).squeeze(-1)
+            tril = torch.linalg.cholesky(precision)
+            z = torch.cholesky_solve(shift.unsqueeze(-1), tril).squeeze(-1)
+        return RowNormal(z, tril)

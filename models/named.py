@@ -12,6 +12,7 @@ from .decoders import Decoder, GaussianDecoder, LinearGaussianDecoder, StudentTD
 from .encoders import (
     Encoder,
     ExactConditionalEncoder,
+    GaussNewtonEncoder,
     MaskAwareEncoder,
     SetEncoder,
     ZeroFilledEncoder,
@@ -32,6 +33,7 @@ ENCODERS = {
     "mask-aware": MaskAwareEncoder,
     "zero-filled": ZeroFilledEncoder,
     "set": SetEncoder,
+    "gauss-newton": GaussNewtonEncoder,
 }
 DECODERS = {"gaussian": GaussianDecoder, "student-t": StudentTDecoder}
 
@@ -55,6 +57,7 @@ def NotMIWAE(
     activation: str = "tanh",
     scale: ScaleKind = "entry",
     floor: float = 1e-2,
+    skip: bool = False,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE (Ipsen, Mattei & Frellsen, ICLR 2021): a deep latent variable model with p(s | x).
@@ -65,6 +68,7 @@ def NotMIWAE(
     :param latent_dim: default min(p - 1, 10).
     :param decoder: ``"gaussian"``, ``"student-t"``, or a module.
     :param encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
+    :param scale, floor, skip: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
     :param seed: seeds the initial weights; the global random state is left as it was.
     :raises ValueError: for an unknown name, or a mechanism for another number of columns.
 
@@ -81,12 +85,19 @@ def NotMIWAE(
         torch.manual_seed(seed)
         if isinstance(decoder, str):
             _known("decoder", decoder, DECODERS)
-            decoder = DECODERS[decoder](latent_dim, columns, hidden, activation, scale, floor)
+            decoder = DECODERS[decoder](
+                latent_dim,
+                columns,
+                hidden=hidden,
+                activation=activation,
+                scale=scale,
+                floor=floor,
+                skip=skip,
+            )
         if isinstance(encoder, str):
             _known("encoder", encoder, ENCODERS)
-            encoder = ENCODERS[encoder](
-                columns, decoder.latent_dim, hidden=hidden, activation=activation
-            )
+            options = {} if encoder == "gauss-newton" else {"hidden": hidden, "activation": activation}
+            encoder = ENCODERS[encoder](columns, decoder.latent_dim, **options)
         return _selection_model(data, decoder, encoder, missingness, sign)
 
 
@@ -106,6 +117,7 @@ def NotMIWAEPPCA(
 
     Arguments as for :func:`NotMIWAE`; ``encoder="exact"`` or one of its encoders, for which
     ``hidden`` and ``activation`` may be given. ``scale="column"`` makes it factor analysis.
+    ``latent_dim`` is by default min(p - 1, 32): a full covariance where the table is not wide.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -114,7 +126,7 @@ def NotMIWAEPPCA(
     'ExactConditionalEncoder'
     """
     columns = len(data.columns)
-    latent_dim = latent_dim or min(max(columns - 1, 1), 10)
+    latent_dim = latent_dim or min(max(columns - 1, 1), 32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         decoder = LinearGaussianDecoder(latent_dim, columns, scale, floor)

@@ -30,7 +30,7 @@ class RowNormal(TorchDistribution):
 
     arg_constraints = {  # noqa: RUF012 (torch's own convention)
         "loc": constraints.real,
-        "precision_tril": constraints.dependent,
+        "precision_tril": constraints.real_vector,  # one row of the factor a latent dimension
     }
     support = constraints.real
     has_rsample = True

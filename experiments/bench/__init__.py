@@ -1,0 +1,1 @@
+"""Benchmarks: a training step against hand-written PyTorch, the collapsed bound, the imputer."""

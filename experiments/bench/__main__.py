@@ -1,0 +1,6 @@
+"""The benchmark: ``python -m absentia.experiments.bench``, or ``make bench``."""
+
+from .command import main
+
+if __name__ == "__main__":
+    main()

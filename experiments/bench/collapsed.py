@@ -1,0 +1,62 @@
+"""Missing values integrated out against drawn, at equal K: the time of a step, and the bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyro
+import torch
+
+from ...data import IncompleteData, amputation, real
+from ...inference import ImportanceWeightedELBO, fit
+from ...inference.randomness import seeded
+from ...models import NotMIWAE
+from .step import PARTICLES, absentia_step
+from .timing import interleaved
+
+
+def breast_table() -> IncompleteData:
+    """Breast cancer (569, 30), the first half of the columns missing above their means."""
+    complete = real.load("breast")
+    hidden = amputation.above_mean(complete.to_numpy())
+    return IncompleteData.from_numpy(hidden.apply(complete.to_numpy()))
+
+
+def collapse_figures(
+    fit_steps: int, hidden: int, batch_size: int, rounds: int, repeats: int, seed: int
+) -> dict[str, Any]:
+    """Both bounds of one fitted model, in nats a row, and both steps' times.
+
+    :param repeats: evaluations of the bound over the whole table, with new random numbers.
+    """
+    data = breast_table()
+    model = NotMIWAE(data, sign="+", hidden=[hidden, hidden], seed=seed)
+    fit(model, data, steps=fit_steps, validation=0, seed=seed, progress=False)
+    with pyro.validation_enabled(False), seeded(seed):
+        bounds = {way: _bounds(model, data, way, repeats) for way in ("sample", "collapse")}
+        times = interleaved(
+            {
+                way: absentia_step(data, model.decoder.latent_dim, hidden, batch_size, way)
+                for way in ("sample", "collapse")
+            },
+            rounds,
+            warmup=max(3, rounds // 10),
+        )
+    return {
+        "batch_size": batch_size,
+        "missing_rate": data.missing_rate,
+        "fit_steps": fit_steps,
+        "repeats": repeats,
+        "bounds": {
+            way: {"mean": float(values.mean()), "sd": float(values.std())}
+            for way, values in bounds.items()
+        },
+        "times": {way: timing._asdict() for way, timing in times.items()},
+    }
+
+
+def _bounds(model: Any, data: IncompleteData, missing: Any, repeats: int) -> torch.Tensor:
+    """The mean bound a row of each repeat, (repeats,)."""
+    elbo = ImportanceWeightedELBO(PARTICLES, missing=missing)
+    values = [elbo.bound(model.model, model.guide, data.x, data.s).mean() for _ in range(repeats)]
+    return torch.stack(values)

@@ -1,0 +1,56 @@
+"""Times that can be compared on a machine that does other things as well."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+
+class Timing(NamedTuple):
+    """Seconds of one contestant; ratios are to the first contestant.
+
+    ``ratio`` is of medians. ``ratio_of_fastest`` is of the fastest calls, which what else runs
+    on the machine reaches least: where the two disagree the machine was busy.
+    """
+
+    median: float
+    fastest: float
+    ratio: float
+    ratio_of_fastest: float
+
+
+def interleaved(
+    contestants: Mapping[str, Callable[[], object]], rounds: int, warmup: int
+) -> dict[str, Timing]:
+    """Time callables in turns, A B C A B C ..., so that all see the same machine.
+
+    :param rounds: timed calls of each.
+    :param warmup: calls of each before that.
+
+    >>> from absentia.experiments.bench.timing import interleaved
+    >>> times = interleaved({"a": lambda: None, "b": lambda: sum(range(10_000))}, 9, 1)
+    >>> times["a"].ratio, times["b"].ratio > 1
+    (1.0, True)
+    """
+    for _ in range(warmup):
+        for call in contestants.values():
+            call()
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, call in contestants.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    first = next(iter(seconds.values()))
+    median, fastest = statistics.median(first), min(first)
+    return {
+        name: Timing(
+            statistics.median(taken),
+            min(taken),
+            statistics.median(taken) / median,
+            min(taken) / fastest,
+        )
+        for name, taken in seconds.items()
+    }

@@ -1,0 +1,96 @@
+"""Pictures of imputations and of learned mechanisms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+
+from ..data import IncompleteData
+from ..data.files import atomic_path
+from ..inference import FitResult, Imputation
+
+# Okabe & Ito's palette, legible to the colour-blind
+OBSERVED, TRUE, IMPUTED, MECHANISM = "#56B4E9", "#000000", "#E69F00", "#D55E00"
+
+
+def imputed_columns(
+    path: Path,
+    fitted: FitResult,
+    imputation: Imputation,
+    truth: np.ndarray,
+    columns: list[int],
+    true_missing: Any,
+) -> None:
+    """Observed, true and imputed values of some columns, over them P(missing | value).
+
+    :param truth: the complete table (n, p), in the data's units.
+    :param columns: which columns to draw, one panel each.
+    :param true_missing: (column, values) -> the true P(missing | value).
+    """
+    data = imputation.data
+    missing = np.isnan(data.values)
+    draws = imputation.draws(50)
+    figure, axes = plt.subplots(
+        2, (len(columns) + 1) // 2, figsize=(4.6 * ((len(columns) + 1) // 2), 7), squeeze=False
+    )
+    for panel, j in zip(axes.flat, columns, strict=False):
+        hidden = missing[:, j]
+        _histograms(panel, data.values[~hidden, j], truth[hidden, j], draws[:, hidden, j].ravel())
+        panel.set_title(data.columns[j])
+        panel.set_ylabel("rows")
+        twin = panel.twinx()
+        values = np.linspace(truth[:, j].min(), truth[:, j].max(), 400)
+        twin.plot(values, true_missing(j, values), color=TRUE, ls=":", lw=1.5)
+        twin.plot(values, mechanism_curve(fitted, data, j, values), color=MECHANISM, lw=2)
+        twin.set_ylim(-0.02, 1.02)
+        twin.set_ylabel("P(missing | value)", color=MECHANISM)
+    for panel in axes.flat[len(columns) :]:
+        panel.set_visible(False)
+    axes.flat[0].plot([], [], color=MECHANISM, lw=2, label="learned P(missing)")
+    axes.flat[0].plot([], [], color=TRUE, ls=":", lw=1.5, label="true P(missing)")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncol=5, frameon=False)
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+    plt.close(figure)
+
+
+def _histograms(panel: Axes, observed: np.ndarray, hidden: np.ndarray, draws: np.ndarray) -> None:
+    span = np.concatenate([observed, hidden])
+    bins = np.linspace(span.min(), span.max(), 45)
+    panel.hist(observed, bins=bins, color=OBSERVED, label="observed")
+    # draws outside the range of the truth are counted at its ends, not left out
+    weight = np.full(draws.shape, len(hidden) / len(draws))
+    panel.hist(
+        np.clip(draws, bins[0], bins[-1]),
+        bins=bins,
+        weights=weight,
+        color=IMPUTED,
+        alpha=0.75,
+        label="imputed (draws)",
+    )
+    panel.hist(
+        hidden, bins=bins, histtype="step", color=TRUE, lw=1.5, label="true values of the missing"
+    )
+
+
+@torch.no_grad()
+def mechanism_curve(
+    fitted: FitResult, data: IncompleteData, column: int, values: np.ndarray
+) -> np.ndarray:
+    """P(missing | value) of one column as the model has learnt it, other columns at their means."""
+    table = np.tile(data.scaler.center, (len(values), 1))
+    table[:, column] = values
+    parameter = next(fitted.model.parameters())
+    x = torch.as_tensor(data.scaler.apply(table), dtype=parameter.dtype)
+    mask = fitted.model.missingness(x)
+    return mask.log_prob(torch.zeros_like(x)).exp()[:, column].numpy()

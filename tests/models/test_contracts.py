@@ -1,0 +1,321 @@
+"""One contract for every decoder, encoder and mechanism of the package."""
+
+import copy
+import json
+
+import pyro
+import pytest
+import torch
+from torch.distributions import Bernoulli, Normal
+
+from absentia.inference import weights
+from absentia.models import (
+    Decoder,
+    Encoder,
+    ExactConditionalEncoder,
+    FunctionMissingness,
+    GaussianDecoder,
+    Ignorable,
+    LinearGaussianDecoder,
+    MaskAwareEncoder,
+    Missingness,
+    SelectionModel,
+    SelfMasking,
+    rebuild,
+)
+
+from ..contracts import (
+    DECODERS,
+    ENCODERS,
+    MECHANISMS,
+    D,
+    K,
+    N,
+    P,
+    cases,
+    check_gradients,
+    classes_of,
+    randomised,
+)
+
+decoders = pytest.mark.parametrize("make", cases(DECODERS).values(), ids=cases(DECODERS))
+encoders = pytest.mark.parametrize("make", cases(ENCODERS).values(), ids=cases(ENCODERS))
+mechanisms = pytest.mark.parametrize("make", cases(MECHANISMS).values(), ids=cases(MECHANISMS))
+everything = cases(DECODERS) | cases(ENCODERS) | cases(MECHANISMS)
+parts = pytest.mark.parametrize("make", everything.values(), ids=everything)
+
+
+@pytest.fixture
+def table():
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(N, P, generator=generator)
+    s = torch.rand(N, P, generator=generator) < 0.7
+    s[0], s[1] = True, False  # a complete row and an empty one
+    return torch.where(s, x, 0.0), s
+
+
+def inputs(module, dtype=torch.float32, seed=2):
+    """Arguments of the module's call."""
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(module, Decoder):
+        return (torch.randn(N, D, generator=generator).to(dtype),)
+    x = torch.randn(N, P, generator=generator).to(dtype)
+    if isinstance(module, Encoder):
+        s = torch.rand(N, P, generator=generator) < 0.7
+        return x * s, s
+    return (x,)
+
+
+def a_value(module, dtype=torch.float32):
+    """A point at which the module's distribution has a density."""
+    generator = torch.Generator().manual_seed(3)
+    width = D if isinstance(module, Encoder) else P
+    value = torch.randn(N, width, generator=generator).to(dtype)
+    return (value > 0).to(dtype) if isinstance(module, Missingness) else value
+
+
+def density(module, dtype=torch.float32):
+    return module(*inputs(module, dtype)).log_prob(a_value(module, dtype))
+
+
+@pytest.mark.parametrize(
+    ("base", "entries"),
+    [(Decoder, DECODERS), (Encoder, ENCODERS), (Missingness, MECHANISMS)],
+    ids=["decoders", "encoders", "mechanisms"],
+)
+def test_every_class_has_an_entry(base, entries):
+    assert classes_of(base) == set(entries)
+    for kind, makers in entries.items():
+        assert makers
+        assert all(type(make()) is kind for make in makers.values())
+
+
+@decoders
+def test_decoder_shapes(make):
+    decoder = randomised(make())
+    z = torch.randn(K, N, D)
+    for shape in ((N,), (K, N)):
+        given = decoder(z if len(shape) == 2 else z[0])
+        assert given.batch_shape == (*shape, P)
+        assert given.event_shape == ()
+        draw = given.sample()
+        assert draw.shape == given.log_prob(draw).shape == (*shape, P)
+        assert given.mean.shape == given.variance.shape == (*shape, P)
+        assert given.mean.isfinite().all()
+        assert given.variance.isfinite().all()
+    assert (decoder.latent_dim, decoder.num_columns) == (D, P)
+    whole = decoder(z)
+    for k in range(K):  # particles do not see each other
+        torch.testing.assert_close(decoder(z[k]).mean, whole.mean[k])
+        torch.testing.assert_close(decoder(z[k]).variance, whole.variance[k])
+
+
+@encoders
+def test_encoder_shapes(make, table):
+    x, s = table
+    encoder = randomised(make())
+    given = encoder(x, s)
+    assert given.batch_shape == (N, D)
+    assert given.event_shape == ()
+    assert given.has_rsample
+    draws = given.rsample((K,))
+    assert draws.shape == given.log_prob(draws).shape == (K, N, D)
+    for k in range(K):
+        torch.testing.assert_close(given.log_prob(draws[k]), given.log_prob(draws)[k])
+    for i in range(N):  # rows do not see each other
+        alone = encoder(x[i : i + 1], s[i : i + 1])
+        torch.testing.assert_close(alone.mean, given.mean[i : i + 1], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(alone.variance, given.variance[i : i + 1], atol=1e-5, rtol=1e-5)
+
+
+@mechanisms
+def test_mechanism_shapes(make):
+    mechanism = randomised(make())
+    x = torch.randn(K, N, P)
+    for shape in ((N,), (K, N)):
+        given = mechanism(x if len(shape) == 2 else x[0])
+        assert given.batch_shape == (*shape, P)
+        assert given.event_shape == ()
+        draw = given.sample()
+        assert draw.shape == given.log_prob(draw).shape == (*shape, P)
+        assert set(draw.unique().tolist()) <= {0.0, 1.0}
+        assert given.missingness is mechanism
+    whole = mechanism(x)
+    s = whole.sample()
+    for k in range(K):
+        torch.testing.assert_close(mechanism(x[k]).log_prob(s[k]), whole.log_prob(s)[k])
+
+
+@parts
+def test_every_parameter_gets_a_gradient(make):
+    module = randomised(make())
+    loss = density(module).sum()
+    if list(module.parameters()):
+        check_gradients(module, loss)
+    else:  # nothing to learn; the exact encoder's gradient is its decoder's
+        assert loss.requires_grad == isinstance(module, ExactConditionalEncoder)
+
+
+@parts
+def test_training_and_evaluation_agree(make):
+    module = randomised(make())
+    assert torch.equal(density(module.train()), density(module.eval()))
+
+
+@parts
+def test_double_precision(make):
+    module = randomised(make())
+    single = density(module)
+    assert module(*inputs(module)).mean.dtype == torch.float32
+    double_module = _attached(copy.deepcopy(module)).double()
+    assert double_module(*inputs(double_module, torch.float64)).mean.dtype == torch.float64
+    double = density(double_module, torch.float64)
+    torch.testing.assert_close(double.double(), single.double(), atol=1e-4, rtol=1e-4)
+
+
+def _attached(module):
+    """The exact encoder's decoder is not registered in it; convert it as its model would."""
+    decoder = module.__dict__.get("decoder")
+    if decoder is not None:
+        decoder.double()
+    return module
+
+
+@parts
+def test_copies_are_equal_and_independent(make):
+    module = randomised(make())
+    before = density(module)
+    twin = copy.deepcopy(module)
+    assert torch.equal(density(twin), before)
+    randomised(twin, seed=9)
+    assert torch.equal(density(module), before)
+
+
+@parts
+def test_configuration_rebuilds_an_equal_module(make):
+    module = randomised(make())
+    config = module.config
+    if not isinstance(module, FunctionMissingness):
+        config = json.loads(json.dumps(config))
+    again = rebuild(config)
+    assert type(again) is type(module)
+    assert again.config == config
+    assert repr(again) == repr(module)
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    assert {name: value.shape for name, value in again.state_dict().items()} == shapes
+    again.load_state_dict(module.state_dict())
+    if isinstance(module, Encoder) and "decoder" in module.__dict__:
+        again.attach(module.__dict__["decoder"])
+    assert torch.equal(density(again), density(module))
+
+
+@mechanisms
+def test_elementwise_is_honest(make):
+    mechanism = randomised(make()).double()
+    x = torch.randn(N, P, dtype=torch.float64)
+    s = torch.stack([torch.zeros_like(x), torch.ones_like(x)])
+    # slopes with a prior come as a site's value
+    context = {"slope": torch.ones(P).double()} if mechanism.has_priors else {}
+    before = mechanism(x, **context).log_prob(s)
+    moved = torch.zeros(P, P, dtype=torch.bool)  # [j, l]: whether s_l noticed that x_j changed
+    for j in range(P):
+        changed = x.clone()
+        changed[:, j] += 1.5
+        moved[j] = (mechanism(changed, **context).log_prob(s) != before).any(0).any(0)
+    others = moved & ~torch.eye(P, dtype=torch.bool)
+    assert bool(others.any()) != mechanism.elementwise
+    assert bool(moved.diagonal().any()) != mechanism.ignorable
+
+
+@mechanisms
+def test_affine_form_is_the_mechanism(make):
+    mechanism = randomised(make()).double()
+    affine = mechanism.affine()
+    if affine is None:
+        assert not isinstance(mechanism.config.get("link"), str)
+        return
+    assert mechanism.elementwise
+    x = torch.randn(K, N, P, dtype=torch.float64)
+    score = affine.slope * x + affine.offset
+    link = {"logit": torch.nn.functional.logsigmoid, "probit": torch.special.log_ndtr}[affine.link]
+    torch.testing.assert_close(mechanism(x).log_prob(torch.ones_like(x)), link(score))
+
+
+@mechanisms
+def test_starts_from_the_observed_rates(make):
+    mechanism = make()
+    rate = torch.tensor([0.2, 0.5, 0.9, 0.6])
+    before = mechanism(torch.zeros(1, P)).mean
+    mechanism.initialise(rate)
+    after = mechanism(torch.zeros(1, P)).mean[0]
+    if isinstance(mechanism, FunctionMissingness) or getattr(mechanism, "fixed_offset", False):
+        assert torch.equal(after, before[0])  # nothing to start, or given by the user
+    else:
+        # a network's hidden layer adds a little at x = 0
+        tolerance = 0.1 if hasattr(mechanism, "network") else 1e-5
+        torch.testing.assert_close(after, rate, atol=tolerance, rtol=0.0)
+
+
+@mechanisms
+def test_rates_of_one_stay_finite(make):
+    mechanism = make()
+    mechanism.initialise(torch.tensor([1.0, 1.0, 0.0, 0.5]))
+    x = torch.zeros(2, P)
+    assert all(value.isfinite().all() for value in mechanism.state_dict().values())
+    assert mechanism(x).log_prob(torch.ones(2, P)).isfinite().all()
+
+
+def test_an_ignorable_mechanism_adds_nothing_to_the_weights(table):
+    x, s = table
+    for decoder in (GaussianDecoder(D, P, hidden=[8]), LinearGaussianDecoder(D, P)):
+        mechanism = Ignorable(P)
+        mechanism.initialise(torch.full((P,), 0.3))
+        model = SelectionModel(decoder, MaskAwareEncoder(P, D, hidden=[8]), mechanism, list("abcd"))
+        run = weights(model.model, model.guide, x, s, num_particles=K)
+        z = run.sites["z"].value
+        guide = model.encoder(x, s)
+        given = decoder(z)
+        by_hand = (
+            Normal(0.0, 1.0).log_prob(z).sum(-1)
+            - Normal(guide.loc, guide.scale).log_prob(z).sum(-1)
+            + (Normal(given.loc, given.scale).log_prob(x) * s).sum(-1)
+        )
+        torch.testing.assert_close(run.log_weight, by_hand)
+
+
+def test_a_mechanism_that_matters_adds_its_density(table):
+    x, s = table
+    mechanism = randomised(SelfMasking(P))
+    model = SelectionModel(
+        GaussianDecoder(D, P, hidden=[8]),
+        MaskAwareEncoder(P, D, hidden=[8]),
+        mechanism,
+        list("abcd"),
+    )
+    run = weights(model.model, model.guide, x, s, num_particles=K)
+    z = run.sites["z"].value
+    guide, given = model.encoder(x, s), model.decoder(z)
+    filled = torch.where(s, x, run.sites["x_unobserved"].value)
+    by_hand = (
+        Normal(0.0, 1.0).log_prob(z).sum(-1)
+        - Normal(guide.loc, guide.scale).log_prob(z).sum(-1)
+        + (Normal(given.loc, given.scale).log_prob(x) * s).sum(-1)
+        + Bernoulli(logits=mechanism.slope * filled + mechanism.offset).log_prob(s.float()).sum(-1)
+    )
+    torch.testing.assert_close(run.log_weight, by_hand)
+
+
+@mechanisms
+def test_plates_do_not_part_a_mask_from_its_mechanism(make):
+    """Pyro's plates expand every distribution; handlers must still find what it came from."""
+    mechanism = randomised(make())
+    rows, columns = pyro.plate("rows", N, dim=-2), pyro.plate("features", P, dim=-1)
+    x = torch.randn(N, P)
+
+    def model():
+        with rows, columns:
+            pyro.sample("s", mechanism(x), obs=torch.ones(N, P))
+
+    site = pyro.poutine.trace(model).get_trace().nodes["s"]
+    assert site["fn"].missingness is mechanism
+    assert site["fn"].context == {}
