@@ -28,9 +28,7 @@ def column_mean(incomplete: np.ndarray, level: float = 0.9) -> Completed:
     return Completed(filled, filled - spread, filled + spread)
 
 
-def mice(
-    incomplete: np.ndarray, draws: int = 10, level: float = 0.9, seed: int = 0
-) -> Completed:
+def mice(incomplete: np.ndarray, draws: int = 10, level: float = 0.9, seed: int = 0) -> Completed:
     """Chained equations: scikit-learn's IterativeImputer with Bayesian ridge regressions.
 
     The completed table is the usual one, of conditional means; intervals come from ``draws``
@@ -46,9 +44,9 @@ def mice(
         filled = IterativeImputer(random_state=seed).fit_transform(table)
         sampled = np.stack(
             [
-                IterativeImputer(
-                    sample_posterior=True, random_state=seed + 1 + m
-                ).fit_transform(table)
+                IterativeImputer(sample_posterior=True, random_state=seed + 1 + m).fit_transform(
+                    table
+                )
                 for m in range(draws)
             ]
         )

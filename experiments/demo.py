@@ -115,8 +115,14 @@ def run_demo(
     )
     judge("  the same, decoder-mean rule", published.mean, None, None, None, begun)
     begun = time.perf_counter()
-    judge("oracle: complete-data Gaussian, true mechanism",
-          truncated_gaussian(truth, missing), None, None, None, begun)
+    judge(
+        "oracle: complete-data Gaussian, true mechanism",
+        truncated_gaussian(truth, missing),
+        None,
+        None,
+        None,
+        begun,
+    )
 
     out.mkdir(parents=True, exist_ok=True)
     files = {

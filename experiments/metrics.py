@@ -29,8 +29,6 @@ def bias(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
     return float(np.mean(((imputed - truth) / truth.std(0))[missing]))
 
 
-def coverage(
-    low: np.ndarray, high: np.ndarray, truth: np.ndarray, missing: np.ndarray
-) -> float:
+def coverage(low: np.ndarray, high: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
     """Share of the hidden values inside their intervals."""
     return float(((low <= truth) & (truth <= high))[missing].mean())

@@ -18,7 +18,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Size, Tensor
 from torch.distributions import constraints
 
-from ..models.missingness import Missingness
+from ..models.mask_distributions import MaskDistribution
 from ..models.sites import S, X
 from . import quadrature
 from .tilted import (
@@ -130,12 +130,13 @@ class collapse(Messenger):
     def _collapse(self, msg: Any) -> None:
         assert self._unobserved is not None and self._observed is not None
         decoder, missing = self._unobserved
-        mechanism = getattr(msg["fn"], "missingness", None)
-        if not isinstance(mechanism, Missingness):
+        mask = msg["fn"]
+        if not isinstance(mask, MaskDistribution):
             raise CollapseError(
                 f"site '{self.mask_site}' does not come from a Missingness, so '{self.site}_"
                 f"unobserved' cannot be integrated out; use missing='sample'"
             )
+        mechanism = mask.missingness
         if not mechanism.elementwise:
             raise CollapseError(
                 f"site '{self.mask_site}': {type(mechanism).__name__} is not elementwise (a value's "
@@ -160,10 +161,15 @@ class collapse(Messenger):
         columns: Tensor,
     ) -> Tilted:
         mechanism, context = mask.missingness, mask.context
+        try:
+            packed = pack(decoder, rows, columns)
+        except TypeError as error:
+            raise CollapseError(
+                f"site '{self.site}_unobserved': {error}; use missing='sample'"
+            ) from error
         if mechanism.ignorable:
-            return Untilted(pack(decoder, rows, columns))
+            return Untilted(packed)
         affine = mechanism.affine(**context)
-        packed = pack(decoder, rows, columns)
         if affine is not None and isinstance(decoder, torch.distributions.Normal):
             return tilted_normal(packed, affine, rows, columns)
         observed = self._observed

@@ -17,7 +17,7 @@ def effective_sample_size(log_weight: Tensor) -> Tensor:
 
     >>> import torch
     >>> from absentia.inference import effective_sample_size
-    >>> effective_sample_size(torch.zeros(100, 2))
+    >>> effective_sample_size(torch.zeros(100, 2)).round()
     tensor([100., 100.])
     """
     return (2 * log_weight.logsumexp(0) - (2 * log_weight).logsumexp(0)).exp()
@@ -65,18 +65,22 @@ def khat_from_largest(largest: Tensor, particles: int) -> Tensor:
     if particles < FEWEST_FOR_KHAT:
         return torch.full((rows,), torch.nan, dtype=torch.float64)
     log_w = largest.detach().double().cpu().numpy().T[:, ::-1]  # (n, M + 1), ascending
-    log_w = log_w - log_w[:, -1:]
+    top = log_w[:, -1]
+    # weights that differ by the rounding of their logarithms are equal
+    rounding = 64 * torch.finfo(largest.dtype).eps * np.maximum(np.abs(top), 1.0)
+    log_w = log_w - top[:, None]
     cutoff = np.maximum(log_w[:, 0], math.log(np.finfo(float).tiny))
     excess = np.exp(log_w[:, 1:]) - np.exp(cutoff)[:, None]
     above = (log_w[:, 1:] > cutoff[:, None]).sum(1)  # ties with the cutoff are not in the tail
     khat = np.full(rows, np.inf)
-    khat[np.exp(log_w[:, 0]) > 1 - 1e-9] = -np.inf
-    for count in np.unique(above):
+    constant = -log_w[:, 0] <= rounding
+    for count in np.unique(above[~constant]):
         if count <= 4:
             continue
-        members = np.flatnonzero(above == count)
+        members = np.flatnonzero((above == count) & ~constant)
         for part in np.array_split(members, max(1, len(members) * int(count) // 100_000)):
             khat[part] = _generalised_pareto_shape(excess[part, -count:])
+    khat[constant] = -np.inf
     return torch.from_numpy(khat)
 
 

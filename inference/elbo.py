@@ -100,7 +100,7 @@ class ImportanceWeightedELBO(ELBO):
         _refuse_without_gradient(run)
         if self.gradient == "dreg":
             share = torch.softmax(run.log_weight.detach(), 0)
-            _weigh_gradients_of_draws(run, share, self.row_plate)
+            _weigh_gradients_of_draws(run, share)
         # d log mean w / d log w_k is w~_k, what all three estimators begin with
         return self._value(run)
 
@@ -138,12 +138,18 @@ class ImportanceWeightedELBO(ELBO):
         if self.missing != "auto":
             return run(self.missing == "collapse")
         owner = getattr(model, "__self__", model)
-        if self._collapsible.get(owner, True):
+        known = self._collapsible.get(owner)
+        if known is None:  # try once; a failed try must not have drawn random numbers
+            state = torch.get_rng_state()
             try:
-                return run(True)
+                result = run(True)
             except CollapseError:
+                torch.set_rng_state(state)
                 self._collapsible[owner] = False
-        return run(False)
+                return run(False)
+            self._collapsible[owner] = True
+            return result
+        return run(known)
 
 
 class ELBOWithParameters(nn.Module):
@@ -190,7 +196,7 @@ def _refuse_without_gradient(run: Weighted) -> None:
         raise ValueError(f"site '{name}' ({type(site.fn).__name__}) has no gradient: {remedy}")
 
 
-def _weigh_gradients_of_draws(run: Weighted, share: Tensor, row_plate: str) -> None:
+def _weigh_gradients_of_draws(run: Weighted, share: Tensor) -> None:
     """Multiply what flows back into the guide's draws by w~: with the loss's own w~, squared."""
     draws = [
         (name, site)
@@ -206,10 +212,9 @@ def _weigh_gradients_of_draws(run: Weighted, share: Tensor, row_plate: str) -> N
                     f"not support; use gradient='iwae'"
                 )
     for _, site in draws:
-        extra = site.value.dim() - 2
-        shape = share.shape + (1,) * extra
-        if site.value.shape[: share.dim()] != share.shape:  # rows at dim -1: (K, 1, n)
-            shape = (share.shape[0],) + (1,) * (site.value.dim() - 2) + (share.shape[1],)
+        assert site.row_dim is not None  # noqa: S101 (sites of the rows have one)
+        shape = [1] * site.value.dim()
+        shape[0], shape[site.row_dim - site.fn.event_dim] = share.shape
         weight = share.reshape(shape)
         site.value.register_hook(lambda grad, weight=weight: grad * weight)
 

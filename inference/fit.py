@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 import pyro
@@ -84,7 +85,7 @@ def fit(
     >>> rows[rows > 1] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows)
     >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, sign="+"), data, steps=20, progress=False)
-    >>> len(fitted.history) == 20 and np.isfinite(fitted.bound)
+    >>> len(fitted.history) == 20 and bool(np.isfinite(fitted.bound))
     True
     """
     plan = FitSettings(**settings)
@@ -171,7 +172,7 @@ class _Run:
         )
         total, count = torch.zeros(()), 0
         with bar:
-            while self.step < self.plan.steps:
+            while self.step < self.plan.steps and not self._out_of_patience():
                 total = total + self._one_step()
                 count += 1
                 if self.step % every and self.step != self.plan.steps:
@@ -182,13 +183,18 @@ class _Run:
                 total, count = torch.zeros(()), 0
                 if callback is not None:
                     callback(row)
-                if self.plan.patience is not None and self.waited >= self.plan.patience:
-                    break
+
+    def _out_of_patience(self) -> bool:
+        return self.plan.patience is not None and self.waited >= self.plan.patience
 
     def _one_step(self) -> Tensor:
         x, s = self.batches.next()
         size = len(self.train)
-        loss = self.elbo.differentiable_loss(self.model.model, self.model.guide, x, s, size) / size
+        model, guide = self.model.model, self.model.guide
+        try:
+            loss = self.elbo.differentiable_loss(model, guide, x, s, size) / size
+        except torch.linalg.LinAlgError:  # a guide that factorises a matrix notices first
+            self._stop_at(x, s)
         if not bool(loss.isfinite()):
             self._stop_at(x, s)
         self.optimiser.zero_grad(set_to_none=True)
@@ -198,7 +204,7 @@ class _Run:
         self.step += 1
         return loss.detach().cpu()
 
-    def _stop_at(self, x: Tensor, s: Tensor) -> None:
+    def _stop_at(self, x: Tensor, s: Tensor) -> NoReturn:
         cause = first_bad_site(self.model.model, self.model.guide, x, s)
         raise NonFiniteLossError(
             f"the loss is not finite at step {self.step + 1}: {cause}. Lower learning_rate (now "
@@ -244,8 +250,10 @@ class _Run:
         self.model.load_state_dict(self.best_state)
 
     def _identity(self) -> dict[str, Any]:
-        shape = [*self.train.x.shape, self.train.columns]
-        return {**self.plan.to_dict(), "data": str(shape)}
+        digest = hashlib.sha256(self.train.values.tobytes())
+        if self.held_out is not None:
+            digest.update(self.held_out.values.tobytes())
+        return {**self.plan.to_dict(), "data": digest.hexdigest()}
 
     def _checkpoint(self) -> None:
         assert self.path is not None

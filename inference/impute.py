@@ -17,6 +17,9 @@ from .randomness import seeded
 from .refine import refined_guide
 from .stream import Estimates
 
+#: rows with a smaller share of effective particles are given a proposal of their own
+_FEW_EFFECTIVE = 0.05
+
 
 def impute(
     fitted: Any,
@@ -41,8 +44,8 @@ def impute(
     :param data: rows to impute, of the columns the model was made for; standardised anew by the
         fit's own scaler where they came with another.
     :param particles: L, importance samples a row.
-    :param refine: give rows whose Pareto k-hat is too high a proposal of their own, and four
-        times the particles; what was gained is in ``result.refined`` and ``khat_before``.
+    :param refine: give rows whose Pareto k-hat is too high, or whose ESS is under a twentieth of
+        the particles, a proposal of their own and four times the particles; what was gained is in ``result.refined`` and ``khat_before``.
     :param num_draws: posterior draws to keep of every cell, for quantiles, intervals and
         multiple imputation.
     :param seed: the same seed gives the same imputation.
@@ -59,6 +62,10 @@ def impute(
         raise ValueError(f"rule {rule!r} is not one of posterior, decoder-mean")
     if particles < 1:
         raise ValueError(f"particles is {particles}; give at least 1")
+    if num_draws < 0:
+        raise ValueError(f"num_draws is {num_draws}; give at least 0")
+    if missing not in ("auto", "collapse", "sample"):
+        raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
     model = getattr(fitted, "model", fitted)
     model = fitted if not isinstance(model, torch.nn.Module) else model
     data = _as_fitted(fitted, model, data)
@@ -131,20 +138,27 @@ def _refine(
     rule: Rule,
     progress: bool,
 ) -> tuple[Estimates, Tensor]:
-    """Second estimates for the rows whose k-hat is too high, kept where theirs is lower."""
+    """Second estimates for the rows whose weights are too uneven, kept where they are better.
+
+    Beside a high k-hat a small ESS counts: a narrow guide can miss mass that k-hat, which looks at
+    the weights it drew, knows nothing of.
+    """
     refined = torch.zeros(len(data), dtype=torch.bool)
-    too_high = (first.khat > khat_threshold(particles)).nonzero().flatten()
-    if not len(too_high):
+    threshold = khat_threshold(particles)
+    uneven = (first.khat > threshold) | (first.ess.cpu() < _FEW_EFFECTIVE * particles)
+    uneven_rows = uneven.nonzero().flatten()
+    if not len(uneven_rows):
         return first, refined
     fields = {name: value.clone() for name, value in first._asdict().items()}
     cell_row = (~data.s).nonzero(as_tuple=True)[0]
-    chunks = too_high.split(256)
+    chunks = uneven_rows.split(256)
     for rows in tqdm(chunks, desc="refine", disable=not progress, leave=False):
         x, s = data.x[rows.to(data.x.device)], data.s[rows.to(data.x.device)]
         guide = refined_guide(model, x, s, missing)
         sampler = Sampler(model.model, guide, missing, rule)
         second = sampler.estimate(x, s, REFINED_PARTICLES * particles, num_draws)
-        better = second.khat < first.khat[rows]
+        fine = (second.khat <= threshold) & (second.ess > first.ess[rows]).cpu()
+        better = (second.khat < first.khat[rows]) | fine
         refined[rows[better]] = True
         for name in ("log_evidence", "ess", "khat"):
             fields[name][rows[better]] = getattr(second, name)[better]

@@ -16,11 +16,19 @@ from torch.distributions import constraints
 from ..models.sites import COLUMN_DIM, LATENT, ROW_DIM, ROWS
 from .tilted import parameters_of
 
-#: widths of the Gaussians around a row's mode, in sd, and their shares of the particles. The wide
-#: ones keep the weights bounded where the posterior's tails are heavier than its curvature says.
-WIDTHS = (1.0, 1.4, 2.2)
-SHARES = (0.6, 0.2, 0.1)
+#: shares of the Gaussians around a row's posterior mean, from the fitted width to the widest. The
+#: wide ones keep the weights bounded where the posterior's tails are heavier than a Gaussian's.
+SHARES = (0.5, 0.2, 0.12, 0.08)
 SHARE_OF_GUIDE = 0.1
+
+
+def widths(dim: int) -> tuple[float, ...]:
+    """Widths of those Gaussians, in sd.
+
+    A Gaussian of ``dim`` dimensions lies in a shell of radius sqrt(dim) and thickness 0.7: shells
+    that are to overlap must be closer together the more dimensions there are.
+    """
+    return tuple(1 + step / dim**0.5 for step in (0.0, 1.0, 2.5, 6.0))
 
 
 class LatentSite(NamedTuple):
@@ -53,7 +61,7 @@ class RowMixture(TorchDistribution):
     """A mixture over a row's stacked latents, batch shape (n, 1), event shape (D,).
 
     :param loc, tril: (n, D) centres and (n, D, D) lower Cholesky factors of the covariance, which
-        the components scale by :data:`WIDTHS`.
+        the components scale by :func:`widths`.
     :param guide: what the amortised guide proposes, the last component.
     """
 
@@ -66,16 +74,19 @@ class RowMixture(TorchDistribution):
         super().__init__(Size((len(loc), 1)), Size(loc.shape[1:]), validate_args=False)
 
     def sample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
-        """(K,) -> (K, n, 1, D); components are drawn independently."""
+        """Draws of shape sample_shape + (n, 1, D); components are drawn independently."""
+        if len(sample_shape) != 1:
+            flat = self.sample((Size(sample_shape).numel(),))
+            return flat.reshape(Size(sample_shape) + self.batch_shape + self.event_shape)
         (particles,) = sample_shape
         n, d = self.loc.shape
         shares = torch.tensor([*SHARES, SHARE_OF_GUIDE], device=self.loc.device)
         component = torch.multinomial(shares, particles * n, replacement=True).view(particles, n, 1)
-        widths = torch.tensor([*WIDTHS, 0.0], device=self.loc.device, dtype=self.loc.dtype)
+        width = torch.tensor([*widths(d), 0.0], device=self.loc.device, dtype=self.loc.dtype)
         eps = torch.randn(particles, n, d, device=self.loc.device, dtype=self.loc.dtype)
-        own = self.loc + widths[component] * _times(self.tril, eps)
+        own = self.loc + width[component] * _times(self.tril, eps)
         amortised = torch.cat([site.fn.sample((particles,)) for site in self.guide], -1)
-        return torch.where(component < len(WIDTHS), own, amortised).unsqueeze(-2)
+        return torch.where(component < len(SHARES), own, amortised).unsqueeze(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """(K, n, 1, D) -> (K, n, 1)."""
@@ -89,7 +100,7 @@ class RowMixture(TorchDistribution):
         constant = -0.5 * d * math.log(2 * math.pi) - log_det
         terms = [
             math.log(share) - 0.5 * distance / width**2 - d * math.log(width) + constant
-            for share, width in zip(SHARES, WIDTHS, strict=True)
+            for share, width in zip(SHARES, widths(d), strict=True)
         ]
         start = 0
         amortised = torch.zeros_like(distance)
@@ -107,15 +118,20 @@ def _times(tril: Tensor, eps: Tensor) -> Tensor:
 
 
 def guide_from(
-    sites: list[LatentSite], propose: Callable[[], Tensor | TorchDistribution]
+    original: Callable[..., Any],
+    sites: list[LatentSite],
+    propose: Callable[[], Tensor | TorchDistribution],
 ) -> Callable[..., None]:
-    """A guide that takes the rows' latents from ``propose()``.
+    """``original`` with its rows' latents taken from ``propose()`` instead.
 
-    What it returns is a distribution like :class:`RowMixture`, or values (K, n, D), at which the
-    weight is then the joint density itself.
+    What that returns is a distribution like :class:`RowMixture`, or values (K, n, D), at which
+    the weight is then the joint density itself. Sites outside the rows (coefficients with priors)
+    remain the original guide's.
     """
 
-    def guide(x: Tensor, *_: Any) -> None:
+    def guide(x: Tensor, *rest: Any) -> None:
+        with poutine.block(hide_fn=_in_rows):
+            original(x, *rest)
         proposal = propose()
         with pyro.plate(ROWS, len(x), dim=ROW_DIM):
             if isinstance(proposal, TorchDistribution):
@@ -131,3 +147,7 @@ def guide_from(
                 start += site.size
 
     return guide
+
+
+def _in_rows(msg: Any) -> bool:
+    return msg["name"] == ROWS or any(frame.name == ROWS for frame in msg["cond_indep_stack"])

@@ -7,6 +7,7 @@ steeper than its nodes are apart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,8 +17,8 @@ from pyro.distributions import Cauchy, Laplace, Normal, StudentT, TorchDistribut
 from torch import Tensor
 
 _POINTS = 6  # Gauss-Legendre points a panel
-_GRID = 257  # where the mechanism is looked at to find out where it changes
-_STEEP_PANELS = 14
+_GRID = 385  # where the mechanism is looked at to find out where it changes
+_STEEP_PANELS = 24
 _BODY = (0.0, 0.75, 1.5, 2.5, 4.0, 6.0, 9.0)
 _HEAVY = (*_BODY, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0)
 
@@ -42,11 +43,15 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     :param missing_at: P(s_j = 0 | x_j) for values broadcastable to (G, K, M).
     """
     loc, scale = decoder.loc, decoder.scale
-    steps = _BODY if isinstance(decoder, Normal) else _HEAVY
+    if not loc.numel():
+        empty = loc.new_zeros(1, *loc.shape)
+        return Rule(empty, empty)
+    heavy = not isinstance(decoder, Normal)
+    steps = _HEAVY if heavy else _BODY
     offsets = torch.tensor([-b for b in steps[:0:-1]] + list(steps), dtype=loc.dtype)
-    offsets = offsets.to(loc.device).view(-1, 1, 1)
-    own = loc + scale * offsets  # (B, K, M)
-    steep = _where_it_changes(missing_at, (loc - 9 * scale).min(), (loc + 9 * scale).max())
+    own = loc + scale * offsets.to(loc.device).view(-1, 1, 1)  # (B, K, M)
+    grid = _grid(own.min(), own.max(), loc.mean(), stretched=heavy)
+    steep = _where_it_matters(grid, missing_at(grid), decoder)
     edges = torch.cat([own, steep.expand(-1, *own.shape[1:])]).sort(0).values
     edges = edges.maximum(own[:1]).minimum(own[-1:])
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
@@ -58,21 +63,36 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     return Rule(nodes.flatten(0, 1), log_weight.flatten(0, 1))
 
 
-def _where_it_changes(missing_at: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
-    """Panel edges at equal shares of the mechanism's total variation, (E, 1 or K, M)."""
-    fractions = torch.linspace(0, 1, _GRID, dtype=low.dtype, device=low.device)
-    grid = (low + (high - low) * fractions).view(-1, 1, 1)
-    change = missing_at(grid).diff(dim=0).abs()  # (G - 1, 1 or K, M)
+def _grid(low: Tensor, high: Tensor, centre: Tensor, stretched: bool) -> Tensor:
+    """Values (G, 1, 1) over the whole range; where tails are heavy, dense around the centre."""
+    u = torch.linspace(-1, 1, _GRID, dtype=low.dtype, device=low.device)
+    if not stretched:
+        return (low + (high - low) * (u + 1) / 2).view(-1, 1, 1)
+    reach = torch.sinh(7 * u.abs()) / math.sinh(7)
+    return torch.where(
+        u < 0, centre - (centre - low) * reach, centre + (high - centre) * reach
+    ).view(-1, 1, 1)
+
+
+def _where_it_matters(grid: Tensor, missing: Tensor, decoder: TorchDistribution) -> Tensor:
+    """Panel edges at equal shares of the mechanism's variation, (E, K, M).
+
+    Variation counts by the density the decoder has there, with a floor: far out it still shapes
+    the tail of the integral.
+    """
+    change = missing.diff(dim=0).abs()  # (G - 1, 1 or K, M)
+    density = decoder.log_prob((grid[1:] + grid[:-1]) / 2) + decoder.scale.log()
+    change = change * (density.exp() + 0.02)
     # a little of the uniform keeps the inverse defined where nothing changes
-    change = change + 1e-6 * (change.sum(0) + 1e-6) / _GRID
+    change = change + 1e-6 * (change.sum(0) + 1e-6) / len(change)
     cumulative = torch.cat([torch.zeros_like(change[:1]), change.cumsum(0)])
     cumulative = cumulative / cumulative[-1]
-    shares = torch.linspace(0.02, 0.98, _STEEP_PANELS + 1, dtype=low.dtype, device=low.device)
+    shares = torch.linspace(0.01, 0.99, _STEEP_PANELS + 1, dtype=grid.dtype, device=grid.device)
     behind = cumulative.movedim(0, -1).contiguous()
     wanted = shares.expand(*behind.shape[:-1], -1).contiguous()
-    right = torch.searchsorted(behind, wanted).clamp(1, _GRID - 1)
+    right = torch.searchsorted(behind, wanted).clamp(1, len(change))
     below, above = behind.gather(-1, right - 1), behind.gather(-1, right)
     part = (wanted - below) / (above - below)
-    flat_grid = grid.flatten()
-    edges = flat_grid[right - 1] + part * (flat_grid[right] - flat_grid[right - 1])
+    values = grid.flatten()
+    edges = values[right - 1] + part * (values[right] - values[right - 1])
     return edges.movedim(-1, 0)

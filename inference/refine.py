@@ -23,8 +23,9 @@ from .particles import PAIRS_AT_ONCE, Sampler
 from .proposal import LatentSite, RowMixture, guide_from, latent_sites
 
 _ROUNDS = 24
-_EXTRA_ROUNDS = 2  # at beta = 1, where the moments are the posterior's own
-_ENOUGH = 10  # effective particles a latent dimension, for a round's covariance
+_EXTRA_ROUNDS = 3  # at beta = 1, where the moments are the posterior's own
+_PARTICLES = 130  # a latent dimension and round, and at least a thousand
+_ENOUGH = 20  # effective particles a latent dimension, for a round's covariance
 
 
 @torch.no_grad()
@@ -33,7 +34,6 @@ def refined_guide(
     x: Tensor,
     s: Tensor,
     missing: str = "auto",
-    particles: int = 1000,
 ) -> Callable[..., None]:
     """A guide for exactly these rows, whose importance weights are steadier than the model's own.
 
@@ -41,7 +41,6 @@ def refined_guide(
 
     :param model: has ``model`` and ``guide`` methods; it is left as it is.
     :param x, s: the rows (n, p), as the model sees them.
-    :param particles: of each round of adaptation.
     """
     sites = latent_sites(model.guide, x, s)
     loc, tril = _starting_point(sites)
@@ -49,7 +48,8 @@ def refined_guide(
     best = torch.zeros(len(x), dtype=x.dtype, device=x.device)
     done = torch.zeros(len(x), dtype=torch.long, device=x.device)
     dim = loc.shape[-1]
-    enough = min(_ENOUGH * dim, particles / 4)
+    particles = max(1000, _PARTICLES * dim)
+    enough = _ENOUGH * dim
     for _ in range(_ROUNDS):
         rows = (done < _EXTRA_ROUNDS).nonzero().flatten()
         if not len(rows):
@@ -69,7 +69,7 @@ def refined_guide(
         tril[rows] = _cholesky(covariance)
         done[rows] += (beta == 1).long()
     mixture = RowMixture(best_loc, best_tril, sites)
-    return guide_from(sites, lambda: mixture)
+    return guide_from(model.guide, sites, lambda: mixture)
 
 
 def _starting_point(sites: list[LatentSite]) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,8 @@ def _log_joint(
     """log p(x_o, s, z) at z (K, n, D), in chunks: (K, n)."""
     parts = []
     for part in stacked.split(max(1, PAIRS_AT_ONCE // len(x))):
-        sampler = Sampler(model.model, guide_from(sites, lambda part=part: part), missing)
+        at_part = guide_from(model.guide, sites, lambda part=part: part)
+        sampler = Sampler(model.model, at_part, missing)
         parts.append(sampler.run(x, s, len(part))[0].log_weight)
     return torch.cat(parts)
 

@@ -72,10 +72,11 @@ def load(path: str | Path) -> FitResult:
     folder = Path(path)
     try:
         document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise FormatError(f"'{folder}' holds no saved model ({error})") from error
-    version = document.get("format_version")
-    if document.get("format") != "absentia model" or not isinstance(version, int):
+    known = isinstance(document, dict) and document.get("format") == "absentia model"
+    version = document.get("format_version") if known else None
+    if not isinstance(version, int):
         raise FormatError(f"'{folder}/model.json' is not a saved model of absentia")
     if version > FORMAT_VERSION:
         raise FormatError(
@@ -83,11 +84,15 @@ def load(path: str | Path) -> FitResult:
             f"{FORMAT_VERSION}; update absentia"
         )
     try:
-        model = rebuild(document["model"])
-        model.to(dtype=getattr(torch, document["dtype"]))
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
-    except Exception as error:
-        raise FormatError(f"'{folder}' cannot be read: {error}") from error
+        return _result(document, load_file(folder / "weights.safetensors"))
+    except Exception as error:  # whatever is wrong inside the files, it is the files' fault
+        raise FormatError(f"'{folder}' cannot be read: {error!r}") from error
+
+
+def _result(document: dict[str, Any], state: dict[str, torch.Tensor]) -> FitResult:
+    model = rebuild(document["model"])
+    model.to(dtype=getattr(torch, document["dtype"]))
+    model.load_state_dict(state)
     return FitResult(
         model=model.eval(),
         scaler=Standardiser(np.array(document["center"]), np.array(document["scale"])),

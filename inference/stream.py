@@ -7,6 +7,7 @@ h_k = E[x_j | z_k, s_j = 0] (or of x_jk itself where it was sampled).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Protocol
 
 import torch
@@ -54,7 +55,9 @@ class Stream:
         self.largest = torch.empty(0, num_rows, device=device)
         # sums of w h, w (h^2 + var), w^2, w^2 h, w^2 h^2 at every cell, relative to the peak
         self.sums = torch.zeros(5, len(rows), dtype=kind, device=device)
-        self.draws = torch.zeros(num_draws, len(rows), device=device)
+        #: what the cells' moments are taken about, so that a large mean costs no digits
+        self.reference = torch.zeros(len(rows), dtype=kind, device=device)
+        self.draws = torch.zeros(num_draws, len(rows), dtype=kind, device=device)
         order = rows.argsort(stable=True)
         counts = rows.bincount(minlength=num_rows)
         self._cells_of_row = (order, counts, counts.cumsum(0) - counts)
@@ -68,6 +71,9 @@ class Stream:
         old = (self.peak - level).exp()[rows]
         weight = (log_weight - level.to(log_weight.dtype)).exp()[:, rows]  # (C, M)
         h, variance = source.moments()
+        if not len(self.largest):
+            self.reference = h.mean(0).nan_to_num(0.0).double()
+        h = h - self.reference.to(h.dtype)
         weighted, squared = weight * h, weight.square()
         update = torch.stack(
             [
@@ -120,10 +126,10 @@ class Stream:
         variance = (self.sums[1] / total - mean.square()).clamp_min(0)
         spread = self.sums[4] - 2 * mean * self.sums[3] + mean.square() * self.sums[2]
         return Estimates(
-            log_evidence=self.log_sum - torch.tensor(float(self.particles)).log(),
+            log_evidence=self.log_sum - math.log(self.particles),
             ess=(2 * self.log_sum - self.log_sum_squares).exp(),
             khat=khat_from_largest(self.largest, self.particles),
-            mean=mean,
+            mean=mean + self.reference,
             variance=variance,
             mcse=spread.clamp_min(0).sqrt() / total,
             draws=self.draws,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+_SQRT_HALF = math.sqrt(0.5)
 _DEEP_TAIL = 30.0  # beyond, Phi underflows; the exceedance is exponential to within 1/900
 
 
@@ -22,7 +25,9 @@ def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> 
     bound = bound.double()
     u = torch.rand(bound.shape, dtype=bound.dtype, device=bound.device, generator=generator)
     u = 1 - u  # in (0, 1]
-    body = -torch.special.ndtri(u * torch.special.ndtr(-bound.clamp(max=_DEEP_TAIL)))
+    # by erfc: torch's own ndtr loses its relative accuracy from -8 on
+    tail = 0.5 * torch.special.erfc(bound.clamp(max=_DEEP_TAIL) * _SQRT_HALF)
+    body = -torch.special.ndtri(u * tail)
     deep = (bound.square() - 2 * u.log()).sqrt()
     return torch.where(bound > _DEEP_TAIL, deep, body).maximum(bound)
 

@@ -48,6 +48,7 @@ class Site(NamedTuple):
     mask: Tensor | bool | None
     in_guide: bool
     is_observed: bool
+    row_dim: int | None
 
 
 class Weighted(NamedTuple):
@@ -150,7 +151,14 @@ class _Weigher(Messenger):
             if frame.name == self.row_plate:
                 row_dim = frame.dim
                 self.rows = frame.size
+            if frame.dim is not None and frame.dim < -self.nesting:
+                raise WeightError(
+                    f"site '{msg['name']}' stands in plate '{frame.name}' at dim {frame.dim}, where "
+                    f"the particles are; give max_plate_nesting={-frame.dim}"
+                )
         name = msg["name"]
+        if not msg["is_observed"] and msg["infer"].get("was_observed"):
+            raise WeightError(f"site '{name}' was unconditioned; observe it to have weights")
         replayed = self.guided.pop(name, None)
         if replayed is not None:
             msg["value"] = replayed.value
@@ -158,8 +166,6 @@ class _Weigher(Messenger):
         elif not msg["is_observed"] and msg["value"] is None:
             msg["value"] = self._draw(name, fn, row_dim)
             msg["done"] = True
-        elif not msg["is_observed"] and msg["infer"].get("was_observed"):
-            raise WeightError(f"site '{name}' was unconditioned; observe it to have weights")
         self._add(msg, row_dim, proposed=replayed is not None)
 
     def _subsample(self, msg: Any) -> None:
@@ -196,7 +202,7 @@ class _Weigher(Messenger):
         """Add (or in the guide subtract) the site's log-density, per row."""
         name, fn, value, mask = msg["name"], msg["fn"], msg["value"], msg["mask"]
         observed = msg["is_observed"]
-        site = Site(fn, value, mask, self.in_guide or proposed, observed)
+        site = Site(fn, value, mask, self.in_guide or proposed, observed, row_dim)
         (self.sites if row_dim is not None else self.globals)[name] = site
         if self.in_guide and msg["infer"].get("is_auxiliary"):
             self.auxiliary.add(name)
@@ -212,6 +218,11 @@ class _Weigher(Messenger):
             # the mask has batch dimensions only; log_prob has them too
             log_prob = log_prob.masked_fill(~mask, 0.0)
         if row_dim is None:
+            if log_prob.dim() > self.nesting:
+                raise WeightError(
+                    f"site '{name}' stands outside plate '{self.row_plate}' but differs between "
+                    f"particles; put it into the plate"
+                )
             term = log_prob.sum() * msg["scale"]
             term = -term if self.in_guide else term
             self.log_global = term if self.log_global is None else self.log_global + term
@@ -226,6 +237,11 @@ class _Weigher(Messenger):
             self.log_weight = self.log_weight + row_term
 
     def _check_scale(self, name: str, scale: Any) -> None:
+        if isinstance(scale, Tensor) and scale.dim() > 0:
+            raise WeightError(
+                f"site '{name}' has a scale of shape {tuple(scale.shape)}; one number is needed, "
+                f"which stands outside the logarithm"
+            )
         if self.scale is None:
             self.scale = scale
         elif scale is not self.scale and not _same(scale, self.scale):
@@ -247,8 +263,6 @@ class _Weigher(Messenger):
 
 
 def _same(a: Any, b: Any) -> bool:
-    if (isinstance(a, Tensor) and a.dim() > 0) or (isinstance(b, Tensor) and b.dim() > 0):
-        return False
     return float(a) == float(b)
 
 

@@ -220,9 +220,9 @@ class GaussNewtonEncoder(Encoder):
             return decoder(z).mean
 
         for _ in range(self.steps):
-            jacobian = torch.func.vmap(
-                lambda v, z=z: torch.func.jvp(location, (z,), (v,))[1]
-            )(directions).movedim(0, -1)  # (n, p, d)
+            jacobian = torch.func.vmap(lambda v, z=z: torch.func.jvp(location, (z,), (v,))[1])(
+                directions
+            ).movedim(0, -1)  # (n, p, d)
             at_z = decoder(z)
             weighted = jacobian * (observed / at_z.variance).unsqueeze(-1)
             precision = weighted.mT @ jacobian + eye

@@ -1,12 +1,77 @@
-"""Distributions of the mask that torch does not have."""
+"""Distributions of the mask s: one that remembers its mechanism, and a probit Bernoulli."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from pyro.distributions import Bernoulli
+from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Size, Tensor
 
 from .special import log_ndtr
+
+
+class MaskDistribution(TorchDistribution):
+    """p(s | x, context) together with the mechanism that gave it, for handlers that integrate x.
+
+    Everything is passed on to ``base``, the distribution that the mechanism returned.
+
+    >>> import torch
+    >>> from absentia.models import SelfMasking
+    >>> mask = SelfMasking(2)(torch.zeros(7, 2))
+    >>> type(mask.missingness).__name__, mask.expand([5, 7, 2]).batch_shape
+    ('SelfMasking', torch.Size([5, 7, 2]))
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
+
+    def __init__(self, base: TorchDistribution, missingness: Any, context: dict[str, Any]) -> None:
+        self.base, self.missingness, self.context = base, missingness, context
+        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        """The base's."""
+        return self.base.support
+
+    @property
+    def has_enumerate_support(self) -> bool:  # type: ignore[override]
+        """The base's."""
+        return bool(self.base.has_enumerate_support)
+
+    @property
+    def mean(self) -> Tensor:
+        """P(observed)."""
+        return self.base.mean
+
+    @property
+    def variance(self) -> Tensor:
+        """The base's."""
+        return self.base.variance
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> MaskDistribution:
+        """The same mask distribution over more leading dimensions."""
+        if Size(batch_shape) == self.batch_shape:
+            return self
+        return MaskDistribution(self.base.expand(batch_shape), self.missingness, self.context)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Masks, 1 where observed."""
+        return self.base.sample(Size(sample_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of every cell, batch shape."""
+        return self.base.log_prob(value)
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """The base's."""
+        return self.base.enumerate_support(expand)
+
+    def __getattr__(self, name: str) -> Any:
+        """``probs``, ``logits`` and the like are the base's."""
+        if name in ("base", "__setstate__"):  # not yet made, in the middle of copying
+            raise AttributeError(name)
+        return getattr(self.base, name)
 
 
 class ProbitBernoulli(Bernoulli):

@@ -80,7 +80,7 @@ def NotMIWAE(
     torch.Size([2])
     """
     columns = len(data.columns)
-    latent_dim = latent_dim or min(max(columns - 1, 1), 10)
+    latent_dim = _latent_dim(latent_dim, columns, 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(decoder, str):
@@ -96,7 +96,9 @@ def NotMIWAE(
             )
         if isinstance(encoder, str):
             _known("encoder", encoder, ENCODERS)
-            options = {} if encoder == "gauss-newton" else {"hidden": hidden, "activation": activation}
+            options = (
+                {} if encoder == "gauss-newton" else {"hidden": hidden, "activation": activation}
+            )
             encoder = ENCODERS[encoder](columns, decoder.latent_dim, **options)
         return _selection_model(data, decoder, encoder, missingness, sign)
 
@@ -126,11 +128,16 @@ def NotMIWAEPPCA(
     'ExactConditionalEncoder'
     """
     columns = len(data.columns)
-    latent_dim = latent_dim or min(max(columns - 1, 1), 32)
+    latent_dim = _latent_dim(latent_dim, columns, 32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         decoder = LinearGaussianDecoder(latent_dim, columns, scale, floor)
         if encoder == "exact":
+            if network:
+                raise TypeError(
+                    f"{sorted(network)[0]!r} is not an argument here; hidden= and activation= go "
+                    f"with an encoder that is a network"
+                )
             encoder = ExactConditionalEncoder(columns, latent_dim)
         elif isinstance(encoder, str):
             _known("encoder", encoder, [*ENCODERS, "exact"])
@@ -185,11 +192,22 @@ def _selection_model(
         if sign is not None:
             raise ValueError("sign= goes with missingness='self-masking'; give it to yours")
         mechanism = missingness
-    for part, name in ((decoder, "decoder"), (mechanism, "missingness")):
+    for part, name in ((decoder, "decoder"), (encoder, "encoder"), (mechanism, "missingness")):
         found = getattr(part, "config", {}).get("num_columns", columns)
         if found != columns:
             raise ValueError(f"the {name} is made for {found} columns, the data have {columns}")
+    size = getattr(encoder, "config", {}).get("latent_dim", decoder.latent_dim)
+    if size != decoder.latent_dim:
+        raise ValueError(
+            f"the encoder has {size} latent dimensions, the decoder {decoder.latent_dim}"
+        )
     return SelectionModel(decoder, encoder, mechanism, data.columns)
+
+
+def _latent_dim(given: int | None, columns: int, most: int) -> int:
+    if given is not None and given < 1:
+        raise ValueError(f"latent_dim is {given}; give at least 1, or None for a default")
+    return min(max(columns - 1, 1), most) if given is None else given
 
 
 def _known(what: str, name: str, allowed: Any) -> None:

@@ -2,7 +2,7 @@
 
 The latent plate lays z out as batch shape (n, d) with no event dimensions. A Gaussian with
 correlated components still fits: its log-density per dimension is written as the conditional
-log q(z_j | the components before it), whose sum over the plate is the joint log-density.
+log q(z_j | the components after it), whose sum over the plate is the joint log-density.
 """
 
 from __future__ import annotations

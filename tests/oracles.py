@@ -89,7 +89,7 @@ def log_weights_at(run, model, guide, *args, row_plate="rows"):
     return torch.stack(result)
 
 
-# --- one-dimensional integrals -----------------------------------------------------------------
+# --- one-dimensional integrals ---
 
 
 def panels(low, high, *knots):
@@ -150,9 +150,7 @@ def sigmoid_tilted_moments(m, r):
         return log_expit(t) - 0.5 * ((t - m) / r) ** 2
 
     total, (centre, reach) = log_integral(log_f, edges), (edges[0], edges[-1] - edges[0])
-    first = np.exp(
-        log_integral(lambda t: log_f(t) + np.log((t - centre) / reach), edges) - total
-    )
+    first = np.exp(log_integral(lambda t: log_f(t) + np.log((t - centre) / reach), edges) - total)
     mean = centre + reach * first
     second = log_integral(lambda t: log_f(t) + 2 * np.log(np.abs(t - mean) + 1e-300), edges)
     return mean, np.exp(second - total)
@@ -186,7 +184,7 @@ def hidden_cdf(log_density, log_missing, edges):
     return lambda t: np.interp(t, x, upper / mass.sum())
 
 
-# --- models and data with known answers ------------------------------------------------------------
+# --- models and data with known answers ---
 
 
 def self_masked_table(truth, n, slope, offset, link="logit", seed=0):
@@ -223,7 +221,7 @@ def true_model(truth, mechanism, encoder, columns) -> SelectionModel:
     return SelectionModel(decoder, encoder, mechanism, columns).double()
 
 
-# --- Monte-Carlo tolerances -------------------------------------------------------------------------
+# --- Monte-Carlo tolerances ---
 
 
 def assert_within_se(estimate, expected, se, sigmas=4.0, floor=1e-9):

@@ -20,7 +20,7 @@ import torch
 from ...data import IncompleteData
 from ...inference import fit, impute
 from ...inference.particles import Sampler
-from ...inference.stream import Estimates, Stream
+from ...inference.stream import Estimates
 from ...models import NotMIWAE
 from .step import synthetic_table
 from .timing import interleaved
@@ -100,8 +100,8 @@ def one_shot_figures(
     One shot holds all particles of a block of rows in one tensor; the block has as many rows as
     keep the widest tensor, (particles, rows, hidden) in float32, within 100 MB.
     """
-    rows_at_once = max(1, int(100e6 / (4 * particles * hidden)))
     count = min(num_rows, 256)
+    rows_at_once = min(count, max(1, int(100e6 / (4 * particles * hidden))))
     data, model = _fitted(num_rows, hidden, seed)
     part = data.rows(slice(0, count))
     with pyro.validation_enabled(False):

@@ -38,7 +38,7 @@ def table(figures: dict[str, Any]) -> str:
 
 
 def _steps(figures: list[dict[str, Any]]) -> Iterator[str]:
-    yield "Training step, K = 20, as a multiple of the same step by hand (in brackets: fastest steps)"
+    yield "Training step, K = 20, as a multiple of the same step by hand (brackets: fastest steps)"
     yield f"{'batch':>7}{'d':>5}{'by hand, ms':>14}{'absentia':>18}{'target':>9}{'stock Pyro':>18}"
     for figure in figures:
         times, target = figure["times"], figure["target"]
@@ -51,7 +51,8 @@ def _steps(figures: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _collapse(figure: dict[str, Any]) -> Iterator[str]:
-    yield f"Missing values integrated out or drawn: breast cancer, {figure['missing_rate']:.0%} missing"
+    missing = f"{figure['missing_rate']:.0%} missing"
+    yield f"Missing values integrated out or drawn, K = 20: breast cancer, {missing}"
     yield f"{'':>10}{'step':>18}{'bound, nats a row':>22}{'its sd':>10}"
     for way, label in (("sample", "drawn"), ("collapse", "integrated")):
         bound = figure["bounds"][way]

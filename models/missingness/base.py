@@ -9,6 +9,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from ..configurable import Configurable
+from ..mask_distributions import MaskDistribution
 
 Link = Literal["logit", "probit"]
 
@@ -49,14 +50,10 @@ class Missingness(Configurable):
     elementwise: bool = False
     ignorable: bool = False
 
-    def __call__(self, x: Tensor, **context: Any) -> TorchDistribution:
-        """p(s | x) that remembers its mechanism, for handlers that integrate over x."""
-        mask = super().__call__(x, **context)
-        shape = torch.broadcast_shapes(mask.batch_shape, x.shape)
-        if mask.batch_shape != shape:
-            mask = mask.expand(shape)
-        mask.missingness, mask.context = self, context
-        return mask
+    def __call__(self, x: Tensor, **context: Any) -> MaskDistribution:
+        """What ``forward`` returns, in the shape of x and remembering its mechanism."""
+        mask = MaskDistribution(super().__call__(x, **context), self, context)
+        return mask.expand(torch.broadcast_shapes(mask.batch_shape, x.shape))
 
     def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
         """The distribution of s given x, s = 1 where observed."""

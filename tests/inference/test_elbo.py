@@ -63,7 +63,7 @@ def evidence_and_se(log_weight):
     return value, weight.std(0) / np.sqrt(len(weight))
 
 
-# --- exact answers -------------------------------------------------------------------------------
+# --- exact answers ----
 
 
 def test_the_exact_guide_gives_the_exact_log_likelihood():
@@ -134,7 +134,7 @@ def test_the_bound_rises_with_the_number_of_particles():
     assert exact - means[-1] < 0.2 * (exact - means[0])
 
 
-# --- minibatches ---------------------------------------------------------------------------------------
+# --- minibatches ----
 
 
 def normals(x, size=None):
@@ -222,7 +222,7 @@ def test_gradients_scale_with_the_minibatch():
                 torch.testing.assert_close(10 * one, ten)
 
 
-# --- global sites -------------------------------------------------------------------------------------
+# --- global sites ----
 
 
 class Conjugate(torch.nn.Module):
@@ -307,7 +307,7 @@ def test_a_prior_on_the_slopes_against_quadrature(p):
         assert se < 0.1
 
 
-# --- options and values -------------------------------------------------------------------------------
+# --- options and values ----
 
 
 @pytest.mark.parametrize("gradient", ["iwae", "dreg", "stl"])
@@ -360,7 +360,7 @@ def test_auto_samples_what_cannot_be_collapsed():
     x, s = mcar(8)
     data = as_data(x, s)
     model = true_model(TRUTH, LinearMissingness(P), untrained(), data.columns)
-    with pytest.raises(CollapseError, match="'s'.*LinearMissingness"):
+    with pytest.raises(CollapseError, match=r"'s'.*LinearMissingness"):
         ImportanceWeightedELBO(3, missing="collapse").loss(model.model, model.guide, data.x, data.s)
     auto = ImportanceWeightedELBO(3)
     auto.loss(model.model, model.guide, data.x, data.s)  # finds out

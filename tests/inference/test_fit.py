@@ -69,7 +69,7 @@ def held_out_rows(data, share, seed):
     return data.rows(order[: round(share * len(data))])
 
 
-# --- what is learnt ------------------------------------------------------------------------------
+# --- what is learnt ----
 
 
 def test_the_bound_improves():
@@ -85,7 +85,7 @@ def test_ppca_reaches_the_maximum_likelihood():
     x = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 4)) + 0.5 * rng.normal(size=(300, 4))
     data = ab.IncompleteData.from_numpy(x)
     result = run(
-        data, ab.PPCA, steps=1500, batch_size=300, learning_rate=0.03, particles=1, validation=0
+        data, ab.PPCA, steps=600, batch_size=300, learning_rate=0.05, particles=1, validation=0
     )
     z = data.x.double().numpy()
     eigen = np.sort(np.linalg.eigvalsh(np.cov(z.T, ddof=0)))[::-1]
@@ -106,7 +106,7 @@ def test_the_direction_of_the_mechanism_is_learnt(missingness):
     assert low > high + 0.2
 
 
-# --- repeatable ----------------------------------------------------------------------------------
+# --- repeatable ----
 
 
 @pytest.mark.parametrize("make", [ab.NotMIWAE, ab.NotMIWAEPPCA])
@@ -155,7 +155,7 @@ def test_training_mode_is_put_back():
         assert model.training is training
 
 
-# --- which state is returned ---------------------------------------------------------------------
+# --- which state is returned ---
 
 
 def test_the_best_state_is_restored():
@@ -229,7 +229,7 @@ def test_the_training_bound_is_the_mean_of_the_steps():
     np.testing.assert_allclose(result.history["train_bound"], expected, atol=1e-4)
 
 
-# --- checkpoints ---------------------------------------------------------------------------------
+# --- checkpoints ----
 
 
 class Killed(Exception):
@@ -359,7 +359,7 @@ def test_a_checkpoint_runs_no_code(tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-# --- losses that are no numbers ------------------------------------------------------------------
+# --- losses that are no numbers ---
 
 
 def nan_logits(x):
@@ -456,7 +456,7 @@ def test_the_best_state_so_far_is_kept():
     assert states_equal(model.state_dict(), states[int(np.nanargmax(rows))])
 
 
-# --- every combination trains --------------------------------------------------------------------
+# --- every combination trains ---
 
 
 @pytest.mark.parametrize(
@@ -537,7 +537,7 @@ def test_rows_are_held_out_of_training():
     assert all(states_equal(a, b) for a, b in zip(*seen, strict=True))
 
 
-# --- optimiser and settings ----------------------------------------------------------------------
+# --- optimiser and settings ---
 
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])

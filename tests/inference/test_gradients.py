@@ -86,7 +86,9 @@ def assert_equal_in_expectation(one, other):
 def test_dreg_and_iwae_agree_in_expectation(mechanism, missing):
     model = small_model(mechanism)
     runs = [
-        gradients(ImportanceWeightedELBO(4, gradient=kind, missing=missing), model, 150, seed, copies=30)
+        gradients(
+            ImportanceWeightedELBO(4, gradient=kind, missing=missing), model, 150, seed, copies=30
+        )
         for seed, kind in enumerate(("dreg", "iwae"))
     ]
     assert_equal_in_expectation(*runs)
@@ -110,7 +112,9 @@ def test_dreg_and_iwae_agree_under_a_coupled_mechanism():
 def test_dreg_and_iwae_agree_where_the_guide_shares_the_decoders_parameters(missing):
     model = small_model(exact=True)
     runs = [
-        gradients(ImportanceWeightedELBO(4, gradient=kind, missing=missing), model, 150, seed, copies=30)
+        gradients(
+            ImportanceWeightedELBO(4, gradient=kind, missing=missing), model, 150, seed, copies=30
+        )
         for seed, kind in enumerate(("dreg", "iwae"))
     ]
     assert_equal_in_expectation(*runs)
@@ -191,7 +195,7 @@ def test_the_encoders_signal_survives_many_particles_with_dreg_only():
     assert dreg[100] > 5 * iwae[100], (dreg, iwae)
 
 
-# --- programs of other shapes ---------------------------------------------------------------------
+# --- programs of other shapes ---
 
 
 class Rows(nn.Module):

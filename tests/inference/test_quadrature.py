@@ -1,5 +1,7 @@
 """The composite rule: its integrals, its reach, and where it applies."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -40,11 +42,13 @@ def test_integrals_of_a_sigmoid(name, slope, knee):
             return pdf(u) * expit(slope * (m + s * u - knee))
 
         width = 40 / (abs(slope) + 1e-9) / s
-        points = sorted({-8.0, 0.0, 8.0, *np.clip([centre - width, centre, centre + width], -900, 900)})
+        points = sorted(
+            {-8.0, 0.0, 8.0, *np.clip([centre - width, centre, centre + width], -900, 900)}
+        )
         cuts = [-1e3, *points, 1e3]
         expected = sum(
             quad(f, low, high, epsabs=1e-11, limit=400)[0]
-            for low, high in zip(cuts[:-1], cuts[1:], strict=True)
+            for low, high in itertools.pairwise(cuts)
             if high > low
         )
         tail = 2e-3 if name == "cauchy" else 2e-5  # beyond 1024 scales a Cauchy has 6e-4
@@ -59,7 +63,7 @@ def test_mechanisms_that_turn_more_than_once():
     edges = np.linspace(-8, 8, 401)
     expected = sum(
         quad(lambda u: norm.pdf(u, 0.2) * expit(60 * (np.sin(4 * u) - 0.5)), a, b)[0]
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in itertools.pairwise(edges)
     )
     assert result == pytest.approx(expected, abs=1e-3)
 

@@ -15,9 +15,9 @@ from absentia.inference import khat_threshold, pareto_khat, refined_guide, weigh
 from absentia.inference.proposal import (
     SHARE_OF_GUIDE,
     SHARES,
-    WIDTHS,
     LatentSite,
     RowMixture,
+    widths,
 )
 from absentia.models import (
     LinearGaussianDecoder,
@@ -214,7 +214,7 @@ def test_slopes_with_a_prior_still_come_from_their_posterior(truth, data):
     assert (np.abs(found.log_evidence - exact) < 4 * error)[found.reliable & found.refined].all()
 
 
-# --- the mixture ---------------------------------------------------------------------------------
+# --- the mixture ----
 
 
 @pytest.fixture
@@ -224,13 +224,13 @@ def mixtures():
     generator = torch.Generator().manual_seed(0)
     loc = torch.randn(n, D, generator=generator, dtype=torch.float64)
     root = torch.randn(n, D, D, generator=generator, dtype=torch.float64)
-    tril = torch.linalg.cholesky(root @ root.mT + 0.1 * torch.eye(D))
+    tril = 0.4 * torch.linalg.cholesky(root @ root.mT + 0.2 * torch.eye(D))
     mean = torch.randn(n, D, generator=generator, dtype=torch.float64)
     sd = torch.rand(n, D, generator=generator, dtype=torch.float64) + 0.2
     ours = RowMixture(loc, tril, [LatentSite("z", D, pyro.distributions.Normal(mean, sd))])
-    trils = [width * tril for width in WIDTHS] + [torch.diag_embed(sd)]
+    trils = [width * tril for width in widths(D)] + [torch.diag_embed(sd)]
     components = MultivariateNormal(
-        torch.stack([loc] * len(WIDTHS) + [mean], 1), scale_tril=torch.stack(trils, 1)
+        torch.stack([loc] * len(SHARES) + [mean], 1), scale_tril=torch.stack(trils, 1)
     )
     shares = torch.tensor([*SHARES, SHARE_OF_GUIDE], dtype=torch.float64)
     assert shares.sum().item() == pytest.approx(1.0)

@@ -57,7 +57,7 @@ def assert_as_traced(model, guide, *args, particles=5, **options):
     return run
 
 
-# --- models of the library ---------------------------------------------------------------------
+# --- models of the library ---
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
@@ -120,7 +120,7 @@ def test_the_fill_value_of_missing_cells_is_not_read(data):
     torch.testing.assert_close(*results)
 
 
-# --- programs of a user's own --------------------------------------------------------------------
+# --- programs of a user's own ---
 
 
 class Vectors(nn.Module):
@@ -313,7 +313,7 @@ def test_conditioning_the_model_observes_the_site():
     assert run.sites["x"].is_observed
 
 
-# --- the path-only density ---------------------------------------------------------------------------
+# --- the path-only density ---
 
 
 def _flow(loc, scale):
@@ -347,7 +347,7 @@ def test_without_score_the_value_stays_and_only_the_path_has_a_gradient(make):
     torch.testing.assert_close(by_scale, torch.zeros(4), rtol=0, atol=1e-14)
 
 
-# --- refusals -------------------------------------------------------------------------------------
+# --- refusals ----
 
 
 def rows_model(x):

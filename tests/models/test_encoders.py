@@ -66,7 +66,8 @@ def test_gauss_newton_is_exact_for_a_linear_decoder(table):
 def test_gauss_newton_finds_the_mode(table):
     """At a fixed point the gradient of log p(x_o, z) vanishes; the scale does not depend on z."""
     x, s = table
-    decoder = randomised(GaussianDecoder(D, P, hidden=[6], scale="column")).double()
+    torch.manual_seed(0)
+    decoder = GaussianDecoder(D, P, hidden=[6], scale="column").double()  # mildly curved
     encoder = GaussNewtonEncoder(P, D, steps=200)
     encoder.attach(decoder)
     z = encoder(x.double(), s).mean.requires_grad_()
