@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ console = Console()
 errors = Console(stderr=True)
 
 
-class ModelName(str, Enum):
+class ModelName(StrEnum):
     """The models by name."""
 
     not_miwae_ppca = "not-miwae-ppca"
@@ -33,7 +33,7 @@ class ModelName(str, Enum):
     miwae = "miwae"
 
 
-class MechanismName(str, Enum):
+class MechanismName(StrEnum):
     """The mechanisms by name."""
 
     self_masking = "self-masking"
@@ -42,7 +42,7 @@ class MechanismName(str, Enum):
     nonlinear = "nonlinear"
 
 
-class SignName(str, Enum):
+class SignName(StrEnum):
     """What is known of the direction of self-masking."""
 
     high = "high"
@@ -209,7 +209,7 @@ def _check_writable(path: Path) -> None:
         raise OSError(f"cannot write '{path}': it is a folder; give the name of a file")
 
 
-class _one_line_errors:  # noqa: N801
+class _one_line_errors:
     """A mistake in the input ends in one line and exit status 2; a bug keeps its traceback."""
 
     def __enter__(self) -> None:

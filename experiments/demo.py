@@ -93,7 +93,7 @@ def run_demo(
 
     for name, method in (("column mean", baselines.column_mean), ("MICE", baselines.mice)):
         begun = time.perf_counter()
-        judge(name, *method(incomplete), None, begun)  # type: ignore[operator]
+        judge(name, *method(incomplete), None, begun)
 
     begun = time.perf_counter()
     say("fitting MIWAE (missing at random) ...")

@@ -66,7 +66,7 @@ def imputed_columns(
 
 def _histograms(panel: Axes, observed: np.ndarray, hidden: np.ndarray, draws: np.ndarray) -> None:
     span = np.concatenate([observed, hidden])
-    bins = np.linspace(span.min(), span.max(), 45)
+    bins = np.linspace(span.min(), span.max(), 45).tolist()
     panel.hist(observed, bins=bins, color=OBSERVED, label="observed")
     # draws outside the range of the truth are counted at its ends, not left out
     weight = np.full(draws.shape, len(hidden) / len(draws))

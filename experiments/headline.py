@@ -108,7 +108,8 @@ def table_of(cells: list[dict[str, Any]]) -> str:
             lines.append(
                 f"| {table} | {method} | {len(own)} | {spread('rmse')} | "
                 f"{spread('rmse_decoder_mean')} | {oracle:.3f} | "
-                f"{100 * mean('reliable_rows_before'):.1f} % | {100 * mean('reliable_rows'):.1f} % | "
+                f"{100 * mean('reliable_rows_before'):.1f} % | "
+                f"{100 * mean('reliable_rows'):.1f} % | "
                 f"{mean('fit_seconds'):.0f} | {mean('impute_seconds'):.0f} |"
             )
     return "\n".join(lines)

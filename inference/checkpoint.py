@@ -30,8 +30,9 @@ def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any] | No
         raise ValueError(f"checkpoint '{path}' cannot be read ({error}); delete it") from error
     changed = [k for k, v in settings.items() if state["settings"].get(k) != v]
     if changed:
+        name = changed[0]
         raise ValueError(
-            f"checkpoint '{path}' is of a fit with {changed[0]}={state['settings'].get(changed[0])!r}"
-            f", not {settings[changed[0]]!r}; delete it or give another path"
+            f"checkpoint '{path}' is of a fit with {name}={state['settings'].get(name)!r}, not "
+            f"{settings[name]!r}; delete it or give another path"
         )
     return state

@@ -128,7 +128,7 @@ class collapse(Messenger):
             self._unobserved = None
 
     def _collapse(self, msg: Any) -> None:
-        assert self._unobserved is not None and self._observed is not None
+        assert self._unobserved is not None
         decoder, missing = self._unobserved
         mask = msg["fn"]
         if not isinstance(mask, MaskDistribution):
@@ -139,9 +139,9 @@ class collapse(Messenger):
         mechanism = mask.missingness
         if not mechanism.elementwise:
             raise CollapseError(
-                f"site '{self.mask_site}': {type(mechanism).__name__} is not elementwise (a value's "
-                f"absence may depend on other missing values), so '{self.site}_unobserved' cannot "
-                f"be integrated out; use missing='sample'"
+                f"site '{self.mask_site}': {type(mechanism).__name__} is not elementwise (a "
+                f"value's absence may depend on other missing values), so "
+                f"'{self.site}_unobserved' cannot be integrated out; use missing='sample'"
             )
         if not msg["is_observed"]:
             raise CollapseError(f"site '{self.mask_site}' must be observed to collapse over it")
@@ -173,6 +173,7 @@ class collapse(Messenger):
         if affine is not None and isinstance(decoder, torch.distributions.Normal):
             return tilted_normal(packed, affine, rows, columns)
         observed = self._observed
+        assert observed is not None
 
         def log_missing_at(values: Tensor) -> Tensor:
             """log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""

@@ -88,7 +88,7 @@ class ImportanceWeightedELBO(ELBO):
         with torch.no_grad():
             return log_mean_exp(self.weighted(model, guide, *args, **kwargs).log_weight)
 
-    def loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:  # type: ignore[override]
+    def loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
         """Minus the bound, a number."""
         with torch.no_grad():
             return float(self._value(self.weighted(model, guide, *args, **kwargs)))
@@ -104,11 +104,11 @@ class ImportanceWeightedELBO(ELBO):
         # d log mean w / d log w_k is w~_k, what all three estimators begin with
         return self._value(run)
 
-    def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:  # type: ignore[override]
+    def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
         """Minus the bound, a number; gradients are added to the parameters'."""
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
         if loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         return loss.item()
 
     def _get_trace(self, model: Any, guide: Any, args: Any, kwargs: Any) -> Any:
@@ -212,7 +212,7 @@ def _weigh_gradients_of_draws(run: Weighted, share: Tensor) -> None:
                     f"not support; use gradient='iwae'"
                 )
     for _, site in draws:
-        assert site.row_dim is not None  # noqa: S101 (sites of the rows have one)
+        assert site.row_dim is not None
         shape = [1] * site.value.dim()
         shape[0], shape[site.row_dim - site.fn.event_dim] = share.shape
         weight = share.reshape(shape)

@@ -198,7 +198,7 @@ class _Run:
         if not bool(loss.isfinite()):
             self._stop_at(x, s)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimiser.step()
         self.schedule.step()
         self.step += 1

@@ -45,7 +45,8 @@ def impute(
         fit's own scaler where they came with another.
     :param particles: L, importance samples a row.
     :param refine: give rows whose Pareto k-hat is too high, or whose ESS is under a twentieth of
-        the particles, a proposal of their own and four times the particles; what was gained is in ``result.refined`` and ``khat_before``.
+        the particles, a proposal of their own and four times the particles; what was gained is in
+        ``result.refined`` and ``khat_before``.
     :param num_draws: posterior draws to keep of every cell, for quantiles, intervals and
         multiple imputation.
     :param seed: the same seed gives the same imputation.

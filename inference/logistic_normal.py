@@ -130,7 +130,7 @@ def log_expected_sigmoid(m: Tensor, r: Tensor) -> Tensor:
     tensor([  -0.6931, -199.9950])
     """
     m, r = torch.broadcast_tensors(m, r)
-    result: Tensor = _LogProbability.apply(m, r)  # type: ignore[no-untyped-call]
+    result: Tensor = _LogProbability.apply(m, r)
     return result
 
 

@@ -13,6 +13,7 @@ narrow spikes that carry no mass.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -89,7 +90,7 @@ def _log_joint(
     """log p(x_o, s, z) at z (K, n, D), in chunks: (K, n)."""
     parts = []
     for part in stacked.split(max(1, PAIRS_AT_ONCE // len(x))):
-        at_part = guide_from(model.guide, sites, lambda part=part: part)
+        at_part = guide_from(model.guide, sites, functools.partial(torch.clone, part))
         sampler = Sampler(model.model, at_part, missing)
         parts.append(sampler.run(x, s, len(part))[0].log_weight)
     return torch.cat(parts)

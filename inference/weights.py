@@ -153,8 +153,8 @@ class _Weigher(Messenger):
                 self.rows = frame.size
             if frame.dim is not None and frame.dim < -self.nesting:
                 raise WeightError(
-                    f"site '{msg['name']}' stands in plate '{frame.name}' at dim {frame.dim}, where "
-                    f"the particles are; give max_plate_nesting={-frame.dim}"
+                    f"site '{msg['name']}' stands in plate '{frame.name}' at dim {frame.dim}, "
+                    f"where the particles are; give max_plate_nesting={-frame.dim}"
                 )
         name = msg["name"]
         if not msg["is_observed"] and msg["infer"].get("was_observed"):

@@ -35,7 +35,7 @@ class MaskDistribution(TorchDistribution):
         return self.base.support
 
     @property
-    def has_enumerate_support(self) -> bool:  # type: ignore[override]
+    def has_enumerate_support(self) -> bool:
         """The base's."""
         return bool(self.base.has_enumerate_support)
 

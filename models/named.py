@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
 
+from ..data import IncompleteData
 from .decoders import Decoder, GaussianDecoder, LinearGaussianDecoder, StudentTDecoder
 from .encoders import (
     Encoder,
@@ -24,29 +24,23 @@ from .missingness import (
     NonLinearMissingness,
     SelfMasking,
 )
+from .missingness.base import Link
 from .missingness.self_masking import Sign
 from .scales import ScaleKind
 from .selection import SelectionModel
 
 MISSINGNESS = ("self-masking", "self-masking-probit", "linear", "nonlinear", "ignorable")
-ENCODERS = {
+ENCODERS: dict[str, Any] = {
     "mask-aware": MaskAwareEncoder,
     "zero-filled": ZeroFilledEncoder,
     "set": SetEncoder,
     "gauss-newton": GaussNewtonEncoder,
 }
-DECODERS = {"gaussian": GaussianDecoder, "student-t": StudentTDecoder}
-
-
-class Table(Protocol):
-    """What a named constructor reads of the data: an ``IncompleteData``, or anything like it."""
-
-    columns: tuple[str, ...]
-    s: Tensor
+DECODERS: dict[str, Any] = {"gaussian": GaussianDecoder, "student-t": StudentTDecoder}
 
 
 def NotMIWAE(
-    data: Table,
+    data: IncompleteData,
     missingness: str | Missingness = "self-masking",
     *,
     sign: Sign = None,
@@ -83,28 +77,20 @@ def NotMIWAE(
     latent_dim = _latent_dim(latent_dim, columns, 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        network = {"hidden": hidden, "activation": activation}
         if isinstance(decoder, str):
             _known("decoder", decoder, DECODERS)
-            decoder = DECODERS[decoder](
-                latent_dim,
-                columns,
-                hidden=hidden,
-                activation=activation,
-                scale=scale,
-                floor=floor,
-                skip=skip,
+            x_given_z: Decoder = DECODERS[decoder](
+                latent_dim, columns, scale=scale, floor=floor, skip=skip, **network
             )
-        if isinstance(encoder, str):
-            _known("encoder", encoder, ENCODERS)
-            options = (
-                {} if encoder == "gauss-newton" else {"hidden": hidden, "activation": activation}
-            )
-            encoder = ENCODERS[encoder](columns, decoder.latent_dim, **options)
-        return _selection_model(data, decoder, encoder, missingness, sign)
+        else:
+            x_given_z = decoder
+        z_given_x = _encoder(encoder, columns, x_given_z.latent_dim, network)
+        return _selection_model(data, x_given_z, z_given_x, missingness, sign)
 
 
 def NotMIWAEPPCA(
-    data: Table,
+    data: IncompleteData,
     missingness: str | Missingness = "self-masking",
     *,
     sign: Sign = None,
@@ -132,20 +118,12 @@ def NotMIWAEPPCA(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         decoder = LinearGaussianDecoder(latent_dim, columns, scale, floor)
-        if encoder == "exact":
-            if network:
-                raise TypeError(
-                    f"{sorted(network)[0]!r} is not an argument here; hidden= and activation= go "
-                    f"with an encoder that is a network"
-                )
-            encoder = ExactConditionalEncoder(columns, latent_dim)
-        elif isinstance(encoder, str):
-            _known("encoder", encoder, [*ENCODERS, "exact"])
-            encoder = ENCODERS[encoder](columns, latent_dim, **network)
-        return _selection_model(data, decoder, encoder, missingness, sign)
+        return _selection_model(
+            data, decoder, _encoder(encoder, columns, latent_dim, network), missingness, sign
+        )
 
 
-def MIWAE(data: Table, **options: Any) -> SelectionModel:
+def MIWAE(data: IncompleteData, **options: Any) -> SelectionModel:
     """MIWAE (Mattei & Frellsen, ICML 2019): :func:`NotMIWAE` with an ignorable mechanism.
 
     >>> import numpy as np
@@ -157,7 +135,7 @@ def MIWAE(data: Table, **options: Any) -> SelectionModel:
     return NotMIWAE(data, "ignorable", **options)
 
 
-def PPCA(data: Table, **options: Any) -> SelectionModel:
+def PPCA(data: IncompleteData, **options: Any) -> SelectionModel:
     """Probabilistic PCA with values missing at random: the bound is the exact log p(x_o).
 
     >>> import numpy as np
@@ -170,7 +148,11 @@ def PPCA(data: Table, **options: Any) -> SelectionModel:
 
 
 def _selection_model(
-    data: Table, decoder: Decoder, encoder: Encoder, missingness: str | Missingness, sign: Sign
+    data: IncompleteData,
+    decoder: Decoder,
+    encoder: Encoder,
+    missingness: str | Missingness,
+    sign: Sign,
 ) -> SelectionModel:
     columns = len(data.columns)
     if isinstance(missingness, str):
@@ -179,8 +161,8 @@ def _selection_model(
         if sign is not None and not masking:
             raise ValueError(f"sign= belongs to self-masking, not to {missingness!r}")
         if masking:
-            link = "probit" if missingness.endswith("probit") else "logit"
-            mechanism: Missingness = SelfMasking(columns, link, sign)  # type: ignore[arg-type]
+            link: Link = "probit" if missingness.endswith("probit") else "logit"
+            mechanism: Missingness = SelfMasking(columns, link, sign)
         else:
             mechanism = {
                 "linear": LinearMissingness,
@@ -202,6 +184,21 @@ def _selection_model(
             f"the encoder has {size} latent dimensions, the decoder {decoder.latent_dim}"
         )
     return SelectionModel(decoder, encoder, mechanism, data.columns)
+
+
+def _encoder(
+    encoder: str | Encoder, columns: int, latent_dim: int, network: dict[str, Any]
+) -> Encoder:
+    if not isinstance(encoder, str):
+        return encoder
+    _known("encoder", encoder, [*ENCODERS, "exact"])
+    if encoder != "exact":
+        return ENCODERS[encoder](columns, latent_dim, **network)
+    if network:
+        raise TypeError(
+            f"{sorted(network)[0]!r} goes with an encoder that is a network, not 'exact'"
+        )
+    return ExactConditionalEncoder(columns, latent_dim)
 
 
 def _latent_dim(given: int | None, columns: int, most: int) -> int:

@@ -36,7 +36,7 @@ def log_ndtr(x: Tensor) -> Tensor:
     >>> log_ndtr(x).backward(); round(x.grad.item())
     10000
     """
-    result: Tensor = _LogNdtr.apply(x)  # type: ignore[no-untyped-call]
+    result: Tensor = _LogNdtr.apply(x)
     return result
 
 

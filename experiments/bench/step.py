@@ -105,7 +105,7 @@ def plain_step(
     def step() -> None:
         loss = plain.loss(*batch(), PARTICLES)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
 
     return step
@@ -128,7 +128,7 @@ def absentia_step(
         x, s = batch()
         loss = elbo.differentiable_loss(model.model, model.guide, x, s, size) / size
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
 
     return step

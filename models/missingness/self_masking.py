@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import pyro
 import torch
@@ -59,6 +59,8 @@ class SelfMasking(Missingness):
         self.sign: Tensor
         self.fixed_slope = slope is not None
         self.fixed_offset = offset is not None
+        self.raw_slope: Tensor
+        self.offset: Tensor
         self._set("raw_slope", slope, num_columns)
         self._set("offset", offset, num_columns)
         if slope is None:
@@ -81,7 +83,7 @@ class SelfMasking(Missingness):
 
         Where the slopes have a prior this is the prior's mean; their posterior is the guide's.
         """
-        raw = cast(Tensor, self.raw_slope)
+        raw = self.raw_slope
         if self.fixed_slope:
             return raw
         return torch.where(self.sign == 0, raw, -self.sign * softplus(raw))
@@ -93,7 +95,7 @@ class SelfMasking(Missingness):
 
     def affine(self, slope: Tensor | None = None) -> Affine:
         """Slope, offset and link, for the closed forms."""
-        return Affine(self.slope if slope is None else slope, cast(Tensor, self.offset), self.link)
+        return Affine(self.slope if slope is None else slope, self.offset, self.link)
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
@@ -102,7 +104,7 @@ class SelfMasking(Missingness):
             start = logit_of_rate(observed_rate)
             if self.link == "probit":
                 start = torch.special.ndtri(start.sigmoid())
-            cast(Tensor, self.offset).copy_(start)
+            self.offset.copy_(start)
 
     @property
     def has_priors(self) -> bool:
@@ -113,7 +115,7 @@ class SelfMasking(Missingness):
         """Site ``slope`` (p,) in the features plate alone, where the slopes have a prior."""
         if self.prior_scale is None:
             return {}
-        zero = cast(Tensor, self.raw_slope).new_zeros(())
+        zero = self.raw_slope.new_zeros(())
         with features:
             return {"slope": pyro.sample("slope", Normal(zero, zero + self.prior_scale))}
 
