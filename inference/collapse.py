@@ -24,10 +24,10 @@ from . import quadrature
 from .tilted import (
     Tilted,
     TiltedDiscrete,
+    TiltedNormal,
     TiltedQuadrature,
     Untilted,
     pack,
-    tilted_normal,
 )
 
 
@@ -171,12 +171,14 @@ class collapse(Messenger):
             return Untilted(packed)
         affine = mechanism.affine(**context)
         if affine is not None and isinstance(decoder, torch.distributions.Normal):
-            return tilted_normal(packed, affine, rows, columns)
+            return TiltedNormal(packed.loc, packed.scale, *affine.at(rows, columns))
         observed = self._observed
         assert observed is not None
 
         def log_missing_at(values: Tensor) -> Tensor:
             """log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""
+            if affine is not None:  # evaluated on the missing cells alone
+                return affine.at(rows, columns).log_missing(values)
             spread = values.expand(*values.shape[:2], len(rows))
             x = observed.expand(*spread.shape[:2], *missing.shape).clone()
             x[..., rows, columns] = spread

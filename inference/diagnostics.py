@@ -92,7 +92,8 @@ def _generalised_pareto_shape(excess: np.ndarray) -> np.ndarray:
     b = grid / (3 * excess[:, int(size / 4 + 0.5) - 1, None]) + 1 / excess[:, -1:]
     k = np.log1p(-b[:, :, None] * excess[:, None, :]).mean(2)
     profile = size * (np.log(-b / k) - k - 1)
-    weight = 1 / np.exp(profile[:, None, :] - profile[:, :, None]).sum(2)
+    with np.errstate(over="ignore"):  # a point of no weight: 1 / inf
+        weight = 1 / np.exp(profile[:, None, :] - profile[:, :, None]).sum(2)
     weight[weight < 10 * np.finfo(float).eps] = 0
     weight /= weight.sum(1, keepdims=True)
     b_mean = (b * weight).sum(1, keepdims=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..models.mask_distributions import MaskDistribution
 from .weights import weights
 
 
@@ -22,9 +23,10 @@ def first_bad_site(model: Callable[..., Any], guide: Callable[..., Any], *args: 
         except (ValueError, RuntimeError) as error:
             return f"the model raises: {str(error).splitlines()[0]}"
         for name, site in {**run.globals, **run.sites}.items():
-            for key, value in vars(site.fn).items():
+            fn = site.fn.base if isinstance(site.fn, MaskDistribution) else site.fn
+            for key, value in vars(fn).items():
                 if isinstance(value, torch.Tensor) and not bool(value.isfinite().all()):
-                    return f"site '{name}' ({type(site.fn).__name__}) has {key} that is not finite"
+                    return f"site '{name}' ({type(fn).__name__}) has {key} that is not finite"
             if not bool(site.value.isfinite().all()):
                 return f"site '{name}' has values that are not finite"
             if not bool(site.fn.log_prob(site.value).isfinite().all()):

@@ -16,9 +16,9 @@ import torch
 from pyro.distributions import Cauchy, Laplace, Normal, StudentT, TorchDistribution
 from torch import Tensor
 
-_POINTS = 6  # Gauss-Legendre points a panel
+_POINTS = 8  # Gauss-Legendre points a panel
 _GRID = 385  # where the mechanism is looked at to find out where it changes
-_STEEP_PANELS = 24
+_STEEP_PANELS = 32
 _BODY = (0.0, 0.75, 1.5, 2.5, 4.0, 6.0, 9.0)
 _HEAVY = (*_BODY, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0)
 

@@ -14,7 +14,6 @@ import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
-from ..models.missingness import Affine
 from ..models.special import inverse_mills, log_ndtr
 from .logistic_normal import log_expected_sigmoid, logistic_normal
 from .truncated import logistic_tilted, truncated_above
@@ -189,7 +188,7 @@ class TiltedQuadrature(TiltedDiscrete):
         edges = torch.cat([nodes[:1], middle, nodes[-1:]])
         low, high = edges.gather(0, index), edges.gather(0, index + 1)
         before = (upper - mass).gather(0, index)
-        part = ((u - before) / mass.gather(0, index).clamp_min(1e-300)).clamp(0, 1)
+        part = ((u - before) / mass.gather(0, index).clamp_min(torch.finfo(mass.dtype).tiny)).clamp(0, 1)
         return (low + part * (high - low)).squeeze(0)
 
     def select(self, particles: Tensor, cells: Tensor) -> TiltedQuadrature:
@@ -250,15 +249,3 @@ def pick(distribution: TorchDistribution, particles: Tensor, cells: Tensor) -> T
         for name, value in parameters_of(distribution).items()
     }
     return type(distribution)(**parameters, validate_args=False)
-
-
-def tilted_normal(
-    packed: TorchDistribution, affine: Affine, rows: Tensor, columns: Tensor
-) -> TiltedNormal:
-    """A packed Normal decoder under an affine mechanism, at the cells (rows, columns)."""
-    offset = affine.offset
-    if offset.dim() > 1:  # an offset of its own for every row, as with a mask latent
-        offset = offset[..., rows.clamp(max=offset.shape[-2] - 1), columns]
-    else:
-        offset = offset[columns]
-    return TiltedNormal(packed.loc, packed.scale, affine.slope[columns], offset, affine.link)

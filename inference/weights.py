@@ -218,10 +218,11 @@ class _Weigher(Messenger):
             # the mask has batch dimensions only; log_prob has them too
             log_prob = log_prob.masked_fill(~mask, 0.0)
         if row_dim is None:
-            if log_prob.dim() > self.nesting:
+            plates = max((-f.dim for f in msg["cond_indep_stack"] if f.dim is not None), default=0)
+            if log_prob.dim() > plates:
                 raise WeightError(
-                    f"site '{name}' stands outside plate '{self.row_plate}' but differs between "
-                    f"particles; put it into the plate"
+                    f"site '{name}' has batch dimensions that no plate declares; if it differs "
+                    f"between rows put it into plate '{self.row_plate}', else use to_event()"
                 )
             term = log_prob.sum() * msg["scale"]
             term = -term if self.in_guide else term

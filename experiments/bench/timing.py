@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 
 class Timing(NamedTuple):
-    """Seconds of one contestant; ratios are to the first contestant.
+    """Seconds of one contestant, and how they compare with the first contestant's.
 
-    ``ratio`` is of medians. ``ratio_of_fastest`` is of the fastest calls, which what else runs
-    on the machine reaches least: where the two disagree the machine was busy.
+    ``ratio`` is the median over the rounds of the ratio within a round. ``ratio_of_fastest`` is
+    of the fastest calls, which what else runs on the machine disturbs least: where the two
+    disagree the machine was busy.
     """
 
     median: float
@@ -44,13 +45,12 @@ def interleaved(
             call()
             seconds[name].append(time.perf_counter() - start)
     first = next(iter(seconds.values()))
-    median, fastest = statistics.median(first), min(first)
     return {
         name: Timing(
             statistics.median(taken),
             min(taken),
-            statistics.median(taken) / median,
-            min(taken) / fastest,
+            statistics.median(a / b for a, b in zip(taken, first, strict=True)),
+            min(taken) / min(first),
         )
         for name, taken in seconds.items()
     }

@@ -7,9 +7,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from ..configurable import Configurable
 from ..mask_distributions import MaskDistribution
+from ..special import log_ndtr
 
 Link = Literal["logit", "probit"]
 
@@ -23,6 +25,20 @@ class Affine(NamedTuple):
     slope: Tensor
     offset: Tensor
     link: Link
+
+    def at(self, rows: Tensor, columns: Tensor) -> Affine:
+        """Slopes and offsets of the cells (rows[c], columns[c])."""
+        offset = self.offset
+        if offset.dim() > 1:  # an offset of its own for every row, as with a mask latent
+            offset = offset[..., rows.clamp(max=offset.shape[-2] - 1), columns]
+        else:
+            offset = offset[columns]
+        return Affine(self.slope[columns], offset, self.link)
+
+    def log_missing(self, x: Tensor) -> Tensor:
+        """log P(s = 0 | x)."""
+        score = -(self.slope * x + self.offset)
+        return log_ndtr(score) if self.link == "probit" else logsigmoid(score)
 
 
 class Missingness(Configurable):

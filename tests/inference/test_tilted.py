@@ -16,7 +16,6 @@ from absentia.inference.tilted import (
     pack,
     parameters_of,
     pick,
-    tilted_normal,
 )
 from absentia.models import Affine
 from tests.oracles import LOG_LINK, assert_within_se, hidden_cdf, hidden_moments, panels
@@ -256,7 +255,8 @@ def test_offsets_that_differ_by_row():
     rows, columns = torch.tensor([0, 1, 1]), torch.tensor([1, 0, 1])
     offset = torch.randn(2, 2, 2).double()  # (K, n, p)
     slope = torch.tensor([1.0, -2.0]).double()
-    tilted = tilted_normal(packed, Affine(slope, offset, "logit"), rows, columns)
+    cells = Affine(slope, offset, "logit").at(rows, columns)
+    tilted = TiltedNormal(packed.loc, packed.scale, *cells)
     for k in range(2):
         for c in range(3):
             i, j = int(rows[c]), int(columns[c])
