@@ -197,4 +197,4 @@ class collapse(Messenger):
                 f"{type(decoder).__name__} under {type(mechanism).__name__}; use missing='sample'"
             )
         nodes, log_weight = quadrature.rule_for(packed, lambda v: log_missing_at(v).exp())
-        return TiltedQuadrature(nodes, log_weight, packed.log_prob(nodes), log_missing_at(nodes))
+        return TiltedQuadrature(nodes, packed.log_prob(nodes) + log_weight, log_missing_at(nodes))

@@ -157,20 +157,16 @@ class TiltedDiscrete(Tilted):
     def select(self, particles: Tensor, cells: Tensor) -> TiltedDiscrete:
         """At the chosen particles and cells."""
         at = _Picker(self.log_missing.shape, particles, cells)
-        return TiltedDiscrete(at(self.values), at(self.log_density), at(self.log_missing_given))
+        return type(self)(at(self.values), at(self.log_density), at(self.log_missing_given))
 
 
 class TiltedQuadrature(TiltedDiscrete):
     """A continuous decoder under any elementwise mechanism: a rule of nodes and weights.
 
+    The values are the nodes, and their log-densities include the logarithms of the weights.
+
     Draws interpolate the distribution function linearly between nodes.
     """
-
-    def __init__(
-        self, nodes: Tensor, log_weight: Tensor, log_density: Tensor, log_missing_given: Tensor
-    ) -> None:
-        self.log_weight = log_weight
-        super().__init__(nodes, log_density + log_weight, log_missing_given)
 
     @torch.no_grad()
     def sample(self) -> Tensor:
@@ -188,18 +184,10 @@ class TiltedQuadrature(TiltedDiscrete):
         edges = torch.cat([nodes[:1], middle, nodes[-1:]])
         low, high = edges.gather(0, index), edges.gather(0, index + 1)
         before = (upper - mass).gather(0, index)
-        part = ((u - before) / mass.gather(0, index).clamp_min(torch.finfo(mass.dtype).tiny)).clamp(0, 1)
-        return (low + part * (high - low)).squeeze(0)
-
-    def select(self, particles: Tensor, cells: Tensor) -> TiltedQuadrature:
-        """At the chosen particles and cells."""
-        at = _Picker(self.log_missing.shape, particles, cells)
-        return TiltedQuadrature(
-            at(self.values),
-            at(self.log_weight),
-            at(self.log_density - self.log_weight),
-            at(self.log_missing_given),
+        part = ((u - before) / mass.gather(0, index).clamp_min(torch.finfo(mass.dtype).tiny)).clamp(
+            0, 1
         )
+        return (low + part * (high - low)).squeeze(0)
 
 
 class _Picker:

@@ -151,7 +151,7 @@ DECODERS = {
 
 def by_rule(decoder, log_missing):
     nodes, log_weight = rule_for(decoder, lambda v: log_missing(v).exp())
-    return TiltedQuadrature(nodes, log_weight, decoder.log_prob(nodes), log_missing(nodes))
+    return TiltedQuadrature(nodes, decoder.log_prob(nodes) + log_weight, log_missing(nodes))
 
 
 @pytest.mark.parametrize("name", DECODERS)
