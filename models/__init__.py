@@ -11,7 +11,6 @@ from .decoders import (
 from .encoders import (
     Encoder,
     ExactConditionalEncoder,
-    GaussNewtonEncoder,
     MaskAwareEncoder,
     SetEncoder,
     ZeroFilledEncoder,
@@ -38,7 +37,6 @@ __all__ = [
     "Encoder",
     "ExactConditionalEncoder",
     "FunctionMissingness",
-    "GaussNewtonEncoder",
     "GaussianDecoder",
     "Ignorable",
     "LinearGaussianDecoder",

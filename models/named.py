@@ -12,7 +12,6 @@ from .decoders import Decoder, GaussianDecoder, LinearGaussianDecoder, StudentTD
 from .encoders import (
     Encoder,
     ExactConditionalEncoder,
-    GaussNewtonEncoder,
     MaskAwareEncoder,
     SetEncoder,
     ZeroFilledEncoder,
@@ -34,7 +33,6 @@ ENCODERS: dict[str, Any] = {
     "mask-aware": MaskAwareEncoder,
     "zero-filled": ZeroFilledEncoder,
     "set": SetEncoder,
-    "gauss-newton": GaussNewtonEncoder,
 }
 DECODERS: dict[str, Any] = {"gaussian": GaussianDecoder, "student-t": StudentTDecoder}
 
@@ -85,6 +83,8 @@ def NotMIWAE(
             )
         else:
             x_given_z = decoder
+        if isinstance(encoder, str):
+            _known("encoder", encoder, ENCODERS)
         z_given_x = _encoder(encoder, columns, x_given_z.latent_dim, network)
         return _selection_model(data, x_given_z, z_given_x, missingness, sign)
 

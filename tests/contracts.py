@@ -19,7 +19,6 @@ from absentia.models import (
     ExactConditionalEncoder,
     FunctionMissingness,
     GaussianDecoder,
-    GaussNewtonEncoder,
     Ignorable,
     LinearGaussianDecoder,
     LinearMissingness,
@@ -38,12 +37,6 @@ N, P, D, K = 6, 4, 2, 3  # rows, columns, latent dimensions, particles
 def exact_encoder() -> Encoder:
     encoder = ExactConditionalEncoder(P, D)
     encoder.attach(LinearGaussianDecoder(D, P))
-    return encoder
-
-
-def gauss_newton_encoder() -> Encoder:
-    encoder = GaussNewtonEncoder(P, D)
-    encoder.attach(GaussianDecoder(D, P, hidden=[8]))
     return encoder
 
 
@@ -84,7 +77,6 @@ ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
         "linear": lambda: SetEncoder(P, D, hidden=[], embedding_dim=3, set_dim=5),
     },
     ExactConditionalEncoder: {"exact": exact_encoder},
-    GaussNewtonEncoder: {"network": gauss_newton_encoder},
 }
 
 MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {

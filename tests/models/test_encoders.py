@@ -7,7 +7,6 @@ import torch
 from absentia.models import (
     ExactConditionalEncoder,
     GaussianDecoder,
-    GaussNewtonEncoder,
     LinearGaussianDecoder,
     MaskAwareEncoder,
     SetEncoder,
@@ -50,30 +49,6 @@ def test_exact_conditional_is_the_conditional_of_the_joint_gaussian(table, scale
         tril = found.precision_tril[i].detach().numpy()
         np.testing.assert_allclose(found.mean[i].detach().numpy(), mean, atol=1e-6)
         np.testing.assert_allclose(np.linalg.inv(tril @ tril.T), covariance, atol=1e-10)
-
-
-def test_gauss_newton_is_exact_for_a_linear_decoder(table):
-    x, s = table
-    decoder = randomised(LinearGaussianDecoder(D, P, scale="column")).double()
-    exact, newton = ExactConditionalEncoder(P, D), GaussNewtonEncoder(P, D, steps=1)
-    for encoder in (exact, newton):
-        encoder.attach(decoder)
-    expected, found = exact(x.double(), s), newton(x.double(), s)
-    torch.testing.assert_close(found.mean, expected.mean.detach())
-    torch.testing.assert_close(found.precision_tril, expected.precision_tril.detach())
-
-
-def test_gauss_newton_finds_the_mode(table):
-    """At a fixed point the gradient of log p(x_o, z) vanishes; the scale does not depend on z."""
-    x, s = table
-    torch.manual_seed(0)
-    decoder = GaussianDecoder(D, P, hidden=[6], scale="column").double()  # mildly curved
-    encoder = GaussNewtonEncoder(P, D, steps=200)
-    encoder.attach(decoder)
-    z = encoder(x.double(), s).mean.requires_grad_()
-    joint = (decoder(z).log_prob(x.double()) * s).sum() - 0.5 * z.square().sum()
-    (gradient,) = torch.autograd.grad(joint, z)
-    torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-6, rtol=0.0)
 
 
 def test_exact_conditional_has_no_parameters_but_follows_the_decoder(table):
