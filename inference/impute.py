@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pyro
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -73,7 +74,7 @@ def impute(
     training = model.training
     model.eval()
     try:
-        with seeded(seed, data.x.device):
+        with seeded(seed, data.x.device), pyro.validation_enabled(False):
             first = _estimate(model, data, particles, num_draws, missing, rule, progress)
             before = first.khat.clone()
             refined = torch.zeros(len(data), dtype=torch.bool)

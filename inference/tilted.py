@@ -15,7 +15,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from ..models.special import inverse_mills, log_ndtr
-from .logistic_normal import log_expected_sigmoid, logistic_normal
+from .logistic_normal import LogisticNormal, log_expected_sigmoid, logistic_normal
 from .truncated import logistic_tilted, truncated_above
 
 
@@ -82,7 +82,13 @@ class TiltedNormal(Tilted):
         """In closed form."""
         if self.link == "probit":
             return log_ndtr(self.m / (1 + self.r.square()).sqrt())
-        return log_expected_sigmoid(self.m, self.r)
+        if torch.is_grad_enabled():
+            return log_expected_sigmoid(self.m, self.r)
+        return self._logistic.log_prob  # the moments will ask for the same series
+
+    @cached_property
+    def _logistic(self) -> LogisticNormal:
+        return logistic_normal(self.m, self.r)
 
     @torch.no_grad()
     def moments(self) -> tuple[Tensor, Tensor]:
@@ -93,7 +99,7 @@ class TiltedNormal(Tilted):
             mills = inverse_mills(c)
             first, second = mills / root, -mills * (mills + c) / root.square()
         else:
-            _, first, second = logistic_normal(self.m, self.r)
+            _, first, second = self._logistic
         shift = self.slope * self.scale.square()
         variance = self.scale.square() + shift.square() * second
         return self.loc - shift * first, variance.clamp_min(0)

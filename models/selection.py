@@ -16,6 +16,7 @@ from .configurable import Configurable
 from .decoders import Decoder
 from .encoders import Encoder
 from .missingness import Missingness
+from .plates import Plate
 from .sites import COLUMN_DIM, FEATURES, LATENT, ROW_DIM, ROWS, S, X, Z
 
 
@@ -111,9 +112,9 @@ class SelectionModel(Configurable):
             # made outside of the handlers in force: the indices are not theirs to record
             with pyro.poutine.block():
                 self._plates[key] = (
-                    pyro.plate(ROWS, size or len(x), subsample=subsample, dim=ROW_DIM),
-                    pyro.plate(LATENT, self.decoder.latent_dim, dim=COLUMN_DIM),
-                    pyro.plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM),
+                    Plate(ROWS, size or len(x), subsample=subsample, dim=ROW_DIM),
+                    Plate(LATENT, self.decoder.latent_dim, dim=COLUMN_DIM),
+                    Plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM),
                 )
         return self._plates[key]
 
@@ -129,7 +130,7 @@ class SelectionModel(Configurable):
     def _guide_of_coefficients(self) -> AutoNormal | None:
         if not self.missingness.has_priors:
             return None
-        features = pyro.plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM)
+        features = Plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM)
         with pyro.settings.context(module_local_params=True), torch.no_grad():
             guide = AutoNormal(lambda: self.missingness.coefficients(features), init_scale=0.1)
             guide()  # sets its parameters up now, so that optimisers and state_dict see them
