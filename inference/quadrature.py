@@ -18,8 +18,9 @@ from torch import Tensor
 
 _POINTS = 8  # Gauss-Legendre points a panel
 _GRID = 385  # where the mechanism is looked at to find out where it changes
-_STEEP_PANELS = 32
-_BODY = (0.0, 0.75, 1.5, 2.5, 4.0, 6.0, 9.0)
+#: panels for the mechanism, by how much P(missing) changes over one sd of the decoder
+_PANELS = ((0.1, 0), (2.0, 10), (math.inf, 32))
+_BODY = (0.0, 1.0, 2.0, 3.5, 5.5, 9.0)
 _HEAVY = (*_BODY, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0)
 
 
@@ -51,9 +52,14 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     offsets = torch.tensor([-b for b in steps[:0:-1]] + list(steps), dtype=loc.dtype)
     own = loc + scale * offsets.to(loc.device).view(-1, 1, 1)  # (B, K, M)
     grid = _grid(own.min(), own.max(), loc.mean(), stretched=heavy)
-    steep = _where_it_matters(grid, missing_at(grid), decoder)
-    edges = torch.cat([own, steep.expand(-1, *own.shape[1:])]).sort(0).values
-    edges = edges.maximum(own[:1]).minimum(own[-1:])
+    missing = missing_at(grid)
+    edges = own
+    steepness = float((missing.diff(dim=0).abs() / grid.diff(dim=0)).max() * scale.max())
+    panels = next(panels for limit, panels in _PANELS if steepness < limit)
+    if panels:
+        steep = _where_it_matters(grid, missing, decoder, panels)
+        edges = torch.cat([own, steep.expand(-1, *own.shape[1:])]).sort(0).values
+        edges = edges.maximum(own[:1]).minimum(own[-1:])
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
     points_t = torch.as_tensor(points, dtype=loc.dtype, device=loc.device).view(1, -1, 1, 1)
     weights_t = torch.as_tensor(weights, dtype=loc.dtype, device=loc.device).view(1, -1, 1, 1)
@@ -74,7 +80,9 @@ def _grid(low: Tensor, high: Tensor, centre: Tensor, stretched: bool) -> Tensor:
     ).view(-1, 1, 1)
 
 
-def _where_it_matters(grid: Tensor, missing: Tensor, decoder: TorchDistribution) -> Tensor:
+def _where_it_matters(
+    grid: Tensor, missing: Tensor, decoder: TorchDistribution, panels: int
+) -> Tensor:
     """Panel edges at equal shares of the mechanism's variation, (E, K, M).
 
     Variation counts by the density the decoder has there, with a floor: far out it still shapes
@@ -87,7 +95,7 @@ def _where_it_matters(grid: Tensor, missing: Tensor, decoder: TorchDistribution)
     change = change + 1e-6 * (change.sum(0) + 1e-6) / len(change)
     cumulative = torch.cat([torch.zeros_like(change[:1]), change.cumsum(0)])
     cumulative = cumulative / cumulative[-1]
-    shares = torch.linspace(0.01, 0.99, _STEEP_PANELS + 1, dtype=grid.dtype, device=grid.device)
+    shares = torch.linspace(0.01, 0.99, panels + 1, dtype=grid.dtype, device=grid.device)
     behind = cumulative.movedim(0, -1).contiguous()
     wanted = shares.expand(*behind.shape[:-1], -1).contiguous()
     right = torch.searchsorted(behind, wanted).clamp(1, len(change))

@@ -1,0 +1,61 @@
+"""ArviZ 0.23 (InferenceData, Python 3.11) and ArviZ 1.x (DataTree, Python 3.12 on) as one.
+
+The only module that imports ArviZ; it is imported where it is needed, not with absentia.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+with warnings.catch_warnings():
+    # 0.23 announces 1.0 at its first import of the day
+    warnings.simplefilter("ignore", FutureWarning)
+    import arviz
+
+#: whether this is ArviZ 1.x
+IS_ONE = int(arviz.__version__.split(".")[0]) >= 1
+
+
+def from_groups(
+    groups: dict[str, dict[str, np.ndarray]],
+    coords: dict[str, Any] | None = None,
+    dims: dict[str, list[str]] | None = None,
+) -> Any:
+    """An InferenceData (0.23) or DataTree (1.x) of these groups.
+
+    :param groups: by group name, arrays by variable; sampled groups (posterior, ...) have leading
+        dimensions chain and draw.
+    :param coords, dims: labels of the further dimensions, as in ArviZ.
+
+    >>> import numpy as np
+    >>> from absentia.inference.arviz_compat import from_groups
+    >>> posterior = {"slope": np.zeros((1, 5, 2))}
+    >>> tree = from_groups({"posterior": posterior}, dims={"slope": ["column"]})
+    >>> tree["posterior"]["slope"].dims
+    ('chain', 'draw', 'column')
+    """
+    if IS_ONE:
+        return arviz.from_dict(groups, coords=coords, dims=dims)
+    return arviz.from_dict(**groups, coords=coords, dims=dims)
+
+
+def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """ArviZ's Pareto-smoothed log-weights and k-hat: (K, n) -> (K, n), (n,).
+
+    >>> import numpy as np
+    >>> from absentia.inference.arviz_compat import psis
+    >>> smoothed, khat = psis(np.random.default_rng(0).normal(size=(500, 3)))
+    >>> smoothed.shape, khat.shape
+    ((500, 3), (3,))
+    """
+    columns = np.ascontiguousarray(np.asarray(log_weight, dtype=np.float64).T)
+    if IS_ONE:
+        from arviz_stats.base import array_stats
+
+        smoothed, khat = array_stats.psislw(columns, axis=-1)
+    else:
+        smoothed, khat = arviz.psislw(columns)
+    return np.asarray(smoothed).T, np.asarray(khat)
