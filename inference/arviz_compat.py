@@ -37,9 +37,11 @@ def from_groups(
     >>> tree["posterior"]["slope"].dims
     ('chain', 'draw', 'column')
     """
+    # of one name and two signatures: type checkers see only the one that is installed
+    from_dict: Any = arviz.from_dict
     if IS_ONE:
-        return arviz.from_dict(groups, coords=coords, dims=dims)
-    return arviz.from_dict(**groups, coords=coords, dims=dims)
+        return from_dict(groups, coords=coords, dims=dims)
+    return from_dict(**groups, coords=coords, dims=dims)
 
 
 def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

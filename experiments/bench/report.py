@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyro
@@ -33,7 +33,11 @@ def machine() -> dict[str, Any]:
 
 def table(figures: dict[str, Any]) -> str:
     """All figures in lines of at most 100 characters."""
-    parts = {"step": _steps, "collapse": _collapse, "impute": _imputation}
+    parts: dict[str, Callable[[Any], Iterator[str]]] = {
+        "step": _steps,
+        "collapse": _collapse,
+        "impute": _imputation,
+    }
     return "\n".join(line for name, figure in figures.items() for line in parts[name](figure))
 
 
