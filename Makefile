@@ -25,7 +25,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## Fit, impute and judge on a table with a known answer; writes out/demo
-	$(BIN)/absentia demo --out out/demo
+	$(ONE_THREAD) $(BIN)/absentia demo --out out/demo
 
 test: $(READY) ## Tests, doctests and README examples (ARGS="-k weights" for a selection)
 	$(ONE_THREAD) $(BIN)/python -m pytest tests -n $(WORKERS) $(ARGS)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# OpenMP threads that spin while they wait cost more than they bring as soon as anything else runs
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -84,6 +88,7 @@ def demo(
 
 @app.command()
 def impute(
+    context: typer.Context,
     table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
     out: Annotated[Path, typer.Option(help="Completed table, CSV or Parquet.")],
     model: Annotated[ModelName, typer.Option(help="Model family.")] = ModelName.not_miwae_ppca,
@@ -112,22 +117,26 @@ def impute(
     """Complete TABLE under a model of why its values are missing.
 
     Beside OUT stands OUT's name with "-rows": diagnostics a row (ESS, Pareto k-hat). With --draws
-    M a table "-draws" holds M completed tables under each other, numbered in a first column.
+    M a table "-draws" holds M completed tables under each other, numbered in column "imputation".
     """
     with _one_line_errors():
-        if sign is not SignName.free and not missingness.value.startswith("self-masking"):
-            raise ValueError(f"--sign belongs to self-masking, not to {missingness.value}")
+        _check_options(context, model, missingness, sign, fitted)
         rows_path = out.with_name(f"{out.stem}-rows{out.suffix}")
         draws_path = out.with_name(f"{out.stem}-draws{out.suffix}")
+        written = [out, rows_path, *([draws_path] if draws else [])]
         from .data import IncompleteData
         from .data.tables import check_suffix, read_table, write_table
         from .inference import fit, load
         from .inference import impute as impute_table
 
         check_suffix(out)
-        for path in (out, rows_path, *([draws_path] if draws else [])):
+        if table.resolve() in {path.resolve() for path in written}:
+            raise ValueError(f"{table} would be overwritten; give another name with --out")
+        for path in [*written, *filter(None, [checkpoint, save and save / "model.json"])]:
             _check_writable(path)
         frame = read_table(table)
+        if draws and "imputation" in frame.columns:
+            raise ValueError("column 'imputation' is also the number of a draw; rename it")
         progress = sys.stderr.isatty()
         if fitted is not None:
             result = load(fitted)
@@ -147,7 +156,7 @@ def impute(
                 progress=progress,
                 checkpoint=checkpoint,
             )
-            console.print(f"bound {result.bound:.3f} nats a row (held-out rows)", highlight=False)
+            console.print(f"bound {result.bound:.3f} nats a row", highlight=False)
             if save is not None:
                 result.save(save)
         filled = impute_table(
@@ -159,13 +168,54 @@ def impute(
             write_table(_stacked(filled, draws), draws_path)
         console.print(repr(filled), highlight=False)
         unreliable = int((~filled.reliable).sum())
-        if unreliable:
+        if np.isnan(filled.khat).all():
+            errors.print("warning: too few particles for a Pareto k-hat; give --particles 1000")
+        elif unreliable:
             errors.print(
                 f"warning: {unreliable} rows have a Pareto k-hat above the threshold; see "
                 f"{rows_path} and raise --particles",
                 soft_wrap=True,
             )
         console.print(f"completed table: {out}", highlight=False, soft_wrap=True)
+
+
+def _check_options(
+    context: typer.Context,
+    model: ModelName,
+    missingness: MechanismName,
+    sign: SignName,
+    fitted: Path | None,
+) -> None:
+    """Refuse options that would have no effect."""
+    given = {
+        name
+        for name in (
+            "model",
+            "missingness",
+            "sign",
+            "latent_dim",
+            "steps",
+            "learning_rate",
+            "save",
+            "checkpoint",
+        )
+        if _source(context, name) != "DEFAULT"
+    }
+    if fitted is not None and given:
+        raise ValueError(f"--{min(given).replace('_', '-')} has no effect with --fitted; drop it")
+    ignorable = model in (ModelName.miwae, ModelName.ppca)
+    if ignorable and given & {"missingness", "sign"}:
+        raise ValueError(
+            f"{model.value} takes values to be missing at random; --missingness and --sign go "
+            f"with not-miwae and not-miwae-ppca"
+        )
+    if sign is not SignName.free and not missingness.value.startswith("self-masking"):
+        raise ValueError(f"--sign belongs to self-masking, not to {missingness.value}")
+
+
+def _source(context: typer.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
+    return "DEFAULT" if source is None else source.name
 
 
 def _build(
@@ -201,10 +251,12 @@ def _percent(share: float | None) -> str:
 def _check_writable(path: Path) -> None:
     """Fail before an hour of fitting rather than after it."""
     folder = path.parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OSError(f"cannot write '{path}': '{folder}' is not a folder that can be written to")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot write '{path}': {error.strerror} ('{folder}')") from error
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"cannot write '{path}': '{folder}' cannot be written to")
     if path.is_dir():
         raise OSError(f"cannot write '{path}': it is a folder; give the name of a file")
 

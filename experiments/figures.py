@@ -91,6 +91,6 @@ def mechanism_curve(
     table = np.tile(data.scaler.center, (len(values), 1))
     table[:, column] = values
     parameter = next(fitted.model.parameters())
-    x = torch.as_tensor(data.scaler.apply(table), dtype=parameter.dtype)
+    x = torch.as_tensor(data.scaler.apply(table), dtype=parameter.dtype, device=parameter.device)
     mask = fitted.model.missingness(x)
-    return mask.log_prob(torch.zeros_like(x)).exp()[:, column].numpy()
+    return mask.log_prob(torch.zeros_like(x)).exp()[:, column].cpu().numpy()

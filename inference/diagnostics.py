@@ -81,6 +81,7 @@ def khat_from_largest(largest: Tensor, particles: int) -> Tensor:
         for part in np.array_split(members, max(1, len(members) * int(count) // 100_000)):
             khat[part] = _generalised_pareto_shape(excess[part, -count:])
     khat[constant] = -np.inf
+    khat[rounding > 0.1] = np.inf  # log-weights so large that their differences are lost
     return torch.from_numpy(khat)
 
 

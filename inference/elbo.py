@@ -77,6 +77,15 @@ class ImportanceWeightedELBO(ELBO):
         """A module whose call is the loss and whose parameters are the model's and guide's."""
         return ELBOWithParameters(model, guide, self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What was found out about models is found out again."""
+        return {**self.__dict__, "_collapsible": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """See :meth:`__getstate__`."""
+        self.__dict__.update(state)
+        self._collapsible = weakref.WeakKeyDictionary()
+
     def weighted(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Weighted:

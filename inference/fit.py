@@ -89,6 +89,11 @@ def fit(
     True
     """
     plan = FitSettings(**settings)
+    if not isinstance(data, IncompleteData):
+        raise TypeError(
+            f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
+        )
+    check_columns(model, data)
     model.to(device=device, dtype=dtype)
     parameter = next(model.parameters())
     data = data.to(device=parameter.device, dtype=parameter.dtype)
@@ -107,6 +112,16 @@ def fit(
     history = pd.DataFrame(run.history)
     bound = run.best_bound if held_out is not None else float(history["train_bound"].iloc[-1])
     return FitResult(model, data.scaler, data.columns, history, bound, run.best_step, plan)
+
+
+def check_columns(model: Any, data: IncompleteData) -> None:
+    """Refuse data of other columns, or in another order, than the model was made for."""
+    columns = getattr(model, "columns", data.columns)
+    if tuple(columns) != tuple(data.columns):
+        raise ValueError(
+            f"the model was made for columns {list(columns)}, the data have {list(data.columns)}; "
+            f"read them with like= the training data"
+        )
 
 
 def held_out_bound(
@@ -130,9 +145,9 @@ def held_out_bound(
 
 
 def _split(data: IncompleteData, plan: FitSettings) -> tuple[IncompleteData, IncompleteData | None]:
-    held = round(plan.validation * len(data))
-    if held == 0:
+    if plan.validation == 0 or len(data) == 1:
         return data, None
+    held = min(max(round(plan.validation * len(data)), 1), len(data) - 1)
     generator = torch.Generator().manual_seed(plan.seed + 7919)
     order = torch.randperm(len(data), generator=generator)
     return data.rows(order[held:].sort().values), data.rows(order[:held].sort().values)
@@ -212,6 +227,12 @@ class _Run:
         )
 
     def _evaluate(self, loss: float) -> dict[str, float]:
+        for name, parameter in self.model.named_parameters():
+            if not bool(parameter.isfinite().all()):
+                raise NonFiniteLossError(
+                    f"parameter '{name}' is not finite after step {self.step}; lower learning_rate "
+                    f"(now {self.plan.learning_rate:g})"
+                )
         row = {
             "step": self.step,
             "train_bound": -loss,
@@ -240,7 +261,7 @@ class _Run:
         with seeded(self.plan.seed, x.device):
             parts = [
                 judge.bound(self.model.model, self.model.guide, x_part, s_part)
-                for x_part, s_part in zip(x.split(256), s.split(256), strict=True)
+                for x_part, s_part in zip(x.split(64), s.split(64), strict=True)
             ]
         self.model.train()
         return float(torch.cat(parts).mean())
@@ -250,10 +271,17 @@ class _Run:
         self.model.load_state_dict(self.best_state)
 
     def _identity(self) -> dict[str, Any]:
-        digest = hashlib.sha256(self.train.values.tobytes())
+        data = hashlib.sha256(self.train.values.tobytes())
         if self.held_out is not None:
-            digest.update(self.held_out.values.tobytes())
-        return {**self.plan.to_dict(), "data": digest.hexdigest()}
+            data.update(self.held_out.values.tobytes())
+        data.update(repr((self.train.columns, self.train.scaler.to_dict())).encode())
+        # what load_state_dict would overwrite in silence: signs and given slopes are buffers
+        model = hashlib.sha256(repr(self.model).encode())
+        for name, parameter in self.model.named_parameters():
+            model.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
+        for name, buffer in self.model.named_buffers():
+            model.update(name.encode() + buffer.detach().cpu().numpy().tobytes())
+        return {**self.plan.to_dict(), "data": data.hexdigest(), "model": model.hexdigest()}
 
     def _checkpoint(self) -> None:
         assert self.path is not None

@@ -86,7 +86,12 @@ class Imputation:
         """
         if not 0 <= q <= 1:
             raise ValueError(f"q is {q}; a quantile lies between 0 and 1")
-        return self._completed(np.quantile(self._kept(), q, axis=0))
+        kept = self._kept()
+        if 0 < q < 1 and min(q, 1 - q) * (len(kept) + 1) < 1:
+            raise ValueError(
+                f"{len(kept)} draws do not reach the {q:g} quantile; impute with num_draws=200"
+            )
+        return self._completed(np.quantile(kept, q, axis=0))
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends (n, p) of equal-tailed posterior intervals."""
@@ -154,6 +159,8 @@ class Imputation:
         )
 
     def _kept(self) -> np.ndarray:
+        if self.rule == "decoder-mean":
+            raise ValueError("rule='decoder-mean' gives completed means only; use rule='posterior'")
         if not len(self._draws):
             raise ValueError("no draws were kept; impute with num_draws=200")
         return self._draws

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import pyro
 import torch
+from pyro import poutine
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..data import IncompleteData
 from .diagnostics import khat_threshold
+from .fit import check_columns
 from .imputation import REFINED_PARTICLES, Imputation
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
 from .randomness import seeded
@@ -51,6 +53,9 @@ def impute(
     :param num_draws: posterior draws to keep of every cell, for quantiles, intervals and
         multiple imputation.
     :param seed: the same seed gives the same imputation.
+
+    Coefficients that have priors are held at their posterior medians.
+
     :raises ValueError: for data with other columns, or an unknown rule.
 
     >>> import numpy as np
@@ -68,6 +73,8 @@ def impute(
         raise ValueError(f"num_draws is {num_draws}; give at least 0")
     if missing not in ("auto", "collapse", "sample"):
         raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
+    if rule == "decoder-mean":
+        num_draws = 0  # its cells are means of the decoder, not draws of x
     model = getattr(fitted, "model", fitted)
     model = fitted if not isinstance(model, torch.nn.Module) else model
     data = _as_fitted(fitted, model, data)
@@ -75,25 +82,44 @@ def impute(
     model.eval()
     try:
         with seeded(seed, data.x.device), pyro.validation_enabled(False):
-            first = _estimate(model, data, particles, num_draws, missing, rule, progress)
+            programs = _programs(model)
+            first = _estimate(programs, data, particles, num_draws, missing, rule, progress)
             before = first.khat.clone()
             refined = torch.zeros(len(data), dtype=torch.bool)
             if refine:
                 first, refined = _refine(
-                    model, data, first, particles, num_draws, missing, rule, progress
+                    programs, data, first, particles, num_draws, missing, rule, progress
                 )
     finally:
         model.train(training)
     return Imputation(data, first, particles, rule, khat_before=before, refined=refined)
 
 
+class Programs(NamedTuple):
+    """A model and guide to impute with."""
+
+    model: Callable[..., Any]
+    guide: Callable[..., Any]
+
+
+def _programs(model: Any) -> Programs:
+    """The model's own, with coefficients that have priors held at their posterior medians.
+
+    Drawn afresh a chunk they would differ between particles that are weighed against each other.
+    """
+    coefficients = getattr(model, "coefficient_guide", None)
+    if coefficients is None:
+        return Programs(model.model, model.guide)
+    with torch.no_grad():
+        medians = coefficients.median()
+    return Programs(
+        poutine.condition(model.model, data=medians),
+        poutine.block(model.guide, hide=list(medians)),
+    )
+
+
 def _as_fitted(fitted: Any, model: Any, data: IncompleteData) -> IncompleteData:
-    columns = getattr(model, "columns", data.columns)
-    if tuple(columns) != tuple(data.columns):
-        raise ValueError(
-            f"the model was made for columns {list(columns)}, the data have {list(data.columns)}; "
-            f"read them with like= the training data"
-        )
+    check_columns(model, data)
     scaler = getattr(fitted, "scaler", None)
     if scaler is not None:
         data = data.rescaled(scaler)
@@ -153,14 +179,15 @@ def _refine(
         return first, refined
     fields = {name: value.clone() for name, value in first._asdict().items()}
     cell_row = (~data.s).nonzero(as_tuple=True)[0]
-    chunks = uneven_rows.split(256)
+    chunks = uneven_rows.split(128)
     for rows in tqdm(chunks, desc="refine", disable=not progress, leave=False):
         x, s = data.x[rows.to(data.x.device)], data.s[rows.to(data.x.device)]
         guide = refined_guide(model, x, s, missing)
         sampler = Sampler(model.model, guide, missing, rule)
         second = sampler.estimate(x, s, REFINED_PARTICLES * particles, num_draws)
         fine = (second.khat <= threshold) & (second.ess > first.ess[rows]).cpu()
-        better = (second.khat < first.khat[rows]) | fine
+        more = (second.ess > first.ess[rows]).cpu()
+        better = ((second.khat < first.khat[rows]) & more) | fine
         refined[rows[better]] = True
         for name in ("log_evidence", "ess", "khat"):
             fields[name][rows[better]] = getattr(second, name)[better]

@@ -57,7 +57,8 @@ class Sampler:
         rule: Rule = "posterior",
     ) -> None:
         self.model, self.guide, self.missing, self.rule = model, guide, missing, rule
-        self.pairs_at_once = PAIRS_AT_ONCE
+        #: small until the first run has shown how a cell is integrated
+        self.pairs_at_once = PAIRS_AT_ONCE if missing == "sample" else PAIRS_AT_ONCE // 16
 
     @torch.no_grad()
     def estimate(self, x: Tensor, s: Tensor, particles: int, num_draws: int) -> Estimates:
@@ -75,6 +76,7 @@ class Sampler:
     def run(self, x: Tensor, s: Tensor, particles: int) -> tuple[Weighted, Tilted | None]:
         """Weights of one chunk, and the missing cells' tilted distribution where collapsed."""
         if self.missing == "sample":
+            self.pairs_at_once = PAIRS_AT_ONCE
             return weights(self.model, self.guide, x, s, num_particles=particles), None
         handler = collapse()
 
@@ -90,8 +92,9 @@ class Sampler:
             self.missing = "sample"
             return self.run(x, s, particles)
         tilted = None if handler.cells is None else handler.cells.tilted
-        if isinstance(tilted, TiltedQuadrature):  # a rule of many nodes a cell: smaller chunks
-            self.pairs_at_once = PAIRS_AT_ONCE // 16
+        # a rule of many nodes a cell: chunks stay small
+        many_nodes = isinstance(tilted, TiltedQuadrature)
+        self.pairs_at_once = PAIRS_AT_ONCE // 64 if many_nodes else PAIRS_AT_ONCE
         return run, tilted
 
     def _cells(

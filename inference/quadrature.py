@@ -55,7 +55,7 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     missing = missing_at(grid)
     edges = own
     steepness = float((missing.diff(dim=0).abs() / grid.diff(dim=0)).max() * scale.max())
-    panels = next(panels for limit, panels in _PANELS if steepness < limit)
+    panels = next((panels for limit, panels in _PANELS if steepness < limit), 0)
     if panels:
         steep = _where_it_matters(grid, missing, decoder, panels)
         edges = torch.cat([own, steep.expand(-1, *own.shape[1:])]).sort(0).values

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .particles import PAIRS_AT_ONCE, Sampler
+from .particles import Sampler
 from .proposal import LatentSite, RowMixture, guide_from, latent_sites
 
 _ROUNDS = 24
@@ -88,11 +88,14 @@ def _log_joint(
     model: Any, sites: list[LatentSite], x: Tensor, s: Tensor, stacked: Tensor, missing: str
 ) -> Tensor:
     """log p(x_o, s, z) at z (K, n, D), in chunks: (K, n)."""
-    parts = []
-    for part in stacked.split(max(1, PAIRS_AT_ONCE // len(x))):
-        at_part = guide_from(model.guide, sites, functools.partial(torch.clone, part))
-        sampler = Sampler(model.model, at_part, missing)
+    parts: list[Tensor] = []
+    done = 0
+    sampler = Sampler(model.model, model.guide, missing)
+    while done < len(stacked):
+        part = stacked[done : done + max(1, sampler.pairs_at_once // len(x))]
+        sampler.guide = guide_from(model.guide, sites, functools.partial(torch.clone, part))
         parts.append(sampler.run(x, s, len(part))[0].log_weight)
+        done += len(part)
     return torch.cat(parts)
 
 

@@ -51,7 +51,9 @@ def logistic_tilted(m: Tensor, r: Tensor, generator: torch.Generator | None = No
     above = torch.special.log_ndtr(h)
     share = torch.sigmoid(above - below)
     result = torch.empty_like(m)
-    todo = torch.arange(m.numel(), device=m.device)
+    finite = (m.isfinite() & r.isfinite()).reshape(-1)
+    result.fill_(torch.nan)  # what has no distribution has no draw
+    todo = finite.nonzero().flatten()
     flat_m, flat_r, flat_share, out = m.reshape(-1), r.reshape(-1), share.reshape(-1), None
     out = result.reshape(-1)
     while len(todo):

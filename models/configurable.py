@@ -28,9 +28,16 @@ class Configurable(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _REGISTRY[cls.__name__] = cls
+        _REGISTRY[_registered_name(cls)] = cls
         if "__init__" in cls.__dict__:
             cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+
+
+def _registered_name(cls: type) -> str:
+    """Absentia's classes by their names, anybody else's with the module, so that none collide."""
+    if cls.__module__.split(".")[0] == __name__.split(".")[0]:
+        return cls.__name__
+    return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def _recording(init: Any) -> Any:
@@ -45,7 +52,7 @@ def _recording(init: Any) -> Any:
                 if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                     arguments.update(arguments.pop(name, {}))
             # past nn.Module.__setattr__, which would refuse before Module.__init__ has run
-            self.__dict__["config"] = {"type": type(self).__name__, **arguments}
+            self.__dict__["config"] = {"type": _registered_name(type(self)), **arguments}
         init(self, *args, **kwargs)
 
     return wrapper
@@ -68,4 +75,6 @@ def rebuild(config: dict[str, Any]) -> Any:
 
 
 def _rebuilt(value: Any) -> Any:
+    if isinstance(value, Configurable):
+        return rebuild(value.config)
     return rebuild(value) if isinstance(value, dict) and "type" in value else value

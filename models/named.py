@@ -71,7 +71,7 @@ def NotMIWAE(
     >>> model.missingness.slope.shape
     torch.Size([2])
     """
-    columns = len(data.columns)
+    columns = _columns(data)
     latent_dim = _latent_dim(latent_dim, columns, 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -113,7 +113,7 @@ def NotMIWAEPPCA(
     >>> type(ab.NotMIWAEPPCA(data, latent_dim=1).encoder).__name__
     'ExactConditionalEncoder'
     """
-    columns = len(data.columns)
+    columns = _columns(data)
     latent_dim = _latent_dim(latent_dim, columns, 32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -155,6 +155,11 @@ def _selection_model(
     sign: Sign,
 ) -> SelectionModel:
     columns = len(data.columns)
+    if not isinstance(missingness, str | Missingness):
+        raise TypeError(
+            f"missingness is a {type(missingness).__name__}; give a name or a Missingness (the "
+            f"decorator @absentia.missingness() makes one of a function)"
+        )
     if isinstance(missingness, str):
         _known("missingness", missingness, MISSINGNESS)
         masking = missingness.startswith("self-masking")
@@ -195,10 +200,16 @@ def _encoder(
     if encoder != "exact":
         return ENCODERS[encoder](columns, latent_dim, **network)
     if network:
-        raise TypeError(
-            f"{sorted(network)[0]!r} goes with an encoder that is a network, not 'exact'"
-        )
+        raise TypeError(f"{sorted(network)[0]!r} is not an argument with encoder='exact'")
     return ExactConditionalEncoder(columns, latent_dim)
+
+
+def _columns(data: IncompleteData) -> int:
+    if not isinstance(data, IncompleteData):
+        raise TypeError(
+            f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
+        )
+    return len(data.columns)
 
 
 def _latent_dim(given: int | None, columns: int, most: int) -> int:

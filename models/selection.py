@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pyro
@@ -18,6 +19,8 @@ from .encoders import Encoder
 from .missingness import Missingness
 from .plates import Plate
 from .sites import COLUMN_DIM, FEATURES, LATENT, ROW_DIM, ROWS, S, X, Z
+
+_COUNT = itertools.count()
 
 
 class StandardNormalPrior(Configurable):
@@ -73,6 +76,7 @@ class SelectionModel(Configurable):
         self.encoder.attach(decoder)
         self.coefficient_guide = self._guide_of_coefficients()
         self._plates: dict[Any, tuple[Any, Any, Any]] = {}
+        self._number = next(_COUNT)  # models share one global store under SVI, not one name
 
     def model(self, x: Tensor, s: Tensor, size: int | None = None) -> Tensor:
         """The generative program.
@@ -125,7 +129,7 @@ class SelectionModel(Configurable):
         global store. Everything else reads ``parameters()``.
         """
         if any(isinstance(h, TraceMessenger) and h.param_only for h in _PYRO_STACK):
-            pyro.module("absentia", self)
+            pyro.module(f"absentia_{self._number}", self)
 
     def _guide_of_coefficients(self) -> AutoNormal | None:
         if not self.missingness.has_priors:
@@ -139,3 +143,8 @@ class SelectionModel(Configurable):
     def __getstate__(self) -> dict[str, Any]:
         """Plates are remade on demand; they are not part of a model's state."""
         return {**self.__dict__, "_plates": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy is a model of its own to Pyro."""
+        super().__setstate__(state)
+        self._number = next(_COUNT)

@@ -63,7 +63,8 @@ def test_a_saved_model_imputes_as_the_fit_did(table, tmp_path):
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     saved = tmp_path / "model"
     assert invoke("impute", path, "--out", first, "--save", saved, *QUICK).exit_code == 0
-    assert invoke("impute", path, "--out", second, "--fitted", saved, *QUICK).exit_code == 0
+    again = invoke("impute", path, "--out", second, "--fitted", saved, "--particles", "50")
+    assert again.exit_code == 0
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -73,14 +74,14 @@ def test_a_saved_model_imputes_as_the_fit_did(table, tmp_path):
         ("not-miwae", "self-masking-probit"),
         ("not-miwae", "linear"),
         ("not-miwae-ppca", "nonlinear"),
-        ("miwae", "self-masking"),
-        ("ppca", "self-masking"),
+        ("miwae", None),
+        ("ppca", None),
     ],
 )
 def test_every_model_runs(table, tmp_path, model, mechanism):
     path, _ = table
     out = tmp_path / "filled.csv"
-    options = ["--model", model, "--missingness", mechanism]
+    options = ["--model", model, *(["--missingness", mechanism] if mechanism else [])]
     result = invoke("impute", path, "--out", out, *options, *QUICK)
     assert result.exit_code == 0, result.output
     assert not pd.read_csv(out).isna().any().any()
@@ -126,7 +127,11 @@ def test_a_truncated_parquet_file_is_named(table, tmp_path):
         (["--out", "{tmp}/filled.xls"], ".xls"),
         (["--out", "{tmp}/patients.csv/filled.csv"], "cannot write"),
         (["--out", "{tmp}/filled.csv", "--sign", "high", "--missingness", "linear"], "--sign"),
-        (["--out", "{tmp}/filled.csv", "--fitted", "{tmp}/nothing"], "no saved model"),
+        (["--out", "{tmp}/patients.csv"], "would be overwritten"),
+        (["--out", "{tmp}/f.csv", "--save", "{tmp}/patients.csv/model"], "cannot write"),
+        (["--out", "{tmp}/f.csv", "--checkpoint", "{tmp}/patients.csv/c"], "cannot write"),
+        (["--out", "{tmp}/f.csv", "--model", "ppca", "--sign", "high"], "missing at random"),
+        (["--out", "{tmp}/f.csv", "--fitted", "{tmp}/nothing"], "--steps has no effect"),
     ],
 )
 def test_unusable_options_are_refused_before_the_fit(table, tmp_path, arguments, expected):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyro
 import torch
 from pyro.distributions import Bernoulli, Normal
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ...data import IncompleteData
 from ..mask_distributions import ProbitBernoulli
 from .base import Affine, Link, Missingness, logit_of_rate
 
@@ -24,7 +26,9 @@ class SelfMasking(Missingness):
     :param sign: what is known of the direction: ``"+"`` where high values go missing (a_j < 0),
         ``"-"`` where low ones do, None where it is free; one for all columns or one a column.
     :param slope, offset: given values of a and b (a number or one a column); what is given is
-        not learnt. ``slope=-50, offset=37.5`` is SVHN's clipping mechanism in the paper.
+        not learnt. They belong to x as the model sees it, standardised by what was observed:
+        :meth:`in_units_of` converts from the data's own units. (``slope=-50, offset=37.5`` is
+        SVHN's clipping mechanism in the paper, for data read with ``standardise=False``.)
     :param prior_scale: a Normal(0, prior_scale) prior on the slopes, which become a Pyro site
         ``slope`` outside the rows plate; their signs must then be free.
 
@@ -51,6 +55,8 @@ class SelfMasking(Missingness):
             raise ValueError(f"link {link!r} is not one of logit, probit")
         if slope is not None and (sign is not None or prior_scale is not None):
             raise ValueError("a given slope leaves no room for sign= or prior_scale=; drop them")
+        if prior_scale is not None and not prior_scale > 0:
+            raise ValueError(f"prior_scale is {prior_scale}; give a positive number")
         if prior_scale is not None and sign is not None:
             raise ValueError("prior_scale= puts a Normal on the slopes; leave sign= out")
         self.link = link
@@ -68,10 +74,36 @@ class SelfMasking(Missingness):
                 size = torch.where(self.sign == 0, 0.0, _START_OF_KNOWN)
                 self.raw_slope.copy_(size)
 
+    @classmethod
+    def in_units_of(
+        cls,
+        data: IncompleteData,
+        slope: float | Sequence[float],
+        offset: float | Sequence[float],
+        link: Link = "logit",
+    ) -> SelfMasking:
+        """The given mechanism link^-1(slope x + offset) with x in the data's own units.
+
+        >>> import numpy as np
+        >>> import absentia as ab
+        >>> data = ab.IncompleteData.from_numpy(np.array([[50.0], [54.0], [np.nan]]))
+        >>> mechanism = ab.SelfMasking.in_units_of(data, slope=-0.3, offset=15.6)
+        >>> probability = mechanism(data.x).probs[0].item()     # at 50: logit -0.3 * 50 + 15.6
+        >>> round(probability, 4)
+        0.6457
+        """
+        a = np.broadcast_to(np.asarray(slope, dtype=float), data.scaler.scale.shape)
+        b = np.broadcast_to(np.asarray(offset, dtype=float), a.shape)
+        scaled = (a * data.scaler.scale).tolist(), (b + a * data.scaler.center).tolist()
+        return cls(len(data.columns), link, slope=scaled[0], offset=scaled[1])
+
     def _set(self, name: str, value: float | Sequence[float] | None, columns: int) -> None:
-        start = (
-            torch.zeros(columns) if value is None else torch.zeros(columns) + torch.tensor(value)
-        )
+        start = torch.zeros(columns)
+        if value is not None:
+            given = torch.as_tensor(value, dtype=start.dtype)
+            if given.dim() > 1 or given.numel() not in (1, columns):
+                raise ValueError(f"{given.numel()} values given for {columns} columns")
+            start = start + given
         if value is None and not (name == "raw_slope" and self.prior_scale is not None):
             self.register_parameter(name, nn.Parameter(start))
         else:

@@ -480,7 +480,7 @@ def test_the_best_state_so_far_is_kept():
         (ab.MIWAE, {}, {"validation": 0.0}),
         (ab.PPCA, {}, {"particles": 1, "batch_size": 1000}),
     ],
-    ids=str,
+    ids=lambda part: getattr(part, "__name__", str(part)),
 )
 def test_every_combination_trains(make, options, how):
     data = table(60)

@@ -33,19 +33,19 @@ class Plain(Base):
 
 
 def test_arguments_are_recorded_however_they_are_given():
-    assert Base(3).config == {"type": "Base", "width": 3}
+    assert Base(3).config == {"type": f"{__name__}:Base", "width": 3}
     assert Base(3, 4).config == Base(depth=4, width=3).config
-    assert Base(3, colour="red").config == {"type": "Base", "width": 3, "colour": "red"}
+    assert Base(3, colour="red").config == {"type": f"{__name__}:Base", "width": 3, "colour": "red"}
     assert rebuild(Base(3, colour="red").config).made_with == (3, 1, {"colour": "red"})
 
 
 def test_the_outermost_constructor_speaks():
     module = Outer(5)
-    assert module.config == {"type": "Outer", "size": 5}
+    assert module.config == {"type": f"{__name__}:Outer", "size": 5}
     again = rebuild(module.config)
     assert type(again) is Outer
     assert again.made_with == module.made_with == (10, 3, {"extra": "yes"})
-    assert Plain(1).config == {"type": "Plain", "width": 1}
+    assert Plain(1).config == {"type": f"{__name__}:Plain", "width": 1}
     assert type(rebuild(Plain(1).config)) is Plain
 
 
@@ -77,10 +77,10 @@ def test_an_exact_encoder_is_attached_anew():
 
 
 def test_rebuilding_does_not_change_the_configuration():
-    config = {"type": "Base", "width": {"type": "Outer", "size": 1}}
+    config = {"type": f"{__name__}:Base", "width": {"type": f"{__name__}:Outer", "size": 1}}
     module = rebuild(config)
     assert type(module.made_with[0]) is Outer
-    assert config == {"type": "Base", "width": {"type": "Outer", "size": 1}}
+    assert config == {"type": f"{__name__}:Base", "width": {"type": f"{__name__}:Outer", "size": 1}}
 
 
 def test_unknown_classes_are_not_looked_for():
