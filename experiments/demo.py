@@ -14,7 +14,7 @@ from ..data import IncompleteData, amputation, real
 from ..data.files import write_text_atomic
 from ..data.tables import write_table
 from ..inference import fit, impute
-from ..models import MIWAE, NotMIWAEPPCA
+from ..models import MIWAE, PPCA, NotMIWAEPPCA
 from . import baselines, figures
 from .metrics import bias, coverage, rmse
 from .oracle import truncated_gaussian
@@ -96,17 +96,20 @@ def run_demo(
         judge(name, *method(incomplete), None, begun)
 
     begun = time.perf_counter()
-    say("fitting MIWAE (missing at random) ...")
+    say("fitting MIWAE, missing at random ...")
     at_random = fit(MIWAE(data, seed=seed), data, steps=steps, seed=seed, progress=progress)
     filled = impute(at_random, data, PARTICLES, seed=seed, progress=progress)
     judge("MIWAE", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
 
+    say("fitting PPCA, missing at random and not (self-masking, high values go missing) ...")
+    how: dict[str, Any] = {"steps": steps, "learning_rate": 1e-2, "validation": 0.0, "seed": seed}
     begun = time.perf_counter()
-    say("fitting not-MIWAE, PPCA decoder (self-masking, high values go missing) ...")
+    at_random = fit(PPCA(data, seed=seed), data, progress=progress, **how)
+    filled = impute(at_random, data, PARTICLES, seed=seed, progress=progress)
+    judge("PPCA", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
+    begun = time.perf_counter()
     model = NotMIWAEPPCA(data, "self-masking", sign="+", seed=seed)
-    fitted = fit(
-        model, data, steps=steps, learning_rate=1e-2, validation=0.0, seed=seed, progress=progress
-    )
+    fitted = fit(model, data, progress=progress, **how)
     filled = impute(fitted, data, PARTICLES, seed=seed, progress=progress)
     judge("not-MIWAE-PPCA", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
     begun = time.perf_counter()

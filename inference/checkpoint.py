@@ -13,8 +13,9 @@ from ..data.files import atomic_path
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain data to ``path``, replacing an older checkpoint in one move."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    # through a file object: torch refuses some names, such as ".checkpoint-1" without a suffix
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        torch.save(state, file)
 
 
 def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
