@@ -106,6 +106,10 @@ def impute(
     draws: Annotated[
         int, typer.Option(min=0, help="Also write this many posterior draws of the table.")
     ] = 0,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to carry through untouched (an identifier, text); repeatable."),
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="Folder to save the fitted model in.")] = None,
     fitted: Annotated[
         Path | None, typer.Option(help="Use a saved model instead of fitting one.")
@@ -137,12 +141,16 @@ def impute(
         frame = read_table(table)
         if draws and "imputation" in frame.columns:
             raise ValueError("column 'imputation' is also the number of a draw; rename it")
+        unknown = sorted(set(leave_out or []) - set(frame.columns))
+        if unknown:
+            raise ValueError(f"{table} has no column '{unknown[0]}' to leave out")
+        modelled = frame.drop(columns=leave_out or [])
         progress = sys.stderr.isatty()
         if fitted is not None:
             result = load(fitted)
-            data = IncompleteData.from_frame(frame, like=result)
+            data = IncompleteData.from_frame(modelled, like=result)
         else:
-            data = IncompleteData.from_frame(frame)
+            data = IncompleteData.from_frame(modelled)
             console.print(f"{table}: {data}", highlight=False, soft_wrap=True)
             built = _build(model, missingness, sign, data, latent_dim, seed)
             linear = model in (ModelName.not_miwae_ppca, ModelName.ppca)
@@ -162,10 +170,10 @@ def impute(
         filled = impute_table(
             result, data, particles, seed=seed, num_draws=max(200, draws), progress=progress
         )
-        write_table(filled.to_frame(), out)
+        write_table(_as_given(filled.to_frame(), frame), out)
         write_table(filled.rows(), rows_path)
         if draws:
-            write_table(_stacked(filled, draws), draws_path)
+            write_table(_stacked(filled, draws, frame), draws_path)
         console.print(repr(filled), highlight=False)
         unreliable = int((~filled.reliable).sum())
         if np.isnan(filled.khat).all():
@@ -237,11 +245,21 @@ def _build(
     return make(data, missingness.value, sign=known, latent_dim=latent_dim, seed=seed)
 
 
-def _stacked(filled: Any, draws: int) -> pd.DataFrame:
-    tables = [filled.to_frame(values) for values in filled.draws(draws)]
+def _as_given(completed: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """The completed table with the columns that had nothing missing, or were left out, as read."""
+    return pd.DataFrame(
+        {
+            name: completed[name] if name in completed and column.isna().any() else column
+            for name, column in frame.items()
+        }
+    )
+
+
+def _stacked(filled: Any, draws: int, frame: pd.DataFrame) -> pd.DataFrame:
+    tables = [_as_given(filled.to_frame(values), frame) for values in filled.draws(draws)]
     for number, one in enumerate(tables, start=1):
         one.insert(0, "imputation", number)
-    return pd.concat(tables)
+    return pd.concat(tables, ignore_index=isinstance(frame.index, pd.RangeIndex))
 
 
 def _percent(share: float | None) -> str:

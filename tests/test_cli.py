@@ -48,6 +48,21 @@ def test_impute_completes_the_table_and_keeps_observed_cells(table, tmp_path, su
     assert (hidden[0] != hidden[1]).all()
 
 
+def test_columns_left_out_and_complete_columns_come_back_as_read(table, tmp_path):
+    path, frame = table
+    frame.insert(0, "id", [f"p{i}" for i in range(40)])
+    frame.insert(2, "visits", range(40))
+    frame.to_csv(path, index=False)
+    out = tmp_path / "filled.csv"
+    result = invoke("impute", path, "--out", out, "--leave-out", "id", "--draws", 2, *QUICK)
+    assert result.exit_code == 0, result.output
+    filled, draws = pd.read_csv(out), pd.read_csv(tmp_path / "filled-draws.csv")
+    assert list(filled.columns) == list(frame.columns)
+    pd.testing.assert_frame_equal(filled[["id", "visits"]], frame[["id", "visits"]])
+    assert list(draws.columns) == ["imputation", *frame.columns]
+    assert invoke("impute", path, "--out", out, "--leave-out", "no", *QUICK).exit_code == 2
+
+
 def test_same_seed_same_file_other_seed_another(table, tmp_path):
     path, _ = table
     texts = []
