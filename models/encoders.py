@@ -51,6 +51,8 @@ class ZeroFilledEncoder(Encoder):
     torch.Size([7, 2])
     """
 
+    inputs_per_column = 1
+
     def __init__(
         self,
         num_columns: int,
@@ -59,15 +61,20 @@ class ZeroFilledEncoder(Encoder):
         activation: str = "tanh",
     ) -> None:
         super().__init__()
-        self.network = mlp(num_columns, hidden, activation=activation)
-        self.heads = _GaussianHeads(hidden[-1] if len(hidden) else num_columns, latent_dim)
+        inputs = self.inputs_per_column * num_columns
+        self.network = mlp(inputs, hidden, activation=activation)
+        self.heads = _GaussianHeads(hidden[-1] if len(hidden) else inputs, latent_dim)
+
+    def inputs(self, x: Tensor, s: Tensor) -> Tensor:
+        """What the network reads of a row: (n, p), zero where missing."""
+        return x * s
 
     def forward(self, x: Tensor, s: Tensor) -> Normal:
         """Normal of batch shape (n, d)."""
-        return self.heads(self.network(x * s))
+        return self.heads(self.network(self.inputs(x, s)))
 
 
-class MaskAwareEncoder(Encoder):
+class MaskAwareEncoder(ZeroFilledEncoder):
     """q(z | x_o, s): a network on x (zeros at the missing cells) beside the mask.
 
     Under MNAR which cells are missing says where z is, so the mask is an input (the default).
@@ -78,21 +85,12 @@ class MaskAwareEncoder(Encoder):
     torch.Size([7, 2])
     """
 
-    def __init__(
-        self,
-        num_columns: int,
-        latent_dim: int,
-        hidden: Sequence[int] = (128, 128),
-        activation: str = "tanh",
-    ) -> None:
-        super().__init__()
-        self.network = mlp(2 * num_columns, hidden, activation=activation)
-        self.heads = _GaussianHeads(hidden[-1] if len(hidden) else 2 * num_columns, latent_dim)
+    inputs_per_column = 2
 
-    def forward(self, x: Tensor, s: Tensor) -> Normal:
-        """Normal of batch shape (n, d)."""
+    def inputs(self, x: Tensor, s: Tensor) -> Tensor:
+        """(n, 2 p): x with zeros, and the mask, centred."""
         mask = s.to(x.dtype)
-        return self.heads(self.network(torch.cat([x * mask, mask - 0.5], -1)))
+        return torch.cat([x * mask, mask - 0.5], -1)
 
 
 class SetEncoder(Encoder):
