@@ -3,7 +3,8 @@
 from .collapse import CollapseError, collapse
 from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
 from .elbo import ImportanceWeightedELBO
-from .fit import FitResult, fit, held_out_bound
+from .fit import FitResult, fit
+from .held_out import held_out_bound
 from .imputation import Imputation
 from .impute import impute
 from .nonfinite import NonFiniteLossError

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .diagnostics import effective_sample_size
 from .particles import Sampler
 from .proposal import LatentSite, RowMixture, guide_from, latent_sites
 
@@ -59,7 +60,7 @@ def refined_guide(
         draws = mixture.sample((particles,))
         log_weight = _log_joint(model, sites, x[rows], s[rows], draws.squeeze(-2), missing)
         log_weight = log_weight - mixture.log_prob(draws).squeeze(-1)
-        ess = _ess(log_weight, torch.ones_like(log_weight[0]))
+        ess = effective_sample_size(log_weight)
         improved = ess > best[rows]
         best[rows[improved]] = ess[improved]
         best_loc[rows[improved]] = loc[rows[improved]]
@@ -99,18 +100,13 @@ def _log_joint(
     return torch.cat(parts)
 
 
-def _ess(log_weight: Tensor, beta: Tensor) -> Tensor:
-    tempered = beta * log_weight
-    return (2 * tempered.logsumexp(0) - (2 * tempered).logsumexp(0)).exp()
-
-
 def _largest_temper(log_weight: Tensor, enough: float) -> Tensor:
     """The largest beta <= 1 of each row whose tempered weights have an ESS of ``enough``."""
     low, high = torch.zeros_like(log_weight[0]), torch.ones_like(log_weight[0])
-    fine = _ess(log_weight, high) >= enough
+    fine = effective_sample_size(log_weight) >= enough
     for _ in range(20):
         middle = (low + high) / 2
-        bears = _ess(log_weight, middle) >= enough
+        bears = effective_sample_size(middle * log_weight) >= enough
         low, high = torch.where(bears, middle, low), torch.where(bears, high, middle)
     return torch.where(fine, 1.0, low)
 
