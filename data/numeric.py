@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
+#: what the present values of a column are
+Family = Literal["empty", "numbers", "booleans", "text", "categories", "dates", "durations"]
+
 # Integers up to here are exact in float64.
 _EXACT = 2**53
+_REMEDIES = {
+    "booleans": "convert it to 0/1",
+    "dates": "convert it to elapsed time",
+    "durations": "convert it to a number",
+}
 
 
 def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
@@ -39,7 +47,7 @@ def frame_values(df: pd.DataFrame) -> np.ndarray:
     """
     values = np.empty(df.shape, dtype=np.float64)
     for j in range(df.shape[1]):
-        values[:, j] = _column(df.iloc[:, j], str(df.columns[j]))
+        values[:, j] = numbers(df.iloc[:, j], str(df.columns[j]))
     return values
 
 
@@ -82,34 +90,56 @@ def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
     raise ValueError(f"mask has dtype {array.dtype}; give booleans or 0/1, True where observed.")
 
 
-def _column(column: pd.Series[Any], name: str) -> np.ndarray:
+def family(column: pd.Series[Any], name: str) -> Family:
+    """What the present values of a column are; "empty" where there are none.
+
+    Raises:
+        ValueError: values of several types, or of one that no kind of column holds.
+    """
     dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        raise ValueError(f"column {name!r} is sparse; convert it with .sparse.to_dense().")
     present = column[column.notna()]
-    if len(present) == 0 and not isinstance(dtype, pd.CategoricalDtype):
+    if len(present) == 0:
+        return "empty"
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "categories"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "booleans"
+    if isinstance(dtype, pd.PeriodDtype):
+        raise ValueError(
+            not_numeric(name, "dates", present, "convert it with .dt.to_timestamp()")
+        )
+    # the kind, since pandas' own tests do not know the durations of Arrow
+    if getattr(dtype, "kind", "O") in "Mm":
+        return "dates" if dtype.kind == "M" else "durations"
+    if pd.api.types.is_object_dtype(dtype):
+        return _object_family(present, name)
+    if pd.api.types.is_any_real_numeric_dtype(dtype):
+        return "numbers"
+    if pd.api.types.is_string_dtype(dtype):
+        return "text"
+    kind = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"values of {dtype}"
+    raise ValueError(not_numeric(name, kind, present, "give numbers, text, dates or booleans"))
+
+
+def numbers(column: pd.Series[Any], name: str) -> np.ndarray:
+    """A column of real numbers as float64, (n,), NaN where missing.
+
+    Raises:
+        ValueError: other values, or integers that float64 cannot hold.
+    """
+    found = family(column, name)
+    present = column[column.notna()]
+    if found == "empty":
         # No value to misread: an all-missing column reads the same whatever its type.
         return np.full(len(column), np.nan)
-    if pd.api.types.is_bool_dtype(dtype):
-        raise ValueError(_not_numeric(name, "booleans", present, "convert it to 0/1"))
-    if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
-        raise ValueError(_not_numeric(name, "dates", present, "convert it to elapsed time"))
-    if pd.api.types.is_timedelta64_dtype(dtype):
-        raise ValueError(_not_numeric(name, "durations", present, "convert it to a number"))
-    if pd.api.types.is_object_dtype(dtype):
-        for value in present:
-            if isinstance(value, bool | np.bool_):
-                raise ValueError(_not_numeric(name, "booleans", [value], "convert it to 0/1"))
-            if not isinstance(value, Real):
-                kind = "text" if isinstance(value, str) else f"{type(value).__name__} objects"
-                raise ValueError(_not_numeric(name, kind, [value], "give numbers"))
-    elif not pd.api.types.is_any_real_numeric_dtype(dtype):
-        kind = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else "text"
-        if isinstance(dtype, pd.CategoricalDtype):
-            kind = "categories"
-        elif kind == "text":
+    if found != "numbers":
+        if found == "text":
             # the entry that kept the column from being read as numbers, not the first one
             unread = present[pd.to_numeric(present, errors="coerce").isna()]
             present = unread if len(unread) else present
-        raise ValueError(_not_numeric(name, kind, present, "give numbers"))
+        raise ValueError(not_numeric(name, found, present, _REMEDIES.get(found, "give numbers")))
     if _has_inexact_integers(present):
         raise ValueError(
             f"column {name!r} holds integers beyond 2**53, which float64 would change; "
@@ -118,14 +148,33 @@ def _column(column: pd.Series[Any], name: str) -> np.ndarray:
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def not_numeric(name: str, what: str, examples: Any, remedy: str) -> str:
+    """The one line that says what a column holds instead, with an example."""
+    example = next(iter(examples), None)
+    return f"column {name!r} holds {what} ({example!r}); {remedy}, or drop the column."
+
+
+def _object_family(present: pd.Series[Any], name: str) -> Family:
+    found: dict[Family, Any] = {}
+    for value in present:
+        if isinstance(value, bool | np.bool_):
+            found.setdefault("booleans", value)
+        elif isinstance(value, Real):
+            found.setdefault("numbers", value)
+        elif isinstance(value, str):
+            found.setdefault("text", value)
+        else:
+            kind = f"{type(value).__name__} objects"
+            raise ValueError(not_numeric(name, kind, [value], "give numbers, text or booleans"))
+    if len(found) > 1:
+        both = " and ".join(f"{kind} ({value!r})" for kind, value in list(found.items())[:2])
+        raise ValueError(f"column {name!r} holds {both}; make it one type, or drop the column.")
+    return next(iter(found))
+
+
 def _has_inexact_integers(present: pd.Series[Any]) -> bool:
     if pd.api.types.is_object_dtype(present.dtype):
         return any(isinstance(v, int | np.integer) and abs(int(v)) > _EXACT for v in present)
     if not pd.api.types.is_integer_dtype(present.dtype):
         return False
     return max(int(present.max()), -int(present.min())) > _EXACT
-
-
-def _not_numeric(name: str, kind: str, examples: Any, remedy: str) -> str:
-    example = next(iter(examples), None)
-    return f"column {name!r} holds {kind} ({example!r}); {remedy}, or drop the column."

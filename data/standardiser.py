@@ -1,20 +1,22 @@
-"""Centring and scaling of columns by what was observed in training."""
+"""Warping, centring and scaling of columns by what was observed in training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
+from .warps import Warp
+
 Values = TypeVar("Values", np.ndarray, torch.Tensor)
 
 
 @dataclass(frozen=True, eq=False)
 class Standardiser:
-    """The affine map ``(x - center) / scale`` of each column.
+    """The map ``(warp(x) - center) / scale`` of each column; most columns have no warp.
 
     >>> values = np.array([[1.0, 5.0], [3.0, np.nan]])
     >>> scaler = Standardiser.from_observed(values, ~np.isnan(values))
@@ -25,8 +27,10 @@ class Standardiser:
            [ 3., nan]])
 
     Args:
-        center: (p,) float64, in the column's own units.
-        scale: (p,) float64, positive, in the column's own units.
+        center: (p,) float64, in the column's own units, after its warp.
+        scale: (p,) float64, positive, in the column's own units, after its warp.
+        warps: p maps to the real line, None where a column is taken as it is; none at all when
+            left out.
 
     Raises:
         ValueError: shapes differ, a number is not finite or a scale is not positive.
@@ -34,6 +38,7 @@ class Standardiser:
 
     center: np.ndarray
     scale: np.ndarray
+    warps: tuple[Warp | None, ...] = ()
 
     def __post_init__(self) -> None:
         """Copy to float64 and refuse a map that has no inverse."""
@@ -47,18 +52,31 @@ class Standardiser:
             raise ValueError("center must be finite in every column.")
         if not (np.isfinite(scale) & (scale > 0)).all():
             raise ValueError("scale must be finite and positive in every column.")
+        warps = tuple(self.warps) or (None,) * len(center)
+        if len(warps) != len(center):
+            raise ValueError(f"{len(warps)} warps were given for {len(center)} columns.")
+        object.__setattr__(self, "warps", warps)
         object.__setattr__(self, "center", center)
         object.__setattr__(self, "scale", scale)
 
     @classmethod
-    def from_observed(cls, values: np.ndarray, mask: np.ndarray) -> Standardiser:
-        """Mean and standard deviation (ddof 1) of each column's observed entries.
+    def from_observed(
+        cls,
+        values: np.ndarray,
+        mask: np.ndarray,
+        *,
+        warps: Sequence[Warp | None] = (),
+        unscaled: np.ndarray | None = None,
+    ) -> Standardiser:
+        """Mean and standard deviation (ddof 1) of each column's observed entries, once warped.
 
         A column whose observed entries are all equal gets scale 1 and so becomes 0.
 
         Args:
             values: (n, p) in original units; entries outside the mask are not read.
             mask: (n, p) boolean, True where observed.
+            warps: p warps or None; none at all when left out.
+            unscaled: (p,) booleans, True where center 0 and scale 1 stay (codes and counts).
 
         Raises:
             ValueError: a column has no observed entry.
@@ -70,6 +88,10 @@ class Standardiser:
             observed = values[mask[:, j], j]
             if observed.size == 0:
                 raise ValueError(f"column {j} has no observed value to standardise by; drop it.")
+            if unscaled is not None and unscaled[j]:
+                continue
+            warp = warps[j] if warps else None
+            observed = observed if warp is None else warp.apply(observed)
             # Comparing, not sd == 0: the mean of equal numbers is rounded and leaves a tiny sd.
             if observed.min() == observed.max():
                 center[j] = observed[0]
@@ -81,31 +103,69 @@ class Standardiser:
             widest = np.abs(deviation).max()
             sd = widest * np.sqrt(np.sum((deviation / widest) ** 2) / (observed.size - 1))
             scale[j] = max(unit * sd, np.finfo(np.float64).tiny)
-        return cls(center, scale)
+        return cls(center, scale, tuple(warps))
 
     @classmethod
-    def identity(cls, p: int) -> Standardiser:
-        """The map that changes nothing, for ``p`` columns."""
-        return cls(np.zeros(p), np.ones(p))
+    def identity(cls, p: int, warps: Sequence[Warp | None] = ()) -> Standardiser:
+        """The map that neither moves nor scales any of ``p`` columns."""
+        return cls(np.zeros(p), np.ones(p), tuple(warps))
+
+    @property
+    def linear(self) -> np.ndarray:
+        """Booleans (p,): the columns without a warp."""
+        return np.array([warp is None for warp in self.warps], dtype=bool)
 
     def apply(self, values: Values) -> Values:
         """Standardise an array (in float64) or a tensor (in its own dtype) of shape (..., p)."""
         center, scale = self._like(values)
-        return (values - center) / scale
+        return (self._warped(values, "apply", range(len(self.warps))) - center) / scale
 
     def invert(self, values: Values) -> Values:
         """Return from standardised to original units; the shape (..., p) is kept."""
         center, scale = self._like(values)
-        return values * scale + center
+        return self._warped(values * scale + center, "invert", range(len(self.warps)))
 
-    def to_dict(self) -> dict[str, list[float]]:
-        """Plain lists, exact under a JSON round trip."""
-        return {"center": self.center.tolist(), "scale": self.scale.tolist()}
+    def invert_cells(self, values: Values, columns: Sequence[int] | np.ndarray) -> Values:
+        """Return single cells to original units.
+
+        >>> scaler = Standardiser(np.array([0.0, 5.0]), np.array([1.0, 2.0]))
+        >>> scaler.invert_cells(np.array([1.0, 1.0, 2.0]), [0, 1, 1])
+        array([1., 7., 9.])
+
+        Args:
+            values: (..., M), standardised.
+            columns: (M,), the column each cell belongs to.
+
+        Raises:
+            ValueError: another number of cells than of columns.
+        """
+        where = np.asarray(torch.as_tensor(columns).cpu(), dtype=np.intp)
+        if values.ndim == 0 or where.ndim != 1 or values.shape[-1] != len(where):
+            raise ValueError(
+                f"values have shape {tuple(values.shape)} and columns {where.shape}; the last of "
+                "both must agree."
+            )
+        cells = Standardiser(
+            self.center[where], self.scale[where], tuple(self.warps[j] for j in where)
+        )
+        return cells.invert(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, exact under a JSON round trip; "warps" only where there are any."""
+        state: dict[str, Any] = {"center": self.center.tolist(), "scale": self.scale.tolist()}
+        if not self.linear.all():
+            state["warps"] = [None if warp is None else warp.to_dict() for warp in self.warps]
+        return state
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Standardiser:
         """The inverse of :meth:`to_dict`."""
-        return cls(np.asarray(state["center"]), np.asarray(state["scale"]))
+        warps = state.get("warps") or ()
+        return cls(
+            np.asarray(state["center"]),
+            np.asarray(state["scale"]),
+            tuple(None if warp is None else Warp.from_dict(warp) for warp in warps),
+        )
 
     def _like(self, values: Values) -> tuple[Values, Values]:
         p = self.center.shape[0]

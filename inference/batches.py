@@ -13,7 +13,8 @@ class Batches:
 
     Tables are permuted once an epoch and sliced, which costs microseconds a batch where a
     ``DataLoader`` costs up to a millisecond. Rows left over at an epoch's end, fewer than a
-    batch, are drawn into the next permutation.
+    batch, are drawn into the next permutation. Further tensors of as many rows travel along as
+    ``extras``.
 
     >>> import torch
     >>> from absentia.inference.batches import Batches
@@ -22,8 +23,11 @@ class Batches:
     torch.Size([4, 3])
     """
 
-    def __init__(self, x: Tensor, s: Tensor, size: int, seed: int) -> None:
+    def __init__(self, x: Tensor, s: Tensor, size: int, seed: int, **extras: Tensor) -> None:
         self.x, self.s = x, s
+        self._all_extras = extras
+        #: what goes with the minibatch that came last, by name
+        self.extras: dict[str, Tensor] = {}
         self.size = min(size, len(x))
         self.generator = torch.Generator().manual_seed(seed)
         self._permute()
@@ -36,6 +40,7 @@ class Batches:
     def _lay_out(self) -> None:
         order = self.order.to(self.x.device)
         self._x, self._s = self.x[order], self.s[order]
+        self._extras = {name: value[order] for name, value in self._all_extras.items()}
 
     def next(self) -> tuple[Tensor, Tensor]:
         """The next minibatch."""
@@ -43,6 +48,7 @@ class Batches:
             self._permute()
         part = slice(self.position, self.position + self.size)
         self.position += self.size
+        self.extras = {name: value[part] for name, value in self._extras.items()}
         return self._x[part], self._s[part]
 
     def state(self) -> dict[str, Any]:

@@ -18,21 +18,22 @@ from pyro.poutine.messenger import Messenger
 from torch import Size, Tensor
 from torch.distributions import constraints
 
+from ..data import Standardiser
 from ..models.mask_distributions import MaskDistribution
 from ..models.sites import S, X
-from . import quadrature
-from .tilted import (
-    Tilted,
-    TiltedDiscrete,
-    TiltedNormal,
-    TiltedQuadrature,
-    Untilted,
-    pack,
-)
+from .tilt import tilt
+from .tilted import Tilted
 
 
 class CollapseError(ValueError):
-    """The missing values of this model cannot be integrated out; they must be sampled."""
+    """The missing values of this model cannot be integrated out; they must be sampled.
+
+    ``draw`` (p,) names the columns of which that is so, None stands for all.
+    """
+
+    def __init__(self, message: str, draw: Tensor | None = None) -> None:
+        super().__init__(message)
+        self.draw = draw
 
 
 class CollapsedMask(TorchDistribution):
@@ -89,8 +90,11 @@ class collapse(Messenger):
     placeholder and density one, so the collapsed program is still a Pyro program, whose joint
     density is p(x_o, s, z): NUTS runs on it.
 
-    :raises CollapseError: if the mechanism is not elementwise, or the decoder has no rule; the
-        site is named.
+    :param draw: (p,) booleans, columns whose missing values are drawn instead, because the
+        absence of another column depends on them; the rest is integrated given these draws.
+    :param units: a scaler with warped columns, whose moments are to be in the data's own units.
+    :raises CollapseError: if the decoder has no rule, or if columns must be drawn that ``draw``
+        does not name: then the error's ``draw`` does, None where all must be.
 
     >>> import torch
     >>> import absentia as ab
@@ -104,9 +108,16 @@ class collapse(Messenger):
     torch.Size([1])
     """
 
-    def __init__(self, site: str = X, mask_site: str = S) -> None:
+    def __init__(
+        self,
+        site: str = X,
+        mask_site: str = S,
+        draw: Tensor | None = None,
+        units: Standardiser | None = None,
+    ) -> None:
         super().__init__()
         self.site, self.mask_site = site, mask_site
+        self.draw, self.units = draw, units
         self.cells: Cells | None = None
         self._observed: Tensor | None = None
         self._unobserved: tuple[TorchDistribution, Tensor] | None = None
@@ -119,6 +130,9 @@ class collapse(Messenger):
             if self._observed is None:
                 raise CollapseError(f"site '{name}' has no observed part '{self.site}_observed'")
             self._unobserved = (msg["fn"], msg["mask"])
+            if self.draw is not None:
+                msg["mask"] = msg["mask"] & self.draw.to(msg["mask"].device)
+                return
             # a placeholder that the decoder supports: the fill value of the table itself
             msg["value"] = self._observed
             msg["is_observed"] = True
@@ -136,65 +150,34 @@ class collapse(Messenger):
                 f"site '{self.mask_site}' does not come from a Missingness, so '{self.site}_"
                 f"unobserved' cannot be integrated out; use missing='sample'"
             )
-        mechanism = mask.missingness
-        if not mechanism.elementwise:
-            raise CollapseError(
-                f"site '{self.mask_site}': {type(mechanism).__name__} is not elementwise (a "
-                f"value's absence may depend on other missing values), so "
-                f"'{self.site}_unobserved' cannot be integrated out; use missing='sample'"
-            )
         if not msg["is_observed"]:
             raise CollapseError(f"site '{self.mask_site}' must be observed to collapse over it")
         missing = missing.expand(decoder.batch_shape[-2:])
+        self._check_draws(mask.missingness, missing)
         rows, columns = missing.nonzero(as_tuple=True)
-        tilted = self._tilt(decoder, msg["fn"], missing, rows, columns)
-        self.cells = Cells(rows, columns, tilted, decoder.batch_shape)
-        if not mechanism.ignorable:
-            msg["fn"] = CollapsedMask(msg["fn"], missing, self.cells)
-
-    def _tilt(
-        self,
-        decoder: TorchDistribution,
-        mask: Any,
-        missing: Tensor,
-        rows: Tensor,
-        columns: Tensor,
-    ) -> Tilted:
-        mechanism, context = mask.missingness, mask.context
         try:
-            packed = pack(decoder, rows, columns)
+            tilted = tilt(decoder, mask, msg["value"], rows, columns, self.draw, self.units)
         except TypeError as error:
             raise CollapseError(
                 f"site '{self.site}_unobserved': {error}; use missing='sample'"
             ) from error
-        if mechanism.ignorable:
-            return Untilted(packed)
-        affine = mechanism.affine(**context)
-        if affine is not None and isinstance(decoder, torch.distributions.Normal):
-            return TiltedNormal(packed.loc, packed.scale, *affine.at(rows, columns))
-        observed = self._observed
-        assert observed is not None
+        self.cells = Cells(rows, columns, tilted, decoder.batch_shape)
+        if not mask.missingness.ignorable:
+            msg["fn"] = CollapsedMask(mask, missing, self.cells)
 
-        def log_missing_at(values: Tensor) -> Tensor:
-            """log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""
-            if affine is not None:  # evaluated on the missing cells alone
-                return affine.at(rows, columns).log_missing(values)
-            spread = values.expand(*values.shape[:2], len(rows))
-            x = observed.expand(*spread.shape[:2], *missing.shape).clone()
-            x[..., rows, columns] = spread
-            given = mechanism(x, **context)
-            return given.log_prob(torch.zeros_like(x))[..., rows, columns]
-
-        if decoder.has_enumerate_support:
-            values = packed.enumerate_support(expand=False)
-            values = values.view(len(values), 1, 1)
-            return TiltedDiscrete(
-                values, packed.log_prob(values), log_missing_at(values.to(observed.dtype))
-            )
-        if not quadrature.applies_to(decoder):
-            raise CollapseError(
-                f"site '{self.site}_unobserved': no rule to integrate a "
-                f"{type(decoder).__name__} under {type(mechanism).__name__}; use missing='sample'"
-            )
-        nodes, log_weight = quadrature.rule_for(packed, lambda v: log_missing_at(v).exp())
-        return TiltedQuadrature(nodes, packed.log_prob(nodes) + log_weight, log_missing_at(nodes))
+    def _check_draws(self, mechanism: Any, missing: Tensor) -> None:
+        """Values that other columns' absence depends on must have been drawn."""
+        needed = mechanism.drawn_columns(missing.shape[-1])
+        if self.draw is not None:
+            needed = needed & ~self.draw
+        if not bool(needed.any()):
+            return
+        partly = not bool(needed.all())
+        what = f"columns {needed.nonzero().flatten().tolist()}" if partly else "values"
+        raise CollapseError(
+            f"site '{self.mask_site}': {type(mechanism).__name__} is not elementwise (a value's "
+            f"absence may depend on other missing {what}), so '{self.site}_unobserved' cannot be "
+            f"integrated out; use missing='sample'"
+            + (" or 'auto', which draws these columns only" if partly else ""),
+            draw=needed if partly else None,
+        )

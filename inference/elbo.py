@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -13,11 +12,11 @@ from pyro.infer.elbo import ELBO
 from torch import Tensor, nn
 
 from ..models.sites import MAX_PLATE_NESTING, ROWS
-from .collapse import CollapseError, collapse
-from .weights import Weighted, weights
+from .marginal import Marginal, Missing
+from .score import has_scores, score_terms
+from .weights import Weighted
 
 Gradient = Literal["auto", "dreg", "iwae", "stl"]
-Missing = Literal["auto", "collapse", "sample"]
 
 
 class ImportanceWeightedELBO(ELBO):
@@ -63,15 +62,14 @@ class ImportanceWeightedELBO(ELBO):
             raise ValueError(f"num_particles is {num_particles}; give at least 1")
         if gradient not in ("auto", "dreg", "iwae", "stl"):
             raise ValueError(f"gradient {gradient!r} is not one of auto, dreg, iwae, stl")
-        if missing not in ("auto", "collapse", "sample"):
-            raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
         super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
         self.gradient = (
             ("dreg" if num_particles >= 5 else "iwae") if gradient == "auto" else gradient
         )
-        self.missing = missing
+        self._may_change = gradient == "auto"
+        self.marginal = Marginal(missing)
         self.row_plate = row_plate
-        self._collapsible: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+        self._scored: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __call__(self, model: Any, guide: Any) -> ELBOWithParameters:
         """A module whose call is the loss and whose parameters are the model's and guide's."""
@@ -79,12 +77,12 @@ class ImportanceWeightedELBO(ELBO):
 
     def __getstate__(self) -> dict[str, Any]:
         """What was found out about models is found out again."""
-        return {**self.__dict__, "_collapsible": None}
+        return {**self.__dict__, "_scored": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """See :meth:`__getstate__`."""
         self.__dict__.update(state)
-        self._collapsible = weakref.WeakKeyDictionary()
+        self._scored = weakref.WeakSet()
 
     def weighted(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
@@ -104,14 +102,25 @@ class ImportanceWeightedELBO(ELBO):
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Minus the bound, with the gradient estimator that was asked for."""
-        path_only = self.gradient != "iwae"
-        run = self._run(model, guide, args, kwargs, path_only)
+        owner = getattr(model, "__self__", model)
+        gradient = "iwae" if owner in self._scored else self.gradient
+        run = self._run(model, guide, args, kwargs, path_only=gradient != "iwae")
         _refuse_without_gradient(run)
-        if self.gradient == "dreg":
+        scored = has_scores(run)
+        if scored and gradient != "iwae":
+            if not self._may_change:
+                raise ValueError(
+                    f"gradient={gradient!r} needs reparameterised draws, and this model draws "
+                    f"discrete values; use gradient='iwae' or 'auto'"
+                )
+            self._scored.add(owner)
+            return self.differentiable_loss(model, guide, *args, **kwargs)
+        if gradient == "dreg":
             share = torch.softmax(run.log_weight.detach(), 0)
             _weigh_gradients_of_draws(run, share)
         # d log mean w / d log w_k is w~_k, what all three estimators begin with
-        return self._value(run)
+        value = self._value(run)
+        return value - run.scale * score_terms(run).sum() if scored else value
 
     def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
         """Minus the bound, a number; gradients are added to the parameters'."""
@@ -128,37 +137,16 @@ class ImportanceWeightedELBO(ELBO):
         return -run.scale * log_mean_exp(run.log_weight).sum() - run.log_global
 
     def _run(self, model: Any, guide: Any, args: Any, kwargs: Any, path_only: bool) -> Weighted:
-        def run(collapsed: bool) -> Weighted:
-            def program(*args: Any, **kwargs: Any) -> Any:
-                with collapse() if collapsed else nullcontext():
-                    return model(*args, **kwargs)
-
-            return weights(
-                program,
-                guide,
-                *args,
-                num_particles=self.num_particles,
-                path_only=path_only,
-                row_plate=self.row_plate,
-                max_plate_nesting=self.max_plate_nesting,
-                **kwargs,
-            )
-
-        if self.missing != "auto":
-            return run(self.missing == "collapse")
-        owner = getattr(model, "__self__", model)
-        known = self._collapsible.get(owner)
-        if known is None:  # try once; a failed try must not have drawn random numbers
-            state = torch.get_rng_state()
-            try:
-                result = run(True)
-            except CollapseError:
-                torch.set_rng_state(state)
-                self._collapsible[owner] = False
-                return run(False)
-            self._collapsible[owner] = True
-            return result
-        return run(known)
+        return self.marginal.run(
+            model,
+            guide,
+            *args,
+            num_particles=self.num_particles,
+            path_only=path_only,
+            row_plate=self.row_plate,
+            max_plate_nesting=self.max_plate_nesting,
+            **kwargs,
+        )[0]
 
 
 class ELBOWithParameters(nn.Module):
@@ -194,15 +182,13 @@ def log_mean_exp(log_weight: Tensor) -> Tensor:
 
 def _refuse_without_gradient(run: Weighted) -> None:
     for name, site in {**run.sites, **run.globals}.items():
-        if site.is_observed or site.fn.has_rsample:
+        proposed = site.in_guide or site.row_dim is None
+        if site.is_observed or site.fn.has_rsample or not proposed:
             continue
-        remedy = (
-            "a discrete site of the guide has no reparameterised gradient; marginalise it"
-            if site.in_guide
-            else "use an elementwise mechanism, whose missing values are summed out "
-            "(missing='collapse'), or give the site a guide"
+        raise ValueError(
+            f"site '{name}' ({type(site.fn).__name__}) has no gradient: a discrete site of the "
+            f"guide, or outside the rows, has no reparameterised one; marginalise it"
         )
-        raise ValueError(f"site '{name}' ({type(site.fn).__name__}) has no gradient: {remedy}")
 
 
 def _weigh_gradients_of_draws(run: Weighted, share: Tensor) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..data import IncompleteData, Standardiser
+from ..data.schema import Schema
 from .batches import Batches
 from .checkpoint import read_checkpoint, write_checkpoint
 from .elbo import ImportanceWeightedELBO
@@ -45,6 +46,8 @@ class FitResult:
     bound: float
     best_step: int
     settings: FitSettings
+    schema: Schema | None = None
+    covariate_schema: Schema | None = None
 
     def save(self, path: str | Path) -> None:
         """Write weights, configuration, standardisation and columns; see :func:`absentia.save`."""
@@ -111,7 +114,17 @@ def fit(
         run.path.unlink(missing_ok=True)
     history = pd.DataFrame(run.history)
     bound = run.best_bound if held_out is not None else float(history["train_bound"].iloc[-1])
-    return FitResult(model, data.scaler, data.columns, history, bound, run.best_step, plan)
+    return FitResult(
+        model=model,
+        scaler=data.scaler,
+        columns=data.columns,
+        history=history,
+        bound=bound,
+        best_step=run.best_step,
+        settings=plan,
+        schema=data.schema,
+        covariate_schema=data.covariate_schema,
+    )
 
 
 def check_columns(model: Any, data: IncompleteData) -> None:
@@ -151,7 +164,9 @@ class _Run:
         )
         self.optimiser = make_optimiser(model, plan)
         self.schedule = make_schedule(self.optimiser, plan)
-        self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed)
+        self.batches = Batches(
+            train.x, train.s, plan.batch_size, plan.seed, **train.extras()
+        )
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.best_bound, self.best_step = -math.inf, 0
@@ -184,14 +199,15 @@ class _Run:
 
     def _one_step(self) -> Tensor:
         x, s = self.batches.next()
+        extras = self.batches.extras
         size = len(self.train)
         model, guide = self.model.model, self.model.guide
         try:
-            loss = self.elbo.differentiable_loss(model, guide, x, s, size) / size
+            loss = self.elbo.differentiable_loss(model, guide, x, s, size, **extras) / size
         except torch.linalg.LinAlgError:  # a guide that factorises a matrix notices first
-            self._stop_at(x, s)
+            self._stop_at(x, s, extras)
         if not bool(loss.isfinite()):
-            self._stop_at(x, s)
+            self._stop_at(x, s, extras)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
@@ -199,8 +215,8 @@ class _Run:
         self.step += 1
         return loss.detach().cpu()
 
-    def _stop_at(self, x: Tensor, s: Tensor) -> NoReturn:
-        cause = first_bad_site(self.model.model, self.model.guide, x, s)
+    def _stop_at(self, x: Tensor, s: Tensor, extras: dict[str, Tensor]) -> NoReturn:
+        cause = first_bad_site(self.model.model, self.model.guide, x, s, **extras)
         raise NonFiniteLossError(
             f"the loss is not finite at step {self.step + 1}: {cause}. Lower learning_rate (now "
             f"{self.plan.learning_rate:g}), raise the decoder's floor, or fit in float64"
@@ -235,13 +251,20 @@ class _Run:
         if self.held_out is None:
             return math.nan
         judge = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, missing=self.plan.missing)
-        x, s = self.held_out.x, self.held_out.s
+        rows = torch.arange(len(self.held_out), device=self.held_out.x.device).split(64)
+        x, s, extras = self.held_out.x, self.held_out.s, self.held_out.extras()
         self.model.eval()
         # the same random numbers each time, so that evaluations differ by the model alone
         with seeded(self.plan.seed, x.device):
             parts = [
-                judge.bound(self.model.model, self.model.guide, x_part, s_part)
-                for x_part, s_part in zip(x.split(64), s.split(64), strict=True)
+                judge.bound(
+                    self.model.model,
+                    self.model.guide,
+                    x[part],
+                    s[part],
+                    **{name: value[part] for name, value in extras.items()},
+                )
+                for part in rows
             ]
         self.model.train()
         return float(torch.cat(parts).mean())
@@ -255,6 +278,8 @@ class _Run:
         if self.held_out is not None:
             data.update(self.held_out.values.tobytes())
         data.update(repr((self.train.columns, self.train.scaler.to_dict())).encode())
+        for name, value in self.train.extras().items():
+            data.update(name.encode() + value.cpu().numpy().tobytes())
         # what load_state_dict would overwrite in silence: signs and given slopes are buffers
         model = hashlib.sha256(repr(self.model).encode())
         for name, parameter in self.model.named_parameters():

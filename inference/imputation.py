@@ -57,12 +57,63 @@ class Imputation:
         self._variance = _numpy(estimates.variance)
         self._mcse = _numpy(estimates.mcse)
         self._draws = _numpy(estimates.draws)
+        self._probabilities = _numpy(estimates.probabilities)
         self._missing = np.nonzero(~data.s.cpu().numpy())
 
     @cached_property
     def mean(self) -> np.ndarray:
-        """The table (n, p) completed with posterior means: least squared error."""
-        return self._completed(self._mean)
+        """The table (n, p) completed with posterior means: least squared error.
+
+        Of counts and of the codes 0, 1, ... of binary and ordinal columns too; a categorical
+        column of three levels or more has no mean, and its most probable code stands here.
+        """
+        table = self._completed(self._mean, moments=True)
+        for j, column in enumerate(self.data.schema):
+            if column.kind == "categorical" and column.num_values > 2:
+                table[:, j] = self.point[:, j]
+        return table
+
+    @cached_property
+    def point(self) -> np.ndarray:
+        """The table (n, p) completed with one value a cell that its column can take.
+
+        Means of real columns and of counts (to be rounded), medians of ordinal codes, the most
+        probable level of binary and categorical ones. What :meth:`to_frame` fills in.
+        """
+        cells = self._mean.copy()
+        for j, column in enumerate(self.data.schema):
+            if not column.levels or self.rule == "decoder-mean":
+                continue
+            mine = self._missing[1] == j
+            chances = self._probabilities[: column.num_values, mine]
+            if column.kind == "ordinal":
+                cells[mine] = (chances.cumsum(0) >= 0.5).argmax(0)
+            else:
+                cells[mine] = chances.argmax(0)
+        return self._completed(cells, moments=True)
+
+    def probabilities(self, column: str) -> pd.DataFrame:
+        """Posterior probabilities of the levels of a binary, categorical or ordinal column.
+
+        One row a missing value, under the table's row labels; one column a level.
+
+        :raises ValueError: for a column without levels, or of another name.
+        """
+        if column not in self.data.columns:
+            raise ValueError(f"there is no column '{column}'; give one of {self.data.columns}")
+        of = self.data.schema[column]
+        if not of.levels:
+            raise ValueError(
+                f"column '{column}' is {of.kind}; probabilities are of binary, categorical and "
+                f"ordinal columns, use mean and interval() for others"
+            )
+        self._kept_cells()
+        mine = self._missing[1] == self.data.columns.index(column)
+        return pd.DataFrame(
+            self._probabilities[: of.num_values, mine].T,
+            index=self.data.index[self._missing[0][mine]],
+            columns=pd.Index(of.levels),
+        )
 
     @cached_property
     def median(self) -> np.ndarray:
@@ -115,8 +166,12 @@ class Imputation:
         return np.stack([self._completed(draw) for draw in kept[:m]])
 
     def to_frame(self, values: np.ndarray | None = None) -> pd.DataFrame:
-        """The completed table, by default with means, under the original labels."""
-        return self.data.to_frame(self.mean if values is None else values)
+        """The completed table, by default with :attr:`point`, in the dtypes it came in."""
+        return self.data.to_frame(self.point if values is None else values)
+
+    def frames(self, m: int) -> list[pd.DataFrame]:
+        """m completed tables in the dtypes they came in, for multiple imputation."""
+        return [self.data.to_frame(values) for values in self.draws(m)]
 
     def rows(self) -> pd.DataFrame:
         """Diagnostics a row: log evidence, ESS, k-hat before and after refinement."""
@@ -159,21 +214,28 @@ class Imputation:
         )
 
     def _kept(self) -> np.ndarray:
-        if self.rule == "decoder-mean":
-            raise ValueError("rule='decoder-mean' gives completed means only; use rule='posterior'")
+        self._kept_cells()
         if not len(self._draws):
             raise ValueError("no draws were kept; impute with num_draws=200")
         return self._draws
 
-    def _completed(self, cells: np.ndarray) -> np.ndarray:
+    def _kept_cells(self) -> None:
+        if self.rule == "decoder-mean":
+            raise ValueError("rule='decoder-mean' gives completed means only; use rule='posterior'")
+
+    def _completed(self, cells: np.ndarray, moments: bool = False) -> np.ndarray:
         table = np.zeros(self.data.values.shape)
         table[self._missing] = cells
-        return self.data.fill(self.data.scaler.invert(table))
+        values = self.data.scaler.invert(table)
+        if moments:  # those of warped columns come in the data's own units already
+            values = np.where(self.data.scaler.linear, values, table)
+        return self.data.fill(values)
 
     def _spread(self, cells: np.ndarray) -> np.ndarray:
         table = np.zeros(self.data.values.shape)
         table[self._missing] = cells
-        return np.asarray(table * self.data.scaler.scale)
+        scaler = self.data.scaler
+        return np.asarray(table * np.where(scaler.linear, scaler.scale, 1.0))
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

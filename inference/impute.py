@@ -33,6 +33,7 @@ def impute(
     refine: bool = True,
     num_draws: int = 200,
     missing: str = "auto",
+    independent_rows: bool = False,
     seed: int = 0,
     progress: bool = False,
 ) -> Imputation:
@@ -52,6 +53,8 @@ def impute(
         ``result.refined`` and ``khat_before``.
     :param num_draws: posterior draws to keep of every cell, for quantiles, intervals and
         multiple imputation.
+    :param independent_rows: let no row's means depend on which rows it is imputed with, or in
+        which order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
     :param seed: the same seed gives the same imputation.
 
     Coefficients that have priors are held at their posterior medians.
@@ -73,6 +76,8 @@ def impute(
         raise ValueError(f"num_draws is {num_draws}; give at least 0")
     if missing not in ("auto", "collapse", "sample"):
         raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
+    if independent_rows and refine:
+        raise ValueError("independent_rows=True goes without refinement; give refine=False")
     if rule == "decoder-mean":
         num_draws = 0  # its cells are means of the decoder, not draws of x
     model = getattr(fitted, "model", fitted)
@@ -82,17 +87,24 @@ def impute(
     model.eval()
     try:
         with seeded(seed, data.x.device), pyro.validation_enabled(False):
-            programs = _programs(model)
-            first = _estimate(programs, data, particles, num_draws, missing, rule, progress)
-            before = first.khat.clone()
+            task = _Task(
+                _programs(model),
+                data,
+                particles,
+                num_draws,
+                missing,
+                rule,
+                common=seed if independent_rows else None,
+                progress=progress,
+            )
+            estimates = task.first()
+            before = estimates.khat.clone()
             refined = torch.zeros(len(data), dtype=torch.bool)
             if refine:
-                first, refined = _refine(
-                    programs, data, first, particles, num_draws, missing, rule, progress
-                )
+                estimates, refined = task.refined(estimates)
     finally:
         model.train(training)
-    return Imputation(data, first, particles, rule, khat_before=before, refined=refined)
+    return Imputation(data, estimates, particles, rule, khat_before=before, refined=refined)
 
 
 class Programs(NamedTuple):
@@ -134,69 +146,95 @@ def _blocks(count: int, particles: int) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
-def _estimate(
-    model: Any,
-    data: IncompleteData,
-    particles: int,
-    num_draws: int,
-    missing: str,
-    rule: Rule,
-    progress: bool,
-) -> Estimates:
-    sampler = Sampler(model.model, model.guide, missing, rule)
-    blocks = list(_blocks(len(data), particles))
-    parts = [
-        sampler.estimate(data.x[block], data.s[block], particles, num_draws)
-        for block in tqdm(blocks, desc="impute", disable=not progress, leave=False)
-    ]
-    return _joined(parts)
+class _Task:
+    """One table to impute, in blocks of rows."""
+
+    def __init__(
+        self,
+        programs: Programs,
+        data: IncompleteData,
+        particles: int,
+        num_draws: int,
+        missing: str,
+        rule: Rule,
+        common: int | None,
+        progress: bool,
+    ) -> None:
+        self.programs, self.data = programs, data
+        self.particles, self.num_draws = particles, num_draws
+        self.missing, self.rule, self.common, self.progress = missing, rule, common, progress
+        levels = [column.num_values if column.levels else 0 for column in data.schema]
+        self.num_values = torch.tensor(levels)
+
+    def first(self) -> Estimates:
+        """Estimates with the model's own guide."""
+        sampler = self._sampler(self.programs.guide)
+        blocks = list(_blocks(len(self.data), self.particles))
+        parts = [
+            sampler.estimate(
+                self.data.x[block],
+                self.data.s[block],
+                self.particles,
+                self.num_draws,
+                **self._extras(block),
+            )
+            for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False)
+        ]
+        return _joined(parts)
+
+    def refined(self, first: Estimates) -> tuple[Estimates, Tensor]:
+        """Second estimates for the rows whose weights are too uneven, kept where better.
+
+        Beside a high k-hat a small ESS counts: a narrow guide can miss mass that k-hat, which
+        looks at the weights it drew, knows nothing of.
+        """
+        data = self.data
+        refined = torch.zeros(len(data), dtype=torch.bool)
+        threshold = khat_threshold(self.particles)
+        few = first.ess.cpu() < _FEW_EFFECTIVE * self.particles
+        uneven_rows = ((first.khat > threshold) | few).nonzero().flatten()
+        if not len(uneven_rows):
+            return first, refined
+        fields = {name: value.clone() for name, value in first._asdict().items()}
+        cell_row = (~data.s).nonzero(as_tuple=True)[0]
+        chunks = uneven_rows.split(128)
+        for rows in tqdm(chunks, desc="refine", disable=not self.progress, leave=False):
+            here = rows.to(data.x.device)
+            x, s, extras = data.x[here], data.s[here], self._extras(here)
+            guide = refined_guide(self.programs, x, s, self.missing, **extras)
+            second = self._sampler(guide).estimate(
+                x, s, REFINED_PARTICLES * self.particles, self.num_draws, **extras
+            )
+            fine = (second.khat <= threshold) & (second.ess > first.ess[rows]).cpu()
+            more = (second.ess > first.ess[rows]).cpu()
+            better = ((second.khat < first.khat[rows]) & more) | fine
+            refined[rows[better]] = True
+            for name in ("log_evidence", "ess", "khat"):
+                fields[name][rows[better]] = getattr(second, name)[better]
+            # cells come row by row, in the table's order and in the block's
+            inside = torch.zeros(len(data), dtype=torch.bool)
+            inside[rows[better]] = True
+            target = inside.to(cell_row.device)[cell_row]
+            block_row = (~s).nonzero(as_tuple=True)[0]
+            source = better.to(block_row.device)[block_row]
+            for name in ("mean", "variance", "mcse", "draws", "probabilities"):
+                fields[name][..., target] = getattr(second, name)[..., source]
+        return Estimates(**fields), refined
+
+    def _sampler(self, guide: Callable[..., Any]) -> Sampler:
+        return Sampler(
+            self.programs.model,
+            guide,
+            self.missing,
+            self.rule,
+            units=self.data.scaler,
+            num_values=self.num_values,
+            common=self.common,
+        )
+
+    def _extras(self, rows: Any) -> dict[str, Tensor]:
+        return {name: value[rows] for name, value in self.data.extras().items()}
 
 
 def _joined(parts: list[Estimates]) -> Estimates:
     return Estimates(*(torch.cat(field, dim=-1) for field in zip(*parts, strict=True)))
-
-
-def _refine(
-    model: Any,
-    data: IncompleteData,
-    first: Estimates,
-    particles: int,
-    num_draws: int,
-    missing: str,
-    rule: Rule,
-    progress: bool,
-) -> tuple[Estimates, Tensor]:
-    """Second estimates for the rows whose weights are too uneven, kept where they are better.
-
-    Beside a high k-hat a small ESS counts: a narrow guide can miss mass that k-hat, which looks at
-    the weights it drew, knows nothing of.
-    """
-    refined = torch.zeros(len(data), dtype=torch.bool)
-    threshold = khat_threshold(particles)
-    uneven = (first.khat > threshold) | (first.ess.cpu() < _FEW_EFFECTIVE * particles)
-    uneven_rows = uneven.nonzero().flatten()
-    if not len(uneven_rows):
-        return first, refined
-    fields = {name: value.clone() for name, value in first._asdict().items()}
-    cell_row = (~data.s).nonzero(as_tuple=True)[0]
-    chunks = uneven_rows.split(128)
-    for rows in tqdm(chunks, desc="refine", disable=not progress, leave=False):
-        x, s = data.x[rows.to(data.x.device)], data.s[rows.to(data.x.device)]
-        guide = refined_guide(model, x, s, missing)
-        sampler = Sampler(model.model, guide, missing, rule)
-        second = sampler.estimate(x, s, REFINED_PARTICLES * particles, num_draws)
-        fine = (second.khat <= threshold) & (second.ess > first.ess[rows]).cpu()
-        more = (second.ess > first.ess[rows]).cpu()
-        better = ((second.khat < first.khat[rows]) & more) | fine
-        refined[rows[better]] = True
-        for name in ("log_evidence", "ess", "khat"):
-            fields[name][rows[better]] = getattr(second, name)[better]
-        # cells come row by row, in the table's order and in the block's
-        inside = torch.zeros(len(data), dtype=torch.bool)
-        inside[rows[better]] = True
-        target = inside.to(cell_row.device)[cell_row]
-        block_row = (~s).nonzero(as_tuple=True)[0]
-        source = better.to(block_row.device)[block_row]
-        for name in ("mean", "variance", "mcse", "draws"):
-            fields[name][..., target] = getattr(second, name)[..., source]
-    return Estimates(**fields), refined

@@ -15,11 +15,13 @@ class NonFiniteLossError(FloatingPointError):
     """The loss became NaN or infinite; the message names the first site responsible."""
 
 
-def first_bad_site(model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> str:
+def first_bad_site(
+    model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **extras: Any
+) -> str:
     """The first site, in program order, whose parameters, value or density is not finite."""
     with torch.no_grad():
         try:
-            run = weights(model, guide, *args, num_particles=2)
+            run = weights(model, guide, *args, num_particles=2, **extras)
         except (ValueError, RuntimeError) as error:
             return f"the model raises: {str(error).splitlines()[0]}"
         for name, site in {**run.globals, **run.sites}.items():

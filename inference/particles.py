@@ -7,12 +7,16 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
+from ..data import Standardiser
 from ..models.sites import X_UNOBSERVED
-from .collapse import CollapseError, collapse
+from .common import CommonNoise
+from .marginal import Marginal
 from .stream import Estimates, Stream
-from .tilted import Tilted, TiltedQuadrature
-from .weights import Weighted, weights
+from .tilt import IgnoredInOtherUnits
+from .tilted import Tilted, TiltedQuadrature, Together
+from .weights import Weighted
 
 Rule = Literal["posterior", "decoder-mean"]
 #: particles times rows of one evaluation: enough to keep the processor busy, and in its cache
@@ -30,16 +34,24 @@ class _CollapsedCells:
     def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
         return self.tilted.select(particles, cells).sample().squeeze(0)
 
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        return self.tilted.probabilities(cells, num_values)
+
 
 class _SampledCells:
-    def __init__(self, values: Tensor) -> None:
+    def __init__(self, values: Tensor, report: Tensor | None = None) -> None:
         self.values = values
+        self.report = values if report is None else report
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        return self.values, torch.zeros_like(self.values)
+        return self.report, torch.zeros_like(self.report)
 
     def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
         return self.values[particles, cells]
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        values = self.values[:, cells].round().long().clamp(0, num_values - 1)
+        return one_hot(values, num_values).movedim(-1, 0).to(self.values.dtype)
 
 
 class Sampler:
@@ -47,6 +59,9 @@ class Sampler:
 
     :param missing: as for :class:`ImportanceWeightedELBO`.
     :param rule: ``"posterior"`` averages E[x_j | z_k, s_j = 0], ``"decoder-mean"`` E[x_j | z_k].
+    :param units: a scaler with warped columns, whose moments are then in the data's own units.
+    :param num_values: (p,), how many values a column has whose probabilities are wanted, else 0.
+    :param common: the seed of random numbers that all rows share, see :mod:`.common`.
     """
 
     def __init__(
@@ -55,46 +70,55 @@ class Sampler:
         guide: Callable[..., Any],
         missing: str = "auto",
         rule: Rule = "posterior",
+        units: Standardiser | None = None,
+        num_values: Tensor | None = None,
+        common: int | None = None,
     ) -> None:
-        self.model, self.guide, self.missing, self.rule = model, guide, missing, rule
+        self.model, self.guide, self.rule = model, guide, rule
+        self.units = None if units is None or bool(units.linear.all()) else units
+        self.marginal = Marginal(missing, self.units)
+        self.num_values, self.common = num_values, common
         #: small until the first run has shown how a cell is integrated
         self.pairs_at_once = PAIRS_AT_ONCE if missing == "sample" else PAIRS_AT_ONCE // 16
 
     @torch.no_grad()
-    def estimate(self, x: Tensor, s: Tensor, particles: int, num_draws: int) -> Estimates:
+    def estimate(
+        self, x: Tensor, s: Tensor, particles: int, num_draws: int, **extras: Tensor
+    ) -> Estimates:
         """Estimates for one block of rows (n, p) from ``particles`` particles."""
         rows, columns = (~s).nonzero(as_tuple=True)
-        stream = Stream(len(x), rows, particles, num_draws)
+        discrete, most = self._discrete(columns)
+        stream = Stream(len(x), rows, particles, num_draws, discrete, most)
+        noise = None if self.common is None else CommonNoise(particles, x, self.common)
         done = 0
         while done < particles:
             chunk = max(1, min(particles - done, self.pairs_at_once // len(x)))
-            run, tilted = self.run(x, s, chunk)
+            run, tilted = self.run(x, s, chunk, noise, **extras)
             stream.add(run.log_weight, self._cells(run, tilted, rows, columns, chunk))
             done += chunk
         return stream.finish()
 
-    def run(self, x: Tensor, s: Tensor, particles: int) -> tuple[Weighted, Tilted | None]:
+    def _discrete(self, columns: Tensor) -> tuple[Tensor, int]:
+        """Cells whose values' probabilities are wanted, and the most values of any column."""
+        if self.num_values is None or not int(self.num_values.max()):
+            return columns.new_zeros(0), 0
+        wanted = self.num_values.to(columns.device)[columns] > 0
+        return wanted.nonzero().flatten(), int(self.num_values.max())
+
+    def run(
+        self,
+        x: Tensor,
+        s: Tensor,
+        particles: int,
+        noise: CommonNoise | None = None,
+        **extras: Tensor,
+    ) -> tuple[Weighted, Tilted | None]:
         """Weights of one chunk, and the missing cells' tilted distribution where collapsed."""
-        if self.missing == "sample":
-            self.pairs_at_once = PAIRS_AT_ONCE
-            return weights(self.model, self.guide, x, s, num_particles=particles), None
-        handler = collapse()
-
-        def collapsed(*args: Any) -> Any:
-            with handler:
-                return self.model(*args)
-
-        try:
-            run = weights(collapsed, self.guide, x, s, num_particles=particles)
-        except CollapseError:
-            if self.missing == "collapse":
-                raise
-            self.missing = "sample"
-            return self.run(x, s, particles)
-        tilted = None if handler.cells is None else handler.cells.tilted
+        run, tilted = self.marginal.run(
+            self.model, self.guide, x, s, num_particles=particles, draw=noise, **extras
+        )
         # a rule of many nodes a cell: chunks stay small
-        many_nodes = isinstance(tilted, TiltedQuadrature)
-        self.pairs_at_once = PAIRS_AT_ONCE // 64 if many_nodes else PAIRS_AT_ONCE
+        self.pairs_at_once = PAIRS_AT_ONCE // 64 if _many_nodes(tilted) else PAIRS_AT_ONCE
         return run, tilted
 
     def _cells(
@@ -102,7 +126,22 @@ class Sampler:
     ) -> _CollapsedCells | _SampledCells:
         if self.rule == "decoder-mean":
             mean = run.sites[X_UNOBSERVED].fn.mean
-            return _SampledCells(mean.expand(chunk, *mean.shape[-2:])[:, rows, columns])
+            means = mean.expand(chunk, *mean.shape[-2:])[:, rows, columns]
+            return _SampledCells(means, self._reported(means, columns))
         if tilted is not None:
             return _CollapsedCells(tilted, (chunk, len(rows)))
-        return _SampledCells(run.sites[X_UNOBSERVED].value[:, rows, columns])
+        values = run.sites[X_UNOBSERVED].value[:, rows, columns]
+        return _SampledCells(values, self._reported(values, columns))
+
+    def _reported(self, values: Tensor, columns: Tensor) -> Tensor | None:
+        """The values, in the data's own units where their column is warped."""
+        if self.units is None:
+            return None
+        warped = ~torch.from_numpy(self.units.linear).to(columns.device)[columns]
+        return torch.where(warped, self.units.invert_cells(values, columns), values)
+
+
+def _many_nodes(tilted: Tilted | None) -> bool:
+    if isinstance(tilted, Together):
+        return any(_many_nodes(part) for _, part in tilted.parts)
+    return isinstance(tilted, TiltedQuadrature | IgnoredInOtherUnits)

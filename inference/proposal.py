@@ -44,10 +44,12 @@ class LatentSite(NamedTuple):
         return self._replace(fn=type(self.fn)(**parameters, validate_args=False))
 
 
-def latent_sites(guide: Callable[..., Any], x: Tensor, s: Tensor) -> list[LatentSite]:
+def latent_sites(
+    guide: Callable[..., Any], x: Tensor, s: Tensor, **extras: Tensor
+) -> list[LatentSite]:
     """The guide's latent sites of the rows, with the distributions it proposes for (x, s)."""
     with torch.no_grad():
-        trace = poutine.trace(guide).get_trace(x, s)
+        trace = poutine.trace(guide).get_trace(x, s, **extras)
     sites = []
     for name, node in trace.nodes.items():
         if node["type"] != "sample" or not hasattr(node["fn"], "batch_shape"):
@@ -129,9 +131,9 @@ def guide_from(
     remain the original guide's.
     """
 
-    def guide(x: Tensor, *rest: Any) -> None:
+    def guide(x: Tensor, *rest: Any, **extras: Any) -> None:
         with poutine.block(hide_fn=_in_rows):
-            original(x, *rest)
+            original(x, *rest, **extras)
         proposal = propose()
         with pyro.plate(ROWS, len(x), dim=ROW_DIM):
             if isinstance(proposal, TorchDistribution):
@@ -142,7 +144,7 @@ def guide_from(
             start = 0
             for site in sites:
                 value = stacked[..., start : start + site.size]
-                with pyro.plate(LATENT, site.size, dim=COLUMN_DIM):
+                with pyro.plate(f"{LATENT}_{site.name}", site.size, dim=COLUMN_DIM):
                     pyro.sample(site.name, Delta(value))
                 start += site.size
 

@@ -36,15 +36,16 @@ def refined_guide(
     x: Tensor,
     s: Tensor,
     missing: str = "auto",
+    **extras: Tensor,
 ) -> Callable[..., None]:
     """A guide for exactly these rows, whose importance weights are steadier than the model's own.
 
     Its proposal is a mixture of Gaussians around the fitted one and of the amortised guide.
 
     :param model: has ``model`` and ``guide`` methods; it is left as it is.
-    :param x, s: the rows (n, p), as the model sees them.
+    :param x, s: the rows (n, p), as the model sees them; ``extras`` go to it by name.
     """
-    sites = latent_sites(model.guide, x, s)
+    sites = latent_sites(model.guide, x, s, **extras)
     loc, tril = _starting_point(sites)
     best_loc, best_tril = loc.clone(), tril.clone()
     best = torch.zeros(len(x), dtype=x.dtype, device=x.device)
@@ -58,7 +59,10 @@ def refined_guide(
             break
         mixture = RowMixture(loc[rows], tril[rows], _at(sites, rows))
         draws = mixture.sample((particles,))
-        log_weight = _log_joint(model, sites, x[rows], s[rows], draws.squeeze(-2), missing)
+        given = {name: value[rows] for name, value in extras.items()}
+        log_weight = _log_joint(
+            model, sites, x[rows], s[rows], draws.squeeze(-2), missing, **given
+        )
         log_weight = log_weight - mixture.log_prob(draws).squeeze(-1)
         ess = effective_sample_size(log_weight)
         improved = ess > best[rows]
@@ -86,7 +90,13 @@ def _at(sites: list[LatentSite], rows: Tensor) -> list[LatentSite]:
 
 
 def _log_joint(
-    model: Any, sites: list[LatentSite], x: Tensor, s: Tensor, stacked: Tensor, missing: str
+    model: Any,
+    sites: list[LatentSite],
+    x: Tensor,
+    s: Tensor,
+    stacked: Tensor,
+    missing: str,
+    **extras: Tensor,
 ) -> Tensor:
     """log p(x_o, s, z) at z (K, n, D), in chunks: (K, n)."""
     parts: list[Tensor] = []
@@ -95,7 +105,7 @@ def _log_joint(
     while done < len(stacked):
         part = stacked[done : done + max(1, sampler.pairs_at_once // len(x))]
         sampler.guide = guide_from(model.guide, sites, functools.partial(torch.clone, part))
-        parts.append(sampler.run(x, s, len(part))[0].log_weight)
+        parts.append(sampler.run(x, s, len(part), **extras)[0].log_weight)
         done += len(part)
     return torch.cat(parts)
 

@@ -25,6 +25,9 @@ class CellSource(Protocol):
     def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
         """A draw of cell cells[i] given particle particles[i], (len(cells),)."""
 
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """P(x_j = v) of discrete cells given each particle, (V, C, len(cells))."""
+
 
 class Estimates(NamedTuple):
     """What a stream of L particles amounts to; rows (n,), cells (M,), in model units."""
@@ -36,6 +39,7 @@ class Estimates(NamedTuple):
     variance: Tensor
     mcse: Tensor
     draws: Tensor  # (D, M)
+    probabilities: Tensor  # (V, M), zero where a cell's column is not discrete
 
 
 class Stream:
@@ -44,9 +48,18 @@ class Stream:
     :param rows: (M,) the row of every missing cell.
     :param particles: L, how many will come in all.
     :param num_draws: D, how many resampled values to keep of every cell.
+    :param discrete: the cells whose values' probabilities are kept too, V of them at most.
     """
 
-    def __init__(self, num_rows: int, rows: Tensor, particles: int, num_draws: int) -> None:
+    def __init__(
+        self,
+        num_rows: int,
+        rows: Tensor,
+        particles: int,
+        num_draws: int,
+        discrete: Tensor | None = None,
+        num_values: int = 0,
+    ) -> None:
         device, kind = rows.device, torch.float64
         self.rows, self.particles = rows, particles
         minus_infinity = torch.full((num_rows,), -torch.inf, dtype=kind, device=device)
@@ -58,6 +71,8 @@ class Stream:
         #: what the cells' moments are taken about, so that a large mean costs no digits
         self.reference = torch.zeros(len(rows), dtype=kind, device=device)
         self.draws = torch.zeros(num_draws, len(rows), dtype=kind, device=device)
+        self.discrete = rows.new_zeros(0) if discrete is None else discrete
+        self.chances = torch.zeros(num_values, len(self.discrete), dtype=kind, device=device)
         order = rows.argsort(stable=True)
         counts = rows.bincount(minlength=num_rows)
         self._cells_of_row = (order, counts, counts.cumsum(0) - counts)
@@ -86,6 +101,11 @@ class Stream:
         )
         power = torch.tensor([1, 1, 2, 2, 2], device=rows.device).unsqueeze(1)
         self.sums = self.sums * old.unsqueeze(0) ** power + update.double()
+        if len(self.discrete):
+            found = source.probabilities(self.discrete, len(self.chances))
+            share = weight[:, self.discrete]
+            added = torch.einsum("vkm,km->vm", found.expand(-1, *share.shape), share)
+            self.chances = self.chances * old[self.discrete] + added.double()
         self.peak = peak
         chunk = log_weight.double()
         self.log_sum = torch.logaddexp(self.log_sum, chunk.logsumexp(0))
@@ -125,6 +145,8 @@ class Stream:
         mean = self.sums[0] / total
         variance = (self.sums[1] / total - mean.square()).clamp_min(0)
         spread = self.sums[4] - 2 * mean * self.sums[3] + mean.square() * self.sums[2]
+        probabilities = self.chances.new_zeros(len(self.chances), len(self.rows))
+        probabilities[:, self.discrete] = self.chances / total[self.discrete]
         return Estimates(
             log_evidence=self.log_sum - math.log(self.particles),
             ess=(2 * self.log_sum - self.log_sum_squares).exp(),
@@ -133,4 +155,5 @@ class Stream:
             variance=variance,
             mcse=spread.clamp_min(0).sqrt() / total,
             draws=self.draws,
+            probabilities=probabilities,
         )

@@ -39,6 +39,10 @@ class Tilted(ABC):
     def select(self, particles: Tensor, cells: Tensor) -> Tilted:
         """The cells at (particles[i], cells[i]), as tensors of shape (1, len(cells))."""
 
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """P(x_j = v | z, s_j = 0) of cells with values 0, ..., V - 1: (V, K, len(cells))."""
+        raise TypeError(f"the values of a {type(self).__name__} are not finitely many")
+
 
 class Untilted(Tilted):
     """An ignorable mechanism: the decoder's own distribution."""
@@ -62,6 +66,48 @@ class Untilted(Tilted):
     def select(self, particles: Tensor, cells: Tensor) -> Untilted:
         """At the chosen particles and cells."""
         return Untilted(pick(self.decoder, particles, cells))
+
+    @torch.no_grad()
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """The decoder's."""
+        return _filled_up(self.decoder.probs[..., cells, :].movedim(-1, 0), num_values)
+
+
+class Drawn(Tilted):
+    """Values that were drawn, since the absence of other columns depends on them.
+
+    :param values: (K, M), what was drawn from the decoder.
+    :param log_missing: log P(s_j = 0 | x) at them, (K, M).
+    :param report: what moments are taken of, where it is not the values themselves.
+    """
+
+    def __init__(self, values: Tensor, log_missing: Tensor, report: Tensor | None = None) -> None:
+        self.values, self._log_missing = values, log_missing
+        self.report = values if report is None else report
+
+    @property
+    def log_missing(self) -> Tensor:
+        """At the drawn values."""
+        return self._log_missing
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """The values; what varies is left to the particles."""
+        report = self.report.detach()
+        return report, torch.zeros_like(report)
+
+    def sample(self) -> Tensor:
+        """The values."""
+        return self.values.detach()
+
+    def select(self, particles: Tensor, cells: Tensor) -> Drawn:
+        """At the chosen particles and cells."""
+        at = _Picker(self.values.shape, particles, cells)
+        return Drawn(at(self.values), at(self._log_missing), at(self.report))
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """One at the value that was drawn."""
+        values = torch.arange(num_values, device=cells.device).view(-1, 1, 1)
+        return (self.values[..., cells] == values).to(self.values.dtype)
 
 
 class TiltedNormal(Tilted):
@@ -165,14 +211,35 @@ class TiltedDiscrete(Tilted):
         at = _Picker(self.log_missing.shape, particles, cells)
         return type(self)(at(self.values), at(self.log_density), at(self.log_missing_given))
 
+    @torch.no_grad()
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """The values' posterior."""
+        weight = (self.joint - self.log_missing).exp()
+        return _filled_up(weight[..., cells], num_values)
+
 
 class TiltedQuadrature(TiltedDiscrete):
     """A continuous decoder under any elementwise mechanism: a rule of nodes and weights.
 
     The values are the nodes, and their log-densities include the logarithms of the weights.
+    ``report`` is what moments are taken of, where it is not the nodes themselves.
 
     Draws interpolate the distribution function linearly between nodes.
     """
+
+    report: Tensor | None = None
+
+    @torch.no_grad()
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of what is reported."""
+        weight = (self.joint - self.log_missing).exp()
+        values = self.values if self.report is None else self.report
+        mean = (weight * values).sum(0)
+        return mean, (weight * (values - mean).square()).sum(0)
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """Not of real numbers."""
+        return Tilted.probabilities(self, cells, num_values)
 
     @torch.no_grad()
     def sample(self) -> Tensor:
@@ -194,6 +261,79 @@ class TiltedQuadrature(TiltedDiscrete):
             0, 1
         )
         return (low + part * (high - low)).squeeze(0)
+
+
+class Together(Tilted):
+    """Cells that are integrated in different ways, each part with the cells it has.
+
+    :param parts: (cells (M_i,), their tilted distribution); together all M cells.
+    :param leading: the shape left of the cells, (K,).
+    """
+
+    def __init__(self, parts: list[tuple[Tensor, Tilted]], leading: tuple[int, ...]) -> None:
+        self.parts, self.leading = parts, leading
+        self.order = torch.cat([cells for cells, _ in parts]).argsort()
+
+    def _joined(self, values: list[Tensor]) -> Tensor:
+        shaped = [
+            value.expand(*self.leading, len(cells))
+            if value.dim() <= len(self.leading) + 1
+            else value.reshape(*self.leading, len(cells))
+            for value, (cells, _) in zip(values, self.parts, strict=True)
+        ]
+        return torch.cat(shaped, -1)[..., self.order]
+
+    @cached_property
+    def log_missing(self) -> Tensor:
+        """Part by part."""
+        return self._joined([tilted.log_missing for _, tilted in self.parts])
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Part by part."""
+        mean, variance = zip(*(tilted.moments() for _, tilted in self.parts), strict=True)
+        return self._joined(list(mean)), self._joined(list(variance))
+
+    def sample(self) -> Tensor:
+        """Part by part."""
+        return self._joined([tilted.sample() for _, tilted in self.parts])
+
+    def _part_and_place(self) -> tuple[Tensor, Tensor]:
+        count = len(self.order)
+        part, place = self.order.new_zeros(count), self.order.new_zeros(count)
+        for number, (cells, _) in enumerate(self.parts):
+            part[cells] = number
+            place[cells] = torch.arange(len(cells), device=cells.device)
+        return part, place
+
+    def select(self, particles: Tensor, cells: Tensor) -> Together:
+        """At the chosen particles and cells."""
+        part, place = self._part_and_place()
+        chosen = []
+        for number, (_, tilted) in enumerate(self.parts):
+            here = (part[cells] == number).nonzero().flatten()
+            if len(here):
+                chosen.append((here, tilted.select(particles[here], place[cells[here]])))
+        return Together(chosen, (1,))
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """Part by part; the cells asked for all have finitely many values."""
+        part, place = self._part_and_place()
+        result: Tensor | None = None
+        for number, (_, tilted) in enumerate(self.parts):
+            here = (part[cells] == number).nonzero().flatten()
+            if not len(here):
+                continue
+            found = tilted.probabilities(place[cells[here]], num_values)
+            if result is None:
+                result = found.new_zeros(num_values, *self.leading, len(cells))
+            result[..., here] = found.expand(num_values, *self.leading, len(here))
+        return torch.zeros(num_values, *self.leading, 0) if result is None else result
+
+
+def _filled_up(found: Tensor, num_values: int) -> Tensor:
+    """Probabilities (v, K, M) with zeros for the values that only wider columns have."""
+    absent = num_values - len(found)
+    return torch.cat([found, found.new_zeros(absent, *found.shape[1:])]) if absent else found
 
 
 class _Picker:

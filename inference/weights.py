@@ -22,7 +22,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from pyro.distributions import Delta, Normal
@@ -51,6 +51,16 @@ class Site(NamedTuple):
     row_dim: int | None
 
 
+class Noise(Protocol):
+    """Where draws come from: told of every run, then asked site by site."""
+
+    def start(self, count: int) -> None:
+        """The next ``count`` particles begin."""
+
+    def draw(self, name: str, fn: Any) -> Tensor:
+        """(K, n, ...) draws of a site's distribution."""
+
+
 class Weighted(NamedTuple):
     """Importance weights of one run.
 
@@ -74,12 +84,14 @@ def weights(
     path_only: bool = False,
     row_plate: str = ROWS,
     max_plate_nesting: int = MAX_PLATE_NESTING,
+    draw: Noise | None = None,
     **kwargs: Any,
 ) -> Weighted:
     """Run ``guide`` and ``model`` once with K particles and return the importance weights.
 
     :param path_only: leave the guide's own score out of the gradient of log q (the gradient
         reaches its parameters only through the drawn values), as DReG and STL need.
+    :param draw: where the rows' draws come from, if not from their distributions.
     :raises WeightError: a guide site that the model does not have, row sites under different
         scales, a second plate left of the rows.
 
@@ -91,7 +103,9 @@ def weights(
     >>> ab.weights(model.model, model.guide, data.x, data.s, num_particles=5).log_weight.shape
     torch.Size([5, 3])
     """
-    handler = _Weigher(num_particles, path_only, row_plate, max_plate_nesting)
+    handler = _Weigher(num_particles, path_only, row_plate, max_plate_nesting, draw)
+    if draw is not None:
+        draw.start(num_particles)
     with handler:
         guide(*args, **kwargs)
         handler.start_model()
@@ -101,9 +115,15 @@ def weights(
 
 class _Weigher(Messenger):
     def __init__(
-        self, num_particles: int, path_only: bool, row_plate: str, max_plate_nesting: int
+        self,
+        num_particles: int,
+        path_only: bool,
+        row_plate: str,
+        max_plate_nesting: int,
+        draw: Noise | None = None,
     ) -> None:
         super().__init__()
+        self.draw = draw
         self.num_particles = num_particles
         self.path_only = path_only
         self.row_plate = row_plate
@@ -183,6 +203,8 @@ class _Weigher(Messenger):
         if row_dim is None:
             value: Tensor = sample()  # global: one draw for all particles
             return value
+        if self.draw is not None:
+            return self.draw.draw(name, fn)
         missing_dims = self.nesting - len(fn.batch_shape)
         if missing_dims >= 0:
             value = sample((self.num_particles,) + (1,) * missing_dims)

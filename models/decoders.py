@@ -37,6 +37,7 @@ class NetworkDecoder(Decoder):
     :param floor: lower limit of the scale, in sd of the standardised columns.
     :param skip: add a linear map of z to the network's location, so that the decoder extends
         beyond what was observed as a linear model does and bends only where the data say so.
+    :param outputs: how many locations the network has; one a column when left out.
     """
 
     def __init__(
@@ -48,14 +49,16 @@ class NetworkDecoder(Decoder):
         scale: ScaleKind = "entry",
         floor: float = 1e-2,
         skip: bool = False,
+        outputs: int | None = None,
     ) -> None:
         super().__init__()
         self.latent_dim, self.num_columns = latent_dim, num_columns
         self.network = mlp(latent_dim, hidden, activation=activation)
         features = hidden[-1] if len(hidden) else latent_dim
-        self.mean = nn.Linear(features, num_columns)
+        outputs = num_columns if outputs is None else outputs
+        self.mean = nn.Linear(features, outputs)
         self.scale = Scale(scale, features, num_columns, floor)
-        self.skip = nn.Linear(latent_dim, num_columns, bias=False) if skip else None
+        self.skip = nn.Linear(latent_dim, outputs, bias=False) if skip else None
         if self.skip is not None:
             nn.init.normal_(self.skip.weight, std=latent_dim**-0.5)
 

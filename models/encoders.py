@@ -15,6 +15,7 @@ from torch.nn.functional import softplus
 
 from .configurable import Configurable
 from .decoders import Decoder, LinearGaussianDecoder
+from .families import Expansion, Families
 from .networks import mlp
 from .row_distributions import RowNormal
 
@@ -45,13 +46,16 @@ class ZeroFilledEncoder(Encoder):
 
     The mask reaches it only through the zeros. This is the encoder of the published not-MIWAE.
 
+    :param families: of the columns, where they are not all real numbers; levels are then read as
+        indicators (:class:`~absentia.models.families.Expansion`).
+
     >>> import torch
     >>> from absentia.models import ZeroFilledEncoder
     >>> ZeroFilledEncoder(5, 2)(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
     torch.Size([7, 2])
     """
 
-    inputs_per_column = 1
+    reads_mask = False
 
     def __init__(
         self,
@@ -59,14 +63,19 @@ class ZeroFilledEncoder(Encoder):
         latent_dim: int,
         hidden: Sequence[int] = (128, 128),
         activation: str = "tanh",
+        families: Families | None = None,
     ) -> None:
         super().__init__()
-        inputs = self.inputs_per_column * num_columns
+        self.expansion = None if families is None else Expansion(families)
+        features = num_columns if self.expansion is None else self.expansion.num_features
+        inputs = features + self.reads_mask * num_columns
         self.network = mlp(inputs, hidden, activation=activation)
         self.heads = _GaussianHeads(hidden[-1] if len(hidden) else inputs, latent_dim)
 
     def inputs(self, x: Tensor, s: Tensor) -> Tensor:
         """What the network reads of a row: (n, p), zero where missing."""
+        if self.expansion is not None:
+            x, s = self.expansion(x, s)
         return x * s
 
     def forward(self, x: Tensor, s: Tensor) -> Normal:
@@ -85,12 +94,11 @@ class MaskAwareEncoder(ZeroFilledEncoder):
     torch.Size([7, 2])
     """
 
-    inputs_per_column = 2
+    reads_mask = True
 
     def inputs(self, x: Tensor, s: Tensor) -> Tensor:
         """(n, 2 p): x with zeros, and the mask, centred."""
-        mask = s.to(x.dtype)
-        return torch.cat([x * mask, mask - 0.5], -1)
+        return torch.cat([super().inputs(x, s), s.to(x.dtype) - 0.5], -1)
 
 
 class SetEncoder(Encoder):
@@ -113,15 +121,20 @@ class SetEncoder(Encoder):
         embedding_dim: int = 16,
         set_dim: int = 64,
         activation: str = "tanh",
+        families: Families | None = None,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Parameter(torch.randn(num_columns, embedding_dim))
+        self.expansion = None if families is None else Expansion(families)
+        features = num_columns if self.expansion is None else self.expansion.num_features
+        self.embedding = nn.Parameter(torch.randn(features, embedding_dim))
         self.element = mlp(2 * embedding_dim, [set_dim], set_dim, activation)
         self.network = mlp(set_dim, hidden, activation=activation)
         self.heads = _GaussianHeads(hidden[-1] if len(hidden) else set_dim, latent_dim)
 
     def forward(self, x: Tensor, s: Tensor) -> Normal:
         """Normal of batch shape (n, d)."""
+        if self.expansion is not None:
+            x, s = self.expansion(x, s)
         embedding = self.embedding.expand(*x.shape, -1)
         elements = self.element(torch.cat([x.unsqueeze(-1) * embedding, embedding], -1))
         pooled = (elements * s.unsqueeze(-1)).sum(-2) / s.shape[-1] ** 0.5

@@ -12,7 +12,7 @@ from .special import log_ndtr
 
 
 class MaskDistribution(TorchDistribution):
-    """p(s | x, context) together with the mechanism that gave it, for handlers that integrate x.
+    """p(s | x, context) together with where it came from, for handlers that integrate x out.
 
     Everything is passed on to ``base``, the distribution that the mechanism returned.
 
@@ -25,8 +25,10 @@ class MaskDistribution(TorchDistribution):
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
 
-    def __init__(self, base: TorchDistribution, missingness: Any, context: dict[str, Any]) -> None:
-        self.base, self.missingness, self.context = base, missingness, context
+    def __init__(
+        self, base: TorchDistribution, missingness: Any, context: dict[str, Any], x: Tensor
+    ) -> None:
+        self.base, self.missingness, self.context, self.x = base, missingness, context, x
         super().__init__(base.batch_shape, base.event_shape, validate_args=False)
 
     @property
@@ -53,7 +55,8 @@ class MaskDistribution(TorchDistribution):
         """The same mask distribution over more leading dimensions."""
         if Size(batch_shape) == self.batch_shape:
             return self
-        return MaskDistribution(self.base.expand(batch_shape), self.missingness, self.context)
+        base = self.base.expand(batch_shape)
+        return MaskDistribution(base, self.missingness, self.context, self.x)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Masks, 1 where observed."""

@@ -68,6 +68,10 @@ class RowNormal(TorchDistribution):
         eps = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + _solve_rows(self.precision_tril, eps, len(Size(sample_shape)))
 
+    def transformed(self, eps: Tensor) -> Tensor:
+        """loc + L^-T eps for standard normal numbers (K, n, d)."""
+        return self.loc + _solve_rows(self.precision_tril, eps, 1)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Conditional log-densities whose sum over the last dimension is log q(z)."""
         centred = value - self.loc

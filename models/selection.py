@@ -18,7 +18,7 @@ from .decoders import Decoder
 from .encoders import Encoder
 from .missingness import Missingness
 from .plates import Plate
-from .sites import COLUMN_DIM, FEATURES, LATENT, ROW_DIM, ROWS, S, X, Z
+from .sites import COLUMN_DIM, FEATURES, LATENT, MASK_LATENT, ROW_DIM, ROWS, S, X, Z, Z_MASK
 
 _COUNT = itertools.count()
 
@@ -47,6 +47,7 @@ class SelectionModel(Configurable):
     module (``state_dict``), not in Pyro's global store.
 
     :param columns: names of the columns, in order.
+    :param mask_encoder: q(z_mask | x_o, s), for a mechanism that asks for a latent of its own.
 
     >>> import torch
     >>> from absentia.models import (GaussianDecoder, MaskAwareEncoder, SelectionModel, SelfMasking)
@@ -66,24 +67,35 @@ class SelectionModel(Configurable):
         missingness: Missingness,
         columns: list[str] | tuple[str, ...],
         prior: StandardNormalPrior | None = None,
+        mask_encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
+        if (mask_encoder is None) != (missingness.mask_latent_dim == 0):
+            raise ValueError(
+                f"the mechanism has a mask latent of {missingness.mask_latent_dim} dimensions; "
+                f"give mask_encoder= for one of 1 or more, and only then"
+            )
         self.columns = tuple(columns)
         self.decoder = decoder
         self.encoder = encoder
         self.missingness = missingness
         self.prior = prior if prior is not None else StandardNormalPrior(decoder.latent_dim)
         self.encoder.attach(decoder)
+        self.mask_encoder = mask_encoder
+        self.mask_prior = StandardNormalPrior(missingness.mask_latent_dim) if mask_encoder else None
         self.coefficient_guide = self._guide_of_coefficients()
         self._plates: dict[Any, tuple[Any, Any, Any]] = {}
         self._number = next(_COUNT)  # models share one global store under SVI, not one name
 
-    def model(self, x: Tensor, s: Tensor, size: int | None = None) -> Tensor:
+    def model(
+        self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
+    ) -> Tensor:
         """The generative program.
 
         :param x: (n, p), missing cells filled with any finite value.
         :param s: (n, p) booleans, True where observed.
         :param size: rows of the whole table, where (x, s) is a minibatch of it.
+        :param covariates: (n, q), what the mechanism may read besides; it is not modelled.
         :returns: x with its missing cells drawn.
         """
         self.declare_parameters()
@@ -91,12 +103,16 @@ class SelectionModel(Configurable):
         coefficients = self.missingness.coefficients(features)
         with rows, latent:
             z = pyro.sample(Z, self.prior())
+        z_mask = self._mask_latent(rows, self.mask_prior)
+        context = self.missingness.context(z=z, z_mask=z_mask, covariates=covariates)
         with rows, features:
             x = pyro.sample(X, self.decoder(z), obs=x, obs_mask=s)
-            pyro.sample(S, self.missingness(x, **coefficients), obs=s.to(x.dtype))
+            pyro.sample(S, self.missingness(x, **context, **coefficients), obs=s.to(x.dtype))
         return x
 
-    def guide(self, x: Tensor, s: Tensor, size: int | None = None) -> None:
+    def guide(
+        self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
+    ) -> None:
         """The amortised posterior of z; x_missing is proposed from the model itself."""
         self.declare_parameters()
         rows, latent, _ = self.plates(x, size)
@@ -105,6 +121,15 @@ class SelectionModel(Configurable):
                 self.coefficient_guide()
         with rows, latent:
             pyro.sample(Z, self.encoder(x, s))
+        self._mask_latent(rows, self.mask_encoder, x, s)
+
+    def _mask_latent(self, rows: Any, distribution: Any, *given: Tensor) -> Tensor | None:
+        """Site ``z_mask``, where the mechanism has a latent of its own."""
+        if distribution is None:
+            return None
+        with rows, pyro.plate(MASK_LATENT, self.missingness.mask_latent_dim, dim=COLUMN_DIM):
+            value: Tensor = pyro.sample(Z_MASK, distribution(*given))
+        return value
 
     def plates(self, x: Tensor, size: int | None = None) -> tuple[Any, Any, Any]:
         """Plates over rows, latent dimensions and columns, made once per batch size."""

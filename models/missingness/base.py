@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -19,26 +19,32 @@ Link = Literal["logit", "probit"]
 class Affine(NamedTuple):
     """P(s_j = 1 | x) = link^-1(slope_j x_j + offset_j): the mechanisms integrated in closed form.
 
-    ``slope`` is (p,), ``offset`` broadcasts to (..., n, p).
+    ``slope`` and ``offset`` broadcast to (..., n, p): a row may have its own, by a mask latent or
+    an observed column. ``columns`` (p,) says which columns are of this form, None that all are.
     """
 
     slope: Tensor
     offset: Tensor
     link: Link
+    columns: Tensor | None = None
 
     def at(self, rows: Tensor, columns: Tensor) -> Affine:
         """Slopes and offsets of the cells (rows[c], columns[c])."""
-        offset = self.offset
-        if offset.dim() > 1:  # an offset of its own for every row, as with a mask latent
-            offset = offset[..., rows.clamp(max=offset.shape[-2] - 1), columns]
-        else:
-            offset = offset[columns]
-        return Affine(self.slope[columns], offset, self.link)
+        return Affine(
+            _at_cells(self.slope, rows, columns), _at_cells(self.offset, rows, columns), self.link
+        )
 
     def log_missing(self, x: Tensor) -> Tensor:
         """log P(s = 0 | x)."""
         score = -(self.slope * x + self.offset)
         return log_ndtr(score) if self.link == "probit" else logsigmoid(score)
+
+
+def _at_cells(value: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """(p,) or (..., 1 or n, p) -> (..., M)."""
+    if value.dim() < 2:
+        return value[columns]
+    return value[..., rows.clamp(max=value.shape[-2] - 1), columns]
 
 
 class Missingness(Configurable):
@@ -60,24 +66,71 @@ class Missingness(Configurable):
 
     ``elementwise = True`` promises that s_j reads of the missing part of x only x_j (it may read
     observed values, z or covariates besides). Then the missing values can be integrated out
-    (:func:`absentia.inference.collapse`); without the promise they are sampled.
+    (:func:`absentia.inference.collapse`); without the promise they are sampled. A mechanism in
+    which only some columns are read by others says which (:meth:`drawn_columns`): those alone are
+    sampled where they are missing, and the rest is integrated out.
+
+    ``asks`` names what ``forward`` takes beside x: ``"z"``, the row's latent (..., n, d);
+    ``"z_mask"``, a latent of the mask's own, of :attr:`mask_latent_dim` dimensions;
+    ``"covariates"``, the (n, q) columns that are given but not modelled.
     """
 
     elementwise: bool = False
     ignorable: bool = False
+    asks: ClassVar[tuple[str, ...]] = ()
+    mask_latent_dim: int = 0
 
     def __call__(self, x: Tensor, **context: Any) -> MaskDistribution:
         """What ``forward`` returns, in the shape of x and remembering its mechanism."""
-        mask = MaskDistribution(super().__call__(x, **context), self, context)
+        mask = MaskDistribution(super().__call__(x, **context), self, context, x)
         return mask.expand(torch.broadcast_shapes(mask.batch_shape, x.shape))
 
     def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
         """The distribution of s given x, s = 1 where observed."""
         raise NotImplementedError
 
-    def affine(self, **context: Any) -> Affine | None:
+    def context(self, **known: Any) -> dict[str, Any]:
+        """Of what the model knows, the part that this mechanism asks for.
+
+        :raises ValueError: if it asks for something that is not there.
+        """
+        for name in self.asks:
+            if known.get(name) is None:
+                raise ValueError(_NOT_THERE.format(type(self).__name__, name))
+        return {name: known[name] for name in self.asks}
+
+    def drawn_columns(self, num_columns: int) -> Tensor:
+        """Columns (p,) that the absence of *another* column depends on.
+
+        Where these are missing they must be drawn; all other missing values can be integrated
+        out. None for an elementwise mechanism, all for any other that does not say better.
+        """
+        return torch.full((num_columns,), not self.elementwise)
+
+    def ignorable_columns(self, num_columns: int) -> Tensor:
+        """Columns (p,) whose mask is left out of the likelihood."""
+        return torch.full((num_columns,), self.ignorable)
+
+    def affine(self, x: Tensor, **context: Any) -> Affine | None:
         """Slope, offset and link if the mechanism is affine in x_j, else None."""
         return None
+
+    def log_missing(
+        self, values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, **context: Any
+    ) -> Tensor:
+        """log P(s_j = 0 | x) at the cells (rows[c], columns[c]) if x_j had other values there.
+
+        :param values: (Q, K, M), Q values of each of M cells for each of K particles.
+        :param x: (..., n, p), all other values of the rows.
+        :returns: (Q, K, M).
+
+        Here by evaluating whole tables; a mechanism that can tell its columns apart does better.
+        """
+        spread = values.expand(*values.shape[:2], len(rows))
+        table = x.expand(*spread.shape[:2], *x.shape[-2:]).clone()
+        table[..., rows, columns] = spread
+        given = self(table, **context)
+        return given.log_prob(torch.zeros_like(table))[..., rows, columns]
 
     def initialise(self, observed_rate: Tensor) -> None:
         """Start from the columns' observed rates (p,), as if values went missing at random."""
@@ -93,6 +146,12 @@ class Missingness(Configurable):
     def has_priors(self) -> bool:
         """Whether :meth:`coefficients` samples anything."""
         return False
+
+
+_NOT_THERE = (
+    "{} asks for {}, which the model does not have: covariates come with "
+    "IncompleteData.from_frame(df, covariates=[...])"
+)
 
 
 def logit_of_rate(observed_rate: Tensor) -> Tensor:

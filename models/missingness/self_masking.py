@@ -125,7 +125,7 @@ class SelfMasking(Missingness):
         score = (self.slope if slope is None else slope) * x + self.offset
         return ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
 
-    def affine(self, slope: Tensor | None = None) -> Affine:
+    def affine(self, x: Tensor, slope: Tensor | None = None) -> Affine:
         """Slope, offset and link, for the closed forms."""
         return Affine(self.slope if slope is None else slope, self.offset, self.link)
 

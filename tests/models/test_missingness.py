@@ -79,7 +79,7 @@ def test_a_prior_makes_the_slopes_a_site():
     slope = torch.tensor([1.0, -1.0, 0.0])
     given = mechanism(torch.ones(2, 3), slope=slope)
     torch.testing.assert_close(given.logits[0], slope)
-    assert mechanism.affine(slope=slope).slope is slope
+    assert mechanism.affine(torch.ones(2, 3), slope=slope).slope is slope
     assert not SelfMasking(3).has_priors
     assert SelfMasking(3).coefficients(features) == {}
 
@@ -160,7 +160,7 @@ def test_a_subclass_of_six_lines():
     assert mechanism.config["type"].endswith(".HidesExtremes")  # with its module: not absentia's
     assert mechanism.config["num_columns"] == 2
     assert mechanism(torch.zeros(5, 2)).batch_shape == (5, 2)
-    assert mechanism.affine() is None
+    assert mechanism.affine(torch.zeros(5, 2)) is None
     assert not mechanism.has_priors
 
 

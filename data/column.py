@@ -1,0 +1,160 @@
+"""What one column is: its kind, the values it can take, and the dtype it came in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from .warps import Warp
+
+Kind = Literal[
+    "continuous", "positive", "bounded", "count", "binary", "categorical", "ordinal", "datetime"
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+#: the kinds whose values are codes 0, 1, ... of a list of levels
+LEVELLED = ("binary", "categorical", "ordinal")
+#: exact sums over a count visit every value up to its top
+LARGEST_COUNT = 1000
+
+Level = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a :class:`Schema`.
+
+    >>> Column("stage", "ordinal", levels=("low", "high")).num_values
+    2
+    >>> Column("visits", "count", top=12).num_values
+    13
+
+    Args:
+        name: of the column.
+        kind: one of "continuous", "positive", "bounded", "count", "binary", "categorical",
+            "ordinal" and "datetime".
+        levels: binary, categorical, ordinal: the values that the codes 0, 1, ... stand for.
+        lower, upper: bounded: the ends of the range, which may be taken.
+        dtype: the pandas dtype the column came in.
+        top: count: the largest value a model allows.
+        why: how the kind came about.
+        origin: datetime: where 0 seconds lie, in nanoseconds after 1970 (UTC).
+        whole_days: datetime: every value seen lay at midnight.
+
+    Raises:
+        ValueError: an unknown kind, or a kind without what it needs; names the column.
+    """
+
+    name: str
+    kind: Kind
+    levels: tuple[Level, ...] = ()
+    lower: float | None = None
+    upper: float | None = None
+    dtype: str = "float64"
+    top: int | None = None
+    why: str = "declared"
+    origin: int | None = None
+    whole_days: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that lacks what it needs."""
+        where = f"column {self.name!r}"
+        if self.kind not in KINDS:
+            raise ValueError(f"{where}: kind {self.kind!r} is not one of {', '.join(KINDS)}.")
+        object.__setattr__(self, "levels", tuple(self.levels))
+        if self.kind in LEVELLED:
+            _check_levels(where, self.kind, self.levels)
+        elif self.levels:
+            raise ValueError(f"{where}: levels do not go with kind {self.kind!r}; drop them.")
+        if self.kind == "bounded":
+            _check_bounds(where, self.lower, self.upper)
+        elif self.lower is not None or self.upper is not None:
+            raise ValueError(
+                f"{where}: lower and upper do not go with kind {self.kind!r}; declare 'bounded'."
+            )
+        if self.kind == "count":
+            if not _is_whole(self.top) or not 0 <= self.top <= 2 * LARGEST_COUNT:  # type: ignore[operator]
+                raise ValueError(
+                    f"{where}: top is {self.top!r}; a count needs a whole number from 0 to "
+                    f"{2 * LARGEST_COUNT}."
+                )
+        elif self.top is not None:
+            raise ValueError(f"{where}: top does not go with kind {self.kind!r}; drop it.")
+
+    @property
+    def num_values(self) -> int:
+        """How many values a discrete column can take, top + 1 for a count; 0 if continuous."""
+        return len(self.levels) if self.top is None else self.top + 1
+
+    @property
+    def discrete(self) -> bool:
+        """Whether values are codes or counts, neither warped nor scaled."""
+        return self.kind in LEVELLED or self.kind == "count"
+
+    @property
+    def warp(self) -> Warp | None:
+        """The map to the real line of a positive or a bounded column, else None."""
+        if self.kind == "positive":
+            return Warp("log")
+        if self.kind == "bounded":
+            return Warp("logit", self.lower, self.upper)
+        return None
+
+    @property
+    def allowed(self) -> str:
+        """The values the column can take, in words."""
+        if self.kind in LEVELLED:
+            shown = ", ".join(map(repr, self.levels[:10]))
+            return f"{shown}, ... ({len(self.levels)})" if len(self.levels) > 10 else shown
+        if self.kind == "count":
+            return f"0 to {self.top}"
+        if self.kind == "bounded":
+            return f"{self.lower:g} to {self.upper:g}"
+        return "above 0" if self.kind == "positive" else "any"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, exact under a JSON round trip; what has its default is left out."""
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        state["levels"] = list(self.levels)
+        return {k: v for k, v in state.items() if not (v is None or v is False or v == [])}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Column:
+        """The inverse of :meth:`to_dict`."""
+        return cls(**{**state, "levels": tuple(state.get("levels", ()))})
+
+
+def _check_levels(where: str, kind: str, levels: tuple[Level, ...]) -> None:
+    for level in levels:
+        if not isinstance(level, Level):
+            raise ValueError(
+                f"{where}: level {level!r} is a {type(level).__name__}; give text, numbers or "
+                "booleans."
+            )
+        if isinstance(level, float) and not math.isfinite(level):
+            raise ValueError(f"{where}: level {level} is not a value; leave it out.")
+    if len(set(levels)) < len(levels):
+        repeated = next(v for v in levels if levels.count(v) > 1)
+        raise ValueError(f"{where}: level {repeated!r} is given more than once; give each once.")
+    if kind == "binary" and len(levels) != 2:
+        raise ValueError(
+            f"{where}: a binary column has 2 values, not {len(levels)}; declare 'categorical'."
+        )
+    if not levels:
+        raise ValueError(f"{where}: kind {kind!r} needs levels; give levels=[...].")
+
+
+def _check_bounds(where: str, lower: float | None, upper: float | None) -> None:
+    for bound, value in (("lower", lower), ("upper", upper)):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):  # type: ignore[arg-type]
+            raise ValueError(
+                f"{where}: {bound} is {value!r}; a bounded column needs finite lower and upper."
+            )
+    if not lower < upper:  # type: ignore[operator]
+        raise ValueError(f"{where}: lower {lower:g} is not below upper {upper:g}.")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

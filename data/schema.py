@@ -1,0 +1,211 @@
+"""The kinds of all columns of a table: declared, inferred, shown and stored."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from .column import Column, Kind
+from .encode import encoded
+from .infer import Declaration, checked_declaration, column_of
+from .numeric import column_names
+from .warps import Warp
+
+__all__ = ["Column", "Declaration", "Kind", "Schema", "infer_schema"]
+
+
+@dataclass(frozen=True, repr=False)
+class Schema:
+    """What every column of a table is, in the table's order.
+
+    >>> df = pd.DataFrame({"age": [31.5, 40.2, None], "smokes": ["no", None, "yes"]})
+    >>> infer_schema(df)
+           kind      values dtype                   why
+    age    continuous   any float64  numbers, 31.5 to 40.2
+    smokes     binary   'no', 'yes'  str  2 distinct strings
+
+    Raises:
+        ValueError: two columns have one name.
+    """
+
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse repeated names."""
+        object.__setattr__(self, "columns", tuple(self.columns))
+        column_names(self.names)
+
+    @classmethod
+    def continuous(cls, names: Iterable[str]) -> Schema:
+        """The schema of a table of numbers."""
+        return cls(tuple(Column(name, "continuous", why="numbers") for name in names))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every column is a plain number: continuous or a date, nothing warped."""
+        return all(column.kind in ("continuous", "datetime") for column in self.columns)
+
+    @property
+    def warps(self) -> tuple[Warp | None, ...]:
+        """The map to the real line of each column, None where there is none."""
+        return tuple(column.warp for column in self.columns)
+
+    @property
+    def discrete(self) -> np.ndarray:
+        """Booleans (p,): which columns hold codes or counts."""
+        return np.array([column.discrete for column in self.columns], dtype=bool)
+
+    def position(self, name: str) -> int:
+        """Where the column of this name stands.
+
+        Raises:
+            KeyError: there is none.
+        """
+        if name not in self.names:
+            raise KeyError(f"no column {name!r}; there are {', '.join(self.names)}")
+        return self.names.index(name)
+
+    def __getitem__(self, key: str | int) -> Column:
+        """A column by name or position."""
+        return self.columns[self.position(key) if isinstance(key, str) else key]
+
+    def __len__(self) -> int:
+        """The number of columns p."""
+        return len(self.columns)
+
+    def __iter__(self) -> Iterator[Column]:
+        """The columns in order."""
+        return iter(self.columns)
+
+    def select(self, names: Iterable[str]) -> Schema:
+        """The columns of these names, in their order."""
+        return Schema(tuple(self[name] for name in names))
+
+    def encode(self, df: pd.DataFrame) -> np.ndarray:
+        """The table as float64 (n, p), NaN where missing, whose p columns are in this order.
+
+        Raises:
+            ValueError: a value that its column cannot take; names column, row and value.
+        """
+        values = np.empty((len(df), len(self)), dtype=np.float64)
+        for j, column in enumerate(self.columns):
+            values[:, j] = encoded(df.iloc[:, j], column)
+        return values
+
+    def describe(self) -> pd.DataFrame:
+        """A row a column: its kind, the values it can take, its dtype and why it is so."""
+        rows = [(c.kind, c.allowed, c.dtype, c.why) for c in self.columns]
+        heading = ["kind", "values", "dtype", "why"]
+        return pd.DataFrame(rows, index=list(self.names), columns=heading, dtype=object)
+
+    def __repr__(self) -> str:
+        """The table of :meth:`describe`."""
+        return self.describe().to_string(max_colwidth=60)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, exact under a JSON round trip."""
+        return {"columns": [column.to_dict() for column in self.columns]}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Schema:
+        """The inverse of :meth:`to_dict`."""
+        return cls(tuple(Column.from_dict(column) for column in state["columns"]))
+
+    @staticmethod
+    def read(path: str | Path) -> dict[str, dict[str, Any]]:
+        """Declarations from a TOML or JSON file, for ``schema=``; other columns are inferred.
+
+        A line is ``column = "kind"`` or ``column = {kind = "ordinal", levels = ["low", "high"]}``;
+        a bounded column has ``lower`` and ``upper``, a count may have ``top``.
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "schema.toml"
+        >>> _ = path.write_text('age = "positive"')
+        >>> Schema.read(path)
+        {'age': {'kind': 'positive'}}
+
+        Raises:
+            ValueError: no such file, another suffix, a damaged file or an unknown kind.
+        """
+        path = Path(path)
+        parse = {".toml": tomllib.loads, ".json": json.loads}.get(path.suffix.lower())
+        if parse is None:
+            raise ValueError(f"{path}: unknown suffix {path.suffix!r}; use .toml or .json.")
+        try:
+            found = parse(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be read ({error.strerror}).") from error
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path}: not {path.suffix[1:].upper()} ({reason}).") from error
+        if not isinstance(found, dict):
+            raise ValueError(f"{path}: holds a {type(found).__name__}; give columns and kinds.")
+        try:
+            return {name: checked_declaration(name, what) for name, what in found.items()}
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def infer_schema(
+    df: pd.DataFrame,
+    declared: Mapping[str, Declaration] | None = None,
+    by: Literal["dtype", "values"] = "values",
+) -> Schema:
+    """What every column of a table is, by its dtype or also by its numbers.
+
+    By dtype: booleans are binary; an ordered category is ordinal; another category, or text, is
+    binary with two values seen and categorical otherwise, text only with at most 50 distinct
+    values that are fewer than half of the values seen (two always may be); dates are datetime,
+    durations continuous in seconds, and every number is continuous. Categories that never occur
+    are no levels: nothing can be learnt about them (a restored column still has them).
+
+    By values, too: numbers are binary if only 0 and 1 occur; a count if they are whole, start at
+    0, 1 or 2, end at 100 or below, and are of an integer dtype or beside missing values (which
+    make pandas turn integers into floats); positive if all are above 0 with a skewness above 1
+    that logs at least halve.
+
+    >>> df = pd.DataFrame({"visits": [0, 3, 1], "stage": ["I", "II", "I"]})
+    >>> schema = infer_schema(df, {"stage": {"kind": "ordinal", "levels": ["I", "II", "III"]}})
+    >>> [column.kind for column in schema]
+    ['count', 'ordinal']
+
+    Args:
+        df: n rows, p columns.
+        declared: kinds of some columns by name, which go before what is inferred: a kind, a
+            mapping with "kind" and "levels", "lower", "upper" or "top", or a :class:`Column`.
+        by: "dtype" or "values".
+
+    Raises:
+        ValueError: a column of no known type, text with too many distinct values, an unknown
+            column or kind, or a declared kind that the values contradict.
+    """
+    if by not in ("dtype", "values"):
+        raise ValueError(f"by is {by!r}; use 'dtype' or 'values'.")
+    names = column_names(df.columns)
+    declared = {} if declared is None else declared
+    check_declared_names(declared, names)
+    return Schema(
+        tuple(
+            column_of(df.iloc[:, j], name, declared.get(name), by) for j, name in enumerate(names)
+        )
+    )
+
+
+def check_declared_names(declared: Iterable[str], names: tuple[str, ...]) -> None:
+    """Refuse a declaration of a column that the table does not have."""
+    unknown = [name for name in declared if name not in names]
+    if unknown:
+        shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        raise ValueError(f"the schema names column {unknown[0]!r}, but the table has {shown}.")

@@ -1,0 +1,103 @@
+"""Maps that take a column with a limited range to the whole real line, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+
+Values = TypeVar("Values", np.ndarray, torch.Tensor)
+
+#: the share of a bounded column's range by which its logit reaches over either bound
+MARGIN = 0.01
+
+
+@dataclass(frozen=True)
+class Warp:
+    """The log of a positive column, or the logit of a bounded one.
+
+    "log" is y = log(v). "logit" is y = log(u / (1 - u)) with u = (v - lower + m) / (upper - lower
+    + 2 m), m = 0.01 (upper - lower): a value at a bound becomes +-4.6, not infinity. The inverses
+    end where the dtype does, and at the bounds.
+
+    >>> Warp("logit", 0.0, 1.0).apply(np.array([0.0, 0.5, 1.0])).round(2)
+    array([-4.62,  0.  ,  4.62])
+    >>> Warp("log").invert(np.array([0.0, 1e6])).round(2)[0]
+    np.float64(1.0)
+
+    Args:
+        kind: "log" or "logit".
+        lower, upper: the bounds of a logit.
+
+    Raises:
+        ValueError: an unknown kind, or a logit without finite bounds lower < upper.
+    """
+
+    kind: Literal["log", "logit"]
+    lower: float | None = None
+    upper: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a map that does not exist."""
+        if self.kind not in ("log", "logit"):
+            raise ValueError(f"warp is {self.kind!r}; use 'log' or 'logit'.")
+        if self.kind == "logit" and not (
+            self.lower is not None
+            and self.upper is not None
+            and math.isfinite(self.lower)
+            and math.isfinite(self.upper)
+            and self.lower < self.upper
+        ):
+            raise ValueError(
+                f"a logit from {self.lower} to {self.upper} has no range; give lower < upper."
+            )
+
+    def apply(self, values: Values) -> Values:
+        """From the column's units to the real line, in any shape."""
+        if self.kind == "log":
+            return np.log(values) if isinstance(values, np.ndarray) else torch.log(values)
+        low, width, margin = self._range()
+        u = (values - low + margin) / (width + 2 * margin)
+        if isinstance(u, np.ndarray):
+            return np.log(u) - np.log1p(-u)
+        return torch.logit(u)
+
+    def invert(self, values: Values) -> Values:
+        """From the real line back; always positive and finite, or within the bounds."""
+        if isinstance(values, torch.Tensor):
+            info = torch.finfo(values.dtype)
+        else:
+            info = np.finfo(values.dtype if values.dtype.kind == "f" else np.float64)
+        if self.kind == "log":
+            # A hair inside: rounding of the limit itself must not lead to infinity or to 0.
+            low, high = 0.999 * math.log(float(info.tiny)), 0.999 * math.log(float(info.max))
+            if isinstance(values, torch.Tensor):
+                return values.clamp(low, high).exp()
+            return np.exp(np.clip(values, low, high))
+        low, width, margin = self._range()
+        if isinstance(values, torch.Tensor):
+            u = torch.sigmoid(values)
+            return (u * (width + 2 * margin) + (low - margin)).clamp(low, low + width)
+        u = 0.5 * (1 + np.tanh(0.5 * values))
+        return np.clip(u * (width + 2 * margin) + (low - margin), low, self.upper)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, exact under a JSON round trip."""
+        if self.kind == "log":
+            return {"kind": self.kind}
+        return {"kind": self.kind, "lower": self.lower, "upper": self.upper}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Warp:
+        """The inverse of :meth:`to_dict`."""
+        return cls(**state)
+
+    def _range(self) -> tuple[float, float, float]:
+        assert self.lower is not None  # seen by __post_init__
+        assert self.upper is not None
+        width = self.upper - self.lower
+        return self.lower, width, MARGIN * width
