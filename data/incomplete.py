@@ -17,8 +17,10 @@ from .checks import (
     check_observed,
     check_same_columns,
 )
+from .column import Column
 from .layout import Layout, labels_for, names_for
 from .numeric import array_values, boolean_mask, column_names, frame_values
+from .schema import Schema
 from .standardiser import Standardiser
 
 
@@ -131,6 +133,20 @@ class IncompleteData:
         """Read a tensor (n, p) and stay on its device; otherwise as :meth:`from_numpy`."""
         data = cls.from_numpy(values, mask, **options)  # type: ignore[arg-type]
         return data.to(device=values.device)
+
+    @property
+    def schema(self) -> Schema:
+        """What each column is."""
+        return Schema(tuple(Column(name, "continuous") for name in self.columns))
+
+    @property
+    def covariate_schema(self) -> Schema | None:
+        """What each covariate is; there are none yet."""
+        return None
+
+    def extras(self) -> dict[str, torch.Tensor]:
+        """What a model is given beside x and s, by name."""
+        return {}
 
     @property
     def num_rows(self) -> int:

@@ -69,15 +69,11 @@ def checked_declaration(name: str, declared: Declaration) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"{where}: {unknown[0]!r} is not one of {', '.join(_DETAILS)}.")
     if details.get("kind") not in KINDS:
-        raise ValueError(
-            f"{where}: kind {details.get('kind')!r} is not one of {', '.join(KINDS)}."
-        )
+        raise ValueError(f"{where}: kind {details.get('kind')!r} is not one of {', '.join(KINDS)}.")
     return dict(details)
 
 
-def _declared(
-    series: pd.Series[Any], name: str, found: Family, declared: Declaration
-) -> Column:
+def _declared(series: pd.Series[Any], name: str, found: Family, declared: Declaration) -> Column:
     if isinstance(declared, Column):
         if declared.name != name:
             raise ValueError(f"column {name!r} is declared by a Column named {declared.name!r}.")

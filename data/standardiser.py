@@ -125,7 +125,9 @@ class Standardiser:
         center, scale = self._like(values)
         return self._warped(values * scale + center, "invert", range(len(self.warps)))
 
-    def invert_cells(self, values: Values, columns: Sequence[int] | np.ndarray) -> Values:
+    def invert_cells(
+        self, values: Values, columns: Sequence[int] | np.ndarray | torch.Tensor
+    ) -> Values:
         """Return single cells to original units.
 
         >>> scaler = Standardiser(np.array([0.0, 5.0]), np.array([1.0, 2.0]))
@@ -179,3 +181,14 @@ class Standardiser:
                 torch.as_tensor(self.scale, dtype=dtype, device=values.device),
             )
         return self.center, self.scale
+
+    def _warped(self, values: Values, direction: str, columns: Sequence[int] | range) -> Values:
+        """The warp of each column, or its inverse."""
+        if all(self.warps[j] is None for j in columns):
+            return values
+        result = values.copy() if isinstance(values, np.ndarray) else values.clone()
+        for j in columns:
+            warp = self.warps[j]
+            if warp is not None:
+                result[..., j] = getattr(warp, direction)(values[..., j])
+        return result

@@ -164,9 +164,7 @@ class _Run:
         )
         self.optimiser = make_optimiser(model, plan)
         self.schedule = make_schedule(self.optimiser, plan)
-        self.batches = Batches(
-            train.x, train.s, plan.batch_size, plan.seed, **train.extras()
-        )
+        self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed, **train.extras())
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.best_bound, self.best_step = -math.inf, 0

@@ -60,9 +60,7 @@ def refined_guide(
         mixture = RowMixture(loc[rows], tril[rows], _at(sites, rows))
         draws = mixture.sample((particles,))
         given = {name: value[rows] for name, value in extras.items()}
-        log_weight = _log_joint(
-            model, sites, x[rows], s[rows], draws.squeeze(-2), missing, **given
-        )
+        log_weight = _log_joint(model, sites, x[rows], s[rows], draws.squeeze(-2), missing, **given)
         log_weight = log_weight - mixture.log_prob(draws).squeeze(-1)
         ess = effective_sample_size(log_weight)
         improved = ess > best[rows]
@@ -105,7 +103,7 @@ def _log_joint(
     while done < len(stacked):
         part = stacked[done : done + max(1, sampler.pairs_at_once // len(x))]
         sampler.guide = guide_from(model.guide, sites, functools.partial(torch.clone, part))
-        parts.append(sampler.run(x, s, len(part), **extras)[0].log_weight)
+        parts.append(sampler.run(x, s, len(part), None, **extras)[0].log_weight)
         done += len(part)
     return torch.cat(parts)
 

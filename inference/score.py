@@ -63,5 +63,5 @@ def _scores(run: Weighted) -> Iterator[Tensor]:
         if isinstance(site.mask, Tensor):
             log_prob = log_prob.masked_fill(~site.mask, 0.0)
         assert site.row_dim is not None
-        others = [d for d in range(site.row_dim + 1, 0)]
+        others = list(range(site.row_dim + 1, 0))
         yield log_prob.sum(others) if others else log_prob

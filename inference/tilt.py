@@ -170,7 +170,7 @@ class IgnoredInOtherUnits(Untilted):
         self.rule = rule
 
     @property
-    def log_missing(self) -> Tensor:  # type: ignore[override]
+    def log_missing(self) -> Tensor:
         """Zero."""
         return torch.zeros((), device=self.rule.joint.device, dtype=self.rule.joint.dtype)
 
@@ -182,6 +182,8 @@ class IgnoredInOtherUnits(Untilted):
         """From the rule."""
         return self.rule.sample()
 
-    def select(self, particles: Tensor, cells: Tensor) -> IgnoredInOtherUnits:  # type: ignore[override]
+    def select(self, particles: Tensor, cells: Tensor) -> IgnoredInOtherUnits:
         """At the chosen particles and cells."""
-        return IgnoredInOtherUnits(self.rule.select(particles, cells))  # type: ignore[arg-type]
+        chosen = self.rule.select(particles, cells)
+        assert isinstance(chosen, TiltedQuadrature)
+        return IgnoredInOtherUnits(chosen)

@@ -25,6 +25,7 @@ from .missingness import (
     SelfMasking,
     missingness,
 )
+from .mixed_decoder import MixedDecoder
 from .named import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
 from .selection import SelectionModel, StandardNormalPrior
 
@@ -43,6 +44,7 @@ __all__ = [
     "LinearMissingness",
     "MaskAwareEncoder",
     "Missingness",
+    "MixedDecoder",
     "NetworkDecoder",
     "NonLinearMissingness",
     "NotMIWAE",

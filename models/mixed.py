@@ -68,9 +68,7 @@ class FiniteValues(TorchDistribution):
         """Values, as floats."""
         shape = Size(sample_shape) + self.batch_shape
         with torch.no_grad():
-            return self.icdf(
-                torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
-            )
+            return self.icdf(torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device))
 
     def icdf(self, value: Tensor) -> Tensor:
         """The smallest value whose distribution function reaches ``value`` in (0, 1)."""

@@ -68,6 +68,11 @@ class MixedDecoder(NetworkDecoder):
             outputs=outputs,
         )
         self.num_columns = len(families)
+        self.real_columns: Tensor
+        self.nominal_columns: Tensor
+        self.graded_columns: Tensor
+        self.count_columns: Tensor
+        self.count_beyond: Tensor
         self._widths = [len(of[name]) * widths[name] for name in _ORDER]
         self._levels = levels
         for name in _ORDER:

@@ -18,7 +18,7 @@ from .decoders import Decoder
 from .encoders import Encoder
 from .missingness import Missingness
 from .plates import Plate
-from .sites import COLUMN_DIM, FEATURES, LATENT, MASK_LATENT, ROW_DIM, ROWS, S, X, Z, Z_MASK
+from .sites import COLUMN_DIM, FEATURES, LATENT, MASK_LATENT, ROW_DIM, ROWS, Z_MASK, S, X, Z
 
 _COUNT = itertools.count()
 

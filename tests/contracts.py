@@ -24,6 +24,7 @@ from absentia.models import (
     LinearMissingness,
     MaskAwareEncoder,
     Missingness,
+    MixedDecoder,
     NonLinearMissingness,
     SelfMasking,
     SetEncoder,
@@ -32,6 +33,13 @@ from absentia.models import (
 )
 
 N, P, D, K = 6, 4, 2, 3  # rows, columns, latent dimensions, particles
+
+FAMILIES = [
+    {"family": "nominal", "values": 3},
+    {"family": "real"},
+    {"family": "graded", "values": 4},
+    {"family": "count", "values": 6, "center": 1.0, "scale": 2.0},
+]
 
 
 def exact_encoder() -> Encoder:
@@ -64,6 +72,12 @@ DECODERS: dict[type, dict[str, Callable[[], Decoder]]] = {
         "shared": lambda: LinearGaussianDecoder(D, P),
         "column": lambda: LinearGaussianDecoder(D, P, scale="column"),
     },
+}
+
+DECODERS[MixedDecoder] = {
+    "mixed": lambda: MixedDecoder(D, FAMILIES, hidden=[8]),
+    "linear": lambda: MixedDecoder(D, FAMILIES, hidden=[], scale="column", real="student-t"),
+    "skip": lambda: MixedDecoder(D, FAMILIES, hidden=[8], skip=True),
 }
 
 ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {

@@ -1,5 +1,8 @@
 """The gradient estimators: equal in expectation, exact at K = 1, and how their noise behaves."""
 
+import itertools
+import math
+
 import numpy as np
 import pyro
 import pytest
@@ -19,7 +22,7 @@ from absentia.models import (
     SelectionModel,
     SelfMasking,
 )
-from tests.oracles import assert_within_se
+from tests.oracles import assert_within_se, mean_and_se
 
 N, P = 3, 2
 X = torch.tensor([[0.5, 0.0], [0.0, -1.2], [0.9, 0.4]], dtype=torch.float64)
@@ -280,15 +283,72 @@ class BernoulliDecoder(Decoder):
         return Bernoulli(logits=self.linear(z))
 
 
-def test_sampled_discrete_values_are_refused_for_gradients_and_summed_ones_are_not():
+def bernoulli_model():
+    torch.manual_seed(4)
     model = SelectionModel(
         BernoulliDecoder(1, P), MaskAwareEncoder(P, 1, hidden=[3]), SelfMasking(P), ["a", "b"]
     )
+    with torch.no_grad():
+        model.missingness.raw_slope.copy_(torch.tensor([1.5, -1.0]))
+    return model
+
+
+@pytest.mark.parametrize("particles", [1, 4])
+def test_the_gradient_of_sampled_discrete_values_is_that_of_their_enumeration(particles):
+    """VIMCO's mean over draws, against the sum over every value of every missing cell."""
+    model = bernoulli_model()
     x = (X > 0).double()
-    sampled = ImportanceWeightedELBO(5, missing="sample")
-    with pytest.raises(ValueError, match="'x_unobserved'"):
-        sampled.differentiable_loss(model.model, model.guide, x, S)
-    assert np.isfinite(sampled.loss(model.model, model.guide, x, S))
-    collapsed = ImportanceWeightedELBO(5, missing="collapse")
-    collapsed.differentiable_loss(model.model, model.guide, x, S).backward()
+    sampled = ImportanceWeightedELBO(particles, missing="sample")
+    # z held at the guide's mean: what is left to chance are the discrete values alone
+    given = pyro.poutine.condition(model.model, data={"z": model.encoder(x, S).mean.detach()})
+    names = [n for n, _ in model.named_parameters() if not n.startswith("encoder")]
+    parameters = [dict(model.named_parameters())[n] for n in names]
+
+    def enumerated():
+        z = model.encoder(x, S).mean.detach()
+        decoder = model.decoder(z)
+        total = 0.0
+        for i in range(N):
+            missing = [j for j in range(P) if not S[i, j]]
+            # one missing cell a row at most: every row of K values in turn
+            values = [0.0, 1.0] if missing else [0.0]
+            bound = 0.0
+            for combination in itertools.product(values, repeat=particles):
+                rows = x[i].repeat(particles, 1)
+                chance = torch.zeros(())
+                for k, value in enumerate(combination):
+                    for j in missing:
+                        rows[k, j] = value
+                        chance = chance + Bernoulli(decoder.probs[i, j]).log_prob(
+                            torch.tensor(value)
+                        )
+                log_w = model.missingness(rows).log_prob(S[i].double()).sum(-1)
+                log_w = log_w + (decoder.log_prob(x)[i] * S[i]).sum()
+                bound = bound + chance.exp() * (log_w.logsumexp(0) - math.log(particles))
+            total = total - bound
+        return total
+
+    truth = torch.autograd.grad(enumerated(), parameters)
+    truth = torch.cat([g.flatten() for g in truth]).numpy()
+    pyro.set_rng_seed(5)
+    rows = []
+    for _ in range(4000):
+        loss = sampled.differentiable_loss(given, lambda *a: None, x, S)
+        grads = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        rows.append(torch.cat([g.flatten() for g in grads]).numpy())
+    mean, se = mean_and_se(rows)
+    assert_within_se(mean, truth, se)
+
+
+def test_summed_discrete_values_need_no_score():
+    model = bernoulli_model()
+    collapsed = ImportanceWeightedELBO(5, gradient="dreg", missing="collapse")
+    collapsed.differentiable_loss(model.model, model.guide, (X > 0).double(), S).backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+def test_dreg_is_refused_for_sampled_discrete_values():
+    model = bernoulli_model()
+    sampled = ImportanceWeightedELBO(5, gradient="dreg", missing="sample")
+    with pytest.raises(ValueError, match="draws discrete values"):
+        sampled.differentiable_loss(model.model, model.guide, (X > 0).double(), S)

@@ -256,7 +256,7 @@ def test_offsets_that_differ_by_row():
     offset = torch.randn(2, 2, 2).double()  # (K, n, p)
     slope = torch.tensor([1.0, -2.0]).double()
     cells = Affine(slope, offset, "logit").at(rows, columns)
-    tilted = TiltedNormal(packed.loc, packed.scale, *cells)
+    tilted = TiltedNormal(packed.loc, packed.scale, *cells[:3])
     for k in range(2):
         for c in range(3):
             i, j = int(rows[c]), int(columns[c])

@@ -19,6 +19,7 @@ from absentia.models import (
     LinearGaussianDecoder,
     MaskAwareEncoder,
     Missingness,
+    MixedDecoder,
     SelectionModel,
     SelfMasking,
     rebuild,
@@ -71,6 +72,8 @@ def a_value(module, dtype=torch.float32):
     generator = torch.Generator().manual_seed(3)
     width = D if isinstance(module, Encoder) else P
     value = torch.randn(N, width, generator=generator).to(dtype)
+    if isinstance(module, MixedDecoder):  # column 1 alone is a real number
+        return value.where(torch.arange(P) == 1, (value > 0).to(dtype))
     return (value > 0).to(dtype) if isinstance(module, Missingness) else value
 
 
@@ -230,7 +233,7 @@ def test_elementwise_is_honest(make):
 @mechanisms
 def test_affine_form_is_the_mechanism(make):
     mechanism = randomised(make()).double()
-    affine = mechanism.affine()
+    affine = mechanism.affine(torch.zeros(N, P, dtype=torch.float64))
     if affine is None:
         assert not isinstance(mechanism.config.get("link"), str)
         return
