@@ -26,6 +26,7 @@ from .models import (
     NotMIWAEPPCA,
     SelectionModel,
     SelfMasking,
+    missing,
     missingness,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "held_out_bound",
     "impute",
     "load",
+    "missing",
     "missingness",
     "save",
     "weights",

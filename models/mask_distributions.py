@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -99,3 +100,56 @@ class ProbitBernoulli(Bernoulli):
         if self._validate_args:
             self._validate_sample(value)
         return log_ndtr(torch.where(value > 0.5, self.score, -self.score))
+
+
+class SequentialMask(TorchDistribution):
+    """A mask in which the absence of a column depends on the absence of columns before it.
+
+    :param given: the columns' distributions given the mask that was seen: their product is the
+        density of that mask.
+    :param order: the columns, each after those that it depends on.
+    :param at: the columns' distributions given another mask (..., n, p).
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
+
+    def __init__(
+        self,
+        given: TorchDistribution,
+        order: list[int],
+        at: Callable[[Tensor], TorchDistribution],
+    ) -> None:
+        self.given, self.order, self.at = given, order, at
+        super().__init__(given.batch_shape, given.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        """Booleans."""
+        return self.given.support
+
+    @property
+    def mean(self) -> Tensor:
+        """P(observed) of each column given the mask that was seen."""
+        return self.given.mean
+
+    @property
+    def variance(self) -> Tensor:
+        """Given the mask that was seen."""
+        return self.given.variance
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> SequentialMask:
+        """The same mask distribution over more leading dimensions."""
+        return SequentialMask(self.given.expand(batch_shape), self.order, self.at)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of every cell, at the mask that was seen."""
+        return self.given.log_prob(value)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """New masks, column after column."""
+        with torch.no_grad():
+            s = torch.ones(Size(sample_shape) + self.batch_shape, device=self.given.mean.device)
+            s = s.to(self.given.mean.dtype)
+            for j in self.order:
+                s[..., j] = torch.bernoulli(self.at(s).mean.expand(s.shape)[..., j])
+            return s

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from ..data import IncompleteData
+from .declarations import mechanism_for
 from .decoders import Decoder, GaussianDecoder, LinearGaussianDecoder, StudentTDecoder
 from .encoders import (
     Encoder,
@@ -16,19 +17,16 @@ from .encoders import (
     SetEncoder,
     ZeroFilledEncoder,
 )
-from .missingness import (
-    Ignorable,
-    LinearMissingness,
-    Missingness,
-    NonLinearMissingness,
-    SelfMasking,
-)
-from .missingness.base import Link
+from .families import Families, all_real, families_of
+from .missingness import Missingness
+from .missingness.declared import Declared
 from .missingness.self_masking import Sign
+from .mixed_decoder import MixedDecoder
 from .scales import ScaleKind
 from .selection import SelectionModel
 
-MISSINGNESS = ("self-masking", "self-masking-probit", "linear", "nonlinear", "ignorable")
+#: a name, a module, a formula, formulas by column, or what :func:`absentia.missing` returns
+Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
 ENCODERS: dict[str, Any] = {
     "mask-aware": MaskAwareEncoder,
     "zero-filled": ZeroFilledEncoder,
@@ -39,7 +37,7 @@ DECODERS: dict[str, Any] = {"gaussian": GaussianDecoder, "student-t": StudentTDe
 
 def NotMIWAE(
     data: IncompleteData,
-    missingness: str | Missingness = "self-masking",
+    missingness: Why = "self-masking",
     *,
     sign: Sign = None,
     latent_dim: int | None = None,
@@ -50,17 +48,25 @@ def NotMIWAE(
     scale: ScaleKind = "entry",
     floor: float = 1e-2,
     skip: bool = False,
+    mask_latent_dim: int = 1,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE (Ipsen, Mattei & Frellsen, ICLR 2021): a deep latent variable model with p(s | x).
 
-    :param missingness: ``"self-masking"``, ``"self-masking-probit"``, ``"linear"``,
-        ``"nonlinear"``, ``"ignorable"``, or a mechanism of your own.
+    Where the table has columns of several kinds (``data.schema``) the decoder is a
+    :class:`~absentia.models.MixedDecoder` and levels reach the encoder as indicators.
+
+    :param missingness: why values are absent: ``"self-masking"``, ``"self-masking-probit"``,
+        ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
+        ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
+        ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
+        values); or a mechanism of your own.
     :param sign: for self-masking, ``"+"`` where high values go missing, ``"-"`` where low ones do.
     :param latent_dim: default min(p - 1, 10).
-    :param decoder: ``"gaussian"``, ``"student-t"``, or a module.
+    :param decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), or a module.
     :param encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
     :param scale, floor, skip: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
+    :param mask_latent_dim: of the mask's own latent, where the mechanism reads one.
     :param seed: seeds the initial weights; the global random state is left as it was.
     :raises ValueError: for an unknown name, or a mechanism for another number of columns.
 
@@ -71,41 +77,41 @@ def NotMIWAE(
     >>> model.missingness.slope.shape
     torch.Size([2])
     """
-    columns = _columns(data)
-    latent_dim = _latent_dim(latent_dim, columns, 10)
+    families = _families(data)
+    latent_dim = _latent_dim(latent_dim, len(families), 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = {"hidden": hidden, "activation": activation}
-        if isinstance(decoder, str):
-            _known("decoder", decoder, DECODERS)
-            x_given_z: Decoder = DECODERS[decoder](
-                latent_dim, columns, scale=scale, floor=floor, skip=skip, **network
-            )
-        else:
-            x_given_z = decoder
+        shape = {"scale": scale, "floor": floor, "skip": skip, **network}
+        x_given_z = _decoder(decoder, data, families, latent_dim, shape)
         if isinstance(encoder, str):
             _known("encoder", encoder, ENCODERS)
-        z_given_x = _encoder(encoder, columns, x_given_z.latent_dim, network)
-        return _selection_model(data, x_given_z, z_given_x, missingness, sign)
+        z_given_x = _encoder(encoder, families, x_given_z.latent_dim, network)
+        return _selection_model(
+            data, x_given_z, z_given_x, missingness, sign, mask_latent_dim, network
+        )
 
 
 def NotMIWAEPPCA(
     data: IncompleteData,
-    missingness: str | Missingness = "self-masking",
+    missingness: Why = "self-masking",
     *,
     sign: Sign = None,
     latent_dim: int | None = None,
-    encoder: str | Encoder = "exact",
+    encoder: str | Encoder | None = None,
     scale: ScaleKind = "shared",
     floor: float = 1e-2,
+    mask_latent_dim: int = 1,
     seed: int = 0,
     **network: Any,
 ) -> SelectionModel:
     """not-MIWAE with the decoder of probabilistic PCA; by default the guide is exact p(z | x_o).
 
-    Arguments as for :func:`NotMIWAE`; ``encoder="exact"`` or one of its encoders, for which
-    ``hidden`` and ``activation`` may be given. ``scale="column"`` makes it factor analysis.
-    ``latent_dim`` is by default min(p - 1, 32): a full covariance where the table is not wide.
+    Arguments as for :func:`NotMIWAE`; ``encoder="exact"`` (the default where all columns are real
+    numbers) or one of its encoders, for which ``hidden`` and ``activation`` may be given; by
+    default ``"mask-aware"`` for tables with columns of several kinds, whose decoder is linear in
+    every family. ``scale="column"`` makes it factor analysis. ``latent_dim`` is by default
+    min(p - 1, 32): a full covariance where the table is not wide.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -113,13 +119,18 @@ def NotMIWAEPPCA(
     >>> type(ab.NotMIWAEPPCA(data, latent_dim=1).encoder).__name__
     'ExactConditionalEncoder'
     """
-    columns = _columns(data)
-    latent_dim = _latent_dim(latent_dim, columns, 32)
+    families = _families(data)
+    latent_dim = _latent_dim(latent_dim, len(families), 32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        decoder = LinearGaussianDecoder(latent_dim, columns, scale, floor)
+        if all_real(families):
+            decoder: Decoder = LinearGaussianDecoder(latent_dim, len(families), scale, floor)
+        else:
+            decoder = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
+        chosen = encoder or ("exact" if all_real(families) else "mask-aware")
+        z_given_x = _encoder(chosen, families, latent_dim, network)
         return _selection_model(
-            data, decoder, _encoder(encoder, columns, latent_dim, network), missingness, sign
+            data, decoder, z_given_x, missingness, sign, mask_latent_dim, network
         )
 
 
@@ -151,34 +162,13 @@ def _selection_model(
     data: IncompleteData,
     decoder: Decoder,
     encoder: Encoder,
-    missingness: str | Missingness,
+    missingness: Why,
     sign: Sign,
+    mask_latent_dim: int,
+    network: dict[str, Any],
 ) -> SelectionModel:
     columns = len(data.columns)
-    if not isinstance(missingness, str | Missingness):
-        raise TypeError(
-            f"missingness is a {type(missingness).__name__}; give a name or a Missingness (the "
-            f"decorator @absentia.missingness() makes one of a function)"
-        )
-    if isinstance(missingness, str):
-        _known("missingness", missingness, MISSINGNESS)
-        masking = missingness.startswith("self-masking")
-        if sign is not None and not masking:
-            raise ValueError(f"sign= belongs to self-masking, not to {missingness!r}")
-        if masking:
-            link: Link = "probit" if missingness.endswith("probit") else "logit"
-            mechanism: Missingness = SelfMasking(columns, link, sign)
-        else:
-            mechanism = {
-                "linear": LinearMissingness,
-                "nonlinear": NonLinearMissingness,
-                "ignorable": Ignorable,
-            }[missingness](columns)
-        mechanism.initialise(data.s.to(torch.get_default_dtype()).mean(0))
-    else:
-        if sign is not None:
-            raise ValueError("sign= goes with missingness='self-masking'; give it to yours")
-        mechanism = missingness
+    mechanism = mechanism_for(missingness, data, sign, decoder.latent_dim, mask_latent_dim)
     for part, name in ((decoder, "decoder"), (encoder, "encoder"), (mechanism, "missingness")):
         found = getattr(part, "config", {}).get("num_columns", columns)
         if found != columns:
@@ -188,28 +178,57 @@ def _selection_model(
         raise ValueError(
             f"the encoder has {size} latent dimensions, the decoder {decoder.latent_dim}"
         )
-    return SelectionModel(decoder, encoder, mechanism, data.columns)
+    mask_encoder = None
+    if mechanism.mask_latent_dim:
+        mask_encoder = _encoder("mask-aware", families_of(data), mechanism.mask_latent_dim, network)
+    return SelectionModel(decoder, encoder, mechanism, data.columns, mask_encoder=mask_encoder)
+
+
+def _decoder(
+    decoder: str | Decoder,
+    data: IncompleteData,
+    families: Families,
+    latent_dim: int,
+    shape: dict[str, Any],
+) -> Decoder:
+    if not isinstance(decoder, str):
+        return decoder
+    _known("decoder", decoder, DECODERS)
+    warped = [c for c, linear in zip(data.columns, data.scaler.linear, strict=True) if not linear]
+    if decoder == "student-t" and warped:
+        raise ValueError(
+            f"column '{warped[0]}' is {data.schema[warped[0]].kind}: on its own scale a Student-t "
+            f"has no mean; use decoder='gaussian', or declare the column 'continuous'"
+        )
+    if all_real(families):
+        made: Decoder = DECODERS[decoder](latent_dim, len(families), **shape)
+        return made
+    return MixedDecoder(latent_dim, families, real=decoder, **shape)  # type: ignore[arg-type]
 
 
 def _encoder(
-    encoder: str | Encoder, columns: int, latent_dim: int, network: dict[str, Any]
+    encoder: str | Encoder, families: Families, latent_dim: int, network: dict[str, Any]
 ) -> Encoder:
     if not isinstance(encoder, str):
         return encoder
     _known("encoder", encoder, [*ENCODERS, "exact"])
     if encoder != "exact":
-        return ENCODERS[encoder](columns, latent_dim, **network)
+        mixed = {} if all_real(families) else {"families": families}
+        made: Encoder = ENCODERS[encoder](len(families), latent_dim, **network, **mixed)
+        return made
+    if not all_real(families):
+        raise ValueError("encoder='exact' is for tables of real numbers; use 'mask-aware'")
     if network:
         raise TypeError(f"{sorted(network)[0]!r} is not an argument with encoder='exact'")
-    return ExactConditionalEncoder(columns, latent_dim)
+    return ExactConditionalEncoder(len(families), latent_dim)
 
 
-def _columns(data: IncompleteData) -> int:
+def _families(data: IncompleteData) -> Families:
     if not isinstance(data, IncompleteData):
         raise TypeError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
-    return len(data.columns)
+    return families_of(data)
 
 
 def _latent_dim(given: int | None, columns: int, most: int) -> int:

@@ -104,7 +104,7 @@ class SelectionModel(Configurable):
         with rows, latent:
             z = pyro.sample(Z, self.prior())
         z_mask = self._mask_latent(rows, self.mask_prior)
-        context = self.missingness.context(z=z, z_mask=z_mask, covariates=covariates)
+        context = self.missingness.context(z=z, z_mask=z_mask, covariates=covariates, s=s)
         with rows, features:
             x = pyro.sample(X, self.decoder(z), obs=x, obs_mask=s)
             pyro.sample(S, self.missingness(x, **context, **coefficients), obs=s.to(x.dtype))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from ...data import IncompleteData, Standardiser
 from ..configurable import Configurable
 from ..mask_distributions import MaskDistribution
 from ..special import log_ndtr
+from .description import ColumnDescription, Description, identification
 
 Link = Literal["logit", "probit"]
 
@@ -72,12 +75,16 @@ class Missingness(Configurable):
 
     ``asks`` names what ``forward`` takes beside x: ``"z"``, the row's latent (..., n, d);
     ``"z_mask"``, a latent of the mask's own, of :attr:`mask_latent_dim` dimensions;
-    ``"covariates"``, the (n, q) columns that are given but not modelled.
+    ``"covariates"``, the (n, q) columns that are given but not modelled; ``"s"``, the mask (n, p)
+    itself, for columns whose absence depends on the absence of others.
+
+    :meth:`describe` says in words what a mechanism assumes; ``equation``, ``reads`` and ``known``
+    are what it asks of a mechanism that knows more than the defaults.
     """
 
     elementwise: bool = False
     ignorable: bool = False
-    asks: ClassVar[tuple[str, ...]] = ()
+    asks: tuple[str, ...] = ()
     mask_latent_dim: int = 0
 
     def __call__(self, x: Tensor, **context: Any) -> MaskDistribution:
@@ -135,6 +142,78 @@ class Missingness(Configurable):
     def initialise(self, observed_rate: Tensor) -> None:
         """Start from the columns' observed rates (p,), as if values went missing at random."""
 
+    def check(self, data: IncompleteData) -> None:
+        """Refuse a table whose pattern of missing values the mechanism cannot produce.
+
+        :raises ValueError: naming the column and the row.
+        """
+
+    def describe(self, like: Any = None) -> Description:
+        """Equations, graph and identification in words; ``print`` it.
+
+        :param like: the data, or a fit: column names and units are taken from there.
+
+        >>> import numpy as np
+        >>> import absentia as ab
+        >>> data = ab.IncompleteData.from_numpy(np.array([[50.0], [54.0], [np.nan]]), columns=["a"])
+        >>> ab.SelfMasking.in_units_of(data, slope=-0.3, offset=15.6).describe(data)["a"].equation
+        'logit P(a missing) = -15.6 + 0.3 a'
+        """
+        found = self.config.get("num_columns")
+        names = getattr(like, "columns", None)
+        if names is None:
+            names = tuple(f"x{j}" for j in range(found)) if found else ("x_j",)
+        scaler = getattr(like, "scaler", None)
+        seen = getattr(like, "s", None)
+        rates = None if seen is None else seen.double().mean(0).cpu()
+        complete = (
+            None if rates is None else [n for n, r in zip(names, rates, strict=True) if r == 1]
+        )
+        p = len(names)
+        reads, ignored = self.reads(p).cpu(), self.ignorable_columns(p).cpu()
+        drawn = self.drawn_columns(p).cpu()
+        columns = []
+        for j, name in enumerate(names):
+            if bool(ignored[j]) or (complete is not None and name in complete):
+                why = "ignorable (missing at random)" if bool(ignored[j]) else "never missing"
+                columns.append(ColumnDescription(name, why))
+                continue
+            values = tuple(n for k, n in enumerate(names) if bool(reads[j, k]))
+            others = tuple(_CONTEXT[name] for name in self.asks if name in _CONTEXT)
+            identified, reason = identification(name, values, (), others, self.known(j), complete)
+            columns.append(
+                ColumnDescription(
+                    name,
+                    self.equation(j, names, scaler),
+                    values,
+                    (),
+                    others,
+                    "drawn (the absence of other columns depends on them)"
+                    if bool(drawn[j])
+                    else "integrated out",
+                    identified,
+                    reason,
+                )
+            )
+        units = "in standard deviations" if scaler is None else "in the data's own units"
+        return Description(f"{type(self).__name__} (x {units})", tuple(columns))
+
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """The log-odds of column ``column`` being missing, in the scaler's units."""
+        return f"P({names[column]} missing) = {type(self).__name__}"
+
+    def reads(self, num_columns: int) -> Tensor:
+        """(p, p) booleans: whether the absence of column j depends on the value of column k."""
+        if self.ignorable:
+            return torch.zeros(num_columns, num_columns, dtype=torch.bool)
+        if self.elementwise:
+            return torch.eye(num_columns, dtype=torch.bool)
+        return torch.ones(num_columns, num_columns, dtype=torch.bool)
+
+    def known(self, column: int) -> str | None:
+        """What was said of a column's own coefficients: "given", "prior", "direction" or None."""
+        return None
+
     def coefficients(self, features: Any) -> dict[str, Tensor]:
         """Sample the coefficients that have priors: sites outside the rows plate.
 
@@ -148,6 +227,7 @@ class Missingness(Configurable):
         return False
 
 
+_CONTEXT = {"z": "latent", "z_mask": "mask_latent", "covariates": "covariates"}
 _NOT_THERE = (
     "{} asks for {}, which the model does not have: covariates come with "
     "IncompleteData.from_frame(df, covariates=[...])"

@@ -9,8 +9,11 @@ import torch
 from pyro.distributions import Bernoulli
 from torch import Tensor, nn
 
+from ...data import Standardiser
+from ..families import Expansion, Families
 from ..networks import mlp
 from .base import Missingness, logit_of_rate
+from .description import equation, in_units
 
 
 class LinearMissingness(Missingness):
@@ -32,6 +35,13 @@ class LinearMissingness(Missingness):
         return Bernoulli(logits=self.linear(x))
 
     @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """The row of A of one column, turned to its log-odds of being missing."""
+        terms = [(-float(w), k) for k, w in enumerate(self.linear.weight[column])]
+        intercept = -float(self.linear.bias[column])
+        return equation("logit", names[column], *in_units(intercept, terms, names, scaler))
+
+    @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
         """Offsets from the observed rates."""
         self.linear.bias.copy_(logit_of_rate(observed_rate))
@@ -40,6 +50,9 @@ class LinearMissingness(Missingness):
 class NonLinearMissingness(Missingness):
     """logit P(s = 1 | x) = network(x): any dependence of the mask on the row.
 
+    :param families: of the columns, where they are not all real numbers; levels are then read as
+        indicators.
+
     >>> import torch
     >>> from absentia.models import NonLinearMissingness
     >>> NonLinearMissingness(3, hidden=[16])(torch.zeros(7, 3)).batch_shape
@@ -47,14 +60,22 @@ class NonLinearMissingness(Missingness):
     """
 
     def __init__(
-        self, num_columns: int, hidden: Sequence[int] = (32,), activation: str = "tanh"
+        self,
+        num_columns: int,
+        hidden: Sequence[int] = (32,),
+        activation: str = "tanh",
+        families: Families | None = None,
     ) -> None:
         super().__init__()
-        self.network = mlp(num_columns, hidden, activation=activation)
-        self.head = nn.Linear(hidden[-1] if len(hidden) else num_columns, num_columns)
+        self.expansion = None if families is None else Expansion(families)
+        inputs = num_columns if self.expansion is None else self.expansion.num_features
+        self.network = mlp(inputs, hidden, activation=activation)
+        self.head = nn.Linear(hidden[-1] if len(hidden) else inputs, num_columns)
 
     def forward(self, x: Tensor, **context: Any) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p)."""
+        if self.expansion is not None:
+            x = self.expansion(x, torch.ones_like(x))[0]
         return Bernoulli(logits=self.head(self.network(x)))
 
     @torch.no_grad()

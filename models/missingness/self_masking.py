@@ -12,9 +12,10 @@ from pyro.distributions import Bernoulli, Normal
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ...data import IncompleteData
+from ...data import IncompleteData, Standardiser
 from ..mask_distributions import ProbitBernoulli
 from .base import Affine, Link, Missingness, logit_of_rate
+from .description import equation, in_units
 
 Sign = str | Sequence[str | None] | None
 
@@ -128,6 +129,24 @@ class SelfMasking(Missingness):
     def affine(self, x: Tensor, slope: Tensor | None = None) -> Affine:
         """Slope, offset and link, for the closed forms."""
         return Affine(self.slope if slope is None else slope, self.offset, self.link)
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Slope and offset of one column, turned to its log-odds of being missing."""
+        intercept = -float(self.offset.expand_as(self.slope)[column])
+        return equation(
+            self.link,
+            names[column],
+            *in_units(intercept, [(-float(self.slope[column]), column)], names, scaler),
+        )
+
+    def known(self, column: int) -> str | None:
+        """Given, with a prior, or of a known direction."""
+        if self.fixed_slope:
+            return "given"
+        if self.prior_scale is not None:
+            return "prior"
+        return "direction" if bool(self.sign[column] != 0) else None
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:

@@ -1,0 +1,138 @@
+"""From whatever says why values are absent to a mechanism for a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..data import IncompleteData
+from .families import all_real, families_of
+from .missingness import (
+    FormulaMissingness,
+    Ignorable,
+    LinearMissingness,
+    Missingness,
+    NonLinearMissingness,
+    NoSelfCensoring,
+    SelfMasking,
+    SplineMissingness,
+    TwoSided,
+)
+from .missingness.base import Link
+from .missingness.declared import Declared, declared, missing
+from .missingness.self_masking import Sign
+
+MISSINGNESS = (
+    "self-masking",
+    "self-masking-probit",
+    "two-sided",
+    "spline",
+    "linear",
+    "nonlinear",
+    "latent",
+    "mask-latent",
+    "ignorable",
+)
+
+
+def mechanism_for(
+    what: Any, data: IncompleteData, sign: Sign, latent_dim: int, mask_latent_dim: int
+) -> Missingness:
+    """The mechanism of a name, a declaration or a module, started from the data's missing rates.
+
+    :raises ValueError: for an unknown name, ``sign`` where it has no place, or a mechanism that
+        cannot have produced the table.
+    """
+    if isinstance(what, Missingness):
+        _no_sign(sign, "it goes with missingness='self-masking'; give it to yours")
+        what.check(data)
+        return what
+    if isinstance(what, str) and "~" not in what:
+        return _named(what, data, sign, latent_dim, mask_latent_dim)
+    _no_sign(sign, "write the direction into the formula, '+income', or use absentia.missing()")
+    return FormulaMissingness.declared(declared(what), data, latent_dim, mask_latent_dim)
+
+
+def _no_sign(sign: Sign, remedy: str) -> None:
+    if sign is not None:
+        raise ValueError(f"sign= has no place here; {remedy}")
+
+
+def _named(
+    name: str, data: IncompleteData, sign: Sign, latent_dim: int, mask_latent_dim: int
+) -> Missingness:
+    if name not in MISSINGNESS:
+        raise ValueError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
+    masking = name.startswith("self-masking")
+    if sign is not None and not masking:
+        raise ValueError(f"sign= belongs to self-masking, not to {name!r}")
+    columns, families = len(data.columns), families_of(data)
+    link: Link = "probit" if name.endswith("probit") else "logit"
+    mixed = not all_real(families)
+    if mixed and (masking or name in ("two-sided", "spline", "linear")):
+        return FormulaMissingness.declared(_by_formula(name, data, sign, link), data)
+    if masking:
+        mechanism: Missingness = SelfMasking(columns, link, sign)
+    elif name == "nonlinear":
+        mechanism = NonLinearMissingness(columns, families=families if mixed else None)
+    elif name in ("latent", "mask-latent"):
+        dims = latent_dim if name == "latent" else mask_latent_dim
+        mechanism = NoSelfCensoring(columns, dims, "z" if name == "latent" else "mask")
+    else:
+        kinds: dict[str, Any] = {
+            "two-sided": TwoSided,
+            "spline": SplineMissingness,
+            "linear": LinearMissingness,
+            "ignorable": Ignorable,
+        }
+        mechanism = kinds[name](columns)
+    mechanism.initialise(data.s.to(torch.get_default_dtype()).mean(0))
+    return mechanism
+
+
+def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Declared:
+    """The named mechanisms for a table with columns of several kinds.
+
+    A column without missing values needs no mechanism; levels without an order have no direction.
+    """
+    formulas: dict[str, str] = {}
+    signs: dict[str, str] = {}
+    given = [sign] * len(data.columns) if sign is None or isinstance(sign, str) else list(sign)
+    if len(given) != len(data.columns):
+        raise ValueError(f"sign has {len(given)} entries for {len(data.columns)} columns")
+    seen = data.s.all(0).tolist()
+    for j, column in enumerate(data.schema):
+        levels = column.kind == "categorical" and column.num_values > 2
+        if given[j] is not None and levels and not isinstance(sign, str):
+            raise ValueError(
+                f"column '{column.name}' is categorical, its levels have no direction; give None"
+            )
+        if seen[j]:
+            continue
+        if name == "linear":
+            formulas[column.name] = " + ".join(map(_term, data.columns))
+        else:
+            formulas[column.name] = _own(name, column.name, column.kind, column.num_values)
+            direction = given[j]
+            if direction is not None and not levels:
+                signs[column.name] = direction
+    if not formulas:
+        raise ValueError("no column has a missing value, so there is no mechanism to learn")
+    return missing(formulas, sign=signs or None, link=link)
+
+
+def _own(name: str, column: str, kind: str, num_values: int) -> str:
+    """The formula of a column's own value."""
+    term = _term(column)
+    few = kind in ("binary", "categorical") or (kind == "ordinal" and num_values < 4)
+    if name == "two-sided" and not few:
+        return f"{term} + I({term}**2)"
+    return f"ns({term}, df=4)" if name == "spline" and not few and kind != "ordinal" else term
+
+
+def _term(column: str) -> str:
+    return column if column.isidentifier() else f"`{column}`"
+
+
+__all__ = ["MISSINGNESS", "mechanism_for"]

@@ -1,0 +1,17 @@
+"""Formulas of missingness mechanisms, evaluated on tensors with gradients.
+
+The grammar is Wilkinson's as :mod:`formulaic` reads it: ``a + b``, ``a:b``, ``a*b``,
+``(a + b)**2``, ``0 +`` for no intercept, names with spaces in backticks. A sign directly before a
+term is a direction: ``+income`` says that high incomes go missing, ``-income`` that low ones do.
+
+Terms are columns and covariates, ``latent`` (the row's z), ``mask_latent``,
+``is_missing(column)``, and arithmetic and functions of numbers: ``I(x**2)``, ``log``, ``log1p``,
+``exp``, ``sqrt``, ``abs``, ``tanh``, ``sigmoid``, ``hinge(x, knot)``, ``center``, ``scale``,
+``poly(x, 2)``, ``bs(x, df=5)``, ``ns(x, df=4)``, comparisons such as ``I(x > 3)``, and ``C(grade)``
+for the levels of an ordinal column.
+"""
+
+from .design import Design, Source
+from .grammar import Formula, Term, parse
+
+__all__ = ["Design", "Formula", "Source", "Term", "parse"]

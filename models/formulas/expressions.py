@@ -1,0 +1,292 @@
+"""One factor of a term: its source text as a function of tensors."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import splines
+
+Lookup = Callable[[str], Tensor]
+#: functions of one number
+PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
+    "I": lambda x: x,
+    "log": torch.log,
+    "log1p": torch.log1p,
+    "exp": torch.exp,
+    "sqrt": torch.sqrt,
+    "abs": torch.abs,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+#: functions that learn something of the observed values
+LEARNING = ("center", "scale", "standardize", "poly", "bs", "ns", "cr")
+LATENTS = ("latent", "mask_latent")
+_OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.Pow: lambda a, b: a**b,
+    ast.Gt: lambda a, b: a > b,
+    ast.GtE: lambda a, b: a >= b,
+    ast.Lt: lambda a, b: a < b,
+    ast.LtE: lambda a, b: a <= b,
+    ast.Eq: lambda a, b: a == b,
+    ast.NotEq: lambda a, b: a != b,
+}
+_QUOTED = re.compile(r"`([^`]*)`")
+
+
+class Expression:
+    """A factor such as ``log(income)``, ``bs(age, df=4)`` or ``C(stage)``.
+
+    >>> factor = Expression("I(age**2)")
+    >>> factor(lambda name: torch.tensor([1.0, 3.0]))[0]
+    tensor([1., 9.])
+
+    Args:
+        source: its text; names that are no identifiers stand in backticks.
+        state: what its functions have learnt, from :meth:`learn`.
+
+    Raises:
+        ValueError: an unknown function or operator.
+    """
+
+    def __init__(self, source: str, state: dict[str, Any] | None = None) -> None:
+        self.source = source
+        self.quoted: dict[str, str] = {}
+        text = _QUOTED.sub(self._placeholder, source)
+        try:
+            self.tree = ast.parse(text.strip(), mode="eval").body
+        except SyntaxError as error:
+            raise ValueError(f"'{source}' cannot be read ({error.msg})") from error
+        self.state: dict[str, Any] = {} if state is None else dict(state)
+        #: columns and covariates read by value, columns read by their absence
+        self.names: set[str] = set()
+        self.absences: set[str] = set()
+        self.latents: set[str] = set()
+        self._inspect(self.tree, top=True)
+
+    def _placeholder(self, match: re.Match[str]) -> str:
+        key = f"quoted_{len(self.quoted)}_"
+        self.quoted[key] = match.group(1)
+        return key
+
+    def _name(self, node: ast.expr) -> str:
+        if not isinstance(node, ast.Name):
+            raise ValueError(f"'{self.source}': give the name of a column there")
+        return self.quoted.get(node.id, node.id)
+
+    @property
+    def name(self) -> str | None:
+        """The column, where the factor is its name and nothing else."""
+        plain = isinstance(self.tree, ast.Name) and not self.latents
+        return self._name(self.tree) if plain else None
+
+    @property
+    def levels_of(self) -> str | None:
+        """The column inside C()."""
+        tree = self.tree
+        return (
+            self._name(tree.args[0]) if isinstance(tree, ast.Call) and _calls(tree, "C") else None
+        )
+
+    def _inspect(self, node: ast.expr, top: bool = False) -> None:
+        """Collect names and refuse what has no meaning on tensors."""
+        if isinstance(node, ast.Name):
+            name = self._name(node)
+            if name in LATENTS and node.id not in self.quoted:
+                if not top:
+                    raise ValueError(f"'{self.source}': {name} stands alone or in products only")
+                self.latents.add(name)
+            else:
+                self.names.add(name)
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+                raise ValueError(f"'{self.source}': {node.value!r} is no number")
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+            self._inspect(node.operand)
+        elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            self._inspect(node.left)
+            self._inspect(node.right)
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+            if type(node.ops[0]) not in _OPERATORS:
+                raise ValueError(f"'{self.source}': that comparison has no meaning here")
+            self._inspect(node.left)
+            self._inspect(node.comparators[0])
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            self._inspect_call(node, node.func.id, top)
+        else:
+            raise ValueError(f"'{self.source}': {type(node).__name__} has no meaning in a formula")
+
+    def _inspect_call(self, node: ast.Call, name: str, top: bool) -> None:
+        known = (*PLAIN, *LEARNING, "hinge", "C", "is_missing")
+        if name not in known:
+            raise ValueError(f"'{self.source}': no function {name}; there are {', '.join(known)}")
+        if not node.args:
+            raise ValueError(f"'{self.source}': {name}() is empty")
+        if name == "is_missing":
+            self.absences.add(self._name(node.args[0]))
+            return
+        if name in ("C", "poly", "bs", "ns", "cr") and not top:
+            raise ValueError(f"'{self.source}': {name}() stands alone or in products only")
+        self._inspect(node.args[0])
+        allowed = {
+            "poly": ("degree",),
+            "bs": ("df", "degree"),
+            "ns": ("df",),
+            "cr": ("df",),
+            "hinge": ("knot",),
+        }.get(name, ())
+        extra = len(node.args) - 1
+        unknown = [k.arg for k in node.keywords if k.arg not in allowed]
+        if unknown or extra > len(allowed):
+            raise ValueError(
+                f"'{self.source}': {name}() takes {', '.join(('one value', *allowed))}"
+            )
+
+    def _options(self, node: ast.Call, *names: str, **defaults: float) -> list[float]:
+        given = dict(zip(names, node.args[1:], strict=False))
+        given.update({k.arg: k.value for k in node.keywords if k.arg})
+        found = []
+        for name in names:
+            if name not in given and name not in defaults:
+                raise ValueError(f"'{self.source}': give {name}")
+            try:
+                value = ast.literal_eval(given[name]) if name in given else defaults[name]
+            except ValueError as error:
+                raise ValueError(f"'{self.source}': {name} must be a number") from error
+            found.append(value)
+        return found
+
+    def learn(self, lookup: Lookup) -> list[Tensor]:
+        """The factor's columns at the observed values, from which its functions learn."""
+        self.state = {}
+        return self._columns(lookup, learning=True)
+
+    def __call__(self, lookup: Lookup) -> list[Tensor]:
+        """The factor's columns, each in the shape of what it reads."""
+        return self._columns(lookup, learning=False)
+
+    def _columns(self, lookup: Lookup, learning: bool) -> list[Tensor]:
+        node = self.tree
+        if self.latents:
+            return list(lookup(next(iter(self.latents))).unbind(-1))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            name = node.func.id
+            if name in ("poly", "bs", "ns", "cr"):
+                x = self._value(node.args[0], lookup, learning)
+                return self._basis(name, node, x, learning)
+        value = self._value(node, lookup, learning)
+        if not isinstance(value, Tensor):
+            raise ValueError(f"'{self.source}' reads no column")
+        return [value]
+
+    def _basis(self, name: str, node: ast.Call, x: Tensor, learning: bool) -> list[Tensor]:
+        try:
+            if name == "poly":
+                (degree,) = self._options(node, "degree")
+                if learning:
+                    self.state[name] = splines.learn_polynomial(x, _whole(degree))
+                return splines.polynomial(x, **self.state[name])
+            if name == "bs":
+                df, degree = self._options(node, "df", "degree", df=5, degree=3)
+                if learning:
+                    self.state[name] = splines.spline_knots(x, _whole(df), _whole(degree))
+                return splines.b_spline(x, self.state[name], _whole(degree))
+            (df,) = self._options(node, "df", df=4)
+            if learning:
+                self.state[name] = splines.natural_knots(x, _whole(df))
+            return splines.natural_spline(x, x.new_tensor(self.state[name]))
+        except ValueError as error:
+            raise ValueError(f"'{self.source}': {error}") from error
+
+    def _value(self, node: ast.expr, lookup: Lookup, learning: bool) -> Any:
+        if isinstance(node, ast.Name):
+            return lookup(self._name(node))
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.UnaryOp):
+            value = self._value(node.operand, lookup, learning)
+            return -value if isinstance(node.op, ast.USub) else value
+        if isinstance(node, ast.BinOp):
+            left = self._value(node.left, lookup, learning)
+            return _OPERATORS[type(node.op)](left, self._value(node.right, lookup, learning))
+        if isinstance(node, ast.Compare):
+            left = self._value(node.left, lookup, learning)
+            right = self._value(node.comparators[0], lookup, learning)
+            like = left if isinstance(left, Tensor) else right
+            return _OPERATORS[type(node.ops[0])](left, right).to(like.dtype)
+        assert isinstance(node, ast.Call)
+        return self._call(node, lookup, learning)
+
+    def _call(self, node: ast.Call, lookup: Lookup, learning: bool) -> Any:
+        assert isinstance(node.func, ast.Name)
+        name = node.func.id
+        if name == "is_missing":
+            return lookup(f"is_missing({self._name(node.args[0])})")
+        x = self._value(node.args[0], lookup, learning)
+        if name in ("C", "I"):
+            return x
+        if name in PLAIN:
+            return PLAIN[name](x if isinstance(x, Tensor) else torch.tensor(float(x)))
+        if name == "hinge":
+            (knot,) = self._options(node, "knot")
+            return (x - knot).clamp_min(0)
+        key = ast.dump(node)
+        if learning:
+            self.state[key] = [float(x.mean()), float(x.std()) or 1.0]
+        center, scale = self.state[key]
+        return x - center if name == "center" else (x - center) / scale
+
+    def affine_in(self, name: str, through: str) -> bool:
+        """Whether the factor is affine in a column, or in its logarithm, all else being fixed."""
+        if name not in self.names:
+            return True
+        if _calls(self.tree, "C"):
+            return False
+        return self._degree(self.tree, name, through) == 1
+
+    def _degree(self, node: ast.expr, name: str, through: str) -> int:
+        """0 where the node does not read the column, 1 where it is affine in it, else 2."""
+        read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        if name not in {self.quoted.get(identifier, identifier) for identifier in read}:
+            return 0
+        if isinstance(node, ast.Name):
+            return 1 if through == "identity" else 2
+        if isinstance(node, ast.UnaryOp):
+            return self._degree(node.operand, name, through)
+        if isinstance(node, ast.BinOp):
+            left = self._degree(node.left, name, through)
+            right = self._degree(node.right, name, through)
+            if isinstance(node.op, ast.Add | ast.Sub):
+                return max(left, right)
+            if isinstance(node.op, ast.Mult) and min(left, right) == 0:
+                return max(left, right)
+            return left if isinstance(node.op, ast.Div) and right == 0 else 2
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            inside = node.args[0]
+            if node.func.id in ("I", "center", "scale", "standardize"):
+                return self._degree(inside, name, through)
+            own = isinstance(inside, ast.Name) and self._name(inside) == name
+            if node.func.id == "log" and through == "log" and own:
+                return 1
+            if node.func.id == "poly":
+                return 1 if self._options(node, "degree") == [1] and own else 2
+        return 2
+
+
+def _calls(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def _whole(value: float) -> int:
+    if isinstance(value, bool) or value != int(value) or value < 1:
+        raise ValueError(f"{value!r} is not a whole number from 1 on")
+    return int(value)

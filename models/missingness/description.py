@@ -1,0 +1,223 @@
+"""What a mechanism says, in words: equations, a graph, and what identifies it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ...data import Standardiser
+
+
+@dataclass(frozen=True)
+class ColumnDescription:
+    """Why the values of one column are absent.
+
+    Args:
+        column: its name.
+        equation: of its log-odds (probit) of being missing, in the data's own units.
+        values: columns whose values the equation reads.
+        masks: columns whose being missing it reads.
+        others: covariates and latents that it reads.
+        integration: how a missing value of the column is integrated out, or that it is drawn.
+        identified: True, False, or None where it rests on a condition that data cannot show.
+        reason: what identifies it, or that nothing does.
+    """
+
+    column: str
+    equation: str
+    values: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    integration: str = ""
+    identified: bool | None = None
+    reason: str = ""
+
+    @property
+    def self_censoring(self) -> bool:
+        """Whether a value's absence depends on the value itself."""
+        return self.column in self.values
+
+    @property
+    def colluders(self) -> tuple[str, ...]:
+        """Columns that enter by value and by absence: both meet in this column's absence.
+
+        The structure x_k -> R_j <- R_k, under which the full law of a missing-data graph is not
+        identified (Bhattacharya, Nabi, Shpitser & Robins, UAI 2019; Nabi et al., ICML 2020).
+        """
+        return tuple(name for name in self.values if name in self.masks and name != self.column)
+
+
+@dataclass(frozen=True)
+class Description:
+    """A mechanism in words; ``print`` it, or read its parts.
+
+    >>> from absentia.models import SelfMasking
+    >>> print(SelfMasking(1, slope=-2.0, offset=0.5).describe())
+    SelfMasking (x in standard deviations)
+      x0 (self-censoring)
+        logit P(x0 missing) = -0.5 + 2 x0
+        missing values: integrated out
+        identified: yes, its coefficients are given
+    graph: x0 -> R[x0] (self-censoring)
+    """
+
+    title: str
+    columns: tuple[ColumnDescription, ...]
+
+    def __getitem__(self, column: str) -> ColumnDescription:
+        """The description of one column.
+
+        :raises KeyError: if there is none of this name.
+        """
+        for one in self.columns:
+            if one.column == column:
+                return one
+        raise KeyError(f"no column {column!r}; there are {[c.column for c in self.columns]}")
+
+    @property
+    def edges(self) -> tuple[tuple[str, str, str], ...]:
+        """The graph: (from, to, kind), R[a] standing for the absence of column a.
+
+        Kinds are "self-censoring", "value", "absence", "context", and "colluder" for both edges
+        that meet in one.
+        """
+        found = []
+        for one in self.columns:
+            target = f"R[{one.column}]"
+            for name in one.values:
+                kind = "self-censoring" if name == one.column else "value"
+                found.append((name, target, "colluder" if name in one.colluders else kind))
+            for name in one.masks:
+                kind = "colluder" if name in one.colluders else "absence"
+                found.append((f"R[{name}]", target, kind))
+            found += [(name, target, "context") for name in one.others]
+        return tuple(found)
+
+    @property
+    def unidentified(self) -> tuple[str, ...]:
+        """Columns whose mechanism nothing identifies but its parametric form."""
+        return tuple(one.column for one in self.columns if one.identified is False)
+
+    def __str__(self) -> str:
+        """A paragraph a column, then the graph."""
+        lines = [self.title]
+        quiet: dict[str, list[str]] = {}
+        for one in self.columns:
+            if not one.reason:
+                quiet.setdefault(one.equation, []).append(one.column)
+                continue
+            flags = ["self-censoring"] if one.self_censoring else []
+            flags += [f"colluder with {name}" for name in one.colluders]
+            lines.append(f"  {one.column}" + (f" ({', '.join(flags)})" if flags else ""))
+            lines.append(f"    {one.equation}")
+            lines.append(f"    missing values: {one.integration}")
+            word = {True: "yes", False: "NO", None: "on a condition"}[one.identified]
+            lines.append(f"    identified: {word}, {one.reason}")
+        for why, names in quiet.items():
+            lines.append(f"  {why}: {', '.join(names)}")
+        shown = [
+            f"{source} -> {target}" + (f" ({kind})" if kind in _FLAGGED else "")
+            for source, target, kind in self.edges
+        ]
+        lines.append("graph: " + (", ".join(shown) if shown else "no edges"))
+        return "\n".join(lines)
+
+
+_FLAGGED = ("self-censoring", "colluder")
+
+
+def equation(
+    link: str, column: str, intercept: float | None, terms: Iterable[tuple[float | str, str]]
+) -> str:
+    """One line: ``logit P(column missing) = intercept + coefficient name + ...``.
+
+    >>> equation("logit", "income", -2.0, [(0.031, "income"), (-1.0, "age")])
+    'logit P(income missing) = -2 + 0.031 income - age'
+    """
+    text = "" if intercept is None else f"{intercept:.4g}"
+    for value, name in terms:
+        if isinstance(value, str):
+            sign, size = "+", f"{value} "
+        else:
+            sign = "-" if value < 0 else "+"
+            size = f"{abs(value):.4g} "
+            size = "" if size == "1 " else size
+        if text:
+            text += f" {sign} {size}{name}"
+        else:
+            text = f"{'-' if sign == '-' else ''}{size}{name}"
+    return f"{link} P({column} missing) = {text or '0'}"
+
+
+def in_units(
+    intercept: float,
+    terms: Sequence[tuple[float, int]],
+    names: Sequence[str],
+    scaler: Standardiser | None,
+) -> tuple[float, list[tuple[float | str, str]]]:
+    """An affine score of standardised columns, in the columns' own units.
+
+    A warped column stands there as what its warp makes of it, "log(income)" say.
+    """
+    shown: list[tuple[float | str, str]] = []
+    for value, k in terms:
+        name = names[k]
+        if scaler is not None:
+            warp = scaler.warps[k]
+            name = name if warp is None else f"{warp.kind}({name})"
+            value = value / float(scaler.scale[k])
+            intercept -= value * float(scaler.center[k])
+        shown.append((value, name))
+    return intercept, shown
+
+
+def identification(
+    column: str,
+    values: Sequence[str],
+    masks: Sequence[str],
+    others: Sequence[str],
+    known: str | None,
+    complete: Sequence[str] | None,
+) -> tuple[bool | None, str]:
+    """Whether a column's mechanism is identified, and by what.
+
+    :param known: what was said of the coefficients of the column's own value: "given", "prior",
+        "direction" or None.
+    :param complete: columns without missing values, None where the data are not known.
+    """
+    whole = set() if complete is None else set(complete)
+    if any(name in masks for name in values if name != column):
+        both = next(name for name in values if name in masks and name != column)
+        return False, (
+            f"{both} enters by its value and by its absence (a colluder), under which the full "
+            f"law is not identified; drop one of the two"
+        )
+    hidden = [name for name in values if name != column and name not in whole]
+    if column not in values:
+        if not hidden and any(name.endswith("latent") for name in others):
+            return None, (
+                "absence depends on the row's latent alone, not on the value: as far as the "
+                "latent is identified by the other columns"
+            )
+        if not hidden:
+            return True, "absence depends on what is observed only (missing at random)"
+        return True, (
+            "no self-censoring: absence depends on other columns only, given which the value "
+            "itself says nothing more (Malinsky, Shpitser & Tchetgen Tchetgen, 2022)"
+        )
+    if known == "given":
+        return True, "its coefficients are given"
+    if known == "prior":
+        return None, "by its prior: the data add what the parametric form lets them"
+    shadows = [name for name in (complete or ()) if name not in values]
+    direction = "; its direction is given" if known == "direction" else ""
+    if shadows:
+        listed = ", ".join(shadows[:4]) + (", ..." if len(shadows) > 4 else "")
+        return None, (
+            f"if {listed} (never missing, not in the equation) says something of {column} given "
+            f"the rest: a shadow variable (Miao & Tchetgen Tchetgen, 2016){direction}"
+        )
+    return False, (
+        f"nothing but the parametric form identifies how {column} itself enters{direction}; fix "
+        f"it, give it a prior, or add a column that is never missing and stays out of the equation"
+    )

@@ -1,0 +1,111 @@
+"""What formulas learn from a table: columns, scales and knots, as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ...data import IncompleteData
+from ..formulas import Design, Source
+from .declared import INTERCEPT, Declared, DeclaredColumn
+
+
+def arguments_for(
+    what: Declared, data: IncompleteData, latent_dim: int, mask_latent_dim: int
+) -> dict[str, Any]:
+    """What :class:`FormulaMissingness` is made with, plain data that can be saved.
+
+    Raises:
+        ValueError: columns that the table does not have, coefficients that a formula does not
+            have, and terms that the data cannot tell from a constant.
+    """
+    table, sources = _table(data)
+    entries = []
+    reads_mask_latent = False
+    for column in what.columns:
+        if column.column not in data.columns:
+            raise ValueError(
+                f"formula '{column.formula.text}' explains column '{column.column}', which the "
+                f"table does not have; there are {', '.join(data.columns)}"
+            )
+        design = Design.learn(column.formula, table, sources, latent_dim, mask_latent_dim)
+        _check_absences(column, design, data)
+        reads_mask_latent |= design.reads_mask_latent
+        entries.append(_entry(column, design))
+    scaler = data.scaler
+    units = [
+        {
+            "center": float(scaler.center[j]),
+            "scale": float(scaler.scale[j]),
+            "warp": None if warp is None else warp.to_dict(),
+        }
+        for j, warp in enumerate(scaler.warps)
+    ]
+    schema = data.covariate_schema
+    return {
+        "columns": list(data.columns),
+        "units": units,
+        "entries": entries,
+        "rates": data.s.double().mean(0).tolist(),
+        "covariates": [] if schema is None else list(schema.names),
+        "link": what.link,
+        "mask_latent_dim": mask_latent_dim if reads_mask_latent else 0,
+    }
+
+
+def _check_absences(column: DeclaredColumn, design: Design, data: IncompleteData) -> None:
+    for name in sorted(design.reads_missing):
+        if name not in data.columns:
+            raise ValueError(
+                f"formula '{column.formula.text}': is_missing({name}) is of a covariate, which is "
+                f"never missing; drop the term"
+            )
+
+
+def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
+    """One formula as plain data; refuses options for coefficients that it does not have."""
+    names = list(design.names)
+    allowed = names + [INTERCEPT] * column.formula.intercept
+    priors = dict(column.priors)
+    if "*" in priors:
+        every = priors.pop("*")
+        priors = {name: every for name in names if name not in column.fixed}
+    for option, found in (("fixed", column.fixed), ("prior", priors), ("sign", column.signs)):
+        unknown = [name for name in found if name not in allowed]
+        if unknown:
+            raise ValueError(
+                f"{option}= names '{unknown[0]}', and formula '{column.formula.text}' of column "
+                f"'{column.column}' has the coefficients {', '.join(allowed)}"
+            )
+    both = [name for name in priors if name in column.fixed]
+    if both:
+        raise ValueError(
+            f"'{both[0]}' of column '{column.column}' has a prior and a fixed value; give one"
+        )
+    return {
+        "column": column.column,
+        "text": column.formula.text.split("~")[-1].strip(),
+        "design": design.to_dict(),
+        "intercept": column.formula.intercept,
+        "signs": {k: v for k, v in column.signs.items() if k not in column.fixed},
+        "fixed": {k: float(v) for k, v in column.fixed.items()},
+        "priors": priors,
+        "units": column.units,
+    }
+
+
+def _table(data: IncompleteData) -> tuple[pd.DataFrame, dict[str, Source]]:
+    """The numbers that formulas are learnt from, and what each name is."""
+    sources, values = {}, {}
+    schemas = [(data.schema, data.values)]
+    if data.covariate_schema is not None:
+        given = data.extras()["covariates"].detach().cpu().double().numpy()
+        schemas.append((data.covariate_schema, given))
+    for schema, numbers in schemas:
+        for k, column in enumerate(schema):
+            nominal = column.kind in ("binary", "categorical")
+            kind = "levels" if nominal else "number"
+            sources[column.name] = Source(column.name, kind, tuple(map(str, column.levels)))
+            values[column.name] = numbers[:, k]
+    return pd.DataFrame(values), sources
