@@ -1,7 +1,18 @@
 """What is seen: tables with missing values, their amputation, synthetic and real data."""
 
 from . import amputation, real, synthetic
+from .column import Column
 from .incomplete import IncompleteData
+from .schema import Schema, infer_schema
 from .standardiser import Standardiser
 
-__all__ = ["IncompleteData", "Standardiser", "amputation", "real", "synthetic"]
+__all__ = [
+    "Column",
+    "IncompleteData",
+    "Schema",
+    "Standardiser",
+    "amputation",
+    "infer_schema",
+    "real",
+    "synthetic",
+]

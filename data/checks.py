@@ -33,6 +33,17 @@ def check_columns_seen(mask: np.ndarray, columns: tuple[str, ...]) -> None:
         )
 
 
+def check_complete(values: np.ndarray, columns: tuple[str, ...], index: pd.Index) -> None:
+    """Refuse a missing or infinite covariate among ``values`` (n, q)."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        i, k = (int(place[0]) for place in np.nonzero(bad))
+        raise ValueError(
+            f"covariate {columns[k]!r}, row {index[i]!r}: got {values[i, k]}; a covariate is not "
+            "modelled and must be complete: model the column, or leave the row out."
+        )
+
+
 def check_fits(x: torch.Tensor, columns: tuple[str, ...]) -> None:
     """Refuse a column of ``x`` (n, p) that overflowed its dtype."""
     bad = (~torch.isfinite(x)).any(dim=0).nonzero()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,18 @@ import torch
 
 from .checks import (
     check_columns_seen,
+    check_complete,
     check_fits,
     check_not_empty,
     check_observed,
     check_same_columns,
 )
-from .column import Column
+from .encode import check_domain
+from .infer import Declaration
 from .layout import Layout, labels_for, names_for
-from .numeric import array_values, boolean_mask, column_names, frame_values
-from .schema import Schema
+from .numeric import array_values, boolean_mask, column_names
+from .restore import restored
+from .schema import Schema, infer_schema
 from .standardiser import Standardiser
 
 
@@ -37,6 +40,14 @@ class IncompleteData:
     >>> data.fill(np.full((3, 2), 9.0))[:, 1]
     array([1., 9., 3.])
 
+    Columns of other types than numbers are read by their dtype (booleans, categories, text, dates),
+    or as a schema says; ``x`` then holds codes 0, 1, ... of levels, logs of positive columns.
+
+    >>> mixed = pd.DataFrame({"smokes": [True, None, False], "dose": [0.5, 2.0, None]})
+    >>> data = IncompleteData.from_frame(mixed, schema={"dose": "positive"})
+    >>> data.x[:, 0], [column.kind for column in data.schema]
+    (tensor([1., 0., 0.]), ['binary', 'positive'])
+
     NaN stays behind this class: ``x`` holds 0, the observed mean, where nothing was seen.
     Allowed are a row without any observed value (a model imputes it from its marginal), a
     table without missing values, and a constant column (it has scale 1).
@@ -47,7 +58,13 @@ class IncompleteData:
         columns: the p column names.
         scaler: the map between original and standardised units.
         index: the n row labels.
-        values: (n, p) float64 array in original units, NaN where missing.
+        values: (n, p) float64 array in original units (codes of levels, seconds of dates), NaN
+            where missing.
+        schema: what each column is.
+        source: the table as it was given, None where it was an array.
+        covariates: (n, q) float tensor in original units of the columns that are given to a
+            mechanism but not modelled; None where there are none.
+        covariate_schema: what each covariate is.
     """
 
     x: torch.Tensor
@@ -56,12 +73,18 @@ class IncompleteData:
     scaler: Standardiser
     index: pd.Index
     values: np.ndarray
+    schema: Schema
+    source: pd.DataFrame | None = None
+    covariates: torch.Tensor | None = None
+    covariate_schema: Schema | None = None
 
     @classmethod
     def from_frame(
         cls,
         df: pd.DataFrame,
         *,
+        schema: str | Mapping[str, Declaration] | Schema | None = None,
+        covariates: Sequence[str] = (),
         standardise: bool = True,
         like: Layout | None = None,
         dtype: torch.dtype = torch.float32,
@@ -69,26 +92,49 @@ class IncompleteData:
         """Read a table; a missing value is what pandas calls missing (NaN, None, NA).
 
         Args:
-            df: n rows, p columns of numbers; nullable and integer dtypes are accepted.
-            standardise: centre and scale by the observed entries; False keeps the units.
-            like: take column order and scaler from here (``standardise`` is then not read);
-                such new rows may have a column with no observed value.
+            df: n rows, p columns.
+            schema: what the columns are: None, by their dtypes (every number is continuous);
+                "infer", by their values too (:func:`infer_schema`); a mapping of declarations by
+                name, the others by dtype; or a whole :class:`Schema`.
+            covariates: names of complete columns that are given but not modelled, for mechanisms
+                that read them.
+            standardise: centre and scale by the observed entries; False keeps the units (positive
+                and bounded columns are warped all the same).
+            like: take columns, schema and scaler from here (the other options are then not
+                read); such new rows may have a column with no observed value.
             dtype: of ``x``.
 
         Raises:
-            ValueError: an empty table, repeated names, a column that is not numeric, infinity,
-                a column with no observed value, or columns other than those of ``like``.
+            ValueError: an empty table, repeated names, values that a column cannot take, infinity,
+                a column with no observed value, a covariate with a missing one, or columns other
+                than those of ``like``.
         """
         if not isinstance(df, pd.DataFrame):
             raise ValueError(f"from_frame was given a {type(df).__name__}; give a DataFrame.")
         names = column_names(df.columns)
-        if like is not None:
-            check_same_columns(names, like.columns)
-            df = df.iloc[:, [names.index(c) for c in like.columns]]
-            names = tuple(like.columns)
         check_not_empty(df.shape)
-        values = frame_values(df)
-        return cls._checked(values, ~np.isnan(values), names, df.index, standardise, like, dtype)
+        if like is not None:
+            kinds, given = _schemas_of(like)
+            check_same_columns(names, (*kinds.names, *(given.names if given else ())))
+        else:
+            kinds, given = _split(_resolved(df, names, schema), names, covariates)
+        modelled = df.iloc[:, [names.index(c) for c in kinds.names]]
+        values = kinds.encode(modelled)
+        beside = None
+        if given is not None:
+            beside = given.encode(df.iloc[:, [names.index(c) for c in given.names]])
+        return cls._checked(
+            values,
+            ~np.isnan(values),
+            kinds,
+            df.index,
+            standardise,
+            like,
+            dtype,
+            source=df,
+            covariates=beside,
+            covariate_schema=given,
+        )
 
     @classmethod
     def from_numpy(
@@ -98,6 +144,8 @@ class IncompleteData:
         *,
         columns: Sequence[Any] | None = None,
         index: pd.Index | None = None,
+        schema: Schema | None = None,
+        covariates: pd.DataFrame | None = None,
         standardise: bool = True,
         like: Layout | None = None,
         dtype: torch.dtype = torch.float32,
@@ -109,6 +157,9 @@ class IncompleteData:
             mask: (n, p) booleans or 0/1, True where observed; values elsewhere are not read.
             columns: p names; those of ``like``, or x0, x1, ... when left out.
             index: n row labels; 0, 1, ... when left out.
+            schema: of columns that are not all numbers; the array then holds codes 0, 1, ... of
+                their levels.
+            covariates: n rows of complete columns that are given but not modelled.
             standardise, like, dtype: as in :meth:`from_frame`.
 
         Raises:
@@ -117,14 +168,38 @@ class IncompleteData:
         """
         array = array_values(values)
         check_not_empty(array.shape)
-        names = names_for(array.shape[1], columns, like)
+        names = names_for(array.shape[1], columns if schema is None else schema.names, like)
         labels = labels_for(array.shape[0], index)
         observed = ~np.isnan(array) if mask is None else boolean_mask(mask, array.shape)
+        kinds, given = Schema.continuous(names) if schema is None else schema, None
         if like is not None:
-            check_same_columns(names, like.columns)
-            order = [names.index(c) for c in like.columns]
-            array, observed, names = array[:, order], observed[:, order], tuple(like.columns)
-        return cls._checked(array, observed, names, labels, standardise, like, dtype)
+            kinds, given = _schemas_of(like)
+            check_same_columns(names, kinds.names)
+            order = [names.index(c) for c in kinds.names]
+            array, observed = array[:, order], observed[:, order]
+        elif covariates is not None:
+            given = infer_schema(covariates, by="dtype")
+        for j, column in enumerate(kinds):
+            check_domain(np.where(observed[:, j], array[:, j], np.nan), column, labels)
+        beside = None
+        if given is not None:
+            if covariates is None or len(covariates) != len(array):
+                raise ValueError(
+                    f"the data have covariates {', '.join(given.names)}; give them as "
+                    f"covariates=DataFrame of {len(array)} rows."
+                )
+            beside = given.encode(covariates[list(given.names)])
+        return cls._checked(
+            array,
+            observed,
+            kinds,
+            labels,
+            standardise,
+            like,
+            dtype,
+            covariates=beside,
+            covariate_schema=given,
+        )
 
     @classmethod
     def from_torch(
@@ -134,19 +209,9 @@ class IncompleteData:
         data = cls.from_numpy(values, mask, **options)  # type: ignore[arg-type]
         return data.to(device=values.device)
 
-    @property
-    def schema(self) -> Schema:
-        """What each column is."""
-        return Schema(tuple(Column(name, "continuous") for name in self.columns))
-
-    @property
-    def covariate_schema(self) -> Schema | None:
-        """What each covariate is; there are none yet."""
-        return None
-
     def extras(self) -> dict[str, torch.Tensor]:
         """What a model is given beside x and s, by name."""
-        return {}
+        return {} if self.covariates is None else {"covariates": self.covariates}
 
     @property
     def num_rows(self) -> int:
@@ -183,21 +248,23 @@ class IncompleteData:
         chosen = np.atleast_1d(np.arange(self.num_rows)[index])
         if chosen.size == 0:
             raise ValueError("the selection holds no row; give at least one.")
-        values, labels = self.values[chosen], self.index[chosen]
-        return self._built(values, self.columns, self.scaler, labels, self.x.dtype, self.x.device)
+        return self._built(
+            values=self.values[chosen],
+            index=self.index[chosen],
+            source=None if self.source is None else self.source.iloc[chosen],
+            covariates=None if self.covariates is None else self.covariates[chosen],
+        )
 
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> IncompleteData:
-        """The same data with ``x`` and ``s`` on this device and ``x`` in this dtype."""
+        """The same data with its tensors on this device and in this dtype."""
         where = self.x.device if device is None else torch.device(device)
-        kind = dtype or self.x.dtype
-        return self._built(self.values, self.columns, self.scaler, self.index, kind, where)
+        return self._built(dtype=dtype or self.x.dtype, device=where)
 
     def rescaled(self, scaler: Standardiser) -> IncompleteData:
         """The same data, standardised by another scaler."""
-        kind, where = self.x.dtype, self.x.device
-        return self._built(self.values, self.columns, scaler, self.index, kind, where)
+        return self._built(scaler=scaler)
 
     def fill(self, values: np.ndarray | torch.Tensor) -> np.ndarray:
         """The table (n, p) in float64 with its missing entries taken from ``values``.
@@ -218,47 +285,133 @@ class IncompleteData:
         return np.where(missing, array, self.values)
 
     def to_frame(self, values: np.ndarray | torch.Tensor | None = None) -> pd.DataFrame:
-        """A float table with the original row labels, filled from ``values`` where given.
+        """The table in the dtypes it came in, its missing entries filled from ``values``.
 
-        Without ``values`` the missing entries stay NaN.
+        Observed entries are the very values that were given; rows, columns and their order too.
+        Codes become levels, seconds dates, and whole numbers whole. Without ``values`` the missing
+        entries stay missing. An array becomes a table of floats.
+
+        >>> df = pd.DataFrame({"n": pd.array([1, None], "Int64"), "c": ["a", None]}, index=[7, 9])
+        >>> IncompleteData.from_frame(df).to_frame(np.array([[0, 0], [1.7, 0]]))
+           n  c
+        7  1  a
+        9  2  a
         """
-        table = self.values.copy() if values is None else self.fill(values)
-        return pd.DataFrame(table, index=self.index, columns=list(self.columns))
+        if self.source is None:
+            table = self.values.copy() if values is None else self.fill(values)
+            return pd.DataFrame(table, index=self.index, columns=list(self.columns))
+        if values is None:
+            return self.source.copy()
+        table = self.fill(values)
+        place = {name: k for k, name in enumerate(column_names(self.source.columns))}
+        columns = [self.source.iloc[:, k] for k in range(self.source.shape[1])]
+        for j, column in enumerate(self.schema):
+            series = columns[place[column.name]]
+            columns[place[column.name]] = restored(series, column, table[:, j])
+        result = pd.concat(columns, axis=1)
+        result.columns = self.source.columns
+        return result
 
     @classmethod
     def _checked(
         cls,
         values: np.ndarray,
         mask: np.ndarray,
-        columns: tuple[str, ...],
+        schema: Schema,
         index: pd.Index,
         standardise: bool,
         like: Layout | None,
         dtype: torch.dtype,
+        covariates: np.ndarray | None = None,
+        covariate_schema: Schema | None = None,
+        source: pd.DataFrame | None = None,
     ) -> IncompleteData:
+        columns = schema.names
         rule = "an observed value must be finite: correct it, or mark it missing"
         check_observed(values, mask, columns, index, rule)
         if like is not None:
             scaler = like.scaler
         else:
             check_columns_seen(mask, columns)
-            scaler = Standardiser.identity(len(columns))
+            scaler = Standardiser.identity(len(columns), schema.warps)
             if standardise:
-                scaler = Standardiser.from_observed(values, mask)
-        values = np.where(mask, values, np.nan)
-        return cls._built(values, columns, scaler, index, dtype, torch.device("cpu"))
+                scaler = Standardiser.from_observed(
+                    values, mask, warps=schema.warps, unscaled=schema.discrete
+                )
+        given = None
+        if covariates is not None and covariate_schema is not None:
+            check_complete(covariates, covariate_schema.names, index)
+            given = torch.tensor(covariates, dtype=dtype)
+        return cls(
+            *_tensors(np.where(mask, values, np.nan), scaler, columns, dtype, torch.device("cpu")),
+            columns,
+            scaler,
+            index,
+            np.where(mask, values, np.nan),
+            schema,
+            source,
+            given,
+            covariate_schema,
+        )
 
-    @classmethod
     def _built(
-        cls,
-        values: np.ndarray,
-        columns: tuple[str, ...],
-        scaler: Standardiser,
-        index: pd.Index,
-        dtype: torch.dtype,
-        device: torch.device,
+        self,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+        **changes: Any,
     ) -> IncompleteData:
-        mask = ~np.isnan(values)
-        x = torch.tensor(np.where(mask, scaler.apply(values), 0.0), dtype=dtype, device=device)
-        check_fits(x, columns)
-        return cls(x, torch.tensor(mask, device=device), columns, scaler, index, values)
+        """The same data with these fields changed, and tensors that fit them."""
+        dtype, device = dtype or self.x.dtype, device or self.x.device
+        data = replace(self, **changes)
+        x, s = _tensors(data.values, data.scaler, data.columns, dtype, device)
+        given = data.covariates
+        given = None if given is None else given.to(device=device, dtype=dtype)
+        return replace(data, x=x, s=s, covariates=given)
+
+
+def _tensors(
+    values: np.ndarray,
+    scaler: Standardiser,
+    columns: tuple[str, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    mask = ~np.isnan(values)
+    x = torch.tensor(np.where(mask, scaler.apply(values), 0.0), dtype=dtype, device=device)
+    check_fits(x, columns)
+    return x, torch.tensor(mask, device=device)
+
+
+def _schemas_of(like: Layout) -> tuple[Schema, Schema | None]:
+    """The schema and the covariates' of earlier data, or of a fit to them."""
+    schema = getattr(like, "schema", None)
+    kinds = Schema.continuous(like.columns) if schema is None else schema
+    return kinds, getattr(like, "covariate_schema", None)
+
+
+def _resolved(df: pd.DataFrame, names: tuple[str, ...], schema: Any) -> Schema:
+    """The schema of all columns of a table, covariates included."""
+    if isinstance(schema, Schema):
+        declared: Mapping[str, Declaration] | None = {c.name: c for c in schema}
+        return infer_schema(df, declared, by="dtype")
+    if isinstance(schema, str) and schema != "infer":
+        raise ValueError(f"schema is {schema!r}; use 'infer', a mapping by column, or None.")
+    if isinstance(schema, str):
+        return infer_schema(df)
+    return infer_schema(df, schema, by="dtype")
+
+
+def _split(
+    whole: Schema, names: tuple[str, ...], covariates: Sequence[str]
+) -> tuple[Schema, Schema | None]:
+    """The modelled columns' schema and the covariates'."""
+    if isinstance(covariates, str):
+        raise ValueError(f"covariates is {covariates!r}; give a list of names.")
+    chosen = [str(name) for name in covariates]
+    unknown = [name for name in chosen if name not in names]
+    if unknown:
+        raise ValueError(f"covariate {unknown[0]!r} is no column; there are {', '.join(names)}.")
+    kinds = whole.select([name for name in names if name not in chosen])
+    if not len(kinds):
+        raise ValueError("every column is a covariate; leave some to be modelled.")
+    return kinds, whole.select(chosen) if chosen else None

@@ -176,6 +176,13 @@ def _of_categories(series: pd.Series[Any], name: str, dtype: str) -> Column:
 
 def _of_text(series: pd.Series[Any], name: str, dtype: str) -> Column:
     levels = tuple(sorted(map(str, distinct(series)[1])))
+    read = pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce").notna().to_numpy()
+    if read.any() and not read.all():
+        stray = levels[int(np.flatnonzero(~read)[0])]
+        raise ValueError(
+            f"column {name!r} holds text ({stray!r}) among numbers; correct it, mark it missing, "
+            f"or declare the column (schema={{{name!r}: 'categorical'}})."
+        )
     count, seen = len(levels), int(series.notna().sum())
     if count > 2 and (count > MOST_STRINGS or 2 * count >= seen):
         raise ValueError(

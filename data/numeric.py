@@ -39,18 +39,6 @@ def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
     return names
 
 
-def frame_values(df: pd.DataFrame) -> np.ndarray:
-    """Every column as float64, (n, p), NaN where missing.
-
-    Raises:
-        ValueError: a column is not made of real numbers.
-    """
-    values = np.empty(df.shape, dtype=np.float64)
-    for j in range(df.shape[1]):
-        values[:, j] = numbers(df.iloc[:, j], str(df.columns[j]))
-    return values
-
-
 def array_values(values: Any) -> np.ndarray:
     """A numeric array or tensor as a float64 copy, (n, p).
 
@@ -107,9 +95,7 @@ def family(column: pd.Series[Any], name: str) -> Family:
     if pd.api.types.is_bool_dtype(dtype):
         return "booleans"
     if isinstance(dtype, pd.PeriodDtype):
-        raise ValueError(
-            not_numeric(name, "dates", present, "convert it with .dt.to_timestamp()")
-        )
+        raise ValueError(not_numeric(name, "dates", present, "convert it with .dt.to_timestamp()"))
     # the kind, since pandas' own tests do not know the durations of Arrow
     if getattr(dtype, "kind", "O") in "Mm":
         return "dates" if dtype.kind == "M" else "durations"

@@ -26,8 +26,8 @@ class Warp:
 
     >>> Warp("logit", 0.0, 1.0).apply(np.array([0.0, 0.5, 1.0])).round(2)
     array([-4.62,  0.  ,  4.62])
-    >>> Warp("log").invert(np.array([0.0, 1e6])).round(2)[0]
-    np.float64(1.0)
+    >>> Warp("log").invert(np.array([0.0, -1e6])) > 0
+    array([ True,  True])
 
     Args:
         kind: "log" or "logit".

@@ -6,18 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
-from ..data import Standardiser
+from ..data import Schema, Standardiser
 from ..data.files import atomic_path, write_text_atomic
 from ..models import Configurable, rebuild
 from .fit import FitResult
 from .settings import FitSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class FormatError(ValueError):
@@ -47,8 +46,11 @@ def save(fitted: FitResult, path: str | Path) -> None:
         "model": _plain(fitted.model.config, "model"),
         "dtype": str(next(fitted.model.parameters()).dtype).removeprefix("torch."),
         "columns": list(fitted.columns),
-        "center": np.asarray(fitted.scaler.center).tolist(),
-        "scale": np.asarray(fitted.scaler.scale).tolist(),
+        "scaler": fitted.scaler.to_dict(),
+        "schema": None if fitted.schema is None else fitted.schema.to_dict(),
+        "covariate_schema": (
+            None if fitted.covariate_schema is None else fitted.covariate_schema.to_dict()
+        ),
         "settings": fitted.settings.to_dict(),
         "bound": fitted.bound,
         "best_step": fitted.best_step,
@@ -93,14 +95,21 @@ def _result(document: dict[str, Any], state: dict[str, torch.Tensor]) -> FitResu
     model = rebuild(document["model"])
     model.to(dtype=getattr(torch, document["dtype"]))
     model.load_state_dict(state)
+    # version 1 knew numbers only: center and scale, no schema
+    scaler = document.get("scaler", document)
+    schemas = {
+        name: None if document.get(name) is None else Schema.from_dict(document[name])
+        for name in ("schema", "covariate_schema")
+    }
     return FitResult(
         model=model.eval(),
-        scaler=Standardiser(np.array(document["center"]), np.array(document["scale"])),
+        scaler=Standardiser.from_dict(scaler),
         columns=tuple(document["columns"]),
         history=pd.DataFrame(document["history"]),
         bound=document["bound"],
         best_step=document["best_step"],
         settings=FitSettings(**document["settings"]),
+        **schemas,
     )
 
 

@@ -64,12 +64,14 @@ def _named(
 ) -> Missingness:
     if name not in MISSINGNESS:
         raise ValueError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
-    masking = name.startswith("self-masking")
-    if sign is not None and not masking:
+    if sign is not None and not name.startswith("self-masking"):
         raise ValueError(f"sign= belongs to self-masking, not to {name!r}")
     columns, families = len(data.columns), families_of(data)
     link: Link = "probit" if name.endswith("probit") else "logit"
     mixed = not all_real(families)
+    if mixed and bool(data.s.all()):
+        name = "ignorable"  # nothing is missing that a formula could explain
+    masking = name.startswith("self-masking")
     if mixed and (masking or name in ("two-sided", "spline", "linear")):
         return FormulaMissingness.declared(_by_formula(name, data, sign, link), data)
     if masking:
@@ -117,8 +119,6 @@ def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Decl
             direction = given[j]
             if direction is not None and not levels:
                 signs[column.name] = direction
-    if not formulas:
-        raise ValueError("no column has a missing value, so there is no mechanism to learn")
     return missing(formulas, sign=signs or None, link=link)
 
 

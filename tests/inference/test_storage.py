@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pyro.distributions import Bernoulli
@@ -98,7 +99,7 @@ def test_there_is_no_pickle(saved):
     files = {path.name: path.read_bytes() for path in saved.iterdir()}
     assert set(files) == {"model.json", "weights.safetensors"}
     document = json.loads(files["model.json"])
-    assert document["format_version"] == 1
+    assert document["format_version"] == 2
     header = files["weights.safetensors"]
     size = int.from_bytes(header[:8], "little")
     assert "decoder.mean.weight" in json.loads(header[8 : 8 + size])  # safetensors, not a zip
@@ -145,7 +146,7 @@ def edit(folder, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, "format version 2, this absentia reads up to 1; update absentia"),
+        ({"format_version": 3}, "format version 3, this absentia reads up to 2; update absentia"),
         ({"format_version": "1"}, "is not a saved model of absentia"),
         ({"format_version": None}, "is not a saved model of absentia"),
         ({"format": "another model"}, "is not a saved model of absentia"),
@@ -155,7 +156,7 @@ def edit(folder, **changes):
         ({"model": {}}, "cannot be read"),
         ({"dtype": "system"}, "cannot be read"),
         ({"columns": None}, "cannot be read"),
-        ({"scale": [0.0, 1.0, 1.0]}, "cannot be read"),
+        ({"scaler": {"center": [0.0] * 3, "scale": [0.0, 1.0, 1.0]}}, "cannot be read"),
         ({"settings": {"warp": 9}}, "cannot be read"),
     ],
     ids=str,
@@ -166,7 +167,7 @@ def test_a_changed_document_is_refused(saved, changes, message):
         ab.load(saved)
 
 
-@pytest.mark.parametrize("missing", ["format", "model", "dtype", "columns", "center", "settings"])
+@pytest.mark.parametrize("missing", ["format", "model", "dtype", "columns", "scaler", "settings"])
 def test_a_document_with_a_part_missing_is_refused(saved, missing):
     path = saved / "model.json"
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -220,3 +221,42 @@ def test_an_interrupted_save_is_no_model(data, saved, monkeypatch):
         ab.save(fit(ab.PPCA(data), data), folder)
     with pytest.raises(FormatError, match="holds no saved model"):
         ab.load(folder)
+
+
+def test_version_1_is_still_read(saved):
+    """Before there were schemas: center and scale beside each other."""
+    path = saved / "model.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    newest = ab.load(saved)
+    document.update(document.pop("scaler"), format_version=1)
+    del document["schema"], document["covariate_schema"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    again = ab.load(saved)
+    assert again.schema is None
+    assert again.columns == newest.columns
+    np.testing.assert_array_equal(again.scaler.scale, newest.scaler.scale)
+    table = pd.DataFrame(np.zeros((2, len(again.columns))), columns=list(again.columns))
+    assert len(ab.IncompleteData.from_frame(table, like=again)) == 2
+
+
+def test_a_schema_comes_back(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "dose": rng.lognormal(size=40),
+            "stage": pd.Categorical(rng.choice(["I", "II", "III"], 40), ordered=True),
+            "site": rng.choice(["x", "y"], 40),
+        }
+    )
+    frame.loc[::3, "dose"] = np.nan
+    frame.loc[::4, "stage"] = None
+    data = ab.IncompleteData.from_frame(frame, schema={"dose": "positive"}, covariates=["site"])
+    model = ab.NotMIWAE(data, ["dose ~ +dose + site", "stage ~ stage"], hidden=[4], latent_dim=1)
+    fitted = ab.fit(model, data, steps=3, progress=False)
+    fitted.save(tmp_path)
+    again = ab.load(tmp_path)
+    assert (again.schema, again.covariate_schema) == (data.schema, data.covariate_schema)
+    new = ab.IncompleteData.from_frame(frame.iloc[:9], like=again)
+    first = ab.impute(fitted, new, 50, seed=3).to_frame()
+    pd.testing.assert_frame_equal(ab.impute(again, new, 50, seed=3).to_frame(), first)
+    assert first["stage"].dtype == frame["stage"].dtype
