@@ -8,17 +8,23 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 
+import numpy as np
+import pandas as pd
 import torch
-from pyro.distributions import Bernoulli
+from pyro.distributions import Bernoulli, Normal
 from torch import Tensor, nn
 
 import absentia.models
+from absentia.data import IncompleteData
 from absentia.models import (
+    Clipping,
     Decoder,
     Encoder,
     ExactConditionalEncoder,
+    FormulaMissingness,
     FunctionMissingness,
     GaussianDecoder,
+    GroupMissingness,
     Ignorable,
     LinearGaussianDecoder,
     LinearMissingness,
@@ -26,11 +32,19 @@ from absentia.models import (
     Missingness,
     MixedDecoder,
     NonLinearMissingness,
+    NoSelfCensoring,
+    ObservedMissingness,
+    RandomIntercepts,
     SelfMasking,
     SetEncoder,
+    SplineMissingness,
     StudentTDecoder,
+    Threshold,
+    TwoSided,
     ZeroFilledEncoder,
+    missing,
 )
+from absentia.models.declarations import mechanism_for
 
 N, P, D, K = 6, 4, 2, 3  # rows, columns, latent dimensions, particles
 
@@ -93,6 +107,36 @@ ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
     ExactConditionalEncoder: {"exact": exact_encoder},
 }
 
+
+def small_table() -> IncompleteData:
+    """Columns a, b, c, d with missing values, covariates w (a number) and site (three levels)."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(30, P)), columns=list("abcd"))
+    frame[rng.random(frame.shape) < 0.3] = np.nan
+    frame["w"] = rng.normal(size=30)
+    frame["site"] = rng.choice(["x", "y", "z"], size=30)
+    return IncompleteData.from_frame(frame, covariates=["w", "site"])
+
+
+def declared(what: object) -> FormulaMissingness:
+    """A mechanism by formulas for that table."""
+    return mechanism_for(what, small_table(), None, D, D)
+
+
+def context_of(
+    mechanism: Missingness, dtype: torch.dtype = torch.float32, zero: bool = False
+) -> dict[str, Tensor]:
+    """What the mechanism asks for, of N rows."""
+    generator = torch.Generator().manual_seed(7)
+    z = torch.randn(N, D, generator=generator)
+    s = (torch.rand(N, P, generator=generator) < 0.6).to(dtype)
+    beside = torch.stack([torch.randn(N, generator=generator), torch.arange(N) % 3.0], -1)
+    known = {"z": z.to(dtype), "z_mask": -z.to(dtype), "covariates": beside.to(dtype), "s": s}
+    if zero:
+        known = {name: torch.zeros_like(value) for name, value in known.items()}
+    return mechanism.context(**known)
+
+
 MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {
     SelfMasking: {
         "logit": lambda: SelfMasking(P),
@@ -111,6 +155,42 @@ MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {
         "coupled": lambda: FunctionMissingness(hides_after_the_first),
     },
     Ignorable: {"ignorable": lambda: Ignorable(P)},
+    TwoSided: {
+        "free": lambda: TwoSided(P),
+        "extremes": lambda: TwoSided(P, hides="extremes"),
+        "middle": lambda: TwoSided(P, hides="middle"),
+    },
+    Threshold: {
+        "learnt": lambda: Threshold(P, hides=["above", "below", "above", "below"]),
+        "sharp": lambda: Threshold(P, sharpness=20.0),
+        "given": lambda: Threshold(P, sharpness=5.0, threshold=[0.0, 0.5, 1.0, -1.0]),
+    },
+    Clipping: {
+        "both": lambda: Clipping(P, lower=-1.0, upper=[1.0, 2.0, 3.0, 0.5], sharpness=4.0),
+        "one": lambda: Clipping(P, upper=[1.0, None, 0.0, None], sharpness=4.0),
+    },
+    SplineMissingness: {"spline": lambda: SplineMissingness(P)},
+    ObservedMissingness: {"observed": lambda: ObservedMissingness(P, [1, 3])},
+    NoSelfCensoring: {
+        "z": lambda: NoSelfCensoring(P, D),
+        "mask": lambda: NoSelfCensoring(P, D, latent="mask"),
+    },
+    RandomIntercepts: {"groups": lambda: RandomIntercepts(P, 3, covariate=1)},
+    GroupMissingness: {
+        "pairs": lambda: GroupMissingness(P, [[0, 2]]),
+        "alone": lambda: GroupMissingness(P, []),
+    },
+    FormulaMissingness: {
+        "own": lambda: declared(dict(zip("abcd", "abcd", strict=True))),
+        "probit": lambda: declared(missing({"a": "a", "c": "c + w"}, link="probit")),
+        "curved": lambda: declared({"a": "a + I(a**2)", "b": "ns(b, df=3)", "d": "poly(d, 2)"}),
+        "coupled": lambda: declared({"a": "a + b", "b": "c:w + b", "d": "0 + d"}),
+        "signed": lambda: declared({"a": "+a + -b", "c": "-c"}),
+        "given": lambda: declared(missing("a ~ a + w", fixed={"a": 2.0, "Intercept": -1.0})),
+        "prior": lambda: declared(missing("a + b ~ +a + b", prior=Normal(0.0, 1.0))),
+        "latent": lambda: declared({"a": "a + latent", "b": "mask_latent", "c": "c + site"}),
+        "absence": lambda: declared({"a": "a + is_missing(b)", "b": "is_missing(c)", "c": "d"}),
+    },
 }
 
 

@@ -228,6 +228,11 @@ class Clipping(Missingness):
         log_observed = low + high
         return Bernoulli(logits=log_observed - torch.log(-torch.expm1(log_observed)))
 
+    def reads(self, num_columns: int) -> Tensor:
+        """Columns with a limit read themselves."""
+        limited = self.lower.isfinite() | self.upper.isfinite()
+        return torch.diag(limited.cpu())
+
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """The limits."""
         low, high = (v.double().numpy()[None] for v in (self.lower, self.upper))

@@ -197,6 +197,10 @@ class FormulaMissingness(Missingness):
 
         return lookup
 
+    def reads(self, num_columns: int) -> Tensor:
+        """What the formulas say."""
+        return self.reads_value
+
     def drawn_columns(self, num_columns: int) -> Tensor:
         """Columns that the formula of another column reads."""
         return self.drawn

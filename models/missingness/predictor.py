@@ -63,13 +63,15 @@ class LinearPredictor(nn.Module):
         raw = torch.tensor([start_of[q] for q in self.free], dtype=kind)
         self.raw = nn.Parameter(raw) if self.free else None
         self.fixed_intercept = fixed.get(INTERCEPT)
-        self.intercept: Tensor | None = None
+        self.intercept: Tensor | None
         if self.has_intercept and INTERCEPT not in self.priors:
             start = torch.tensor(float(self.fixed_intercept or 0.0), dtype=kind)
             if self.fixed_intercept is None:
                 self.intercept = nn.Parameter(start)
             else:
                 self.register_buffer("intercept", start)
+        else:
+            self.intercept = None
 
     def site(self, name: str) -> str:
         """The Pyro site of a coefficient with a prior; parameters' names must be without dots."""

@@ -10,18 +10,24 @@ from torch.distributions import Bernoulli, Normal
 
 from absentia.inference import weights
 from absentia.models import (
+    Clipping,
     Decoder,
     Encoder,
     ExactConditionalEncoder,
+    FormulaMissingness,
     FunctionMissingness,
     GaussianDecoder,
+    GroupMissingness,
     Ignorable,
     LinearGaussianDecoder,
     MaskAwareEncoder,
     Missingness,
     MixedDecoder,
+    ObservedMissingness,
     SelectionModel,
     SelfMasking,
+    Threshold,
+    TwoSided,
     rebuild,
 )
 
@@ -36,6 +42,7 @@ from ..contracts import (
     cases,
     check_gradients,
     classes_of,
+    context_of,
     randomised,
 )
 
@@ -67,6 +74,11 @@ def inputs(module, dtype=torch.float32, seed=2):
     return (x,)
 
 
+def context(module, dtype=torch.float32):
+    """What it takes by name."""
+    return context_of(module, dtype) if isinstance(module, Missingness) else {}
+
+
 def a_value(module, dtype=torch.float32):
     """A point at which the module's distribution has a density."""
     generator = torch.Generator().manual_seed(3)
@@ -74,11 +86,14 @@ def a_value(module, dtype=torch.float32):
     value = torch.randn(N, width, generator=generator).to(dtype)
     if isinstance(module, MixedDecoder):  # column 1 alone is a real number
         return value.where(torch.arange(P) == 1, (value > 0).to(dtype))
+    if isinstance(module, GroupMissingness):
+        value = value[:, module.first]
     return (value > 0).to(dtype) if isinstance(module, Missingness) else value
 
 
 def density(module, dtype=torch.float32):
-    return module(*inputs(module, dtype)).log_prob(a_value(module, dtype))
+    given = module(*inputs(module, dtype), **context(module, dtype))
+    return given.log_prob(a_value(module, dtype))
 
 
 @pytest.mark.parametrize(
@@ -136,23 +151,29 @@ def test_mechanism_shapes(make):
     mechanism = randomised(make())
     x = torch.randn(K, N, P)
     for shape in ((N,), (K, N)):
-        given = mechanism(x if len(shape) == 2 else x[0])
+        given = mechanism(x if len(shape) == 2 else x[0], **context_of(mechanism))
         assert given.batch_shape == (*shape, P)
         assert given.event_shape == ()
         draw = given.sample()
         assert draw.shape == given.log_prob(draw).shape == (*shape, P)
         assert set(draw.unique().tolist()) <= {0.0, 1.0}
         assert given.missingness is mechanism
-    whole = mechanism(x)
+    beside = context_of(mechanism)
+    whole = mechanism(x, **beside)
     s = whole.sample()
     for k in range(K):
-        torch.testing.assert_close(mechanism(x[k]).log_prob(s[k]), whole.log_prob(s)[k])
+        alone = mechanism(x[k], **beside)
+        torch.testing.assert_close(alone.log_prob(s[k]), whole.log_prob(s)[k])
 
 
 @parts
 def test_every_parameter_gets_a_gradient(make):
     module = randomised(make())
     loss = density(module).sum()
+    if isinstance(module, Missingness) and module.has_priors:
+        with pyro.poutine.trace() as trace:  # what only the priors of coefficients read
+            module.coefficients(pyro.plate("features", P, dim=-1))
+        loss = loss + trace.trace.log_prob_sum()
     if list(module.parameters()):
         check_gradients(module, loss)
     else:  # nothing to learn; the exact encoder's gradient is its decoder's
@@ -169,9 +190,10 @@ def test_training_and_evaluation_agree(make):
 def test_double_precision(make):
     module = randomised(make())
     single = density(module)
-    assert module(*inputs(module)).mean.dtype == torch.float32
+    assert module(*inputs(module), **context(module)).mean.dtype == torch.float32
     double_module = _attached(copy.deepcopy(module)).double()
-    assert double_module(*inputs(double_module, torch.float64)).mean.dtype == torch.float64
+    given = double_module(*inputs(double_module, torch.float64), **context(module, torch.float64))
+    assert given.mean.dtype == torch.float64
     double = density(double_module, torch.float64)
     torch.testing.assert_close(double.double(), single.double(), atol=1e-4, rtol=1e-4)
 
@@ -217,41 +239,69 @@ def test_elementwise_is_honest(make):
     mechanism = randomised(make()).double()
     x = torch.randn(N, P, dtype=torch.float64)
     s = torch.stack([torch.zeros_like(x), torch.ones_like(x)])
-    # slopes with a prior come as a site's value
-    context = {"slope": torch.ones(P).double()} if mechanism.has_priors else {}
-    before = mechanism(x, **context).log_prob(s)
+    beside = context_of(mechanism, torch.float64)
+    if isinstance(mechanism, SelfMasking) and mechanism.prior_scale is not None:
+        beside["slope"] = torch.ones(P).double()  # slopes with a prior come as a site's value
+    if isinstance(mechanism, FormulaMissingness) and mechanism.has_priors:  # so do a formula's
+        beside |= {name: torch.ones(()).double() for name in ("a ~ a", "a ~ b", "b ~ a", "b ~ b")}
+    before = mechanism(x, **beside).log_prob(s)
     moved = torch.zeros(P, P, dtype=torch.bool)  # [j, l]: whether s_l noticed that x_j changed
     for j in range(P):
         changed = x.clone()
         changed[:, j] += 1.5
-        moved[j] = (mechanism(changed, **context).log_prob(s) != before).any(0).any(0)
-    others = moved & ~torch.eye(P, dtype=torch.bool)
-    assert bool(others.any()) != mechanism.elementwise
-    assert bool(moved.diagonal().any()) != mechanism.ignorable
+        moved[j] = (mechanism(changed, **beside).log_prob(s) != before).any(0).any(0)
+    reads, drawn = mechanism.reads(P), mechanism.drawn_columns(P)
+    assert not bool((moved.T & ~reads).any())
+    if not isinstance(mechanism, GroupMissingness | FunctionMissingness):
+        assert torch.equal(moved.T, reads)  # a group's density stands at one of its columns
+    if not isinstance(mechanism, ObservedMissingness):  # it reads what is never missing
+        others = moved & ~torch.eye(P, dtype=torch.bool)
+        assert not bool((others.any(1) & ~drawn).any())
+        assert mechanism.elementwise != bool(drawn.any())
 
 
 @mechanisms
 def test_affine_form_is_the_mechanism(make):
     mechanism = randomised(make()).double()
-    affine = mechanism.affine(torch.zeros(N, P, dtype=torch.float64))
-    if affine is None:
-        assert not isinstance(mechanism.config.get("link"), str)
-        return
-    assert mechanism.elementwise
     x = torch.randn(K, N, P, dtype=torch.float64)
+    beside = context_of(mechanism, torch.float64)
+    affine = mechanism.affine(x, **beside)
+    if affine is None:
+        assert not isinstance(mechanism, SelfMasking)
+        return
+    assert affine.columns is not None or mechanism.elementwise
     score = affine.slope * x + affine.offset
     link = {"logit": torch.nn.functional.logsigmoid, "probit": torch.special.log_ndtr}[affine.link]
-    torch.testing.assert_close(mechanism(x).log_prob(torch.ones_like(x)), link(score))
+    found, expected = mechanism(x, **beside).log_prob(torch.ones_like(x)), link(score)
+    columns = torch.ones(P, dtype=torch.bool) if affine.columns is None else affine.columns
+    torch.testing.assert_close(found[..., columns], expected[..., columns])
 
 
 @mechanisms
 def test_starts_from_the_observed_rates(make):
     mechanism = make()
     rate = torch.tensor([0.2, 0.5, 0.9, 0.6])
-    before = mechanism(torch.zeros(1, P)).mean
+    x, beside = torch.zeros(N, P), context_of(mechanism, zero=True)
+    before = mechanism(x, **beside).mean
     mechanism.initialise(rate)
-    after = mechanism(torch.zeros(1, P)).mean[0]
-    if isinstance(mechanism, FunctionMissingness) or getattr(mechanism, "fixed_offset", False):
+    after = mechanism(x, **beside).mean[0]
+    if isinstance(mechanism, FormulaMissingness):
+        parts = mechanism.part_of.items()
+        free = [j for j, part in parts if part.has_intercept and part.fixed_intercept is None]
+        # at the terms' average, not at zero, so a first guess is near
+        torch.testing.assert_close(after[free], rate[free], atol=0.25, rtol=0.0)
+        return
+    if isinstance(mechanism, Threshold | TwoSided):  # on average over a standard Normal
+        x = torch.linspace(-4, 4, 801).unsqueeze(-1).expand(-1, P)
+        density = Normal(0.0, 1.0).log_prob(x).exp()
+        average = (mechanism(x).mean * density).sum(0) / density.sum(0)
+        if not getattr(mechanism, "given", False):
+            torch.testing.assert_close(average, rate, atol=0.1, rtol=0.0)
+        return
+    if isinstance(mechanism, GroupMissingness):
+        rate = rate[mechanism.first]
+    given = isinstance(mechanism, FunctionMissingness | Clipping)
+    if given or getattr(mechanism, "fixed_offset", False):
         assert torch.equal(after, before[0])  # nothing to start, or given by the user
     else:
         # a network's hidden layer adds a little at x = 0
@@ -263,9 +313,10 @@ def test_starts_from_the_observed_rates(make):
 def test_rates_of_one_stay_finite(make):
     mechanism = make()
     mechanism.initialise(torch.tensor([1.0, 1.0, 0.0, 0.5]))
-    x = torch.zeros(2, P)
-    assert all(value.isfinite().all() for value in mechanism.state_dict().values())
-    assert mechanism(x).log_prob(torch.ones(2, P)).isfinite().all()
+    x = torch.zeros(N, P)
+    assert all(value.isfinite().all() for value in mechanism.parameters())
+    given = mechanism(x, **context_of(mechanism))
+    assert given.log_prob(torch.ones(N, P)).isfinite().all()
 
 
 def test_an_ignorable_mechanism_adds_nothing_to_the_weights(table):
@@ -313,12 +364,12 @@ def test_plates_do_not_part_a_mask_from_its_mechanism(make):
     """Pyro's plates expand every distribution; handlers must still find what it came from."""
     mechanism = randomised(make())
     rows, columns = pyro.plate("rows", N, dim=-2), pyro.plate("features", P, dim=-1)
-    x = torch.randn(N, P)
+    x, beside = torch.randn(N, P), context_of(mechanism)
 
     def model():
         with rows, columns:
-            pyro.sample("s", mechanism(x), obs=torch.ones(N, P))
+            pyro.sample("s", mechanism(x, **beside), obs=torch.ones(N, P))
 
     site = pyro.poutine.trace(model).get_trace().nodes["s"]
     assert site["fn"].missingness is mechanism
-    assert site["fn"].context == {}
+    assert set(site["fn"].context) == set(mechanism.asks)
