@@ -167,12 +167,13 @@ class collapse(Messenger):
 
     def _check_draws(self, mechanism: Any, missing: Tensor) -> None:
         """Values that other columns' absence depends on must have been drawn."""
-        needed = mechanism.drawn_columns(missing.shape[-1])
+        read = mechanism.drawn_columns(missing.shape[-1]).cpu()
+        needed = read & missing.any(0).cpu()
         if self.draw is not None:
-            needed = needed & ~self.draw
+            needed = needed & ~self.draw.cpu()
         if not bool(needed.any()):
             return
-        partly = not bool(needed.all())
+        partly = not bool(read.all())
         what = f"columns {needed.nonzero().flatten().tolist()}" if partly else "values"
         raise CollapseError(
             f"site '{self.mask_site}': {type(mechanism).__name__} is not elementwise (a value's "

@@ -43,6 +43,10 @@ class CommonNoise:
         self.first += self.count
         self.count = count
 
+    def forget(self) -> None:
+        """The current particles were not used: the next ones start where they did."""
+        self.count = 0
+
     def uniform(self, name: str, size: int) -> Tensor:
         """(count, size) numbers in (0, 1) for the current particles."""
         if name not in self.points:

@@ -59,7 +59,9 @@ class Marginal:
                 if self.missing == "collapse":
                     raise
                 torch.set_rng_state(state)  # a failed try must not have drawn random numbers
-                known = False if error.draw is None else error.draw
+                if options.get("draw") is not None:
+                    options["draw"].forget()
+                known = _more(known, error.draw)
                 continue
             self._known[owner] = known
             return result
@@ -77,3 +79,10 @@ class Marginal:
 
         run = weights(program, guide, *args, **options)
         return run, None if handler.cells is None else handler.cells.tilted
+
+
+def _more(known: bool | Tensor, draw: Tensor | None) -> bool | Tensor:
+    """What must be drawn, once these columns must be too."""
+    if draw is None:
+        return False
+    return draw if isinstance(known, bool) else known | draw

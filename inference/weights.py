@@ -57,6 +57,9 @@ class Noise(Protocol):
     def start(self, count: int) -> None:
         """The next ``count`` particles begin."""
 
+    def forget(self) -> None:
+        """The current particles were not used after all."""
+
     def draw(self, name: str, fn: Any) -> Tensor:
         """(K, n, ...) draws of a site's distribution."""
 

@@ -278,7 +278,8 @@ class Expression:
             if node.func.id == "log" and through == "log" and own:
                 return 1
             if node.func.id == "poly":
-                return 1 if self._options(node, "degree") == [1] and own else 2
+                straight = own and through == "identity" and self._options(node, "degree") == [1]
+                return 1 if straight else 2
         return 2
 
 

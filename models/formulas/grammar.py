@@ -87,7 +87,7 @@ def _terms(text: str, whole: str) -> list[list[tuple[str, bool]]]:
     except FormulaicError as error:
         reason = _COLOUR.sub("", str(error).split("\n")[0]).strip()
         raise ValueError(f"formula '{whole}' cannot be read: {reason}") from error
-    if not hasattr(found, "root"):
+    if isinstance(getattr(found, "root", ()), tuple):
         raise ValueError(f"formula '{whole}' cannot be read: it has several parts.")
     return [
         [(factor.expr, factor.eval_method.name == "LOOKUP") for factor in term.factors]

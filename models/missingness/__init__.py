@@ -1,15 +1,18 @@
 """Missingness mechanisms: what makes a value go missing."""
 
 from .base import Affine, Missingness
-from .contextual import GroupMissingness, NoSelfCensoring, ObservedMissingness, RandomIntercepts
+from .contextual import NoSelfCensoring, ObservedMissingness
 from .coupled import LinearMissingness, NonLinearMissingness
+from .curved import SplineMissingness, TwoSided
 from .declared import Declared, missing
 from .description import ColumnDescription, Description
-from .elementwise import Clipping, SplineMissingness, Threshold, TwoSided
 from .formula import FormulaMissingness
 from .function import FunctionMissingness, missingness
+from .group import GroupMissingness
 from .ignorable import Ignorable
+from .random_intercepts import RandomIntercepts
 from .self_masking import SelfMasking
+from .threshold import Clipping, Threshold
 
 __all__ = [
     "Affine",

@@ -90,7 +90,8 @@ class FormulaMissingness(Missingness):
         self.order = _topological(self.reads_mask, self.columns)
         others = self.reads_value & ~torch.eye(p, dtype=torch.bool)
         self.drawn = others.any(0)
-        self.elementwise = not bool(self.drawn.any())
+        gaps = torch.tensor([rate < 1 for rate in self.rates])
+        self.elementwise = not bool((self.drawn & gaps).any())
         self.modelled = torch.zeros(p, dtype=torch.bool)
         self.modelled[self.position] = True
         self.affine_columns = torch.zeros(p, dtype=torch.bool)
@@ -101,7 +102,7 @@ class FormulaMissingness(Missingness):
                 through in ("identity", "log") and part.design.affine_in(part.column, through)
             ) or part.column not in part.design.reads
         #: nothing but the column itself is read: slopes do not differ between rows
-        self.plain = not self.asks and self.elementwise
+        self.plain = not self.asks and not bool(self.drawn.any())
 
     @classmethod
     def declared(
@@ -237,7 +238,6 @@ class FormulaMissingness(Missingness):
         self, values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, **context: Any
     ) -> Tensor:
         """log P(s_j = 0 | x) at cells, column by column: see the base class."""
-        result = values.new_zeros(*values.shape[:2], len(rows))
         pieces, places = [], []
         for j in torch.unique(columns).tolist():
             cells = (columns == j).nonzero().flatten()
@@ -247,13 +247,16 @@ class FormulaMissingness(Missingness):
             score = part.score(lookup, context)
             one = score.new_ones(())
             given = ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
-            pieces.append(given.log_prob(one).expand(*result.shape[:2], len(cells)))
+            pieces.append(given.log_prob(one))
             places.append(cells)
         if not pieces:
-            return result
+            return values.new_zeros(*values.shape[:2], 0)
         order = torch.cat(places).argsort()
-        shape = torch.broadcast_shapes(*(piece.shape[:-1] for piece in pieces))
-        joined = torch.cat([piece.expand(*shape, piece.shape[-1]) for piece in pieces], -1)
+        shape = torch.broadcast_shapes(values.shape[:2], *(piece.shape[:-1] for piece in pieces))
+        joined = torch.cat(
+            [piece.expand(*shape, len(cells)) for piece, cells in zip(pieces, places, strict=True)],
+            -1,
+        )
         return joined[..., order]
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyro.distributions import TorchDistribution
@@ -15,9 +15,13 @@ class FunctionMissingness(Missingness):
     """A mechanism given by a function of x that returns the distribution of s."""
 
     def __init__(
-        self, function: Callable[..., TorchDistribution], elementwise: bool = False
+        self,
+        function: Callable[..., TorchDistribution],
+        elementwise: bool = False,
+        asks: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        self.asks = tuple(asks)
         self.function = function
         self.elementwise = elementwise
 
@@ -32,12 +36,14 @@ class FunctionMissingness(Missingness):
 
 
 def missingness(
-    *, elementwise: bool = False
+    *, elementwise: bool = False, asks: Sequence[str] = ()
 ) -> Callable[[Callable[..., TorchDistribution]], FunctionMissingness]:
     """Turn a function of x, shape (..., n, p), into a mechanism; s = 1 means observed.
 
     :param elementwise: True promises that s_j reads of the missing values only x_j; then they
         are integrated out by quadrature (or summed, where they are discrete), else sampled.
+    :param asks: what the function takes by name beside x, of ``"z"`` (..., n, d), ``"covariates"``
+        (n, q) and ``"s"`` (n, p).
 
     >>> import torch
     >>> from pyro.distributions import Bernoulli
@@ -50,6 +56,6 @@ def missingness(
     """
 
     def decorate(function: Callable[..., TorchDistribution]) -> FunctionMissingness:
-        return FunctionMissingness(function, elementwise)
+        return FunctionMissingness(function, elementwise, asks)
 
     return decorate

@@ -1,4 +1,4 @@
-"""Elementwise mechanisms of other shapes: two-sided, with a threshold, clipped, a spline."""
+"""Values beyond a threshold go missing, or outside of given limits."""
 
 from __future__ import annotations
 
@@ -11,67 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from ...data import IncompleteData, Standardiser
-from ..formulas.splines import natural_spline
-from .base import Affine, Missingness, logit_of_rate
+from .base import Affine, Missingness
 from .description import equation, in_units
-
-
-class TwoSided(Missingness):
-    """logit P(s_j = 1 | x) = b_j + a_j x_j - c_j x_j^2: both extremes go missing, or the middle.
-
-    :param hides: ``"extremes"`` (c_j > 0), ``"middle"`` (c_j < 0), or None where it is free.
-
-    >>> import torch
-    >>> from absentia.models import TwoSided
-    >>> mechanism = TwoSided(1, hides="extremes")
-    >>> chance = mechanism(torch.tensor([[-3.0], [0.0], [3.0]])).probs.flatten()
-    >>> bool(chance[1] > chance[0]) and bool(chance[1] > chance[2])
-    True
-    """
-
-    elementwise = True
-
-    def __init__(self, num_columns: int, hides: str | None = None) -> None:
-        super().__init__()
-        if hides not in ("extremes", "middle", None):
-            raise ValueError(f"hides {hides!r} is not one of 'extremes', 'middle', None")
-        self.hides = hides
-        self.offset = nn.Parameter(torch.zeros(num_columns))
-        self.slope = nn.Parameter(torch.zeros(num_columns))
-        self.raw_curve = nn.Parameter(torch.zeros(num_columns))
-
-    @property
-    def curve(self) -> Tensor:
-        """c (p,)."""
-        if self.hides is None:
-            return self.raw_curve
-        return softplus(self.raw_curve) * (1.0 if self.hides == "extremes" else -1.0)
-
-    def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
-        return Bernoulli(logits=self.offset + self.slope * x - self.curve * x.square())
-
-    @torch.no_grad()
-    def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates of standardised columns."""
-        self.offset.copy_(logit_of_rate(observed_rate) + self.curve)
-
-    @torch.no_grad()
-    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """With the square of the standardised column written out."""
-        name = names[column]
-        b, a, c = (float(v[column]) for v in (self.offset, self.slope, self.curve))
-        if scaler is not None:
-            center, scale = float(scaler.center[column]), float(scaler.scale[column])
-            warp = scaler.warps[column]
-            name = name if warp is None else f"{warp.kind}({name})"
-            b = b - a * center / scale - c * (center / scale) ** 2
-            a, c = a / scale + 2 * c * center / scale**2, c / scale**2
-        return equation("logit", names[column], -b, [(-a, name), (c, f"{name}^2")])
-
-    def known(self, column: int) -> str | None:
-        """The direction of the curve."""
-        return "direction" if self.hides is not None else None
 
 
 class Threshold(Missingness):
@@ -246,48 +187,6 @@ class Clipping(Missingness):
     def known(self, column: int) -> str | None:
         """All of it is given."""
         return "given"
-
-
-class SplineMissingness(Missingness):
-    """logit P(s_j = 1 | x) = b_j + f_j(x_j), f_j a natural cubic spline, linear beyond its knots.
-
-    :param knots: in the units of x as the model sees it.
-
-    >>> import torch
-    >>> from absentia.models import SplineMissingness
-    >>> SplineMissingness(3)(torch.zeros(7, 3)).batch_shape
-    torch.Size([7, 3])
-    """
-
-    elementwise = True
-
-    def __init__(
-        self, num_columns: int, knots: Sequence[float] = (-1.5, -0.75, 0.0, 0.75, 1.5)
-    ) -> None:
-        super().__init__()
-        if len(knots) < 3 or list(knots) != sorted(set(knots)):
-            raise ValueError(f"knots are {list(knots)}; give at least 3 that increase")
-        self.knots: Tensor
-        self.register_buffer("knots", torch.tensor([float(k) for k in knots]), persistent=False)
-        self.offset = nn.Parameter(torch.zeros(num_columns))
-        self.weight = nn.Parameter(torch.zeros(num_columns, len(knots) - 1))
-
-    def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
-        basis = torch.stack(natural_spline(x, self.knots), -1)
-        return Bernoulli(logits=self.offset + (basis * self.weight).sum(-1))
-
-    @torch.no_grad()
-    def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates."""
-        self.offset.copy_(logit_of_rate(observed_rate))
-
-    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Its form."""
-        count = len(self.knots)
-        return (
-            f"logit P({names[column]} missing) = natural spline of {names[column]} ({count} knots)"
-        )
 
 
 _MOST = 12.0  # log-odds: 6e-6

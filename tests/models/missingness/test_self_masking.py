@@ -17,7 +17,7 @@ from absentia.models import (
     SelfMasking,
 )
 
-from ..contracts import randomised
+from ...contracts import randomised
 
 
 @pytest.mark.parametrize("link", ["logit", "probit"])

@@ -1,0 +1,123 @@
+"""Columns that go missing together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pyro.distributions import Bernoulli
+from torch import Tensor, nn
+
+from ...data import IncompleteData, Standardiser
+from .base import Missingness, logit_of_rate
+from .description import equation, in_units
+
+
+class GroupMissingness(Missingness):
+    """Columns of a group go missing together: logit P(group seen) = b_g + sum_{j in g} a_j x_j.
+
+    A questionnaire's page, a blood sample, a day of a diary. One draw of s serves the whole group;
+    its density stands at the group's first column. Columns in no group are a group of their own,
+    which is self-masking.
+
+    :param groups: lists of column positions.
+
+    >>> import torch
+    >>> from absentia.models import GroupMissingness
+    >>> s = GroupMissingness(3, groups=[[0, 2]])(torch.zeros(7, 3)).sample()
+    >>> bool((s[:, 0] == s[:, 2]).all())
+    True
+    """
+
+    def __init__(self, num_columns: int, groups: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        named = [j for group in groups for j in group]
+        if len(set(named)) < len(named) or any(not 0 <= j < num_columns for j in named):
+            raise ValueError(
+                f"groups {[list(g) for g in groups]}: give each position from 0 to "
+                f"{num_columns - 1} at most once"
+            )
+        whole = [sorted(group) for group in groups]
+        whole += [[j] for j in range(num_columns) if j not in named]
+        self.members = sorted(group for group in whole if group)
+        first = torch.zeros(num_columns, dtype=torch.long)
+        for group in self.members:
+            first[group] = group[0]
+        self.first: Tensor
+        self.register_buffer("first", first, persistent=False)
+        self.slope = nn.Parameter(torch.zeros(num_columns))
+        self.offset = nn.Parameter(torch.zeros(len(self.members)))
+        of = torch.zeros(num_columns, dtype=torch.long)
+        for g, group in enumerate(self.members):
+            of[group] = g
+        self.group_of: Tensor
+        self.register_buffer("group_of", of, persistent=False)
+        self.elementwise = len(self.members) == num_columns
+
+    def forward(self, x: Tensor) -> GroupMask:
+        """One Bernoulli a group, shown at all of its columns."""
+        term = self.slope * x
+        total = torch.zeros_like(term).index_add(-1, self.first, term)
+        return GroupMask((total + self._offsets())[..., self.first], self.first)
+
+    def _offsets(self) -> Tensor:
+        return self.offset[self.group_of]
+
+    def drawn_columns(self, num_columns: int) -> Tensor:
+        """Columns of groups of two and more."""
+        counts = self.group_of.bincount(minlength=len(self.members))
+        return (counts[self.group_of] > 1).cpu()
+
+    def reads(self, num_columns: int) -> Tensor:
+        """A group's absence depends on all of its values."""
+        return (self.group_of.unsqueeze(0) == self.group_of.unsqueeze(1)).cpu()
+
+    def check(self, data: IncompleteData) -> None:
+        """Refuse rows in which a group is seen in part."""
+        s = data.s
+        for group in self.members:
+            partly = (s[:, group] != s[:, group[:1]]).any(1)
+            if bool(partly.any()):
+                names = ", ".join(data.columns[j] for j in group)
+                row = int(partly.nonzero()[0])
+                raise ValueError(
+                    f"columns {names} are declared to go missing together, but row "
+                    f"{data.index[row]!r} has only some of them; leave them out of the group"
+                )
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Of the column's group."""
+        group = self.members[int(self.group_of[column])]
+        terms = [(-float(self.slope[j]), j) for j in group]
+        intercept = -float(self.offset[self.group_of[column]])
+        return equation("logit", names[column], *in_units(intercept, terms, names, scaler))
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Offsets from the observed rates."""
+        self.offset.copy_(logit_of_rate(observed_rate[[group[0] for group in self.members]]))
+
+
+class GroupMask(Bernoulli):
+    """A Bernoulli a group of columns: one draw for all, its density at the group's first column."""
+
+    def __init__(self, logits: Tensor, first: Tensor, validate_args: bool | None = None) -> None:
+        self.first = first
+        super().__init__(logits=logits, validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> GroupMask:
+        """The same distribution over more leading dimensions."""
+        return GroupMask(self.logits.expand(batch_shape), self.first, validate_args=False)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Masks that agree within groups."""
+        return super().sample(sample_shape)[..., self.first]
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of the group at its first column, zero at the others; -inf for a group seen in part."""
+        own = torch.arange(len(self.first), device=self.first.device) == self.first
+        log_prob = super().log_prob(value).where(own, 0.0)
+        agrees = value == value[..., self.first]
+        return log_prob.where(agrees, -torch.inf)

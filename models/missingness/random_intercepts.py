@@ -1,0 +1,108 @@
+"""Self-masking whose offsets differ by group, as a Pyro program with a site of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyro
+import torch
+from pyro.distributions import Bernoulli, Normal
+from torch import Tensor, nn
+
+from ...data import IncompleteData, Standardiser
+from ..plates import Plate
+from ..sites import ROW_DIM
+from .base import Affine
+from .self_masking import SelfMasking, Sign
+
+
+class RandomIntercepts(SelfMasking):
+    """Self-masking whose offsets differ by group: logit P(s_ij = 1) = a_j x_ij + b_j + u_{g(i) j}.
+
+    u_gj ~ Normal(0, tau_j): clinics, schools, interviewers that record more or less. A Pyro program
+    with a site of its own, ``group_offset`` in the plates ``groups`` and ``features``; its
+    posterior is the model's ``coefficient_guide``, tau is learnt.
+
+    :param num_groups: how many groups there are.
+    :param covariate: which covariate holds the group, as codes 0, 1, ...
+    :param sign: see :class:`SelfMasking`.
+
+    >>> import torch
+    >>> from absentia.models import RandomIntercepts
+    >>> mechanism = RandomIntercepts(3, num_groups=4)
+    >>> mechanism(torch.zeros(7, 3), covariates=torch.zeros(7, 1)).batch_shape
+    torch.Size([7, 3])
+    """
+
+    asks = ("covariates",)
+
+    def __init__(
+        self, num_columns: int, num_groups: int, covariate: int = 0, sign: Sign = None
+    ) -> None:
+        super().__init__(num_columns, sign=sign)
+        if num_groups < 1:
+            raise ValueError(f"num_groups is {num_groups}; give at least 1")
+        self.num_groups, self.covariate = num_groups, covariate
+        self.log_tau = nn.Parameter(torch.full((num_columns,), -1.0))
+
+    @classmethod
+    def by(cls, data: IncompleteData, column: str, sign: Sign = None) -> RandomIntercepts:
+        """Grouped by one of the data's covariates, a column with levels.
+
+        :raises ValueError: for a column that is no covariate, or has no levels.
+        """
+        schema = data.covariate_schema
+        names = () if schema is None else schema.names
+        if schema is None or column not in names:
+            raise ValueError(
+                f"'{column}' is no covariate of the data; read them with "
+                f"IncompleteData.from_frame(df, covariates=['{column}'])"
+            )
+        levels = schema[column].num_values
+        if not levels:
+            raise ValueError(f"covariate '{column}' is {schema[column].kind}; groups need levels")
+        return cls(len(data.columns), levels, names.index(column), sign)
+
+    def check(self, data: IncompleteData) -> None:
+        """Refuse group codes that are not 0, 1, ..."""
+        codes = data.extras()["covariates"][:, self.covariate]
+        bad = (codes < 0) | (codes >= self.num_groups) | (codes != codes.round())
+        if bool(bad.any()):
+            row = int(bad.nonzero()[0])
+            raise ValueError(
+                f"covariate {self.covariate}, row {data.index[row]!r}: {float(codes[row]):g} is no "
+                f"group from 0 to {self.num_groups - 1}"
+            )
+
+    def _offset(self, covariates: Tensor, group_offset: Tensor | None) -> Tensor:
+        if group_offset is None:  # outside of a model: an average group
+            return self.offset.expand(len(covariates), -1)
+        return self.offset + group_offset[covariates[..., self.covariate].long()]
+
+    def forward(
+        self, x: Tensor, covariates: Tensor, group_offset: Tensor | None = None
+    ) -> Bernoulli:
+        """Bernoulli of batch shape (..., n, p)."""
+        return Bernoulli(logits=self.slope * x + self._offset(covariates, group_offset))
+
+    def affine(self, x: Tensor, covariates: Tensor, group_offset: Tensor | None = None) -> Affine:
+        """Slopes, and an offset a row."""
+        return Affine(self.slope, self._offset(covariates, group_offset), "logit")
+
+    @property
+    def has_priors(self) -> bool:
+        """The groups' offsets."""
+        return True
+
+    def coefficients(self, features: Any) -> dict[str, Tensor]:
+        """Site ``group_offset`` (groups, p)."""
+        zero = torch.zeros_like(self.offset)
+        with Plate("groups", self.num_groups, dim=ROW_DIM), features:
+            return {"group_offset": pyro.sample("group_offset", Normal(zero, self.log_tau.exp()))}
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Self-masking, and the spread of the groups."""
+        tau = float(self.log_tau[column].exp())
+        return f"{super().equation(column, names, scaler)} + group (sd {tau:.3g})"
