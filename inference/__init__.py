@@ -1,5 +1,6 @@
 """What follows from a model and the data: weights, bounds, fits, imputations, diagnostics."""
 
+from .coefficients import coefficient_posterior
 from .collapse import CollapseError, collapse
 from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
 from .elbo import ImportanceWeightedELBO
@@ -23,6 +24,7 @@ __all__ = [
     "NonFiniteLossError",
     "WeightError",
     "Weighted",
+    "coefficient_posterior",
     "collapse",
     "effective_sample_size",
     "fit",

@@ -80,9 +80,7 @@ def impute(
         raise ValueError("independent_rows=True goes without refinement; give refine=False")
     if rule == "decoder-mean":
         num_draws = 0  # its cells are means of the decoder, not draws of x
-    model = getattr(fitted, "model", fitted)
-    model = fitted if not isinstance(model, torch.nn.Module) else model
-    data = _as_fitted(fitted, model, data)
+    model, data = prepared(fitted, data)
     training = model.training
     model.eval()
     try:
@@ -130,13 +128,19 @@ def _programs(model: Any) -> Programs:
     )
 
 
-def _as_fitted(fitted: Any, model: Any, data: IncompleteData) -> IncompleteData:
+def prepared(fitted: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
+    """The model of a fit, and data in its scale, precision and place.
+
+    :raises ValueError: for data with other columns.
+    """
+    model = getattr(fitted, "model", fitted)
+    model = fitted if not isinstance(model, torch.nn.Module) else model
     check_columns(model, data)
     scaler = getattr(fitted, "scaler", None)
     if scaler is not None:
         data = data.rescaled(scaler)
     parameter = next(iter(model.parameters()), data.x)
-    return data.to(device=parameter.device, dtype=parameter.dtype)
+    return model, data.to(device=parameter.device, dtype=parameter.dtype)
 
 
 def _blocks(count: int, particles: int) -> Iterator[slice]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor
 
 from . import splines
+from .grammar import LATENTS
 
 Lookup = Callable[[str], Tensor]
 #: functions of one number
@@ -26,19 +29,26 @@ PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
 }
 #: functions that learn something of the observed values
 LEARNING = ("center", "scale", "standardize", "poly", "bs", "ns", "cr")
-LATENTS = ("latent", "mask_latent")
+#: what functions take besides their value
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "poly": ("degree",),
+    "bs": ("df", "degree"),
+    "ns": ("df",),
+    "cr": ("df",),
+    "hinge": ("knot",),
+}
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.Pow: lambda a, b: a**b,
-    ast.Gt: lambda a, b: a > b,
-    ast.GtE: lambda a, b: a >= b,
-    ast.Lt: lambda a, b: a < b,
-    ast.LtE: lambda a, b: a <= b,
-    ast.Eq: lambda a, b: a == b,
-    ast.NotEq: lambda a, b: a != b,
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
 }
 _QUOTED = re.compile(r"`([^`]*)`")
 
@@ -55,7 +65,7 @@ class Expression:
         state: what its functions have learnt, from :meth:`learn`.
 
     Raises:
-        ValueError: an unknown function or operator.
+        ValueError: an unknown function or operator, or nothing that it reads.
     """
 
     def __init__(self, source: str, state: dict[str, Any] | None = None) -> None:
@@ -66,12 +76,16 @@ class Expression:
             self.tree = ast.parse(text.strip(), mode="eval").body
         except SyntaxError as error:
             raise ValueError(f"'{source}' cannot be read ({error.msg})") from error
+        #: under what the calls that learn keep their state
+        self._keys: dict[ast.Call, str] = {}
         self.state: dict[str, Any] = {} if state is None else dict(state)
         #: columns and covariates read by value, columns read by their absence
         self.names: set[str] = set()
         self.absences: set[str] = set()
         self.latents: set[str] = set()
         self._inspect(self.tree, top=True)
+        if not (self.names or self.absences or self.latents):
+            raise ValueError(f"'{source}' reads no column; multiply within I(2 * x)")
 
     def _placeholder(self, match: re.Match[str]) -> str:
         key = f"quoted_{len(self.quoted)}_"
@@ -128,28 +142,26 @@ class Expression:
     def _inspect_call(self, node: ast.Call, name: str, top: bool) -> None:
         known = (*PLAIN, *LEARNING, "hinge", "C", "is_missing")
         if name not in known:
-            raise ValueError(f"'{self.source}': no function {name}; there are {', '.join(known)}")
+            shown = self.quoted.get(name, name)
+            raise ValueError(f"'{self.source}': no function {shown}; there are {', '.join(known)}")
         if not node.args:
             raise ValueError(f"'{self.source}': {name}() is empty")
+        allowed = OPTIONS.get(name, ())
+        by_place = allowed[: len(node.args) - 1]
+        by_name = [k.arg for k in node.keywords]
+        unknown = any(k not in allowed or k in by_place for k in by_name)
+        if unknown or len(node.args) - 1 > len(allowed):
+            raise ValueError(
+                f"'{self.source}': {name}() takes {', '.join(('one value', *allowed))}"
+            )
         if name == "is_missing":
             self.absences.add(self._name(node.args[0]))
             return
         if name in ("C", "poly", "bs", "ns", "cr") and not top:
             raise ValueError(f"'{self.source}': {name}() stands alone or in products only")
+        if name in ("center", "scale", "standardize"):
+            self._keys[node] = ast.unparse(node)
         self._inspect(node.args[0])
-        allowed = {
-            "poly": ("degree",),
-            "bs": ("df", "degree"),
-            "ns": ("df",),
-            "cr": ("df",),
-            "hinge": ("knot",),
-        }.get(name, ())
-        extra = len(node.args) - 1
-        unknown = [k.arg for k in node.keywords if k.arg not in allowed]
-        if unknown or extra > len(allowed):
-            raise ValueError(
-                f"'{self.source}': {name}() takes {', '.join(('one value', *allowed))}"
-            )
 
     def _options(self, node: ast.Call, *names: str, **defaults: float) -> list[float]:
         given = dict(zip(names, node.args[1:], strict=False))
@@ -162,6 +174,8 @@ class Expression:
                 value = ast.literal_eval(given[name]) if name in given else defaults[name]
             except ValueError as error:
                 raise ValueError(f"'{self.source}': {name} must be a number") from error
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"'{self.source}': {name} must be a number, not {value!r}")
             found.append(value)
         return found
 
@@ -183,10 +197,7 @@ class Expression:
             if name in ("poly", "bs", "ns", "cr"):
                 x = self._value(node.args[0], lookup, learning)
                 return self._basis(name, node, x, learning)
-        value = self._value(node, lookup, learning)
-        if not isinstance(value, Tensor):
-            raise ValueError(f"'{self.source}' reads no column")
-        return [value]
+        return [self._value(node, lookup, learning)]
 
     def _basis(self, name: str, node: ast.Call, x: Tensor, learning: bool) -> list[Tensor]:
         try:
@@ -203,7 +214,7 @@ class Expression:
             (df,) = self._options(node, "df", df=4)
             if learning:
                 self.state[name] = splines.natural_knots(x, _whole(df))
-            return splines.natural_spline(x, x.new_tensor(self.state[name]))
+            return splines.natural_pieces(x, self.state[name])
         except ValueError as error:
             raise ValueError(f"'{self.source}': {error}") from error
 
@@ -211,20 +222,31 @@ class Expression:
         if isinstance(node, ast.Name):
             return lookup(self._name(node))
         if isinstance(node, ast.Constant):
-            return node.value
+            return float(node.value)  # type: ignore[arg-type]
         if isinstance(node, ast.UnaryOp):
             value = self._value(node.operand, lookup, learning)
             return -value if isinstance(node.op, ast.USub) else value
         if isinstance(node, ast.BinOp):
             left = self._value(node.left, lookup, learning)
-            return _OPERATORS[type(node.op)](left, self._value(node.right, lookup, learning))
+            return self._operate(node.op, left, self._value(node.right, lookup, learning))
         if isinstance(node, ast.Compare):
             left = self._value(node.left, lookup, learning)
             right = self._value(node.comparators[0], lookup, learning)
+            found = _OPERATORS[type(node.ops[0])](left, right)
             like = left if isinstance(left, Tensor) else right
-            return _OPERATORS[type(node.ops[0])](left, right).to(like.dtype)
+            return found.to(like.dtype) if isinstance(like, Tensor) else float(found)
         assert isinstance(node, ast.Call)
         return self._call(node, lookup, learning)
+
+    def _operate(self, sign: ast.operator, left: Any, right: Any) -> Any:
+        """Of tensors and numbers; numbers alone give a finite number."""
+        try:
+            found = _OPERATORS[type(sign)](left, right)
+        except ArithmeticError as error:
+            raise ValueError(f"'{self.source}' has a constant without value ({error})") from error
+        if isinstance(found, complex):
+            raise ValueError(f"'{self.source}' has a constant without value (a negative root)")
+        return found
 
     def _call(self, node: ast.Call, lookup: Lookup, learning: bool) -> Any:
         assert isinstance(node.func, ast.Name)
@@ -235,13 +257,17 @@ class Expression:
         if name in ("C", "I"):
             return x
         if name in PLAIN:
-            return PLAIN[name](x if isinstance(x, Tensor) else torch.tensor(float(x)))
+            if isinstance(x, Tensor):
+                return PLAIN[name](x)
+            return float(PLAIN[name](torch.tensor(x, dtype=torch.float64)))
         if name == "hinge":
             (knot,) = self._options(node, "knot")
-            return (x - knot).clamp_min(0)
-        key = ast.dump(node)
+            return (x - knot).clamp_min(0) if isinstance(x, Tensor) else max(x - knot, 0.0)
+        key = self._keys[node]
         if learning:
-            self.state[key] = [float(x.mean()), float(x.std()) or 1.0]
+            seen = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
+            spread = float(seen.std()) if len(seen) > 1 else 0.0
+            self.state[key] = [float(seen.mean()), spread or 1.0]
         center, scale = self.state[key]
         return x - center if name == "center" else (x - center) / scale
 
@@ -288,6 +314,6 @@ def _calls(node: ast.expr, name: str) -> bool:
 
 
 def _whole(value: float) -> int:
-    if isinstance(value, bool) or value != int(value) or value < 1:
+    if not math.isfinite(value) or value != int(value) or value < 1:
         raise ValueError(f"{value!r} is not a whole number from 1 on")
     return int(value)

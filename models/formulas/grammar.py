@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,10 +12,17 @@ from formulaic.errors import FormulaicError
 from formulaic.parser import DefaultFormulaParser
 
 Direction = Literal["+", "-"]
-_MARKS: dict[str, Direction] = {"_direction_up_": "+", "_direction_down_": "-"}
+#: words that mean something here, so that a column of that name stands in backticks
+LATENTS = ("latent", "mask_latent")
+
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]|\[\d+(;\d+)*m")
-_NUMBER = re.compile(r"\d")
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"(?<![\w.])[^\W\d][\w.]*")
+_PLAIN = re.compile(r"[^\W\d]\w*")
+_QUOTED = re.compile(r"`([^`]+)`")
+_PLACE = re.compile(r"_quoted_(\d+)_")
+_MARK = re.compile(r"_direction_(up|down)_(\d+)_\((.*)\)", re.DOTALL)
+_PYTHON_OPERATORS = ("and", "else", "for", "if", "in", "is", "lambda", "not", "or")
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 
 @dataclass(frozen=True)
@@ -47,121 +56,170 @@ def parse(text: str) -> Formula:
     """
     if not isinstance(text, str):
         raise ValueError(f"a formula is text such as 'income ~ income + age', not {text!r}.")
-    sides = _split(text)
-    if len(sides) > 2 or not sides[-1].strip() or (len(sides) == 2 and not sides[0].strip()):
-        raise ValueError(f"formula '{text}' is not 'column ~ terms' nor terms alone; correct it.")
-    right = _terms(_marked(sides[-1], text), text)
-    response: tuple[str, ...] = ()
-    if len(sides) == 2:
-        left = _terms(sides[0] + " - 1", text)
-        if any(len(term) != 1 or not term[0][1] for term in left):
-            raise ValueError(
-                f"formula '{text}' must have names of columns on its left, 'a + b ~ ...'."
-            )
-        response = tuple(term[0][0] for term in left)
-    terms, intercept = [], False
-    for factors in right:
-        if [name for name, _ in factors] == ["1"]:
-            intercept = True
-            continue
-        terms.append(_term(factors, text))
-    return Formula(response, tuple(terms), intercept, text.strip())
-
-
-def _split(text: str) -> list[str]:
-    """At the tildes outside of backticks."""
-    parts, start, quoted = [], 0, False
-    for i, letter in enumerate(text):
-        if letter == "`":
-            quoted = not quoted
-        elif letter == "~" and not quoted:
-            parts.append(text[start:i])
-            start = i + 1
-    return [*parts, text[start:]]
-
-
-def _terms(text: str, whole: str) -> list[list[tuple[str, bool]]]:
-    """Per term its factors: (source text, whether it is a name alone)."""
+    reader = _Reader(text)
     try:
-        found: Any = DefaultFormulaParser().get_terms(text)
+        return reader.formula()
+    except SyntaxError as error:  # formulaic lets Python's through
+        raise reader.wrong(f"cannot be read: {error.msg}.") from error
     except FormulaicError as error:
         reason = _COLOUR.sub("", str(error).split("\n")[0]).strip()
-        raise ValueError(f"formula '{whole}' cannot be read: {reason}") from error
-    if isinstance(getattr(found, "root", ()), tuple):
-        raise ValueError(f"formula '{whole}' cannot be read: it has several parts.")
-    return [
-        [(factor.expr, factor.eval_method.name == "LOOKUP") for factor in term.factors]
-        for term in found.root
-    ]
+        reason = _MARK.sub(lambda m: ("+" if m[1] == "up" else "-") + m[3], reader.decoded(reason))
+        raise reader.wrong(f"cannot be read: {reason}") from error
 
 
-def _term(factors: list[tuple[str, bool]], whole: str) -> Term:
-    names, sign = [], None
-    for source, is_name in factors:
-        for mark, direction in _MARKS.items():
-            if not is_name and source.startswith(f"{mark}("):
-                if sign is not None:
-                    raise ValueError(f"formula '{whole}' gives one term two directions; give one.")
-                source, sign, is_name = source[len(mark) + 1 : -1], direction, False
-                bare = source.strip("`")
-                if f"`{bare}`" == source or _WORD.fullmatch(source):
-                    source, is_name = bare, True
-                break
-        names.append(f"`{source}`" if is_name and not _WORD.fullmatch(source) else source)
-    shown = ":".join(n.strip("`") if n.count("`") == 2 and n[0] == "`" else n for n in names)
-    return Term(shown, tuple(names), sign)
+class _Reader:
+    """One text, its quoted names and its directions on their way through formulaic's parser."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.quoted: list[str] = []
+        self.directions = 0
+
+    def wrong(self, what: str) -> ValueError:
+        shown = re.sub(r"\s+", " ", self.text)
+        return ValueError(f"formula '{shown}' {what}")
+
+    def formula(self) -> Formula:
+        sides = self._protected().split("~")
+        if len(sides) > 2 or not all(side.strip() for side in sides):
+            raise self.wrong("is not 'column ~ terms' nor terms alone; correct it.")
+        response = self._response(sides[0]) if len(sides) == 2 else ()
+        found = self._parsed(self._marked(sides[-1]))
+        names = [[name for name, _ in factors] for factors in found]
+        terms = self._terms([one for one in names if one != ["1"]])
+        return Formula(response, terms, ["1"] in names, self.text.strip())
+
+    def _protected(self) -> str:
+        """Names that Python or formulaic would misread, as placeholders."""
+        parts = _QUOTED.split(self.text)
+        if any("`" in part for part in parts[::2]):
+            raise self.wrong("cannot be read: a backtick is not closed.")
+        parts[::2] = [_WORD.sub(lambda m: self._placed(m[0], False), p) for p in parts[::2]]
+        parts[1::2] = [self._placed(name, True) for name in parts[1::2]]
+        return "".join(parts)
+
+    def _placed(self, name: str, quoted: bool) -> str:
+        if not quoted and (name in LATENTS or name in (*_PYTHON_OPERATORS, "True", "False")):
+            return name
+        if not quoted and "." not in name and not keyword.iskeyword(name) and _steady(name):
+            return name
+        if quoted and _is_plain(name):
+            return name
+        if name not in self.quoted:
+            self.quoted.append(name)
+        return f"_quoted_{self.quoted.index(name)}_"
+
+    def decoded(self, source: str) -> str:
+        """The names again, in backticks."""
+        return _PLACE.sub(lambda m: f"`{self.quoted[int(m[1])]}`", source)
+
+    def _response(self, side: str) -> tuple[str, ...]:
+        left = self._parsed(side + " - 1")
+        if not left or "-" in side or any(len(t) != 1 or not t[0][1] for t in left):
+            raise self.wrong("must have names of columns on its left, 'a + b ~ ...'.")
+        return tuple(_bare(self.decoded(term[0][0])) for term in left)
+
+    def _parsed(self, text: str) -> list[list[tuple[str, bool]]]:
+        """Per term its factors: (source text, whether it is a name alone)."""
+        if re.search(r"(?<![\w.])\.(?![\w.])", text):
+            raise self.wrong(
+                "has a '.' for all columns, which is not known here; name the columns."
+            )
+        found: Any = DefaultFormulaParser().get_terms(text)
+        if isinstance(getattr(found, "root", ()), tuple):
+            raise self.wrong("cannot be read: it has several parts.")
+        return [
+            [(factor.expr, factor.eval_method.name == "LOOKUP") for factor in term.factors]
+            for term in found.root
+        ]
+
+    def _terms(self, found: list[list[str]]) -> tuple[Term, ...]:
+        terms: list[Term] = []
+        users: dict[int, list[str]] = {k: [] for k in range(self.directions)}
+        for factors in found:
+            signs: dict[int, Direction] = {}
+            sources = []
+            for source in factors:
+                mark = _MARK.fullmatch(source)
+                if mark is not None:
+                    signs[int(mark[2])] = "+" if mark[1] == "up" else "-"
+                    source = mark[3]
+                sources.append(self.decoded(source))
+            name = ":".join(map(_bare, sources))
+            if len(signs) > 1:
+                raise self.wrong(f"gives one term two directions, '{name}'; give one.")
+            for k in signs:
+                users[k].append(name)
+            if any(set(term.factors) == set(sources) for term in terms):
+                raise self.wrong(f"has the term '{name}' twice; write it once.")
+            terms.append(Term(name, tuple(sources), next(iter(signs.values()), None)))
+        for names in users.values():
+            if not names:
+                raise self.wrong("takes away a term with a direction; write 'a - b' or 'a + -b'.")
+            if len(names) > 1:
+                raise self.wrong(
+                    f"gives one direction to {' and '.join(map(repr, names))}; write the terms "
+                    f"out, each with its own."
+                )
+        return tuple(terms)
+
+    def _marked(self, text: str) -> str:
+        """Signs that stand directly before a term, as calls that the parser lets through."""
+        result, i = "", 0
+        before = "~"  # the last character that is no space
+        while i < len(text):
+            letter = text[i]
+            start = i + 1 + len(text[i + 1 :]) - len(text[i + 1 :].lstrip())
+            if letter in "+-" and before in "~+-*:/(" and _opens(text[start:]):
+                if text[start] == "(":
+                    raise self.wrong("has a direction before a bracket; give it to single terms.")
+                end = _factor_end(text, start)
+                factor = text[start + 1 : end - 1] if text[start] == "{" else text[start:end]
+                way = "up" if letter == "+" else "down"
+                result += f"_direction_{way}_{self.directions}_({factor})"
+                self.directions += 1
+                before, i = ")", end
+                continue
+            # within calls signs are arithmetic
+            end = _factor_end(text, i) if _PLAIN.match(letter) or letter == "{" else i + 1
+            result += text[i:end]
+            before = before if letter.isspace() else text[end - 1]
+            i = end
+        return result
 
 
-def _marked(text: str, whole: str) -> str:
-    """Signs that stand directly before a term, as calls that the parser lets through."""
-    result, i, depth = "", 0, 0
-    before: str = "~"  # the last character that is no space
-    while i < len(text):
-        letter = text[i]
-        if letter == "`":
-            end = text.find("`", i + 1)
-            end = len(text) - 1 if end < 0 else end
-            result, before, i = result + text[i : end + 1], "`", end + 1
-            continue
-        if letter in "+-" and depth == 0 and before in "~+-*:/(" and _opens(text, i):
-            start = i + 1 + (len(text[i + 1 :]) - len(text[i + 1 :].lstrip()))
-            end = _factor_end(text, start, whole)
-            mark = "_direction_up_" if letter == "+" else "_direction_down_"
-            result += f"{mark}({text[start:end]})"
-            before, i = ")", end
-            continue
-        if letter == "(" and (before.isalnum() or before == "_" or depth):
-            depth += 1  # within a call signs are arithmetic
-        elif letter == ")" and depth:
-            depth -= 1
-        result += letter
-        if not letter.isspace():
-            before = letter
-        i += 1
-    return result
+def _steady(name: str) -> bool:
+    """Whether Python, which normalises identifiers, leaves this one alone."""
+    return unicodedata.normalize("NFKC", name) == name
 
 
-def _opens(text: str, i: int) -> bool:
-    """Whether a term, not a number or another operator, follows the sign at i."""
-    rest = text[i + 1 :].lstrip()
-    return bool(rest) and not _NUMBER.match(rest) and (rest[0] in "`(_" or rest[0].isalpha())
+def _is_plain(name: str) -> bool:
+    plain = _PLAIN.fullmatch(name) is not None and not keyword.iskeyword(name)
+    return plain and _steady(name) and name not in LATENTS
 
 
-def _factor_end(text: str, start: int, whole: str) -> int:
-    """Where the factor that starts here ends: a name, a quoted name or a call."""
-    if text[start] == "(":
-        raise ValueError(
-            f"formula '{whole}' has a direction before a bracket; give it to single terms."
-        )
-    if text[start] == "`":
-        return text.find("`", start + 1) + 1 or len(text)
+def _bare(source: str) -> str:
+    """Without the backticks, where the source is one name."""
+    quoted = _QUOTED.fullmatch(source)
+    return source if quoted is None else quoted[1]
+
+
+def _opens(rest: str) -> bool:
+    """Whether a term, not a number or another operator, stands first."""
+    return bool(rest) and (rest[0] in "({" or _PLAIN.match(rest) is not None)
+
+
+def _factor_end(text: str, start: int) -> int:
+    """Where the factor that starts here ends: a name, a call, or code in braces."""
     word = _WORD.match(text, start)
-    end = start + 1 if word is None else word.end()
-    if end < len(text) and text[end] == "(":
-        depth = 0
-        for k in range(end, len(text)):
-            depth += {"(": 1, ")": -1}.get(text[k], 0)
-            if depth == 0:
-                return k + 1
-        return len(text)
+    end = start if word is None else word.end()
+    while end < len(text) and text[end] in _CLOSERS:
+        expected = [_CLOSERS[text[end]]]
+        end += 1
+        while end < len(text) and expected:
+            if text[end] in _CLOSERS:
+                expected.append(_CLOSERS[text[end]])
+            elif text[end] == expected[-1]:
+                expected.pop()
+            end += 1
     return end

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
+import numpy as np
 import torch
+from scipy.interpolate import BSpline
 from torch import Tensor
 
 
@@ -46,49 +51,104 @@ def _increasing(knots: list[float], df: int) -> list[float]:
     return knots
 
 
+def natural_pieces(x: Tensor, knots: Sequence[float]) -> list[Tensor]:
+    """:func:`natural_spline` for knots that are plain numbers."""
+    return _evaluate(x, _natural_table(tuple(knots)))
+
+
 def b_spline(x: Tensor, knots: Sequence[float], degree: int) -> list[Tensor]:
     """The B-spline basis on these boundary and interior knots, without its first function.
 
     (de Boor, A Practical Guide to Splines, 1978.) Outside the boundary each function goes on in a
     straight line, so that neither values nor gradients end there.
+
+    >>> b_spline(torch.tensor([0.0, 0.5, 2.0]), [0.0, 1.0], degree=1)[0]
+    tensor([0.0000, 0.5000, 2.0000])
     """
-    low, high = knots[0], knots[-1]
-    full = [low] * degree + list(knots) + [high] * degree
-    inside = x.clamp(low, high)
-    basis = _cox_de_boor(inside, full, degree)
-    if degree == 0:
-        return basis[1:]
-    lower = _cox_de_boor(inside, full, degree - 1)
-    beyond = x - inside
-    result = []
-    for i, value in enumerate(basis):
-        rise = torch.zeros_like(x)
-        if full[i + degree] > full[i]:
-            rise = rise + lower[i] / (full[i + degree] - full[i])
-        if full[i + degree + 1] > full[i + 1]:
-            rise = rise - lower[i + 1] / (full[i + degree + 1] - full[i + 1])
-        result.append(value + beyond * (degree * rise).detach())
-    return result[1:]
+    return _evaluate(x, _b_spline_table(tuple(knots), degree))
 
 
-def _cox_de_boor(x: Tensor, t: Sequence[float], degree: int) -> list[Tensor]:
-    """All B-splines of this degree on the knot vector t at x within it."""
-    last = max(i for i in range(len(t) - 1) if t[i] < t[i + 1])
-    basis = []
-    for i in range(len(t) - 1):
-        inside = (x >= t[i]) & ((x < t[i + 1]) if i != last else (x <= t[i + 1]))
-        basis.append(inside.to(x.dtype) if t[i] < t[i + 1] else torch.zeros_like(x))
-    for k in range(1, degree + 1):
-        higher = []
-        for i in range(len(t) - 1 - k):
-            value = torch.zeros_like(x)
-            if t[i + k] > t[i]:
-                value = value + (x - t[i]) / (t[i + k] - t[i]) * basis[i]
-            if t[i + k + 1] > t[i + 1]:
-                value = value + (t[i + k + 1] - x) / (t[i + k + 1] - t[i + 1]) * basis[i + 1]
-            higher.append(value)
-        basis = higher
-    return basis
+class _Table:
+    """Functions that are polynomials between breaks: one lookup and one Horner scheme for all.
+
+    Args:
+        breaks: (m,) increasing; pieces 0..m lie before, between and after them.
+        coefficients: (degree + 1, m + 1, q), highest power first, in x - origin of the piece,
+            which is the break at its left, and the first break for piece 0.
+    """
+
+    def __init__(self, breaks: np.ndarray, coefficients: np.ndarray) -> None:
+        self.breaks, self.coefficients = breaks, coefficients
+        self._tensors: dict[Any, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def tensors(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        key = (like.dtype, like.device)
+        if key not in self._tensors:
+            parts = self.breaks, np.r_[self.breaks[0], self.breaks], self.coefficients
+            breaks, origin, coefficients = (
+                torch.as_tensor(part, dtype=key[0], device=key[1]) for part in parts
+            )
+            self._tensors[key] = (breaks, origin, coefficients)
+        return self._tensors[key]
+
+
+def _evaluate(x: Tensor, table: _Table) -> list[Tensor]:
+    breaks, origin, coefficients = table.tensors(x)
+    piece = torch.bucketize(x.detach().contiguous(), breaks, right=True)
+    t = (x - origin[piece]).unsqueeze(-1)
+    value = coefficients[0][piece]
+    for power in coefficients[1:]:
+        value = torch.addcmul(power[piece], value, t)
+    return list(value.unbind(-1))
+
+
+@lru_cache(maxsize=256)
+def _b_spline_table(knots: tuple[float, ...], degree: int) -> _Table:
+    full = [knots[0]] * degree + list(knots) + [knots[-1]] * degree
+    count = len(full) - degree - 1
+    spline = BSpline(np.array(full), np.eye(count)[:, 1:], degree)
+    return _linear_outside(spline, np.array(knots), degree)
+
+
+@lru_cache(maxsize=256)
+def _natural_table(knots: tuple[float, ...]) -> _Table:
+    t = torch.tensor(knots, dtype=torch.float64)
+
+    def derivative(x: np.ndarray, order: int) -> np.ndarray:
+        """Of :func:`natural_spline`, with truncated powers of lower degree."""
+        if order == 0:
+            return torch.stack(natural_spline(torch.from_numpy(x), t), -1).numpy()
+        at = np.array(knots)
+        power, factor = 3 - order, (0, 3, 6, 6)[order]
+        above = x[:, None] >= at
+        cubes = np.where(above, factor * (x[:, None] - at) ** power, 0.0)
+        d = (cubes[:, :-1] - cubes[:, -1:]) / (at[-1] - at[:-1])
+        straight = np.full((len(x), 1), float(order == 1))
+        return np.hstack([straight, (d[:, :-1] - d[:, -1:]) / (at[-1] - at[0]) ** 2])
+
+    return _linear_outside(derivative, np.array(knots), 3)
+
+
+def _linear_outside(
+    derivative: Callable[[np.ndarray, int], np.ndarray], breaks: np.ndarray, degree: int
+) -> _Table:
+    """Taylor's polynomial at the left end of each piece; outside only its value and slope."""
+    powers = [derivative(breaks[:-1], order) / math.factorial(order) for order in range(degree + 1)]
+    # at the last break the derivatives of the piece before it
+    width = breaks[-1] - breaks[-2]
+    last = [
+        sum(
+            math.comb(k, order) * powers[k][-1] * width ** (k - order)
+            for k in range(order, degree + 1)
+        )
+        for order in range(min(2, degree + 1))
+    ]
+    pieces = []
+    for order in reversed(range(degree + 1)):
+        edge = np.zeros_like(powers[0][0])
+        low, high = (powers[order][0], last[order]) if order < 2 else (edge, edge)
+        pieces.append(np.vstack([low, powers[order], high]))
+    return _Table(breaks, np.stack(pieces))
 
 
 def learn_polynomial(values: Tensor, degree: int) -> dict[str, list[float]]:

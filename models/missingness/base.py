@@ -221,6 +221,13 @@ class Missingness(Configurable):
         """
         return {}
 
+    def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
+        """The quantities that an analyst would report, by name, as functions of the parameters.
+
+        :param sampled: values of the coefficients that have priors.
+        """
+        return dict(self.named_parameters())
+
     @property
     def has_priors(self) -> bool:
         """Whether :meth:`coefficients` samples anything."""

@@ -68,6 +68,10 @@ class TwoSided(Missingness):
             a, c = a / scale + 2 * c * center / scale**2, c / scale**2
         return equation("logit", names[column], -b, [(-a, name), (c, f"{name}^2")])
 
+    def estimands(self) -> dict[str, Tensor]:
+        """a, b and c."""
+        return {"offset": self.offset, "slope": self.slope, "curve": self.curve}
+
     def known(self, column: int) -> str | None:
         """The direction of the curve."""
         return "direction" if self.hides is not None else None

@@ -280,6 +280,13 @@ class FormulaMissingness(Missingness):
             sampled.update(part.sample())
         return sampled
 
+    def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
+        """Every coefficient in the data's own units, named ``"income ~ age"``."""
+        found: dict[str, Tensor] = {}
+        for part in self.part_of.values():
+            found.update(part.in_data_s_units(sampled))
+        return found
+
     def coefficient_table(self) -> pd.DataFrame:
         """Every coefficient: per standard deviation of its term, and in the data's own units.
 

@@ -129,6 +129,17 @@ class LinearPredictor(nn.Module):
         total = (self.design(lookup) * value).sum(-1)
         return total if intercept is None else total + intercept
 
+    def in_data_s_units(self, context: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Coefficients per unit of their terms, and the intercept where all terms are zero."""
+        value, intercept = self.coefficients(context)
+        found = {}
+        if intercept is not None:
+            found[f"{self.column} ~ {INTERCEPT}"] = intercept - (value * self.shift_of).sum()
+        scale = torch.as_tensor(self.design.scale, dtype=value.dtype, device=value.device)
+        for q, name in enumerate(self.names):
+            found[f"{self.column} ~ {name}"] = value[q] / scale[q]
+        return found
+
     @torch.no_grad()
     def initialise(self, start: Tensor) -> None:
         """The intercept that makes the observed rate, unless it was given."""

@@ -95,6 +95,11 @@ class RandomIntercepts(SelfMasking):
         """The groups' offsets."""
         return True
 
+    def estimands(self, group_offset: Tensor | None = None) -> dict[str, Tensor]:
+        """Slopes, offsets, and the groups' deviations."""
+        found = {"slope": self.slope, "offset": self.offset}
+        return found if group_offset is None else {**found, "group_offset": group_offset}
+
     def coefficients(self, features: Any) -> dict[str, Tensor]:
         """Site ``group_offset`` (groups, p)."""
         zero = torch.zeros_like(self.offset)

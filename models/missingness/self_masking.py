@@ -157,6 +157,10 @@ class SelfMasking(Missingness):
                 start = torch.special.ndtri(start.sigmoid())
             self.offset.copy_(start)
 
+    def estimands(self, slope: Tensor | None = None) -> dict[str, Tensor]:
+        """Slopes and offsets of the log-odds (probit) of being observed."""
+        return {"slope": self.slope if slope is None else slope, "offset": self.offset}
+
     @property
     def has_priors(self) -> bool:
         """Whether the slopes are a latent site."""

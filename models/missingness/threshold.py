@@ -100,6 +100,10 @@ class Threshold(Missingness):
         terms = in_units(intercept, [(slope, column)], names, scaler)
         return equation("logit", names[column], *terms)
 
+    def estimands(self) -> dict[str, Tensor]:
+        """Thresholds and their sharpness."""
+        return {"threshold": self.threshold, "sharpness": self.sharpness}
+
     def known(self, column: int) -> str | None:
         """Given, or of a known direction."""
         return "given" if self.given else "direction"
