@@ -4,6 +4,7 @@ from .coefficients import coefficient_posterior
 from .collapse import CollapseError, collapse
 from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
 from .elbo import ImportanceWeightedELBO
+from .estimator import MNARImputer
 from .fit import FitResult, fit
 from .held_out import held_out_bound
 from .imputation import Imputation
@@ -21,6 +22,7 @@ __all__ = [
     "FormatError",
     "ImportanceWeightedELBO",
     "Imputation",
+    "MNARImputer",
     "NonFiniteLossError",
     "WeightError",
     "Weighted",

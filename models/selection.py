@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -161,7 +162,9 @@ class SelectionModel(Configurable):
             return None
         features = Plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM)
         with pyro.settings.context(module_local_params=True), torch.no_grad():
-            guide = AutoNormal(lambda: self.missingness.coefficients(features), init_scale=0.1)
+            guide = AutoNormal(
+                functools.partial(self.missingness.coefficients, features), init_scale=0.1
+            )
             guide()  # sets its parameters up now, so that optimisers and state_dict see them
         return guide
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,86 +11,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .expressions import Expression, Lookup
-from .grammar import Formula
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a name in a formula stands for.
-
-    Args:
-        name: of a column or covariate.
-        kind: "number", or "levels" for codes 0, 1, ... without order.
-        levels: what the codes stand for, as text; an ordinal column is a "number" with levels.
-    """
-
-    name: str
-    kind: str = "number"
-    levels: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"name": self.name, "kind": self.kind, "levels": list(self.levels)}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Source:
-        """The inverse of :meth:`to_dict`."""
-        return cls(state["name"], state["kind"], tuple(state["levels"]))
-
-
-class _Factor:
-    """An expression, and whether it stands for the levels of a column."""
-
-    def __init__(self, source: str, sources: Mapping[str, Source], state: Any = None) -> None:
-        self.expression = Expression(source, state)
-        self.source = source
-        #: codes whose indicators are the factor's columns; all of them, or all but the first
-        self.codes: list[int] = []
-        named = self.expression.levels_of or self.expression.name
-        found = None if named is None else sources.get(named)
-        self.of: Source | None = None
-        if found is not None and (found.kind == "levels" or self.expression.levels_of):
-            if not found.levels:
-                raise ValueError(f"'{source}': {named} is a number without levels; drop C()")
-            self.of = found
-        for name in self.expression.names if self.of is None else ():
-            if name in sources and sources[name].kind == "levels":
-                raise ValueError(f"'{source}': {name} has levels, which have no arithmetic")
-
-    def reads(self) -> frozenset[str]:
-        return frozenset(self.expression.names)
-
-    def columns(self, lookup: Lookup, learning: bool = False) -> list[Tensor]:
-        if self.of is None:
-            return self.expression.learn(lookup) if learning else self.expression(lookup)
-        code = lookup(self.of.name)
-        return [(code == c).to(code.dtype) for c in self.codes]
-
-    def names(self, count: int) -> list[str]:
-        shown = self.source.strip("`")
-        if self.of is not None:
-            return [f"{shown}[{self.of.levels[c]}]" for c in self.codes]
-        if count == 1 and not self.expression.latents:
-            return [shown]
-        return [f"{shown}[{i + 1}]" for i in range(count)]
-
-    @property
-    def unscaled(self) -> bool:
-        return self.of is not None or bool(self.expression.latents or self.expression.absences)
-
-    def affine_in(self, name: str, through: str) -> bool:
-        if self.of is not None:
-            return name not in self.reads()
-        return self.expression.affine_in(name, through)
+from .expressions import Lookup
+from .factors import Factor, Source, products
+from .grammar import LATENTS, Formula, Term
+from .levels import codings
 
 
 class Design:
     """A formula's columns f_q(row): (..., q).
 
     Columns are (f - center) / scale with the mean and standard deviation of the observed rows;
-    indicators, ``latent`` and ``is_missing()`` stay as they are, and without an intercept nothing
-    is centred.
+    those of a product with ``latent`` are the ones under a standard normal latent. Indicators,
+    ``latent`` and ``is_missing()`` stay as they are, and without an intercept nothing is centred.
 
     >>> from absentia.models.formulas import parse
     >>> table = pd.DataFrame({"age": [20.0, 30, 40]})
@@ -104,17 +35,19 @@ class Design:
 
     def __init__(
         self,
-        terms: list[list[_Factor]],
+        parts: list[list[Factor]],
+        part_of: list[int],
         names: list[str],
         term_of: list[int],
         signs: list[str | None],
         center: np.ndarray,
         scale: np.ndarray,
     ) -> None:
-        self._terms = terms
+        #: products of factors; a term has several where its levels need several codings
+        self._parts, self._part_of = parts, part_of
         self.names, self.term_of, self.signs = tuple(names), tuple(term_of), tuple(signs)
         self.center, self.scale = center, scale
-        factors = [factor for term in terms for factor in term]
+        factors = [factor for part in parts for factor in part]
         self.reads = frozenset(name for f in factors for name in f.expression.names)
         self.reads_missing = frozenset(name for f in factors for name in f.expression.absences)
         self.reads_latent = any("latent" in f.expression.latents for f in factors)
@@ -157,44 +90,52 @@ class Design:
         latent_dim: int,
         mask_latent_dim: int,
     ) -> Design:
-        terms = [[_Factor(f, sources) for f in term.factors] for term in formula.terms]
+        terms = [[Factor(f, sources) for f in term.factors] for term in formula.terms]
         for factor in (factor for factors in terms for factor in factors):
             _check_names(factor, sources, latent_dim, mask_latent_dim)
-        _code_levels(formula, terms)
+        parts, part_of = _parts(formula, terms)
         names: list[str] = []
         term_of: list[int] = []
         signs: list[str | None] = []
         center: list[float] = []
         scale: list[float] = []
         dims = {"latent": latent_dim, "mask_latent": mask_latent_dim}
-        for t, (term, factors) in enumerate(zip(formula.terms, terms, strict=True)):
+        for t, factors in zip(part_of, parts, strict=True):
             found, labels = _observed(factors, table, dims)
-            if term.sign is not None and len(found) > 1:
-                raise ValueError(
-                    f"'{term.name}' stands for {len(found)} coefficients, which one direction "
-                    f"does not fit; leave the sign out"
-                )
-            unscaled = all(factor.unscaled for factor in factors)
             for column, label in zip(found, labels, strict=True):
-                mean, sd = (0.0, 1.0) if unscaled else _moments(column, label)
+                mean, sd = _moments(factors, column, label)
                 names.append(label)
                 term_of.append(t)
-                signs.append(term.sign)
+                signs.append(formula.terms[t].sign)
                 center.append(mean if formula.intercept else 0.0)
                 scale.append(sd)
-        return cls(terms, names, term_of, signs, np.array(center), np.array(scale))
+        for t, term in enumerate(formula.terms):
+            _check_count(term, term_of.count(t))
+        arrays = np.array(center, dtype=np.float64), np.array(scale, dtype=np.float64)
+        return cls(parts, part_of, names, term_of, signs, *arrays)
 
     def __call__(self, lookup: Lookup) -> Tensor:
         """The columns (..., q) of what ``lookup(name)`` gives in data units."""
-        columns = [c for term in self._terms for c in _products(term, lookup)]
+        values: dict[str, Tensor] = {}
+
+        def once(name: str) -> Tensor:
+            if name not in values:
+                values[name] = lookup(name)
+            return values[name]
+
+        made: dict[tuple[str, tuple[int, ...]], list[Tensor]] = {}
+        columns = [c for part in self._parts for c in products(part, once, made)]
+        if not columns:
+            return torch.zeros(0)
         shape = torch.broadcast_shapes(*(c.shape for c in columns))
         stacked = torch.stack([c.expand(shape) for c in columns], -1)
         key = (stacked.dtype, stacked.device)
         if key not in self._scaling:
-            self._scaling[key] = (
-                torch.as_tensor(self.center, dtype=key[0], device=key[1]),
-                torch.as_tensor(self.scale, dtype=key[0], device=key[1]),
-            )
+            with torch.inference_mode(False):  # kept, so that later calls may need gradients
+                self._scaling[key] = (
+                    torch.as_tensor(self.center, dtype=key[0], device=key[1]),
+                    torch.as_tensor(self.scale, dtype=key[0], device=key[1]),
+                )
         center, scale = self._scaling[key]
         return (stacked - center) / scale
 
@@ -204,12 +145,18 @@ class Design:
 
     def reads_of(self, term: int) -> frozenset[str]:
         """The columns and covariates that one term reads by value."""
-        return frozenset(name for factor in self._terms[term] for name in factor.reads())
+        return frozenset(
+            name
+            for t, part in zip(self._part_of, self._parts, strict=True)
+            for factor in part
+            for name in factor.reads()
+            if t == term
+        )
 
     def affine_in(self, name: str, through: str = "identity") -> bool:
         """Whether every column is affine in ``name``, or in log(name), all else being fixed."""
-        for term in self._terms:
-            readers = [factor for factor in term if name in factor.reads()]
+        for part in self._parts:
+            readers = [factor for factor in part if name in factor.reads()]
             if len(readers) > 1 or not all(f.affine_in(name, through) for f in readers):
                 return False
         return True
@@ -225,10 +172,11 @@ class Design:
                         "codes": f.codes,
                         "of": None if f.of is None else f.of.to_dict(),
                     }
-                    for f in term
+                    for f in part
                 ]
-                for term in self._terms
+                for part in self._parts
             ],
+            "part_of": list(self._part_of),
             "names": list(self.names),
             "term_of": list(self.term_of),
             "signs": list(self.signs),
@@ -245,12 +193,13 @@ class Design:
             for entry in term:
                 of = None if entry["of"] is None else Source.from_dict(entry["of"])
                 sources = {} if of is None else {of.name: of}
-                factor = _Factor(entry["source"], sources, entry["state"])
+                factor = Factor(entry["source"], sources, entry["state"])
                 factor.codes = list(entry["codes"])
                 factors.append(factor)
             terms.append(factors)
         return cls(
             terms,
+            list(state.get("part_of", range(len(terms)))),
             list(state["names"]),
             list(state["term_of"]),
             list(state["signs"]),
@@ -259,18 +208,12 @@ class Design:
         )
 
 
-def _products(factors: list[_Factor], lookup: Lookup) -> list[Tensor]:
-    result = factors[0].columns(lookup)
-    for factor in factors[1:]:
-        more = factor.columns(lookup)
-        result = [a * b for b in more for a in result]
-    return result
-
-
 def _check_names(
-    factor: _Factor, sources: Mapping[str, Source], latent_dim: int, mask_latent_dim: int
+    factor: Factor, sources: Mapping[str, Source], latent_dim: int, mask_latent_dim: int
 ) -> None:
     for name in sorted(factor.expression.names | factor.expression.absences):
+        if name in LATENTS:
+            raise ValueError(f"a column '{name}' cannot be read, the word is taken; rename it")
         if name in sources:
             continue
         close = difflib.get_close_matches(name, list(sources), 1)
@@ -283,27 +226,43 @@ def _check_names(
         raise ValueError("mask_latent is read, and it has no dimensions; give mask_latent_dim=")
 
 
-def _code_levels(formula: Formula, terms: list[list[_Factor]]) -> None:
-    """Which indicators: all but the first level's where a margin is in the formula, else all.
-
-    (The rule of S: Chambers & Hastie, Statistical Models in S, 1992, section 2.4.1.) Without an
-    intercept the first term of levels stands for it.
-    """
-    present = {frozenset(term.factors) for term in formula.terms}
-    constant = formula.intercept
+def _parts(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Factor]], list[int]]:
+    """The terms with their levels coded, and the term that each part belongs to."""
     for term, factors in zip(formula.terms, terms, strict=True):
         for factor in factors:
-            if factor.of is None:
-                continue
-            margin = frozenset(term.factors) - {factor.source}
-            reduced = margin in present if margin else constant
-            if not margin:
-                constant = True
-            factor.codes = list(range(1 if reduced else 0, len(factor.of.levels)))
+            if factor.of is not None and len(factor.of.levels) < 2:
+                raise ValueError(f"'{term.name}': {factor.of.name} has one level only; drop it")
+    split = [
+        (
+            [factor.source for factor in factors if factor.of is not None],
+            [factor.source for factor in factors if factor.of is None],
+        )
+        for factors in terms
+    ]
+    parts, part_of = [], []
+    for t, coded in enumerate(codings(split, formula.intercept)):
+        for coding in coded:
+            parts.append(
+                [
+                    factor if factor.of is None else factor.coded(coding[factor.source])
+                    for factor in terms[t]
+                    if factor.of is None or factor.source in coding
+                ]
+            )
+            part_of.append(t)
+    return parts, part_of
+
+
+def _check_count(term: Term, count: int) -> None:
+    if term.sign is not None and count > 1:
+        raise ValueError(
+            f"'{term.name}' stands for {count} coefficients, which one direction does not fit; "
+            f"leave the sign out"
+        )
 
 
 def _observed(
-    factors: list[_Factor], table: pd.DataFrame, dims: Mapping[str, int]
+    factors: list[Factor], table: pd.DataFrame, dims: Mapping[str, int]
 ) -> tuple[list[Tensor], list[str]]:
     """A term's columns at the rows where all that it reads was observed, and their names."""
     read = sorted({name for factor in factors for name in factor.reads()})
@@ -332,8 +291,15 @@ def _observed(
     return result, names
 
 
-def _moments(column: Tensor, name: str) -> tuple[float, float]:
-    sd = float(column.std()) if len(column) > 1 else 0.0
+def _moments(factors: list[Factor], column: Tensor, name: str) -> tuple[float, float]:
+    """Mean and standard deviation; with a latent, which was set to one, under its prior."""
+    if all(factor.unscaled for factor in factors):
+        return 0.0, 1.0
+    with_latent = any(factor.expression.latents for factor in factors)
+    if with_latent:
+        mean, sd = 0.0, float(column.square().mean().sqrt())
+    else:
+        mean, sd = float(column.mean()), float(column.std()) if len(column) > 1 else 0.0
     if not sd > 1e-12 * max(1.0, float(column.abs().max())):
         raise ValueError(f"'{name}' has one value only where it is observed; drop it")
-    return float(column.mean()), sd
+    return mean, sd

@@ -37,6 +37,12 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "cr": ("df",),
     "hinge": ("knot",),
 }
+DEFAULTS: dict[str, dict[str, float]] = {
+    "poly": {},
+    "bs": {"df": 5, "degree": 3},
+    "ns": {"df": 4},
+    "cr": {"df": 4},
+}
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -200,20 +206,19 @@ class Expression:
         return [self._value(node, lookup, learning)]
 
     def _basis(self, name: str, node: ast.Call, x: Tensor, learning: bool) -> list[Tensor]:
+        options = self._options(node, *OPTIONS[name], **DEFAULTS[name])
         try:
+            first, *more = [_whole(value) for value in options]
             if name == "poly":
-                (degree,) = self._options(node, "degree")
                 if learning:
-                    self.state[name] = splines.learn_polynomial(x, _whole(degree))
+                    self.state[name] = splines.learn_polynomial(x, first)
                 return splines.polynomial(x, **self.state[name])
             if name == "bs":
-                df, degree = self._options(node, "df", "degree", df=5, degree=3)
                 if learning:
-                    self.state[name] = splines.spline_knots(x, _whole(df), _whole(degree))
-                return splines.b_spline(x, self.state[name], _whole(degree))
-            (df,) = self._options(node, "df", df=4)
+                    self.state[name] = splines.spline_knots(x, first, *more)
+                return splines.b_spline(x, self.state[name], *more)
             if learning:
-                self.state[name] = splines.natural_knots(x, _whole(df))
+                self.state[name] = splines.natural_knots(x, first)
             return splines.natural_pieces(x, self.state[name])
         except ValueError as error:
             raise ValueError(f"'{self.source}': {error}") from error

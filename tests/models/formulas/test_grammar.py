@@ -21,6 +21,19 @@ READ = {
     "y ~ +a:b": (("y",), [("a:b", "+")], True),
     "`body mass` ~ +`body mass`": (("body mass",), [("body mass", "+")], True),
     "y ~ bs(age, df=4):C(sex)": (("y",), [("bs(age, df=4):C(sex)", None)], True),
+    "y ~ age + -log(income)": (("y",), [("age", None), ("log(income)", "-")], True),
+    "y ~ a:(+b)": (("y",), [("a:b", "+")], True),
+    "y ~ a - 1 + -b": (("y",), [("a", None), ("b", "-")], False),
+    "y ~ a -b": (("y",), [("a", None)], True),
+    "y ~ log((x) + -z) + -z": (("y",), [("log(x + -z)", None), ("z", "-")], True),
+    "y ~ {x + -z}": (("y",), [("x + -z", None)], True),
+    "y ~ -{x}": (("y",), [("x", "-")], True),
+    "y ~ +body.mass": (("y",), [("body.mass", "+")], True),
+    "y ~ +âge": (("y",), [("âge", "+")], True),
+    "y ~ +tanh(`a`)": (("y",), [("tanh(a)", "+")], True),
+    "y ~ +log(`a)b`)": (("y",), [("log(`a)b`)", "+")], True),
+    "class ~ log(class)": (("class",), [("log(`class`)", None)], True),
+    "`a ~ b` ~ `a ~ b`": (("a ~ b",), [("a ~ b", None)], True),
     "y ~ is_missing(`a b`)": (("y",), [("is_missing(`a b`)", None)], True),
 }
 
@@ -45,6 +58,18 @@ BAD = {
     "y ~ a | b": "several parts",
     "y ~ +(a + b)": "a direction before a bracket",
     "y ~ +a:+b": "two directions",
+    "y ~ +a*b": "one direction to 'a' and 'a:b'",
+    "y ~ (+a + b)**2": "one direction to 'a' and 'a:b'",
+    "y ~ +a + a": "has the term 'a' twice",
+    "y ~ --a": "takes away a term with a direction",
+    "y ~ b - +a": "takes away a term with a direction",
+    "y ~ `a": "a backtick is not closed",
+    "y ~ .": "name the columns",
+    "y ~ I(a +)": "cannot be read: invalid syntax",
+    "y ~ log(a b)": "cannot be read: invalid syntax",
+    "1 ~ a": "names of columns on its left",
+    "-y ~ a": "names of columns on its left",
+    "y - y ~ a": "names of columns on its left",
     "log(y) ~ a": "names of columns on its left",
     "a:b ~ a": "names of columns on its left",
 }
@@ -56,6 +81,19 @@ def test_what_cannot_be_read(text):
         parse(text)
     assert "\n" not in str(error.value)
     assert text in str(error.value)
+
+
+def test_errors_are_one_line_and_show_what_was_written():
+    with pytest.raises(ValueError, match="cannot be read") as error:
+        parse("y ~\n +`a b` +* c")
+    assert str(error.value).startswith("formula 'y ~ +`a b` +* c' ")
+    assert "_quoted_" not in str(error.value)
+    assert "_direction_" not in str(error.value)
+
+
+def test_columns_with_the_names_of_words_are_told_apart_by_backticks():
+    terms = parse("y ~ `latent` + latent + µg").terms
+    assert [term.factors for term in terms] == [("`latent`",), ("latent",), ("`µg`",)]
 
 
 def test_formulas_are_text():

@@ -1,0 +1,121 @@
+"""The factors of a term: numbers, or indicators of the levels of a column."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from .expressions import Expression, Lookup
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a name in a formula stands for.
+
+    Args:
+        name: of a column or covariate.
+        kind: "number", or "levels" for codes 0, 1, ... without order.
+        levels: what the codes stand for, as text; an ordinal column is a "number" with levels.
+    """
+
+    name: str
+    kind: str = "number"
+    levels: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"name": self.name, "kind": self.kind, "levels": list(self.levels)}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Source:
+        """The inverse of :meth:`to_dict`."""
+        return cls(state["name"], state["kind"], tuple(state["levels"]))
+
+
+class Factor:
+    """An expression, and whether it stands for the levels of a column.
+
+    Args:
+        source: its text.
+        sources: what each name is.
+        state: what its functions have learnt.
+
+    Raises:
+        ValueError: arithmetic on levels, ``C()`` of a number without levels.
+    """
+
+    def __init__(self, source: str, sources: Mapping[str, Source], state: Any = None) -> None:
+        self.expression = Expression(source, state)
+        self.source = source
+        #: codes whose indicators are the factor's columns; all of them, or all but the first
+        self.codes: list[int] = []
+        named = self.expression.levels_of or self.expression.name
+        found = None if named is None else sources.get(named)
+        self.of: Source | None = None
+        if found is not None and (found.kind == "levels" or self.expression.levels_of):
+            if not found.levels:
+                raise ValueError(f"'{source}': {named} is a number without levels; drop C()")
+            self.of = found
+        for name in self.expression.names if self.of is None else ():
+            if name in sources and sources[name].kind == "levels":
+                raise ValueError(f"'{source}': {name} has levels, which have no arithmetic")
+
+    def reads(self) -> frozenset[str]:
+        """Names read by value."""
+        return frozenset(self.expression.names)
+
+    def columns(self, lookup: Lookup, learning: bool = False) -> list[Tensor]:
+        """Its columns, each in the shape of what it reads."""
+        if self.of is None:
+            return self.expression.learn(lookup) if learning else self.expression(lookup)
+        code = lookup(self.of.name)
+        return [(code == c).to(code.dtype) for c in self.codes]
+
+    def names(self, count: int) -> list[str]:
+        """Of its columns."""
+        shown = self.source.strip("`")
+        if self.of is not None:
+            return [f"{shown}[{self.of.levels[c]}]" for c in self.codes]
+        if count == 1 and not self.expression.latents:
+            return [shown]
+        return [f"{shown}[{i + 1}]" for i in range(count)]
+
+    @property
+    def unscaled(self) -> bool:
+        """Whether its columns stay as they are."""
+        if self.of is not None or self.expression.latents:
+            return True
+        return not self.expression.names  # is_missing() and arithmetic of it
+
+    def coded(self, full: bool) -> Factor:
+        """The same with columns for all levels, or all but the first."""
+        assert self.of is not None
+        result = copy.copy(self)
+        result.codes = list(range(0 if full else 1, len(self.of.levels)))
+        return result
+
+    def affine_in(self, name: str, through: str) -> bool:
+        """Whether its columns are affine in a column, or in its logarithm."""
+        if self.of is not None:
+            return name not in self.reads()
+        return self.expression.affine_in(name, through)
+
+
+def products(
+    factors: list[Factor],
+    lookup: Lookup,
+    made: dict[tuple[str, tuple[int, ...]], list[Tensor]],
+) -> list[Tensor]:
+    """A part's columns; ``made`` has those of factors that other parts share."""
+    result: list[Tensor] = []
+    for k, factor in enumerate(factors):
+        key = (factor.source, tuple(factor.codes))
+        if key not in made:
+            made[key] = factor.columns(lookup)
+        columns = made[key]
+        result = columns if k == 0 else [a * b for b in columns for a in result]
+    return result

@@ -1,0 +1,60 @@
+"""Which levels of which factors stand as indicators, so that no column is a sum of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+#: factor -> whether all of its levels have a column, or all but the first
+Coding = dict[str, bool]
+
+
+def codings(
+    terms: Sequence[tuple[Iterable[str], Iterable[str]]], intercept: bool
+) -> list[list[Coding]]:
+    """How each term's factors with levels are coded: its parts, whose columns stand side by side.
+
+    A term spans its own effect and all margins that no term spans before it, among the terms with
+    the same numbers; an effect of a factor alone takes its levels but the first, together with
+    the margin without that factor it takes all (Chambers & Hastie, Statistical Models in S, 1992,
+    section 2.4.1). A term has several parts where one coding cannot span it.
+
+    >>> codings([(["sex", "job"], [])], intercept=True)
+    [[{'job': False}, {'sex': False, 'job': True}]]
+
+    Args:
+        terms: of each, its factors with levels and its other factors.
+        intercept: whether the constant is spanned already.
+    """
+    split = [(tuple(levels), frozenset(others)) for levels, others in terms]
+    spanned: dict[frozenset[str], set[frozenset[str]]] = {}
+    if intercept:
+        spanned[frozenset()] = {frozenset()}
+    result: list[list[Coding]] = [[] for _ in split]
+    for k in sorted(range(len(split)), key=lambda k: len(split[k][0])):
+        levels, others = split[k]
+        done = spanned.setdefault(others, set())
+        margins = [
+            frozenset(margin)
+            for size in range(len(levels) + 1)
+            for margin in combinations(levels, size)
+        ]
+        parts: list[Coding] = [dict.fromkeys(m, False) for m in margins if m not in done]
+        done.update(margins)
+        result[k] = [
+            {name: part[name] for name in levels if name in part} for part in _merged(parts)
+        ]
+    return result
+
+
+def _merged(parts: list[Coding]) -> list[Coding]:
+    """Effects a and a:b, b without its first level, are a:b with all levels of b."""
+    for short in parts:
+        for long in parts:
+            extra = long.keys() - short.keys()
+            same = all(long.get(name) == full for name, full in short.items())
+            if len(extra) == 1 and same and not long[min(extra)]:
+                rest = [part for part in parts if part is not short and part is not long]
+                merged = {**long, min(extra): True}
+                return _merged(sorted([*rest, merged], key=len))
+    return parts

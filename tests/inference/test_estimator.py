@@ -1,0 +1,304 @@
+"""MNARImputer: scikit-learn's own checks, and those that its suite does not call."""
+
+import json
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import absentia as ab
+from absentia import MNARImputer
+
+QUICK = {"steps": 4, "particles": 20, "latent_dim": 1, "random_state": 0}
+
+
+def quick(**options):
+    return MNARImputer(**{**QUICK, **options})
+
+
+@parametrize_with_checks([quick()])
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+EXTRA = [
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_global_output_transform_pandas",
+    "check_dataframe_column_names_consistency",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_n_features_in_after_fitting",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_estimators_unfitted",
+]
+
+
+# these checks transform arrays after a fit to tables, which scikit-learn itself warns of
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.parametrize("name", EXTRA)
+def test_scikit_learn_s_other_checks(name):
+    getattr(estimator_checks, name)("MNARImputer", quick())
+
+
+def table(rows=150, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.multivariate_normal([0, 0, 0], np.eye(3) * 0.3 + 0.7, size=rows)
+    holed = x.copy()
+    holed[:, 0][x[:, 0] + 0.5 * rng.normal(size=rows) > 0.3] = np.nan
+    return x, holed
+
+
+def mixed(rows=80, seed=0):
+    rng = np.random.default_rng(seed)
+    size = rng.normal(size=rows)
+    frame = pd.DataFrame(
+        {
+            "x": size + 0.2 * rng.normal(size=rows),
+            "n": pd.array(rng.poisson(np.exp(0.3 * size)), "Int64"),
+            "c": pd.Categorical(rng.choice(["a", "b", "c"], rows)),
+            "b": pd.array(size > 0, "boolean"),
+        },
+        index=[f"r{i}" for i in range(rows)],
+    )
+    for name in frame:
+        frame.loc[rng.random(rows) < 0.2, name] = None if name == "c" else pd.NA
+    return frame
+
+
+def test_a_row_does_not_depend_on_its_company():
+    _, holed = table()
+    imputer = quick(steps=60).fit(holed)
+    whole = imputer.transform(holed)
+    order = np.random.default_rng(1).permutation(len(holed))
+    np.testing.assert_allclose(imputer.transform(holed[order]), whole[order], rtol=0, atol=1e-10)
+    alone = np.vstack([imputer.transform(holed[i : i + 1]) for i in range(10)])
+    np.testing.assert_allclose(alone, whole[:10], rtol=0, atol=1e-10)
+    seen = ~np.isnan(holed)
+    assert np.array_equal(whole[seen], holed[seen])
+    assert np.array_equal(imputer.transform(holed), whole)
+
+
+@pytest.mark.parametrize("model", ["not-miwae-ppca", "not-miwae", "ppca", "miwae"])
+def test_every_model(model):
+    _, holed = table(60)
+    options = {"model_options": {"hidden": [8]}} if "ppca" not in model else {}
+    filled = quick(model=model, **options).fit_transform(holed)
+    assert filled.shape == holed.shape
+    assert np.isfinite(filled).all()
+
+
+def test_mixed_tables_keep_their_dtypes():
+    frame = mixed()
+    imputer = quick(schema={"n": "count"})
+    filled = imputer.fit_transform(frame)
+    assert list(filled.dtypes) == list(frame.dtypes)
+    assert filled.index.equals(frame.index)
+    assert filled.notna().all(axis=None)
+    for name in frame:
+        seen = frame[name].notna()
+        pd.testing.assert_series_equal(filled[name][seen], frame[name][seen])
+    new = frame.iloc[:5]
+    pd.testing.assert_frame_equal(imputer.transform(new), filled.iloc[:5])
+
+
+def test_multiple_imputations_are_numbered():
+    frame = mixed()
+    imputer = quick(schema={"n": "count"}).fit(frame)
+    stacked = imputer.multiple_impute(frame, m=3)
+    assert stacked.index.names[0] == "imputation"
+    assert stacked.index.get_level_values(0).unique().tolist() == [1, 2, 3]
+    assert list(stacked.dtypes) == list(frame.dtypes)
+    first, second = stacked.loc[1], stacked.loc[2]
+    assert not first.equals(second)
+    pd.testing.assert_frame_equal(imputer.multiple_impute(frame, m=3), stacked)
+
+
+def test_new_rows_have_the_table_s_types():
+    frame = mixed()
+    drawn = quick(schema={"n": "count"}).fit(frame).sample(50)
+    assert list(drawn.columns) == list(frame.columns)
+    assert list(drawn.dtypes) == list(frame.dtypes)
+    assert set(drawn["c"]) <= {"a", "b", "c"}
+    integers = pd.DataFrame({"k": [1, 2, 3, 4], "v": [0.5, np.nan, 1.0, 2.0]})
+    assert list(quick().fit(integers).sample(3).dtypes) == list(integers.dtypes)
+
+
+def test_the_bound_chooses_between_settings():
+    _, holed = table()
+    search = GridSearchCV(
+        quick(steps=30), {"latent_dim": [1, 2], "sign": ["+", "-"]}, cv=2, n_jobs=2
+    )
+    search.fit(holed)
+    assert set(search.best_params_) == {"latent_dim", "sign"}
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    fitted = quick(steps=30).fit(holed)
+    data = ab.IncompleteData.from_frame(
+        pd.DataFrame(holed, columns=["x0", "x1", "x2"]), like=fitted.result_, dtype=torch.float64
+    )
+    bound = ab.held_out_bound(fitted.result_, data, 20, seed=fitted._seed % 2**16).mean()
+    assert fitted.score(holed) == pytest.approx(float(bound))
+
+
+def test_in_pipelines():
+    complete, holed = table()
+    answer = complete @ [1.0, 0.5, -0.2]
+    pipeline = make_pipeline(StandardScaler(), quick(sign="+"), Ridge())
+    assert pipeline.fit(holed, answer).predict(holed).shape == answer.shape
+    frame = mixed()
+    steps = make_column_transformer((OneHotEncoder(), ["c"]), remainder="passthrough")
+    classes = np.arange(len(frame)) % 2
+    model = make_pipeline(quick(), steps, LogisticRegression())
+    assert model.fit(frame, classes).predict(frame).shape == classes.shape
+
+
+def test_indicators_and_empty_features():
+    x, holed = table(40)
+    x = np.column_stack([holed, np.full(40, np.nan)])
+    dropped = quick().fit(x)
+    assert dropped.transform(x).shape == (40, 3)
+    assert dropped.get_feature_names_out().tolist() == ["x0", "x1", "x2"]
+    kept = quick(keep_empty_features=True, add_indicator=True).fit(x)
+    filled = kept.transform(x)
+    assert kept.get_feature_names_out().tolist() == [
+        "x0", "x1", "x2", "x3", "missingindicator_x0", "missingindicator_x3",
+    ]  # fmt: skip
+    assert (filled[:, 3] == 0).all()
+    assert np.array_equal(filled[:, 4], np.isnan(holed[:, 0]).astype(float))
+    with pytest.raises(ValueError, match="no feature has an observed value"):
+        quick().fit(np.full((5, 2), np.nan))
+
+
+@pytest.mark.parametrize("marker", [-999.0, -1])
+def test_other_markers_of_missing_values(marker):
+    _, holed = table(40)
+    expected = quick().fit_transform(holed)
+    filled = quick(missing_values=marker).fit_transform(np.nan_to_num(holed, nan=marker))
+    np.testing.assert_array_equal(filled, expected)
+
+
+def test_columns_that_lose_values_only_later():
+    _, holed = table(60)
+    imputer = quick().fit(holed)
+    later = holed[:5].copy()
+    later[2, 1] = np.nan
+    assert np.isfinite(imputer.transform(later)).all()
+    every = np.full((1, 3), np.nan)
+    assert np.isfinite(imputer.transform(every)).all()
+
+
+@pytest.mark.parametrize(
+    "missingness",
+    [
+        "two-sided",
+        "x0 ~ +x0 + x1",
+        {"x0": "x0 + I(x0**2)"},
+        ab.missing("x0 ~ x0", fixed={"x0": 1.0}),
+        ab.SelfMasking(3, sign="+"),
+    ],
+    ids=["name", "formula", "dictionary", "declared", "module"],
+)
+def test_mechanisms_and_files(missingness, tmp_path):
+    _, holed = table(60)
+    imputer = quick(missingness=missingness)
+    before = json.dumps(str(imputer.get_params()))
+    filled = imputer.fit_transform(holed)
+    assert json.dumps(str(imputer.get_params())) == before
+    assert "R[" in str(imputer.describe())
+    imputer.save(tmp_path / "imputer")
+    again = MNARImputer.load(tmp_path / "imputer")
+    np.testing.assert_array_equal(again.transform(holed), filled)
+    assert again.n_features_in_ == 3
+    twin = clone(imputer)
+    assert not hasattr(twin, "result_")
+    np.testing.assert_array_equal(twin.fit_transform(holed), filled)
+
+
+def test_files_of_mixed_tables(tmp_path):
+    frame = mixed()
+    imputer = quick(schema={"n": "count"}).fit(frame)
+    imputer.save(tmp_path)
+    again = MNARImputer.load(tmp_path)
+    pd.testing.assert_frame_equal(again.transform(frame), imputer.transform(frame))
+    assert list(again.feature_names_in_) == list(frame.columns)
+    assert again.sample(4).shape == (4, 4)
+
+
+def test_in_parallel_and_dumped(tmp_path):
+    _, holed = table(60)
+    prior = ab.missing("x0 ~ x0", prior=torch.distributions.Normal(0.0, 1.0))
+    imputer = quick(missingness=prior).fit(holed)
+    expected = imputer.transform(holed)
+    joblib.dump(imputer, tmp_path / "imputer.joblib")
+    np.testing.assert_array_equal(
+        joblib.load(tmp_path / "imputer.joblib").transform(holed), expected
+    )
+    parts = joblib.Parallel(n_jobs=2)(
+        joblib.delayed(imputer.transform)(part) for part in np.array_split(holed, 3)
+    )
+    np.testing.assert_allclose(np.vstack(parts), expected, rtol=0, atol=1e-10)
+
+
+def test_seeds_and_the_caller_s_random_numbers():
+    _, holed = table(60)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = quick(random_state=3).fit_transform(holed)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(quick(random_state=3).fit_transform(holed), first)
+    assert not np.array_equal(quick(random_state=4).fit_transform(holed), first)
+
+
+def test_covariates_pass_through():
+    frame = mixed()[["x", "n"]].assign(site=np.arange(80.0))
+    imputer = quick(missingness="x ~ x + site", covariates=["site"]).fit(frame)
+    filled = imputer.transform(frame)
+    pd.testing.assert_series_equal(filled["site"], frame["site"])
+
+
+MISTAKES = {
+    "model": ({"model": "gan"}, "model 'gan' is not one of"),
+    "missingness": ({"missingness": "moon"}, "missingness 'moon' is not one of"),
+    "schema": ({"schema": {"q": "count"}}, "names column 'q'"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes(name):
+    options, message = MISTAKES[name]
+    _, holed = table(30)
+    with pytest.raises(ValueError, match=message):
+        quick(**options).fit(holed)
+
+
+def test_before_fit():
+    for use in ("transform", "score", "multiple_impute"):
+        with pytest.raises(NotFittedError):
+            getattr(quick(), use)(table(10)[1])
+    with pytest.raises(NotFittedError):
+        quick().sample(3)
+
+
+def test_better_than_means_where_high_values_are_hidden():
+    errors = {"ours": [], "mean": []}
+    for seed in range(3):
+        complete, holed = table(600, seed)
+        gone = np.isnan(holed)
+        ours = MNARImputer(sign="+", steps=800, particles=200, random_state=seed)
+        for name, imputer in (("ours", ours), ("mean", SimpleImputer())):
+            filled = imputer.fit_transform(holed)
+            errors[name].append(np.sqrt(np.mean((filled - complete)[gone] ** 2)))
+    assert np.mean(errors["ours"]) < 0.5 * np.mean(errors["mean"])
