@@ -9,7 +9,6 @@ import pandas as pd
 
 from .column import LEVELLED, Column
 from .encode import TICKS, distinct, instants, is_duration
-from .numeric import family
 
 _DAY = pd.Timedelta(days=1)
 
@@ -31,6 +30,9 @@ def restored(series: pd.Series[Any], column: Column, values: np.ndarray) -> pd.S
     if not missing.size:
         return series
     wanted = values[missing]
+    if missing.size == len(series) and isinstance(series.dtype, np.dtype):
+        # nothing tells the type of an empty column, a file least of all: it becomes what it holds
+        series = series.astype(object)
     if column.kind in LEVELLED:
         return _with_levels(series, column, missing, wanted)
     if column.kind == "datetime":
@@ -43,6 +45,8 @@ def restored(series: pd.Series[Any], column: Column, values: np.ndarray) -> pd.S
 
 
 def _set(series: pd.Series[Any], missing: np.ndarray, filled: Any) -> pd.Series[Any]:
+    if missing.size == len(series) and pd.api.types.is_object_dtype(series.dtype):
+        return pd.Series(filled, index=series.index, name=series.name).infer_objects()
     array = series.array.copy()
     array[missing] = filled
     return pd.Series(array, index=series.index, name=series.name, dtype=series.dtype, copy=False)
@@ -79,9 +83,8 @@ def _plain(value: Any) -> Any:
 def _numbers(series: pd.Series[Any], values: np.ndarray) -> Any:
     dtype = series.dtype
     if pd.api.types.is_object_dtype(dtype):
-        whole = family(series, str(series.name)) == "numbers" and all(
-            isinstance(v, int | np.integer) for v in series.dropna()
-        )
+        seen = series.dropna()
+        whole = len(seen) > 0 and all(isinstance(v, int | np.integer) for v in seen)
         filled = np.empty(len(values), dtype=object)
         filled[:] = [int(v) for v in np.rint(values)] if whole else values.tolist()
         return filled

@@ -123,6 +123,18 @@ class Schema:
         """The inverse of :meth:`to_dict`."""
         return cls(tuple(Column.from_dict(column) for column in state["columns"]))
 
+    def to_toml(self) -> str:
+        """Declarations that :meth:`read` understands, with what led to them as comments."""
+        lines = ["# what the columns are; correct what is wrong and give the file as schema"]
+        for column in self.columns:
+            details: dict[str, Any] = {"kind": column.kind}
+            if column.levels and column.dtype not in ("bool", "boolean"):
+                details["levels"] = list(column.levels)
+            details |= {k: v for k in ("lower", "upper") if (v := getattr(column, k)) is not None}
+            body = ", ".join(f"{key} = {json.dumps(value)}" for key, value in details.items())
+            lines.append(f"{json.dumps(column.name)} = {{{body}}}  # {column.why}")
+        return "\n".join(lines) + "\n"
+
     @staticmethod
     def read(path: str | Path) -> dict[str, dict[str, Any]]:
         """Declarations from a TOML or JSON file, for ``schema=``; other columns are inferred.

@@ -129,7 +129,7 @@ def run_cell(name: str, seed: int, rows: int = ROWS) -> dict[str, Any]:
         "coefficients": {
             f"{column} ~ {term}": {
                 "truth": value,
-                **{key: float(found.loc[f"{column} ~ {term}", key]) for key in found.columns},
+                **found.loc[f"{column} ~ {term}"].astype(float).to_dict(),
             }
             for column, values in truth.items()
             for term, value in values.items()

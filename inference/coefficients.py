@@ -243,7 +243,7 @@ def _information(target: Callable[[np.ndarray], Any], at: np.ndarray) -> np.ndar
 
 def _layers_of_z(decoder: Any) -> list[Tensor]:
     """The weights (., d) that a decoder multiplies z with."""
-    layers = [decoder.mean] if isinstance(decoder, LinearGaussianDecoder) else []
+    layers: list[Any] = [decoder.mean] if isinstance(decoder, LinearGaussianDecoder) else []
     if isinstance(decoder, NetworkDecoder):
         layers = [decoder.network[0]] if len(decoder.network) else [decoder.mean]
         layers += [decoder.skip] if decoder.skip is not None else []

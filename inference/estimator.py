@@ -26,7 +26,7 @@ from .impute import impute
 from .randomness import seeded
 from .storage import load, save
 
-MODELS = {
+MODELS: dict[str, Any] = {
     "not-miwae-ppca": NotMIWAEPPCA,
     "not-miwae": NotMIWAE,
     "ppca": PPCA,
@@ -341,12 +341,14 @@ class MNARImputer(TransformerMixin, BaseEstimator):
                     f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
                     f"while a minimum of 1 is required."
                 )
-            frame = X
+            unnamed = not reset and not hasattr(self, "feature_names_in_")
+            frame = X.set_axis(list(self._names), axis=1) if unnamed else X
         else:
             array = validate_data(
                 self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
             )
-            frame = pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
+            names = [f"x{j}" for j in range(array.shape[1])] if reset else list(self._names)
+            frame = pd.DataFrame(array, columns=names)
         marker = self.missing_values
         if marker is not None and not pd.isna(marker):
             frame = frame.mask(frame == marker)
@@ -364,7 +366,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             return completed
         result = completed.copy()
         for place in np.flatnonzero(self._empty):
-            result.insert(int(place), frame.columns[place], np.zeros(len(frame)))
+            result.insert(int(place), frame.columns[int(place)], np.zeros(len(frame)))
         return result
 
 

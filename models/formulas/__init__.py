@@ -3,6 +3,8 @@
 The grammar is Wilkinson's as :mod:`formulaic` reads it: ``a + b``, ``a:b``, ``a*b``,
 ``(a + b)**2``, ``0 +`` for no intercept, names with spaces in backticks. A sign directly before a
 term is a direction: ``+income`` says that high incomes go missing, ``-income`` that low ones do.
+A direction belongs to one coefficient, so that ``+a*b`` is refused; write ``+a + b + a:b``. Columns
+named ``latent`` or ``mask_latent`` are to be renamed.
 
 Terms are columns and covariates, ``latent`` (the row's z), ``mask_latent``,
 ``is_missing(column)``, and arithmetic and functions of numbers: ``I(x**2)``, ``log``, ``log1p``,

@@ -85,10 +85,9 @@ class _Table:
         key = (like.dtype, like.device)
         if key not in self._tensors:
             parts = self.breaks, np.r_[self.breaks[0], self.breaks], self.coefficients
-            with torch.inference_mode(False):  # kept, so that later calls may need gradients
-                breaks, origin, coefficients = (
-                    torch.as_tensor(part, dtype=key[0], device=key[1]) for part in parts
-                )
+            breaks, origin, coefficients = (
+                torch.as_tensor(part, dtype=key[0], device=key[1]) for part in parts
+            )
             self._tensors[key] = (breaks, origin, coefficients)
         return self._tensors[key]
 

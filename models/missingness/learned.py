@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import torch
 
 from ...data import IncompleteData
 from ..formulas import Design, Source
@@ -31,6 +32,7 @@ def arguments_for(
             )
         design = Design.learn(column.formula, table, sources, latent_dim, mask_latent_dim)
         _check_absences(column, design, data)
+        _check_proposals(column, design, data, table, latent_dim or mask_latent_dim)
         reads_mask_latent |= design.reads_mask_latent
         entries.append(_entry(column, design))
     scaler = data.scaler
@@ -52,6 +54,35 @@ def arguments_for(
         "link": what.link,
         "mask_latent_dim": mask_latent_dim if reads_mask_latent else 0,
     }
+
+
+def _check_proposals(
+    column: DeclaredColumn, design: Design, data: IncompleteData, table: pd.DataFrame, dims: int
+) -> None:
+    """Refuse terms that are not finite where the model of a missing value may go.
+
+    A continuous column's missing values may be anything: log(income) of a proposal below zero is
+    not a number, whatever the observed ones are.
+    """
+    usual = {name: torch.tensor(float(table[name].median())).double() for name in design.reads}
+    beside = torch.zeros(dims, dtype=torch.float64)
+    for j, name in enumerate(data.columns):
+        if name not in design.reads or data.schema[j].kind != "continuous":
+            continue
+        if bool(data.s[:, j].all()):
+            continue
+        low, high = float(table[name].min()), float(table[name].max())
+        reach = 2 * max(high - low, 1e-3 * abs(high))
+        grid = torch.linspace(low - reach, high + reach, 97, dtype=torch.float64)
+        known = {**usual, name: grid}
+        found = design(lambda other, known=known: known.get(other, beside))
+        bad = (~found.isfinite()).reshape(-1, found.shape[-1]).any(0).nonzero().flatten().tolist()
+        if bad:
+            raise ValueError(
+                f"formula '{column.formula.text}': '{design.names[bad[0]]}' is not finite for all "
+                f"values that a missing {name} may have (it is continuous, and may lie beyond what "
+                f"was observed); declare it schema={{'{name}': 'positive'}}, or change the term"
+            )
 
 
 def _check_absences(column: DeclaredColumn, design: Design, data: IncompleteData) -> None:

@@ -134,3 +134,14 @@ def test_observed_entries_stay_in_any_mixture(data):
         seen = frame[name].notna()
         pd.testing.assert_series_equal(filled[name][seen], frame[name][seen])
         assert filled[name].notna().all()
+
+
+def test_an_empty_column_of_new_rows_becomes_what_it_holds():
+    frame = pd.DataFrame({"c": ["a", "b"] * 3, "n": range(6), "d": pd.Timestamp("2020-01-01")})
+    frame.loc[0, ["c", "n", "d"]] = None
+    data = IncompleteData.from_frame(frame, schema={"n": "count"})
+    new = pd.DataFrame({"c": [np.nan, np.nan], "n": [None, None], "d": [np.nan, np.nan]})
+    filled = IncompleteData.from_frame(new, like=data).to_frame(np.ones((2, 3)))
+    assert filled["c"].tolist() == ["b", "b"]
+    assert filled["n"].tolist() == [1, 1]
+    assert pd.api.types.is_datetime64_dtype(filled["d"])

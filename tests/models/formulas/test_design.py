@@ -245,7 +245,7 @@ REFUSED = {
     "`latent`": "a column 'latent' cannot be read, the word is taken; rename it",
     "2:age": "'2' reads no column",
     "I(1 < 2)": "reads no column",
-    "I(age / 0) + I(1 / 0 * age)": "constant without value",
+    "I(1 / 0 * age)": "constant without value",
     "I(age * 10**10**10)": "constant without value",
     "I(age * (-8)**0.5)": "constant without value",
     "hinge(age, 'a')": "knot must be a number, not 'a'",
@@ -321,8 +321,11 @@ def test_results_have_the_dtype_looked_up(table, dtype):
     torch.testing.assert_close(
         found.double(), exact, atol=1e-4 if dtype == torch.float32 else 0, rtol=0
     )
-    two = (np.log(2) * table["age"]).to_numpy()
-    np.testing.assert_allclose(exact[:, 0], (two - two.mean()) / two.std(ddof=1), rtol=1e-12)
+
+
+def test_constants_are_exact(table):
+    design = Design.learn(parse("0 + I(age + log(2))"), table, SOURCES)
+    np.testing.assert_allclose(raw(design, table)[:, 0], table["age"] + np.log(2), rtol=1e-14)
 
 
 def test_a_name_is_looked_up_once(table):
@@ -345,9 +348,10 @@ def test_copies_and_pickles_evaluate_the_same(table):
 
 
 def test_a_first_call_in_inference_mode_leaves_gradients_to_later_ones(table):
-    design = Design.learn(parse("age + bs(age, df=5)"), table, SOURCES)
+    design = Design.learn(parse("age + bs(age, df=7)"), table, SOURCES)
+    single = lookup_in(table, torch.float32)  # learning, in double, has made nothing of this type
     with torch.inference_mode():
-        design(lookup_in(table))
-    x = lookup_in(table)("age").requires_grad_()
+        design(single)
+    x = single("age").requires_grad_()
     design(lambda name: x).sum().backward()
     assert bool(x.grad.isfinite().all())

@@ -391,6 +391,17 @@ def test_mistakes_in_options(name):
         mechanism(missing("a ~ w", **options))
 
 
+def test_logarithms_want_positive_columns():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 9.0, None, 4.0], "w": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    table = ab.IncompleteData.from_frame(frame)
+    with pytest.raises(ValueError, match=r"'log\(a\)' is not finite .* schema={'a': 'positive'}"):
+        ab.NotMIWAEPPCA(table, "a ~ log(a)")
+    assert ab.NotMIWAEPPCA(table, "a ~ log(w) + a")  # w is never missing
+    positive = ab.IncompleteData.from_frame(frame, schema={"a": "positive"})
+    own = ab.NotMIWAEPPCA(positive, "a ~ log(a)").missingness
+    assert own.affine_columns.tolist() == [True, False]  # log(a) is what the model sees of a
+
+
 def test_sign_has_no_place_beside_a_formula():
     with pytest.raises(ValueError, match="write the direction into the formula"):
         ab.NotMIWAE(data(), "a ~ a", sign="+")

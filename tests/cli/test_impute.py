@@ -1,7 +1,5 @@
 """The command line: the main job, what it writes, and what it says to bad input."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,14 +171,98 @@ def test_odd_tables_are_imputed_all_the_same(tmp_path, text):
     assert (filled.to_numpy()[seen] == given.to_numpy()[seen]).all()
 
 
-def test_demo_writes_what_it_says(tmp_path):
-    result = invoke("demo", "--out", tmp_path / "demo", "--steps", "20")
+MIXED = """id,income,visits,smokes,job,seen,w
+p0,10.5,3,True,clerk,2020-01-03,0.1
+p1,,1,False,cook,2020-02-01,0.2
+p2,12.25,,True,,2020-03-05,0.3
+p3,9.75,2,,clerk,,0.4
+p4,,0,False,cook,2020-05-09,0.5
+p5,30.5,4,True,clerk,2020-06-30,0.6
+p6,20.0,,False,,2020-07-01,0.7
+p7,11.0,2,True,cook,2020-08-08,0.8
+"""
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    path = tmp_path / "mixed.csv"
+    path.write_text(MIXED)
+    schema = tmp_path / "schema.toml"
+    schema.write_text('income = "positive"\nvisits = "count"\n')
+    return path, schema
+
+
+def test_tables_of_several_kinds_by_formulas(mixed, tmp_path):
+    path, schema = mixed
+    out = tmp_path / "filled.csv"
+    result = invoke(
+        "impute", path, "--out", out, "--leave-out", "id", "--leave-out", "seen",
+        "--schema", schema, "--covariate", "w", "--draws", 2,
+        "--missing", "income ~ +log(income) + w", "--missing", "visits ~ visits + smokes", *QUICK,
+    )  # fmt: skip
     assert result.exit_code == 0, result.output
-    figures = json.loads((tmp_path / "demo" / "figures.json").read_text())
-    assert figures["missing_cells"] == 3405
-    scores = {score["method"].strip(): score for score in figures["scores"]}
-    assert scores["column mean"]["rmse"] == pytest.approx(1.8198, abs=1e-4)
-    assert scores["MICE"]["rmse"] < 1.1
-    table = pd.read_csv(tmp_path / "demo" / "imputed.csv")
-    assert table.shape == (569, 30)
-    assert (tmp_path / "demo" / "picture.png").read_bytes().startswith(b"\x89PNG")
+    for said in ("positive", "logit P(income missing)", "R[visits]", "log(income)", "learnt:"):
+        assert said in result.output
+    before, filled = pd.read_csv(path), pd.read_csv(out)
+    draws = pd.read_csv(tmp_path / "filled-draws.csv")
+    for table in (filled, *(part for _, part in draws.groupby("imputation"))):
+        assert set(table["smokes"]) <= {True, False}
+        assert set(table["job"]) <= {"clerk", "cook"}
+        assert (table["income"] > 0).all()
+        assert (table["visits"] == table["visits"].round()).all()
+    assert list(filled.columns) == list(before.columns)
+    assert filled["id"].tolist() == before["id"].tolist()
+    seen = before["income"].notna()
+    assert (filled["income"][seen] == before["income"][seen]).all()
+
+
+def test_a_saved_mixed_model_takes_new_rows(mixed, tmp_path):
+    path, schema = mixed
+    model, out = tmp_path / "model", tmp_path / "filled.csv"
+    common = ["--leave-out", "id", "--leave-out", "seen"]
+    first = invoke(
+        "impute", path, "--out", out, "--schema", schema, "--save", model, *common, *QUICK
+    )
+    assert first.exit_code == 0, first.output
+    new = tmp_path / "new.csv"
+    new.write_text("w,job,smokes,visits,income\n0.3,,True,,\n")
+    again = tmp_path / "again.csv"
+    result = invoke("impute", new, "--out", again, "--fitted", model, "--particles", 50)
+    assert result.exit_code == 0, result.output
+    assert list(pd.read_csv(again).columns) == ["w", "job", "smokes", "visits", "income"]
+
+
+REFUSED = {
+    "formula with name": (["--missing", "w ~ w", "--missingness", "linear"], "drop --missingness"),
+    "formula with sign": (
+        ["--missing", "w ~ w", "--sign", "high"],
+        "drop --missingness",
+    ),
+    "unknown column": (["--missing", "wage ~ w"], "explains column 'wage'"),
+    "unknown term": (["--missing", "income ~ wage"], "there is no column 'wage'"),
+    "bad formula": (["--missing", "income ~ ("], "cannot be read"),
+    "free text": ([], "column 'id' has 8 distinct strings"),
+    "schema column": (["--schema", "{bad}"], "names column 'wage'"),
+    "schema file": (["--schema", "nowhere.toml"], "cannot be read"),
+    "covariate with gaps": (["--covariate", "income"], "covariate 'income', row 1"),
+    "unknown covariate": (["--covariate", "wage"], "covariate 'wage' is no column"),
+    "at random": (
+        ["--model", "ppca", "--missing", "w ~ w"],
+        "values to be missing at random",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_done_is_refused_in_one_line(mixed, tmp_path, name):
+    path, _ = mixed
+    bad = tmp_path / "bad.toml"
+    bad.write_text('wage = "positive"\n')
+    options, message = REFUSED[name]
+    options = [str(bad) if option == "{bad}" else option for option in options]
+    left = [] if name == "free text" else ["--leave-out", "id", "--leave-out", "seen"]
+    result = invoke("impute", path, "--out", tmp_path / "o.csv", *left, *options, *QUICK)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "o.csv").exists()

@@ -1,0 +1,5 @@
+"""``python -m absentia.cli``."""
+
+from . import app
+
+app()

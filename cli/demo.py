@@ -1,0 +1,43 @@
+"""``absentia demo``: the main job on real data with a known answer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from .common import check_writable, console, one_line_errors, percent
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("absentia-demo"),
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each fit.")] = 4000,
+) -> None:
+    """Make real breast-cancer data MNAR, fit, impute, and compare with what was hidden."""
+    with one_line_errors():
+        check_writable(out / "figures.json")
+        from ..experiments.demo import LEVEL, run_demo
+
+        result = run_demo(out, seed, steps, sys.stderr.isatty(), console.print)
+        table = Table(title=f"{result.cells} hidden values, errors in sd of the complete columns")
+        for heading in ("method", "RMSE", "bias", f"{100 * LEVEL:.0f} % intervals cover"):
+            table.add_column(heading, justify="left" if heading == "method" else "right")
+        table.add_column("rows with good k-hat", justify="right")
+        table.add_column("seconds", justify="right")
+        for score in result.scores:
+            table.add_row(
+                score.method,
+                f"{score.rmse:.3f}",
+                f"{score.bias:+.3f}",
+                percent(score.coverage),
+                percent(score.reliable),
+                f"{score.seconds:.1f}",
+            )
+        console.print(table)
+        for what, path in result.files.items():
+            console.print(f"{what}: {path}", highlight=False, soft_wrap=True)
+        console.print(f"done in {result.seconds:.0f} s", highlight=False)
