@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pandas as pd
@@ -75,7 +76,7 @@ def _check_proposals(
         reach = 2 * max(high - low, 1e-3 * abs(high))
         grid = torch.linspace(low - reach, high + reach, 97, dtype=torch.float64)
         known = {**usual, name: grid}
-        found = design(lambda other, known=known: known.get(other, beside))
+        found = design(functools.partial(_found, known, beside))
         bad = (~found.isfinite()).reshape(-1, found.shape[-1]).any(0).nonzero().flatten().tolist()
         if bad:
             raise ValueError(
@@ -83,6 +84,12 @@ def _check_proposals(
                 f"values that a missing {name} may have (it is continuous, and may lie beyond what "
                 f"was observed); declare it schema={{'{name}': 'positive'}}, or change the term"
             )
+
+
+def _found(known: dict[str, torch.Tensor], latent: torch.Tensor, name: str) -> torch.Tensor:
+    if name.startswith("is_missing("):
+        return torch.zeros((), dtype=torch.float64)
+    return known.get(name, latent)
 
 
 def _check_absences(column: DeclaredColumn, design: Design, data: IncompleteData) -> None:
