@@ -1,6 +1,6 @@
 """What is seen: tables with missing values, their amputation, synthetic and real data."""
 
-from . import amputation, real, synthetic
+from . import amputation, mixed, real, synthetic
 from .column import Column
 from .incomplete import IncompleteData
 from .schema import Schema, infer_schema
@@ -13,6 +13,7 @@ __all__ = [
     "Standardiser",
     "amputation",
     "infer_schema",
+    "mixed",
     "real",
     "synthetic",
 ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr
@@ -26,6 +27,7 @@ from .amputed import (
     drawn,
     one_each,
 )
+from .schema import infer_schema
 
 
 def above_mean(
@@ -82,6 +84,56 @@ def probit_self_masking(
 ) -> Amputation:
     """P(s_ij = 1 | x) = Phi(slope_j x_ij + offset_j); see :func:`logistic_self_masking`."""
     return _self_masking(x, slopes, offsets, columns, seed, ndtr)
+
+
+def level_self_masking(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    slope: float = 2.0,
+    rate: float = 0.3,
+    seed: int = 0,
+) -> Amputation:
+    """P(s_ij = 0) = sigmoid(slope * score_ij + b_j) for columns of any kind; b_j gives the rate.
+
+    The score is the standardised number, code of an ordered level or 0/1; of levels without order
+    each has a score of its own, drawn from a standard Normal. Positive slopes hide high values.
+
+    Args:
+        frame: a complete table of n rows and p columns, in the table's order.
+        columns: names of the columns that lose values.
+        slope: in 1 / standard deviation of the score.
+        rate: share of each of these columns that goes missing, on average.
+        seed: of the levels' scores and of the mask.
+
+    Raises:
+        ValueError: a value is missing already, an unknown column, or a rate outside (0, 1).
+
+    >>> table = pd.DataFrame({"a": pd.Categorical(list("xyz") * 40), "b": range(120)})
+    >>> mask = level_self_masking(table, ["a", "b"], seed=1).mask
+    >>> bool(table["b"][~mask[:, 1]].mean() > table["b"].mean())
+    True
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"rate is {rate}; give a share between 0 and 1.")
+    names = [str(name) for name in frame.columns]
+    unknown = [name for name in columns if name not in names]
+    if unknown:
+        raise ValueError(f"no column {unknown[0]!r}; there are {', '.join(names)}.")
+    if frame.isna().any(axis=None):
+        raise ValueError("the table has missing values already; give a complete one.")
+    kinds = infer_schema(frame, by="dtype")
+    codes = kinds.encode(frame)
+    generator = np.random.default_rng(seed)
+    probability = np.ones(codes.shape)
+    for name in columns:
+        j = names.index(name)
+        score = codes[:, j]
+        if kinds[j].kind == "categorical" and kinds[j].num_values > 2:
+            score = generator.normal(size=kinds[j].num_values)[score.astype(int)]
+        score = slope * (score - score.mean()) / score.std()
+        offset = brentq(lambda b, t=score: expit(t + b).mean() - rate, -50, 50)
+        probability[:, j] = 1 - expit(score + offset)
+    return drawn(probability, seed)
 
 
 def extremes(

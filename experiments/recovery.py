@@ -26,7 +26,7 @@ from ..models import NotMIWAEPPCA, missing
 
 ROWS = 5_000
 LEVEL = 0.9
-SETTINGS: dict[str, Any] = {"steps": 3_000, "learning_rate": 1e-2, "particles": 20}
+SETTINGS: dict[str, Any] = {"steps": 1_500, "learning_rate": 1e-2, "particles": 10}
 
 #: per mechanism its formulas, and the true coefficients by column and term, in data units
 MECHANISMS: dict[str, tuple[dict[str, str], dict[str, dict[str, float]]]] = {

@@ -37,7 +37,7 @@ def coefficient_posterior(
     *,
     level: float = 0.9,
     particles: int = 25,
-    polish: int = 1,
+    polish: int = 3,
     decoder: str = "joint",
     missing: str = "auto",
     seed: int = 0,
@@ -63,7 +63,7 @@ def coefficient_posterior(
 
     :param level: of the intervals.
     :param particles: importance samples a row.
-    :param polish: Newton steps towards the maximum before; a stochastic fit ends near it.
+    :param polish: Newton steps towards the maximum; a stochastic fit ends near it.
     :param decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
     :returns: one row a coefficient: estimate, sd, lower, upper; a formula's are of the log-odds
         of being missing, in the data's own units.
@@ -200,32 +200,28 @@ class _Target:
 
 
 def _maximum(target: _Target, at: np.ndarray, polish: int) -> tuple[np.ndarray, np.ndarray]:
-    """Newton steps, halved where they overshoot, and the information where they end."""
+    """The information at the fit, and steps with it towards the maximum, halved where they
+    overshoot: a fit ends near its maximum, so that one matrix serves for all of them.
+    """
     value, gradient = target(at)
-    information = _information(target, at)
-    gradient = gradient - target.turns() @ (target.turns().T @ gradient)
+    fixed = target.turns()
+    free = np.eye(len(at)) - fixed @ fixed.T
+    information = free @ _information(target, at) @ free
+    eigenvalues, vectors = np.linalg.eigh(information)
+    # away from the maximum a direction may curve upward: step along it downhill all the same
+    size = np.maximum(np.abs(eigenvalues), 1e-2)
     for _ in range(polish):
-        eigenvalues, vectors = np.linalg.eigh(information)
-        # away from the maximum a direction may curve upward: step along it downhill all the same
-        size = np.maximum(np.abs(eigenvalues), 1e-2)
-        step = -(vectors / size) @ (vectors.T @ gradient)
-        length = np.abs(step).max()
-        step *= min(1.0, 1.0 / length)
+        step = -free @ (vectors / size) @ (vectors.T @ (free @ gradient))
+        step *= min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12))
         for halving in range(6):
-            tried = at + step / 2**halving
-            there, slope = target(tried)
+            there, slope = target(at + step / 2**halving)
             if there < value:
-                at, value, gradient = tried, there, slope
+                at, value, gradient = at + step / 2**halving, there, slope
                 break
         else:
             break
-        information = _information(target, at)
-    target.put(at)
-    fixed = target.turns()
-    free = np.eye(len(at)) - fixed @ fixed.T
-    largest = float(np.abs(information).max())
-    information = free @ information @ free + largest * fixed @ fixed.T
-    eigenvalues, vectors = np.linalg.eigh(information)
+    largest = float(eigenvalues.max())
+    eigenvalues, vectors = np.linalg.eigh(information + largest * fixed @ fixed.T)
     return at, (vectors * np.maximum(eigenvalues, _WEAK)) @ vectors.T
 
 

@@ -109,7 +109,8 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
     if "*" in priors:
         every = priors.pop("*")
         priors = {name: every for name in names if name not in column.fixed}
-    for option, found in (("fixed", column.fixed), ("prior", priors), ("sign", column.signs)):
+    signs = _signs(column, design)
+    for option, found in (("fixed", column.fixed), ("prior", priors)):
         unknown = [name for name in found if name not in allowed]
         if unknown:
             raise ValueError(
@@ -126,11 +127,24 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
         "text": column.formula.text.split("~")[-1].strip(),
         "design": design.to_dict(),
         "intercept": column.formula.intercept,
-        "signs": {k: v for k, v in column.signs.items() if k not in column.fixed},
+        "signs": {k: v for k, v in signs.items() if k not in column.fixed},
         "fixed": {k: float(v) for k, v in column.fixed.items()},
         "priors": priors,
         "units": column.units,
     }
+
+
+def _signs(column: DeclaredColumn, design: Design) -> dict[str, str]:
+    """Directions by coefficient, from directions by term."""
+    terms = [column.formula.terms[t].name for t in design.term_of]
+    for name in column.signs:
+        if terms.count(name) > 1:
+            raise ValueError(
+                f"column '{column.column}': '{name}' stands for {terms.count(name)} coefficients, "
+                f"which one direction does not fit; leave the sign out"
+            )
+    pairs = zip(design.names, terms, strict=True)
+    return {name: column.signs[term] for name, term in pairs if term in column.signs}
 
 
 def _table(data: IncompleteData) -> tuple[pd.DataFrame, dict[str, Source]]:

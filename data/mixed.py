@@ -1,0 +1,107 @@
+"""Real tables with columns of several kinds, complete, as statsmodels ships them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class MixedSource:
+    """How one of statsmodels' tables is read: its kinds, and what is left out."""
+
+    rows: int
+    schema: dict[str, Any]
+    ordered: tuple[str, ...] = ()
+    nominal: tuple[str, ...] = ()
+    booleans: tuple[str, ...] = ()
+    integers: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    derived: dict[str, Callable[[pd.DataFrame], pd.Series[Any]]] = field(default_factory=dict)
+
+
+SOURCES = {
+    # American National Election Study 1996
+    "anes96": MixedSource(
+        944,
+        {"TVnews": {"kind": "count", "top": 7}, "income": {"kind": "count", "top": 24}},
+        ordered=("selfLR", "ClinLR", "DoleLR", "PID", "educ"),
+        booleans=("vote",),
+        integers=("TVnews", "income"),
+        left_out=("popul",),  # logpopul says it
+    ),
+    # Fair's study of extramarital affairs (Redbook, 1974)
+    "fair": MixedSource(
+        6366,
+        {},
+        ordered=("rate_marriage", "religious"),
+        nominal=("occupation", "occupation_husb"),
+        booleans=("any_affair",),
+        left_out=("affairs",),
+        derived={"any_affair": lambda table: table["affairs"] > 0},
+    ),
+    # RAND Health Insurance Experiment
+    "randhie": MixedSource(
+        20190,
+        {"mdvis": {"kind": "count", "top": 100}},
+        ordered=(),
+        booleans=("idp", "hlthg", "hlthf", "hlthp"),
+        integers=("mdvis",),
+    ),
+}
+
+
+def names() -> tuple[str, ...]:
+    """What :func:`load` can load.
+
+    >>> names()
+    ('anes96', 'fair', 'randhie')
+    """
+    return tuple(sorted(SOURCES))
+
+
+def load(name: str) -> pd.DataFrame:
+    """A real table of several kinds: ordered and unordered categories, booleans, counts, numbers.
+
+    >>> load("anes96")["educ"].cat.ordered
+    True
+
+    Args:
+        name: anes96 (944 x 10), fair (6366 x 9) or randhie (20190 x 10); see statsmodels.datasets
+            for what the columns are.
+
+    Raises:
+        ValueError: an unknown name, or a table that is not the one this package knows.
+        ImportError: statsmodels is not installed.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"{name!r} is not a known table; choose from {', '.join(names())}.")
+    try:
+        from statsmodels import datasets
+    except ImportError as error:
+        raise ImportError(
+            f"{name!r} comes with statsmodels; pip install 'absentia[experiments]'."
+        ) from error
+    source = SOURCES[name]
+    table = getattr(datasets, name).load_pandas().data.copy()
+    if len(table) != source.rows:
+        raise ValueError(f"{name!r} has {len(table)} rows, expected {source.rows}.")
+    for column, make in source.derived.items():
+        table[column] = make(table)
+    table = table.drop(columns=list(source.left_out))
+    for column in (*source.ordered, *source.nominal):
+        whole = table[column].astype(int)
+        table[column] = pd.Categorical(whole, sorted(whole.unique()), column in source.ordered)
+    for column in source.booleans:
+        table[column] = table[column].astype(bool).astype("boolean")
+    for column in source.integers:
+        table[column] = table[column].astype(int).astype("Int64")
+    return table
+
+
+def schema(name: str) -> dict[str, Any]:
+    """What the dtypes of :func:`load` do not say, for ``IncompleteData.from_frame(schema=)``."""
+    return dict(SOURCES[name].schema)

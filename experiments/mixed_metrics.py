@@ -1,0 +1,48 @@
+"""Scores of an imputed column by its kind, over the cells that were hidden."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..data import Column
+
+
+def column_scores(
+    column: Column,
+    truth: np.ndarray,
+    values: np.ndarray,
+    chances: np.ndarray | None,
+    missing: np.ndarray,
+) -> dict[str, float]:
+    """Numbers have "rmse" and "bias", in sd of the complete column; levels "brier" and "accuracy".
+
+    Ordered levels have "rps" too.
+
+    Brier: sum over the levels of (chance - indicator)^2, 0 to 2 (Brier, 1950). RPS: the sum over
+    the steps between levels of the squared difference of the distribution functions, divided by
+    their number (Epstein, 1969).
+
+    >>> number = Column("a", "continuous")
+    >>> truth = np.array([0.0, 2.0])
+    >>> column_scores(number, truth, truth + 1, None, np.array([True, True]))
+    {'rmse': 1.0, 'bias': 1.0}
+
+    Args:
+        truth, values: (n,) complete and completed numbers or codes.
+        chances: (n, V) of levels, None for numbers.
+        missing: (n,) booleans.
+    """
+    if not column.levels:
+        error = (values - truth)[missing] / truth.std()
+        return {"rmse": float(np.sqrt(np.mean(error**2))), "bias": float(error.mean())}
+    assert chances is not None
+    hot = np.eye(column.num_values)[truth[missing].astype(int)]
+    share = chances[missing]
+    scores = {
+        "brier": float(((share - hot) ** 2).sum(1).mean()),
+        "accuracy": float((values[missing] == truth[missing]).mean()),
+    }
+    if column.kind == "ordinal":
+        steps = (share.cumsum(1) - hot.cumsum(1))[:, :-1]
+        scores["rps"] = float((steps**2).mean(1).mean())
+    return scores

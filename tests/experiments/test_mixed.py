@@ -1,0 +1,95 @@
+"""Baselines, scores and one cell of the experiment on mixed tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, brier_score_loss
+
+from absentia.data import Column, IncompleteData
+from absentia.experiments import mixed
+from absentia.experiments.mixed_baselines import encoded, mean_mode, mice, miss_forest
+from absentia.experiments.mixed_metrics import column_scores
+
+
+def dependent(rows=300, seed=0):
+    rng = np.random.default_rng(seed)
+    size = rng.normal(size=rows)
+    frame = pd.DataFrame(
+        {
+            "x": size + 0.1 * rng.normal(size=rows),
+            "c": pd.Categorical(np.where(size > 0.5, "high", np.where(size < -0.5, "low", "mid"))),
+            "o": pd.Categorical(np.digitize(size, [-1, 0, 1]), range(4), ordered=True),
+            "b": size > 0,
+        }
+    )
+    gone = rng.random(frame.shape) < 0.2
+    holed = frame.astype({"b": "boolean"})
+    for j, name in enumerate(frame):
+        holed[name] = holed[name].mask(gone[:, j])
+    return frame, gone, IncompleteData.from_frame(holed)
+
+
+@pytest.mark.parametrize("method", [mean_mode, mice, miss_forest], ids=lambda f: f.__name__)
+def test_baselines_complete_and_keep_what_was_seen(method):
+    frame, gone, data = dependent()
+    completed = method(data)
+    truth = encoded(frame, data)
+    assert np.isfinite(completed.values).all()
+    assert np.array_equal(completed.values[~gone], truth[~gone])
+    for column in data.schema:
+        if column.levels:
+            chances = completed.chances[column.name]
+            np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-9)
+            assert set(completed.values[:, data.columns.index(column.name)]) <= set(
+                range(column.num_values)
+            )
+
+
+def test_dependence_is_used_by_the_two_that_use_it():
+    frame, gone, data = dependent()
+    truth = encoded(frame, data)
+
+    def wrong(completed):
+        return np.mean(completed.values[:, 1:][gone[:, 1:]] != truth[:, 1:][gone[:, 1:]])
+
+    base = wrong(mean_mode(data))
+    assert wrong(miss_forest(data)) < 0.5 * base
+    assert wrong(mice(data)) < 0.8 * base
+
+
+def test_scores_against_scikit_learn_and_by_hand():
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 50).astype(float)
+    chance = rng.random(50)
+    share = np.column_stack([1 - chance, chance])
+    missing = rng.random(50) < 0.6
+    values = share.argmax(1).astype(float)
+    column = Column("b", "binary", (False, True))
+    found = column_scores(column, truth, values, share, missing)
+    assert found["brier"] == pytest.approx(2 * brier_score_loss(truth[missing], chance[missing]))
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth[missing], values[missing]))
+    ordered = Column("o", "ordinal", ("a", "b", "c"))
+    one = column_scores(
+        ordered, np.array([2.0]), np.array([1.0]), np.array([[0.2, 0.5, 0.3]]), np.array([True])
+    )
+    assert one["rps"] == pytest.approx((0.2**2 + 0.7**2) / 2)
+    assert one["brier"] == pytest.approx(0.2**2 + 0.5**2 + 0.7**2)
+
+
+def test_one_cell_from_one_end_to_the_other(monkeypatch):
+    monkeypatch.setattr(mixed, "FIT", {"steps": 10})
+    monkeypatch.setattr(mixed, "LATENTS", (1,))
+    monkeypatch.setattr(mixed, "PARTICLES", 20)
+    monkeypatch.setattr(mixed, "MOST_ROWS", 150)
+    cells = [mixed.run_cell("anes96", m, 0) for m in ("mean or mode", "ppca", "not-miwae, high")]
+    cells = json.loads(json.dumps(cells))
+    text = mixed.table_of(cells)
+    assert "| educ (ordinal) | brier |" in text
+    assert "| TVnews (count) | RMSE |" in text
+    frame, gone, data = mixed.amputated("anes96", 0)
+    assert gone[:, ::2].any(0).all()
+    assert not gone[:, 1::2].any()
+    assert data.s.numpy()[gone].sum() == 0
+    assert frame.shape == gone.shape
