@@ -19,3 +19,14 @@ def test_python_blocks_run(tmp_path, monkeypatch):
     for block in blocks:
         above = text.count("\n", 0, block.start(1))  # so that a traceback names README's own lines
         exec(compile("\n" * above + block[1], str(README), "exec"), namespace)
+
+
+def test_a_mechanism_of_one_s_own_takes_eight_lines_at_most():
+    text = README.read_text(encoding="utf-8")
+    (block,) = (b[1] for b in BLOCK.finditer(text) if "class HidesExtremes" in b[1])
+    body = re.search(
+        r"^class HidesExtremes.*?(?=^\w(?!lass))", block, flags=re.MULTILINE | re.DOTALL
+    )
+    assert body is not None
+    lines = [line for line in body[0].splitlines() if line.strip()]
+    assert len(lines) <= 8

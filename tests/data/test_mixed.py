@@ -65,7 +65,9 @@ def test_the_probabilities_are_the_formula_s(table):
     x = table["number"]
     logit = np.log(1 / found.probability[:, 0] - 1)  # of being missing
     z = (x - x.mean()) / x.std(ddof=0)
-    np.testing.assert_allclose(logit - 2.0 * z, (logit - 2.0 * z).iloc[0], rtol=1e-9, atol=1e-8)
+    usual = z < 4  # beyond, 1 - probability has lost its digits
+    offset = (logit - 2.0 * z)[usual]
+    np.testing.assert_allclose(offset, offset.iloc[0], rtol=1e-9, atol=1e-8)
     assert 1 - found.probability[:, 0].mean() == pytest.approx(0.4)
     assert (found.probability[:, 1:] == 1).all()
     again = level_self_masking(table, ["number"], slope=2.0, rate=0.4, seed=0)

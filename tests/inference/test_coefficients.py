@@ -42,11 +42,11 @@ def test_at_random_it_is_a_logistic_regression():
 def test_a_prior_pulls_by_its_precision():
     frame = table()
     free, data = fitted(frame, "a ~ w")
-    tight, _ = fitted(frame, ab.missing("a ~ w", prior=Normal(0.0, 0.05), units="data"))
+    tight, _ = fitted(frame, ab.missing("a ~ w", prior=Normal(0.0, 0.3), units="data"))
     loose = ab.coefficient_posterior(free, data).loc["a ~ w"]
     pulled = ab.coefficient_posterior(tight, data).loc["a ~ w"]
-    assert pulled["sd"] == pytest.approx((loose["sd"] ** -2 + 0.05**-2) ** -0.5, rel=0.1)
-    weight = loose["sd"] ** -2 / (loose["sd"] ** -2 + 0.05**-2)
+    assert pulled["sd"] == pytest.approx((loose["sd"] ** -2 + 0.3**-2) ** -0.5, rel=0.1)
+    weight = loose["sd"] ** -2 / (loose["sd"] ** -2 + 0.3**-2)
     assert pulled["estimate"] == pytest.approx(weight * loose["estimate"], abs=0.04)
 
 
