@@ -20,7 +20,7 @@ from .checks import (
 )
 from .encode import check_domain
 from .infer import Declaration
-from .layout import Layout, labels_for, names_for
+from .layout import Layout, labels_for, names_for, resolved, schemas_of, split
 from .numeric import array_values, boolean_mask, column_names
 from .restore import restored
 from .schema import Schema, infer_schema
@@ -114,10 +114,10 @@ class IncompleteData:
         names = column_names(df.columns)
         check_not_empty(df.shape)
         if like is not None:
-            kinds, given = _schemas_of(like)
+            kinds, given = schemas_of(like)
             check_same_columns(names, (*kinds.names, *(given.names if given else ())))
         else:
-            kinds, given = _split(_resolved(df, names, schema), names, covariates)
+            kinds, given = split(resolved(df, names, schema), names, covariates)
         modelled = df.iloc[:, [names.index(c) for c in kinds.names]]
         values = kinds.encode(modelled)
         beside = None
@@ -173,7 +173,7 @@ class IncompleteData:
         observed = ~np.isnan(array) if mask is None else boolean_mask(mask, array.shape)
         kinds, given = Schema.continuous(names) if schema is None else schema, None
         if like is not None:
-            kinds, given = _schemas_of(like)
+            kinds, given = schemas_of(like)
             check_same_columns(names, kinds.names)
             order = [names.index(c) for c in kinds.names]
             array, observed = array[:, order], observed[:, order]
@@ -380,38 +380,3 @@ def _tensors(
     x = torch.tensor(np.where(mask, scaler.apply(values), 0.0), dtype=dtype, device=device)
     check_fits(x, columns)
     return x, torch.tensor(mask, device=device)
-
-
-def _schemas_of(like: Layout) -> tuple[Schema, Schema | None]:
-    """The schema and the covariates' of earlier data, or of a fit to them."""
-    schema = getattr(like, "schema", None)
-    kinds = Schema.continuous(like.columns) if schema is None else schema
-    return kinds, getattr(like, "covariate_schema", None)
-
-
-def _resolved(df: pd.DataFrame, names: tuple[str, ...], schema: Any) -> Schema:
-    """The schema of all columns of a table, covariates included."""
-    if isinstance(schema, Schema):
-        declared: Mapping[str, Declaration] | None = {c.name: c for c in schema}
-        return infer_schema(df, declared, by="dtype")
-    if isinstance(schema, str) and schema != "infer":
-        raise ValueError(f"schema is {schema!r}; use 'infer', a mapping by column, or None.")
-    if isinstance(schema, str):
-        return infer_schema(df)
-    return infer_schema(df, schema, by="dtype")
-
-
-def _split(
-    whole: Schema, names: tuple[str, ...], covariates: Sequence[str]
-) -> tuple[Schema, Schema | None]:
-    """The modelled columns' schema and the covariates'."""
-    if isinstance(covariates, str):
-        raise ValueError(f"covariates is {covariates!r}; give a list of names.")
-    chosen = [str(name) for name in covariates]
-    unknown = [name for name in chosen if name not in names]
-    if unknown:
-        raise ValueError(f"covariate {unknown[0]!r} is no column; there are {', '.join(names)}.")
-    kinds = whole.select([name for name in names if name not in chosen])
-    if not len(kinds):
-        raise ValueError("every column is a covariate; leave some to be modelled.")
-    return kinds, whole.select(chosen) if chosen else None

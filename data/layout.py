@@ -1,13 +1,15 @@
-"""Names of columns and rows, given, taken from earlier data, or counted."""
+"""Names and kinds of columns, labels of rows: given, taken from earlier data, or found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
 
+from .infer import Declaration
 from .numeric import column_names
+from .schema import Schema, infer_schema
 from .standardiser import Standardiser
 
 
@@ -45,3 +47,38 @@ def labels_for(n: int, index: Any) -> pd.Index:
     if len(labels) != n:
         raise ValueError(f"{len(labels)} row labels were given for {n} rows.")
     return labels
+
+
+def schemas_of(like: Layout) -> tuple[Schema, Schema | None]:
+    """The schema and the covariates' of earlier data, or of a fit to them."""
+    schema = getattr(like, "schema", None)
+    kinds = Schema.continuous(like.columns) if schema is None else schema
+    return kinds, getattr(like, "covariate_schema", None)
+
+
+def resolved(df: pd.DataFrame, names: tuple[str, ...], schema: Any) -> Schema:
+    """The schema of all columns of a table, covariates included."""
+    if isinstance(schema, Schema):
+        declared: Mapping[str, Declaration] | None = {c.name: c for c in schema}
+        return infer_schema(df, declared, by="dtype")
+    if isinstance(schema, str) and schema != "infer":
+        raise ValueError(f"schema is {schema!r}; use 'infer', a mapping by column, or None.")
+    if isinstance(schema, str):
+        return infer_schema(df)
+    return infer_schema(df, schema, by="dtype")
+
+
+def split(
+    whole: Schema, names: tuple[str, ...], covariates: Sequence[str]
+) -> tuple[Schema, Schema | None]:
+    """The modelled columns' schema and the covariates'."""
+    if isinstance(covariates, str):
+        raise ValueError(f"covariates is {covariates!r}; give a list of names.")
+    chosen = [str(name) for name in covariates]
+    unknown = [name for name in chosen if name not in names]
+    if unknown:
+        raise ValueError(f"covariate {unknown[0]!r} is no column; there are {', '.join(names)}.")
+    kinds = whole.select([name for name in names if name not in chosen])
+    if not len(kinds):
+        raise ValueError("every column is a covariate; leave some to be modelled.")
+    return kinds, whole.select(chosen) if chosen else None

@@ -43,7 +43,8 @@ def mice(data: IncompleteData, seed: int = 0) -> MixedCompleted:
     Numbers and ordered levels are standardised, other levels become indicators; a filled cell's
     chances are its indicators, clipped to [0, 1] and normalised, or 1 at the nearest ordered level.
     """
-    blocks, places = [], []
+    blocks: list[np.ndarray] = []
+    places: list[slice] = []
     for j, column in enumerate(data.schema):
         own = data.values[:, j]
         nominal = column.kind in ("binary", "categorical")

@@ -264,10 +264,17 @@ def _table(target: _Target, at: np.ndarray, covariance: np.ndarray, level: float
             sd = math.sqrt(max(float(j @ covariance @ j), 0.0))
             if sd == 0.0:
                 continue  # given, not estimated
-            own = values.numel() == len(columns)
-            index.append(f"{name}[{columns[k] if own else k}]" if many else name)
+            index.append(f"{name}[{_place(k, values.shape, columns)}]" if many else name)
             estimate = float(value.detach())
             rows.append((estimate, sd, estimate - quantile * sd, estimate + quantile * sd))
     frame = pd.DataFrame(rows, columns=["estimate", "sd", "lower", "upper"], index=index)
     frame.index.name = "coefficient"
     return frame
+
+
+def _place(k: int, shape: torch.Size, columns: tuple[str, ...]) -> str:
+    """Where element k stands: by its column, and by its row where there are rows."""
+    if shape[-1] != len(columns):
+        return str(k)
+    row, column = divmod(k, len(columns))
+    return columns[column] if len(shape) == 1 else f"{row}, {columns[column]}"

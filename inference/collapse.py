@@ -168,6 +168,8 @@ class collapse(Messenger):
     def _check_draws(self, mechanism: Any, missing: Tensor) -> None:
         """Values that other columns' absence depends on must have been drawn."""
         read = mechanism.drawn_columns(missing.shape[-1]).cpu()
+        if not bool(read.any()):
+            return
         needed = read & missing.any(0).cpu()
         if self.draw is not None:
             needed = needed & ~self.draw.cpu()
