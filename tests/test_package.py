@@ -15,7 +15,7 @@ import pytest
 import absentia
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("data", "models", "inference", "experiments")
+FOLDERS = ("cli", "data", "models", "inference", "experiments")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
