@@ -14,11 +14,14 @@ from .common import (
     MechanismName,
     ModelName,
     SignName,
+    advise,
+    check_inputs_survive,
     check_writable,
     console,
+    declared_in,
     errors,
     one_line_errors,
-    schema_for,
+    say,
     shown,
 )
 
@@ -75,44 +78,60 @@ def impute(
     """Complete TABLE under a model of why its values are missing.
 
     Columns may be numbers, booleans, text with few distinct values and dates, and come back as
-    they were read. Beside OUT stands OUT's name with "-rows": diagnostics a row (ESS, Pareto
-    k-hat). With --draws M a table "-draws" holds M completed tables under each other, numbered in
-    column "imputation".
+    they were read: whole numbers whole, and from CSV to CSV what was there verbatim. Beside OUT
+    stands OUT's name with "-rows": diagnostics a row (ESS, Pareto k-hat). With --draws M a table
+    "-draws" holds M completed tables under each other, numbered in column "imputation".
     """
     with one_line_errors():
         _check_options(context, model, missingness, sign, fitted)
+        if learning_rate == 0:
+            raise ValueError("--learning-rate is 0, at which nothing is learnt; give more than 0")
         rows_path = out.with_name(f"{out.stem}-rows{out.suffix}")
         draws_path = out.with_name(f"{out.stem}-draws{out.suffix}")
         written = [out, rows_path, *([draws_path] if draws else [])]
         from ..data import IncompleteData
-        from ..data.tables import check_suffix, read_table, write_table
+        from ..data.tables import check_suffix, write_table
         from ..inference import fit, load
         from ..inference import impute as impute_table
+        from .fields import read_fields
 
         check_suffix(out)
-        if table.resolve() in {path.resolve() for path in written}:
-            raise ValueError(f"{table} would be overwritten; give another name with --out")
+        inferred = schema == "infer"
+        schema_path = None if schema is None or inferred else Path(schema)
+        check_inputs_survive([table, schema_path, checkpoint], written)
+        if checkpoint is not None and checkpoint.resolve() == table.resolve():
+            raise ValueError(f"{table} would be overwritten; give another name with --checkpoint")
         for path in [*written, *filter(None, [checkpoint, save and save / "model.json"])]:
             check_writable(path)
-        frame = read_table(table)
+        declared = declared_in(schema)
+        result = None if fitted is None else load(fitted)
+        fields = read_fields(table, declared, None if result is None else result.schema)
+        frame = fields.frame
         if draws and "imputation" in frame.columns:
             raise ValueError("column 'imputation' is also the number of a draw; rename it")
         unknown = sorted(set(leave_out or []) - set(frame.columns))
         if unknown:
             raise ValueError(f"{table} has no column '{unknown[0]}' to leave out")
+        for given, option in ((covariate, "--covariate"), (declared, "--schema")):
+            both = sorted(set(leave_out or []) & set(given or []))
+            if both:
+                raise ValueError(f"--leave-out and {option} both name column '{both[0]}'; drop one")
         modelled = frame.drop(columns=leave_out or [])
         progress = sys.stderr.isatty()
-        if fitted is not None:
-            result = load(fitted)
+        if result is not None:
             data = IncompleteData.from_frame(modelled, like=result)
         else:
-            data = IncompleteData.from_frame(
-                modelled, schema=schema_for(modelled, schema), covariates=covariate or []
-            )
-            console.print(f"{table}: {data}", highlight=False, soft_wrap=True)
+            try:
+                data = IncompleteData.from_frame(
+                    modelled, schema="infer" if inferred else declared, covariates=covariate or []
+                )
+            except ValueError:
+                advise(modelled, declared)
+                raise
+            say(f"{table}: {data}")
             console.print(shown(data.schema.describe(), "columns", "column"))
             built = _build(model, missing, missingness, sign, data, latent_dim, seed)
-            _say(str(built.missingness.describe(data)))
+            say(str(built.missingness.describe(data)))
             linear = model in (ModelName.not_miwae_ppca, ModelName.ppca)
             rate = learning_rate or (1e-2 if linear else 2e-3)
             result = fit(
@@ -124,34 +143,32 @@ def impute(
                 progress=progress,
                 checkpoint=checkpoint,
             )
-            console.print(f"bound {result.bound:.3f} nats a row", highlight=False)
+            say(f"bound {result.bound:.3f} nats a row")
             if not model.value.startswith(("ppca", "miwae")):
                 learnt = result.model.missingness.describe(data)
-                _say(f"learnt: {learnt}")
+                say(f"learnt: {learnt}")
             if save is not None:
                 result.save(save)
         filled = impute_table(
             result, data, particles, seed=seed, num_draws=max(200, draws), progress=progress
         )
-        write_table(_whole(filled.to_frame(), frame), out)
-        write_table(filled.rows(), rows_path)
+        fields.write(_whole(filled.to_frame(), frame), data.schema, out)
+        write_table(fields.labelled(filled.rows()), rows_path)
         if draws:
-            write_table(_stacked(filled.frames(draws), frame), draws_path)
-        console.print(repr(filled), highlight=False)
+            tables = [_whole(one, frame) for one in filled.frames(draws)]
+            spelled = [fields.spelled(one, data.schema, draws_path) for one in tables]
+            write_table(_stacked(spelled), draws_path)
+        say(repr(filled))
         unreliable = int((~filled.reliable).sum())
         if np.isnan(filled.khat).all():
-            errors.print("warning: too few particles for a Pareto k-hat; give --particles 1000")
+            say("warning: too few particles for a Pareto k-hat; give --particles 1000", errors)
         elif unreliable:
-            errors.print(
+            say(
                 f"warning: {unreliable} rows have a Pareto k-hat above the threshold; see "
                 f"{rows_path} and raise --particles",
-                soft_wrap=True,
+                errors,
             )
-        console.print(f"completed table: {out}", highlight=False, soft_wrap=True)
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(f"completed table: {out}")
 
 
 def _check_options(
@@ -228,8 +245,8 @@ def _whole(completed: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: completed.get(name, column) for name, column in frame.items()})
 
 
-def _stacked(tables: list[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:
-    whole = [_whole(table, frame) for table in tables]
-    for number, one in enumerate(whole, start=1):
+def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The tables under each other, numbered from 1."""
+    for number, one in enumerate(tables, start=1):
         one.insert(0, "imputation", number)
-    return pd.concat(whole, ignore_index=isinstance(frame.index, pd.RangeIndex))
+    return pd.concat(tables, ignore_index=isinstance(tables[0].index, pd.RangeIndex))

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
-from .common import check_writable, console, one_line_errors, schema_for, shown
+from .common import (
+    Grounds,
+    check_inputs_survive,
+    check_writable,
+    console,
+    declared_in,
+    kinds_of,
+    leaving_out,
+    one_line_errors,
+    say,
+    shown,
+)
 
 _MOST_LINES = 12
+_CAUTION = (
+    "No test on this table can tell MNAR from MAR: an association with what is seen speaks "
+    "against MCAR, but how absence goes with the values that are absent is not in the table."
+)
 
 
 def inspect(
     table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
     schema: Annotated[
-        str | None,
+        Path | None,
         typer.Option(help="TOML or JSON file of what columns are; the others are inferred."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the tables, the schema and a figure.")
     ] = None,
+    by: Annotated[
+        Grounds, typer.Option(help="Infer kinds from dtypes alone, or from the values too.")
+    ] = Grounds.values,
 ) -> None:
     """Show rates, patterns, co-missingness and the inferred schema of TABLE.
 
@@ -29,56 +50,82 @@ def inspect(
     back by --schema), and drawn in missingness.png.
     """
     with one_line_errors():
-        from ..data import infer_schema
-        from ..data.files import write_text_atomic
-        from ..data.patterns import (
-            associations,
-            co_missing,
-            is_monotone,
-            missing_rates,
-            patterns,
-        )
-        from ..data.tables import read_table, write_table
+        from ..data.patterns import associations, co_missing, is_monotone, missing_rates, patterns
+        from .fields import read_fields
 
-        if out is not None:
-            check_writable(out / "missingness.png")
-        frame = read_table(table)
-        declared = schema_for(frame, schema)
-        found = infer_schema(frame, None if declared in (None, "infer") else declared)
+        declared = {} if schema is None else declared_in(str(schema))
+        frame = read_fields(table, declared).frame
         rates, seen = missing_rates(frame), patterns(frame)
-        together, related = co_missing(frame), associations(frame, found)
-        columns = found.describe().join(rates)
+        kinds, refused = kinds_of(frame, declared, by.value)
+        together, related = co_missing(frame), associations(frame, kinds)
+        columns = _described(frame, kinds, refused).join(rates)
         console.print(shown(columns, f"{table}: {len(frame)} rows", "column"), soft_wrap=True)
         if not rates["missing"].any():
-            console.print("nothing is missing")
+            say("nothing is missing")
         else:
             _show(seen, "patterns: which columns are missing together", "pattern")
-            _show(together, "pairs that go missing together", "pair")
-            _show(related, "what a column's absence goes with", "")
-            word = "is" if is_monotone(frame) else "is not"
-            console.print(f"the pattern {word} monotone", highlight=False)
-            console.print(
-                "No table can show whether values are missing because of what they are: an "
-                "association with what is seen speaks against MCAR, none speaks for MAR.",
-                soft_wrap=True,
-            )
-        if out is None:
-            return
-        from ..data.pattern_figure import draw_missingness
-
-        for name, one in (
-            ("columns", columns),
-            ("patterns", seen),
-            ("co-missing", together),
-            ("associations", related),
-        ):
-            write_table(one.reset_index(), out / f"{name}.csv")
-        write_text_atomic(out / "schema.toml", found.to_toml())
-        draw_missingness(frame, out / "missingness.png")
-        console.print(f"written to {out}", highlight=False, soft_wrap=True)
+            _show(together, "pairs that go missing together")
+            _show(related, "what a column's absence goes with")
+            say(f"the pattern {'is' if is_monotone(frame) else 'is not'} monotone")
+            say(_CAUTION)
+        empty = [str(name) for name in rates.index[rates["missing"] == len(frame)]]
+        unusable = [*refused, *(name for name in empty if name not in refused)]
+        if unusable:
+            more = ", or a schema that declares what is unknown" if refused else ""
+            say(f"absentia impute needs {leaving_out(unusable)}{more}")
+        if out is not None:
+            tables = {
+                "columns": columns.rename_axis("column").reset_index(),
+                "patterns": seen.reset_index(),
+                "co-missing": together,
+                "associations": related,
+            }
+            _write(out, (table, schema), tables, kinds.to_toml() + _unread(refused), frame)
+            say(f"written to {out}")
 
 
-def _show(frame: pd.DataFrame, title: str, index: str) -> None:
+def _show(frame: pd.DataFrame, title: str, index: str | None = None) -> None:
     more = len(frame) - _MOST_LINES
     title += f" (the first {_MOST_LINES} of {len(frame)})" if more > 0 else ""
-    console.print(shown(frame.head(_MOST_LINES), title, index), soft_wrap=True)
+    if len(frame):
+        console.print(shown(frame.head(_MOST_LINES), title, index), soft_wrap=True)
+
+
+def _described(frame: pd.DataFrame, kinds: Any, refused: Mapping[str, str]) -> pd.DataFrame:
+    """What each column is, in the table's order, with those whose kind cannot be told."""
+    names = [str(name) for name in frame.columns]
+    table = kinds.describe().reindex(names)
+    for name, reason in refused.items():
+        why = reason.removeprefix(f"column {name!r} ")
+        table.loc[name] = ["unknown", "", str(frame.iloc[:, names.index(name)].dtype), why]
+    return table
+
+
+def _unread(refused: Mapping[str, str]) -> str:
+    return "".join(f"# {reason}: declare it here, or leave it out\n" for reason in refused.values())
+
+
+def _write(
+    out: Path,
+    inputs: tuple[Path | None, ...],
+    tables: Mapping[str, pd.DataFrame],
+    toml: str,
+    frame: pd.DataFrame,
+) -> None:
+    """All files or none: they are made in a folder of their own and then moved together."""
+    from ..data.files import write_text_atomic
+    from ..data.pattern_figure import draw_missingness
+    from ..data.tables import write_table
+
+    names = [*(f"{name}.csv" for name in tables), "schema.toml", "missingness.png"]
+    check_inputs_survive(inputs, [out / name for name in names])
+    for name in names:
+        check_writable(out / name)
+    with tempfile.TemporaryDirectory(prefix=".inspect-", dir=out) as folder:
+        made = Path(folder)
+        for name, one in tables.items():
+            write_table(one, made / f"{name}.csv")
+        write_text_atomic(made / "schema.toml", toml)
+        draw_missingness(frame, made / "missingness.png")
+        for name in names:
+            os.replace(made / name, out / name)

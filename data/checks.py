@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .numeric import row_name
+
 
 def check_observed(
     values: np.ndarray, mask: np.ndarray, columns: tuple[str, ...], index: pd.Index, rule: str
@@ -20,7 +22,9 @@ def check_observed(
         return
     j = int(np.flatnonzero(bad.any(axis=0))[0])
     i = int(np.flatnonzero(bad[:, j])[0])
-    raise ValueError(f"column {columns[j]!r}, row {index[i]!r}: got {values[i, j]}; {rule}.")
+    raise ValueError(
+        f"column {columns[j]!r}, row {row_name(index, i)}: got {values[i, j]}; {rule}."
+    )
 
 
 def check_columns_seen(mask: np.ndarray, columns: tuple[str, ...]) -> None:
@@ -39,8 +43,8 @@ def check_complete(values: np.ndarray, columns: tuple[str, ...], index: pd.Index
     if bad.any():
         i, k = (int(place[0]) for place in np.nonzero(bad))
         raise ValueError(
-            f"covariate {columns[k]!r}, row {index[i]!r}: got {values[i, k]}; a covariate is not "
-            "modelled and must be complete: model the column, or leave the row out."
+            f"covariate {columns[k]!r}, row {row_name(index, i)}: got {values[i, k]}; a covariate "
+            "is not modelled and must be complete: model the column, or leave the row out."
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .column import LEVELLED, Column, Level
-from .numeric import family, not_numeric, numbers
+from .numeric import family, not_numeric, numbers, row_name
 
 #: ticks a second of pandas' resolutions
 TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -77,7 +77,8 @@ def check_domain(values: np.ndarray, column: Column, index: pd.Index) -> None:
         return
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"column {column.name!r}, row {index[i]!r}: got {values[i]:g}; {rule}.")
+        where = f"column {column.name!r}, row {row_name(index, i)}"
+        raise ValueError(f"{where}: got {values[i]:g}; {rule}.")
 
 
 def plain(value: Any) -> Level:
@@ -130,8 +131,9 @@ def _codes(series: pd.Series[Any], column: Column) -> np.ndarray:
     if unseen:
         i = int(np.flatnonzero(np.isin(positions, unseen))[0])
         raise ValueError(
-            f"column {column.name!r}, row {series.index[i]!r}: got {values[positions[i]]!r}; known "
-            f"are {column.allowed}; correct it, mark it missing, or declare it as a level."
+            f"column {column.name!r}, row {row_name(series.index, i)}: got "
+            f"{values[positions[i]]!r}; known are {column.allowed}; correct it, mark it missing, "
+            "or declare it as a level."
         )
     codes = np.array([*(known[value] for value in values), np.nan], dtype=np.float64)
     return codes[positions]  # the last one, NaN, where the position is -1

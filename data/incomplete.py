@@ -20,7 +20,16 @@ from .checks import (
 )
 from .encode import check_domain
 from .infer import Declaration
-from .layout import Layout, labels_for, names_for, resolved, schemas_of, split
+from .layout import (
+    Layout,
+    covariate_table,
+    kinds_of_codes,
+    labels_for,
+    names_for,
+    resolved,
+    schemas_of,
+    split,
+)
 from .numeric import array_values, boolean_mask, column_names
 from .restore import restored
 from .schema import Schema, infer_schema
@@ -131,7 +140,7 @@ class IncompleteData:
             standardise,
             like,
             dtype,
-            source=df,
+            source=df.copy(),  # what its owner does to it later does not reach the data
             covariates=beside,
             covariate_schema=given,
         )
@@ -144,8 +153,8 @@ class IncompleteData:
         *,
         columns: Sequence[Any] | None = None,
         index: pd.Index | None = None,
-        schema: Schema | None = None,
-        covariates: pd.DataFrame | None = None,
+        schema: Mapping[str, Declaration] | Schema | None = None,
+        covariates: pd.DataFrame | np.ndarray | torch.Tensor | None = None,
         standardise: bool = True,
         like: Layout | None = None,
         dtype: torch.dtype = torch.float32,
@@ -155,11 +164,12 @@ class IncompleteData:
         Args:
             values: (n, p) numbers in original units.
             mask: (n, p) booleans or 0/1, True where observed; values elsewhere are not read.
-            columns: p names; those of ``like``, or x0, x1, ... when left out.
+            columns: p names; those of the schema or ``like``, or x0, x1, ... when left out.
             index: n row labels; 0, 1, ... when left out.
-            schema: of columns that are not all numbers; the array then holds codes 0, 1, ... of
-                their levels.
-            covariates: n rows of complete columns that are given but not modelled.
+            schema: of columns that are not all numbers, whole or declarations of some by name;
+                the array then holds codes 0, 1, ... of their levels.
+            covariates: n rows of complete columns that are given but not modelled; those of an
+                array (n, q) are called w0, w1, ...
             standardise, like, dtype: as in :meth:`from_frame`.
 
         Raises:
@@ -168,27 +178,26 @@ class IncompleteData:
         """
         array = array_values(values)
         check_not_empty(array.shape)
-        names = names_for(array.shape[1], columns if schema is None else schema.names, like)
+        if columns is None and like is None and isinstance(schema, Schema):
+            columns = schema.names
+        names = names_for(array.shape[1], columns, like)
         labels = labels_for(array.shape[0], index)
         observed = ~np.isnan(array) if mask is None else boolean_mask(mask, array.shape)
-        kinds, given = Schema.continuous(names) if schema is None else schema, None
+        given, beside = None, None
         if like is not None:
             kinds, given = schemas_of(like)
             check_same_columns(names, kinds.names)
             order = [names.index(c) for c in kinds.names]
             array, observed = array[:, order], observed[:, order]
-        elif covariates is not None:
-            given = infer_schema(covariates, by="dtype")
+        else:
+            kinds = kinds_of_codes(names, schema)
         for j, column in enumerate(kinds):
             check_domain(np.where(observed[:, j], array[:, j], np.nan), column, labels)
-        beside = None
-        if given is not None:
-            if covariates is None or len(covariates) != len(array):
-                raise ValueError(
-                    f"the data have covariates {', '.join(given.names)}; give them as "
-                    f"covariates=DataFrame of {len(array)} rows."
-                )
-            beside = given.encode(covariates[list(given.names)])
+        if given is not None or (like is None and covariates is not None):
+            table = covariate_table(covariates, len(array), given)
+            given = infer_schema(table, by="dtype") if given is None else given
+            column_names((*kinds.names, *given.names))
+            beside = given.encode(table)
         return cls._checked(
             array,
             observed,
@@ -303,13 +312,11 @@ class IncompleteData:
         if values is None:
             return self.source.copy()
         table = self.fill(values)
-        place = {name: k for k, name in enumerate(column_names(self.source.columns))}
-        columns = [self.source.iloc[:, k] for k in range(self.source.shape[1])]
+        result = self.source.copy()
+        place = {name: k for k, name in enumerate(column_names(result.columns))}
         for j, column in enumerate(self.schema):
-            series = columns[place[column.name]]
-            columns[place[column.name]] = restored(series, column, table[:, j])
-        result = pd.concat(columns, axis=1)
-        result.columns = self.source.columns
+            k = place[column.name]
+            result.isetitem(k, restored(result.iloc[:, k], column, table[:, j]))
         return result
 
     @classmethod

@@ -11,7 +11,7 @@ import pandas as pd
 
 from .column import KINDS, LARGEST_COUNT, LEVELLED, Column, Kind, Level
 from .encode import TICKS, distinct, encoded, instants, plain
-from .numeric import Family, family, not_numeric, numbers
+from .numeric import Family, family, not_numeric, numbers, row_name
 
 #: a kind by name, or with its details, or a whole column
 Declaration = str | Mapping[str, Any] | Column
@@ -148,15 +148,15 @@ def _top(series: pd.Series[Any], name: str, found: Family) -> int:
     bad = np.flatnonzero((values < 0) | (np.floor(values) < values))
     if bad.size:
         raise ValueError(
-            f"column {name!r}, row {series.index[bad[0]]!r}: got {values[bad[0]]:g}; a count is "
-            "a whole number from 0 on; declare the column 'positive' or 'continuous'."
+            f"column {name!r}, row {row_name(series.index, bad[0])}: got {values[bad[0]]:g}; a "
+            "count is a whole number from 0 on; declare the column 'positive' or 'continuous'."
         )
     largest = float(np.nanmax(values))
     if largest > LARGEST_COUNT:
         i = int(np.nanargmax(values))
         raise ValueError(
-            f"column {name!r}, row {series.index[i]!r}: got {largest:g}; counts go up to "
-            f"{LARGEST_COUNT}; declare the column 'positive' or 'continuous'."
+            f"column {name!r}, row {row_name(series.index, i)}: got {largest:g}; counts go up "
+            f"to {LARGEST_COUNT}; declare the column 'positive' or 'continuous'."
         )
     return _top_above(largest)
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
+import torch
 
-from .infer import Declaration
-from .numeric import column_names
-from .schema import Schema, infer_schema
+from .checks import check_same_columns
+from .column import Column
+from .infer import Declaration, checked_declaration
+from .numeric import array_values, column_names
+from .schema import Schema, check_declared_names, infer_schema
 from .standardiser import Standardiser
 
 
@@ -61,11 +65,63 @@ def resolved(df: pd.DataFrame, names: tuple[str, ...], schema: Any) -> Schema:
     if isinstance(schema, Schema):
         declared: Mapping[str, Declaration] | None = {c.name: c for c in schema}
         return infer_schema(df, declared, by="dtype")
-    if isinstance(schema, str) and schema != "infer":
-        raise ValueError(f"schema is {schema!r}; use 'infer', a mapping by column, or None.")
-    if isinstance(schema, str):
+    if isinstance(schema, str) and schema == "infer":
         return infer_schema(df)
-    return infer_schema(df, schema, by="dtype")
+    return infer_schema(df, _declarations(schema, "'infer', "), by="dtype")
+
+
+def kinds_of_codes(names: tuple[str, ...], schema: Any) -> Schema:
+    """The schema of an array of numbers and codes, whole or declared for some of its columns."""
+    if isinstance(schema, Schema):
+        check_same_columns(names, schema.names)
+        return schema.select(names)
+    declared = _declarations(schema)
+    check_declared_names(declared, names)
+    columns = []
+    for name in names:
+        details = checked_declaration(name, declared.get(name, "continuous"))
+        if details["kind"] == "binary":
+            details.setdefault("levels", (0, 1))
+        columns.append(Column(name, why="declared" if name in declared else "numbers", **details))
+    return Schema(tuple(columns))
+
+
+def covariate_table(covariates: Any, n: int, known: Schema | None) -> pd.DataFrame:
+    """Covariates beside an array, as a table in the order of ``known``.
+
+    Raises:
+        ValueError: none are given, other columns, or not ``n`` rows.
+    """
+    if covariates is None:
+        names = ", ".join(known.names) if known else ""
+        raise ValueError(f"the data have covariates {names}; give them as covariates=DataFrame.")
+    if isinstance(covariates, np.ndarray | torch.Tensor):
+        values = array_values(covariates)
+        names = [f"w{k}" for k in range(values.shape[1])] if known is None else list(known.names)
+        if values.shape[1] != len(names):
+            raise ValueError(f"covariates have {values.shape[1]} columns; give {len(names)}.")
+        covariates = pd.DataFrame(values, columns=names)
+    if not isinstance(covariates, pd.DataFrame):
+        raise ValueError(
+            f"covariates are a {type(covariates).__name__}; give a DataFrame or an array of {n} "
+            "rows, or the whole table to from_frame."
+        )
+    if len(covariates) != n:
+        raise ValueError(f"covariates have {len(covariates)} rows; the data {n}.")
+    if known is None:
+        return covariates
+    found = column_names(covariates.columns)
+    check_same_columns(found, known.names)
+    return covariates.iloc[:, [found.index(name) for name in known.names]]
+
+
+def _declarations(schema: Any, also: str = "") -> dict[str, Declaration]:
+    """Declarations by name, of labels that need not be text."""
+    if schema is None:
+        return {}
+    if not isinstance(schema, Mapping):
+        raise ValueError(f"schema is {schema!r}; use {also}a mapping by column, or None.")
+    return {str(name): what for name, what in schema.items()}
 
 
 def split(
@@ -74,7 +130,7 @@ def split(
     """The modelled columns' schema and the covariates'."""
     if isinstance(covariates, str):
         raise ValueError(f"covariates is {covariates!r}; give a list of names.")
-    chosen = [str(name) for name in covariates]
+    chosen = list(dict.fromkeys(map(str, covariates)))
     unknown = [name for name in chosen if name not in names]
     if unknown:
         raise ValueError(f"covariate {unknown[0]!r} is no column; there are {', '.join(names)}.")

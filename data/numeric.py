@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal
 
@@ -140,6 +142,14 @@ def not_numeric(name: str, what: str, examples: Any, remedy: str) -> str:
     return f"column {name!r} holds {what} ({example!r}); {remedy}, or drop the column."
 
 
+def row_name(index: pd.Index, i: int) -> str:
+    """How an error calls the row at a position: its label, written as plain Python."""
+    label = index[i]
+    if isinstance(label, tuple):
+        return repr(tuple(v.item() if isinstance(v, np.generic) else v for v in label))
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
 def _object_family(present: pd.Series[Any], name: str) -> Family:
     found: dict[Family, Any] = {}
     for value in present:
@@ -151,7 +161,14 @@ def _object_family(present: pd.Series[Any], name: str) -> Family:
             found.setdefault("text", value)
         else:
             kind = f"{type(value).__name__} objects"
-            raise ValueError(not_numeric(name, kind, [value], "give numbers, text or booleans"))
+            remedy = "give numbers, text or booleans"
+            if isinstance(value, date):  # moments too
+                remedy = "convert it with pd.to_datetime"
+            elif isinstance(value, timedelta | np.timedelta64):
+                remedy = "convert it with pd.to_timedelta"
+            elif isinstance(value, Decimal):
+                remedy = "convert it with .astype(float)"
+            raise ValueError(not_numeric(name, kind, [value], remedy))
     if len(found) > 1:
         both = " and ".join(f"{kind} ({value!r})" for kind, value in list(found.items())[:2])
         raise ValueError(f"column {name!r} holds {both}; make it one type, or drop the column.")

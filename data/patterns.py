@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
+from typing import cast
 
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu
-from scipy.stats.contingency import association
+from scipy.stats import rankdata
 
+from .column import Column
+from .incomplete import IncompleteData
 from .numeric import column_names
 from .schema import Schema, infer_schema
 
+#: what these functions read; of an IncompleteData the modelled columns, not the covariates
+Table = pd.DataFrame | IncompleteData
 
-def missing_rates(frame: pd.DataFrame) -> pd.DataFrame:
+
+def missing_rates(table: Table) -> pd.DataFrame:
     """How many values each column lacks: one row a column, "missing" and "rate".
 
     >>> missing_rates(pd.DataFrame({"a": [1, None], "b": [1, 2]}))
@@ -21,111 +25,197 @@ def missing_rates(frame: pd.DataFrame) -> pd.DataFrame:
     column
     a             1   0.5
     b             0   0.0
+
+    Raises:
+        ValueError: no row, or no column.
     """
-    gone = _gone(frame)
+    gone = gone_of(table)
     result = pd.DataFrame({"missing": gone.sum(), "rate": gone.mean()})
     return result.rename_axis("column")
 
 
-def patterns(frame: pd.DataFrame) -> pd.DataFrame:
+def patterns(table: Table) -> pd.DataFrame:
     """Which columns are missing together, the most frequent first.
 
-    Index "pattern" names the missing columns ("complete" where there is none); "rows" counts,
-    "share" is of all rows, "columns" is how many are missing.
+    Index "pattern" names the missing columns ("complete" where there is none; a name that could be
+    mistaken is quoted); "rows" counts, "share" is of all rows, "columns" is how many are missing.
 
     >>> patterns(pd.DataFrame({"a": [1, None, None], "b": [1, None, None]}))
               rows     share  columns
     pattern
     a, b         2  0.666667        2
     complete     1  0.333333        0
+
+    Raises:
+        ValueError: no row, or no column.
     """
-    gone = _gone(frame)
-    if not len(gone.columns):
-        raise ValueError("the table has no column.")
-    counts = gone.value_counts(sort=True)
-    labels, sizes = [], []
-    for key in counts.index:
-        names = [name for name, missing in zip(gone.columns, key, strict=True) if missing]
-        labels.append(", ".join(names) or "complete")
-        sizes.append(len(names))
+    gone = gone_of(table)
+    masks, counts = pattern_masks(gone)
+    names = [repr(name) if "," in name or name == "complete" else name for name in gone.columns]
+    labels = [", ".join(names[j] for j in np.flatnonzero(mask)) or "complete" for mask in masks]
     return pd.DataFrame(
-        {"rows": counts.to_numpy(), "share": counts.to_numpy() / len(frame), "columns": sizes},
+        {"rows": counts, "share": counts / len(gone), "columns": masks.sum(1)},
         index=pd.Index(labels, name="pattern"),
     )
 
 
-def co_missing(frame: pd.DataFrame) -> pd.DataFrame:
+def pattern_masks(gone: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows (m, p) of a table of booleans (n, p), and how often each occurs (m,).
+
+    The most frequent first; of equally frequent ones, those with fewer columns missing.
+    """
+    masks, counts = np.unique(gone.to_numpy(dtype=bool), axis=0, return_counts=True)
+    order = np.lexsort((masks.sum(1), -counts))
+    return masks[order], counts[order]
+
+
+def co_missing(table: Table) -> pd.DataFrame:
     """Pairs of columns that go missing together, the strongest association first.
 
-    "both" counts rows where both are missing, "expected" what independence would give, "phi" is
-    the correlation of the two masks. Pairs of columns that are always or never missing are left
-    out.
+    "both" counts rows where both are missing, "expected" is what independence would give, "phi"
+    the correlation of the two masks, "log_odds" the log odds ratio with a half added to every
+    count (Haldane, 1956). Columns that are always or never missing are left out.
 
-    >>> co_missing(pd.DataFrame({"a": [1, None, None, 2], "b": [1, None, None, 2]}))["phi"].item()
-    1.0
+    >>> pairs = co_missing(pd.DataFrame({"a": [1, None, None, 2], "b": [1, None, None, 2]}))
+    >>> pairs[["first", "second", "both", "expected", "phi"]]
+      first second  both  expected  phi
+    0     a      b     2       1.0  1.0
+
+    Raises:
+        ValueError: no row, or no column.
     """
-    gone = _gone(frame)
-    varied = [name for name in gone.columns if 0 < gone[name].mean() < 1]
-    rows = []
-    for first, second in itertools.combinations(varied, 2):
-        a, b = gone[first].to_numpy(float), gone[second].to_numpy(float)
-        phi = float(np.corrcoef(a, b)[0, 1])
-        rows.append((f"{first}, {second}", int(a @ b), len(a) * a.mean() * b.mean(), phi))
-    result = pd.DataFrame(rows, columns=["pair", "both", "expected", "phi"]).set_index("pair")
-    return result.sort_values("phi", key=lambda v: -v.abs(), kind="stable")
+    gone = gone_of(table)
+    varied = gone.loc[:, (gone.any() & ~gone.all()).to_numpy()]
+    names, n = np.array(varied.columns, dtype=object), len(varied)
+    mask = varied.to_numpy(dtype=np.float64)
+    i, j = np.triu_indices(len(names), k=1)
+    totals, both = mask.sum(0), (mask.T @ mask)[i, j]
+    first, second = totals[i], totals[j]
+    expected = first * second / n
+    phi = (both - expected) * n / np.sqrt(first * second * (n - first) * (n - second))
+    neither = n - first - second + both
+    odds = (both + 0.5) * (neither + 0.5) / ((first - both + 0.5) * (second - both + 0.5))
+    result = pd.DataFrame(
+        {
+            "first": names[i],
+            "second": names[j],
+            "both": both.astype(int),
+            "expected": expected,
+            "phi": phi,
+            "log_odds": np.log(odds),
+        }
+    )
+    result = result.sort_values("phi", key=lambda v: -v.abs(), kind="stable")
+    return result.reset_index(drop=True)
 
 
-def associations(frame: pd.DataFrame, schema: Schema | None = None) -> pd.DataFrame:
+def associations(table: Table, schema: Schema | None = None) -> pd.DataFrame:
     """How the absence of a column goes with the values of the others, the strongest first.
 
     "measure" is "AUC" for numbers and ordered levels: the probability that a row in which the
     column is missing has the higher value (0.5 is no association); "V" for levels without order:
-    Cramer's V. "strength" makes both comparable: |2 AUC - 1|, or V. "rows" counts those in which
-    the other column is seen.
+    Cramer's V. "strength" makes both comparable: |2 AUC - 1|, or V. "smd" is the standardised
+    difference of the means (missing minus present, by the pooled sd; Cohen, 1988), NaN for levels.
+    "rows" counts those in which the other column is seen.
 
     >>> frame = pd.DataFrame({"a": [1, 2, None, None], "b": [1.0, 2.0, 3.0, 4.0]})
-    >>> associations(frame)[["missing", "with", "measure", "value"]]
-      missing with measure  value
-    0       a    b     AUC    1.0
+    >>> associations(frame)[["missing", "with", "measure", "value", "smd"]].round(2)
+      missing with measure  value   smd
+    0       a    b     AUC    1.0  2.83
+
+    Args:
+        table: n rows.
+        schema: what columns are; those it does not name are no explanation of others. That of an
+            IncompleteData, or by their dtypes, when left out.
+
+    Raises:
+        ValueError: no row, or no column; without a schema, a column of no known type.
     """
-    kinds = infer_schema(frame, by="dtype") if schema is None else schema
-    gone, values = _gone(frame), kinds.encode(frame)
-    rows = []
-    for target in gone.columns:
-        for k, column in enumerate(kinds):
-            if column.name == target:
-                continue
-            seen = ~np.isnan(values[:, k])
-            absent, value = gone[target].to_numpy()[seen], values[seen, k]
-            if not 0 < absent.sum() < len(absent) or len(np.unique(value)) < 2:
-                continue
-            if column.kind == "categorical" and column.num_values > 2:
-                table = pd.crosstab(absent, value).to_numpy()
-                found, measure = float(association(table, method="cramer")), "V"
-                strength = found
-            else:
-                high = mannwhitneyu(value[absent], value[~absent]).statistic
-                found, measure = float(high / (absent.sum() * (~absent).sum())), "AUC"
-                strength = abs(2 * found - 1)
-            rows.append((target, column.name, measure, found, strength, int(seen.sum())))
-    names = ["missing", "with", "measure", "value", "strength", "rows"]
-    result = pd.DataFrame(rows, columns=names).sort_values("strength", ascending=False)
-    return result.reset_index(drop=True)
+    gone = gone_of(table)
+    if isinstance(table, IncompleteData):
+        kinds, values = table.schema, table.values
+    else:
+        kinds = infer_schema(table, by="dtype") if schema is None else schema
+        values = kinds.encode(table.iloc[:, [list(gone.columns).index(c) for c in kinds.names]])
+    parts = [_explained_by(column, values[:, k], gone) for k, column in enumerate(kinds)]
+    result = pd.concat([_NOTHING, *(part for part in parts if len(part))])
+    result = result.sort_values("strength", ascending=False, kind="stable")
+    return result.reset_index(drop=True).astype({"rows": int})
 
 
-def is_monotone(frame: pd.DataFrame) -> bool:
+def is_monotone(table: Table) -> bool:
     """Whether columns can be ordered so that a row that lacks one lacks all later ones.
 
     >>> is_monotone(pd.DataFrame({"a": [1, 2, None], "b": [1, None, None]}))
     True
+
+    Raises:
+        ValueError: no row, or no column.
     """
-    gone = _gone(frame).to_numpy()
+    gone = gone_of(table).to_numpy()
     order = np.argsort(gone.sum(0), kind="stable")
     later = gone[:, order]
     return bool((later[:, 1:] >= later[:, :-1]).all())
 
 
-def _gone(frame: pd.DataFrame) -> pd.DataFrame:
-    result = frame.isna()
-    result.columns = pd.Index(column_names(frame.columns))
+def gone_of(table: Table) -> pd.DataFrame:
+    """The table (n, p) of booleans, True where a value is missing."""
+    if isinstance(table, IncompleteData):
+        result = pd.DataFrame(np.isnan(table.values), columns=list(table.columns))
+    else:
+        result = table.isna()
+        result.columns = pd.Index(column_names(table.columns))
+    if 0 in result.shape:
+        raise ValueError(f"the table has {len(result)} rows and {result.shape[1]} columns.")
     return result
+
+
+_NOTHING = pd.DataFrame(
+    {name: pd.Series(dtype=object) for name in ("missing", "with", "measure")}
+    | {name: pd.Series(dtype=float) for name in ("value", "strength", "smd", "rows")}
+)
+
+
+def _explained_by(column: Column, values: np.ndarray, gone: pd.DataFrame) -> pd.DataFrame:
+    """The associations of every column's absence with one column's values (n,)."""
+    seen = ~np.isnan(values)
+    value, absent = values[seen], gone.to_numpy(dtype=np.float64)[seen]
+    n, k = len(value), absent.sum(0)
+    kept = (gone.columns != column.name) & (k > 0) & (k < n)
+    if not kept.any() or value.min() == value.max():
+        return _NOTHING
+    absent, k = absent[:, kept], k[kept]
+    smd = np.full(len(k), np.nan)
+    if column.kind == "categorical" and column.num_values > 2:
+        measure, found = "V", _cramers_v(value, absent)
+        strength = found
+    else:
+        # Mann and Whitney's U by one ranking for all masks
+        found = (rankdata(value) @ absent - k * (k + 1) / 2) / (k * (n - k))
+        measure, strength = "AUC", np.abs(2 * found - 1)
+        if not column.levels and np.isfinite(value).all():
+            smd = _standardised_difference(value, absent)
+    parts = {"missing": gone.columns[kept], "with": column.name, "measure": measure}
+    return pd.DataFrame(parts | {"value": found, "strength": strength, "smd": smd, "rows": n})
+
+
+def _cramers_v(codes: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    """Cramer's V of codes (n,) with each of the masks (n, m)."""
+    indicators = codes[:, None] == np.unique(codes)
+    counts, k, n = indicators.T @ absent, absent.sum(0), len(codes)
+    expected = indicators.sum(0)[:, None] * (k / n)
+    present = indicators.sum(0)[:, None] - expected
+    # with two groups, missing and present, the deviations of one mirror those of the other
+    squares = (counts - expected) ** 2 * (1 / expected + 1 / present)
+    return cast(np.ndarray, np.sqrt(squares.sum(0) / n))
+
+
+def _standardised_difference(value: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    """Cohen's d of values (n,) between the rows of each mask (n, m) and the others."""
+    scaled = (value - value.mean()) / value.std()  # or squares of dates would cancel
+    k, n = absent.sum(0), len(value)
+    high, low = scaled @ absent / k, scaled @ (1 - absent) / (n - k)
+    within = np.sum(scaled**2) - k * high**2 - (n - k) * low**2
+    pooled = np.sqrt(np.clip(within, 0, None) / max(n - 2, 1))
+    usable = (pooled > 1e-9) & (n > 2)
+    return np.where(usable, (high - low) / np.where(usable, pooled, 1.0), np.nan)

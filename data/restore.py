@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from .column import LEVELLED, Column
-from .encode import TICKS, distinct, instants, is_duration
+from .encode import TICKS, check_domain, distinct, instants, is_duration, zoned
 
 _DAY = pd.Timedelta(days=1)
+# where imputed dates and durations end: what every resolution and Python's own dates can hold
+_FIRST, _LAST = -62_135_510_400, 253_402_214_400  # the years 1 and 9999 in seconds of 1970
+_NANOSECONDS = 9_200_000_000  # seconds either side of 0 that fit into 64 bits
 
 
 def restored(series: pd.Series[Any], column: Column, values: np.ndarray) -> pd.Series[Any]:
@@ -24,24 +27,51 @@ def restored(series: pd.Series[Any], column: Column, values: np.ndarray) -> pd.S
     Args:
         series: the column as it was given.
         column: what it is.
-        values: (n,) numbers, codes or seconds; those at missing entries are read.
+        values: (n,) numbers, codes or seconds; those at missing entries are read. Numbers beyond
+            what the dtype holds end where it does; codes are rounded.
+
+    Raises:
+        ValueError: a code of no level; names column, row and value.
     """
     missing = np.flatnonzero(series.isna().to_numpy())
     if not missing.size:
         return series
     wanted = values[missing]
-    if missing.size == len(series) and isinstance(series.dtype, np.dtype):
-        # nothing tells the type of an empty column, a file least of all: it becomes what it holds
-        series = series.astype(object)
+    if column.kind in LEVELLED:
+        check_domain(np.rint(wanted), column, series.index[missing])
+    if missing.size < len(series):
+        return _filled(series, column, missing, wanted)
+    if column.kind == "datetime":
+        return _filled(_blank_dates(series, column), column, missing, wanted)
+    if not pd.api.types.is_object_dtype(series.dtype) and series.dtype != np.float64:
+        try:
+            return _filled(series, column, missing, wanted)
+        except (TypeError, ValueError, NotImplementedError):
+            pass  # an empty column of another type: text for numbers, say
+    # nothing tells the type of an empty column, a file least of all: it becomes what it holds
+    return _filled(series.astype(object), column, missing, wanted)
+
+
+def _filled(
+    series: pd.Series[Any], column: Column, missing: np.ndarray, wanted: np.ndarray
+) -> pd.Series[Any]:
     if column.kind in LEVELLED:
         return _with_levels(series, column, missing, wanted)
     if column.kind == "datetime":
         return _set(series, missing, _dates(series, column, wanted))
     if is_duration(column.dtype) or is_duration(str(series.dtype)):
-        return _set(series, missing, _durations(series, wanted))
+        return _set(series, missing, _durations(series, column, wanted))
     if column.kind == "count":
         wanted = np.clip(np.rint(wanted), 0, column.top)
-    return _set(series, missing, _numbers(series, wanted))
+    return _set(series, missing, _numbers(series, column, wanted))
+
+
+def _blank_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    """An empty series as one of dates: its own type if it is of such, else that of training."""
+    is_dates = getattr(series.dtype, "kind", "O") == "M"
+    if is_dates and zoned(str(series.dtype)) == zoned(column.dtype):
+        return series
+    return pd.Series(pd.NaT, index=series.index, name=series.name, dtype=column.dtype)
 
 
 def _set(series: pd.Series[Any], missing: np.ndarray, filled: Any) -> pd.Series[Any]:
@@ -58,17 +88,27 @@ def _with_levels(
     # levels are plain values; the column's own objects where it holds them
     if isinstance(series.dtype, pd.CategoricalDtype):
         own: Any = series.cat.categories
-        absent = [v for v in column.levels if v not in set(map(_plain, own))]
+        known = {_plain(value): value for value in own}
+        absent = [level for level in column.levels if level not in known]
         if absent:
-            series = series.cat.add_categories(absent)
-            own = series.cat.categories
+            if set(known) <= set(column.levels):  # all in the order of training
+                own = [known.get(level, level) for level in column.levels]
+            else:
+                own = [*own, *absent]
+            series = series.cat.set_categories(own)
     else:
         own = pd.unique(series.dropna())
     objects = {_plain(value): value for value in own}
     levels = [objects.get(level, level) for level in column.levels]
     chosen = [levels[int(code)] for code in np.rint(codes)]
-    if pd.api.types.is_bool_dtype(series.dtype):
+    objects_own = pd.api.types.is_object_dtype(series.dtype) and len(own) > 0
+    # 1 and True are one level: what is filled in is of the type that is there
+    if pd.api.types.is_bool_dtype(series.dtype) or (objects_own and _all_of(own, bool, np.bool_)):
         chosen = [bool(value) for value in chosen]
+    elif pd.api.types.is_any_real_numeric_dtype(series.dtype) or (
+        objects_own and not _all_of(own, str)
+    ):
+        chosen = [value + 0 for value in chosen]
     if pd.api.types.is_object_dtype(series.dtype):
         filled = np.empty(len(chosen), dtype=object)
         filled[:] = chosen
@@ -76,44 +116,83 @@ def _with_levels(
     return _set(series, missing, chosen)
 
 
+def _all_of(values: Any, *types: type) -> bool:
+    return all(isinstance(value, types) for value in values)
+
+
 def _plain(value: Any) -> Any:
     return distinct(pd.Series([value], dtype=object))[1][0]
 
 
-def _numbers(series: pd.Series[Any], values: np.ndarray) -> Any:
+def _numbers(series: pd.Series[Any], column: Column, values: np.ndarray) -> Any:
     dtype = series.dtype
     if pd.api.types.is_object_dtype(dtype):
         seen = series.dropna()
-        whole = len(seen) > 0 and all(isinstance(v, int | np.integer) for v in seen)
+        whole = len(seen) > 0 and _all_of(seen, int, np.integer)
+        if whole:
+            values = np.clip(np.rint(values), *_range(column, np.dtype("int64")))
         filled = np.empty(len(values), dtype=object)
-        filled[:] = [int(v) for v in np.rint(values)] if whole else values.tolist()
+        filled[:] = [int(v) for v in values] if whole else values.tolist()
         return filled
-    if pd.api.types.is_integer_dtype(dtype):
-        numpy_dtype = getattr(dtype, "numpy_dtype", np.dtype("int64"))
-        limits = np.iinfo(numpy_dtype)
-        # float64 cannot hold the largest 64-bit integers; the last one that it can
-        top = np.nextafter(float(limits.max), 0) if limits.max > 2**53 else limits.max
-        return np.clip(np.rint(values), limits.min, top).astype(numpy_dtype)
-    return values
+    held = getattr(dtype, "numpy_dtype", dtype)  # what an extension's values are
+    if not isinstance(held, np.dtype) or held.kind not in "iuf":
+        return values  # decimals
+    values = values if held.kind == "f" else np.rint(values)
+    return np.clip(values, *_range(column, held)).astype(held)
+
+
+def _range(column: Column, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The smallest and the largest value of a dtype that the column allows."""
+    if dtype.kind == "f":
+        info, one = np.finfo(dtype), dtype.type
+        if column.kind == "positive":
+            return float(info.tiny), float(info.max)
+        if column.kind != "bounded":
+            return float(info.min), float(info.max)
+        low, high = one(column.lower), one(column.upper)
+        low = low if float(low) >= column.lower else np.nextafter(low, one(np.inf))
+        high = high if float(high) <= column.upper else np.nextafter(high, one(-np.inf))
+        return float(low), float(high)
+    limits = np.iinfo(dtype)
+    # float64 cannot hold the largest 64-bit integers; the last one that it can
+    top = float(np.nextafter(float(limits.max), 0)) if limits.max > 2**53 else float(limits.max)
+    if column.kind == "positive":
+        return 1.0, top
+    if column.kind == "bounded":
+        return float(np.ceil(column.lower)), float(np.floor(column.upper))
+    return float(limits.min), top
 
 
 def _dates(series: pd.Series[Any], column: Column, seconds: np.ndarray) -> Any:
-    seen = instants(series)
-    unit = seen.unit if len(seen) else "ns"
+    unit, zone = _unit_and_zone(series)
     ticks = TICKS[unit]
-    start = (column.origin or 0) // (TICKS["ns"] // ticks)
-    largest = float(2**62)
-    late = np.clip(np.rint(seconds * ticks), -largest, largest).astype(np.int64)
-    moments = pd.DatetimeIndex((late + start).view(f"M8[{unit}]"))
-    if seen.tz is not None:
-        moments = moments.tz_localize("UTC").tz_convert(seen.tz)
+    whole, rest = divmod(column.origin or 0, TICKS["ns"])
+    first, last = (-_NANOSECONDS, _NANOSECONDS) if unit == "ns" else (_FIRST, _LAST)
+    seconds = np.clip(seconds, first - whole, last - whole)
+    # whole seconds apart from their parts: 64 bits do not hold a far date as a float's ticks
+    late = np.floor(seconds)
+    part = np.rint((seconds - late) * ticks).astype(np.int64) + rest // (TICKS["ns"] // ticks)
+    moments = pd.DatetimeIndex(((late.astype(np.int64) + whole) * ticks + part).view(f"M8[{unit}]"))
+    if zone is not None:
+        moments = moments.tz_localize("UTC").tz_convert(zone)
     if column.whole_days:
         moments = (moments + _DAY / 2).normalize()
     return list(moments) if isinstance(series.dtype, pd.ArrowDtype) else moments.as_unit(unit)
 
 
-def _durations(series: pd.Series[Any], seconds: np.ndarray) -> Any:
+def _unit_and_zone(series: pd.Series[Any]) -> tuple[str, Any]:
+    if isinstance(series.dtype, pd.ArrowDtype):  # days have no unit there
+        kind = series.dtype.pyarrow_dtype
+        return getattr(kind, "unit", "s"), getattr(kind, "tz", None)
+    seen = instants(series)
+    return seen.unit, seen.tz
+
+
+def _durations(series: pd.Series[Any], column: Column, seconds: np.ndarray) -> Any:
     seen = pd.TimedeltaIndex(series.dropna())
-    unit = seen.unit if len(seen) else "ns"
-    spans = pd.TimedeltaIndex(np.rint(seconds * TICKS[unit]).astype(np.int64).view(f"m8[{unit}]"))
+    unit = seen.unit if len(seen) or series.dtype != object else "ns"
+    largest = _NANOSECONDS if unit == "ns" else _LAST
+    ticks = np.rint(np.clip(seconds, -largest, largest) * TICKS[unit]).astype(np.int64)
+    ticks = np.maximum(ticks, 1) if column.kind == "positive" else ticks
+    spans = pd.TimedeltaIndex(ticks.view(f"m8[{unit}]"))
     return list(spans) if isinstance(series.dtype, pd.ArrowDtype) else spans

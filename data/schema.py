@@ -131,8 +131,12 @@ class Schema:
             if column.levels and column.dtype not in ("bool", "boolean"):
                 details["levels"] = list(column.levels)
             details |= {k: v for k in ("lower", "upper") if (v := getattr(column, k)) is not None}
-            body = ", ".join(f"{key} = {json.dumps(value)}" for key, value in details.items())
-            lines.append(f"{json.dumps(column.name)} = {{{body}}}  # {column.why}")
+            body = ", ".join(
+                f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in details.items()
+            )
+            lines.append(
+                f"{json.dumps(column.name, ensure_ascii=False)} = {{{body}}}  # {column.why}"
+            )
         return "\n".join(lines) + "\n"
 
     @staticmethod

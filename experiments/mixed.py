@@ -42,7 +42,7 @@ OURS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 BASELINES: dict[str, Any] = {
     "mean or mode": lambda data, seed: mean_mode(data),
-    "mice": mice,
+    "mice": lambda data, seed: mice(data),
     "missforest": miss_forest,
 }
 METHODS = (*BASELINES, *OURS)

@@ -15,12 +15,14 @@ import torch
 from pyro import poutine
 from scipy.stats import norm
 from torch import Tensor
+from torch.distributions import constraints
 
 from ..data import IncompleteData
 from ..models import LinearGaussianDecoder, NetworkDecoder
 from .impute import prepared
 from .marginal import Marginal
 from .randomness import seeded
+from .score import has_scores
 
 #: more parameters than this and their information matrix takes too long
 MOST_PARAMETERS = 600
@@ -109,13 +111,21 @@ class _Target:
         self.particles, self.seed = particles, seed
         self.marginal = Marginal(missing)
         self.sites: dict[str, Tensor] = {}
+        self.positive: list[str] = []
         guide = model.coefficient_guide
         if guide is not None:
             with torch.no_grad():
                 medians = guide.median()
             self.sites = {k: v.detach().clone().requires_grad_() for k, v in medians.items()}
+            nodes = guide.prototype_trace.nodes
+            self.positive = [
+                k for k in self.sites if nodes[k]["fn"].support is constraints.positive
+            ]
             model.coefficient_guide = None
-        mechanism = [p for p in model.missingness.parameters() if p.requires_grad]
+        held = model.missingness.hyperparameters
+        mechanism = [
+            p for n, p in model.missingness.named_parameters() if p.requires_grad and n not in held
+        ]
         rest = [p for p in model.decoder.parameters() if p.requires_grad] if joint else []
         self.tensors: list[Tensor] = [*mechanism, *self.sites.values(), *rest]
         self.mechanism_size = sum(p.numel() for p in mechanism) + len(self.sites)
@@ -183,6 +193,12 @@ class _Target:
                     num_particles=self.particles,
                     **extras,
                 )
+                if has_scores(run):
+                    raise ValueError(
+                        "a formula reads another column whose missing levels or counts are drawn, "
+                        "for which there are no standard errors here; give the coefficients priors "
+                        "(the model's coefficient_guide is a posterior)"
+                    )
                 bound = run.log_weight.logsumexp(0).sum() - len(rows) * math.log(self.particles)
                 loss = -(bound + run.log_global) if number == 0 else -bound
                 loss.backward()
@@ -193,6 +209,8 @@ class _Target:
                 for t in self.tensors
             ]
         )
+        if any(bool((self.sites[name] < 0).any()) for name in self.positive):
+            value = math.inf  # against its direction: the step is halved
         return (
             value + 0.5 * _WEAK * float(vector @ vector),
             gradient + _WEAK * vector,
@@ -255,6 +273,8 @@ def _table(target: _Target, at: np.ndarray, covariance: np.ndarray, level: float
     quantile = float(norm.ppf((1 + level) / 2))
     columns = target.model.columns
     for name, values in named.items():
+        if not values.requires_grad:
+            continue  # given, not estimated
         many = values.numel() > 1
         for k, value in enumerate(values.reshape(-1)):
             slope = torch.autograd.grad(

@@ -136,6 +136,9 @@ def prepared(fitted: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
     model = getattr(fitted, "model", fitted)
     model = fitted if not isinstance(model, torch.nn.Module) else model
     check_columns(model, data)
+    mechanism = getattr(model, "missingness", None)
+    if mechanism is not None:
+        mechanism.check(data)
     scaler = getattr(fitted, "scaler", None)
     if scaler is not None:
         data = data.rescaled(scaler)

@@ -46,6 +46,11 @@ def mechanism_for(
     """
     if isinstance(what, Missingness):
         _no_sign(sign, "it goes with missingness='self-masking'; give it to yours")
+        found = what.config.get("num_columns", len(data.columns))
+        if found != len(data.columns):
+            raise ValueError(
+                f"the missingness is made for {found} columns, the data have {len(data.columns)}"
+            )
         what.check(data)
         return what
     if isinstance(what, str) and "~" not in what:
@@ -132,7 +137,7 @@ def _own(name: str, column: str, kind: str, num_values: int) -> str:
 
 
 def _term(column: str) -> str:
-    return column if column.isidentifier() else f"`{column}`"
+    return f"`{column}`"
 
 
 __all__ = ["MISSINGNESS", "mechanism_for"]

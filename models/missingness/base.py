@@ -86,6 +86,8 @@ class Missingness(Configurable):
     ignorable: bool = False
     asks: tuple[str, ...] = ()
     mask_latent_dim: int = 0
+    #: parameters of the coefficients' prior: held where the coefficients' posterior is taken
+    hyperparameters: tuple[str, ...] = ()
 
     def __call__(self, x: Tensor, **context: Any) -> MaskDistribution:
         """What ``forward`` returns, in the shape of x and remembering its mechanism."""

@@ -152,6 +152,10 @@ def _once(columns: tuple[DeclaredColumn, ...]) -> tuple[DeclaredColumn, ...]:
 
 
 def _check_options(names: list[str], **options: Any) -> None:
+    if options.get("fixed") is not None and not isinstance(options["fixed"], Mapping):
+        raise ValueError(
+            f"fixed is {options['fixed']!r}; give values by coefficient, {{'age': 1.0}}"
+        )
     for option, value in options.items():
         if not isinstance(value, Mapping):
             continue
@@ -192,6 +196,9 @@ def _of_column(given: Any, name: str, names: list[str], formula: Formula) -> dic
     """Of an option by name, or by column and name, what belongs to one column."""
     if given is None:
         return {}
+    nested = [isinstance(value, Mapping) for value in given.values()]
+    if any(nested) and not all(nested):
+        raise ValueError("fixed= is by coefficient, or by column and coefficient, not both")
     if any(isinstance(value, Mapping) for value in given.values()):
         return dict(given.get(name, {}))
     return dict(given)

@@ -117,6 +117,14 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
                 f"{option}= names '{unknown[0]}', and formula '{column.formula.text}' of column "
                 f"'{column.column}' has the coefficients {', '.join(allowed)}"
             )
+    for name, direction in signs.items():
+        ways = {"+": 1.0, "-": -1.0}
+        value = column.fixed.get(name, priors.get(name, {}).get("loc", 0.0))
+        if float(value) * ways[direction] < 0:
+            raise ValueError(
+                f"'{name}' of column '{column.column}' has the direction '{direction}' and a "
+                f"value or prior's centre of {value:g}, which contradict each other; give one"
+            )
     both = [name for name in priors if name in column.fixed]
     if both:
         raise ValueError(

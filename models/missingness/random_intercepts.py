@@ -36,6 +36,7 @@ class RandomIntercepts(SelfMasking):
     """
 
     asks = ("covariates",)
+    hyperparameters = ("log_tau",)
 
     def __init__(
         self, num_columns: int, num_groups: int, covariate: int = 0, sign: Sign = None
@@ -66,6 +67,11 @@ class RandomIntercepts(SelfMasking):
 
     def check(self, data: IncompleteData) -> None:
         """Refuse group codes that are not 0, 1, ..."""
+        if "covariates" not in data.extras():
+            raise ValueError(
+                "groups are read from a covariate, and the data have none; read them with "
+                "IncompleteData.from_frame(df, covariates=[...])"
+            )
         codes = data.extras()["covariates"][:, self.covariate]
         bad = (codes < 0) | (codes >= self.num_groups) | (codes != codes.round())
         if bool(bad.any()):
