@@ -77,17 +77,78 @@ def test_a_complete_table(tmp_path):
 
 def test_what_it_refuses(table, tmp_path):
     path, _ = table
-    names = pd.DataFrame({"name": [f"n{i}" for i in range(70)]})
-    names.to_csv(tmp_path / "names.csv", index=False)
+    (tmp_path / "other.toml").write_text('weight = "count"\n')
     for arguments, message in (
         ([tmp_path / "nothing.csv"], "no such file"),
         ([path, "--schema", tmp_path / "nothing.toml"], "cannot be read"),
-        ([tmp_path / "names.csv"], "70 distinct strings"),
+        ([path, "--schema", tmp_path / "other.toml"], "weight"),
     ):
         result = invoke("inspect", *arguments)
         assert result.exit_code == 2
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_columns_of_no_known_kind_are_shown_with_the_way_out(table, tmp_path):
+    path, frame = table
+    many = frame.loc[frame.index.repeat(2)].assign(name=[f"n{i}" for i in range(120)], empty=np.nan)
+    many.to_csv(path, index=False)
+    out = tmp_path / "report"
+    result = invoke("inspect", path, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "--leave-out name --leave-out empty" in result.output
+    columns = pd.read_csv(out / "columns.csv", index_col=0)
+    assert list(columns.index) == list(many.columns)
+    assert columns.loc["name", "kind"] == "unknown"
+    assert "120 distinct strings" in columns.loc["name", "why"]
+    assert "# column 'name'" in (out / "schema.toml").read_text()
+    # the schema leaves those out that are unknown and declares the others
+    names = set(Schema.read(out / "schema.toml"))
+    assert names == set(many.columns) - {"name"}
+
+
+def test_names_with_commas_and_brackets_are_printed_as_they_are(tmp_path):
+    path = tmp_path / "odd[red].csv"
+    values = [[1.0, 1.0, None], [None, None, 2.0], [None, 3.0, 3.5], [4.0, 4.0, 1.0]]
+    frame = pd.DataFrame(values, columns=["a, b", "[bold]c", "complete"])
+    frame.to_csv(path, index=False)
+    out = tmp_path / "report"
+    result = invoke("inspect", path, "--out", out)
+    assert result.exit_code == 0, result.output
+    for said in ("a, b", "[bold]c", "odd[red].csv"):
+        assert said in result.output
+    assert "'a, b', [bold]c" in set(pd.read_csv(out / "patterns.csv")["pattern"])
+
+
+def test_kinds_by_types_or_by_values(table):
+    path, _ = table
+    assert "count" in invoke("inspect", path).output
+    assert "count" not in invoke("inspect", path, "--by", "dtype").output
+
+
+def test_all_files_or_none(table, tmp_path, monkeypatch):
+    path, _ = table
+    out = tmp_path / "report"
+
+    def fails(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("absentia.data.pattern_figure.draw_missingness", fails)
+    result = invoke("inspect", path, "--out", out)
+    assert result.exit_code == 2
+    assert "the disk is full" in result.stderr
+    assert list(out.iterdir()) == []
+
+
+def test_what_is_read_is_not_overwritten(table, tmp_path):
+    path, _ = table
+    out = tmp_path / "report"
+    assert invoke("inspect", path, "--out", out).exit_code == 0
+    before = (out / "schema.toml").read_text()
+    result = invoke("inspect", path, "--schema", out / "schema.toml", "--out", out)
+    assert result.exit_code == 2
+    assert "would be overwritten" in result.stderr
+    assert (out / "schema.toml").read_text() == before
 
 
 def test_as_a_program(table):
