@@ -106,13 +106,14 @@ def kinds_of(
     Raises:
         ValueError: a declaration that names no column, or that the values contradict.
     """
-    from ..data import Schema, infer_schema
+    from ..data import Column, Schema, infer_schema
     from ..data.numeric import column_names
     from ..data.schema import check_declared_names
 
     names = column_names(frame.columns)
     check_declared_names(declared, names)
-    columns, refused = [], {}
+    columns: list[Column] = []
+    refused: dict[str, str] = {}
     for j, name in enumerate(names):
         mine = {name: declared[name]} if name in declared else None
         try:

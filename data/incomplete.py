@@ -316,7 +316,8 @@ class IncompleteData:
         place = {name: k for k, name in enumerate(column_names(result.columns))}
         for j, column in enumerate(self.schema):
             k = place[column.name]
-            result.isetitem(k, restored(result.iloc[:, k], column, table[:, j]))
+            filled: Any = restored(result.iloc[:, k], column, table[:, j])
+            result.isetitem(k, filled)
         return result
 
     @classmethod

@@ -97,10 +97,10 @@ def covariate_table(covariates: Any, n: int, known: Schema | None) -> pd.DataFra
         raise ValueError(f"the data have covariates {names}; give them as covariates=DataFrame.")
     if isinstance(covariates, np.ndarray | torch.Tensor):
         values = array_values(covariates)
-        names = [f"w{k}" for k in range(values.shape[1])] if known is None else list(known.names)
-        if values.shape[1] != len(names):
-            raise ValueError(f"covariates have {values.shape[1]} columns; give {len(names)}.")
-        covariates = pd.DataFrame(values, columns=names)
+        labels = [f"w{k}" for k in range(values.shape[1])] if known is None else list(known.names)
+        if values.shape[1] != len(labels):
+            raise ValueError(f"covariates have {values.shape[1]} columns; give {len(labels)}.")
+        covariates = pd.DataFrame(values, columns=labels)
     if not isinstance(covariates, pd.DataFrame):
         raise ValueError(
             f"covariates are a {type(covariates).__name__}; give a DataFrame or an array of {n} "

@@ -143,23 +143,24 @@ def _numbers(series: pd.Series[Any], column: Column, values: np.ndarray) -> Any:
 
 def _range(column: Column, dtype: np.dtype[Any]) -> tuple[float, float]:
     """The smallest and the largest value of a dtype that the column allows."""
+    lower, upper = column.lower, column.upper  # of bounded columns
     if dtype.kind == "f":
         info, one = np.finfo(dtype), dtype.type
         if column.kind == "positive":
             return float(info.tiny), float(info.max)
-        if column.kind != "bounded":
+        if lower is None or upper is None:
             return float(info.min), float(info.max)
-        low, high = one(column.lower), one(column.upper)
-        low = low if float(low) >= column.lower else np.nextafter(low, one(np.inf))
-        high = high if float(high) <= column.upper else np.nextafter(high, one(-np.inf))
+        low, high = one(lower), one(upper)
+        low = low if float(low) >= lower else np.nextafter(low, one(np.inf))
+        high = high if float(high) <= upper else np.nextafter(high, one(-np.inf))
         return float(low), float(high)
     limits = np.iinfo(dtype)
     # float64 cannot hold the largest 64-bit integers; the last one that it can
     top = float(np.nextafter(float(limits.max), 0)) if limits.max > 2**53 else float(limits.max)
     if column.kind == "positive":
         return 1.0, top
-    if column.kind == "bounded":
-        return float(np.ceil(column.lower)), float(np.floor(column.upper))
+    if lower is not None and upper is not None:
+        return float(np.ceil(lower)), float(np.floor(upper))
     return float(limits.min), top
 
 
@@ -180,7 +181,7 @@ def _dates(series: pd.Series[Any], column: Column, seconds: np.ndarray) -> Any:
     return list(moments) if isinstance(series.dtype, pd.ArrowDtype) else moments.as_unit(unit)
 
 
-def _unit_and_zone(series: pd.Series[Any]) -> tuple[str, Any]:
+def _unit_and_zone(series: pd.Series[Any]) -> tuple[Any, Any]:
     if isinstance(series.dtype, pd.ArrowDtype):  # days have no unit there
         kind = series.dtype.pyarrow_dtype
         return getattr(kind, "unit", "s"), getattr(kind, "tz", None)

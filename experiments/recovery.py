@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,9 @@ def run_cell(name: str, seed: int, rows: int = ROWS) -> dict[str, Any]:
     what = missing(formulas, prior=prior, link="probit" if name.endswith("probit") else "logit")
     model = NotMIWAEPPCA(data, what, latent_dim=2, seed=seed)
     fitted = fit(model, data, seed=seed, progress=False, **SETTINGS)
-    found = coefficient_posterior(fitted, data, level=LEVEL, seed=seed)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = coefficient_posterior(fitted, data, level=LEVEL, seed=seed)
     described = model.missingness.describe()
     return {
         "mechanism": name,
@@ -134,6 +137,7 @@ def run_cell(name: str, seed: int, rows: int = ROWS) -> dict[str, Any]:
             for column, values in truth.items()
             for term, value in values.items()
         },
+        "warnings": [str(one.message) for one in said],
         "identified": {c: described[c].identified for c in truth},
         "seconds": round(time.perf_counter() - begun, 1),
         "torch": torch.__version__,
@@ -160,11 +164,13 @@ def table_of(cells: list[dict[str, Any]]) -> str:
                 f"{np.mean([f['sd'] for f in found]):.3f} | {np.std(estimates, ddof=1):.3f} | "
                 f"{held} of {len(found)} |"
             )
+    warned = [f"{c['mechanism']} {c['seed']}" for c in cells if c["warnings"]]
     if total:
         low, high = binom.ppf([0.025, 0.975], total, LEVEL)
         lines.append(
             f"\nTogether {inside} of {total} ({100 * inside / total:.1f} %); were all intervals "
-            f"independent and right, 95 % of such counts would lie from {low:.0f} to {high:.0f}."
+            f"independent and right, 95 % of such counts would lie from {low:.0f} to {high:.0f}. "
+            f"Fits that were warned of: {', '.join(warned) or 'none'}."
         )
     return "\n".join(lines)
 

@@ -17,7 +17,7 @@ from pyro.distributions import Cauchy, Laplace, Normal, StudentT, TorchDistribut
 from torch import Tensor
 
 _POINTS = 8  # Gauss-Legendre points a panel
-_GRID = 385  # where the mechanism is looked at to find out where it changes
+_GRID = 81  # where the mechanism is looked at to find out where it changes, in every cell
 #: panels for the mechanism, by how much P(missing) changes over one sd of the decoder
 _PANELS = ((0.1, 0), (2.0, 10), (math.inf, 32))
 _BODY = (0.0, 1.0, 2.0, 3.5, 5.5, 9.0)
@@ -38,7 +38,8 @@ def applies_to(decoder: TorchDistribution) -> bool:
 
 @torch.no_grad()
 def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor]) -> Rule:
-    """A rule for int p(x) f(x) dx at every missing cell.
+    """A rule for int p(x) f(x) dx at every missing cell, each by itself: a cell's rule does not
+    depend on what other cells are in the batch, but for panels of no width.
 
     :param decoder: the packed decoder, batch shape (K, M).
     :param missing_at: P(s_j = 0 | x_j) for values broadcastable to (G, K, M).
@@ -50,15 +51,24 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     heavy = not isinstance(decoder, Normal)
     steps = _HEAVY if heavy else _BODY
     offsets = torch.tensor([-b for b in steps[:0:-1]] + list(steps), dtype=loc.dtype)
-    own = loc + scale * offsets.to(loc.device).view(-1, 1, 1)  # (B, K, M)
-    grid = _grid(own.min(), own.max(), loc.mean(), stretched=heavy)
+    edges = own = loc + scale * offsets.to(loc.device).view(-1, 1, 1)  # (B, K, M)
+    u = _grid(steps[-1], loc)
+    grid = loc + scale * u
     missing = missing_at(grid)
-    edges = own
-    steepness = float((missing.diff(dim=0).abs() / grid.diff(dim=0)).max() * scale.max())
-    panels = next((panels for limit, panels in _PANELS if steepness < limit), 0)
-    if panels:
-        steep = _where_it_matters(grid, missing, decoder, panels)
-        edges = torch.cat([own, steep.expand(-1, *own.shape[1:])]).sort(0).values
+    steepness = (missing.diff(dim=0).abs() / u.diff(dim=0)).amax(0)
+    limits = steepness.new_tensor([limit for limit, _ in _PANELS[:-1]])
+    kind = torch.bucketize(steepness.contiguous(), limits, right=True)
+    most = int(kind.max())
+    if _PANELS[most][1]:
+        change = _where_it_matters(u, missing, decoder)
+        steep = own[-1:].expand(_PANELS[most][1] + 1, *own.shape[1:]).clone()
+        for number, (_, panels) in enumerate(_PANELS[: most + 1]):
+            if panels:
+                place = _shares(u, change, panels)
+                steep[: panels + 1] = torch.where(
+                    kind == number, loc + scale * place, steep[: panels + 1]
+                )
+        edges = torch.cat([own, steep]).sort(0).values
         edges = edges.maximum(own[:1]).minimum(own[-1:])
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
     points_t = torch.as_tensor(points, dtype=loc.dtype, device=loc.device).view(1, -1, 1, 1)
@@ -69,38 +79,37 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     return Rule(nodes.flatten(0, 1), log_weight.flatten(0, 1))
 
 
-def _grid(low: Tensor, high: Tensor, centre: Tensor, stretched: bool) -> Tensor:
-    """Values (G, 1, 1) over the whole range; where tails are heavy, dense around the centre."""
-    u = torch.linspace(-1, 1, _GRID, dtype=low.dtype, device=low.device)
-    if not stretched:
-        return (low + (high - low) * (u + 1) / 2).view(-1, 1, 1)
-    reach = torch.sinh(7 * u.abs()) / math.sinh(7)
-    return torch.where(
-        u < 0, centre - (centre - low) * reach, centre + (high - centre) * reach
-    ).view(-1, 1, 1)
+def _grid(reach: float, like: Tensor) -> Tensor:
+    """Standardised values (G, 1, 1) out to ``reach``, densest in the middle."""
+    t = torch.linspace(-1, 1, _GRID, dtype=like.dtype, device=like.device).view(-1, 1, 1)
+    stretch = 2.0 if reach < 100 else 8.0
+    return reach * torch.sinh(stretch * t) / math.sinh(stretch)
 
 
-def _where_it_matters(
-    grid: Tensor, missing: Tensor, decoder: TorchDistribution, panels: int
-) -> Tensor:
-    """Panel edges at equal shares of the mechanism's variation, (E, K, M).
+def _where_it_matters(u: Tensor, missing: Tensor, decoder: TorchDistribution) -> Tensor:
+    """The mechanism's variation up to each point of the grid, as shares (G, K, M).
 
     Variation counts by the density the decoder has there, with a floor: far out it still shapes
     the tail of the integral.
     """
-    change = missing.diff(dim=0).abs()  # (G - 1, 1 or K, M)
-    density = decoder.log_prob((grid[1:] + grid[:-1]) / 2) + decoder.scale.log()
+    change = missing.diff(dim=0).abs()  # (G - 1, K, M)
+    middle = decoder.loc + decoder.scale * (u[1:] + u[:-1]) / 2
+    density = decoder.log_prob(middle) + decoder.scale.log()
     change = change * (density.exp() + 0.02)
     # a little of the uniform keeps the inverse defined where nothing changes
     change = change + 1e-6 * (change.sum(0) + 1e-6) / len(change)
     cumulative = torch.cat([torch.zeros_like(change[:1]), change.cumsum(0)])
-    cumulative = cumulative / cumulative[-1]
-    shares = torch.linspace(0.01, 0.99, panels + 1, dtype=grid.dtype, device=grid.device)
+    return cumulative / cumulative[-1]
+
+
+def _shares(u: Tensor, cumulative: Tensor, panels: int) -> Tensor:
+    """Where the variation reaches equal shares, standardised, (E, K, M)."""
+    shares = torch.linspace(0.01, 0.99, panels + 1, dtype=u.dtype, device=u.device)
     behind = cumulative.movedim(0, -1).contiguous()
     wanted = shares.expand(*behind.shape[:-1], -1).contiguous()
-    right = torch.searchsorted(behind, wanted).clamp(1, len(change))
+    right = torch.searchsorted(behind, wanted).clamp(1, len(cumulative) - 1)
     below, above = behind.gather(-1, right - 1), behind.gather(-1, right)
     part = (wanted - below) / (above - below)
-    values = grid.flatten()
+    values = u.flatten()
     edges = values[right - 1] + part * (values[right] - values[right - 1])
     return edges.movedim(-1, 0)

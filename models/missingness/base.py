@@ -84,6 +84,8 @@ class Missingness(Configurable):
 
     elementwise: bool = False
     ignorable: bool = False
+    #: elementwise, and the observed values of other columns are not read either
+    reads_own_column_only: bool = False
     asks: tuple[str, ...] = ()
     mask_latent_dim: int = 0
     #: parameters of the coefficients' prior: held where the coefficients' posterior is taken
@@ -133,9 +135,16 @@ class Missingness(Configurable):
         :param x: (..., n, p), all other values of the rows.
         :returns: (Q, K, M).
 
-        Here by evaluating whole tables; a mechanism that can tell its columns apart does better.
+        Here by evaluating tables of the rows concerned; where a column's absence reads no other
+        column, of as many rows as there are cells in the fullest column.
         """
         spread = values.expand(*values.shape[:2], len(rows))
+        if self.reads_own_column_only and len(rows):
+            rows = _rank_within(columns)
+            x = x[..., : int(rows.max()) + 1, :]
+        elif not self.asks:
+            kept, rows = rows.unique(return_inverse=True)
+            x = x[..., kept, :]
         table = x.expand(*spread.shape[:2], *x.shape[-2:]).clone()
         table[..., rows, columns] = spread
         given = self(table, **context)
@@ -247,3 +256,12 @@ def logit_of_rate(observed_rate: Tensor) -> Tensor:
     """Log-odds of the observed rates, kept finite for columns without a missing value."""
     rate = observed_rate.clamp(0.005, 0.995)
     return torch.log(rate) - torch.log1p(-rate)
+
+
+def _rank_within(columns: Tensor) -> Tensor:
+    """How many cells of the same column come before each of the cells ``columns`` (M,)."""
+    order = columns.argsort(stable=True)
+    starts = columns.bincount().cumsum(0) - columns.bincount()
+    rank = torch.empty_like(columns)
+    rank[order] = torch.arange(len(columns), device=columns.device) - starts[columns[order]]
+    return rank

@@ -29,6 +29,7 @@ class TwoSided(Missingness):
     """
 
     elementwise = True
+    reads_own_column_only = True
 
     def __init__(self, num_columns: int, hides: str | None = None) -> None:
         super().__init__()
@@ -89,6 +90,7 @@ class SplineMissingness(Missingness):
     """
 
     elementwise = True
+    reads_own_column_only = True
 
     def __init__(
         self, num_columns: int, knots: Sequence[float] = (-1.5, -0.75, 0.0, 0.75, 1.5)

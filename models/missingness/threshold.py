@@ -32,6 +32,7 @@ class Threshold(Missingness):
     """
 
     elementwise = True
+    reads_own_column_only = True
 
     def __init__(
         self,
@@ -128,6 +129,7 @@ class Clipping(Missingness):
     """
 
     elementwise = True
+    reads_own_column_only = True
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+import torch
 from pyro.distributions import Normal
 
 import absentia as ab
@@ -22,7 +23,7 @@ def fitted(frame, what, **options):
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAEPPCA(data, what, latent_dim=1)
     settings = {"steps": 400, "learning_rate": 1e-2, "progress": False, "validation": 0.0}
-    return ab.fit(model, data, **settings, **options), data
+    return ab.fit(model, data, **settings | options), data
 
 
 def test_at_random_it_is_a_logistic_regression():
@@ -50,10 +51,16 @@ def test_a_prior_pulls_by_its_precision():
     assert pulled["estimate"] == pytest.approx(weight * loose["estimate"], abs=0.04)
 
 
+def hidden_by_itself(rows=500, seed=0):
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=rows)
+    frame = pd.DataFrame({"a": 0.9 * w + 0.4 * rng.normal(size=rows), "w": w})
+    frame.loc[rng.logistic(size=rows) < -0.5 + 1.5 * frame["a"], "a"] = np.nan
+    return frame
+
+
 def test_a_fixed_decoder_makes_intervals_narrower_under_self_masking():
-    frame = table()
-    frame.loc[frame["a"] > 0.8, "a"] = np.nan
-    result, data = fitted(frame, "a ~ a")
+    result, data = fitted(hidden_by_itself(), "a ~ +a", steps=1500)
     joint = ab.coefficient_posterior(result, data)
     fixed = ab.coefficient_posterior(result, data, decoder="fixed")
     assert fixed.loc["a ~ a", "sd"] < joint.loc["a ~ a", "sd"]
@@ -62,17 +69,90 @@ def test_a_fixed_decoder_makes_intervals_narrower_under_self_masking():
 @pytest.mark.parametrize(
     ("what", "names"),
     [
-        ("self-masking", ["slope[a]", "slope[w]", "offset[a]", "offset[w]"]),
+        ("self-masking", ["slope[a]", "offset[a]"]),
         ("two-sided", ["curve[a]", "slope[a]"]),
         ("a ~ +a", ["a ~ Intercept", "a ~ a"]),
     ],
     ids=["self-masking", "two-sided", "signed"],
 )
 def test_names_of_estimands(what, names):
-    result, data = fitted(table(200), what)
-    found = ab.coefficient_posterior(result, data, particles=5, polish=1)
+    result, data = fitted(hidden_by_itself(), what, steps=1000)
+    found = ab.coefficient_posterior(result, data, particles=5)
     assert set(names) <= set(found.index)
+    assert not any("w" in name for name in found.index)  # never missing
     assert (found["lower"] < found["upper"]).all()
+
+
+def test_what_is_given_has_no_row():
+    result, data = fitted(table(200), ab.missing("a ~ a + w", fixed={"a": 1.0}))
+    assert list(ab.coefficient_posterior(result, data, particles=5).index) == [
+        "a ~ Intercept",
+        "a ~ w",
+    ]
+    result, data = fitted(table(200), ab.missing("a ~ a + w", fixed={"a": 1.0, "w": 0.5}))
+    assert list(ab.coefficient_posterior(result, data, particles=5).index) == ["a ~ Intercept"]
+
+
+@pytest.mark.parametrize("prior", [None, Normal(0.0, 1.0)], ids=["free", "prior"])
+def test_a_direction_that_the_data_contradict_is_said(prior):
+    """w is seen, and a goes missing where w is high: '-w' ends at zero."""
+    result, data = fitted(table(), ab.missing("a ~ -w", prior=prior, units="data"))
+    with pytest.warns(UserWarning, match="'a ~ w' reaches zero"):
+        found = ab.coefficient_posterior(result, data, particles=5).loc["a ~ w"]
+    assert found["estimate"] <= 0
+    assert found["upper"] == 0
+
+
+def test_a_fit_far_from_its_maximum_is_led_there():
+    """From a tenth of the steps to the same table as from all of them."""
+    frame = table()
+    done, data = fitted(frame, "a ~ w")
+    short = ab.fit(
+        ab.NotMIWAEPPCA(data, "a ~ w", latent_dim=1),
+        data, steps=40, learning_rate=1e-2, progress=False, validation=0.0,
+    )  # fmt: skip
+    expected = ab.coefficient_posterior(done, data, polish=6)
+    found = ab.coefficient_posterior(short, data, polish=6)
+    pd.testing.assert_frame_equal(found, expected, atol=2e-3, rtol=0)
+
+
+def test_a_fit_that_ended_elsewhere_is_said():
+    """After 400 steps the slope has the wrong sign; the likelihood's maximum has the right one."""
+    result, data = fitted(hidden_by_itself(), "a ~ a")
+    with pytest.warns(UserWarning, match="more than 5 standard errors from the fit for a ~ I"):
+        found = ab.coefficient_posterior(result, data).loc["a ~ a"]
+    assert found["estimate"] > 1
+
+
+def test_a_fit_at_no_maximum_is_said():
+    frame = table()
+    result, data = fitted(frame, "a ~ a + w", seed=0)
+    with torch.no_grad():  # a saddle: the loadings of a and w take part nowhere
+        result.model.decoder.mean.weight.zero_()
+    with pytest.warns(UserWarning, match="is at no maximum"):
+        ab.coefficient_posterior(result, data, polish=0)
+
+
+def test_the_spread_of_random_intercepts_is_held():
+    rng = np.random.default_rng(0)
+    frame = table(300).assign(site=pd.Categorical(rng.choice(list("uvwxy"), 300)))
+    data = ab.IncompleteData.from_frame(frame, covariates=["site"])
+    model = ab.NotMIWAEPPCA(data, ab.models.RandomIntercepts.by(data, "site"), latent_dim=1)
+    result = ab.fit(model, data, steps=1500, learning_rate=1e-2, progress=False)
+    found = ab.coefficient_posterior(result, data)
+    assert not any("tau" in name for name in found.index)
+    assert np.isfinite(found).all().all()
+
+
+def test_drawn_levels_are_refused():
+    rng = np.random.default_rng(0)
+    frame = table(100).assign(n=rng.poisson(2.0, 100).astype(float))
+    frame.loc[rng.random(100) < 0.3, "n"] = np.nan
+    data = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
+    model = ab.NotMIWAEPPCA(data, "a ~ n", latent_dim=1)
+    result = ab.fit(model, data, steps=5, progress=False)
+    with pytest.raises(ValueError, match="whose missing levels or counts are drawn"):
+        ab.coefficient_posterior(result, data, particles=5)
 
 
 def test_what_is_refused():

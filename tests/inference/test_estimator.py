@@ -79,9 +79,10 @@ def mixed(rows=80, seed=0):
     return frame
 
 
-def test_a_row_does_not_depend_on_its_company():
+@pytest.mark.parametrize("what", ["self-masking", "two-sided", "spline", "x0 ~ x0 * x1"])
+def test_a_row_does_not_depend_on_its_company(what):
     _, holed = table()
-    imputer = quick(steps=60).fit(holed)
+    imputer = quick(steps=60, missingness=what).fit(holed)
     whole = imputer.transform(holed)
     order = np.random.default_rng(1).permutation(len(holed))
     np.testing.assert_allclose(imputer.transform(holed[order]), whole[order], rtol=0, atol=1e-10)

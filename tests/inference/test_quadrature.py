@@ -78,6 +78,21 @@ def test_a_total_probability_of_one():
         )
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_cell_does_not_depend_on_its_company(name):
+    make, _ = FAMILIES[name]
+    loc, scale = torch.randn(3, 40).double(), torch.rand(3, 40).double() + 0.05
+    slope = torch.tensor([0.01, 0.8, 30.0, -5.0]).double().repeat(10)  # needs 0, 10 or 32 panels
+
+    def part(cells):
+        found = make(loc[:, cells], scale[:, cells])
+        return integral(found, lambda x: torch.sigmoid(slope[cells] * (x - 0.3)))
+
+    whole = part(torch.arange(40))
+    alone = torch.cat([part(torch.tensor([c])) for c in range(40)], 1)
+    torch.testing.assert_close(alone, whole, rtol=1e-13, atol=1e-15)
+
+
 def test_the_rule_has_no_gradient_and_integrals_do():
     loc = torch.zeros(1, 1).double().requires_grad_()
     decoder = Normal(loc, 1.0)

@@ -239,11 +239,7 @@ def test_elementwise_is_honest(make):
     mechanism = randomised(make()).double()
     x = torch.randn(N, P, dtype=torch.float64)
     s = torch.stack([torch.zeros_like(x), torch.ones_like(x)])
-    beside = context_of(mechanism, torch.float64)
-    if isinstance(mechanism, SelfMasking) and mechanism.prior_scale is not None:
-        beside["slope"] = torch.ones(P).double()  # slopes with a prior come as a site's value
-    if isinstance(mechanism, FormulaMissingness) and mechanism.has_priors:  # so do a formula's
-        beside |= {name: torch.ones(()).double() for name in ("a ~ a", "a ~ b", "b ~ a", "b ~ b")}
+    beside = beside_of(mechanism)
     before = mechanism(x, **beside).log_prob(s)
     moved = torch.zeros(P, P, dtype=torch.bool)  # [j, l]: whether s_l noticed that x_j changed
     for j in range(P):
@@ -258,6 +254,38 @@ def test_elementwise_is_honest(make):
         others = moved & ~torch.eye(P, dtype=torch.bool)
         assert not bool((others.any(1) & ~drawn).any())
         assert mechanism.elementwise != bool(drawn.any())
+
+
+def beside_of(mechanism):
+    """What the mechanism asks for, and values of the coefficients that have priors."""
+    beside = context_of(mechanism, torch.float64)
+    if isinstance(mechanism, SelfMasking) and mechanism.prior_scale is not None:
+        beside["slope"] = torch.ones(P).double()
+    if isinstance(mechanism, FormulaMissingness) and mechanism.has_priors:
+        beside |= {name: torch.ones(()).double() for name in ("a ~ a", "a ~ b", "b ~ a", "b ~ b")}
+    return beside
+
+
+@mechanisms
+def test_the_density_of_being_missing_cell_by_cell(make):
+    """Packed, against one table a value: each cell by itself."""
+    mechanism = randomised(make()).double()
+    if isinstance(mechanism, GroupMissingness) or bool(mechanism.ignorable_columns(P).any()):
+        return  # a group's density stands at one of its columns; nothing is asked of ignorable ones
+    x, s = torch.randn(K, N, P).double(), torch.rand(N, P) < 0.6
+    beside = beside_of(mechanism)
+    others = mechanism.reads(P) & ~torch.eye(P, dtype=torch.bool)
+    rows, columns = (~s & ~others.any(0)).nonzero(as_tuple=True)  # the others are drawn or given
+    assert len(rows) or bool(others.any(0).all())
+    values = torch.randn(4, K, len(rows)).double()
+    found = mechanism.log_missing(values, rows, columns, x, **beside)
+    assert found.shape == values.shape
+    for c, (i, j) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+        for q in range(4):
+            table = x.clone()
+            table[:, i, j] = values[q, :, c]
+            alone = mechanism(table, **beside).log_prob(torch.zeros_like(table))[:, i, j]
+            torch.testing.assert_close(found[q, :, c], alone, rtol=1e-10, atol=1e-10)
 
 
 @mechanisms
