@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 import torch
-from pyro.distributions import Normal
+from pyro.distributions import Normal, StudentT
+from scipy.stats import t as student_t
 from torch import Tensor
 
 from ..models.row_distributions import RowNormal
@@ -74,6 +75,10 @@ class CommonNoise:
         if isinstance(fn, RowNormal):
             eps = math.sqrt(2) * torch.erfinv(2 * uniform - 1)
             return fn.transformed(eps.expand(-1, *fn.batch_shape[-2:]))
+        if isinstance(fn, StudentT):  # no inverse in torch
+            df = fn.df.expand(fn.batch_shape).detach().cpu().numpy()
+            quantile = student_t.ppf(uniform.cpu().numpy(), df)
+            return fn.loc + fn.scale * torch.from_numpy(quantile).to(uniform)
         try:
             shape = torch.broadcast_shapes(uniform.shape, fn.batch_shape)
             found: Tensor = fn.icdf(uniform.expand(shape))

@@ -231,7 +231,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         for j, column in enumerate(self.schema_):
             own = self._template.iloc[:, column_names(self._template.columns).index(column.name)]
             blank = pd.Series([None] * n, dtype=object)
-            if own.dtype.kind in "fM" or not isinstance(own.dtype, np.dtype):
+            if own.dtype.kind in "fMm" or not isinstance(own.dtype, np.dtype):
                 blank = blank.astype(own.dtype)
             columns[own.name] = restored(blank, column, values[:, j])
             if own.dtype.kind in "iub" and blank.dtype == np.dtype(object):
@@ -285,6 +285,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             "params": params,
             "seed": self._seed,
             "names": list(self._names),
+            "labels": [c if isinstance(c, str | int) else str(c) for c in self._template.columns],
             "dtypes": [str(dtype) for dtype in self._template.dtypes],
             "feature_names_in": (
                 list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None
@@ -312,13 +313,12 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         loaded._seed, loaded._names = document["seed"], tuple(document["names"])
         loaded._empty, loaded._gaps = np.array(document["empty"]), np.array(document["gaps"])
         loaded._plain_array = document["plain_array"]
-        kept = [n for n, empty in zip(loaded._names, loaded._empty, strict=True) if not empty]
-        columns: dict[str, Any] = {}
-        for name, dtype in zip(kept, document["dtypes"], strict=True):
+        columns: dict[Any, Any] = {}
+        for label, dtype in zip(document["labels"], document["dtypes"], strict=True):
             try:
-                columns[name] = pd.Series([], dtype=dtype)
+                columns[label] = pd.Series([], dtype=dtype)
             except TypeError:  # an Arrow type with parameters: its values come as objects
-                columns[name] = pd.Series([], dtype=object)
+                columns[label] = pd.Series([], dtype=object)
         loaded._template = pd.DataFrame(columns)
         loaded.n_features_in_ = len(loaded._names)
         if document["feature_names_in"] is not None:

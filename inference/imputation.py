@@ -133,6 +133,9 @@ class Imputation:
     def quantile(self, q: float) -> np.ndarray:
         """The table (n, p) completed with posterior q-quantiles, from the kept draws.
 
+        Those of counts and of codes are values that the column takes; a categorical column of three
+        levels or more has no order, and its most probable code stands here.
+
         :raises ValueError: if q is outside [0, 1], or no draws were kept.
         """
         if not 0 <= q <= 1:
@@ -142,7 +145,15 @@ class Imputation:
             raise ValueError(
                 f"{len(kept)} draws do not reach the {q:g} quantile; impute with num_draws=200"
             )
-        return self._completed(np.quantile(kept, q, axis=0))
+        cells = np.quantile(kept, q, axis=0)
+        for j, column in enumerate(self.data.schema):
+            mine = self._missing[1] == j
+            if column.kind == "categorical" and column.num_values > 2:
+                chances = self._probabilities[: column.num_values, mine]
+                cells[mine] = chances.argmax(0)
+            elif column.kind == "count" or column.levels:
+                cells[mine] = np.quantile(kept[:, mine], q, axis=0, method="inverted_cdf")
+        return self._completed(cells)
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends (n, p) of equal-tailed posterior intervals."""

@@ -25,7 +25,7 @@ _WEAK = 1e-4
 _STEP = 1e-3
 _ROWS_AT_ONCE = 512
 _ROUNDS = 4  # information matrices on the way to the maximum
-_NEAR = 0.1  # standard errors: closer than this, one matrix holds at both ends
+_NEAR = 5.0  # standard errors, of all parameters together: one matrix holds at both ends
 _RISING = 1e-6  # of the largest curvature: more than the error of differences
 
 

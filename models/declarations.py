@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..data import IncompleteData
@@ -34,6 +35,9 @@ MISSINGNESS = (
     "mask-latent",
     "ignorable",
 )
+
+#: so many distinct values that a curve through them can be told from a line
+_SEVERAL = 6
 
 
 def mechanism_for(
@@ -120,20 +124,22 @@ def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Decl
         if name == "linear":
             formulas[column.name] = " + ".join(map(_term, data.columns))
         else:
-            formulas[column.name] = _own(name, column.name, column.kind, column.num_values)
+            several = len(np.unique(data.values[data.s[:, j].cpu().numpy(), j])) >= _SEVERAL
+            formulas[column.name] = _own(name, column.name, column.kind, several)
             direction = given[j]
             if direction is not None and not levels:
                 signs[column.name] = direction
     return missing(formulas, sign=signs or None, link=link)
 
 
-def _own(name: str, column: str, kind: str, num_values: int) -> str:
-    """The formula of a column's own value."""
+def _own(name: str, column: str, kind: str, several: bool) -> str:
+    """The formula of a column's own value; a curve needs several values to go through."""
     term = _term(column)
-    few = kind in ("binary", "categorical") or (kind == "ordinal" and num_values < 4)
-    if name == "two-sided" and not few:
+    if kind in ("binary", "categorical") or not several:
+        return term
+    if name == "two-sided":
         return f"{term} + I({term}**2)"
-    return f"ns({term}, df=4)" if name == "spline" and not few and kind != "ordinal" else term
+    return f"ns({term}, df=4)" if name == "spline" and kind != "ordinal" else term
 
 
 def _term(column: str) -> str:

@@ -14,7 +14,7 @@ from ...data import IncompleteData, Standardiser
 from ..configurable import Configurable
 from ..mask_distributions import MaskDistribution
 from ..special import log_ndtr
-from .description import ColumnDescription, Description, identification
+from .description import ColumnDescription, Description, identification, resting_on_others
 
 Link = Literal["logit", "probit"]
 
@@ -207,7 +207,7 @@ class Missingness(Configurable):
                 )
             )
         units = "in standard deviations" if scaler is None else "in the data's own units"
-        return Description(f"{type(self).__name__} (x {units})", tuple(columns))
+        return Description(f"{type(self).__name__} (x {units})", resting_on_others(columns))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """The log-odds of column ``column`` being missing, in the scaler's units."""

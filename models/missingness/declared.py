@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -156,6 +157,9 @@ def _check_options(names: list[str], **options: Any) -> None:
         raise ValueError(
             f"fixed is {options['fixed']!r}; give values by coefficient, {{'age': 1.0}}"
         )
+    for name, number in _flat(options.get("fixed") or {}):
+        if not isinstance(number, int | float) or not math.isfinite(number):
+            raise ValueError(f"fixed= gives '{name}' the value {number!r}; give a finite number")
     for option, value in options.items():
         if not isinstance(value, Mapping):
             continue
@@ -171,6 +175,11 @@ def _check_options(names: list[str], **options: Any) -> None:
                 f"{option}= is for one formula, and there are {len(names)}; give it by column: "
                 f"{option}={{'{names[0]}': {{...}}}}"
             )
+
+
+def _flat(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in given.items():
+        yield from _flat(value) if isinstance(value, Mapping) else [(name, value)]
 
 
 def _signs(name: str, formula: Formula, sign: Any, count: int) -> dict[str, str]:

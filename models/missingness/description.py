@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...data import Standardiser
 
@@ -127,14 +127,16 @@ _FLAGGED = ("self-censoring", "colluder")
 
 
 def equation(
-    link: str, column: str, intercept: float | None, terms: Iterable[tuple[float | str, str]]
+    link: str, column: str, intercept: float | str | None, terms: Iterable[tuple[float | str, str]]
 ) -> str:
     """One line: ``logit P(column missing) = intercept + coefficient name + ...``.
 
     >>> equation("logit", "income", -2.0, [(0.031, "income"), (-1.0, "age")])
     'logit P(income missing) = -2 + 0.031 income - age'
     """
-    text = "" if intercept is None else f"{intercept:.4g}"
+    text = "" if intercept is None else str(intercept)
+    if isinstance(intercept, float):
+        text = f"{intercept:.4g}"
     for value, name in terms:
         if isinstance(value, str):
             sign, size = "+", f"{value} "
@@ -169,6 +171,33 @@ def in_units(
             intercept -= value * float(scaler.center[k])
         shown.append((value, name))
     return intercept, shown
+
+
+def resting_on_others(columns: Sequence[ColumnDescription]) -> tuple[ColumnDescription, ...]:
+    """Identification passed on: what reads another column rests on the law of that column.
+
+    Where b's own mechanism is not identified, neither is the law of b, and so not how the absence
+    of a depends on it.
+    """
+    found = {one.column: one for one in columns}
+    for _ in columns:  # along chains
+        for one in columns:
+            if not found[one.column].identified or not one.reason:
+                continue
+            doubtful = [
+                name
+                for name in one.values
+                if name != one.column and name in found and found[name].identified is not True
+                and found[name].reason
+            ]  # fmt: skip
+            if doubtful:
+                found[one.column] = replace(
+                    one,
+                    identified=None,
+                    reason=f"{one.reason}; as far as the law of {', '.join(doubtful)} is "
+                    f"identified, see there",
+                )
+    return tuple(found[one.column] for one in columns)
 
 
 def identification(

@@ -15,7 +15,7 @@ from ...data.warps import Warp
 from ..mask_distributions import ProbitBernoulli, SequentialMask
 from .base import Affine, Link, Missingness, logit_of_rate
 from .declared import Declared
-from .description import ColumnDescription, Description, equation, identification
+from .description import ColumnDescription, Description, equation, identification, resting_on_others
 from .learned import arguments_for
 from .predictor import LinearPredictor
 
@@ -291,7 +291,9 @@ class FormulaMissingness(Missingness):
         """Every coefficient: per standard deviation of its term, and in the data's own units.
 
         One row a column and term; ``how`` is "learnt", "given", "direction" or "prior" (then the
-        values are the prior's centre; the posterior is the model's ``coefficient_guide``).
+        values are the prior's centre; the posterior is the model's ``coefficient_guide``, or
+        :func:`absentia.coefficient_posterior`). A learnt intercept beside terms with priors belongs
+        to average values of theirs: per unit it is NaN.
         """
         rows = [row for part in self.part_of.values() for row in part.table()]
         frame = pd.DataFrame(rows, columns=["column", "term", "per_sd", "per_unit", "how"])
@@ -324,7 +326,8 @@ class FormulaMissingness(Missingness):
                     reason,
                 )
             )
-        return Description("FormulaMissingness (in the data's own units)", tuple(columns))
+        title = "FormulaMissingness (in the data's own units)"
+        return Description(title, resting_on_others(columns))
 
     def _integration(self, j: int) -> str:
         if bool(self.drawn[j]):

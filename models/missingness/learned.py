@@ -63,26 +63,31 @@ def _check_proposals(
     """Refuse terms that are not finite where the model of a missing value may go.
 
     A continuous column's missing values may be anything: log(income) of a proposal below zero is
-    not a number, whatever the observed ones are.
+    not a number, whatever the observed ones are. A count's may be 0, whether that was seen or not.
     """
     usual = {name: torch.tensor(float(table[name].median())).double() for name in design.reads}
     beside = torch.zeros(dims, dtype=torch.float64)
     for j, name in enumerate(data.columns):
-        if name not in design.reads or data.schema[j].kind != "continuous":
+        kind = data.schema[j].kind
+        if name not in design.reads or kind not in ("continuous", "count"):
             continue
         if bool(data.s[:, j].all()):
             continue
         low, high = float(table[name].min()), float(table[name].max())
         reach = 2 * max(high - low, 1e-3 * abs(high))
         grid = torch.linspace(low - reach, high + reach, 97, dtype=torch.float64)
+        why = "it is continuous, and may lie beyond what was observed"
+        remedy = f"declare it schema={{'{name}': 'positive'}}, or change the term"
+        if kind == "count":
+            grid = torch.arange(data.schema[j].num_values, dtype=torch.float64)
+            why, remedy = "it is a count, and may be 0", f"use log1p({name}), or change the term"
         known = {**usual, name: grid}
         found = design(functools.partial(_found, known, beside))
         bad = (~found.isfinite()).reshape(-1, found.shape[-1]).any(0).nonzero().flatten().tolist()
         if bad:
             raise ValueError(
                 f"formula '{column.formula.text}': '{design.names[bad[0]]}' is not finite for all "
-                f"values that a missing {name} may have (it is continuous, and may lie beyond what "
-                f"was observed); declare it schema={{'{name}': 'positive'}}, or change the term"
+                f"values that a missing {name} may have ({why}); {remedy}"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -168,6 +169,8 @@ class LinearPredictor(nn.Module):
         rows = []
         if intercept is not None:
             whole = float(intercept - (value * self.shift_of).sum())
+            if self._centered():
+                whole = math.nan
             how = "prior" if INTERCEPT in self.priors else "learnt"
             how = how if self.fixed_intercept is None else "given"
             rows.append((self.column, INTERCEPT, float(intercept), whole, how))
@@ -178,19 +181,41 @@ class LinearPredictor(nn.Module):
             rows.append((self.column, name, float(value[q]), per_unit, how))
         return rows
 
-    def equation(self) -> tuple[float | None, list[tuple[float | str, str]]]:
-        """Intercept and terms in the data's own units."""
-        intercept: float | None = None
+    def _centered(self) -> list[str]:
+        """Terms with priors that the intercept is stated at the averages of."""
+        stated = self.fixed_intercept is not None or INTERCEPT in self.priors
+        if not self.has_intercept or (stated and self.in_data_units):
+            return []
+        pairs = zip(self.names, self.shift.tolist(), strict=True)
+        return [name for name, shift in pairs if name in self.priors and shift]
+
+    @torch.no_grad()
+    def equation(self) -> tuple[float | str | None, list[tuple[float | str, str]]]:
+        """Intercept and terms in the data's own units.
+
+        Terms with priors stand there less their averages where the intercept belongs to those.
+        """
+        value, at_average = self.coefficients({})
+        centered = self._centered()
+        intercept: float | str | None = None
         terms: list[tuple[float | str, str]] = []
         for _, name, _, per_unit, how in self.table():
-            if name == INTERCEPT:
+            if name == INTERCEPT and how == "prior":
+                intercept = f"[{prior_text(self.priors[name])}]"
+            elif name == INTERCEPT and centered and at_average is not None:
+                others = torch.tensor([other not in self.priors for other in self.names])
+                intercept = float(at_average - (value * self.shift_of)[others].sum())
+            elif name == INTERCEPT:
                 intercept = per_unit
             elif how == "prior":
                 unit = "" if self.in_data_units else " per sd"
                 folded = "|" if name in self.signs else ""
                 text = f"[{folded}{prior_text(self.priors[name])}{folded}{unit}]"
                 sign = "-" if self.signs.get(name) == "-" else ""
-                terms.append((sign + text, name))
+                q = self.names.index(name)
+                average = float(self.design.center[q])
+                less = f"({name} {'+' if average < 0 else '-'} {abs(average):.4g})"
+                terms.append((sign + text, less if name in centered else name))
             else:
                 terms.append((per_unit, name))
         return intercept, terms
