@@ -36,9 +36,6 @@ MISSINGNESS = (
     "ignorable",
 )
 
-#: so many distinct values that a curve through them can be told from a line
-_SEVERAL = 6
-
 
 def mechanism_for(
     what: Any, data: IncompleteData, sign: Sign, latent_dim: int, mask_latent_dim: int
@@ -124,22 +121,24 @@ def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Decl
         if name == "linear":
             formulas[column.name] = " + ".join(map(_term, data.columns))
         else:
-            several = len(np.unique(data.values[data.s[:, j].cpu().numpy(), j])) >= _SEVERAL
-            formulas[column.name] = _own(name, column.name, column.kind, several)
+            values = data.values[data.s[:, j].cpu().numpy(), j]
+            formulas[column.name] = _own(name, column.name, column.kind, values)
             direction = given[j]
             if direction is not None and not levels:
                 signs[column.name] = direction
     return missing(formulas, sign=signs or None, link=link)
 
 
-def _own(name: str, column: str, kind: str, several: bool) -> str:
+def _own(name: str, column: str, kind: str, values: np.ndarray) -> str:
     """The formula of a column's own value; a curve needs several values to go through."""
     term = _term(column)
-    if kind in ("binary", "categorical") or not several:
+    if kind in ("binary", "categorical"):
         return term
-    if name == "two-sided":
+    if name == "two-sided" and len(np.unique(values)) > 3:
         return f"{term} + I({term}**2)"
-    return f"ns({term}, df=4)" if name == "spline" and kind != "ordinal" else term
+    knots = np.unique(np.quantile(values, np.linspace(0, 1, 5)))
+    spline = name == "spline" and kind != "ordinal" and len(knots) == 5
+    return f"ns({term}, df=4)" if spline else term
 
 
 def _term(column: str) -> str:

@@ -138,6 +138,35 @@ def test_new_rows_have_the_table_s_types():
     assert list(quick().fit(integers).sample(3).dtypes) == list(integers.dtypes)
 
 
+def test_new_rows_have_the_table_s_types_after_loading(tmp_path):
+    days = pd.to_datetime(pd.Series(["2024-01-01", None, "2024-03-01", "2024-02-01"] * 5))
+    frame = pd.DataFrame(
+        {
+            0: days.astype("datetime64[s]"),
+            1: pd.to_timedelta(pd.Series([1.5, 2.0, None, 4.0] * 5), unit="h"),
+            2: pd.array([1, None, 3, 4] * 5, dtype="Int8"),
+            3: pd.Categorical(["u", "v", None, "v"] * 5),
+        }
+    )
+    imputer = quick().fit(frame)
+    drawn = imputer.sample(6)
+    assert list(drawn.dtypes) == list(frame.dtypes)
+    assert list(drawn.columns) == list(frame.columns)
+    imputer.save(tmp_path)
+    pd.testing.assert_frame_equal(MNARImputer.load(tmp_path).sample(6), drawn)
+
+
+def test_heavy_tails_and_columns_that_others_read():
+    """Student-t has no inverse distribution function in torch."""
+    _, holed = table(60)
+    options = {"decoder": "student-t"}
+    imputer = quick(missingness="x0 ~ x0 + x1", model="not-miwae", model_options=options)
+    holed[::7, 1] = np.nan
+    filled = imputer.fit_transform(holed)
+    assert np.isfinite(filled).all()
+    np.testing.assert_allclose(imputer.transform(holed[:9]), filled[:9], rtol=0, atol=1e-10)
+
+
 def test_the_bound_chooses_between_settings():
     _, holed = table()
     search = GridSearchCV(

@@ -261,6 +261,14 @@ def test_every_kind_of_column_from_one_end_to_the_other(make):
         for name in frame:
             seen = frame[name].notna()
             pd.testing.assert_series_equal(table[name][seen], frame[name][seen])
+    middle, ends = found.to_frame(found.median), found.interval(0.8)
+    assert list(middle.dtypes) == list(frame.dtypes)  # medians of levels and counts are values
+    for j, column in enumerate(data.schema):
+        if column.levels or column.kind == "count":
+            for end in (found.median, *ends):
+                assert (end[:, j] == np.rint(end[:, j])).all()
+        if column.kind == "categorical" and column.num_values > 2:
+            assert np.array_equal(found.median[:, j], found.point[:, j])
     low, high = found.interval(0.8)
     gone = frame["income"].isna().to_numpy()
     assert (low[gone, 0] > 0).all()

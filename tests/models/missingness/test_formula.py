@@ -325,6 +325,41 @@ def test_fixing_and_priors_identify():
     assert "Normal(0, 1)" in prior["a"].equation
 
 
+def test_what_reads_an_unidentified_column_rests_on_it():
+    """b's own mechanism is a matter of form only; a's absence depends on b, c's on a's."""
+    described = mechanism({"a": "b + w", "b": "b + w"}).describe()
+    assert described["b"].identified is False
+    assert described["a"].identified is None
+    assert "as far as the law of b is identified" in described["a"].reason
+    assert described.unidentified == ("b",)
+    known = mechanism(
+        missing({"a": "b + w", "b": "b + w"}, fixed={"b": {"b": 1.0}, "a": {}})
+    ).describe()
+    assert known["a"].identified is True
+
+
+def test_equations_say_what_the_intercept_belongs_to():
+    """Beside terms with priors: their averages, where it is learnt; zero, where it is given so."""
+    table = data()
+    average = table.values[:, 2].mean()
+    own = mechanism(missing("a ~ a + w", prior={"w": Normal(0, 1)}), table)
+    with torch.no_grad():
+        own.parts[0].intercept.fill_(-0.7)
+        own.parts[0].raw.fill_(0.3)
+    described = own.describe()["a"].equation
+    assert f"[Normal(0, 1) per sd] (w - {average:.4g})" in described
+    slope = 0.3 / np.nanstd(table.values[:, 0], ddof=1)
+    intercept = -0.7 - slope * np.nanmean(table.values[:, 0])
+    assert described.startswith(f"logit P(a missing) = {intercept:.4g} + {slope:.4g} a")
+    assert np.isnan(own.coefficient_table().loc[("a", "Intercept"), "per_unit"])
+    options = {"prior": {"w": Normal(0, 1)}, "fixed": {"Intercept": -0.7}, "units": "data"}
+    described = mechanism(missing("a ~ w", **options), table).describe()["a"].equation
+    assert described == "logit P(a missing) = -0.7 + [Normal(0, 1)] w"
+    both = {"w": Normal(0, 1), "Intercept": Normal(-1, 2)}
+    described = mechanism(missing("a ~ w", prior=both, units="data"), table).describe()
+    assert "= [Normal(-1, 2)] + [Normal(0, 1)] w" in described["a"].equation
+
+
 def test_the_graph():
     described = mechanism({"a": "a + b + is_missing(b)", "b": "w + latent"}).describe()
     assert set(described.edges) == {
@@ -379,6 +414,9 @@ OPTIONS = {
     "prior": ({"prior": {"q": Normal(0, 1)}}, "prior= names 'q'"),
     "prior family": ({"prior": pyro.distributions.Gamma(1.0, 1.0)}, "Gamma is not one of"),
     "both": ({"prior": {"w": Normal(0, 1)}, "fixed": {"w": 1.0}}, "a prior and a fixed value"),
+    "no number": ({"fixed": {"w": float("nan")}}, "'w' the value nan; give a finite number"),
+    "text": ({"fixed": {"w": "big"}}, "give a finite number"),
+    "no mapping": ({"fixed": 1.0}, "give values by coefficient"),
     "units": ({"units": "feet"}, "not one of sd, data"),
     "link": ({"link": "cloglog"}, "not one of logit, probit"),
 }
@@ -389,6 +427,72 @@ def test_mistakes_in_options(name):
     options, message = OPTIONS[name]
     with pytest.raises(ValueError, match=message):
         mechanism(missing("a ~ w", **options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"fixed": {"w": -1.0}}, {"prior": {"w": Normal(-2.0, 1.0)}}],
+    ids=["fixed", "prior"],
+)
+def test_a_direction_and_its_opposite(options):
+    with pytest.raises(ValueError, match="'w' of column 'a' has the direction '\\+'"):
+        mechanism(missing("a ~ +w", **options))
+    assert mechanism(missing("a ~ -w", **options))
+
+
+def test_counts_may_be_zero_unseen():
+    visits = pd.Series([1, 2, 5, None, 3, 1, 2, 4], dtype="Int64")
+    frame = pd.DataFrame({"visits": visits, "w": np.arange(8.0)})
+    table = ab.IncompleteData.from_frame(frame, schema={"visits": "count"})
+    with pytest.raises(ValueError, match=r"'log\(visits\)' is not finite .* use log1p\(visits\)"):
+        ab.NotMIWAEPPCA(table, "visits ~ log(visits)")
+    assert ab.NotMIWAEPPCA(table, "visits ~ log1p(visits)")
+
+
+def test_names_that_are_no_python_names():
+    """Words of the language, functions of the grammar, blanks: all are columns."""
+    rng = np.random.default_rng(0)
+    names = ["class", "C", "log", "two words", "x-1"]
+    frame = pd.DataFrame(rng.normal(size=(30, 5)), columns=names)
+    frame["n"] = rng.poisson(2.0, 30)
+    for name in frame:
+        frame.loc[rng.random(30) < 0.2, name] = np.nan
+    table = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
+    for what in ("self-masking", "linear", "two-sided"):
+        own = ab.NotMIWAEPPCA(table, what).missingness
+        assert own.modelled.all()
+
+
+def test_curves_need_several_values():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"few": rng.integers(0, 3, 40) / 2, "many": rng.normal(size=40)})
+    frame["n"] = rng.poisson(2.0, 40)
+    for name in frame:
+        frame.loc[rng.random(40) < 0.2, name] = np.nan
+    table = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
+    for what, term in (("spline", "ns(`many`, df=4)"), ("two-sided", "`many` + I(`many`**2)")):
+        own = ab.NotMIWAEPPCA(table, what).missingness
+        assert {part.column: part.text for part in own.parts}["few"] == "`few`"
+        assert {part.column: part.text for part in own.parts}["many"] == term
+
+
+def test_a_table_that_the_mechanism_cannot_take_is_refused_at_imputation():
+    from absentia.models import RandomIntercepts
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(30, 2)), columns=["a", "b"])
+    frame.loc[:5, "a"] = np.nan
+    frame["site"] = pd.Categorical(rng.choice(list("uvw"), 30))
+    table = ab.IncompleteData.from_frame(frame, covariates=["site"])
+    own = RandomIntercepts.by(table, "site")
+    result = ab.fit(ab.NotMIWAEPPCA(table, own), table, steps=2, progress=False)
+    without = ab.IncompleteData.from_frame(frame[["a", "b"]])
+    with pytest.raises(ValueError, match="groups are read from a covariate"):
+        ab.NotMIWAEPPCA(without, own)
+    with pytest.raises(ValueError, match="covariate"):
+        ab.impute(result, without, 10)
+    with pytest.raises(ValueError, match="made for 2 columns, the data have 1"):
+        ab.NotMIWAEPPCA(ab.IncompleteData.from_frame(frame[["a"]]), ab.SelfMasking(2))
 
 
 def test_logarithms_want_positive_columns():
