@@ -14,8 +14,9 @@ from ..models.sites import X_UNOBSERVED
 from .common import CommonNoise
 from .marginal import Marginal
 from .stream import Estimates, Stream
+from .summed import TiltedQuadrature
 from .tilt import IgnoredInOtherUnits
-from .tilted import Tilted, TiltedQuadrature, Together
+from .tilted import Tilted, Together
 from .weights import Weighted
 
 Rule = Literal["posterior", "decoder-mean"]

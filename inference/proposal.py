@@ -14,7 +14,7 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 
 from ..models.sites import COLUMN_DIM, LATENT, ROW_DIM, ROWS
-from .tilted import parameters_of
+from .packing import parameters_of
 
 #: shares of the Gaussians around a row's posterior mean, from the fitted width to the widest. The
 #: wide ones keep the weights bounded where the posterior's tails are heavier than a Gaussian's.

@@ -13,16 +13,9 @@ from ..models.mask_distributions import MaskDistribution
 from ..models.missingness import Affine
 from ..models.mixed import MixedColumns
 from . import quadrature
-from .tilted import (
-    Drawn,
-    Tilted,
-    TiltedDiscrete,
-    TiltedNormal,
-    TiltedQuadrature,
-    Together,
-    Untilted,
-    pack,
-)
+from .packing import pack
+from .summed import TiltedDiscrete, TiltedQuadrature
+from .tilted import Drawn, Tilted, TiltedNormal, Together, Untilted
 
 _DRAWN, _IGNORED, _AFFINE, _GENERAL = range(4)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..models.special import inverse_mills, log_ndtr
 from .logistic_normal import LogisticNormal, log_expected_sigmoid, logistic_normal
+from .packing import Picker, pick
 from .truncated import logistic_tilted, truncated_above
 
 
@@ -70,7 +70,7 @@ class Untilted(Tilted):
     @torch.no_grad()
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
         """The decoder's."""
-        return _filled_up(self.decoder.probs[..., cells, :].movedim(-1, 0), num_values)
+        return filled_up(self.decoder.probs[..., cells, :].movedim(-1, 0), num_values)
 
 
 class Drawn(Tilted):
@@ -101,7 +101,7 @@ class Drawn(Tilted):
 
     def select(self, particles: Tensor, cells: Tensor) -> Drawn:
         """At the chosen particles and cells."""
-        at = _Picker(self.values.shape, particles, cells)
+        at = Picker(self.values.shape, particles, cells)
         return Drawn(at(self.values), at(self._log_missing), at(self.report))
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
@@ -169,98 +169,10 @@ class TiltedNormal(Tilted):
 
     def select(self, particles: Tensor, cells: Tensor) -> TiltedNormal:
         """At the chosen particles and cells."""
-        at = _Picker(self.m.shape, particles, cells)
+        at = Picker(self.m.shape, particles, cells)
         return TiltedNormal(
             at(self.loc), at(self.scale), at(self.slope), at(self.offset), self.link
         )
-
-
-class TiltedDiscrete(Tilted):
-    """A decoder over finitely many values: exact sums over them (maths: section 3)."""
-
-    def __init__(self, values: Tensor, log_density: Tensor, log_missing_given: Tensor) -> None:
-        # values (V, 1 or K, 1 or M); log p(v | z) (V, K, M); log p(s_j = 0 | v) (V, 1 or K, M)
-        self.values, self.log_density, self.log_missing_given = (
-            values,
-            log_density,
-            log_missing_given,
-        )
-        self.joint = log_density + log_missing_given
-
-    @cached_property
-    def log_missing(self) -> Tensor:
-        """The log of the sum over the values."""
-        return self.joint.logsumexp(0)
-
-    @torch.no_grad()
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance over the values' posterior."""
-        weight = (self.joint - self.log_missing).exp()
-        mean = (weight * self.values).sum(0)
-        return mean, (weight * (self.values - mean).square()).sum(0)
-
-    @torch.no_grad()
-    def sample(self) -> Tensor:
-        """A value from its posterior."""
-        gumbel = -torch.empty_like(self.joint).exponential_().log()
-        best = (self.joint + gumbel).argmax(0, keepdim=True)
-        return self.values.expand_as(self.joint).gather(0, best).squeeze(0)
-
-    def select(self, particles: Tensor, cells: Tensor) -> TiltedDiscrete:
-        """At the chosen particles and cells."""
-        at = _Picker(self.log_missing.shape, particles, cells)
-        return type(self)(at(self.values), at(self.log_density), at(self.log_missing_given))
-
-    @torch.no_grad()
-    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """The values' posterior."""
-        weight = (self.joint - self.log_missing).exp()
-        return _filled_up(weight[..., cells], num_values)
-
-
-class TiltedQuadrature(TiltedDiscrete):
-    """A continuous decoder under any elementwise mechanism: a rule of nodes and weights.
-
-    The values are the nodes, and their log-densities include the logarithms of the weights.
-    ``report`` is what moments are taken of, where it is not the nodes themselves.
-
-    Draws interpolate the distribution function linearly between nodes.
-    """
-
-    report: Tensor | None = None
-
-    @torch.no_grad()
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance of what is reported."""
-        weight = (self.joint - self.log_missing).exp()
-        values = self.values if self.report is None else self.report
-        mean = (weight * values).sum(0)
-        return mean, (weight * (values - mean).square()).sum(0)
-
-    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """Not of real numbers."""
-        return Tilted.probabilities(self, cells, num_values)
-
-    @torch.no_grad()
-    def sample(self) -> Tensor:
-        """By inversion of the interpolated distribution function."""
-        mass = (self.joint - self.log_missing).exp()
-        # each node's mass lies between the midpoints to its neighbours
-        upper = mass.cumsum(0)
-        u = torch.rand_like(self.log_missing) * upper[-1]
-        index = torch.searchsorted(
-            upper.movedim(0, -1).contiguous(), u.unsqueeze(-1).contiguous()
-        ).movedim(-1, 0)
-        index = index.clamp(max=len(mass) - 1)
-        nodes = self.values.expand_as(mass)
-        middle = (nodes[1:] + nodes[:-1]) / 2
-        edges = torch.cat([nodes[:1], middle, nodes[-1:]])
-        low, high = edges.gather(0, index), edges.gather(0, index + 1)
-        before = (upper - mass).gather(0, index)
-        part = ((u - before) / mass.gather(0, index).clamp_min(torch.finfo(mass.dtype).tiny)).clamp(
-            0, 1
-        )
-        return (low + part * (high - low)).squeeze(0)
 
 
 class Together(Tilted):
@@ -330,56 +242,7 @@ class Together(Tilted):
         return torch.zeros(num_values, *self.leading, 0) if result is None else result
 
 
-def _filled_up(found: Tensor, num_values: int) -> Tensor:
+def filled_up(found: Tensor, num_values: int) -> Tensor:
     """Probabilities (v, K, M) with zeros for the values that only wider columns have."""
     absent = num_values - len(found)
     return torch.cat([found, found.new_zeros(absent, *found.shape[1:])]) if absent else found
-
-
-class _Picker:
-    """Picks [..., particles[i], cells[i]] of tensors that broadcast to (..., K, M)."""
-
-    def __init__(self, shape: torch.Size, particles: Tensor, cells: Tensor) -> None:
-        self.shape, self.particles, self.cells = shape, particles, cells
-
-    def __call__(self, tensor: Tensor) -> Tensor:
-        leading = tensor.shape[:-2] if tensor.dim() > 2 else torch.Size()
-        full = tensor.expand(leading + self.shape)
-        return full[..., self.particles, self.cells].unsqueeze(-2)
-
-
-def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:
-    """The tensors a distribution was made of, in batch shape (plus event dimensions)."""
-    made_of = {
-        name: getattr(distribution, name)
-        for name in distribution.arg_constraints
-        if name in distribution.__dict__
-    }
-    if "logits" in made_of:
-        made_of.pop("probs", None)  # torch keeps both once the second has been asked for
-    if not made_of:
-        raise TypeError(f"cannot take a {type(distribution).__name__} apart into cells")
-    batch = distribution.batch_shape
-    whole: dict[str, Tensor] = {}
-    for name, value in made_of.items():
-        constraint: Any = distribution.arg_constraints[name]
-        events = value.shape[value.dim() - constraint.event_dim :]
-        whole[name] = value.expand(batch + events)
-    return whole
-
-
-def pack(distribution: TorchDistribution, rows: Tensor, columns: Tensor) -> TorchDistribution:
-    """The distribution of the cells (rows[c], columns[c]): (..., n, p) -> (..., M)."""
-    depth = len(distribution.batch_shape) - 2
-    index = (slice(None),) * depth + (rows, columns)
-    parameters = {name: value[index] for name, value in parameters_of(distribution).items()}
-    return type(distribution)(**parameters, validate_args=False)
-
-
-def pick(distribution: TorchDistribution, particles: Tensor, cells: Tensor) -> TorchDistribution:
-    """The packed distribution at (particles[i], cells[i]): (K, M) -> (1, len(cells))."""
-    parameters = {
-        name: value[particles, cells].unsqueeze(0)
-        for name, value in parameters_of(distribution).items()
-    }
-    return type(distribution)(**parameters, validate_args=False)

@@ -135,16 +135,13 @@ class Missingness(Configurable):
         :param x: (..., n, p), all other values of the rows.
         :returns: (Q, K, M).
 
-        Here by evaluating tables of the rows concerned; where a column's absence reads no other
-        column, of as many rows as there are cells in the fullest column.
+        Here by evaluating whole tables; where a column's absence reads no other column, tables of
+        as many rows as there are cells in the fullest column.
         """
         spread = values.expand(*values.shape[:2], len(rows))
         if self.reads_own_column_only and len(rows):
             rows = _rank_within(columns)
             x = x[..., : int(rows.max()) + 1, :]
-        elif not self.asks:
-            kept, rows = rows.unique(return_inverse=True)
-            x = x[..., kept, :]
         table = x.expand(*spread.shape[:2], *x.shape[-2:]).clone()
         table[..., rows, columns] = spread
         given = self(table, **context)

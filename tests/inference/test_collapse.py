@@ -17,7 +17,8 @@ from torch import nn
 import absentia as ab
 from absentia.data.synthetic import LinearGaussian
 from absentia.inference import CollapseError, ImportanceWeightedELBO, collapse
-from absentia.inference.tilted import TiltedDiscrete, TiltedNormal, TiltedQuadrature, Untilted
+from absentia.inference.summed import TiltedDiscrete, TiltedQuadrature
+from absentia.inference.tilted import TiltedNormal, Untilted
 from absentia.models import (
     Decoder,
     ExactConditionalEncoder,

@@ -7,16 +7,10 @@ from pyro.distributions import Binomial, Categorical, LogNormal, Normal, Student
 from scipy.stats import kstest, norm
 from scipy.stats import t as student
 
+from absentia.inference.packing import pack, parameters_of, pick
 from absentia.inference.quadrature import rule_for
-from absentia.inference.tilted import (
-    TiltedDiscrete,
-    TiltedNormal,
-    TiltedQuadrature,
-    Untilted,
-    pack,
-    parameters_of,
-    pick,
-)
+from absentia.inference.summed import TiltedDiscrete, TiltedQuadrature
+from absentia.inference.tilted import TiltedNormal, Untilted
 from absentia.models import Affine
 from tests.oracles import LOG_LINK, assert_within_se, hidden_cdf, hidden_moments, panels
 

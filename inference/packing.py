@@ -1,0 +1,59 @@
+"""Distributions of a table as those of some of its cells: (..., n, p) to (..., M) and fewer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+
+
+class Picker:
+    """Picks [..., particles[i], cells[i]] of tensors that broadcast to (..., K, M)."""
+
+    def __init__(self, shape: torch.Size, particles: Tensor, cells: Tensor) -> None:
+        self.shape, self.particles, self.cells = shape, particles, cells
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        """The picked cells, (..., 1, len(cells))."""
+        leading = tensor.shape[:-2] if tensor.dim() > 2 else torch.Size()
+        full = tensor.expand(leading + self.shape)
+        return full[..., self.particles, self.cells].unsqueeze(-2)
+
+
+def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:
+    """The tensors a distribution was made of, in batch shape (plus event dimensions)."""
+    made_of = {
+        name: getattr(distribution, name)
+        for name in distribution.arg_constraints
+        if name in distribution.__dict__
+    }
+    if "logits" in made_of:
+        made_of.pop("probs", None)  # torch keeps both once the second has been asked for
+    if not made_of:
+        raise TypeError(f"cannot take a {type(distribution).__name__} apart into cells")
+    batch = distribution.batch_shape
+    whole: dict[str, Tensor] = {}
+    for name, value in made_of.items():
+        constraint: Any = distribution.arg_constraints[name]
+        events = value.shape[value.dim() - constraint.event_dim :]
+        whole[name] = value.expand(batch + events)
+    return whole
+
+
+def pack(distribution: TorchDistribution, rows: Tensor, columns: Tensor) -> TorchDistribution:
+    """The distribution of the cells (rows[c], columns[c]): (..., n, p) -> (..., M)."""
+    depth = len(distribution.batch_shape) - 2
+    index = (slice(None),) * depth + (rows, columns)
+    parameters = {name: value[index] for name, value in parameters_of(distribution).items()}
+    return type(distribution)(**parameters, validate_args=False)
+
+
+def pick(distribution: TorchDistribution, particles: Tensor, cells: Tensor) -> TorchDistribution:
+    """The packed distribution at (particles[i], cells[i]): (K, M) -> (1, len(cells))."""
+    parameters = {
+        name: value[particles, cells].unsqueeze(0)
+        for name, value in parameters_of(distribution).items()
+    }
+    return type(distribution)(**parameters, validate_args=False)

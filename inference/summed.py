@@ -1,0 +1,99 @@
+"""p(x_j | z, s_j = 0) over finitely many values: levels and counts, or the nodes of a rule."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .packing import Picker
+from .tilted import Tilted, filled_up
+
+
+class TiltedDiscrete(Tilted):
+    """A decoder over finitely many values: exact sums over them (maths: section 3)."""
+
+    def __init__(self, values: Tensor, log_density: Tensor, log_missing_given: Tensor) -> None:
+        # values (V, 1 or K, 1 or M); log p(v | z) (V, K, M); log p(s_j = 0 | v) (V, 1 or K, M)
+        self.values, self.log_density, self.log_missing_given = (
+            values,
+            log_density,
+            log_missing_given,
+        )
+        self.joint = log_density + log_missing_given
+
+    @cached_property
+    def log_missing(self) -> Tensor:
+        """The log of the sum over the values."""
+        return self.joint.logsumexp(0)
+
+    @torch.no_grad()
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance over the values' posterior."""
+        weight = (self.joint - self.log_missing).exp()
+        mean = (weight * self.values).sum(0)
+        return mean, (weight * (self.values - mean).square()).sum(0)
+
+    @torch.no_grad()
+    def sample(self) -> Tensor:
+        """A value from its posterior."""
+        gumbel = -torch.empty_like(self.joint).exponential_().log()
+        best = (self.joint + gumbel).argmax(0, keepdim=True)
+        return self.values.expand_as(self.joint).gather(0, best).squeeze(0)
+
+    def select(self, particles: Tensor, cells: Tensor) -> TiltedDiscrete:
+        """At the chosen particles and cells."""
+        at = Picker(self.log_missing.shape, particles, cells)
+        return type(self)(at(self.values), at(self.log_density), at(self.log_missing_given))
+
+    @torch.no_grad()
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """The values' posterior."""
+        weight = (self.joint - self.log_missing).exp()
+        return filled_up(weight[..., cells], num_values)
+
+
+class TiltedQuadrature(TiltedDiscrete):
+    """A continuous decoder under any elementwise mechanism: a rule of nodes and weights.
+
+    The values are the nodes, and their log-densities include the logarithms of the weights.
+    ``report`` is what moments are taken of, where it is not the nodes themselves.
+
+    Draws interpolate the distribution function linearly between nodes.
+    """
+
+    report: Tensor | None = None
+
+    @torch.no_grad()
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of what is reported."""
+        weight = (self.joint - self.log_missing).exp()
+        values = self.values if self.report is None else self.report
+        mean = (weight * values).sum(0)
+        return mean, (weight * (values - mean).square()).sum(0)
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """Not of real numbers."""
+        return Tilted.probabilities(self, cells, num_values)
+
+    @torch.no_grad()
+    def sample(self) -> Tensor:
+        """By inversion of the interpolated distribution function."""
+        mass = (self.joint - self.log_missing).exp()
+        # each node's mass lies between the midpoints to its neighbours
+        upper = mass.cumsum(0)
+        u = torch.rand_like(self.log_missing) * upper[-1]
+        index = torch.searchsorted(
+            upper.movedim(0, -1).contiguous(), u.unsqueeze(-1).contiguous()
+        ).movedim(-1, 0)
+        index = index.clamp(max=len(mass) - 1)
+        nodes = self.values.expand_as(mass)
+        middle = (nodes[1:] + nodes[:-1]) / 2
+        edges = torch.cat([nodes[:1], middle, nodes[-1:]])
+        low, high = edges.gather(0, index), edges.gather(0, index + 1)
+        before = (upper - mass).gather(0, index)
+        part = ((u - before) / mass.gather(0, index).clamp_min(torch.finfo(mass.dtype).tiny)).clamp(
+            0, 1
+        )
+        return (low + part * (high - low)).squeeze(0)
