@@ -202,3 +202,14 @@ def test_bad_schema_files(tmp_path, name):
         (tmp_path / file).write_text(text)
     with pytest.raises(ValueError, match=message):
         Schema.read(tmp_path / file)
+
+
+def test_a_schema_of_foreign_names_goes_to_a_file_and_back(tmp_path):
+    """Quotes, blanks and letters beyond ASCII, in names and in levels."""
+    frame = pd.DataFrame({'größe "cm"': [1.5, 2.5, 4.0], "straße": ["Öl", "née", "Öl"]})
+    found = infer_schema(frame)
+    (tmp_path / "schema.toml").write_text(found.to_toml(), encoding="utf-8")
+    assert "straße" in found.to_toml()
+    again = infer_schema(frame, Schema.read(tmp_path / "schema.toml"))
+    assert [c.kind for c in again] == [c.kind for c in found]
+    assert again["straße"].levels == found["straße"].levels
