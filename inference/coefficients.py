@@ -49,11 +49,11 @@ def coefficient_posterior(
     >>> import absentia as ab
     >>> rng = np.random.default_rng(0)
     >>> rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=300)
-    >>> rows[rng.random(300) < 1 / (1 + np.exp(-2 * rows[:, 0])), 0] = np.nan
+    >>> rows[rng.random(300) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
-    >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, "a ~ a"), data, steps=300, progress=False)
+    >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, "a ~ b"), data, steps=300, progress=False)
     >>> table = ab.coefficient_posterior(fitted, data)
-    >>> bool(table.loc["a ~ a", "lower"] < 2 < table.loc["a ~ a", "upper"])
+    >>> bool(table.loc["a ~ b", "lower"] < 2 < table.loc["a ~ b", "upper"])
     True
 
     :param level: of the intervals.
@@ -91,13 +91,14 @@ def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
     """Estimands by the delta method."""
     quantile = float(norm.ppf((1 + level) / 2))
     rows, moving, far = {}, [], []
+    directions = target.model.missingness.directions()
     target.put(found.at)
     for label, name, k, estimate, j in _slopes(target):
         sd = math.sqrt(max(float(j @ found.covariance @ j), 0.0))
         if sd == 0.0:
             continue  # given, not estimated
         low, high = estimate - quantile * sd, estimate + quantile * sd
-        if low < 0 < high and _has_direction(target, found, name, k, quantile / sd * j):
+        if low < 0 < high and name in directions and directions[name].reshape(-1)[k] != 0:
             low, high = (0.0, high) if estimate > 0 else (low, 0.0)
             _warn(
                 f"the interval of '{label}' reaches zero, where its declared direction ends it: "
@@ -149,16 +150,6 @@ def _slopes(target: Target) -> list[tuple[str, str, int, float, np.ndarray]]:
             label = f"{name}[{_place(k, values.shape, target.model.columns)}]" if many else name
             result.append((label, name, k, float(value.detach()), j))
     return result
-
-
-def _has_direction(target: Target, found: Maximum, name: str, k: int, towards: np.ndarray) -> bool:
-    """Whether an estimand keeps its sign where the Normal approximation would have it turn."""
-    with torch.no_grad():
-        here = float(target.estimands()[name].reshape(-1)[k])
-        target.put(found.at - math.copysign(1.0, here) * (found.covariance @ towards))
-        there = float(target.estimands()[name].reshape(-1)[k])
-        target.put(found.at)
-    return here * there > 0
 
 
 def _warn(text: str) -> None:

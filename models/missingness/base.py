@@ -236,6 +236,10 @@ class Missingness(Configurable):
         """
         return dict(self.named_parameters())
 
+    def directions(self) -> dict[str, Tensor]:
+        """Of estimands whose sign is given: by name 1, -1, or 0 where free, in their shape."""
+        return {}
+
     @property
     def has_priors(self) -> bool:
         """Whether :meth:`coefficients` samples anything."""

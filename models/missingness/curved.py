@@ -73,6 +73,13 @@ class TwoSided(Missingness):
         """a, b and c."""
         return {"offset": self.offset, "slope": self.slope, "curve": self.curve}
 
+    def directions(self) -> dict[str, Tensor]:
+        """Of the curve, where it is given."""
+        if self.hides is None:
+            return {}
+        sign = 1.0 if self.hides == "extremes" else -1.0
+        return {"curve": torch.full_like(self.raw_curve, sign).detach()}
+
     def known(self, column: int) -> str | None:
         """The direction of the curve."""
         return "direction" if self.hides is not None else None

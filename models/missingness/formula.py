@@ -287,6 +287,14 @@ class FormulaMissingness(Missingness):
             found.update(part.in_data_s_units(sampled))
         return found
 
+    def directions(self) -> dict[str, Tensor]:
+        """Of the coefficients with a direction."""
+        return {
+            f"{part.column} ~ {name}": torch.tensor(1.0 if sign == "+" else -1.0)
+            for part in self.part_of.values()
+            for name, sign in part.signs.items()
+        }
+
     def coefficient_table(self) -> pd.DataFrame:
         """Every coefficient: per standard deviation of its term, and in the data's own units.
 

@@ -161,6 +161,10 @@ class SelfMasking(Missingness):
         """Slopes and offsets of the log-odds (probit) of being observed."""
         return {"slope": self.slope if slope is None else slope, "offset": self.offset}
 
+    def directions(self) -> dict[str, Tensor]:
+        """Of the slopes, against that of the sign: high values that go missing lower P(s = 1)."""
+        return {} if self.fixed_slope else {"slope": -self.sign}
+
     @property
     def has_priors(self) -> bool:
         """Whether the slopes are a latent site."""

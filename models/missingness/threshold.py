@@ -105,6 +105,10 @@ class Threshold(Missingness):
         """Thresholds and their sharpness."""
         return {"threshold": self.threshold, "sharpness": self.sharpness}
 
+    def directions(self) -> dict[str, Tensor]:
+        """Sharpness is positive."""
+        return {"sharpness": torch.ones_like(self.raw_sharpness)}
+
     def known(self, column: int) -> str | None:
         """Given, or of a known direction."""
         return "given" if self.given else "direction"

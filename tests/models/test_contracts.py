@@ -267,6 +267,23 @@ def beside_of(mechanism):
 
 
 @mechanisms
+def test_directions_hold_whatever_the_parameters(make):
+    mechanism = make().double()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        with torch.no_grad():
+            for parameter in mechanism.parameters():
+                noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.copy_(3 * noise)
+        if mechanism.has_priors:
+            continue  # the sites carry the sign
+        found = mechanism.estimands()
+        for name, sign in mechanism.directions().items():
+            value, sign = torch.broadcast_tensors(found[name], sign)
+            assert bool((value * sign >= 0).all())
+
+
+@mechanisms
 def test_the_density_of_being_missing_cell_by_cell(make):
     """Packed, against one table a value: each cell by itself."""
     mechanism = randomised(make()).double()
