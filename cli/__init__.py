@@ -1,4 +1,4 @@
-"""The command line: ``absentia demo``, ``absentia impute`` and ``absentia inspect``."""
+"""The command line: ``absentia demo``, ``impute``, ``inspect``, ``reproduce``, ``results``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from .demo import demo
 from .impute import impute
 from .inspect import inspect
+from .reproduce import reproduce, results
 
 app = typer.Typer(
     help="Impute tables whose values are missing because of what they are (MNAR).",
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, impute, inspect):
+for command in (demo, impute, inspect, reproduce, results):
     app.command()(command)
 
 __all__ = ["app"]

@@ -32,3 +32,42 @@ def bias(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
 def coverage(low: np.ndarray, high: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
     """Share of the hidden values inside their intervals."""
     return float(((low <= truth) & (truth <= high))[missing].mean())
+
+
+def mae(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
+    """Mean absolute error over the missing cells, in sd of the complete columns."""
+    return float(np.mean(np.abs((imputed - truth) / truth.std(0))[missing]))
+
+
+def crps(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Continuous ranked probability score of draws (m, cells), for each of the cells.
+
+    E|X - y| - E|X - X'| / 2, the second over pairs of different draws, so that it is unbiased
+    (Gneiting & Raftery, JASA 2007, section 4.2; the "fair" score of Ferro, 2014).
+
+    >>> import numpy as np
+    >>> from absentia.experiments.metrics import crps
+    >>> float(crps(np.array([[0.0], [1.0]]), np.array([0.0]))[0])
+    0.0
+    """
+    m = len(draws)
+    ordered = np.sort(draws, axis=0)
+    # sum over pairs |x_i - x_j| = 2 sum_i (2 i - m + 1) x_(i), i from 0
+    weight = 2.0 * np.arange(m) - m + 1
+    apart = 2 * np.tensordot(weight, ordered, axes=(0, 0)) / (m * (m - 1))
+    return np.asarray(np.abs(draws - truth).mean(0) - apart / 2)
+
+
+def interval_scores(draws: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> dict[str, float]:
+    """CRPS in sd of the complete columns, and how much 50, 80 and 95 % intervals cover.
+
+    :param draws: (m, cells) of the missing cells in the order of ``truth[missing]``.
+    """
+    values = truth[missing]
+    scale = np.broadcast_to(truth.std(0), truth.shape)[missing]
+    found = {"crps": float(np.mean(crps(draws, values) / scale))}
+    for level in (50, 80, 95):
+        low, high = np.quantile(draws, [0.5 - level / 200, 0.5 + level / 200], axis=0)
+        found[f"coverage_{level}"] = float(((low <= values) & (values <= high)).mean())
+        found[f"width_{level}"] = float(np.mean((high - low) / scale))
+    return found

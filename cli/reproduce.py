@@ -1,0 +1,101 @@
+"""``absentia reproduce`` and ``absentia results``: published experiments, ours beside theirs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from .common import console, errors, one_line_errors, say
+
+_NAME = typer.Argument(help="An experiment: uci, ...; or a file NAME.toml.", show_default=False)
+_BUDGET = typer.Option(help="One of the experiment's budgets.")
+_OUT = typer.Option(help="Folder of the results; absentia-results/NAME-BUDGET when left out.")
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    text = "text"
+    markdown = "markdown"
+    csv = "csv"
+
+
+def reproduce(
+    name: Annotated[str, _NAME],
+    budget: Annotated[str, _BUDGET] = "quick",
+    jobs: Annotated[int, typer.Option(help="Cells at once; -1 for one a core.")] = -1,
+    out: Annotated[Path | None, _OUT] = None,
+) -> None:
+    """Run what has not been run of an experiment, and print its table beside the published one.
+
+    A cell is one method on one table with one seed, a JSON file in OUT. A run that was stopped
+    goes on where it was when it is started again.
+    """
+    with one_line_errors():
+        from ..experiments.runner import Progress, Report, Spec, plan, run
+
+        if jobs == 0:
+            raise ValueError("--jobs is 0; give how many cells to run at once, or -1")
+        spec = Spec.named(name)
+        folder = _folder(spec.name, budget, out)
+        say(f"{spec.title}: {len(plan(spec, budget))} cells, results in {folder}")
+
+        def tell(progress: Progress) -> None:
+            done = f"{progress.done} of {progress.total}"
+            if progress.error is None:
+                say(f"{done}: {progress.cell}, {progress.seconds:.0f} s")
+            else:
+                say(f"failed: {progress.cell}: {progress.error}", errors)
+
+        failed = run(spec, budget, folder, jobs, tell)
+        _show(Report.of(spec, budget, folder), Format.text)
+        if failed:
+            say(f"error: {len(failed)} cells failed, the first of them {failed[0].cell}", errors)
+            raise typer.Exit(1)
+
+
+def results(
+    name: Annotated[str, _NAME],
+    budget: Annotated[str, _BUDGET] = "full",
+    score: Annotated[
+        str | None, typer.Option(help="rmse, mae, crps, coverage_95, bound, seconds, ...")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How to print.")] = Format.text,
+    out: Annotated[Path | None, _OUT] = None,
+) -> None:
+    """Print the results that an experiment has so far, beside the published figures."""
+    with one_line_errors():
+        from ..experiments.runner import Report, Spec
+
+        spec = Spec.named(name)
+        folder = _folder(spec.name, budget, out)
+        if not folder.is_dir():
+            raise ValueError(f"{folder} has no results; absentia reproduce {name} makes them")
+        _show(Report.of(spec, budget, folder, score), format)
+
+
+def _folder(name: str, budget: str, out: Path | None) -> Path:
+    return Path("absentia-results") / f"{name}-{budget}" if out is None else out
+
+
+def _show(report: object, format: Format) -> None:
+    from ..experiments.runner import Report
+
+    assert isinstance(report, Report)
+    if format is Format.csv:
+        typer.echo(report.csv(), nl=False)
+        return
+    if format is Format.markdown:
+        typer.echo(f"{report.caption()}\n\n{report.markdown()}")
+        return
+    lines = [line.strip("|").split("|") for line in report.markdown().splitlines()]
+    table = Table(title=report.caption(), title_justify="left")
+    for heading in lines[0]:
+        table.add_column(heading.strip(), overflow="fold")
+    for line in lines[2:]:
+        table.add_row(*(cell.strip().replace("**", "").replace("[", r"\[") for cell in line))
+    console.print(table)

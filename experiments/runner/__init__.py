@@ -1,0 +1,25 @@
+"""Declared experiments: a TOML file says what is run, one JSON a cell says what came out.
+
+>>> from absentia.experiments.runner import Spec, plan
+>>> spec = Spec.named("uci")
+>>> len(plan(spec, "full")) == len(spec.methods_run) * len(spec.tables) * 3
+True
+"""
+
+from .cells import Cell, plan
+from .report import Report
+from .run import Progress, run
+from .spec import Method, Scenario, Spec, Table, spec_names
+
+__all__ = [
+    "Cell",
+    "Method",
+    "Progress",
+    "Report",
+    "Scenario",
+    "Spec",
+    "Table",
+    "plan",
+    "run",
+    "spec_names",
+]

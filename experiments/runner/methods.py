@@ -1,0 +1,228 @@
+"""Completing a table by a baseline or a model, as a cell's configuration says."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (scikit-learn's own switch)
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+
+from ...data import IncompleteData, Standardiser
+from ...inference import FitResult, fit, impute
+from ...models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
+from ..oracle import truncated_gaussian
+
+MODELS: dict[str, Any] = {
+    "miwae": MIWAE,
+    "not-miwae": NotMIWAE,
+    "not-miwae-ppca": NotMIWAEPPCA,
+    "ppca": PPCA,
+}
+_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A completed table (n, p), draws of its missing cells (m, cells) if any, and diagnostics."""
+
+    point: np.ndarray
+    draws: np.ndarray | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def complete(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.ndarray) -> Outcome:
+    """Hide the cells ``missing`` (n, p) of ``truth`` (n, p) from a method and let it fill them.
+
+    Raises:
+        ValueError: for a kind of method that is not known.
+    """
+    kind = configuration["kind"]
+    if kind in MODELS:
+        return _by_model(configuration, truth, missing)
+    if kind not in BASELINES:
+        known = ", ".join([*MODELS, *BASELINES])
+        raise ValueError(f"method '{kind}' is not one of {known}")
+    centre, scale = _scale(configuration, truth, missing)
+    table = np.where(missing, np.nan, (truth - centre) / scale)
+    options = {**configuration["model"], "seed": configuration["seed"]}
+    return Outcome(centre + scale * BASELINES[kind](table, (truth - centre) / scale, **options))
+
+
+def _scale(
+    configuration: Mapping[str, Any], truth: np.ndarray, missing: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    seen = truth if configuration["scale"] == "complete" else np.where(missing, np.nan, truth)
+    return np.nanmean(seen, 0), np.nanstd(seen, 0)
+
+
+def _column_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+    return np.asarray(SimpleImputer().fit_transform(table))
+
+
+def _true_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+    return np.where(np.isnan(table), truth.mean(0), table)
+
+
+def _neighbours(table: np.ndarray, truth: np.ndarray, seed: int, k: int = 5) -> np.ndarray:
+    return np.asarray(KNNImputer(n_neighbors=k).fit_transform(table))
+
+
+def _mice(table: np.ndarray, truth: np.ndarray, seed: int, rounds: int = 10) -> np.ndarray:
+    with warnings.catch_warnings():
+        # whether so many rounds meet scikit-learn's tolerance is not asked
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        filled = IterativeImputer(max_iter=rounds, random_state=seed).fit_transform(table)
+    return np.asarray(filled)
+
+
+def _miss_forest(
+    table: np.ndarray, truth: np.ndarray, seed: int, trees: int = 100, rounds: int = 10
+) -> np.ndarray:
+    forest = RandomForestRegressor(n_estimators=trees, random_state=seed, n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        chained = IterativeImputer(forest, max_iter=rounds, random_state=seed)
+        return np.asarray(chained.fit_transform(table))
+
+
+def _gaussian_oracle(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+    return truncated_gaussian(truth, np.isnan(table), seed=seed)
+
+
+#: by name: of the table (n, p) with NaN, the complete one (for oracles), and options
+BASELINES: dict[str, Callable[..., np.ndarray]] = {
+    "mean": _column_mean,
+    "true-mean": _true_mean,
+    "knn": _neighbours,
+    "mice": _mice,
+    "missforest": _miss_forest,
+    "gaussian-oracle": _gaussian_oracle,
+}
+
+
+def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.ndarray) -> Outcome:
+    seed = int(configuration["seed"])
+    data = IncompleteData.from_numpy(np.where(missing, np.nan, truth))
+    if configuration["scale"] == "complete":
+        data = data.rescaled(Standardiser(truth.mean(0), truth.std(0)))
+    begun = time.perf_counter()
+    chosen, bounds = _chosen(configuration, data, seed)
+    model = _made(configuration, {**configuration["model"], **chosen}, data, seed)
+    fitted = _fitted(configuration, model, data, seed)
+    fit_seconds = time.perf_counter() - begun
+    begun = time.perf_counter()
+    options = {"particles": 1000, **configuration["impute"]}
+    rule = options.pop("rule", "posterior")
+    filled = impute(fitted, data, num_draws=_DRAWS, seed=seed, **options)
+    impute_seconds = time.perf_counter() - begun
+    means = impute(
+        fitted,
+        data,
+        options["particles"],
+        rule="decoder-mean",
+        refine=False,
+        num_draws=0,
+        seed=seed,
+    )
+    points = {"posterior": filled.mean, "decoder-mean": means.mean}
+    held_out = float(configuration["fit"].get("validation", 0.0)) > 0
+    extra = {
+        "points": points,
+        "metrics": {
+            "bound": max(bounds.values()) if bounds else fitted.bound,
+            "mask_accuracy": _mask_accuracy(fitted, data, truth, missing),
+            "khat_good_before": filled.summary()["reliable_rows_before"],
+            "khat_good": filled.summary()["reliable_rows"],
+            "median_ess_share": filled.summary()["median_ess_share"],
+            "fit_seconds": round(fit_seconds, 1),
+            "impute_seconds": round(impute_seconds, 1),
+        },
+        "bound_of": "held-out rows" if bounds or held_out else "training rows",
+        "bounds": bounds,
+        "chosen": chosen,
+        "settings": fitted.settings.to_dict(),
+    }
+    draws = filled.draws(_DRAWS)[:, missing] if rule == "posterior" else None
+    return Outcome(points[rule], draws, extra)
+
+
+def _fitted(
+    configuration: Mapping[str, Any], model: Any, data: IncompleteData, seed: int, **more: Any
+) -> FitResult:
+    options = {"validation": 0.0, **configuration["fit"], **more}
+    return fit(model, data, seed=seed, progress=False, **options)
+
+
+def _made(
+    configuration: Mapping[str, Any], options: Mapping[str, Any], data: IncompleteData, seed: int
+) -> Any:
+    given = dict(options)
+    if isinstance(given.get("latent_dim"), str):
+        given["latent_dim"] = latent_size(given["latent_dim"], len(data.columns))
+    return MODELS[configuration["kind"]](data, seed=seed, **given)
+
+
+def latent_size(text: str, columns: int) -> int:
+    """A latent size in terms of the number of columns, p.
+
+    >>> latent_size("p-1", 30), latent_size("p/2", 30)
+    (29, 15)
+
+    Raises:
+        ValueError: for anything but p-N and p/N.
+    """
+    head, sign, number = text.partition("-") if "-" in text else text.partition("/")
+    if head.strip() != "p" or not sign or not number.strip().isdigit():
+        raise ValueError(f"latent_dim '{text}'; give a number, 'p-1' or 'p/2'")
+    found = columns - int(number) if sign == "-" else columns // int(number)
+    return max(found, 1)
+
+
+def _chosen(
+    configuration: Mapping[str, Any], data: IncompleteData, seed: int
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Of the values to choose from, those with the best bound on held-out rows."""
+    bounds: dict[str, float] = {}
+    best: dict[str, Any] = {}
+    for candidate in candidates(configuration["choose"]):
+        model = _made(configuration, {**configuration["model"], **candidate}, data, seed)
+        found = _fitted(configuration, model, data, seed, validation=0.1).bound
+        if not bounds or found > max(bounds.values()):
+            best = candidate
+        bounds[", ".join(f"{k}={v}" for k, v in candidate.items())] = found
+    return best, bounds
+
+
+def candidates(choose: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Every combination of the values to choose from; none where there is nothing to choose.
+
+    >>> list(candidates({"a": [1, 2], "b": [3]}))
+    [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]
+    """
+    if choose:
+        for values in itertools.product(*choose.values()):
+            yield dict(zip(choose, values, strict=True))
+
+
+@torch.no_grad()
+def _mask_accuracy(
+    fitted: FitResult, data: IncompleteData, truth: np.ndarray, missing: np.ndarray
+) -> float | None:
+    """Share of cells, in columns that lose values, whose absence P(s | true x) calls right."""
+    mechanism = fitted.model.missingness
+    if mechanism.asks or mechanism.ignorable:
+        return None
+    mechanism.eval()
+    x = torch.as_tensor(fitted.scaler.apply(truth), dtype=next(fitted.model.parameters()).dtype)
+    called = mechanism(x).mean.numpy() < 0.5
+    gaps = missing.any(0)
+    return float((called == missing)[:, gaps].mean())

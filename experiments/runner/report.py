@@ -1,0 +1,135 @@
+"""Results of an experiment beside the published figures: text, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .cells import plan
+from .spec import Figure, Spec
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method under one heading: mean over seeds, standard error, and what was published."""
+
+    method: str
+    column: str
+    mean: float | None
+    error: float | None
+    seeds: int
+    published: Figure | None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the published figure."""
+        if self.mean is None or self.published is None:
+            return None
+        return self.mean - self.published[0]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The entries of a spec's table, from the results in a folder."""
+
+    spec: Spec
+    score: str
+    entries: tuple[Entry, ...]
+    found: int
+    planned: int
+
+    @classmethod
+    def of(cls, spec: Spec, budget: str, folder: Path, score: str | None = None) -> Report:
+        """Gather what is there; cells without a result are left out.
+
+        Raises:
+            ValueError: an unknown budget, or a score that no result has.
+        """
+        score = score or spec.score
+        values: dict[tuple[str, str], list[float]] = {}
+        cells, known, found = plan(spec, budget), set(), 0
+        for cell in cells:
+            result = cell.result(folder)
+            if result is None:
+                continue
+            found += 1
+            metrics: dict[str, Any] = {**result["metrics"], "seconds": result["seconds"]}
+            known |= set(metrics)
+            if metrics.get(score) is not None:
+                values.setdefault((cell.method, cell.column), []).append(float(metrics[score]))
+        if known and score not in known:
+            raise ValueError(f"score '{score}' is not one of {', '.join(sorted(known))}")
+        entries = []
+        for one in spec.methods:
+            for column in spec.columns:
+                own = values.get((one.name, column), [])
+                error = float(np.std(own, ddof=1) / len(own) ** 0.5) if len(own) > 1 else None
+                mean = float(np.mean(own)) if own else None
+                figure = one.published.get(column) if score == spec.score else None
+                entries.append(Entry(one.name, column, mean, error, len(own), figure))
+        return cls(spec, score, tuple(entries), found, len(cells))
+
+    def markdown(self) -> str:
+        """A row a method; ours (standard error), then in brackets published and the difference."""
+        lines = [
+            f"| {self.score} | " + " | ".join(self.spec.columns) + " |",
+            "|---" * (len(self.spec.columns) + 1) + "|",
+        ]
+        best = {column: self._best(column) for column in self.spec.columns}
+        for method in self.spec.methods:
+            own = [entry for entry in self.entries if entry.method == method.name]
+            if all(entry.mean is None and entry.published is None for entry in own):
+                continue
+            shown = [_shown(entry, entry is best[entry.column]) for entry in own]
+            lines.append(f"| {method.name} | " + " | ".join(shown) + " |")
+        return "\n".join(lines)
+
+    def _best(self, column: str) -> Entry | None:
+        """The lowest mean of a method that is no oracle."""
+        kinds = {method.name: method.kind for method in self.spec.methods}
+        own = [
+            entry
+            for entry in self.entries
+            if entry.column == column
+            and entry.mean is not None
+            and kinds[entry.method] not in ("true-mean", "gaussian-oracle")
+        ]
+        return min(own, key=lambda entry: entry.mean or 0.0) if own else None
+
+    def csv(self) -> str:
+        """One line an entry."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(
+            ["method", "column", self.score, "standard_error", "seeds", "published",
+             "published_standard_error", "difference"]
+        )  # fmt: skip
+        for entry in self.entries:
+            figure = entry.published or (None, None)
+            row = [entry.mean, entry.error, entry.seeds, *figure, entry.difference]
+            writer.writerow([entry.method, entry.column, *("" if v is None else v for v in row)])
+        return text.getvalue()
+
+    def caption(self) -> str:
+        """What the table is, in a line or two."""
+        note = f" {self.spec.note}" if self.spec.note else ""
+        return (
+            f"{self.spec.title} ({self.spec.source}): {self.found} of {self.planned} cells. Ours "
+            f"(standard error over seeds) [published, difference].{note}"
+        )
+
+
+def _shown(entry: Entry, best: bool) -> str:
+    if entry.mean is None:
+        return "" if entry.published is None else f"[{entry.published[0]:.2f}]"
+    text = f"**{entry.mean:.3f}**" if best else f"{entry.mean:.3f}"
+    if entry.error is not None:
+        text += f" ({entry.error:.3f})".replace("(0.", "(.")
+    if entry.published is not None:
+        text += f" [{entry.published[0]:.2f}, {entry.difference:+.2f}]"
+    return text

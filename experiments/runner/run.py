@@ -1,0 +1,147 @@
+"""Running the cells of an experiment that have no result yet, in parallel, each written whole."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+from ...data import amputation, real, synthetic
+from ...data.files import write_text_atomic
+from ..metrics import interval_scores, mae, rmse
+from .cells import Cell, plan
+from .methods import complete
+from .spec import Spec
+
+_VERSIONS = ("torch", "pyro-ppl", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come: the cell just done, or why it failed."""
+
+    done: int
+    total: int
+    cell: str
+    seconds: float
+    error: str | None = None
+
+
+def run(
+    spec: Spec,
+    budget: str,
+    folder: Path,
+    jobs: int = 1,
+    say: Callable[[Progress], None] | None = None,
+) -> list[Progress]:
+    """Run what has no result in the folder; returns the cells that failed.
+
+    A cell's result is written whole or not at all, and one that is there is never run again, so a
+    run that was killed goes on where it was. Workers are joblib's: under
+    ``joblib.parallel_config(backend="dask")`` they are a cluster's.
+
+    Args:
+        spec: what to run.
+        budget: one of the spec's.
+        folder: of the results; made if need be.
+        jobs: cells at once, with one thread each.
+        say: called after each cell.
+
+    Raises:
+        ValueError: an unknown budget.
+        OSError: the folder cannot be written to.
+    """
+    cells = plan(spec, budget)
+    folder.mkdir(parents=True, exist_ok=True)
+    todo = [cell for cell in cells if cell.result(folder) is None]
+    failed: list[Progress] = []
+    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+    finished = len(cells) - len(todo)
+    for name, seconds, error in parallel(delayed(_run_and_write)(cell, folder) for cell in todo):
+        finished += error is None
+        progress = Progress(finished, len(cells), name, seconds, error)
+        if error is not None:
+            failed.append(progress)
+        if say is not None:
+            say(progress)
+    return failed
+
+
+def _run_and_write(cell: Cell, folder: Path) -> tuple[str, float, str | None]:
+    """In a worker: one failure must not take the other cells with it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    begun = time.perf_counter()
+    try:
+        result = run_cell(cell)
+        write_text_atomic(cell.path(folder), json.dumps(result, indent=1) + "\n")
+    except Exception as error:
+        return cell.name, time.perf_counter() - begun, f"{type(error).__name__}: {error}"
+    finally:
+        torch.set_num_threads(threads)
+    return cell.name, time.perf_counter() - begun, None
+
+
+def run_cell(cell: Cell) -> dict[str, Any]:
+    """One method on one table with one seed: configuration, versions, metrics, seconds."""
+    configuration = cell.configuration
+    begun = time.perf_counter()
+    truth, missing = hidden_table(configuration)
+    outcome = complete(configuration, truth, missing)
+    metrics: dict[str, Any] = {
+        "rmse": rmse(outcome.point, truth, missing),
+        "mae": mae(outcome.point, truth, missing),
+    }
+    extra = dict(outcome.extra)
+    for rule, point in extra.pop("points", {}).items():
+        metrics[f"rmse_{rule.replace('-', '_')}"] = rmse(point, truth, missing)
+    if outcome.draws is not None:
+        metrics |= interval_scores(outcome.draws, truth, missing)
+    metrics |= extra.pop("metrics", {})
+    return {
+        "cell": cell.name,
+        "digest": cell.digest,
+        "configuration": configuration,
+        "missing_cells": int(missing.sum()),
+        "metrics": metrics,
+        **extra,
+        "seconds": round(time.perf_counter() - begun, 1),
+        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
+        "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "threads": 1},
+    }
+
+
+def hidden_table(configuration: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The complete table (n, p) of a cell, and which of its values are hidden (n, p).
+
+    Raises:
+        ValueError: for a table or an amputation that is not known.
+    """
+    table = dict(configuration["table"])
+    name, make = table.pop("name"), table.pop("make")
+    seed = int(configuration["seed"])
+    if make == "real":
+        truth = real.load(table.pop("of", name), **table).to_numpy(np.float64)
+    elif make in ("gaussian_2d", "ring"):
+        truth = getattr(synthetic, make)(seed=seed, **table)
+    else:
+        raise ValueError(f"table '{name}': make '{make}' is not one of real, gaussian_2d, ring")
+    rows = configuration["rows"]
+    if rows is not None and rows < len(truth):
+        chosen = np.random.default_rng(0).permutation(len(truth))[:rows]
+        truth = truth[np.sort(chosen)]
+    arguments = dict(configuration["amputation"])
+    function = arguments.pop("name")
+    if function not in ("above_mean", "extremes", "centre", "angular_sector"):
+        raise ValueError(f"amputation '{function}' is not known to the runner")
+    return truth, ~getattr(amputation, function)(truth, **arguments).mask
