@@ -93,7 +93,8 @@ def _show(report: object, format: Format) -> None:
         typer.echo(f"{report.caption()}\n\n{report.markdown()}")
         return
     lines = [line.strip("|").split("|") for line in report.markdown().splitlines()]
-    table = Table(title=report.caption(), title_justify="left")
+    say(report.caption())
+    table = Table()
     for heading in lines[0]:
         table.add_column(heading.strip(), overflow="fold")
     for line in lines[2:]:

@@ -124,15 +124,8 @@ def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.n
     rule = options.pop("rule", "posterior")
     filled = impute(fitted, data, num_draws=_DRAWS, seed=seed, **options)
     impute_seconds = time.perf_counter() - begun
-    means = impute(
-        fitted,
-        data,
-        options["particles"],
-        rule="decoder-mean",
-        refine=False,
-        num_draws=0,
-        seed=seed,
-    )
+    plain = {"particles": options["particles"], "missing": options.get("missing", "auto")}
+    means = impute(fitted, data, rule="decoder-mean", refine=False, num_draws=0, seed=seed, **plain)
     points = {"posterior": filled.mean, "decoder-mean": means.mean}
     held_out = float(configuration["fit"].get("validation", 0.0)) > 0
     extra = {
