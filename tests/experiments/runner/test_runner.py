@@ -1,0 +1,246 @@
+"""The runner: what a spec may say, what a cell is, that a killed run goes on, and its tables."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from typer.testing import CliRunner
+
+from absentia.cli import app
+from absentia.data import real
+from absentia.experiments.metrics import crps, interval_scores
+from absentia.experiments.runner import Report, Spec, plan, run, spec_names
+from absentia.experiments.runner.run import hidden_table, run_cell
+
+TOY = """
+title = "A toy"
+source = "nobody"
+tables = ["breast"]
+
+[[scenario]]
+name = "above mean"
+amputation = "above_mean"
+
+[budget.quick]
+seeds = 2
+rows = 120
+fit = {steps = 20}
+impute = {particles = 50}
+
+[[method]]
+name = "mean"
+kind = "mean"
+published = {breast = [1.82, 0.01]}
+
+[[method]]
+name = "ours"
+kind = "not-miwae-ppca"
+model = {sign = "+", latent_dim = 2}
+
+[[method]]
+name = "others"
+kind = "published"
+published = {breast = 1.22}
+"""
+
+
+@pytest.fixture
+def toy(tmp_path):
+    path = tmp_path / "toy.toml"
+    path.write_text(TOY)
+    return path
+
+
+@pytest.mark.parametrize("name", spec_names())
+def test_the_specs_of_the_package(name):
+    spec = Spec.named(name)
+    for budget in spec.budgets:
+        cells = plan(spec, budget)
+        names = [cell.name for cell in cells]
+        assert len(set(names)) == len(names)
+        json.dumps([cell.configuration for cell in cells])
+    assert {"quick", "full"} <= set(spec.budgets)
+
+
+MISTAKES = {
+    "no TOML": ('title = "A toy"', "title = ", "is not TOML"),
+    "unknown key": ('source = "nobody"', 'sauce = "nobody"', "'source' is missing"),
+    "further key": ('source = "nobody"', 'source = "n"\nsauce = "s"', "'sauce' is not one of"),
+    "unknown budget key": ("seeds = 2", "seeds = 2\nhours = 3", "'hours' is not one of"),
+    "two of a name": ('name = "others"', 'name = "ours"', "two of method 'ours'"),
+    "published elsewhere": ("{breast = 1.22}", "{yeast = 1.22}", "published 'yeast'"),
+    "no table": ('tables = ["breast"]', "tables = []", "no table"),
+    "scale": ('name = "ours"', 'name = "ours"\nscale = "metric"', "scale 'metric'"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_in_a_spec(toy, name):
+    before, after, message = MISTAKES[name]
+    assert before in TOY
+    toy.write_text(TOY.replace(before, after))
+    with pytest.raises(ValueError, match=message) as caught:
+        Spec.named(str(toy))
+    assert "toy.toml" in str(caught.value)
+
+
+def test_what_is_not_there(toy, tmp_path):
+    with pytest.raises(ValueError, match=r"no experiment 'moon'; choose from .*uci"):
+        Spec.named("moon")
+    spec = Spec.named(str(toy))
+    with pytest.raises(ValueError, match="no budget 'endless'; there are quick"):
+        plan(spec, "endless")
+    toy.write_text(TOY.replace('amputation = "above_mean"', 'amputation = "all"'))
+    failed = run(Spec.named(str(toy)), "quick", tmp_path / "out")
+    assert len(failed) == 4
+    assert "amputation 'all'" in str(failed[0].error)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_cells_and_their_results(toy, tmp_path):
+    spec, folder = Spec.named(str(toy)), tmp_path / "out"
+    said = []
+    assert run(spec, "quick", folder, say=said.append) == []
+    assert [progress.done for progress in said] == [1, 2, 3, 4]
+    cells = plan(spec, "quick")
+    for cell in cells:
+        result = cell.result(folder)
+        assert result["configuration"] == cell.configuration
+        assert result["missing_cells"] == hidden_table(cell.configuration)[1].sum()
+        assert {"torch", "numpy"} <= set(result["versions"])
+    again = run_cell(cells[1])
+    assert again["metrics"]["rmse"] == cells[1].result(folder)["metrics"]["rmse"]  # same seed
+    written = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert run(spec, "quick", folder, say=said.append) == []
+    assert len(said) == 4  # nothing was run again
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
+
+
+def test_a_result_of_another_configuration_or_half_a_file_is_no_result(toy, tmp_path):
+    spec, folder = Spec.named(str(toy)), tmp_path / "out"
+    run(spec, "quick", folder)
+    cell = plan(spec, "quick")[1]
+    whole = cell.path(folder).read_text()
+    cell.path(folder).write_text(whole[: len(whole) // 2])
+    assert cell.result(folder) is None
+    run(spec, "quick", folder)
+    found = cell.result(folder)
+    assert found["metrics"]["rmse"] == json.loads(whole)["metrics"]["rmse"]
+    toy.write_text(TOY.replace("steps = 20", "steps = 25"))
+    changed = Spec.named(str(toy))
+    assert plan(changed, "quick")[1].result(folder) is None
+    run(changed, "quick", folder)
+    assert plan(changed, "quick")[1].result(folder)["settings"]["steps"] == 25
+
+
+def test_a_run_that_is_killed_twice_goes_on(toy, tmp_path):
+    toy.write_text(TOY.replace("seeds = 2", "seeds = 4").replace("steps = 20", "steps = 150"))
+    spec, folder = Spec.named(str(toy)), tmp_path / "out"
+    command = [
+        *(sys.executable, "-m", "absentia.cli", "reproduce", str(toy)),
+        *("--jobs", "1", "--out", str(folder)),
+    ]
+    finished: dict = {}
+    for wanted in (2, 4):
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline = time.monotonic() + 120
+        while len(list(folder.glob("*.json"))) < wanted and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for path, stamp in finished.items():
+            assert path.stat().st_mtime_ns == stamp
+        finished = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.json")}
+        assert len(finished) >= wanted
+        for path in finished:
+            json.loads(path.read_text())
+    assert len(finished) < 8
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(cell.result(folder) is not None for cell in plan(spec, "quick"))
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in finished.items())
+    assert f"{len(finished) + 1} of 8" in done.stdout
+
+
+def test_tables_put_ours_beside_the_published(toy, tmp_path):
+    spec, folder = Spec.named(str(toy)), tmp_path / "out"
+    run(spec, "quick", folder)
+    report = Report.of(spec, "quick", folder)
+    values = [
+        cell.result(folder)["metrics"]["rmse"]
+        for cell in plan(spec, "quick")
+        if cell.method == "mean"
+    ]
+    mean = next(entry for entry in report.entries if entry.method == "mean")
+    assert mean.mean == pytest.approx(np.mean(values))
+    assert mean.difference == pytest.approx(np.mean(values) - 1.82)
+    assert mean.seeds == 2
+    assert "| others | [1.22] |" in report.markdown()
+    assert "[1.82, " in report.markdown()
+    lines = report.csv().splitlines()
+    assert lines[0].startswith("method,column,rmse,standard_error,seeds,published")
+    assert len(lines) == 4
+    seconds = Report.of(spec, "quick", folder, "seconds")
+    assert all(entry.published is None for entry in seconds.entries)
+    with pytest.raises(ValueError, match=r"score 'q' is not one of .*rmse"):
+        Report.of(spec, "quick", folder, "q")
+
+
+def test_at_the_command_line(toy, tmp_path):
+    def invoke(*arguments):
+        return CliRunner().invoke(app, [str(a) for a in arguments])
+
+    folder = tmp_path / "out"
+    done = invoke("reproduce", toy, "--jobs", 1, "--out", folder)
+    assert done.exit_code == 0, done.output
+    assert "4 of 4" in done.output
+    for format, said in (("text", "ours"), ("markdown", "| ours |"), ("csv", "ours,breast,")):
+        shown = invoke("results", toy, "--budget", "quick", "--out", folder, "--format", format)
+        assert said in shown.output
+    for arguments, message in (
+        (("reproduce", "moon"), "no experiment 'moon'"),
+        (("reproduce", toy, "--jobs", 0), "--jobs is 0"),
+        (("results", toy, "--out", tmp_path / "none"), "has no results"),
+    ):
+        refused = invoke(*arguments)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+        assert refused.stderr.count("\n") == 1
+
+
+def test_real_tables_and_their_hidden_values():
+    spec = Spec.named("uci")
+    cell = next(c for c in plan(spec, "full") if c.column == "breast" and c.method == "mean")
+    truth, missing = hidden_table(cell.configuration)
+    assert np.array_equal(truth, real.load("breast").to_numpy(float))
+    assert missing.sum() == 3405  # as published
+    assert run_cell(cell)["metrics"]["rmse"] == pytest.approx(1.8198, abs=5e-5)
+
+
+def test_crps_of_a_normal():
+    """Against the closed form of Gneiting & Raftery (2007), equation 21."""
+    rng = np.random.default_rng(0)
+    y = np.array([-1.0, 0.0, 0.5, 2.0])
+    draws = rng.normal(size=(20_000, 4))
+    exact = y * (2 * norm.cdf(y) - 1) + 2 * norm.pdf(y) - 1 / np.sqrt(np.pi)
+    many = np.stack([crps(part, y) for part in draws.reshape(100, 200, 4)])
+    assert np.all(np.abs(many.mean(0) - exact) < 4 * many.std(0, ddof=1) / 10)
+
+
+def test_intervals_of_the_right_distribution_cover_what_they_should():
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(4000, 2))
+    missing = np.zeros(truth.shape, dtype=bool)
+    missing[:, 0] = True
+    found = interval_scores(rng.normal(size=(400, 4000)), truth, missing)
+    for level in (50, 80, 95):
+        se = np.sqrt(level / 100 * (1 - level / 100) / 4000)
+        assert abs(found[f"coverage_{level}"] - level / 100) < 4 * se + 0.005  # of 400 draws
