@@ -28,6 +28,7 @@ def reproduce(
     name: Annotated[str, _NAME],
     budget: Annotated[str, _BUDGET] = "quick",
     jobs: Annotated[int, typer.Option(help="Cells at once; -1 for one a core.")] = -1,
+    method: Annotated[list[str] | None, typer.Option(help="Run this row only. Repeatable.")] = None,
     out: Annotated[Path | None, _OUT] = None,
 ) -> None:
     """Run what has not been run of an experiment, and print its table beside the published one.
@@ -42,7 +43,7 @@ def reproduce(
             raise ValueError("--jobs is 0; give how many cells to run at once, or -1")
         spec = Spec.named(name)
         folder = _folder(spec.name, budget, out)
-        say(f"{spec.title}: {len(plan(spec, budget))} cells, results in {folder}")
+        say(f"{spec.title}: {len(plan(spec, budget))} cells in all, results in {folder}")
 
         def tell(progress: Progress) -> None:
             done = f"{progress.done} of {progress.total}"
@@ -51,7 +52,7 @@ def reproduce(
             else:
                 say(f"failed: {progress.cell}: {progress.error}", errors)
 
-        failed = run(spec, budget, folder, jobs, tell)
+        failed = run(spec, budget, folder, jobs, tell, method)
         _show(Report.of(spec, budget, folder), Format.text)
         if failed:
             say(f"error: {len(failed)} cells failed, the first of them {failed[0].cell}", errors)
@@ -96,7 +97,7 @@ def _show(report: object, format: Format) -> None:
     say(report.caption())
     table = Table()
     for heading in lines[0]:
-        table.add_column(heading.strip(), overflow="fold")
+        table.add_column(heading.strip(), no_wrap=True)
     for line in lines[2:]:
         table.add_row(*(cell.strip().replace("**", "").replace("[", r"\[") for cell in line))
-    console.print(table)
+    console.print(table, soft_wrap=True)  # a table wider than the window scrolls

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def run(
     folder: Path,
     jobs: int = 1,
     say: Callable[[Progress], None] | None = None,
+    methods: Collection[str] | None = None,
 ) -> list[Progress]:
     """Run what has no result in the folder; returns the cells that failed.
 
@@ -56,12 +57,19 @@ def run(
         folder: of the results; made if need be.
         jobs: cells at once, with one thread each.
         say: called after each cell.
+        methods: names of those to run; all when left out.
 
     Raises:
-        ValueError: an unknown budget.
+        ValueError: an unknown budget, or a method that the spec does not run.
         OSError: the folder cannot be written to.
     """
     cells = plan(spec, budget)
+    if methods:
+        known = [method.name for method in spec.methods_run]
+        unknown = [name for name in methods if name not in known]
+        if unknown:
+            raise ValueError(f"{spec.name} runs no '{unknown[0]}'; it runs {', '.join(known)}")
+        cells = [cell for cell in cells if cell.method in methods]
     folder.mkdir(parents=True, exist_ok=True)
     todo = [cell for cell in cells if cell.result(folder) is None]
     failed: list[Progress] = []
