@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from .common import console, errors, one_line_errors, say
@@ -93,11 +94,14 @@ def _show(report: object, format: Format) -> None:
     if format is Format.markdown:
         typer.echo(f"{report.caption()}\n\n{report.markdown()}")
         return
-    lines = [line.strip("|").split("|") for line in report.markdown().splitlines()]
+    text = report.markdown().replace("**", "").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text]
+    del rows[1]  # the rule under the heading
     say(report.caption())
     table = Table()
-    for heading in lines[0]:
-        table.add_column(heading.strip(), no_wrap=True)
-    for line in lines[2:]:
-        table.add_row(*(cell.strip().replace("**", "").replace("[", r"\[") for cell in line))
-    console.print(table, soft_wrap=True)  # a table wider than the window scrolls
+    for heading, *cells in zip(*rows, strict=True):
+        # never folded: a table wider than the window is easier to read than one in pieces
+        table.add_column(heading, no_wrap=True, min_width=max(map(len, (heading, *cells))))
+    for row in rows[1:]:
+        table.add_row(*map(escape, row))
+    console.print(table, soft_wrap=True)

@@ -205,6 +205,8 @@ def test_at_the_command_line(toy, tmp_path):
     for format, said in (("text", "ours"), ("markdown", "| ours |"), ("csv", "ours,breast,")):
         shown = invoke("results", toy, "--budget", "quick", "--out", folder, "--format", format)
         assert said in shown.output
+    text = invoke("results", toy, "--budget", "quick", "--out", folder).output
+    assert "[1.82, +" in text or "[1.82, -" in text  # whole, however narrow the window is
     for arguments, message in (
         (("reproduce", "moon"), "no experiment 'moon'"),
         (("reproduce", toy, "--jobs", 0), "--jobs is 0"),
