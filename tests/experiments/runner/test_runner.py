@@ -152,7 +152,7 @@ def test_a_run_that_is_killed_twice_goes_on(toy, tmp_path):
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         deadline = time.monotonic() + 120
-        while len(list(folder.glob("*.json"))) < wanted and time.monotonic() < deadline:
+        while len(list(folder.glob("[!.]*.json"))) < wanted and time.monotonic() < deadline:
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
