@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import norm
@@ -38,19 +38,18 @@ def mice(incomplete: np.ndarray, draws: int = 10, level: float = 0.9, seed: int 
     centre, scale = np.nanmean(incomplete, axis=0), np.nanstd(incomplete, axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     table = (incomplete - centre) / scale
-    with warnings.catch_warnings():
-        # ten rounds are MICE's custom; whether they meet scikit-learn's tolerance is not asked
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        filled = IterativeImputer(random_state=seed).fit_transform(table)
-        sampled = np.stack(
-            [
-                IterativeImputer(sample_posterior=True, random_state=seed + 1 + m).fit_transform(
-                    table
-                )
-                for m in range(draws)
-            ]
-        )
+    filled = chained(table, seed)
+    sampled = np.stack([chained(table, seed + 1 + m, sample_posterior=True) for m in range(draws)])
     middle, sd = sampled.mean(0), sampled.std(0, ddof=1) * np.sqrt(1 + 1 / draws)
     half = norm.ppf(0.5 + level / 2) * sd
     low, high = centre + scale * (middle - half), centre + scale * (middle + half)
     return Completed(centre + scale * filled, low, high)
+
+
+def chained(table: np.ndarray, seed: int, estimator: Any = None, **options: Any) -> np.ndarray:
+    """scikit-learn's IterativeImputer on a table (n, p): Bayesian ridge unless told otherwise."""
+    imputer = IterativeImputer(estimator, random_state=seed, **options)
+    with warnings.catch_warnings():
+        # ten rounds are MICE's custom; whether they meet scikit-learn's tolerance is not asked
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return np.asarray(imputer.fit_transform(table))

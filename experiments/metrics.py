@@ -31,7 +31,7 @@ def bias(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
 
 def coverage(low: np.ndarray, high: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
     """Share of the hidden values inside their intervals."""
-    return float(((low <= truth) & (truth <= high))[missing].mean())
+    return _inside(low[missing], high[missing], truth[missing])
 
 
 def mae(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
@@ -68,6 +68,10 @@ def interval_scores(draws: np.ndarray, truth: np.ndarray, missing: np.ndarray) -
     found = {"crps": float(np.mean(crps(draws, values) / scale))}
     for level in (50, 80, 95):
         low, high = np.quantile(draws, [0.5 - level / 200, 0.5 + level / 200], axis=0)
-        found[f"coverage_{level}"] = float(((low <= values) & (values <= high)).mean())
+        found[f"coverage_{level}"] = _inside(low, high, values)
         found[f"width_{level}"] = float(np.mean((high - low) / scale))
     return found
+
+
+def _inside(low: np.ndarray, high: np.ndarray, values: np.ndarray) -> float:
+    return float(((low <= values) & (values <= high)).mean())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (scikit-learn's own switch)
-from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.impute import KNNImputer
 
 from ...data import IncompleteData, Standardiser
 from ...inference import FitResult, fit, impute
 from ...models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
+from ..baselines import chained, column_mean
 from ..oracle import truncated_gaussian
 
 MODELS: dict[str, Any] = {
@@ -65,7 +63,7 @@ def _scale(
 
 
 def _column_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
-    return np.asarray(SimpleImputer().fit_transform(table))
+    return column_mean(table).mean
 
 
 def _true_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
@@ -77,21 +75,14 @@ def _neighbours(table: np.ndarray, truth: np.ndarray, seed: int, k: int = 5) -> 
 
 
 def _mice(table: np.ndarray, truth: np.ndarray, seed: int, rounds: int = 10) -> np.ndarray:
-    with warnings.catch_warnings():
-        # whether so many rounds meet scikit-learn's tolerance is not asked
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        filled = IterativeImputer(max_iter=rounds, random_state=seed).fit_transform(table)
-    return np.asarray(filled)
+    return chained(table, seed, max_iter=rounds)
 
 
 def _miss_forest(
     table: np.ndarray, truth: np.ndarray, seed: int, trees: int = 100, rounds: int = 10
 ) -> np.ndarray:
     forest = RandomForestRegressor(n_estimators=trees, random_state=seed, n_jobs=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        chained = IterativeImputer(forest, max_iter=rounds, random_state=seed)
-        return np.asarray(chained.fit_transform(table))
+    return chained(table, seed, forest, max_iter=rounds)
 
 
 def _gaussian_oracle(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
@@ -127,15 +118,16 @@ def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.n
     plain = {"particles": options["particles"], "missing": options.get("missing", "auto")}
     means = impute(fitted, data, rule="decoder-mean", refine=False, num_draws=0, seed=seed, **plain)
     points = {"posterior": filled.mean, "decoder-mean": means.mean}
+    summary = filled.summary()
     held_out = float(configuration["fit"].get("validation", 0.0)) > 0
     extra = {
         "points": points,
         "metrics": {
             "bound": max(bounds.values()) if bounds else fitted.bound,
-            "mask_accuracy": _mask_accuracy(fitted, data, truth, missing),
-            "khat_good_before": filled.summary()["reliable_rows_before"],
-            "khat_good": filled.summary()["reliable_rows"],
-            "median_ess_share": filled.summary()["median_ess_share"],
+            "mask_accuracy": _mask_accuracy(fitted, truth, missing),
+            "khat_good_before": summary["reliable_rows_before"],
+            "khat_good": summary["reliable_rows"],
+            "median_ess_share": summary["median_ess_share"],
             "fit_seconds": round(fit_seconds, 1),
             "impute_seconds": round(impute_seconds, 1),
         },
@@ -207,9 +199,7 @@ def candidates(choose: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 @torch.no_grad()
-def _mask_accuracy(
-    fitted: FitResult, data: IncompleteData, truth: np.ndarray, missing: np.ndarray
-) -> float | None:
+def _mask_accuracy(fitted: FitResult, truth: np.ndarray, missing: np.ndarray) -> float | None:
     """Share of cells, in columns that lose values, whose absence P(s | true x) calls right."""
     mechanism = fitted.model.missingness
     if mechanism.asks or mechanism.ignorable:

@@ -262,7 +262,8 @@ def logit_of_rate(observed_rate: Tensor) -> Tensor:
 def _rank_within(columns: Tensor) -> Tensor:
     """How many cells of the same column come before each of the cells ``columns`` (M,)."""
     order = columns.argsort(stable=True)
-    starts = columns.bincount().cumsum(0) - columns.bincount()
+    counts = columns.bincount()
+    starts = counts.cumsum(0) - counts
     rank = torch.empty_like(columns)
     rank[order] = torch.arange(len(columns), device=columns.device) - starts[columns[order]]
     return rank

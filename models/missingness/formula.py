@@ -290,9 +290,10 @@ class FormulaMissingness(Missingness):
     def directions(self) -> dict[str, Tensor]:
         """Of the coefficients with a direction."""
         return {
-            f"{part.column} ~ {name}": torch.tensor(1.0 if sign == "+" else -1.0)
+            f"{part.column} ~ {name}": sign
             for part in self.part_of.values()
-            for name, sign in part.signs.items()
+            for name, sign in zip(part.names, part.direction, strict=True)
+            if name in part.signs
         }
 
     def coefficient_table(self) -> pd.DataFrame:
