@@ -23,6 +23,7 @@ from .inference import (
 from .models import (
     MIWAE,
     PPCA,
+    KnownMargins,
     Missingness,
     NotMIWAE,
     NotMIWAEPPCA,
@@ -41,6 +42,7 @@ __all__ = [
     "ImportanceWeightedELBO",
     "Imputation",
     "IncompleteData",
+    "KnownMargins",
     "MNARImputer",
     "Missingness",
     "NotMIWAE",

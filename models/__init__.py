@@ -15,6 +15,7 @@ from .encoders import (
     SetEncoder,
     ZeroFilledEncoder,
 )
+from .margins import KnownMargins
 from .missingness import (
     Affine,
     Clipping,
@@ -57,6 +58,7 @@ __all__ = [
     "GaussianDecoder",
     "GroupMissingness",
     "Ignorable",
+    "KnownMargins",
     "LinearGaussianDecoder",
     "LinearMissingness",
     "MaskAwareEncoder",

@@ -18,6 +18,7 @@ from .missingness import (
     NoSelfCensoring,
     SelfMasking,
     SplineMissingness,
+    Threshold,
     TwoSided,
 )
 from .missingness.base import Link
@@ -27,6 +28,7 @@ from .missingness.self_masking import Sign
 MISSINGNESS = (
     "self-masking",
     "self-masking-probit",
+    "limit",
     "two-sided",
     "spline",
     "linear",
@@ -70,8 +72,8 @@ def _named(
 ) -> Missingness:
     if name not in MISSINGNESS:
         raise ValueError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
-    if sign is not None and not name.startswith("self-masking"):
-        raise ValueError(f"sign= belongs to self-masking, not to {name!r}")
+    if sign is not None and not name.startswith("self-masking") and name != "limit":
+        raise ValueError(f"sign= belongs to self-masking and limits, not to {name!r}")
     columns, families = len(data.columns), families_of(data)
     link: Link = "probit" if name.endswith("probit") else "logit"
     mixed = not all_real(families)
@@ -82,6 +84,8 @@ def _named(
         return FormulaMissingness.declared(_by_formula(name, data, sign, link), data)
     if masking:
         mechanism: Missingness = SelfMasking(columns, link, sign)
+    elif name == "limit":
+        return Threshold.limit_of(data, _sides(sign, columns))
     elif name == "nonlinear":
         mechanism = NonLinearMissingness(columns, families=families if mixed else None)
     elif name in ("latent", "mask-latent"):
@@ -97,6 +101,17 @@ def _named(
         mechanism = kinds[name](columns)
     mechanism.initialise(data.s.to(torch.get_default_dtype()).mean(0))
     return mechanism
+
+
+def _sides(sign: Sign, columns: int) -> list[str]:
+    """Which side a limit hides, of each column."""
+    signs = [sign] * columns if sign is None or isinstance(sign, str) else list(sign)
+    if not set(signs) <= {"+", "-"} or len(signs) != columns:
+        raise ValueError(
+            "missingness='limit' needs to know which side is hidden: give sign='+' where high "
+            "values go missing, '-' where low ones do, or one of the two a column"
+        )
+    return ["above" if one == "+" else "below" for one in signs]
 
 
 def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Declared:

@@ -28,6 +28,12 @@ class Decoder(Configurable):
         """The distribution of x given z, batch shape (..., n, p)."""
         raise NotImplementedError
 
+    def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (p,) of every column, E and Var of x_j, from draws ``nodes`` of z."""
+        x = self(nodes)
+        mean, variance = x.mean.expand(len(nodes), -1), x.variance.expand(len(nodes), -1)
+        return mean.mean(0), variance.mean(0) + mean.var(0, correction=0)
+
 
 class NetworkDecoder(Decoder):
     """Location and scale of every column by one network of z; its subclasses say of what family.
@@ -138,3 +144,8 @@ class LinearGaussianDecoder(Decoder):
     def forward(self, z: Tensor) -> Normal:
         """Normal of batch shape (..., n, p)."""
         return Normal(self.mean(z), self.scale(z))
+
+    def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and diag(W^T W) + sigma^2, without the nodes."""
+        weight = self.mean.weight
+        return self.mean.bias, weight.square().sum(-1) + self.scale(nodes).square()

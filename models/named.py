@@ -18,6 +18,7 @@ from .encoders import (
     ZeroFilledEncoder,
 )
 from .families import Families, all_real, families_of
+from .margins import KnownMargins
 from .missingness import Missingness
 from .missingness.declared import Declared
 from .missingness.self_masking import Sign
@@ -27,6 +28,8 @@ from .selection import SelectionModel
 
 #: a name, a module, a formula, formulas by column, or what :func:`absentia.missing` returns
 Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
+#: what is known of columns from elsewhere: (mean, sd) by name in the data's units, or a module
+Margins = KnownMargins | Mapping[str, tuple[float, float]]
 ENCODERS: dict[str, Any] = {
     "mask-aware": MaskAwareEncoder,
     "zero-filled": ZeroFilledEncoder,
@@ -49,6 +52,7 @@ def NotMIWAE(
     floor: float = 1e-2,
     skip: bool = False,
     mask_latent_dim: int = 1,
+    margins: Margins | None = None,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE (Ipsen, Mattei & Frellsen, ICLR 2021): a deep latent variable model with p(s | x).
@@ -57,16 +61,19 @@ def NotMIWAE(
     :class:`~absentia.models.MixedDecoder` and levels reach the encoder as indicators.
 
     :param missingness: why values are absent: ``"self-masking"``, ``"self-masking-probit"``,
-        ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
+        ``"limit"``, ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
         ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
         ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
         values); or a mechanism of your own.
-    :param sign: for self-masking, ``"+"`` where high values go missing, ``"-"`` where low ones do.
+    :param sign: for self-masking and limits, ``"+"`` where high values go missing, ``"-"`` where
+        low ones do.
     :param latent_dim: default min(p - 1, 10).
     :param decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), or a module.
     :param encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
     :param scale, floor, skip: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
     :param mask_latent_dim: of the mask's own latent, where the mechanism reads one.
+    :param margins: means and sd that are known from elsewhere, ``{"income": (52e3, 31e3)}`` in the
+        data's own units, worth 1,000 rows each; :class:`~absentia.models.KnownMargins` for more.
     :param seed: seeds the initial weights; the global random state is left as it was.
     :raises ValueError: for an unknown name, or a mechanism for another number of columns.
 
@@ -88,7 +95,7 @@ def NotMIWAE(
             _known("encoder", encoder, ENCODERS)
         z_given_x = _encoder(encoder, families, x_given_z.latent_dim, network)
         return _selection_model(
-            data, x_given_z, z_given_x, missingness, sign, mask_latent_dim, network
+            data, x_given_z, z_given_x, missingness, sign, mask_latent_dim, network, margins
         )
 
 
@@ -102,6 +109,7 @@ def NotMIWAEPPCA(
     scale: ScaleKind = "shared",
     floor: float = 1e-2,
     mask_latent_dim: int = 1,
+    margins: Margins | None = None,
     seed: int = 0,
     **network: Any,
 ) -> SelectionModel:
@@ -130,7 +138,7 @@ def NotMIWAEPPCA(
         chosen = encoder or ("exact" if all_real(families) else "mask-aware")
         z_given_x = _encoder(chosen, families, latent_dim, network)
         return _selection_model(
-            data, decoder, z_given_x, missingness, sign, mask_latent_dim, network
+            data, decoder, z_given_x, missingness, sign, mask_latent_dim, network, margins
         )
 
 
@@ -166,6 +174,7 @@ def _selection_model(
     sign: Sign,
     mask_latent_dim: int,
     network: dict[str, Any],
+    margins: Margins | None,
 ) -> SelectionModel:
     columns = len(data.columns)
     mechanism = mechanism_for(missingness, data, sign, decoder.latent_dim, mask_latent_dim)
@@ -181,7 +190,11 @@ def _selection_model(
     mask_encoder = None
     if mechanism.mask_latent_dim:
         mask_encoder = _encoder("mask-aware", families_of(data), mechanism.mask_latent_dim, network)
-    return SelectionModel(decoder, encoder, mechanism, data.columns, mask_encoder=mask_encoder)
+    if margins is not None and not isinstance(margins, KnownMargins):
+        margins = KnownMargins.in_units_of(data, margins)
+    return SelectionModel(
+        decoder, encoder, mechanism, data.columns, mask_encoder=mask_encoder, margins=margins
+    )
 
 
 def _decoder(

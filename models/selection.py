@@ -17,9 +17,22 @@ from torch import Tensor
 from .configurable import Configurable
 from .decoders import Decoder
 from .encoders import Encoder
+from .margins import KnownMargins
 from .missingness import Missingness
 from .plates import Plate
-from .sites import COLUMN_DIM, FEATURES, LATENT, MASK_LATENT, ROW_DIM, ROWS, Z_MASK, S, X, Z
+from .sites import (
+    COLUMN_DIM,
+    FEATURES,
+    LATENT,
+    MARGINS,
+    MASK_LATENT,
+    ROW_DIM,
+    ROWS,
+    Z_MASK,
+    S,
+    X,
+    Z,
+)
 
 _COUNT = itertools.count()
 
@@ -49,6 +62,7 @@ class SelectionModel(Configurable):
 
     :param columns: names of the columns, in order.
     :param mask_encoder: q(z_mask | x_o, s), for a mechanism that asks for a latent of its own.
+    :param margins: means and standard deviations of columns that are known from elsewhere.
 
     >>> import torch
     >>> from absentia.models import (GaussianDecoder, MaskAwareEncoder, SelectionModel, SelfMasking)
@@ -69,6 +83,7 @@ class SelectionModel(Configurable):
         columns: list[str] | tuple[str, ...],
         prior: StandardNormalPrior | None = None,
         mask_encoder: Encoder | None = None,
+        margins: KnownMargins | None = None,
     ) -> None:
         super().__init__()
         if (mask_encoder is None) != (missingness.mask_latent_dim == 0):
@@ -83,6 +98,7 @@ class SelectionModel(Configurable):
         self.prior = prior if prior is not None else StandardNormalPrior(decoder.latent_dim)
         self.encoder.attach(decoder)
         self.mask_encoder = mask_encoder
+        self.margins = margins
         self.mask_prior = StandardNormalPrior(missingness.mask_latent_dim) if mask_encoder else None
         self.coefficient_guide = self._guide_of_coefficients()
         self._plates: dict[Any, tuple[Any, Any, Any]] = {}
@@ -102,6 +118,8 @@ class SelectionModel(Configurable):
         self.declare_parameters()
         rows, latent, features = self.plates(x, size)
         coefficients = self.missingness.coefficients(features)
+        if self.margins is not None:
+            pyro.factor(MARGINS, self.margins(self.decoder))
         with rows, latent:
             z = pyro.sample(Z, self.prior())
         z_mask = self._mask_latent(rows, self.mask_prior)

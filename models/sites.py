@@ -19,6 +19,7 @@ X = "x"  # the row's features; Pyro splits the site in two under ``obs_mask``
 X_OBSERVED = "x_observed"
 X_UNOBSERVED = "x_unobserved"
 S = "s"  # the mask: which features are observed
+MARGINS = "margins"  # what is known of the columns' margins, outside the rows
 
 PARTICLE_DIM = -3
 ROW_DIM = -2

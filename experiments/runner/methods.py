@@ -15,7 +15,7 @@ from sklearn.impute import KNNImputer
 
 from ...data import IncompleteData, Standardiser
 from ...inference import FitResult, fit, impute
-from ...models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
+from ...models import MIWAE, PPCA, KnownMargins, NotMIWAE, NotMIWAEPPCA
 from ..baselines import chained, column_mean
 from ..oracle import truncated_gaussian
 
@@ -151,9 +151,26 @@ def _made(
     configuration: Mapping[str, Any], options: Mapping[str, Any], data: IncompleteData, seed: int
 ) -> Any:
     given = dict(options)
+    rows = given.pop("margin_rows", 0)
+    if rows:
+        given["margins"] = _known_margins(configuration, data, rows)
     if isinstance(given.get("latent_dim"), str):
         given["latent_dim"] = latent_size(given["latent_dim"], len(data.columns))
     return MODELS[configuration["kind"]](data, seed=seed, **given)
+
+
+def _known_margins(
+    configuration: Mapping[str, Any], data: IncompleteData, rows: float
+) -> KnownMargins:
+    """Mean 0 and sd 1: what a scale taken from the complete table tells every method of it.
+
+    Raises:
+        ValueError: where the scale was taken from the observed values.
+    """
+    if configuration["scale"] != "complete":
+        raise ValueError("margin_rows goes with scale = 'complete', which tells means and sd")
+    columns = len(data.columns)
+    return KnownMargins(columns, [0.0] * columns, [1.0] * columns, rows)
 
 
 def latent_size(text: str, columns: int) -> int:

@@ -13,6 +13,9 @@ import numpy as np
 from .cells import plan
 from .spec import Figure, Spec
 
+_HIGHER_IS_BETTER = ("bound", "mask_accuracy", "khat_good", "khat_good_before", "median_ess_share")
+_WITHOUT_BEST = ("coverage_", "width_")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -75,22 +78,31 @@ class Report:
         return cls(spec, score, tuple(entries), found, len(cells))
 
     def markdown(self) -> str:
-        """A row a method; ours (standard error), then in brackets published and the difference."""
-        lines = [
-            f"| {self.score} | " + " | ".join(self.spec.columns) + " |",
-            "|---" * (len(self.spec.columns) + 1) + "|",
-        ]
+        """A row a method; ours (standard error), then in brackets published and the difference.
+
+        Bounds have a last column, their mean over the tables: by it one setting is chosen for all.
+        """
+        headings = [self.score, *self.spec.columns]
+        together = self.score == "bound" and len(self.spec.columns) > 1
+        headings += ["mean"] * together
+        lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
         best = {column: self._best(column) for column in self.spec.columns}
         for method in self.spec.methods:
             own = [entry for entry in self.entries if entry.method == method.name]
             if all(entry.mean is None and entry.published is None for entry in own):
                 continue
             shown = [_shown(entry, entry is best[entry.column]) for entry in own]
+            if together:
+                means = [entry.mean for entry in own if entry.mean is not None]
+                shown.append(f"{np.mean(means):.3f}" if len(means) == len(own) else "")
             lines.append(f"| {method.name} | " + " | ".join(shown) + " |")
         return "\n".join(lines)
 
     def _best(self, column: str) -> Entry | None:
-        """The lowest mean of a method that is no oracle."""
+        """The best mean of a method that is no oracle; of shares and widths none is."""
+        if self.score.startswith(_WITHOUT_BEST):
+            return None
+        sign = -1.0 if self.score in _HIGHER_IS_BETTER else 1.0
         kinds = {method.name: method.kind for method in self.spec.methods}
         own = [
             entry
@@ -99,7 +111,7 @@ class Report:
             and entry.mean is not None
             and kinds[entry.method] not in ("true-mean", "gaussian-oracle")
         ]
-        return min(own, key=lambda entry: entry.mean or 0.0) if own else None
+        return min(own, key=lambda entry: sign * (entry.mean or 0.0)) if own else None
 
     def csv(self) -> str:
         """One line an entry."""

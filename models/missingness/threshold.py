@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from pyro.distributions import Bernoulli
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
 from ...data import IncompleteData, Standardiser
-from .base import Affine, Missingness
+from ..mask_distributions import ProbitBernoulli
+from .base import Affine, Link, Missingness
 from .description import equation, in_units
 
 
 class Threshold(Missingness):
-    """P(s_j = 0 | x) = sigmoid(k_j (x_j - t_j)): beyond a threshold values go missing.
+    """P(s_j = 0 | x) = link^-1(k_j (x_j - t_j)): beyond a threshold values go missing.
 
     Self-masking, in the terms of a detection limit or a ceiling.
 
     :param hides: ``"above"`` or ``"below"`` the threshold; one for all columns or one a column.
     :param sharpness: k_j > 0 where it is given; learnt from 3 on otherwise. 50 is a step.
     :param threshold: t_j where it is given, in the units of x as the model sees it.
+    :param link: ``"logit"`` or ``"probit"``.
 
     >>> import torch
     >>> from absentia.models import Threshold
@@ -40,8 +43,12 @@ class Threshold(Missingness):
         hides: str | Sequence[str] = "above",
         sharpness: float | None = None,
         threshold: float | Sequence[float] | None = None,
+        link: Link = "logit",
     ) -> None:
         super().__init__()
+        if link not in ("logit", "probit"):
+            raise ValueError(f"link {link!r} is not one of logit, probit")
+        self.link = link
         sides = [hides] * num_columns if isinstance(hides, str) else list(hides)
         wrong = [side for side in sides if side not in ("above", "below")]
         if wrong or len(sides) != num_columns:
@@ -55,9 +62,9 @@ class Threshold(Missingness):
         self.raw_sharpness: Tensor
         self.threshold: Tensor
         if sharpness is None:
-            self.raw_sharpness = nn.Parameter(torch.log(torch.expm1(start)))
+            self.raw_sharpness = nn.Parameter(_inverse_softplus(start))
         else:
-            self.register_buffer("raw_sharpness", torch.log(torch.expm1(start.double())).float())
+            self.register_buffer("raw_sharpness", _inverse_softplus(start.double()).float())
         if threshold is None:
             self.threshold = nn.Parameter(torch.zeros(num_columns))
         else:
@@ -72,6 +79,38 @@ class Threshold(Missingness):
         given = torch.as_tensor([list(threshold)], dtype=torch.float64).numpy()
         return cls(len(data.columns), threshold=data.scaler.apply(given)[0].tolist(), **options)
 
+    @classmethod
+    def limit_of(cls, data: IncompleteData, hides: str | Sequence[str] = "above") -> Threshold:
+        """A hard limit: every value beyond it is missing, and none within.
+
+        Where it lies is not asked: the likelihood is highest at the largest value that was
+        observed (the smallest, where low values are hidden), and there it is put.
+
+        :raises ValueError: for a table with columns that are not real numbers.
+
+        >>> import numpy as np
+        >>> import absentia as ab
+        >>> data = ab.IncompleteData.from_numpy(np.array([[1.0], [3.0], [np.nan]]))
+        >>> ab.models.Threshold.limit_of(data).describe(data)["x0"].equation
+        'x0 missing where x0 > 3'
+        """
+        if data.schema.discrete.any():
+            odd = next(column for column in data.schema if column.discrete)
+            raise ValueError(f"column '{odd.name}' is {odd.kind}; a limit is for real numbers")
+        columns = len(data.columns)
+        low = np.broadcast_to(np.array(hides) == "below", columns)
+        x = data.scaler.apply(data.values)
+        seen = data.s.cpu().numpy()
+        most = np.where(seen, x, -np.inf).max(0) + _CLEAR / _HARD
+        least = np.where(seen, x, np.inf).min(0) - _CLEAR / _HARD
+        at = np.where(low, least, most).tolist()
+        return cls(columns, hides, sharpness=_HARD, threshold=at, link="probit")
+
+    @property
+    def hard(self) -> bool:
+        """Whether it is a limit that :meth:`limit_of` made."""
+        return self.given and self.link == "probit" and self.config["sharpness"] == _HARD
+
     @property
     def sharpness(self) -> Tensor:
         """k (p,)."""
@@ -79,12 +118,13 @@ class Threshold(Missingness):
 
     def forward(self, x: Tensor) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p)."""
-        return Bernoulli(logits=-self.side * self.sharpness * (x - self.threshold))
+        score = -self.side * self.sharpness * (x - self.threshold)
+        return ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
 
     def affine(self, x: Tensor) -> Affine:
         """Slope and offset, for the closed forms."""
         slope = -self.side * self.sharpness
-        return Affine(slope, -slope * self.threshold, "logit")
+        return Affine(slope, -slope * self.threshold, self.link)
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
@@ -95,11 +135,16 @@ class Threshold(Missingness):
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """As self-masking."""
+        """As self-masking; a hard limit by its place."""
+        if self.hard:
+            limit = self.threshold.double() - self.side.double() * _CLEAR / _HARD
+            shown = limit.numpy() if scaler is None else scaler.invert(limit.numpy()[None])[0]
+            beyond = ">" if self.side[column] > 0 else "<"
+            return f"{names[column]} missing where {names[column]} {beyond} {shown[column]:.4g}"
         slope = float(self.side[column] * self.sharpness[column])
         intercept = -slope * float(self.threshold[column])
         terms = in_units(intercept, [(slope, column)], names, scaler)
-        return equation("logit", names[column], *terms)
+        return equation(self.link, names[column], *terms)
 
     def estimands(self) -> dict[str, Tensor]:
         """Thresholds and their sharpness."""
@@ -112,6 +157,14 @@ class Threshold(Missingness):
     def known(self, column: int) -> str | None:
         """Given, or of a known direction."""
         return "given" if self.given else "direction"
+
+
+def _inverse_softplus(value: Tensor) -> Tensor:
+    return value + torch.log(-torch.expm1(-value))
+
+
+_HARD = 1000.0  # a step within a thousandth of a standard deviation
+_CLEAR = 3.0  # the largest observed value is this many of the step's own sd within the limit
 
 
 class Clipping(Missingness):

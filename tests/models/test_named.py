@@ -121,7 +121,10 @@ def test_seeds_decide_the_weights_and_the_global_state_is_left_alone(data, make)
         (lambda d: ab.NotMIWAE(d, encoder="exact"), "encoder 'exact' is not one of mask-aware, z"),
         (lambda d: ab.NotMIWAEPPCA(d, encoder="best"), "'best' is not one of .*exact"),
         (lambda d: ab.NotMIWAE(d, decoder="flow"), "decoder 'flow' is not one of gaussian, stud"),
-        (lambda d: ab.NotMIWAE(d, "linear", sign="+"), "sign= belongs to self-masking, not to 'l"),
+        (
+            lambda d: ab.NotMIWAE(d, "linear", sign="+"),
+            "sign= belongs to self-masking and limits, not to 'l",
+        ),
         (lambda d: ab.NotMIWAE(d, SelfMasking(3), sign="+"), "give it to yours"),
         (lambda d: ab.NotMIWAE(d, sign="x"), r"sign 'x' is not one of '\+', '-', None"),
         (lambda d: ab.NotMIWAE(d, sign=["+"]), "sign has 1 entries for 3 columns"),
