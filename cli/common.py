@@ -33,6 +33,7 @@ class MechanismName(StrEnum):
 
     self_masking = "self-masking"
     self_masking_probit = "self-masking-probit"
+    limit = "limit"
     two_sided = "two-sided"
     spline = "spline"
     linear = "linear"

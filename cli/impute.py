@@ -209,8 +209,14 @@ def _check_options(
             "--missing says it column by column; drop --missingness and --sign (a direction is "
             "written into the formula: 'income ~ +income')"
         )
-    if sign is not SignName.free and not missingness.value.startswith("self-masking"):
-        raise ValueError(f"--sign belongs to self-masking, not to {missingness.value}")
+    limit = missingness is MechanismName.limit
+    signed = limit or missingness.value.startswith("self-masking")
+    if sign is not SignName.free and not signed:
+        raise ValueError(
+            f"--sign belongs to self-masking and to limits, not to {missingness.value}"
+        )
+    if limit and sign is SignName.free:
+        raise ValueError("a limit hides one side: give --sign high or --sign low")
 
 
 def _source(context: typer.Context, name: str) -> str:

@@ -164,6 +164,7 @@ MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {
         "learnt": lambda: Threshold(P, hides=["above", "below", "above", "below"]),
         "sharp": lambda: Threshold(P, sharpness=20.0),
         "given": lambda: Threshold(P, sharpness=5.0, threshold=[0.0, 0.5, 1.0, -1.0]),
+        "probit": lambda: Threshold(P, sharpness=4.0, link="probit"),
     },
     Clipping: {
         "both": lambda: Clipping(P, lower=-1.0, upper=[1.0, 2.0, 3.0, 0.5], sharpness=4.0),

@@ -140,6 +140,7 @@ def test_a_truncated_parquet_file_is_named(table, tmp_path):
         (["--out", "{tmp}/filled.xls"], ".xls"),
         (["--out", "{tmp}/patients.csv/filled.csv"], "cannot write"),
         (["--out", "{tmp}/filled.csv", "--sign", "high", "--missingness", "linear"], "--sign"),
+        (["--out", "{tmp}/filled.csv", "--missingness", "limit"], "give --sign high or --sign low"),
         (["--out", "{tmp}/patients.csv"], "would be overwritten"),
         (["--out", "{tmp}/f.csv", "--save", "{tmp}/patients.csv/model"], "cannot write"),
         (["--out", "{tmp}/f.csv", "--checkpoint", "{tmp}/patients.csv/c"], "cannot write"),
