@@ -82,7 +82,7 @@ class Imputation:
         """
         cells = self._mean.copy()
         for j, column in enumerate(self.data.schema):
-            if not column.levels or self.rule == "decoder-mean":
+            if not column.levels:
                 continue
             mine = self._missing[1] == j
             chances = self._probabilities[: column.num_values, mine]
@@ -107,7 +107,6 @@ class Imputation:
                 f"column '{column}' is {of.kind}; probabilities are of binary, categorical and "
                 f"ordinal columns, use mean and interval() for others"
             )
-        self._kept_cells()
         mine = self._missing[1] == self.data.columns.index(column)
         return pd.DataFrame(
             self._probabilities[: of.num_values, mine].T,
@@ -225,14 +224,9 @@ class Imputation:
         )
 
     def _kept(self) -> np.ndarray:
-        self._kept_cells()
         if not len(self._draws):
             raise ValueError("no draws were kept; impute with num_draws=200")
         return self._draws
-
-    def _kept_cells(self) -> None:
-        if self.rule == "decoder-mean":
-            raise ValueError("rule='decoder-mean' gives completed means only; use rule='posterior'")
 
     def _completed(self, cells: np.ndarray, moments: bool = False) -> np.ndarray:
         table = np.zeros(self.data.values.shape)

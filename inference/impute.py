@@ -42,7 +42,8 @@ def impute(
     With the missing values integrated out, h_k is the *tilted* moment E[x_j | z_k, s_j = 0];
     where they are sampled, x_jk itself. ``rule="decoder-mean"`` averages E[x_j | z_k] instead, as
     the published code does (Ipsen et al., 2021, eq. 17): under MNAR that converges to
-    something else, biased towards the observed side, and serves to reproduce published tables.
+    something else, biased towards the observed side, and serves to reproduce published tables; its
+    draws are of x_j | z_k.
 
     :param fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
     :param data: rows to impute, of the columns the model was made for; standardised anew by the
@@ -78,8 +79,6 @@ def impute(
         raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
     if independent_rows and refine:
         raise ValueError("independent_rows=True goes without refinement; give refine=False")
-    if rule == "decoder-mean":
-        num_draws = 0  # its cells are means of the decoder, not draws of x
     model, data = prepared(fitted, data)
     training = model.training
     model.eval()

@@ -15,7 +15,7 @@ from .common import CommonNoise
 from .marginal import Marginal
 from .stream import Estimates, Stream
 from .summed import TiltedQuadrature
-from .tilt import IgnoredInOtherUnits
+from .tilt import IgnoredInOtherUnits, tilt
 from .tilted import Tilted, Together
 from .weights import Weighted
 
@@ -59,7 +59,8 @@ class Sampler:
     """Runs a model and guide in chunks and streams them into estimates.
 
     :param missing: as for :class:`ImportanceWeightedELBO`.
-    :param rule: ``"posterior"`` averages E[x_j | z_k, s_j = 0], ``"decoder-mean"`` E[x_j | z_k].
+    :param rule: ``"posterior"`` averages and draws from p(x_j | z_k, s_j = 0), ``"decoder-mean"``
+        p(x_j | z_k).
     :param units: a scaler with warped columns, whose moments are then in the data's own units.
     :param num_values: (p,), how many values a column has whose probabilities are wanted, else 0.
     :param common: the seed of random numbers that all rows share, see :mod:`.common`.
@@ -126,9 +127,9 @@ class Sampler:
         self, run: Weighted, tilted: Tilted | None, rows: Tensor, columns: Tensor, chunk: int
     ) -> _CollapsedCells | _SampledCells:
         if self.rule == "decoder-mean":
-            mean = run.sites[X_UNOBSERVED].fn.mean
-            means = mean.expand(chunk, *mean.shape[-2:])[:, rows, columns]
-            return _SampledCells(means, self._reported(means, columns))
+            decoder = run.sites[X_UNOBSERVED].fn
+            said = tilt(decoder, None, rows.new_zeros(0), rows, columns, units=self.units)
+            return _CollapsedCells(said, (chunk, len(rows)))
         if tilted is not None:
             return _CollapsedCells(tilted, (chunk, len(rows)))
         values = run.sites[X_UNOBSERVED].value[:, rows, columns]

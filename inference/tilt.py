@@ -22,7 +22,7 @@ _DRAWN, _IGNORED, _AFFINE, _GENERAL = range(4)
 
 def tilt(
     decoder: TorchDistribution,
-    mask: MaskDistribution,
+    mask: MaskDistribution | None,
     s: Tensor,
     rows: Tensor,
     columns: Tensor,
@@ -32,7 +32,8 @@ def tilt(
     """p(x_j | z, s_j = 0) at the missing cells (rows[c], columns[c]).
 
     :param decoder: p(x | z), batch shape (..., n, p).
-    :param mask: p(s | x), with the mechanism and the x that it came from.
+    :param mask: p(s | x), with the mechanism and the x that it came from; None for p(x_j | z),
+        what the decoder says of the cells whatever the mask.
     :param s: (n, p), the mask that was seen.
     :param drawn: (p,), columns whose missing values x already holds.
     :param units: whose warped columns are reported in the data's own units.
@@ -45,7 +46,7 @@ class _Tilting:
     def __init__(
         self,
         decoder: TorchDistribution,
-        mask: MaskDistribution,
+        mask: MaskDistribution | None,
         s: Tensor,
         rows: Tensor,
         columns: Tensor,
@@ -55,15 +56,17 @@ class _Tilting:
         self.decoder, self.mask, self.s = decoder, mask, s
         self.rows, self.columns, self.units = rows, columns, units
         self.leading = tuple(decoder.batch_shape[:-2])
-        mechanism = mask.missingness
-        self.affine: Affine | None = (
-            None if mechanism.ignorable else mechanism.affine(mask.x, **mask.context)
-        )
+        self.affine: Affine | None = None
+        if mask is not None and not mask.missingness.ignorable:
+            self.affine = mask.missingness.affine(mask.x, **mask.context)
         self.way = self._ways(drawn)
 
     def _ways(self, drawn: Tensor | None) -> Tensor:
         """How each column is integrated, (p,)."""
-        mechanism, p = self.mask.missingness, self.decoder.batch_shape[-1]
+        p = self.decoder.batch_shape[-1]
+        if self.mask is None:
+            return torch.full((p,), _IGNORED)
+        mechanism = self.mask.missingness
         way = torch.full((p,), _GENERAL)
         if self.affine is not None:
             closed = self.affine.columns
@@ -111,6 +114,7 @@ class _Tilting:
     ) -> Tilted:
         """Cells of one family and one way; ``local`` are their columns within the family."""
         if way == _DRAWN:
+            assert self.mask is not None
             values = self.mask.x[..., rows, columns].expand(*self.leading, len(rows))
             at = self.mask.log_prob(self.s)[..., rows, columns]
             return Drawn(values, at, self._reported(values, columns) if warped else None)
@@ -128,6 +132,7 @@ class _Tilting:
             if way == _AFFINE:  # evaluated on the missing cells alone
                 assert self.affine is not None
                 return self.affine.at(rows, columns).log_missing(values)
+            assert self.mask is not None
             mechanism, context = self.mask.missingness, self.mask.context
             found: Tensor = mechanism.log_missing(values, rows, columns, self.mask.x, **context)
             return found
@@ -141,7 +146,7 @@ class _Tilting:
         if not quadrature.applies_to(packed):
             raise TypeError(
                 f"no rule to integrate a {type(packed).__name__} under "
-                f"{type(self.mask.missingness).__name__}"
+                f"{'no mask' if self.mask is None else type(self.mask.missingness).__name__}"
             )
         nodes, log_weight = quadrature.rule_for(packed, lambda v: log_missing_at(v).exp())
         rule = TiltedQuadrature(nodes, packed.log_prob(nodes) + log_weight, log_missing_at(nodes))

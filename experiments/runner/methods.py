@@ -116,12 +116,14 @@ def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.n
     filled = impute(fitted, data, num_draws=_DRAWS, seed=seed, **options)
     impute_seconds = time.perf_counter() - begun
     plain = {"particles": options["particles"], "missing": options.get("missing", "auto")}
-    means = impute(fitted, data, rule="decoder-mean", refine=False, num_draws=0, seed=seed, **plain)
-    points = {"posterior": filled.mean, "decoder-mean": means.mean}
+    published = impute(
+        fitted, data, rule="decoder-mean", refine=False, num_draws=_DRAWS, seed=seed, **plain
+    )
+    by_rule = {"posterior": filled, "decoder-mean": published}
     summary = filled.summary()
     held_out = float(configuration["fit"].get("validation", 0.0)) > 0
     extra = {
-        "points": points,
+        "points": {name: found.mean for name, found in by_rule.items()},
         "metrics": {
             "bound": max(bounds.values()) if bounds else fitted.bound,
             "mask_accuracy": _mask_accuracy(fitted, truth, missing),
@@ -136,8 +138,7 @@ def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.n
         "chosen": chosen,
         "settings": fitted.settings.to_dict(),
     }
-    draws = filled.draws(_DRAWS)[:, missing] if rule == "posterior" else None
-    return Outcome(points[rule], draws, extra)
+    return Outcome(by_rule[rule].mean, by_rule[rule].draws(_DRAWS)[:, missing], extra)
 
 
 def _fitted(

@@ -90,12 +90,6 @@ def test_few_draws_do_not_reach_far_quantiles(data):
         found.interval(0.9)
 
 
-def test_the_published_rule_gives_means_only(data):
-    found = ab.impute(ab.PPCA(data, latent_dim=1), data, 50, rule="decoder-mean")
-    with pytest.raises(ValueError, match="decoder-mean"):
-        found.draws(1)
-
-
 def test_parameters_that_blow_up_stop_the_fit(data):
     model = ab.PPCA(data, latent_dim=1)
     how = {"steps": 2, "learning_rate": 1e38, "schedule": "constant", "validation": 0.0}

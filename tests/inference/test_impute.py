@@ -76,6 +76,23 @@ def test_the_decoder_mean_is_something_else(truth, data, imputation):
     assert np.abs((exact_means(truth, data) - imputation.mean)[hidden]).mean() < gap.mean() / 3
 
 
+def test_draws_of_the_decoder_rule_are_of_x_given_z(truth, data):
+    """Their mean is the rule's, their spread that of the mixture of decoders, not of the tails."""
+    draws = 2000
+    found = ab.impute(
+        true_model(truth, data), data, 4000, rule="decoder-mean", refine=False, num_draws=draws
+    )
+    hidden = ~data.s.numpy()
+    values = found.draws(draws)[:, hidden]
+    spread = found.sd[hidden]
+    error = (values.mean(0) - found.mean[hidden]) / (spread / draws**0.5 + found.mcse[hidden])
+    assert np.abs(error).max() < 5
+    assert np.allclose(values.std(0), spread, rtol=0.12)
+    # a value hidden for being high: whatever the mask, the decoder also draws low ones
+    posterior = ab.impute(true_model(truth, data), data, 4000, refine=False, num_draws=draws)
+    assert (posterior.sd[hidden] < spread).mean() > 0.9
+
+
 def test_spread_and_quantiles_are_those_of_the_exact_posterior(truth):
     """One column alone, by a fine grid: p(x | s = 0) of N(mean, sd) and a logistic mechanism."""
     table = ab.IncompleteData.from_numpy(np.array([[0.0], [np.nan]]), standardise=False)
