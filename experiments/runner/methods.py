@@ -154,6 +154,7 @@ def _made(
     given = dict(options)
     rows = given.pop("margin_rows", 0)
     if rows:
+        rows = len(data) if rows == "n" else rows
         given["margins"] = _known_margins(configuration, data, rows)
     if isinstance(given.get("latent_dim"), str):
         given["latent_dim"] = latent_size(given["latent_dim"], len(data.columns))
