@@ -126,6 +126,7 @@ def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.n
         "points": {name: found.mean for name, found in by_rule.items()},
         "metrics": {
             "bound": max(bounds.values()) if bounds else fitted.bound,
+            "log_evidence": float(filled.log_evidence.mean()),
             "mask_accuracy": _mask_accuracy(fitted, truth, missing),
             "khat_good_before": summary["reliable_rows_before"],
             "khat_good": summary["reliable_rows"],

@@ -13,7 +13,8 @@ import numpy as np
 from .cells import plan
 from .spec import Figure, Spec
 
-_HIGHER_IS_BETTER = ("bound", "mask_accuracy", "khat_good", "khat_good_before", "median_ess_share")
+_NATS = ("bound", "log_evidence")
+_HIGHER_IS_BETTER = (*_NATS, "mask_accuracy", "khat_good", "khat_good_before", "median_ess_share")
 _WITHOUT_BEST = ("coverage_", "width_")
 
 
@@ -80,10 +81,11 @@ class Report:
     def markdown(self) -> str:
         """A row a method; ours (standard error), then in brackets published and the difference.
 
-        Bounds have a last column, their mean over the tables: by it one setting is chosen for all.
+        Bounds and evidences have a last column, their mean over the tables: by it one setting is
+        chosen for all.
         """
         headings = [self.score, *self.spec.columns]
-        together = self.score == "bound" and len(self.spec.columns) > 1
+        together = self.score in _NATS and len(self.spec.columns) > 1
         headings += ["mean"] * together
         lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
         best = {column: self._best(column) for column in self.spec.columns}

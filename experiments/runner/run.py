@@ -23,6 +23,7 @@ from .cells import Cell, plan
 from .methods import complete
 from .spec import Spec
 
+_STALE = 3600.0  # seconds; writing a result takes none
 _VERSIONS = ("torch", "pyro-ppl", "numpy", "scikit-learn")
 
 
@@ -72,6 +73,7 @@ def run(
         cells = [cell for cell in cells if cell.method in methods]
     folder.mkdir(parents=True, exist_ok=True)
     todo = [cell for cell in cells if cell.result(folder) is None]
+    _sweep(folder)
     failed: list[Progress] = []
     parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
     finished = len(cells) - len(todo)
@@ -83,6 +85,16 @@ def run(
         if say is not None:
             say(progress)
     return failed
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs were writing; a younger file may be another run's, under way."""
+    for path in folder.glob(".*.json"):
+        try:
+            if time.time() - path.stat().st_mtime > _STALE:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # another run was faster
 
 
 def _run_and_write(cell: Cell, folder: Path) -> tuple[str, float, str | None]:

@@ -170,6 +170,42 @@ def test_a_run_that_is_killed_twice_goes_on(toy, tmp_path):
     assert f"{len(finished) + 1} of 8" in done.stdout
 
 
+def test_what_killed_runs_left_is_swept_and_what_is_being_written_is_not(toy, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    old, young = folder / ".mean-0123456789ab.json", folder / ".mean-ba9876543210.json"
+    for path in (old, young):
+        path.write_text('{"half')
+    os.utime(old, (time.time() - 7200,) * 2)
+    run(Spec.read(toy), "quick", folder, methods=["mean"])
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_bounds_have_their_mean_over_the_tables_and_the_highest_is_best(tmp_path):
+    text = TOY.replace(
+        "[budget.quick]", '[[table]]\nname = "twin"\nmake = "gaussian_2d"\n\n[budget.quick]', 1
+    )
+    path = tmp_path / "two.toml"
+    path.write_text(text)
+    spec = Spec.read(path)
+    values = {}
+    for cell in plan(spec, "quick"):
+        # another method is best in each table
+        bound = -5.0 + (cell.method == "mean") * (1 if cell.column == "breast" else -1)
+        values.setdefault(cell.column, {})[cell.method] = bound
+        result = {"digest": cell.digest, "metrics": {"bound": values[cell.column][cell.method]}}
+        cell.path(tmp_path).write_text(json.dumps({**result, "seconds": 1.0}))
+    table = Report.of(spec, "quick", tmp_path, "bound").markdown().splitlines()
+    assert table[0].endswith("| mean |")
+    for column, own in values.items():
+        place = table[0].split("|").index(f" {column} ")
+        marked = [
+            line.split("|")[1].strip() for line in table[2:] if "**" in line.split("|")[place]
+        ]
+        assert marked == [max(own, key=own.get)]
+
+
 def test_tables_put_ours_beside_the_published(toy, tmp_path):
     spec, folder = Spec.named(str(toy)), tmp_path / "out"
     run(spec, "quick", folder)
