@@ -67,6 +67,7 @@ def results(
         str | None, typer.Option(help="rmse, mae, crps, coverage_95, bound, seconds, ...")
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.text,
+    figure: Annotated[Path | None, typer.Option(help="A picture to draw as well, PNG.")] = None,
     out: Annotated[Path | None, _OUT] = None,
 ) -> None:
     """Print the results that an experiment has so far, beside the published figures."""
@@ -78,6 +79,10 @@ def results(
         if not folder.is_dir():
             raise ValueError(f"{folder} has no results; absentia reproduce {name} makes them")
         _show(Report.of(spec, budget, folder, score), format)
+        if figure is not None:
+            from ..experiments.runner.figures import draw
+
+            draw(spec, budget, folder, figure, score)
 
 
 def _folder(name: str, budget: str, out: Path | None) -> Path:

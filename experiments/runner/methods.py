@@ -139,6 +139,8 @@ def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.n
         "chosen": chosen,
         "settings": fitted.settings.to_dict(),
     }
+    if truth.shape[1] == 2 and seed == 0:
+        extra["plane"] = {"mechanism": _mechanism_in_the_plane(fitted, truth)}
     return Outcome(by_rule[rule].mean, by_rule[rule].draws(_DRAWS)[:, missing], extra)
 
 
@@ -216,6 +218,20 @@ def candidates(choose: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
     if choose:
         for values in itertools.product(*choose.values()):
             yield dict(zip(choose, values, strict=True))
+
+
+@torch.no_grad()
+def _mechanism_in_the_plane(fitted: FitResult, truth: np.ndarray) -> dict[str, Any] | None:
+    """P(x0 missing | x) as it was learnt, on a grid over a table of two columns."""
+    mechanism = fitted.model.missingness
+    if mechanism.asks or mechanism.ignorable:
+        return None
+    axes = [np.linspace(x.min(), x.max(), 61) for x in truth.T]
+    grid = np.stack(np.meshgrid(*axes), -1)  # (up, across, 2)
+    x = torch.as_tensor(fitted.scaler.apply(grid), dtype=next(fitted.model.parameters()).dtype)
+    missing = 1 - mechanism(x).mean[..., 0].numpy()
+    shown = {name: axis.round(3).tolist() for name, axis in zip(("x0", "x1"), axes, strict=True)}
+    return {**shown, "missing": missing.round(3).tolist()}
 
 
 @torch.no_grad()
