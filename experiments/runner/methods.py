@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.impute import KNNImputer
 
 from ...data import IncompleteData, Standardiser
 from ...inference import FitResult, fit, impute
 from ...models import MIWAE, PPCA, KnownMargins, NotMIWAE, NotMIWAEPPCA
-from ..baselines import chained, column_mean
-from ..oracle import truncated_gaussian
+from .fillers import BASELINES
 
 MODELS: dict[str, Any] = {
     "miwae": MIWAE,
@@ -62,44 +59,6 @@ def _scale(
     return np.nanmean(seen, 0), np.nanstd(seen, 0)
 
 
-def _column_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
-    return column_mean(table).mean
-
-
-def _true_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
-    return np.where(np.isnan(table), truth.mean(0), table)
-
-
-def _neighbours(table: np.ndarray, truth: np.ndarray, seed: int, k: int = 5) -> np.ndarray:
-    return np.asarray(KNNImputer(n_neighbors=k).fit_transform(table))
-
-
-def _mice(table: np.ndarray, truth: np.ndarray, seed: int, rounds: int = 10) -> np.ndarray:
-    return chained(table, seed, max_iter=rounds)
-
-
-def _miss_forest(
-    table: np.ndarray, truth: np.ndarray, seed: int, trees: int = 100, rounds: int = 10
-) -> np.ndarray:
-    forest = RandomForestRegressor(n_estimators=trees, random_state=seed, n_jobs=1)
-    return chained(table, seed, forest, max_iter=rounds)
-
-
-def _gaussian_oracle(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
-    return truncated_gaussian(truth, np.isnan(table), seed=seed)
-
-
-#: by name: of the table (n, p) with NaN, the complete one (for oracles), and options
-BASELINES: dict[str, Callable[..., np.ndarray]] = {
-    "mean": _column_mean,
-    "true-mean": _true_mean,
-    "knn": _neighbours,
-    "mice": _mice,
-    "missforest": _miss_forest,
-    "gaussian-oracle": _gaussian_oracle,
-}
-
-
 def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.ndarray) -> Outcome:
     seed = int(configuration["seed"])
     data = IncompleteData.from_numpy(np.where(missing, np.nan, truth))
@@ -108,7 +67,10 @@ def _by_model(configuration: Mapping[str, Any], truth: np.ndarray, missing: np.n
     begun = time.perf_counter()
     chosen, bounds = _chosen(configuration, data, seed)
     model = _made(configuration, {**configuration["model"], **chosen}, data, seed)
-    fitted = _fitted(configuration, model, data, seed)
+    if configuration["fit"].get("on") == "complete":
+        fitted = _with_oracle_decoder(configuration, model, data, truth, seed)
+    else:
+        fitted = _fitted(configuration, model, data, seed)
     fit_seconds = time.perf_counter() - begun
     begun = time.perf_counter()
     options = {"particles": 1000, **configuration["impute"]}
@@ -148,7 +110,31 @@ def _fitted(
     configuration: Mapping[str, Any], model: Any, data: IncompleteData, seed: int, **more: Any
 ) -> FitResult:
     options = {"validation": 0.0, **configuration["fit"], **more}
+    options.pop("on", None)
     return fit(model, data, seed=seed, progress=False, **options)
+
+
+def _with_oracle_decoder(
+    configuration: Mapping[str, Any],
+    model: Any,
+    data: IncompleteData,
+    truth: np.ndarray,
+    seed: int,
+) -> FitResult:
+    """The model with the decoder that the *complete* table teaches; its mechanism is given.
+
+    Raises:
+        ValueError: for a guide that would have to learn about missing values, or a mechanism
+            that would have to be learnt.
+    """
+    learns = list(model.missingness.parameters()) + list(model.encoder.parameters())
+    if learns:
+        raise ValueError("fit.on = 'complete' is for a limit and the exact guide of PPCA")
+    whole = IncompleteData.from_numpy(truth).rescaled(data.scaler)
+    twin = PPCA(whole, latent_dim=model.decoder.latent_dim, seed=seed)
+    fitted = _fitted(configuration, twin, whole, seed)
+    model.decoder.load_state_dict(twin.decoder.state_dict())
+    return replace(fitted, model=model)
 
 
 def _made(

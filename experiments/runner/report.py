@@ -105,13 +105,11 @@ class Report:
         if self.score.startswith(_WITHOUT_BEST):
             return None
         sign = -1.0 if self.score in _HIGHER_IS_BETTER else 1.0
-        kinds = {method.name: method.kind for method in self.spec.methods}
+        oracles = {method.name for method in self.spec.methods if method.is_oracle}
         own = [
             entry
             for entry in self.entries
-            if entry.column == column
-            and entry.mean is not None
-            and kinds[entry.method] not in ("true-mean", "gaussian-oracle")
+            if entry.column == column and entry.mean is not None and entry.method not in oracles
         ]
         return min(own, key=lambda entry: sign * (entry.mean or 0.0)) if own else None
 

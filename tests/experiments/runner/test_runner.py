@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -252,6 +253,43 @@ def test_at_the_command_line(toy, tmp_path):
         assert refused.exit_code == 2
         assert message in refused.stderr
         assert refused.stderr.count("\n") == 1
+
+
+def test_the_decoder_of_the_complete_table_is_an_oracle(toy, tmp_path):
+    toy.write_text(
+        TOY
+        + """
+[[method]]
+name = "limit"
+kind = "not-miwae-ppca"
+model = {sign = "+", latent_dim = 5, missingness = "limit"}
+fit = {steps = 300, learning_rate = 1e-2}
+
+[[method]]
+name = "oracle"
+kind = "not-miwae-ppca"
+model = {sign = "+", latent_dim = 5, missingness = "limit"}
+fit = {steps = 300, learning_rate = 1e-2, on = "complete"}
+"""
+    )
+    spec = Spec.read(toy)
+    spec.budgets["quick"].update(seeds=1, fit={})
+    assert [method.is_oracle for method in spec.methods] == [False] * 4 + [True]
+    assert not run(spec, "quick", tmp_path / "out", methods=["limit", "oracle"])
+    scores = {
+        cell.method: cell.result(tmp_path / "out")["metrics"]["rmse"]
+        for cell in plan(spec, "quick")
+        if cell.method in ("limit", "oracle")
+    }
+    assert scores["oracle"] < 0.9 * scores["limit"]
+    with pytest.raises(ValueError, match="exact guide"):
+        run_cell_of(spec, model={"sign": "+", "latent_dim": 2})
+
+
+def run_cell_of(spec, **changes):
+    """The last cell with another configuration."""
+    cell = plan(spec, "quick")[-1]
+    run_cell(replace(cell, configuration={**cell.configuration, **changes}))
 
 
 def test_real_tables_and_their_hidden_values():

@@ -1,0 +1,50 @@
+"""Baselines and oracles that fill a table: what a cell's ``kind`` names beside the models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import KNNImputer
+
+from ..baselines import chained, column_mean
+from ..oracle import truncated_gaussian
+
+
+def _column_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+    return column_mean(table).mean
+
+
+def _true_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+    return np.where(np.isnan(table), truth.mean(0), table)
+
+
+def _neighbours(table: np.ndarray, truth: np.ndarray, seed: int, k: int = 5) -> np.ndarray:
+    return np.asarray(KNNImputer(n_neighbors=k).fit_transform(table))
+
+
+def _mice(table: np.ndarray, truth: np.ndarray, seed: int, rounds: int = 10) -> np.ndarray:
+    return chained(table, seed, max_iter=rounds)
+
+
+def _miss_forest(
+    table: np.ndarray, truth: np.ndarray, seed: int, trees: int = 100, rounds: int = 10
+) -> np.ndarray:
+    forest = RandomForestRegressor(n_estimators=trees, random_state=seed, n_jobs=1)
+    return chained(table, seed, forest, max_iter=rounds)
+
+
+def _gaussian_oracle(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+    return truncated_gaussian(truth, np.isnan(table), seed=seed)
+
+
+#: by name: of the table (n, p) with NaN, the complete one (for oracles), and options
+BASELINES: dict[str, Callable[..., np.ndarray]] = {
+    "mean": _column_mean,
+    "true-mean": _true_mean,
+    "knn": _neighbours,
+    "mice": _mice,
+    "missforest": _miss_forest,
+    "gaussian-oracle": _gaussian_oracle,
+}
