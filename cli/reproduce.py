@@ -99,9 +99,7 @@ def _show(report: object, format: Format) -> None:
     if format is Format.markdown:
         typer.echo(f"{report.caption()}\n\n{report.markdown()}")
         return
-    text = report.markdown().replace("**", "").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text]
-    del rows[1]  # the rule under the heading
+    rows = [[cell.replace("**", "") for cell in row] for row in report.rows()]
     say(report.caption())
     table = Table()
     for heading, *cells in zip(*rows, strict=True):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -56,3 +57,13 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_figure_atomic(path: str | os.PathLike[str], figure: Any, dpi: int = 110) -> None:
+    """Write a matplotlib figure as PNG, whole or not at all.
+
+    Raises:
+        OSError: as :func:`atomic_path`.
+    """
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=dpi, format="png")

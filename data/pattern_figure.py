@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .files import atomic_path
+from .files import write_figure_atomic
 from .patterns import Table, gone_of, pattern_masks
 
 _MOST_PATTERNS = 20
@@ -74,8 +74,7 @@ def draw_missingness(table: Table, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     _correlations(figure, figure.add_subplot(grid[:, 2]), drawn, names)
     figure.suptitle(_title(n, width, lacking.shape[1], found), x=0.01, ha="left", fontsize=11)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png")
+    write_figure_atomic(path, figure, dpi=130)
 
 
 def _title(n: int, width: int, lacking: int, patterns: int) -> str:

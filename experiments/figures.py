@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..data import IncompleteData
-from ..data.files import atomic_path
+from ..data.files import write_figure_atomic
 from ..inference import FitResult, Imputation
 
 # Okabe & Ito's palette, legible to the colour-blind
@@ -38,9 +35,9 @@ def imputed_columns(
     data = imputation.data
     missing = np.isnan(data.values)
     draws = imputation.draws(50)
-    figure, axes = plt.subplots(
-        2, (len(columns) + 1) // 2, figsize=(4.6 * ((len(columns) + 1) // 2), 7), squeeze=False
-    )
+    across = (len(columns) + 1) // 2
+    figure = Figure(figsize=(4.6 * across, 7))
+    axes = figure.subplots(2, across, squeeze=False)
     for panel, j in zip(axes.flat, columns, strict=False):
         hidden = missing[:, j]
         _histograms(panel, data.values[~hidden, j], truth[hidden, j], draws[:, hidden, j].ravel())
@@ -59,9 +56,7 @@ def imputed_columns(
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=5, frameon=False)
     figure.tight_layout(rect=(0, 0.05, 1, 1))
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
-    plt.close(figure)
+    write_figure_atomic(path, figure)
 
 
 def _histograms(panel: Axes, observed: np.ndarray, hidden: np.ndarray, draws: np.ndarray) -> None:
@@ -83,14 +78,22 @@ def _histograms(panel: Axes, observed: np.ndarray, hidden: np.ndarray, draws: np
     )
 
 
-@torch.no_grad()
 def mechanism_curve(
     fitted: FitResult, data: IncompleteData, column: int, values: np.ndarray
 ) -> np.ndarray:
     """P(missing | value) of one column as the model has learnt it, other columns at their means."""
     table = np.tile(data.scaler.center, (len(values), 1))
     table[:, column] = values
+    return learnt_missing(fitted, table)[:, column]
+
+
+@torch.no_grad()
+def learnt_missing(fitted: FitResult, values: np.ndarray) -> np.ndarray:
+    """P(missing | x) as a fit has learnt it, shape (..., p) as ``values`` in the data's units."""
+    mechanism = fitted.model.missingness
+    mechanism.eval()
     parameter = next(fitted.model.parameters())
-    x = torch.as_tensor(data.scaler.apply(table), dtype=parameter.dtype, device=parameter.device)
-    mask = fitted.model.missingness(x)
-    return mask.log_prob(torch.zeros_like(x)).exp()[:, column].cpu().numpy()
+    scaled = fitted.scaler.apply(values)
+    x = torch.as_tensor(scaled, dtype=parameter.dtype, device=parameter.device)
+    missing: np.ndarray = (1 - mechanism(x).mean).cpu().numpy()
+    return missing

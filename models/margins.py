@@ -6,6 +6,7 @@ a distribution's shape. A census, a register or a laboratory's reference range o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -107,14 +108,15 @@ class KnownMargins(Configurable):
 
     def forward(self, decoder: Decoder) -> Tensor:
         """The log-density of the prior, a scalar, at most 0."""
-        mean, variance = decoder.margins(_nodes(decoder.latent_dim, self.mean))
+        mean, variance = decoder.margins(_nodes(decoder.latent_dim).to(self.mean))
         ratio = self.sd.square() / variance
         shift = (self.mean - mean).square() / variance
         divergence: Tensor = 0.5 * (ratio + shift - 1 - ratio.log())
         return -(self.rows * divergence).sum()
 
 
-def _nodes(latent_dim: int, like: Tensor) -> Tensor:
+@functools.cache  # they are wanted at every step
+def _nodes(latent_dim: int) -> Tensor:
     """(Q, d) quasi-random draws of Normal(0, I), always the same."""
     uniform = torch.quasirandom.SobolEngine(latent_dim, scramble=True, seed=0).draw(_NODES)
-    return torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6)).to(like)
+    return torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...data.files import atomic_path
+from ...data.files import write_figure_atomic
 from ..figures import IMPUTED, MECHANISM, OBSERVED, TRUE
 from .cells import plan
 from .report import Report
@@ -33,8 +33,7 @@ def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = 
     """
     planes = _planes(spec, budget, folder)
     figure = _of_planes(planes) if planes else _of_scores(Report.of(spec, budget, folder, score))
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+    write_figure_atomic(path, figure)
 
 
 def _planes(spec: Spec, budget: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...data import IncompleteData, Standardiser
 from ...inference import FitResult, fit, impute
 from ...models import MIWAE, PPCA, KnownMargins, NotMIWAE, NotMIWAEPPCA
+from ..figures import learnt_missing
 from .fillers import BASELINES
 
 MODELS: dict[str, Any] = {
@@ -206,7 +206,6 @@ def candidates(choose: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
             yield dict(zip(choose, values, strict=True))
 
 
-@torch.no_grad()
 def _mechanism_in_the_plane(fitted: FitResult, truth: np.ndarray) -> dict[str, Any] | None:
     """P(x0 missing | x) as it was learnt, on a grid over a table of two columns."""
     mechanism = fitted.model.missingness
@@ -214,20 +213,16 @@ def _mechanism_in_the_plane(fitted: FitResult, truth: np.ndarray) -> dict[str, A
         return None
     axes = [np.linspace(x.min(), x.max(), 61) for x in truth.T]
     grid = np.stack(np.meshgrid(*axes), -1)  # (up, across, 2)
-    x = torch.as_tensor(fitted.scaler.apply(grid), dtype=next(fitted.model.parameters()).dtype)
-    missing = 1 - mechanism(x).mean[..., 0].numpy()
+    missing = learnt_missing(fitted, grid)[..., 0]
     shown = {name: axis.round(3).tolist() for name, axis in zip(("x0", "x1"), axes, strict=True)}
     return {**shown, "missing": missing.round(3).tolist()}
 
 
-@torch.no_grad()
 def _mask_accuracy(fitted: FitResult, truth: np.ndarray, missing: np.ndarray) -> float | None:
     """Share of cells, in columns that lose values, whose absence P(s | true x) calls right."""
     mechanism = fitted.model.missingness
     if mechanism.asks or mechanism.ignorable:
         return None
-    mechanism.eval()
-    x = torch.as_tensor(fitted.scaler.apply(truth), dtype=next(fitted.model.parameters()).dtype)
-    called = mechanism(x).mean.numpy() < 0.5
+    called = learnt_missing(fitted, truth) > 0.5
     gaps = missing.any(0)
     return float((called == missing)[:, gaps].mean())

@@ -78,16 +78,15 @@ class Report:
                 entries.append(Entry(one.name, column, mean, error, len(own), figure))
         return cls(spec, score, tuple(entries), found, len(cells))
 
-    def markdown(self) -> str:
-        """A row a method; ours (standard error), then in brackets published and the difference.
+    def rows(self) -> list[list[str]]:
+        """Headings, then a row a method: ours (standard error) [published, difference].
 
-        Bounds and evidences have a last column, their mean over the tables: by it one setting is
-        chosen for all.
+        The best of each column stands between asterisks. Bounds and evidences have a last column,
+        their mean over the tables: by it one setting is chosen for all.
         """
         headings = [self.score, *self.spec.columns]
         together = self.score in _NATS and len(self.spec.columns) > 1
-        headings += ["mean"] * together
-        lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
+        table = [headings + ["mean"] * together]
         best = {column: self._best(column) for column in self.spec.columns}
         for method in self.spec.methods:
             own = [entry for entry in self.entries if entry.method == method.name]
@@ -97,8 +96,14 @@ class Report:
             if together:
                 means = [entry.mean for entry in own if entry.mean is not None]
                 shown.append(f"{np.mean(means):.3f}" if len(means) == len(own) else "")
-            lines.append(f"| {method.name} | " + " | ".join(shown) + " |")
-        return "\n".join(lines)
+            table.append([method.name, *shown])
+        return table
+
+    def markdown(self) -> str:
+        """:meth:`rows` in Markdown."""
+        headings, *rows = self.rows()
+        rule = ["---"] * len(headings)
+        return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rule, *rows])
 
     def _best(self, column: str) -> Entry | None:
         """The best mean of a method that is no oracle; of shares and widths none is."""

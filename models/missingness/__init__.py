@@ -1,6 +1,7 @@
 """Missingness mechanisms: what makes a value go missing."""
 
 from .base import Affine, Missingness
+from .clipping import Clipping
 from .contextual import NoSelfCensoring, ObservedMissingness
 from .coupled import LinearMissingness, NonLinearMissingness
 from .curved import SplineMissingness, TwoSided
@@ -12,7 +13,7 @@ from .group import GroupMissingness
 from .ignorable import Ignorable
 from .random_intercepts import RandomIntercepts
 from .self_masking import SelfMasking
-from .threshold import Clipping, Threshold
+from .threshold import Threshold
 
 __all__ = [
     "Affine",

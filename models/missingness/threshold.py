@@ -1,4 +1,4 @@
-"""Values beyond a threshold go missing, or outside of given limits."""
+"""Thresholds, soft or hard: values beyond them go missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from pyro.distributions import Bernoulli
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import softplus
 
 from ...data import IncompleteData, Standardiser
 from ..mask_distributions import ProbitBernoulli
@@ -165,98 +165,3 @@ def _inverse_softplus(value: Tensor) -> Tensor:
 
 _HARD = 1000.0  # a step within a thousandth of a standard deviation
 _CLEAR = 3.0  # the largest observed value is this many of the step's own sd within the limit
-
-
-class Clipping(Missingness):
-    """Values outside [l_j, u_j] go missing: P(s = 1) = sigmoid(k (x - l)) sigmoid(k (u - x)).
-
-    Censoring whose limits are known, smoothed over 1/k: a scale that ends, an instrument with a
-    range. All of it is given, nothing is learnt.
-
-    :param lower, upper: limits in the units of x as the model sees it, None where there is none;
-        :meth:`in_units_of` takes them in the data's own units.
-    :param sharpness: k, per standard deviation.
-
-    >>> import torch
-    >>> from absentia.models import Clipping
-    >>> Clipping(1, lower=-1.0, upper=1.0)(torch.tensor([[-2.0], [0.0], [2.0]])).probs.round()
-    tensor([[0.],
-            [1.],
-            [0.]])
-    """
-
-    elementwise = True
-    reads_own_column_only = True
-
-    def __init__(
-        self,
-        num_columns: int,
-        lower: float | Sequence[float | None] | None = None,
-        upper: float | Sequence[float | None] | None = None,
-        sharpness: float = 50.0,
-    ) -> None:
-        super().__init__()
-        self.lower: Tensor
-        self.upper: Tensor
-        self.register_buffer("lower", _limits(lower, num_columns, -torch.inf))
-        self.register_buffer("upper", _limits(upper, num_columns, torch.inf))
-        if not bool((self.lower < self.upper).all()):
-            raise ValueError("lower is not below upper in every column; correct the limits")
-        if not sharpness > 0:
-            raise ValueError(f"sharpness is {sharpness}; give a positive number")
-        self.sharpness = float(sharpness)
-
-    @classmethod
-    def in_units_of(
-        cls,
-        data: IncompleteData,
-        lower: Sequence[float | None],
-        upper: Sequence[float | None],
-        sharpness: float = 50.0,
-    ) -> Clipping:
-        """With limits in the data's own units."""
-
-        def scaled(limits: Sequence[float | None]) -> list[float | None]:
-            filled = [[1.0 if v is None else v for v in limits]]
-            own = data.scaler.apply(torch.tensor(filled, dtype=torch.float64).numpy())[0]
-            return [None if v is None else float(w) for v, w in zip(limits, own, strict=True)]
-
-        return cls(len(data.columns), scaled(lower), scaled(upper), sharpness)
-
-    def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
-        k = self.sharpness
-        # the smoothed step never reaches 0 or 1, so that no observed value is impossible
-        low = logsigmoid((k * (x - self.lower)).clamp(-_MOST, _MOST))
-        high = logsigmoid((k * (self.upper - x)).clamp(-_MOST, _MOST))
-        log_observed = low + high
-        return Bernoulli(logits=log_observed - torch.log(-torch.expm1(log_observed)))
-
-    def reads(self, num_columns: int) -> Tensor:
-        """Columns with a limit read themselves."""
-        limited = self.lower.isfinite() | self.upper.isfinite()
-        return torch.diag(limited.cpu())
-
-    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """The limits."""
-        low, high = (v.double().numpy()[None] for v in (self.lower, self.upper))
-        if scaler is not None:
-            low, high = scaler.invert(low), scaler.invert(high)
-        name = names[column]
-        parts = [f"{name} < {low[0, column]:.4g}"] * bool(self.lower[column].isfinite())
-        parts += [f"{name} > {high[0, column]:.4g}"] * bool(self.upper[column].isfinite())
-        return f"{name} missing where {' or '.join(parts) or 'nothing clips it'}"
-
-    def known(self, column: int) -> str | None:
-        """All of it is given."""
-        return "given"
-
-
-_MOST = 12.0  # log-odds: 6e-6
-
-
-def _limits(value: Any, columns: int, none: float) -> Tensor:
-    values = list(value) if isinstance(value, list | tuple) else [value] * columns
-    if len(values) != columns:
-        raise ValueError(f"{len(values)} limits were given for {columns} columns")
-    return torch.tensor([none if v is None else float(v) for v in values])
