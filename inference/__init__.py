@@ -9,7 +9,10 @@ from .fit import FitResult, fit
 from .held_out import held_out_bound
 from .imputation import Imputation
 from .impute import impute
+from .multiple import MultipleImputation, multiple_imputation
 from .nonfinite import NonFiniteLossError
+from .parameters import ParameterPosterior
+from .pool import Pooled, pool
 from .refine import refined_guide
 from .settings import FitSettings
 from .storage import FormatError, load, save
@@ -23,7 +26,10 @@ __all__ = [
     "ImportanceWeightedELBO",
     "Imputation",
     "MNARImputer",
+    "MultipleImputation",
     "NonFiniteLossError",
+    "ParameterPosterior",
+    "Pooled",
     "WeightError",
     "Weighted",
     "coefficient_posterior",
@@ -34,7 +40,9 @@ __all__ = [
     "impute",
     "khat_threshold",
     "load",
+    "multiple_imputation",
     "pareto_khat",
+    "pool",
     "refined_guide",
     "save",
     "weights",

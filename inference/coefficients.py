@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from typing import Any
@@ -14,11 +13,9 @@ import torch
 from scipy.stats import norm
 
 from ..data import IncompleteData
-from .impute import prepared
 from .laplace import Maximum, Target, maximum
+from .parameters import target_of
 
-#: more parameters than this and their information matrix takes too long
-MOST_PARAMETERS = 600
 _FAR = 5.0  # standard errors between fit and maximum that a guide can bridge
 _MOVING = 0.5  # standard errors that an estimate may be from its maximum unsaid
 
@@ -68,20 +65,11 @@ def coefficient_posterior(
     """
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; give a probability such as 0.9")
-    if decoder not in ("joint", "fixed"):
-        raise ValueError(f"decoder {decoder!r} is not one of joint, fixed")
-    model, data = prepared(fitted, data)
-    model = copy.deepcopy(model).double().eval()
-    data = data.to(device=next(model.parameters(), data.x).device, dtype=torch.float64)
-    target = Target(model, data, decoder == "joint", particles, missing, seed)
+    target = target_of(fitted, data, decoder, particles, missing, seed)
     if not target.mechanism_size:
         raise ValueError(
-            f"{type(model.missingness).__name__} has no coefficient to estimate: all are given"
-        )
-    if len(target) > MOST_PARAMETERS:
-        raise ValueError(
-            f"the model has {len(target)} parameters, more than {MOST_PARAMETERS}; give "
-            f"decoder='fixed', or priors to the mechanism (its coefficient_guide is a posterior)"
+            f"{type(target.model.missingness).__name__} has no coefficient to estimate: all are "
+            f"given"
         )
     with pyro.validation_enabled(False):
         return _table(target, maximum(target, target.start(), polish), level)

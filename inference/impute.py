@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pyro
@@ -80,12 +80,42 @@ def impute(
     if independent_rows and refine:
         raise ValueError("independent_rows=True goes without refinement; give refine=False")
     model, data = prepared(fitted, data)
+    return imputed(
+        model,
+        data,
+        programs_of(model),
+        particles,
+        rule=rule,
+        refine=refine,
+        num_draws=num_draws,
+        missing=missing,
+        independent_rows=independent_rows,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def imputed(
+    model: Any,
+    data: IncompleteData,
+    programs: Programs,
+    particles: int,
+    *,
+    rule: Rule = "posterior",
+    refine: bool = False,
+    num_draws: int = 0,
+    missing: str = "auto",
+    independent_rows: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+) -> Imputation:
+    """As :func:`impute`, of :func:`prepared` data and by these programs of the model."""
     training = model.training
     model.eval()
     try:
         with seeded(seed, data.x.device), pyro.validation_enabled(False):
             task = _Task(
-                _programs(model),
+                programs,
                 data,
                 particles,
                 num_draws,
@@ -111,20 +141,21 @@ class Programs(NamedTuple):
     guide: Callable[..., Any]
 
 
-def _programs(model: Any) -> Programs:
-    """The model's own, with coefficients that have priors held at their posterior medians.
+def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) -> Programs:
+    """The model's own, with coefficients that have priors held, at their posterior medians.
 
     Drawn afresh a chunk they would differ between particles that are weighed against each other.
+
+    :param coefficients: other values to hold them at, by site.
     """
-    coefficients = getattr(model, "coefficient_guide", None)
+    guide = getattr(model, "coefficient_guide", None)
     if coefficients is None:
-        return Programs(model.model, model.guide)
-    with torch.no_grad():
-        medians = coefficients.median()
-    return Programs(
-        poutine.condition(model.model, data=medians),
-        poutine.block(model.guide, hide=list(medians)),
-    )
+        if guide is None:
+            return Programs(model.model, model.guide)
+        with torch.no_grad():
+            coefficients = guide.median()
+    program = model.guide if guide is None else poutine.block(model.guide, hide=list(coefficients))
+    return Programs(poutine.condition(model.model, data=coefficients), program)
 
 
 def prepared(fitted: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:

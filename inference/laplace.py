@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ from .marginal import Marginal
 from .randomness import seeded
 from .score import has_scores
 
+#: more parameters than this and their information matrix takes too long
+MOST_PARAMETERS = 600
+_NO_EFFECT = 0.01  # of the largest: of a change of a parameter on mean and covariance of x
 #: precision of a Normal prior on parameters that have none: directions without any information
 #: (a rotation of the latents) then have a variance, if a large one
 _WEAK = 1e-4
@@ -92,20 +95,30 @@ class Target:
             tensor.copy_(part.view_as(tensor))
             begin += tensor.numel()
 
-    def turns(self) -> np.ndarray:
-        """Orthonormal directions (q, r) that only turn the latents, about which x says nothing.
+    def redundant(self) -> np.ndarray:
+        """Orthonormal directions (q, r) that change parameters and not p(x): to be held.
 
-        z is as likely turned as not, and a decoder's first layer turns it back: W A for every
-        antisymmetric A. Held fixed they change no estimand, and left free only Monte-Carlo error
-        would say anything about them.
+        They change no estimand, and left free only Monte-Carlo error would say anything about
+        them. z is as likely turned as not, and a decoder's first layer turns it back: W A for
+        every antisymmetric A. Of a linear decoder they are what leaves mean and covariance of x
+        as they are, more than the turns where there are more latents than the table needs.
         """
-        layers = _layers_of_z(self.model.decoder)
+        decoder = self.model.decoder
         if "z" in self.model.missingness.asks:
-            layers = []
+            found = []
+        elif isinstance(decoder, LinearGaussianDecoder):
+            return self._without_effect(decoder)
+        else:
+            found = self._turns(_layers_of_z(decoder))
+        if not found:
+            return np.zeros((len(self), 0))
+        return np.linalg.qr(np.stack(found, 1))[0]
+
+    def _turns(self, layers: list[Tensor]) -> list[np.ndarray]:
         places = [k for k, tensor in enumerate(self.tensors) if any(tensor is w for w in layers)]
-        d = self.model.decoder.latent_dim
         found = []
-        for a, b in itertools.combinations(range(d), 2) if places else ():
+        pairs = itertools.combinations(range(self.model.decoder.latent_dim), 2)
+        for a, b in pairs if places else ():
             parts = [np.zeros(tensor.numel()) for tensor in self.tensors]
             for k in places:
                 weight = self.tensors[k].detach().cpu().numpy()
@@ -113,9 +126,30 @@ class Target:
                 turned[:, a], turned[:, b] = weight[:, b], -weight[:, a]
                 parts[k] = turned.ravel()
             found.append(np.concatenate(parts))
-        if not found:
+        return found
+
+    def _without_effect(self, decoder: LinearGaussianDecoder) -> np.ndarray:
+        """The null space of d (mean, covariance) / d parameters."""
+        if not any(tensor is decoder.mean.weight for tensor in self.tensors):
             return np.zeros((len(self), 0))
-        return np.linalg.qr(np.stack(found, 1))[0]
+        weight, p = decoder.mean.weight, decoder.num_columns
+        noise = decoder.scale(weight.new_zeros(1)).expand(p)
+        covariance = weight @ weight.T + noise.square().diag()
+        lower = torch.tril_indices(p, p, device=weight.device)
+        said = torch.cat([decoder.mean.bias, covariance[lower[0], lower[1]]])
+        own = [k for k, t in enumerate(self.tensors) if any(t is w for w in decoder.parameters())]
+        tensors = [self.tensors[k] for k in own]
+        rows = [torch.autograd.grad(value, tensors, retain_graph=True) for value in said]
+        jacobian = np.stack([np.concatenate([g.cpu().numpy().ravel() for g in r]) for r in rows])
+        _, sizes, directions = np.linalg.svd(jacobian)
+        sizes = np.pad(sizes, (0, len(directions) - len(sizes)))
+        null = directions[sizes < _NO_EFFECT * sizes.max()]
+        place = np.concatenate(
+            [np.full(t.numel(), k in own) for k, t in enumerate(self.tensors)]
+        ).nonzero()[0]
+        result = np.zeros((len(self), len(null)))
+        result[place] = null.T
+        return result
 
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """Minus the log posterior and its gradient."""
@@ -123,6 +157,28 @@ class Target:
         for tensor in self.tensors:
             tensor.grad = None
         value = 0.0
+        for loss in self._losses():
+            loss.backward()
+            value += float(loss.detach())
+        gradient = np.concatenate(
+            [
+                np.zeros(t.numel()) if t.grad is None else t.grad.cpu().numpy().ravel()
+                for t in self.tensors
+            ]
+        )
+        return (
+            value + 0.5 * _WEAK * float(vector @ vector),
+            gradient + _WEAK * vector,
+        )
+
+    @torch.no_grad()
+    def value(self, vector: np.ndarray) -> float:
+        """Minus the log posterior."""
+        self.put(vector)
+        return float(sum(self._losses())) + 0.5 * _WEAK * float(vector @ vector)
+
+    def _losses(self) -> Iterator[Tensor]:
+        """Minus the bound, and minus what stands outside the rows, in blocks of rows."""
         with seeded(self.seed, self.data.x.device):
             for number, rows in enumerate(
                 torch.arange(len(self.data), device=self.data.x.device).split(_ROWS_AT_ONCE)
@@ -146,19 +202,7 @@ class Target:
                         "(the model's coefficient_guide is a posterior)"
                     )
                 bound = run.log_weight.logsumexp(0).sum() - len(rows) * math.log(self.particles)
-                loss = -(bound + run.log_global) if number == 0 else -bound
-                loss.backward()
-                value += float(loss.detach())
-        gradient = np.concatenate(
-            [
-                np.zeros(t.numel()) if t.grad is None else t.grad.cpu().numpy().ravel()
-                for t in self.tensors
-            ]
-        )
-        return (
-            value + 0.5 * _WEAK * float(vector @ vector),
-            gradient + _WEAK * vector,
-        )
+                yield -(bound + run.log_global) if number == 0 else -bound
 
 
 class Maximum(NamedTuple):
@@ -181,7 +225,7 @@ def maximum(target: Target, at: np.ndarray, polish: int) -> Maximum:
     Steps with one information matrix, halved where they overshoot; a fit ends near its maximum, so
     that one matrix serves for several. Where the way was far, all again from there.
     """
-    fixed = target.turns()
+    fixed = target.redundant()
     free = np.eye(len(at)) - fixed @ fixed.T
     value, gradient = target(at)
     fit = at
