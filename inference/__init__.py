@@ -14,6 +14,13 @@ from .nonfinite import NonFiniteLossError
 from .parameters import ParameterPosterior
 from .pool import Pooled, pool
 from .refine import refined_guide
+from .sensitivity import (
+    SensitivityCurve,
+    answers,
+    check_identification,
+    delta_sensitivity,
+    slope_sensitivity,
+)
 from .settings import FitSettings
 from .storage import FormatError, load, save
 from .weights import Weighted, WeightError, weights
@@ -30,10 +37,14 @@ __all__ = [
     "NonFiniteLossError",
     "ParameterPosterior",
     "Pooled",
+    "SensitivityCurve",
     "WeightError",
     "Weighted",
+    "answers",
+    "check_identification",
     "coefficient_posterior",
     "collapse",
+    "delta_sensitivity",
     "effective_sample_size",
     "fit",
     "held_out_bound",
@@ -45,5 +56,6 @@ __all__ = [
     "pool",
     "refined_guide",
     "save",
+    "slope_sensitivity",
     "weights",
 ]

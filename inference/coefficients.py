@@ -17,6 +17,7 @@ from .laplace import Maximum, Target, maximum
 from .parameters import target_of
 
 _FAR = 5.0  # standard errors between fit and maximum that a guide can bridge
+_HELD_BACK = 1.0  # standard errors of the score at a coefficient that ended at zero
 _MOVING = 0.5  # standard errors that an estimate may be from its maximum unsaid
 
 
@@ -86,7 +87,8 @@ def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
         if sd == 0.0:
             continue  # given, not estimated
         low, high = estimate - quantile * sd, estimate + quantile * sd
-        if low < 0 < high and name in directions and directions[name].reshape(-1)[k] != 0:
+        declared = name in directions and directions[name].reshape(-1)[k] != 0
+        if declared and (low < 0 < high or _held_back(target, found, name, k, j)):
             low, high = (0.0, high) if estimate > 0 else (low, 0.0)
             _warn(
                 f"the interval of '{label}' reaches zero, where its declared direction ends it: "
@@ -138,6 +140,25 @@ def _slopes(target: Target) -> list[tuple[str, str, int, float, np.ndarray]]:
             label = f"{name}[{_place(k, values.shape, target.model.columns)}]" if many else name
             result.append((label, name, k, float(value.detach()), j))
     return result
+
+
+def _held_back(target: Target, found: Maximum, name: str, k: int, j: np.ndarray) -> bool:
+    """Whether the likelihood would rise beyond zero, by the score where the search ended.
+
+    A coefficient c = softplus(r) that is pushed to zero gets a small estimate with a small standard
+    error; the score dL/dc, in its own standard errors, tells that from one that is small.
+    """
+    step = 1e-3
+    q = int(np.abs(j).argmax())
+    c, g = [], []  # the coefficient, and the gradient of minus the log-likelihood by r
+    for shift in (-step, 0.0, step):
+        g.append(float(target(found.at + shift * np.eye(len(j))[q])[1][q]))
+        c.append(float(target.estimands()[name].reshape(-1)[k].detach()))
+    target.put(found.at)
+    slope, bend = (c[2] - c[0]) / (2 * step), (c[2] - 2 * c[1] + c[0]) / step**2
+    score = -g[1] / slope
+    information = ((g[2] - g[0]) / (2 * step) + score * bend) / slope**2
+    return bool(score * c[1] < 0 and score**2 > _HELD_BACK**2 * max(information, 0.0))
 
 
 def _warn(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -21,7 +22,6 @@ from .score import has_scores
 
 #: more parameters than this and their information matrix takes too long
 MOST_PARAMETERS = 600
-_NO_EFFECT = 0.01  # of the largest: of a change of a parameter on mean and covariance of x
 #: precision of a Normal prior on parameters that have none: directions without any information
 #: (a rotation of the latents) then have a variance, if a large one
 _WEAK = 1e-4
@@ -44,8 +44,8 @@ class Target:
         missing: str,
         seed: int,
     ) -> None:
-        self.model, self.data = model, data
-        self.particles, self.seed = particles, seed
+        self.model, self.data, self.joint = model, data, joint
+        self.particles, self.missing, self.seed = particles, missing, seed
         self.marginal = Marginal(missing)
         self.raw: dict[str, Tensor] = {}  # of sites; logs of those that are positive
         self.positive: list[str] = []
@@ -68,6 +68,11 @@ class Target:
         rest = [p for p in model.decoder.parameters() if p.requires_grad] if joint else []
         self.tensors: list[Tensor] = [*mechanism, *self.raw.values(), *rest]
         self.mechanism_size = sum(p.numel() for p in mechanism) + len(self.raw)
+
+    def of(self, model: Any, data: IncompleteData) -> Target:
+        """The same of a model with the same parameters."""
+        model, data = exact(model, data)
+        return Target(model, data, self.joint, self.particles, self.missing, self.seed)
 
     def sites(self) -> dict[str, Tensor]:
         """The coefficients that have priors, with gradients."""
@@ -95,19 +100,22 @@ class Target:
             tensor.copy_(part.view_as(tensor))
             begin += tensor.numel()
 
-    def redundant(self) -> np.ndarray:
+    def redundant(self, least: float = 0.0) -> np.ndarray:
         """Orthonormal directions (q, r) that change parameters and not p(x): to be held.
 
         They change no estimand, and left free only Monte-Carlo error would say anything about
         them. z is as likely turned as not, and a decoder's first layer turns it back: W A for
         every antisymmetric A. Of a linear decoder they are what leaves mean and covariance of x
         as they are, more than the turns where there are more latents than the table needs.
+
+        :param least: directions with a smaller effect on mean and covariance, as a share of the
+            largest, are among them too.
         """
         decoder = self.model.decoder
         if "z" in self.model.missingness.asks:
             found = []
         elif isinstance(decoder, LinearGaussianDecoder):
-            return self._without_effect(decoder)
+            return self._without_effect(decoder, least)
         else:
             found = self._turns(_layers_of_z(decoder))
         if not found:
@@ -128,27 +136,23 @@ class Target:
             found.append(np.concatenate(parts))
         return found
 
-    def _without_effect(self, decoder: LinearGaussianDecoder) -> np.ndarray:
+    def _without_effect(self, decoder: LinearGaussianDecoder, least: float) -> np.ndarray:
         """The null space of d (mean, covariance) / d parameters."""
-        if not any(tensor is decoder.mean.weight for tensor in self.tensors):
-            return np.zeros((len(self), 0))
-        weight, p = decoder.mean.weight, decoder.num_columns
-        noise = decoder.scale(weight.new_zeros(1)).expand(p)
-        covariance = weight @ weight.T + noise.square().diag()
-        lower = torch.tril_indices(p, p, device=weight.device)
-        said = torch.cat([decoder.mean.bias, covariance[lower[0], lower[1]]])
         own = [k for k, t in enumerate(self.tensors) if any(t is w for w in decoder.parameters())]
+        if not any(self.tensors[k] is decoder.mean.weight for k in own):
+            return np.zeros((len(self), 0))
         tensors = [self.tensors[k] for k in own]
-        rows = [torch.autograd.grad(value, tensors, retain_graph=True) for value in said]
-        jacobian = np.stack([np.concatenate([g.cpu().numpy().ravel() for g in r]) for r in rows])
-        _, sizes, directions = np.linalg.svd(jacobian)
+        _, sizes, directions = np.linalg.svd(_jacobian(decoder, tensors))
         sizes = np.pad(sizes, (0, len(directions) - len(sizes)))
-        null = directions[sizes < _NO_EFFECT * sizes.max()]
-        place = np.concatenate(
-            [np.full(t.numel(), k in own) for k, t in enumerate(self.tensors)]
-        ).nonzero()[0]
-        result = np.zeros((len(self), len(null)))
-        result[place] = null.T
+        # how many there are does not depend on where; with W = 0 far more seem to have no effect
+        with seeded(0):
+            spread = copy.deepcopy(decoder)
+            torch.nn.init.normal_(spread.mean.weight)
+        effective = np.linalg.matrix_rank(_jacobian(spread, list(spread.parameters())), tol=1e-6)
+        idle = (np.arange(len(sizes)) >= effective) | (sizes < least * sizes.max())
+        place = np.concatenate([np.full(t.numel(), k in own) for k, t in enumerate(self.tensors)])
+        result = np.zeros((len(self), int(idle.sum())))
+        result[place] = directions[idle].T
         return result
 
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
@@ -203,6 +207,13 @@ class Target:
                     )
                 bound = run.log_weight.logsumexp(0).sum() - len(rows) * math.log(self.particles)
                 yield -(bound + run.log_global) if number == 0 else -bound
+
+
+def exact(model: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
+    """A copy of the model, in float64 and for evaluation, and the data with it."""
+    model = copy.deepcopy(model).double().eval()
+    device = next(model.parameters(), data.x).device
+    return model, data.to(device=device, dtype=torch.float64)
 
 
 class Maximum(NamedTuple):
@@ -266,6 +277,22 @@ def _information(target: Callable[[np.ndarray], Any], at: np.ndarray) -> np.ndar
         backward[q] -= step
         result[q] = (target(forward)[1] - target(backward)[1]) / (2 * step)
     return (result + result.T) / 2
+
+
+def _jacobian(decoder: LinearGaussianDecoder, tensors: list[Tensor]) -> np.ndarray:
+    """Derivatives (moments, parameters) of mean and covariance of x."""
+    weight, p = decoder.mean.weight, decoder.num_columns
+    noise = decoder.scale(weight.new_zeros(1)).expand(p)
+    covariance = weight @ weight.T + noise.square().diag()
+    lower = torch.tril_indices(p, p, device=weight.device)
+    said = torch.cat([decoder.mean.bias, covariance[lower[0], lower[1]]])
+    rows = [
+        torch.autograd.grad(
+            value, tensors, retain_graph=True, materialize_grads=True, allow_unused=True
+        )
+        for value in said
+    ]
+    return np.stack([np.concatenate([g.cpu().numpy().ravel() for g in row]) for row in rows])
 
 
 def _layers_of_z(decoder: Any) -> list[Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -92,7 +92,8 @@ def multiple_imputation(
         - ``"mechanism"``: the posterior of the mechanism alone, the decoder held as it is: its
           ``coefficient_guide`` where coefficients have priors, else as ``"laplace"``.
         - ``"fixed"``: those of the fit, improper; to compare with.
-        - ``"auto"``: ``"laplace"`` where the model is small enough, else ``"bootstrap"``.
+        - ``"auto"``: ``"laplace"`` where the model is small enough and its mechanism reads no
+          latent, else ``"bootstrap"``.
     :param particles: importance samples a row and table, of which one is drawn by weight.
     :param steps: of a refit; a quarter of the fit's (bootstrap), or as many (ensemble).
     :param jobs: refits at once.
@@ -121,8 +122,10 @@ def multiple_imputation(
     _, data = prepared(fitted, data)
     if parameters == "auto":
         small = sum(p.numel() for p in _learnt(fitted.model)) <= MOST_PARAMETERS
-        parameters = "laplace" if small else "bootstrap"
-    options = {"particles": particles, "seed": seed, "m": m}
+        # turning the latents turns a mechanism that reads them, too: no Normal is near that
+        turns = {"z", "z_mask"} & set(fitted.model.missingness.asks)
+        parameters = "laplace" if small and not turns else "bootstrap"
+    parts: Iterable[tuple[np.ndarray, np.ndarray]]
     if parameters in ("bootstrap", "ensemble"):
         shorter = _SHORTER if parameters == "bootstrap" else 1
         steps = max(fitted.settings.steps // shorter, 1) if steps is None else steps
@@ -134,7 +137,7 @@ def multiple_imputation(
         )
         khat = np.nan
     else:
-        khat, parts = _of_posterior(fitted, data, parameters, **options)
+        khat, parts = _of_posterior(fitted, data, parameters, m, particles, seed)
     found = list(tqdm(parts, total=m, desc="tables", disable=not progress, leave=False))
     values, ess = (np.stack(part) for part in zip(*found, strict=True))
     return MultipleImputation(data, values, parameters, khat, ess)
@@ -210,11 +213,19 @@ def _of_posterior(
             f"more steps, or identify the mechanism better",
             stacklevel=3,
         )
-    exact = data.to(dtype=torch.float64)
+    tables = drawn_tables(posterior, draws.resampled(m, seed), data, particles, seed)
+    return draws.khat, tables
 
-    def tables_of() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for k, vector in enumerate(draws.resampled(m, seed)):
-            at, sites = posterior.model_at(vector)
-            yield _table(at, sites, exact, particles, seed + k)
 
-    return draws.khat, tables_of()
+def drawn_tables(
+    posterior: ParameterPosterior,
+    vectors: np.ndarray,
+    data: IncompleteData,
+    particles: int,
+    seed: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A completed table (n, p) and its ESS (n,) for each of the parameter vectors (m, q)."""
+    data = data.to(dtype=torch.float64)
+    for k, vector in enumerate(vectors):
+        model, sites = posterior.model_at(vector)
+        yield _table(model, sites, data, particles, seed + k)

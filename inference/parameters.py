@@ -13,7 +13,10 @@ from torch import Tensor
 from ..data import IncompleteData
 from .diagnostics import pareto_khat
 from .impute import prepared
-from .laplace import MOST_PARAMETERS, Maximum, Target, maximum
+from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
+
+_NO_EFFECT = 0.01  # of the largest: of a direction on mean and covariance of x
+_NEAR = 0.01  # nats: a step that gains less is the last
 
 
 class ParameterDraws(NamedTuple):
@@ -48,9 +51,10 @@ class ParameterDraws(NamedTuple):
 class ParameterPosterior:
     """p(parameters | x_o, s) of a small model: N(maximum, inverse observed information).
 
-    Decoder and mechanism together, coefficients that have priors with them; what changes
-    p(x) in nothing, such as the latents' rotation, is held. Draws of the Normal carry importance weights towards the
-    posterior itself, whose k-hat says how far the approximation holds (Vehtari et al., JMLR 2024).
+    Decoder and mechanism together, coefficients that have priors with them; what changes p(x) in
+    nothing, such as the latents' rotation, is held. Draws of the Normal carry importance weights
+    towards the posterior itself, whose k-hat says how far the approximation holds (Vehtari et al.,
+    JMLR 2024).
 
     :param decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known.
     :raises ValueError: more than 600 parameters, or none.
@@ -70,10 +74,12 @@ class ParameterPosterior:
         self.target = target_of(fitted, data, decoder, particles, missing, seed)
         with pyro.validation_enabled(False):
             self.maximum: Maximum = maximum(self.target, self.target.start(), polish)
-        held = self.target.redundant()
+        held = self.target.redundant(_NO_EFFECT)
         self._basis = np.linalg.svd(held, full_matrices=True)[0][:, held.shape[1] :]
-        eigenvalues, vectors = np.linalg.eigh(self._basis.T @ self.maximum.covariance @ self._basis)
-        self._root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+        # given what is held: the inverse of a part of the information, not a part of its inverse
+        information = self._basis.T @ np.linalg.inv(self.maximum.covariance) @ self._basis
+        eigenvalues, vectors = np.linalg.eigh((information + information.T) / 2)
+        self._root = vectors / np.sqrt(eigenvalues)
 
     def draws(self, count: int, seed: int = 0) -> ParameterDraws:
         """``count`` draws with weights: at least 100 give k-hat a tail to look at."""
@@ -83,6 +89,34 @@ class ParameterPosterior:
             log_p = np.array([-self.target.value(vector) for vector in vectors])
         self.target.put(self.maximum.at)
         return weighted_draws(vectors, log_p + 0.5 * np.square(noise).sum(1))
+
+    def height(self) -> float:
+        """The posterior's logarithm at its maximum: log p(x_o, s), and priors of coefficients."""
+        with pyro.validation_enabled(False):
+            return -self.target.value(self.maximum.at)
+
+    def moved_to(self, model: Any, data: IncompleteData, steps: int = 10) -> ParameterPosterior:
+        """The same Normal for a model that differs in what is given, moved by Newton steps.
+
+        :param model: of the same parameters, and with the guide's own in place.
+        """
+        moved = copy.copy(self)
+        moved.target = self.target.of(model, data)
+        at = self.maximum.at
+        within = self._basis @ self._root
+        with pyro.validation_enabled(False):
+            value, gradient = moved.target(at)
+            for _ in range(steps):
+                step = -within @ (within.T @ gradient)
+                there, slope = moved.target(at + step)
+                if not there < value:
+                    break
+                near = value - there < _NEAR
+                at, value, gradient = at + step, there, slope
+                if near:
+                    break
+        moved.maximum = self.maximum._replace(at=at)
+        return moved
 
     def model_at(self, vector: np.ndarray) -> tuple[Any, dict[str, Tensor] | None]:
         """The model with these parameters, and the coefficients' values by site if they have any.
@@ -116,9 +150,7 @@ def target_of(
     """
     if decoder not in ("joint", "fixed"):
         raise ValueError(f"decoder {decoder!r} is not one of joint, fixed")
-    model, data = prepared(fitted, data)
-    model = copy.deepcopy(model).double().eval()
-    data = data.to(device=next(model.parameters(), data.x).device, dtype=torch.float64)
+    model, data = exact(*prepared(fitted, data))
     target = Target(model, data, decoder == "joint", particles, missing, seed)
     if len(target) > MOST_PARAMETERS:
         raise ValueError(

@@ -160,10 +160,10 @@ def _read(result: Any) -> Analysis:
     if hasattr(result, "params") and hasattr(result, "cov_params"):
         estimate = pd.Series(result.params)
         covariance = np.asarray(result.cov_params(), dtype=float)
-        df = getattr(result, "df_resid", None)
         # a likelihood's estimates are as good as Normal: statsmodels says so by use_t
-        exact = df is not None and getattr(result, "use_t", True)
-        return _checked(estimate, covariance, float(df) if exact else np.inf)
+        exact = getattr(result, "use_t", True)
+        df = float(getattr(result, "df_resid", np.inf)) if exact else np.inf
+        return _checked(estimate, covariance, df)
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
             f"an analysis returned a {type(result).__name__}; return results of statsmodels, or "

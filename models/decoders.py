@@ -114,6 +114,9 @@ class StudentTDecoder(NetworkDecoder):
         return StudentT(2.0 + softplus(self.df), location, scale)
 
 
+_START_NOISE = 0.1  # variance, of columns standardised to 1
+
+
 class LinearGaussianDecoder(Decoder):
     """x | z ~ Normal(z W + mu, sigma): probabilistic PCA (Tipping & Bishop, JRSS-B 1999).
 
@@ -144,6 +147,23 @@ class LinearGaussianDecoder(Decoder):
     def forward(self, z: Tensor) -> Normal:
         """Normal of batch shape (..., n, p)."""
         return Normal(self.mean(z), self.scale(z))
+
+    @torch.no_grad()
+    def start_from(self, covariance: Tensor) -> None:
+        """PPCA's closed form for this covariance (p, p) of standardised columns, turned at random.
+
+        W = U (Lambda - sigma^2 I)^(1/2) R (Tipping & Bishop, 1999, eq. 7), with sigma of at least
+        a third. From weights drawn at random a mechanism can choose a direction before the decoder
+        has learnt how columns go together, and never come back.
+        """
+        d = self.latent_dim
+        value, vector = torch.linalg.eigh(covariance.double())
+        value, vector = value.flip(0), vector.flip(1)
+        noise = max(float(value[d:].mean()) if len(value) > d else 0.0, _START_NOISE)
+        weight = vector[:, :d] * (value[:d] - noise).clamp_min(0.01).sqrt()
+        turn = torch.linalg.qr(torch.randn(d, d, dtype=weight.dtype))[0]
+        self.mean.weight.copy_(weight @ turn[: weight.shape[1]])
+        self.scale.start_at(noise**0.5)
 
     def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """mu and diag(W^T W) + sigma^2, without the nodes."""

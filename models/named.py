@@ -25,6 +25,7 @@ from .missingness.self_masking import Sign
 from .mixed_decoder import MixedDecoder
 from .scales import ScaleKind
 from .selection import SelectionModel
+from .starts import available_covariance
 
 #: a name, a module, a formula, formulas by column, or what :func:`absentia.missing` returns
 Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
@@ -133,6 +134,7 @@ def NotMIWAEPPCA(
         torch.manual_seed(seed)
         if all_real(families):
             decoder: Decoder = LinearGaussianDecoder(latent_dim, len(families), scale, floor)
+            decoder.start_from(available_covariance(data))
         else:
             decoder = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
         chosen = encoder or ("exact" if all_real(families) else "mask-aware")

@@ -31,14 +31,24 @@ class Scale(nn.Module):
             raise ValueError(f"the scale's floor is {floor}; give a number >= 0")
         self.kind = kind
         self.floor = floor
-        start = math.log(math.expm1(initial))
+        start = _inverse_softplus(initial)
         if kind == "entry":
             self.head = nn.Linear(features, columns)
             nn.init.constant_(self.head.bias, start)
         else:
             self.raw = nn.Parameter(torch.full((columns if kind == "column" else 1,), start))
 
+    @torch.no_grad()
+    def start_at(self, value: float) -> None:
+        """Begin with this scale in every column."""
+        raw = self.head.bias if self.kind == "entry" else self.raw
+        raw.fill_(_inverse_softplus(max(value - self.floor, 1e-3)))
+
     def forward(self, hidden: Tensor) -> Tensor:
         """``(..., n, p)`` for ``"entry"``, else broadcastable to it."""
         raw = self.head(hidden) if self.kind == "entry" else self.raw
         return self.floor + softplus(raw)
+
+
+def _inverse_softplus(value: float) -> float:
+    return math.log(math.expm1(value))

@@ -1,0 +1,15 @@
+"""How an answer depends on what is assumed of the missing values."""
+
+from .answers import answers
+from .curve import SensitivityCurve
+from .delta import delta_sensitivity
+from .identification import check_identification
+from .slope import slope_sensitivity
+
+__all__ = [
+    "SensitivityCurve",
+    "answers",
+    "check_identification",
+    "delta_sensitivity",
+    "slope_sensitivity",
+]

@@ -1,0 +1,135 @@
+"""An answer as a function of what is assumed: the curve, where it tips, what the data say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from ..pool import Pooled, pool
+
+#: how small models are fitted: to all rows
+FIT: Mapping[str, Any] = {
+    "steps": 2000,
+    "learning_rate": 1e-2,
+    "validation": 0.0,
+    "progress": False,
+}
+
+
+@dataclass(frozen=True)
+class SensitivityCurve:
+    """Estimates along an assumption: a mechanism's slope, or a shift of what is missing.
+
+    ``table`` has a row a value and estimand: ``at``, ``estimand``, ``estimate``, ``se``, ``lower``,
+    ``upper``, ``fmi``, ``how`` ("fitted", "reweighted", "refitted" or "shifted") and ``khat`` of
+    the weights. ``profile`` has, for slopes, the maximal log-likelihood at each of them.
+    """
+
+    table: pd.DataFrame
+    assumption: str
+    column: str
+    level: float
+    profile: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))
+
+    @property
+    def estimands(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(dict.fromkeys(self.table["estimand"]))
+
+    def of(self, estimand: str | None = None) -> pd.DataFrame:
+        """The rows of one estimand, by the assumption's value; the first when left out.
+
+        :raises ValueError: there is none of this name.
+        """
+        name = self.estimands[0] if estimand is None else estimand
+        if name not in self.estimands:
+            raise ValueError(f"estimand '{name}' is not one of {', '.join(self.estimands)}")
+        rows = self.table[self.table["estimand"] == name]
+        return rows.drop(columns="estimand").set_index("at").sort_index()
+
+    def tipping_points(
+        self, value: float = 0.0, estimand: str | None = None, of: str = "estimate"
+    ) -> list[float]:
+        """Where the curve crosses ``value``, by linear interpolation; none where it does not.
+
+        :param of: ``"estimate"``, or ``"lower"`` or ``"upper"`` for an end of the interval: where
+            the interval begins to hold the value, the conclusion is no longer what it was.
+        """
+        if of not in ("estimate", "lower", "upper"):
+            raise ValueError(f"of {of!r} is not one of estimate, lower, upper")
+        rows = self.of(estimand)
+        at, height = rows.index.to_numpy(float), rows[of].to_numpy(float) - value
+        found = [float(a) for a, h in zip(at, height, strict=True) if h == 0]
+        for k in np.flatnonzero(height[:-1] * height[1:] < 0):
+            share = height[k] / (height[k] - height[k + 1])
+            found.append(float(at[k] + share * (at[k + 1] - at[k])))
+        return sorted(found)
+
+    def supported(self, level: float | None = None) -> tuple[float, float]:
+        """The slopes that the data do not contradict: 2 (max - log-likelihood) within chi-square.
+
+        Ends that the slopes tried do not reach are infinite.
+
+        :raises ValueError: for shifts, of which the data say nothing.
+        """
+        if self.profile.empty:
+            raise ValueError("nothing in the data speaks for or against a shift of what is missing")
+        level = self.level if level is None else level
+        profile = self.profile.sort_index()
+        at = profile.index.to_numpy(float)
+        height = 2 * (profile.max() - profile.to_numpy(float)) - chi2.ppf(level, 1)
+        best = int(np.argmin(height))
+        return _leaves(at, height, best, -1), _leaves(at, height, best, 1)
+
+    @property
+    def weakly_identified(self) -> bool:
+        """Whether the data do not bound the slope on both sides, among the slopes tried."""
+        return not all(np.isfinite(self.supported()))
+
+    def __repr__(self) -> str:
+        """The curve, an estimand a block."""
+        parts = [f"{self.assumption} of '{self.column}', {100 * self.level:g} % intervals"]
+        for name in self.estimands:
+            rows = self.of(name)[["estimate", "lower", "upper", "how", "khat"]]
+            parts.append(f"{name}\n{rows.round(4)}")
+        return "\n".join(parts)
+
+
+def _leaves(at: np.ndarray, height: np.ndarray, start: int, step: int) -> float:
+    """Where the height becomes positive, going from ``start``."""
+    k = start
+    while 0 <= k + step < len(at):
+        if height[k + step] > 0:
+            share = -height[k] / (height[k + step] - height[k])
+            return float(at[k] + share * (at[k + step] - at[k]))
+        k += step
+    return step * np.inf
+
+
+def analysed(
+    tables: Iterable[pd.DataFrame], analysis: Callable[[pd.DataFrame], Any], level: float
+) -> Pooled:
+    """As :func:`pool`; numbers without variances count as known exactly in a complete table."""
+
+    def with_variance(table: pd.DataFrame) -> Any:
+        result = analysis(table)
+        if isinstance(result, tuple) or hasattr(result, "params"):
+            return result
+        if isinstance(result, pd.Series):
+            return result, pd.Series(0.0, index=result.index)
+        return float(result), 0.0
+
+    return pool(tables, with_variance, level=level)
+
+
+def rows_of(pooled: Pooled, at: float, how: str, khat: float) -> pd.DataFrame:
+    """One value of the assumption in the curve's table."""
+    kept = pooled.table[["estimate", "se", "lower", "upper", "fmi"]]
+    frame = kept.rename_axis("estimand").reset_index()
+    frame.insert(0, "at", float(at))
+    return frame.assign(how=how, khat=khat)

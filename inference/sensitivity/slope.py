@@ -1,0 +1,183 @@
+"""Selection models: the answer as a function of a slope that is given and not learnt."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ...data import IncompleteData
+from ...models import NotMIWAEPPCA, missing
+from ..fit import FitResult, fit
+from ..multiple import drawn_tables, multiple_imputation
+from ..parameters import ParameterDraws, ParameterPosterior
+from .curve import FIT, SensitivityCurve, analysed, rows_of
+
+_PROPOSALS = 400
+_SHORTER = 4  # a refit from the nearest slope takes this part of the steps
+
+Family = Callable[[float], Any]
+
+
+def slope_sensitivity(
+    family: Family | str,
+    data: IncompleteData,
+    analysis: Callable[[pd.DataFrame], Any],
+    slopes: Sequence[float],
+    *,
+    anchor: float = 0.0,
+    m: int = 20,
+    reweight: bool = True,
+    level: float = 0.95,
+    fit_options: Mapping[str, Any] | None = None,
+    particles: int = 200,
+    seed: int = 0,
+) -> SensitivityCurve:
+    """The answer for every slope of a mechanism, from slope 0 (missing at random) outward.
+
+    The model is fitted at the anchor. Of a small one (up to 600 parameters) the parameters'
+    posterior is taken there, N(maximum, inverse information). At the next slope the same Normal,
+    moved by a Newton step, proposes parameters, and importance weights towards the posterior *at
+    that slope* correct it (as moment matching does in Paananen et al., Statistics and Computing
+    2021); where their k-hat is above 0.7 the model is refitted there, and the curve goes on from
+    that. Missing values are drawn anew from p(x_m | x_o, s) at each draw of the parameters. A
+    larger model is refitted at every slope, from the nearest one.
+
+    :param family: slope -> model, such as ``lambda a: ab.NotMIWAEPPCA(data, ab.missing(
+        "income ~ income + age", fixed={"income": a}))``; or a column's name for ``"name ~ name"``
+        in a factor analysis. Models must differ in the slope's value only.
+    :param analysis: of one completed table: what :func:`absentia.pool` takes, or a number or Series
+        (of what it is then the finite table's own).
+    :param slopes: of the log-odds of being **missing**, per sd of the column.
+    :param m: completed tables a slope.
+    :param reweight: False refits at every slope.
+    :param fit_options: of :func:`absentia.fit`, 2,000 steps at a rate of 1e-2 when left out.
+    :raises ValueError: for fewer than two slopes, or a column that is not there.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rng = np.random.default_rng(0)
+    >>> rows = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], size=200)
+    >>> rows[rng.random(200) < 0.3, 0] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+    >>> curve = ab.slope_sensitivity("a", data, lambda t: t["a"].mean(), [-1, 0, 1], m=5,
+    ...     fit_options={"steps": 300})
+    >>> curve.of()["estimate"].is_monotonic_increasing
+    True
+    """
+    slopes = sorted({float(slope) for slope in slopes} | {float(anchor)})
+    if len(slopes) < 2:
+        raise ValueError("one slope is no curve; give at least one besides the anchor")
+    column = family if isinstance(family, str) else "the mechanism"
+    sweep = _Sweep(
+        _by_column(family, data) if isinstance(family, str) else family,
+        data,
+        {**FIT, **(fit_options or {}), "seed": seed},
+        reweight,
+        particles,
+        m,
+        seed,
+    )
+    found, profile = [], {}
+    # outward from the anchor, so that every slope has a near one behind it
+    for slope in sorted(slopes, key=lambda slope: abs(slope - anchor)):
+        tables, how, khat, height = sweep.at(slope)
+        found.append(rows_of(analysed(tables, analysis, level), slope, how, khat))
+        profile[slope] = height
+    table = pd.concat(found, ignore_index=True).sort_values("at", kind="stable")
+    return SensitivityCurve(
+        table.reset_index(drop=True),
+        "slope of the log-odds of being missing, per sd,",
+        column,
+        level,
+        pd.Series(profile, name="log_likelihood").sort_index(),
+    )
+
+
+def _by_column(column: str, data: IncompleteData) -> Family:
+    if column not in data.columns:
+        raise ValueError(f"there is no column '{column}'; give one of {', '.join(data.columns)}")
+
+    def family(slope: float) -> Any:
+        given = missing({column: f"`{column}`"}, fixed={column: slope})
+        return NotMIWAEPPCA(data, given, scale="column")
+
+    return family
+
+
+class _Sweep:
+    """What has been fitted so far, and the next slope from it."""
+
+    def __init__(
+        self,
+        family: Family,
+        data: IncompleteData,
+        options: dict[str, Any],
+        reweight: bool,
+        particles: int,
+        m: int,
+        seed: int,
+    ) -> None:
+        self.family, self.data, self.options, self.reweight = family, data, options, reweight
+        self.particles, self.m, self.seed = particles, m, seed
+        self.fits: dict[float, FitResult] = {}
+        self.posteriors: dict[float, ParameterPosterior] = {}
+
+    def at(self, slope: float) -> tuple[Iterator[pd.DataFrame], str, float, float]:
+        """Completed tables, how they were come by, k-hat, and the maximal log-likelihood."""
+        if not self.fits:
+            return self._fitted(slope, "fitted")
+        near = min(self.fits, key=lambda other: abs(other - slope))
+        if not self.reweight or near not in self.posteriors:
+            return self._fitted(slope, "refitted", near)
+        model = self.family(slope)
+        _take_over(model, self.fits[near].model)
+        moved = self.posteriors[near].moved_to(model, self.data)
+        draws = moved.draws(_PROPOSALS, self.seed)
+        if not draws.reliable:
+            return self._fitted(slope, "refitted", near)
+        return self._tables(moved, draws), "reweighted", draws.khat, moved.height()
+
+    def _fitted(
+        self, slope: float, how: str, near: float | None = None
+    ) -> tuple[Iterator[pd.DataFrame], str, float, float]:
+        model, options = self.family(slope), self.options
+        if near is not None:
+            _take_over(model, self.fits[near].model)
+            options = {**options, "steps": max(options["steps"] // _SHORTER, 1)}
+        fitted = self.fits[slope] = fit(model, self.data, **options)
+        try:
+            posterior = ParameterPosterior(fitted, self.data, seed=self.seed)
+        except ValueError:  # too many parameters for a Normal approximation
+            several = multiple_imputation(
+                fitted, self.data, self.m, particles=self.particles, seed=self.seed
+            )
+            return iter(several), how, several.khat, fitted.bound * len(self.data)
+        self.posteriors[slope] = posterior
+        draws = posterior.draws(_PROPOSALS, self.seed)
+        if not draws.reliable:
+            warnings.warn(
+                f"at slope {slope:g} a Normal approximation of the parameters is poor (k-hat "
+                f"{draws.khat:.2f}): the interval is rough; the slope may be more than the data "
+                f"can bear",
+                stacklevel=4,
+            )
+        return self._tables(posterior, draws), how, draws.khat, posterior.height()
+
+    def _tables(
+        self, posterior: ParameterPosterior, draws: ParameterDraws
+    ) -> Iterator[pd.DataFrame]:
+        vectors = draws.resampled(self.m, self.seed)
+        found = drawn_tables(posterior, vectors, self.data, self.particles, self.seed)
+        return (self.data.to_frame(values) for values, _ in found)
+
+
+@torch.no_grad()
+def _take_over(model: Any, of: Any) -> None:
+    """Start from another slope's parameters."""
+    own = dict(model.named_parameters())
+    for name, parameter in of.named_parameters():
+        own[name].copy_(parameter)
