@@ -24,7 +24,7 @@ from .pool import Pooled, pool
 from .randomness import seeded
 
 Parameters = Literal["auto", "laplace", "bootstrap", "ensemble", "mechanism", "fixed"]
-_PROPOSALS = 400  # draws of the parameters, from which m are taken by weight
+_PROPOSALS = 200  # draws of the parameters, from which m are taken by weight
 _SHORTER = 4  # a warm-started refit takes this part of the fit's steps
 
 

@@ -16,7 +16,7 @@ from ..multiple import drawn_tables, multiple_imputation
 from ..parameters import ParameterDraws, ParameterPosterior
 from .curve import FIT, SensitivityCurve, analysed, rows_of
 
-_PROPOSALS = 400
+_PROPOSALS = 200
 _SHORTER = 4  # a refit from the nearest slope takes this part of the steps
 
 Family = Callable[[float], Any]

@@ -210,6 +210,11 @@ class FormulaMissingness(Missingness):
         """Columns without a formula."""
         return ~self.modelled
 
+    def known(self, column: int) -> str | None:
+        """What was said of the terms that read the column itself."""
+        part = self.part_of.get(column)
+        return None if part is None else part.known
+
     def affine(self, x: Tensor, **context: Any) -> Affine | None:
         """Columns whose formula is affine in the column, by two evaluations of it."""
         if not bool(self.affine_columns.any()):

@@ -1,0 +1,171 @@
+"""Curves over slopes and shifts, against closed forms and refits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import absentia as ab
+from absentia.inference.sensitivity import SensitivityCurve
+
+SHORT = {"steps": 600}
+FIT = {"learning_rate": 1e-2, "validation": 0.0, "progress": False, **SHORT}
+
+
+def gaussian(n=300, seed=0, rate=0.4):
+    """a missing completely at random, beside a correlated b."""
+    rng = np.random.default_rng(seed)
+    rows = rng.multivariate_normal([2.0, 0.0], [[4.0, 1.2], [1.2, 1.0]], size=n)
+    frame = pd.DataFrame(rows, columns=["a", "b"])
+    frame.loc[rng.random(n) < rate, "a"] = np.nan
+    return frame
+
+
+def mean_of_a(table):
+    return table["a"].mean(), table["a"].var() / len(table)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ab.IncompleteData.from_frame(gaussian())
+
+
+@pytest.fixture(scope="module")
+def at_random(data):
+    model = ab.PPCA(data, latent_dim=1, scale="column")
+    fitted = ab.fit(model, data, **FIT)
+    return ab.multiple_imputation(fitted, data, 40)
+
+
+@pytest.fixture(scope="module")
+def curve(data):
+    return ab.slope_sensitivity(
+        "a", data, mean_of_a, [-0.8, -0.4, 0.4, 0.8], m=40, fit_options=SHORT
+    )
+
+
+def test_slope_zero_is_missing_at_random(curve, at_random):
+    """To Monte-Carlo error: both are means over 40 draws of parameters and values."""
+    mar = at_random.pool(mean_of_a).table.loc["estimate"]
+    found = curve.of().loc[0.0]
+    error = (2 * mar["between"] / 40) ** 0.5
+    assert abs(found["estimate"] - mar["estimate"]) < 4 * error
+    assert found["se"] == pytest.approx(mar["se"], rel=0.35)
+
+
+def test_weights_and_refits_agree(data, curve):
+    refitted = ab.slope_sensitivity(
+        "a", data, mean_of_a, [-0.4, 0.8], m=40, reweight=False, seed=1, fit_options=SHORT
+    ).of()
+    found = curve.of().loc[refitted.index]
+    assert (found["how"] == "reweighted").sum() >= 1
+    assert set(refitted["how"]) == {"fitted", "refitted"}
+    assert (found.loc[found["how"] == "reweighted", "khat"] < 0.7).all()
+    # two means of 40 draws whose sd is the posterior's, nearly se
+    error = refitted["se"] * (2 / 40) ** 0.5
+    assert ((found["estimate"] - refitted["estimate"]).abs() < 4 * error).all()
+    assert np.allclose(found["se"], refitted["se"], rtol=0.4)
+
+
+def test_the_profile_is_the_likelihoods(data, curve):
+    """Refitted or reached by Newton steps, the maximum is the same within a tenth of a nat."""
+    refitted = ab.slope_sensitivity(
+        "a", data, mean_of_a, [0.8], m=2, reweight=False, fit_options=SHORT
+    ).profile
+    assert np.allclose(curve.profile[refitted.index], refitted, atol=0.1)
+    # missing completely at random, and b is not read: the data are against steep slopes
+    low, high = curve.supported()
+    assert low < 0 < high < 0.8
+
+
+def test_a_shift_is_a_slope_times_the_variance(data):
+    """Gaussian and logistic: delta = a v, v the variance given what was observed of the row.
+
+    p(x | s = 0) ~ p(x | s = 1) exp(a x) is exact; a factor analysis has p(x) Normal instead of
+    p(x | s = 1), so the slope is kept small.
+    """
+    slope = 0.3
+    sd = float(data.scaler.scale[0])
+    frame = gaussian()
+    seen = frame.dropna()
+    v = seen["a"].var() * (1 - seen["a"].corr(seen["b"]) ** 2) / sd**2
+    tilted = ab.slope_sensitivity("a", data, mean_of_a, [slope], m=100, fit_options=SHORT).of()[
+        "estimate"
+    ]
+    model = ab.PPCA(data, latent_dim=1, scale="column")
+    fitted = ab.fit(model, data, **FIT)
+    tables = ab.multiple_imputation(fitted, data, 60)
+    shifted = ab.delta_sensitivity(tables, "a", mean_of_a, [0.0, slope * v]).of()["estimate"]
+    rise = tilted[slope] - tilted[0.0]
+    want = shifted.iloc[1] - shifted.iloc[0]
+    assert want == pytest.approx(slope * v * sd * frame["a"].isna().mean())
+    assert rise == pytest.approx(want, rel=0.15)
+
+
+def test_tipping_points_and_what_the_data_support():
+    at = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    estimate = 0.5 * at + 0.25
+    table = pd.DataFrame(
+        {"at": at, "estimand": "mean", "estimate": estimate, "se": 0.1, "lower": estimate - 0.5,
+         "upper": estimate + 0.5, "fmi": 0.3, "how": "fitted", "khat": 0.1}
+    )  # fmt: skip
+    profile = pd.Series(-0.5 * (at - 0.5) ** 2 * 4, index=at)
+    found = SensitivityCurve(table, "slope", "a", 0.95, profile)
+    assert found.tipping_points() == [-0.5]
+    assert found.tipping_points(of="lower") == [0.5]
+    assert found.tipping_points(value=9.0) == []
+    assert found.tipping_points(value=0.75) == [1.0]
+    low, high = found.supported()
+    assert -1 < low < 0 < 1 < high < 2
+    assert not found.weakly_identified
+    flat = SensitivityCurve(table, "slope", "a", 0.95, profile / 100)
+    assert flat.weakly_identified
+    assert flat.supported() == (-np.inf, np.inf)
+    shift = SensitivityCurve(table, "shift", "a", 0.95)
+    with pytest.raises(ValueError, match="nothing in the data"):
+        shift.supported()
+    with pytest.raises(ValueError, match="estimand 'x' is not one of mean"):
+        found.of("x")
+    with pytest.raises(ValueError, match="'middle' is not one of"):
+        found.tipping_points(of="middle")
+
+
+def test_larger_models_are_refitted_from_the_nearest_slope(data):
+    few = data.rows(slice(0, 60))
+
+    def family(slope):
+        why = ab.missing("a ~ a", fixed={"a": slope})
+        return ab.NotMIWAE(few, why, latent_dim=1)
+
+    found = ab.slope_sensitivity(
+        family, few, mean_of_a, [1.0, 2.0], m=2, fit_options={"steps": 12}, particles=20
+    )
+    assert list(found.of()["how"]) == ["fitted", "refitted", "refitted"]
+    assert found.profile.notna().all()
+
+
+def test_several_estimands():
+    frame = gaussian(200)
+    data = ab.IncompleteData.from_frame(frame)
+
+    def both(table):
+        return pd.Series({"mean": table["a"].mean(), "p90": table["a"].quantile(0.9)})
+
+    found = ab.slope_sensitivity("a", data, both, [1.0], m=2, fit_options={"steps": 200})
+    assert found.estimands == ("mean", "p90")
+    assert (found.of("p90")["estimate"] > found.of("mean")["estimate"]).all()
+    assert "p90" in repr(found)
+
+
+def test_mistakes(data, at_random):
+    with pytest.raises(ValueError, match="there is no column 'c'; give one of a, b"):
+        ab.slope_sensitivity("c", data, mean_of_a, [1.0])
+    with pytest.raises(ValueError, match="one slope is no curve"):
+        ab.slope_sensitivity("a", data, mean_of_a, [0.0])
+    with pytest.raises(ValueError, match="there is no column 'c'"):
+        ab.delta_sensitivity(at_random, "c", mean_of_a, [1.0])
+    frame = pd.DataFrame({"a": [1.0, 2.5, np.nan, 0.5], "n": [1, 2, 3, None]})
+    counts = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
+    fitted = ab.fit(ab.PPCA(counts, latent_dim=1), counts, steps=3, progress=False)
+    tables = ab.multiple_imputation(fitted, counts, 2, parameters="fixed")
+    with pytest.raises(ValueError, match="column 'n' is count: adding to it"):
+        ab.delta_sensitivity(tables, "n", mean_of_a, [1.0])
