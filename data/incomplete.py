@@ -275,6 +275,22 @@ class IncompleteData:
         """The same data, standardised by another scaler."""
         return self._built(scaler=scaler)
 
+    def with_values(self, values: np.ndarray) -> IncompleteData:
+        """Other values (n, p) of the same columns, NaN where missing; scale and covariates stay.
+
+        >>> import numpy as np
+        >>> data = IncompleteData.from_numpy(np.array([[1.0], [3.0], [np.nan]]))
+        >>> data.with_values(np.array([[np.nan], [1.0], [5.0]])).s[:, 0].tolist()
+        [False, True, True]
+
+        Raises:
+            ValueError: another shape.
+        """
+        if values.shape != self.values.shape:
+            raise ValueError(f"values have shape {values.shape}; the data {self.values.shape}.")
+        index = pd.RangeIndex(len(values))
+        return self._built(values=np.asarray(values, dtype=np.float64), index=index, source=None)
+
     def fill(self, values: np.ndarray | torch.Tensor) -> np.ndarray:
         """The table (n, p) in float64 with its missing entries taken from ``values``.
 

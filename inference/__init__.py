@@ -1,10 +1,20 @@
 """What follows from a model and the data: weights, bounds, fits, imputations, diagnostics."""
 
+from .checks import (
+    Calibration,
+    MaskCheck,
+    calibration,
+    check_mask,
+    check_values,
+    compare,
+    cross_check,
+)
 from .coefficients import coefficient_posterior
 from .collapse import CollapseError, collapse
 from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
 from .elbo import ImportanceWeightedELBO
 from .estimator import MNARImputer
+from .export import to_arviz
 from .fit import FitResult, fit
 from .held_out import held_out_bound
 from .imputation import Imputation
@@ -26,6 +36,7 @@ from .storage import FormatError, load, save
 from .weights import Weighted, WeightError, weights
 
 __all__ = [
+    "Calibration",
     "CollapseError",
     "FitResult",
     "FitSettings",
@@ -33,6 +44,7 @@ __all__ = [
     "ImportanceWeightedELBO",
     "Imputation",
     "MNARImputer",
+    "MaskCheck",
     "MultipleImputation",
     "NonFiniteLossError",
     "ParameterPosterior",
@@ -41,9 +53,14 @@ __all__ = [
     "WeightError",
     "Weighted",
     "answers",
+    "calibration",
     "check_identification",
+    "check_mask",
+    "check_values",
     "coefficient_posterior",
     "collapse",
+    "compare",
+    "cross_check",
     "delta_sensitivity",
     "effective_sample_size",
     "fit",
@@ -57,5 +74,6 @@ __all__ = [
     "refined_guide",
     "save",
     "slope_sensitivity",
+    "to_arviz",
     "weights",
 ]

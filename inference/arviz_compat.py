@@ -44,6 +44,38 @@ def from_groups(
     return from_dict(**groups, coords=coords, dims=dims)
 
 
+def from_datasets(groups: dict[str, Any]) -> Any:
+    """An InferenceData (0.23) or DataTree (1.x) of xarray datasets, by group.
+
+    >>> import xarray as xr
+    >>> from absentia.inference.arviz_compat import from_datasets
+    >>> tree = from_datasets({"observed_data": xr.Dataset({"x": ("row", [1.0, 2.0])})})
+    >>> tree["observed_data"]["x"].sum().item()
+    3.0
+    """
+    if IS_ONE:
+        import xarray
+
+        return xarray.DataTree.from_dict(groups)
+    with warnings.catch_warnings():
+        # of groups and names that are not in its schema, such as row-wise sample_stats
+        warnings.simplefilter("ignore", UserWarning)
+        return arviz.InferenceData(**groups)
+
+
+def loo(tree: Any) -> Any:
+    """ArviZ's PSIS-LOO of an export's log-likelihood, row by row."""
+    return arviz.loo(tree, pointwise=True)
+
+
+def compare(trees: dict[str, Any]) -> Any:
+    """ArviZ's table of PSIS-LOO over models."""
+    with warnings.catch_warnings():
+        # of pandas, about ArviZ's own code
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return arviz.compare(trees)
+
+
 def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """ArviZ's Pareto-smoothed log-weights and k-hat: (K, n) -> (K, n), (n,).
 

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ..data import IncompleteData
-from ..models import rebuild
-from .fit import FitResult, fit
+from .fit import FitResult
 from .impute import imputed, prepared, programs_of
-from .laplace import MOST_PARAMETERS
-from .parameters import ParameterPosterior
 from .pool import Pooled, pool
-from .randomness import seeded
-
-Parameters = Literal["auto", "laplace", "bootstrap", "ensemble", "mechanism", "fixed"]
-_PROPOSALS = 200  # draws of the parameters, from which m are taken by weight
-_SHORTER = 4  # a warm-started refit takes this part of the fit's steps
+from .sources import Parameters, Source, sources
 
 
 @dataclass(frozen=True)
@@ -113,119 +102,21 @@ def multiple_imputation(
     >>> len(tables), bool(abs(pooled.table.loc["estimate", "estimate"]) < 0.3)
     (5, True)
     """
-    if parameters not in get_args(Parameters):
-        raise ValueError(
-            f"parameters {parameters!r} is not one of {', '.join(get_args(Parameters))}"
-        )
-    if m < 1:
-        raise ValueError(f"m is {m}; give at least 1 table")
     _, data = prepared(fitted, data)
-    if parameters == "auto":
-        small = sum(p.numel() for p in _learnt(fitted.model)) <= MOST_PARAMETERS
-        # turning the latents turns a mechanism that reads them, too: no Normal is near that
-        turns = {"z", "z_mask"} & set(fitted.model.missingness.asks)
-        parameters = "laplace" if small and not turns else "bootstrap"
-    parts: Iterable[tuple[np.ndarray, np.ndarray]]
-    if parameters in ("bootstrap", "ensemble"):
-        shorter = _SHORTER if parameters == "bootstrap" else 1
-        steps = max(fitted.settings.steps // shorter, 1) if steps is None else steps
-        again = _bootstrapped if parameters == "bootstrap" else _from_scratch
-        parallel = Parallel(n_jobs=jobs, return_as="generator")
-        parts = parallel(
-            delayed(_refitted)(again, fitted, data, steps, particles, seed + 7919 * k)
-            for k in range(m)
-        )
-        khat = np.nan
-    else:
-        khat, parts = _of_posterior(fitted, data, parameters, m, particles, seed)
+    kind, khat, models = sources(fitted, data, m, parameters, steps=steps, jobs=jobs, seed=seed)
+    parts = tables_of(models, data, particles, seed)
     found = list(tqdm(parts, total=m, desc="tables", disable=not progress, leave=False))
     values, ess = (np.stack(part) for part in zip(*found, strict=True))
-    return MultipleImputation(data, values, parameters, khat, ess)
+    return MultipleImputation(data, values, kind, khat, ess)
 
 
-def _learnt(model: Any) -> list[torch.nn.Parameter]:
-    parts = (model.decoder, model.missingness)
-    return [p for part in parts for p in part.parameters() if p.requires_grad]
-
-
-def _table(
-    model: Any, coefficients: Any, data: IncompleteData, particles: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """One completed table (n, p) and its ESS (n,)."""
-    found = imputed(
-        model, data, programs_of(model, coefficients), particles, num_draws=1, seed=seed
-    )
-    return found.draws(1)[0], found.ess
-
-
-def _refitted(
-    again: Callable[..., Any],
-    fitted: FitResult,
-    data: IncompleteData,
-    steps: int,
-    particles: int,
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    return _table(again(fitted, data, steps, seed), None, data, particles, seed)
-
-
-def _settings(fitted: FitResult, steps: int, seed: int) -> dict[str, Any]:
-    plan = {**fitted.settings.to_dict(), "steps": steps, "seed": seed}
-    # all rows count, and the last state is the result: nothing is chosen by held-out rows
-    return {**plan, "validation": 0.0, "patience": None, "evaluations": 1, "progress": False}
-
-
-def _bootstrapped(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
-    rows = np.random.default_rng(seed).integers(len(data), size=len(data))
-    model = copy.deepcopy(fitted.model)
-    return fit(model, data.rows(np.sort(rows)), **_settings(fitted, steps, seed)).model
-
-
-def _from_scratch(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
-    with seeded(seed):
-        model = rebuild(fitted.model.config)
-    model.missingness.initialise(data.s.cpu().to(torch.get_default_dtype()).mean(0))
-    model.to(data.x)
-    return fit(model, data, **_settings(fitted, steps, seed)).model
-
-
-def _of_posterior(
-    fitted: FitResult, data: IncompleteData, parameters: str, m: int, particles: int, seed: int
-) -> tuple[float, Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """k-hat of the parameters' draws, and the tables."""
-    model = copy.deepcopy(fitted.model)
-    guide = getattr(model, "coefficient_guide", None)
-    if parameters == "fixed":
-        return np.nan, (_table(model, None, data, particles, seed + k) for k in range(m))
-    if parameters == "mechanism" and guide is not None:
-        with seeded(seed), torch.no_grad():
-            drawn = [{k: v.detach() for k, v in guide().items()} for _ in range(m)]
-        tables = (_table(model, c, data, particles, seed + k) for k, c in enumerate(drawn))
-        return np.nan, tables
-    posterior = ParameterPosterior(
-        fitted, data, decoder="joint" if parameters == "laplace" else "fixed", seed=seed
-    )
-    draws = posterior.draws(max(_PROPOSALS, 2 * m), seed)
-    if not draws.reliable:
-        warnings.warn(
-            f"a Normal approximation of the {len(posterior.target)} parameters is poor (k-hat "
-            f"{draws.khat:.2f}): the intervals are rough; give parameters='bootstrap', fit with "
-            f"more steps, or identify the mechanism better",
-            stacklevel=3,
-        )
-    tables = drawn_tables(posterior, draws.resampled(m, seed), data, particles, seed)
-    return draws.khat, tables
-
-
-def drawn_tables(
-    posterior: ParameterPosterior,
-    vectors: np.ndarray,
-    data: IncompleteData,
-    particles: int,
-    seed: int,
+def tables_of(
+    models: Iterable[Source], data: IncompleteData, particles: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A completed table (n, p) and its ESS (n,) for each of the parameter vectors (m, q)."""
-    data = data.to(dtype=torch.float64)
-    for k, vector in enumerate(vectors):
-        model, sites = posterior.model_at(vector)
-        yield _table(model, sites, data, particles, seed + k)
+    """A completed table (n, p) and its ESS (n,) from each of the models."""
+    for k, (model, coefficients) in enumerate(models):
+        parameter = next(model.parameters(), data.x)
+        own = data.to(device=parameter.device, dtype=parameter.dtype)
+        programs = programs_of(model, coefficients)
+        found = imputed(model, own, programs, particles, num_draws=1, seed=seed + k)
+        yield found.draws(1)[0], found.ess

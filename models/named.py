@@ -133,8 +133,9 @@ def NotMIWAEPPCA(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if all_real(families):
-            decoder: Decoder = LinearGaussianDecoder(latent_dim, len(families), scale, floor)
-            decoder.start_from(available_covariance(data))
+            linear = LinearGaussianDecoder(latent_dim, len(families), scale, floor)
+            linear.start_from(available_covariance(data))
+            decoder: Decoder = linear
         else:
             decoder = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
         chosen = encoder or ("exact" if all_real(families) else "mask-aware")

@@ -12,7 +12,7 @@ import torch
 from ...data import IncompleteData
 from ...models import NotMIWAEPPCA, missing
 from ..fit import FitResult, fit
-from ..multiple import drawn_tables, multiple_imputation
+from ..multiple import multiple_imputation, tables_of
 from ..parameters import ParameterDraws, ParameterPosterior
 from .curve import FIT, SensitivityCurve, analysed, rows_of
 
@@ -170,8 +170,8 @@ class _Sweep:
     def _tables(
         self, posterior: ParameterPosterior, draws: ParameterDraws
     ) -> Iterator[pd.DataFrame]:
-        vectors = draws.resampled(self.m, self.seed)
-        found = drawn_tables(posterior, vectors, self.data, self.particles, self.seed)
+        models = map(posterior.model_at, draws.resampled(self.m, self.seed))
+        found = tables_of(models, self.data, self.particles, self.seed)
         return (self.data.to_frame(values) for values, _ in found)
 
 

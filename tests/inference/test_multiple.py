@@ -132,5 +132,5 @@ def test_mistakes():
     fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=5, progress=False)
     with pytest.raises(ValueError, match="'jackknife' is not one of auto, laplace"):
         ab.multiple_imputation(fitted, data, parameters="jackknife")
-    with pytest.raises(ValueError, match="m is 0"):
+    with pytest.raises(ValueError, match="0 draws of the parameters"):
         ab.multiple_imputation(fitted, data, 0)

@@ -1,0 +1,57 @@
+"""Leave-one-row-out prediction of models, by Pareto-smoothed importance sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...data import IncompleteData
+from ..export import to_arviz
+
+
+def compare(
+    fits: Mapping[str, Any],
+    data: IncompleteData,
+    *,
+    draws: int = 400,
+    particles: int = 200,
+    seed: int = 0,
+    **options: Any,
+) -> Any:
+    """ArviZ's table of expected log predictive densities of log p(x_o, s), best model first.
+
+    A row left out is a unit, with its mask: models with an ignorable mechanism leave the mask's
+    density out and are not comparable with others; give such a model a mechanism that reads
+    observed columns only. Draws are of the parameters (see :func:`absentia.to_arviz`), so that
+    leaving a row out means something; with ``parameters="fixed"`` nothing is left out.
+
+    :param fits: fits by name, all of this data.
+    :raises ValueError: fewer than two fits, or some of them with an ignorable mechanism only.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rng = np.random.default_rng(0)
+    >>> rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=200)
+    >>> rows[rng.random(200) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+    >>> fits = {why: ab.fit(ab.NotMIWAEPPCA(data, why, scale="column"), data, steps=400,
+    ...     learning_rate=1e-2, progress=False) for why in ("a ~ b", "a ~ 1")}
+    >>> ab.compare(fits, data, particles=20).index[0]
+    'a ~ b'
+    """
+    from ..arviz_compat import compare as arviz_compare
+
+    if len(fits) < 2:
+        raise ValueError(f"{len(fits)} model(s) to compare; give at least two, by name")
+    silent = [name for name, fitted in fits.items() if fitted.model.missingness.ignorable]
+    if silent and len(silent) < len(fits):
+        raise ValueError(
+            f"'{silent[0]}' leaves the mask's density out and another model does not: their "
+            f"log-densities are not of the same data; give it a mechanism that reads observed "
+            f"columns only, such as 'income ~ age'"
+        )
+    exports = {
+        name: to_arviz(fitted, data, draws=draws, particles=particles, seed=seed, **options)
+        for name, fitted in fits.items()
+    }
+    return arviz_compare(exports)

@@ -1,0 +1,235 @@
+"""Posterior predictive checks: do replicated tables look like the one that was seen?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import skew
+
+from ...data import IncompleteData
+from ..impute import impute, prepared
+from ..replicate import replicates
+
+_DECILES = 10
+
+
+@dataclass(frozen=True)
+class MaskCheck:
+    """The mask that was seen beside those of replicated tables.
+
+    Every frame has ``observed``, the replicates' ``mean``, ``lower`` and ``upper`` (90 % of them),
+    and ``p_value``, twice the share of replicates beyond what was seen, on the nearer side.
+
+    ``rates``: of being missing, a column a row. ``pairs``: both of two columns missing.
+    ``deciles``: the rate of ``missing`` within tenths of the observed values of ``by``.
+    ``calibration``: cells by the probability of being missing that the fitted mechanism gives them
+    in tables that the model completed, and the share that was missing.
+    """
+
+    rates: pd.DataFrame
+    pairs: pd.DataFrame
+    deciles: pd.DataFrame
+    calibration: pd.DataFrame
+
+    @property
+    def worst(self) -> float:
+        """The smallest p-value times the number of comparisons (Bonferroni), at most 1."""
+        p = pd.concat([self.rates["p_value"], self.pairs["p_value"], self.deciles["p_value"]])
+        return float(min(p.min() * len(p), 1.0)) if len(p) else 1.0
+
+
+def check_mask(
+    fitted: Any,
+    data: IncompleteData,
+    *,
+    replications: int = 200,
+    particles: int = 200,
+    seed: int = 0,
+) -> MaskCheck:
+    """Rates, co-missingness, dependence on observed values, and calibration of the mask.
+
+    Replicates are whole tables, z, x and s drawn anew from the fitted model; a mechanism that
+    contradicts the data shows where what was seen lies outside of them. An ignorable mechanism
+    says nothing about the mask but its rates, and there is nothing to check.
+
+    :param replications: tables to draw; p-values are no finer than 2 / (replications + 1).
+    :raises ValueError: for an ignorable mechanism, or data of other columns.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rng = np.random.default_rng(0)
+    >>> rows = rng.normal(size=(200, 2))
+    >>> rows[rng.random(200) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+    >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, "a ~ b"), data, steps=300, progress=False)
+    >>> bool(ab.check_mask(fitted, data, replications=50).rates.loc["a", "p_value"] > 0.05)
+    True
+    """
+    model, data = prepared(fitted, data)
+    if model.missingness.ignorable:
+        raise ValueError(
+            "the mechanism is ignorable: it says nothing of the mask that could be checked; "
+            "check_values looks at what was observed"
+        )
+    names = list(data.columns)
+    gaps = [j for j in range(len(names)) if bool((~data.s[:, j]).any())]
+    seen = data.s.cpu().numpy()
+    tables = list(_replicated(model, data, replications, seed))
+
+    def gone_rates(x: np.ndarray, s: np.ndarray) -> np.ndarray:
+        return (~s)[:, gaps].mean(0)
+
+    pairs = [(j, k) for a, j in enumerate(gaps) for k in gaps[a + 1 :]]
+
+    def both(x: np.ndarray, s: np.ndarray) -> np.ndarray:
+        return np.array([(~s[:, j] & ~s[:, k]).mean() for j, k in pairs])
+
+    cuts = {k: _cuts(data.values[seen[:, k], k]) for k in range(len(names))}
+    split = [(j, k) for j in gaps for k in range(len(names)) if k != j and len(cuts[k])]
+
+    def within(x: np.ndarray, s: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [_rates_within(x[:, k], s[:, k], ~s[:, j], cuts[k]) for j, k in split] or [np.empty(0)]
+        )
+
+    observed = data.values, seen
+    labels = [(names[j], names[k], q + 1) for j, k in split for q in range(len(cuts[k]) + 1)]
+    deciles = _compared(within, observed, tables)
+    return MaskCheck(
+        _compared(gone_rates, observed, tables).set_axis(pd.Index([names[j] for j in gaps])),
+        _compared(both, observed, tables).set_axis(
+            pd.MultiIndex.from_tuples([(names[j], names[k]) for j, k in pairs], names=["a", "b"])
+        ),
+        deciles.set_axis(pd.MultiIndex.from_tuples(labels, names=["missing", "by", "tenth"])),
+        _calibrated(fitted, data, model, gaps, particles, seed),
+    )
+
+
+def check_values(
+    fitted: Any, data: IncompleteData, *, replications: int = 200, seed: int = 0
+) -> pd.DataFrame:
+    """Mean, sd, skewness and quantiles of what was observed, beside those of replicated tables.
+
+    Of each replicate those values count that its own mask shows (for an ignorable mechanism: that
+    the table's mask shows, so that the check is rough where absence depends on other columns). A
+    decoder of the wrong shape shows in skewness and tails, and under MNAR that is what the level of
+    the missing values rests on.
+
+    :returns: one row a column and statistic: observed, mean, lower, upper, p_value.
+    :raises ValueError: for data of other columns.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rows = np.random.default_rng(0).exponential(size=(300, 2))
+    >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+    >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=200, progress=False)
+    >>> found = ab.check_values(fitted, data, replications=50)
+    >>> bool(found.loc[("a", "skewness"), "p_value"] < 0.05)  # a Gaussian has none
+    True
+    """
+    model, data = prepared(fitted, data)
+    seen = data.s.cpu().numpy()
+    tables: list[tuple[np.ndarray, np.ndarray]] = []
+    for x, s in _replicated(model, data, replications, seed):
+        tables.append((x, seen if model.missingness.ignorable else s))
+    names = [j for j in range(len(data.columns)) if seen[:, j].sum() > 2]
+
+    def statistics(x: np.ndarray, s: np.ndarray) -> np.ndarray:
+        return np.concatenate([_statistics(x[s[:, j], j]) for j in names])
+
+    found = _compared(statistics, (data.values, seen), tables)
+    labels = [(data.columns[j], name) for j in names for name in _STATISTICS]
+    return found.set_axis(pd.MultiIndex.from_tuples(labels, names=["column", "statistic"]))
+
+
+def _replicated(
+    model: Any, data: IncompleteData, count: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for k in range(count):
+        yield replicates(model, data, seed=seed + k)
+
+
+def _compared(
+    of: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    observed: tuple[np.ndarray, np.ndarray],
+    tables: list[tuple[np.ndarray, np.ndarray]],
+) -> pd.DataFrame:
+    """A statistic of the data and of replicates."""
+    here = of(*observed)
+    several = np.stack([of(*table) for table in tables])
+    with np.errstate(invalid="ignore"):
+        above = (several >= here).sum(0) + 1
+        below = (several <= here).sum(0) + 1
+    p_value = np.minimum(2 * np.minimum(above, below) / (len(tables) + 1), 1.0)
+    low, high = np.nanquantile(several, [0.05, 0.95], axis=0) if here.size else (here, here)
+    return pd.DataFrame(
+        {
+            "observed": here,
+            "mean": np.nanmean(several, 0) if here.size else here,
+            "lower": low,
+            "upper": high,
+            "p_value": np.where(np.isnan(here), 1.0, p_value),
+        }
+    )
+
+
+def _cuts(values: np.ndarray) -> np.ndarray:
+    """Inner borders of tenths; none for a column without spread."""
+    if not len(values):
+        return np.empty(0)
+    return np.unique(np.quantile(values, np.arange(1, _DECILES) / _DECILES))
+
+
+def _rates_within(
+    by: np.ndarray, seen: np.ndarray, gone: np.ndarray, cuts: np.ndarray
+) -> np.ndarray:
+    """The rate of being missing in each part of another column's observed values."""
+    part = np.searchsorted(cuts, by[seen], side="right")
+    count = np.bincount(part, minlength=len(cuts) + 1)
+    missing = np.bincount(part, weights=gone[seen], minlength=len(cuts) + 1)
+    with np.errstate(invalid="ignore"):
+        return np.where(count > 0, missing / count, np.nan)
+
+
+@torch.no_grad()
+def _calibrated(
+    fitted: Any, data: IncompleteData, model: Any, gaps: list[int], particles: int, seed: int
+) -> pd.DataFrame:
+    """Cells in ten parts by their probability of being missing, and the share that was."""
+    mechanism = model.missingness
+    if set(mechanism.asks) & {"z", "z_mask"} or not gaps:
+        return pd.DataFrame(columns=["predicted", "missing", "cells"])
+    filled = impute(fitted, data, particles, refine=False, num_draws=5, seed=seed)
+    context = {name: data.extras()[name] for name in mechanism.asks if name != "s"}
+    if "s" in mechanism.asks:
+        context["s"] = data.s
+    guide = getattr(model, "coefficient_guide", None)
+    held = {} if guide is None else guide.median()
+    predicted = []
+    for table in filled.draws(5):
+        x = torch.as_tensor(data.scaler.apply(table)).to(data.x)
+        chance = mechanism(x, **context, **held).log_prob(torch.zeros_like(x)).exp()
+        predicted.append(chance[:, gaps].double().cpu().numpy().ravel())
+    p = np.concatenate(predicted)
+    gone = np.tile((~data.s.cpu().numpy())[:, gaps].ravel(), len(predicted))
+    part = np.minimum((p * _DECILES).astype(int), _DECILES - 1)
+    frame = pd.DataFrame({"part": part, "predicted": p, "missing": gone})
+    grouped = frame.groupby("part")
+    result = grouped.mean()
+    result["cells"] = grouped.size() // len(predicted)
+    return result.reset_index(drop=True)
+
+
+_STATISTICS = ("mean", "sd", "skewness", "q10", "q50", "q90")
+
+
+def _statistics(values: np.ndarray) -> np.ndarray:
+    if len(values) < 3 or values.min() == values.max():
+        return np.full(len(_STATISTICS), np.nan)
+    quantiles = np.quantile(values, [0.1, 0.5, 0.9])
+    return np.array([values.mean(), values.std(), float(skew(values)), *quantiles])

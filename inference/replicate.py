@@ -1,0 +1,55 @@
+"""Replicated tables: z, x and s drawn from a fitted model, as if the study were done again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from ..data import IncompleteData
+from ..models.sites import S, X
+from .impute import programs_of
+from .randomness import seeded
+
+
+@torch.no_grad()
+def replicates(
+    model: Any,
+    data: IncompleteData,
+    coefficients: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A table (n, p) in the data's own units, complete, and the mask (n, p), True where seen.
+
+    z from its prior, x from the decoder, s from the mechanism, of as many rows as the data have and
+    with their covariates.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> from absentia.inference.replicate import replicates
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> x, s = replicates(ab.PPCA(data, latent_dim=1), data)
+    >>> x.shape, s.dtype
+    ((3, 2), dtype('bool'))
+    """
+    program = poutine.uncondition(programs_of(model, coefficients).model)
+    if coefficients is None and getattr(model, "coefficient_guide", None) is not None:
+        coefficients = model.coefficient_guide.median()
+    held = dict(coefficients or {})
+    training = model.training
+    model.eval()
+    try:
+        with seeded(seed, data.x.device), pyro.validation_enabled(False):
+            trace = poutine.trace(poutine.condition(program, data=held)).get_trace(
+                data.x, torch.zeros_like(data.s), **data.extras()
+            )
+    finally:
+        model.train(training)
+    x = trace.nodes[X]["value"] if X in trace.nodes else trace.nodes["_RETURN"]["value"]
+    s = trace.nodes[S]["value"].bool() if S in trace.nodes else torch.ones_like(data.s)
+    return data.scaler.invert(x.double().cpu().numpy()), s.cpu().numpy()

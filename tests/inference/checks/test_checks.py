@@ -1,0 +1,175 @@
+"""Checks of a model: right ones pass, wrong ones are found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+import absentia as ab
+from absentia.inference.checks import Calibration
+
+
+def at_random(n=500, seed=0):
+    """a is missing where b is high."""
+    rng = np.random.default_rng(seed)
+    rows = rng.multivariate_normal([3.0, 0.0], [[1, 0.7], [0.7, 1]], size=n)
+    frame = pd.DataFrame(rows, columns=["a", "b"])
+    frame.loc[rng.random(n) < 1 / (1 + np.exp(-2 * frame["b"])), "a"] = np.nan
+    return ab.IncompleteData.from_frame(frame)
+
+
+def fitted(data, why, steps=800):
+    model = ab.NotMIWAEPPCA(data, why, scale="column")
+    options = {"learning_rate": 1e-2, "validation": 0.0, "progress": False}
+    return ab.fit(model, data, steps=steps, **options)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return at_random()
+
+
+def test_a_right_mechanism_passes_and_a_constant_one_does_not(data):
+    right = ab.check_mask(fitted(data, "a ~ b"), data, replications=100)
+    assert right.worst > 0.05
+    assert right.rates.loc["a", "p_value"] > 0.05
+    assert right.deciles.loc[("a", "b", 1), "observed"] < 0.2
+    wrong = ab.check_mask(fitted(data, "a ~ 1"), data, replications=400)
+    assert wrong.rates.loc["a", "p_value"] > 0.05  # the rate is right
+    assert (wrong.deciles.loc[("a", "b")]["p_value"] < 0.01).sum() >= 4  # where they lie is not
+    assert wrong.worst < 0.1
+
+
+def test_calibration_of_the_mask(data):
+    """Predicted and seen shares agree within four binomial standard errors."""
+    found = ab.check_mask(fitted(data, "a ~ b"), data, replications=20).calibration
+    assert found["cells"].sum() == pytest.approx(len(data), abs=10)
+    error = np.sqrt(found["predicted"] * (1 - found["predicted"]) / found["cells"])
+    assert ((found["missing"] - found["predicted"]).abs() < 4 * error + 0.02).all()
+
+
+def test_what_goes_missing_together():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(400, 2)), columns=["a", "b"])
+    both = rng.random(400) < 0.3
+    frame.loc[both, ["a", "b"]] = np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    found = ab.check_mask(fitted(data, ["a ~ 1", "b ~ 1"], 400), data, replications=100)
+    row = found.pairs.loc[("a", "b")]
+    assert row["observed"] == both.mean()
+    # independent in the replicates
+    low, high = binom.interval(0.9, 400, both.mean() ** 2)
+    assert row["lower"] == pytest.approx(low / 400, abs=0.02)
+    assert row["upper"] == pytest.approx(high / 400, abs=0.02)
+    assert row["p_value"] < 0.05
+
+
+def test_an_ignorable_mechanism_has_no_mask_to_check(data):
+    with pytest.raises(ValueError, match="says nothing of the mask"):
+        ab.check_mask(fitted(data, "ignorable", 20), data)
+
+
+def test_values_of_the_right_shape_pass_and_skewed_ones_do_not(data):
+    found = ab.check_values(fitted(data, "a ~ b"), data, replications=100)
+    assert (found["p_value"] > 0.02).all()
+    assert found.loc[("b", "mean"), "observed"] == pytest.approx(np.nanmean(data.values[:, 1]))
+    skewed = ab.IncompleteData.from_numpy(
+        np.random.default_rng(0).exponential(size=(400, 2)), columns=["a", "b"]
+    )
+    poor = ab.check_values(fitted(skewed, "ignorable", 300), skewed, replications=100)
+    assert poor.loc[("a", "skewness"), "p_value"] < 0.05
+
+
+def right_model():
+    """A linear-Gaussian model with known parameters, its own posterior exact up to weights."""
+    rng = np.random.default_rng(0)
+    table = rng.multivariate_normal([0, 0, 0], [[1, 0.8, 0.3], [0.8, 1, 0.5], [0.3, 0.5, 1]], 50)
+    table[rng.random(table.shape) < 0.4] = np.nan
+    data = ab.IncompleteData.from_numpy(table)
+    return ab.NotMIWAEPPCA(data, sign="+", latent_dim=2, seed=3), data
+
+
+def test_ranks_of_the_right_inference_are_uniform():
+    model, data = right_model()
+    found = ab.calibration(model, data, rows=1500, particles=300)
+    assert found.p_value > 0.01
+    assert (found.table["bias"].abs() < 4).all()
+    assert found.counts("x0").sum() == found.table.loc["x0", "ranks"]
+
+
+def test_a_wrong_weight_fails():
+    """The published rule leaves the mask's density out of the cells: truths rank too high."""
+    model, data = right_model()
+
+    def published(table):
+        options = {"rule": "decoder-mean", "refine": False, "num_draws": 99}
+        return ab.impute(model, table, 300, **options).draws(99)
+
+    found = ab.calibration(model, data, rows=4000, infer=published)
+    assert found.p_value < 1e-6
+    assert (found.table["bias"] > 4).all()  # the truth lies above the draws
+
+    def unweighted(table):
+        mar = ab.PPCA(data, latent_dim=2, seed=3)
+        mar.decoder.load_state_dict(model.decoder.state_dict())
+        return ab.impute(mar, table, 300, num_draws=99).draws(99)
+
+    assert ab.calibration(model, data, rows=4000, infer=unweighted).p_value < 1e-6
+
+
+def test_the_chi_square_of_ranks():
+    rng = np.random.default_rng(5)
+    even = Calibration({"a": rng.integers(0, 100, 5000), "b": rng.integers(0, 100, 5000)}, 99, 10)
+    assert even.p_value > 0.01
+    low = Calibration({"a": np.minimum(rng.integers(0, 110, 5000), 99)}, 99, 10)
+    assert low.p_value < 1e-6
+    assert low.table.loc["a", "bias"] > 4
+
+
+def test_mistakes_in_calibration():
+    model, data = right_model()
+    with pytest.raises(ValueError, match="7 bins do not divide the 100 ranks"):
+        ab.calibration(model, data, bins=7)
+    complete = ab.NotMIWAEPPCA(data, ab.SelfMasking(3, slope=0.0, offset=50.0), latent_dim=1)
+    with pytest.raises(ValueError, match="nothing to rank"):
+        ab.calibration(complete, data, rows=20)
+
+
+def test_nuts_agrees_with_importance_sampling():
+    rng = np.random.default_rng(0)
+    table = rng.multivariate_normal([0, 0, 0], [[1, 0.8, 0.3], [0.8, 1, 0.5], [0.3, 0.5, 1]], 60)
+    table[table[:, 0] > 0.3, 0] = np.nan
+    table[rng.random(60) < 0.3, 2] = np.nan
+    data = ab.IncompleteData.from_numpy(table)
+    model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=2)
+    found = ab.cross_check(model, data, rows=4, samples=600, warm_up=300)
+    assert (found["ess"] > 50).all()
+    assert found["difference"].abs().max() < 4
+    # a mechanism of the other sign is another posterior, and NUTS says so
+    other = ab.NotMIWAEPPCA(data, sign="-", latent_dim=2)
+    other.decoder.load_state_dict(model.decoder.state_dict())
+    theirs = ab.impute(other, data, 2000)
+    place = data.index.get_indexer(found["row"]), [data.columns.index(c) for c in found["column"]]
+    apart = (theirs.mean[place] - found["nuts"]) / found["nuts_se"]
+    assert (apart.abs() > 4).any()
+
+
+def test_nuts_is_for_few_real_numbers():
+    frame = pd.DataFrame({"a": [1.5, np.nan, 0.5], "n": [1, 2, None]})
+    data = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
+    with pytest.raises(ValueError, match="column 'n' is count: NUTS moves real numbers only"):
+        ab.cross_check(ab.PPCA(data, latent_dim=1), data)
+    numbers = at_random(50)
+    with pytest.raises(ValueError, match="rows must have a missing value"):
+        ab.cross_check(ab.PPCA(numbers), numbers, rows=[int(numbers.s.all(1).nonzero()[0])])
+
+
+def test_models_are_compared_by_leaving_rows_out(data):
+    few = data.rows(slice(0, 200))
+    fits = {why: fitted(few, why, 500) for why in ("a ~ b", "a ~ 1")}
+    found = ab.compare(fits, few, particles=20)
+    assert list(found.index) == ["a ~ b", "a ~ 1"]
+    with pytest.raises(ValueError, match="'mar' leaves the mask's density out"):
+        ab.compare({"mar": fitted(few, "ignorable", 5), **fits}, few)
+    with pytest.raises(ValueError, match=r"1 model\(s\) to compare"):
+        ab.compare({"one": fits["a ~ b"]}, few)
