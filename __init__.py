@@ -91,3 +91,12 @@ __all__ = [
     "to_arviz",
     "weights",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """``absentia.plots``, imported where it is first asked for: matplotlib takes its time."""
+    if name == "plots":
+        from .inference import plots
+
+        return plots
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

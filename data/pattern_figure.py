@@ -33,6 +33,15 @@ def draw_missingness(table: Table, path: Path) -> None:
         ValueError: no row, or no column.
         OSError: the file cannot be written.
     """
+    write_figure_atomic(path, missingness_figure(table), dpi=130)
+
+
+def missingness_figure(table: Table) -> Any:
+    """The figure that :func:`draw_missingness` writes.
+
+    Raises:
+        ValueError: no row, or no column.
+    """
     # not pyplot, which keeps figures and a backend for the whole process
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -74,7 +83,7 @@ def draw_missingness(table: Table, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     _correlations(figure, figure.add_subplot(grid[:, 2]), drawn, names)
     figure.suptitle(_title(n, width, lacking.shape[1], found), x=0.01, ha="left", fontsize=11)
-    write_figure_atomic(path, figure, dpi=130)
+    return figure
 
 
 def _title(n: int, width: int, lacking: int, patterns: int) -> str:

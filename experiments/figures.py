@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..data import IncompleteData
 from ..data.files import write_figure_atomic
 from ..inference import FitResult, Imputation
-
-# Okabe & Ito's palette, legible to the colour-blind
-OBSERVED, TRUE, IMPUTED, MECHANISM = "#56B4E9", "#000000", "#E69F00", "#D55E00"
+from ..inference.plots.mechanism import missing_probability
+from ..inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE
 
 
 def imputed_columns(
@@ -84,16 +82,4 @@ def mechanism_curve(
     """P(missing | value) of one column as the model has learnt it, other columns at their means."""
     table = np.tile(data.scaler.center, (len(values), 1))
     table[:, column] = values
-    return learnt_missing(fitted, table)[:, column]
-
-
-@torch.no_grad()
-def learnt_missing(fitted: FitResult, values: np.ndarray) -> np.ndarray:
-    """P(missing | x) as a fit has learnt it, shape (..., p) as ``values`` in the data's units."""
-    mechanism = fitted.model.missingness
-    mechanism.eval()
-    parameter = next(fitted.model.parameters())
-    scaled = fitted.scaler.apply(values)
-    x = torch.as_tensor(scaled, dtype=parameter.dtype, device=parameter.device)
-    missing: np.ndarray = (1 - mechanism(x).mean).cpu().numpy()
-    return missing
+    return missing_probability(fitted.model, fitted.scaler, table)[:, column]

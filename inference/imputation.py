@@ -175,6 +175,11 @@ class Imputation:
             )
         return np.stack([self._completed(draw) for draw in kept[:m]])
 
+    @property
+    def num_draws(self) -> int:
+        """How many draws were kept."""
+        return len(self._draws)
+
     def to_frame(self, values: np.ndarray | None = None) -> pd.DataFrame:
         """The completed table, by default with :attr:`point`, in the dtypes it came in."""
         return self.data.to_frame(self.point if values is None else values)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...data.files import write_figure_atomic
-from ..figures import IMPUTED, MECHANISM, OBSERVED, TRUE
+from ...inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE
 from .cells import plan
 from .report import Report
 from .run import hidden_table

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...data import IncompleteData, Standardiser
 from ...inference import FitResult, fit, impute
+from ...inference.plots.mechanism import missing_probability
 from ...models import MIWAE, PPCA, KnownMargins, NotMIWAE, NotMIWAEPPCA
-from ..figures import learnt_missing
 from .fillers import BASELINES
 
 MODELS: dict[str, Any] = {
@@ -213,7 +213,7 @@ def _mechanism_in_the_plane(fitted: FitResult, truth: np.ndarray) -> dict[str, A
         return None
     axes = [np.linspace(x.min(), x.max(), 61) for x in truth.T]
     grid = np.stack(np.meshgrid(*axes), -1)  # (up, across, 2)
-    missing = learnt_missing(fitted, grid)[..., 0]
+    missing = missing_probability(fitted.model, fitted.scaler, grid)[..., 0]
     shown = {name: axis.round(3).tolist() for name, axis in zip(("x0", "x1"), axes, strict=True)}
     return {**shown, "missing": missing.round(3).tolist()}
 
@@ -223,6 +223,6 @@ def _mask_accuracy(fitted: FitResult, truth: np.ndarray, missing: np.ndarray) ->
     mechanism = fitted.model.missingness
     if mechanism.asks or mechanism.ignorable:
         return None
-    called = learnt_missing(fitted, truth) > 0.5
+    called = missing_probability(fitted.model, fitted.scaler, truth) > 0.5
     gaps = missing.any(0)
     return float((called == missing)[:, gaps].mean())

@@ -1,0 +1,112 @@
+"""What was imputed: a column's values, and one row's posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..imputation import Imputation
+from .style import IMPUTED, OBSERVED, QUIET, panels, plain
+
+
+def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -> Figure:
+    """Observed and imputed values of each column that goes missing, as densities.
+
+    They need not be alike: where values are missing not at random they must not be. Imputed are
+    draws, whose spread is that of the missing values, and not means.
+
+    :raises ValueError: for a column without missing values.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rows = np.random.default_rng(0).normal(size=(60, 2))
+    >>> rows[rows > 1] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows)
+    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=50)
+    >>> len(ab.plots.plot_imputed(imputation).axes)
+    2
+    """
+    data = imputation.data
+    seen = data.s.cpu().numpy()
+    gaps = [name for j, name in enumerate(data.columns) if not seen[:, j].all()]
+    columns = gaps if columns is None else list(columns)
+    odd = [name for name in columns if name not in gaps]
+    if odd:
+        raise ValueError(f"column '{odd[0]}' has no missing values; give some of {gaps}")
+    draws = imputation.draws(min(50, imputation.num_draws))
+    figure, axes = panels(len(columns))
+    for panel, name in zip(axes, columns, strict=True):
+        j = list(data.columns).index(name)
+        column = data.schema[name]
+        there, drawn = data.values[seen[:, j], j], draws[:, ~seen[:, j], j].ravel()
+        if column.levels:
+            _levels(panel, column.levels, there, drawn)
+        else:
+            span = np.concatenate([there, drawn])
+            bins = _bins(span)
+            panel.hist(there, bins=bins, density=True, color=OBSERVED, alpha=0.75, label="observed")
+            panel.hist(
+                drawn, bins=bins, density=True, histtype="step", color=IMPUTED, lw=2,
+                label="imputed",
+            )  # fmt: skip
+        share = 100 * np.mean(~seen[:, j])
+        plain(panel, f"{name} ({share:.0f} % missing)", name, "density")
+    axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def plot_row(imputation: Imputation, row: Any) -> Figure:
+    """One row's posterior: a histogram a missing cell, beside what was observed of the column.
+
+    :param row: its label in the table.
+    :raises ValueError: there is none of this label, or it misses nothing.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=50)
+    >>> ab.plots.plot_row(imputation, 1).axes[0].get_xlabel()
+    'x1'
+    """
+    data = imputation.data
+    if row not in data.index:
+        raise ValueError(f"the table has no row {row!r}; its labels run from {data.index[0]!r}")
+    i = int(np.flatnonzero(np.asarray(data.index == row))[0])
+    gone = np.flatnonzero(~data.s[i].cpu().numpy())
+    if not len(gone):
+        raise ValueError(f"row {row!r} has no missing value")
+    draws = imputation.draws(imputation.num_draws)[:, i]
+    figure, axes = panels(len(gone))
+    for panel, j in zip(axes, gone, strict=True):
+        name = data.columns[j]
+        seen = data.values[~np.isnan(data.values[:, j]), j]
+        panel.hist(
+            seen, bins=30, density=True, color=OBSERVED, alpha=0.35, label="column, observed"
+        )
+        panel.hist(draws[:, j], bins=30, density=True, color=IMPUTED, alpha=0.75, label="this cell")
+        panel.axvline(imputation.mean[i, j], color=QUIET, lw=1.5, label="mean")
+        plain(panel, f"row {row}", name, "density")
+    axes[0].legend(frameon=False, fontsize=8)
+    khat = imputation.khat[i]
+    figure.suptitle(f"k-hat {khat:.2f}, ESS {imputation.ess[i]:.0f}", fontsize=10)
+    return figure
+
+
+def _bins(values: np.ndarray) -> list[float]:
+    low, high = np.quantile(values, [0.001, 0.999])
+    found: list[float] = np.linspace(float(low), float(high), 40).tolist()
+    return found
+
+
+def _levels(panel: Any, levels: Sequence[Any], there: np.ndarray, drawn: np.ndarray) -> None:
+    at = np.arange(len(levels))
+    for shift, values, colour, label in (
+        (-0.2, there, OBSERVED, "observed"),
+        (0.2, drawn, IMPUTED, "imputed"),
+    ):
+        share = np.array([(values == k).mean() if len(values) else 0.0 for k in at])
+        panel.bar(at + shift, share, 0.4, color=colour, label=label)
+    panel.set_xticks(at, [str(level) for level in levels])

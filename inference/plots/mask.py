@@ -1,0 +1,70 @@
+"""The mask: its pattern in the table, and in replicated tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...data import IncompleteData
+from ...data.pattern_figure import missingness_figure
+from ..checks import MaskCheck
+from .style import MECHANISM, OBSERVED, QUIET, panels, plain
+
+
+def plot_missingness(table: IncompleteData | pd.DataFrame) -> Figure:
+    """Rates, patterns, and what goes missing together.
+
+    >>> import pandas as pd
+    >>> import absentia as ab
+    >>> frame = pd.DataFrame({"a": [1, None, None], "b": [1, None, 2]})
+    >>> len(ab.plots.plot_missingness(frame).axes) > 3
+    True
+    """
+    return missingness_figure(table)
+
+
+def plot_mask_check(check: MaskCheck) -> Figure:
+    """What was seen of the mask beside replicates: rates, tenths of other columns, calibration.
+
+    Of the tenths those are drawn whose column of the two deviates most.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rows = np.random.default_rng(0).normal(size=(60, 2))
+    >>> rows[rows > 1] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows)
+    >>> model = ab.NotMIWAEPPCA(data, sign="+")
+    >>> len(ab.plots.plot_mask_check(ab.check_mask(model, data, replications=20)).axes)
+    3
+    """
+    figure, (left, middle, right) = panels(3)
+    _beside(left, check.rates)
+    left.set_xticks(range(len(check.rates)), check.rates.index, rotation=60, ha="right")
+    plain(left, "missing, by column", "", "share")
+    if len(check.deciles):
+        pairs = check.deciles.groupby(level=["missing", "by"], sort=False)["p_value"].min()
+        missing, by = pairs.index[int(pairs.to_numpy().argmin())]
+        tenths = check.deciles.xs((missing, by), level=["missing", "by"])
+        _beside(middle, tenths)
+        middle.set_xticks(range(len(tenths)), tenths.index)
+        plain(middle, f"{missing} missing, by {by}", f"tenth of {by}, as observed", "share")
+    if len(check.calibration):
+        right.plot([0, 1], [0, 1], color=QUIET, lw=1)
+        right.plot(
+            check.calibration["predicted"], check.calibration["missing"], "o-", color=OBSERVED
+        )
+    plain(right, "calibration", "P(missing), by the mechanism", "share that was missing")
+    return figure
+
+
+def _beside(panel: Axes, frame: pd.DataFrame) -> None:
+    at = np.arange(len(frame))
+    middle = frame["mean"].to_numpy()
+    error = np.abs(np.stack([middle - frame["lower"], frame["upper"] - middle]))
+    panel.errorbar(
+        at, middle, yerr=error, fmt="none", color=QUIET, capsize=3, label="replicates, 90 %"
+    )
+    panel.plot(at, frame["observed"], "o", color=MECHANISM, ms=4, label="seen")
+    panel.legend(frameon=False, fontsize=8)

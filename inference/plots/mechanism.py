@@ -1,0 +1,134 @@
+"""The mechanism as a curve: the probability of being missing by a column's value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from ...data import IncompleteData
+from ..impute import prepared
+from ..sources import Parameters, sources
+from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain
+
+_POINTS = 200
+
+
+@torch.no_grad()
+def missing_probability(model: Any, scaler: Any, values: np.ndarray, **context: Any) -> np.ndarray:
+    """P(missing | x) (..., p) as a model has learnt it, of values (..., p) in the data's units.
+
+    :param context: what the mechanism asks for besides.
+    """
+    mechanism = model.missingness
+    mechanism.eval()
+    parameter = next(model.parameters())
+    x = torch.as_tensor(scaler.apply(values), dtype=parameter.dtype, device=parameter.device)
+    gone: np.ndarray = (1 - mechanism(x, **context).mean).double().cpu().numpy()
+    return gone
+
+
+def plot_mechanism(
+    fitted: Any,
+    data: IncompleteData,
+    columns: Sequence[str] | None = None,
+    *,
+    imputation: Any = None,
+    parameters: Parameters = "auto",
+    draws: int = 60,
+    level: float = 0.9,
+    seed: int = 0,
+) -> Figure:
+    """P(missing | value) of each column that goes missing, with a posterior band.
+
+    The other columns, which a mechanism may read, are held at their means. Below the curves the
+    distribution of what was observed and, given an imputation, of what was imputed.
+
+    :param columns: which; all that have missing values when left out.
+    :param parameters: where the band's parameters come from, as for
+        :func:`absentia.multiple_imputation`; ``"fixed"`` draws none.
+    :raises ValueError: for an ignorable mechanism, one that reads latents or covariates, or a
+        column without missing values.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rows = np.random.default_rng(0).normal(size=(60, 2))
+    >>> rows[rows > 1] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows)
+    >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, sign="+"), data, steps=20, progress=False)
+    >>> len(ab.plots.plot_mechanism(fitted, data, parameters="fixed").axes)
+    4
+    """
+    model, data = prepared(fitted, data)
+    mechanism = model.missingness
+    if mechanism.ignorable:
+        raise ValueError("the mechanism is ignorable: there is no curve to draw")
+    if set(mechanism.asks) - {"s"}:
+        raise ValueError(
+            f"the mechanism reads {', '.join(mechanism.asks)}: it is a curve a row and not one"
+        )
+    gaps = [name for j, name in enumerate(data.columns) if not bool(data.s[:, j].all())]
+    columns = gaps if columns is None else list(columns)
+    odd = [name for name in columns if name not in gaps]
+    if odd:
+        raise ValueError(f"column '{odd[0]}' has no missing values; give some of {gaps}")
+    grids = {name: _grid(data, name, imputation) for name in columns}
+    context = {"s": data.s[:1].new_ones(1, len(data.columns))} if mechanism.asks else {}
+    middle = {name: _curve(model, data, name, grids[name], None, context) for name in columns}
+    bands: dict[str, list[np.ndarray]] = {name: [] for name in columns}
+    if parameters != "fixed":
+        for one, coefficients in sources(fitted, data, draws, parameters, seed=seed).models:
+            for name in columns:
+                curve = _curve(one, data, name, grids[name], coefficients, context)
+                bands[name].append(curve)
+    figure, axes = panels(len(columns))
+    for panel, name in zip(axes, columns, strict=True):
+        below = panel.twinx()
+        _distributions(below, data, name, imputation)
+        panel.set_zorder(below.get_zorder() + 1)
+        panel.patch.set_visible(False)
+        panel.plot(grids[name], middle[name], color=MECHANISM, lw=2)
+        if bands[name]:
+            ends = np.quantile(bands[name], [(1 - level) / 2, (1 + level) / 2], axis=0)
+            panel.fill_between(grids[name], *ends, color=MECHANISM, alpha=0.25, lw=0)
+        panel.set_ylim(-0.02, 1.02)
+        plain(panel, name, name, "P(missing | value)")
+    return figure
+
+
+def _curve(
+    model: Any, data: IncompleteData, name: str, grid: np.ndarray, coefficients: Any, context: Any
+) -> np.ndarray:
+    table = np.tile(np.asarray(data.scaler.invert(np.zeros((1, len(data.columns))))), (_POINTS, 1))
+    j = list(data.columns).index(name)
+    table[:, j] = grid
+    guide = getattr(model, "coefficient_guide", None)
+    if coefficients is None and guide is not None:
+        with torch.no_grad():
+            coefficients = guide.median()
+    found = missing_probability(model, data.scaler, table, **context, **(coefficients or {}))
+    return found[:, j]
+
+
+def _grid(data: IncompleteData, name: str, imputation: Any) -> np.ndarray:
+    j = list(data.columns).index(name)
+    shown = data.values[:, j] if imputation is None else imputation.mean[:, j]
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    room = 0.15 * (high - low)
+    return np.linspace(low - room, high + room, _POINTS)
+
+
+def _distributions(panel: Any, data: IncompleteData, name: str, imputation: Any) -> None:
+    j = list(data.columns).index(name)
+    seen = data.s[:, j].cpu().numpy()
+    parts, colours = [data.values[seen, j]], [OBSERVED]
+    if imputation is not None:
+        parts.append(imputation.draws(1)[0][~seen, j])
+        colours.append(IMPUTED)
+    panel.hist(parts, bins=30, color=colours, stacked=True, alpha=0.6)
+    panel.set_ylim(0, 3 * panel.get_ylim()[1])
+    panel.set_yticks([])
+    panel.spines[["top", "right"]].set_visible(False)

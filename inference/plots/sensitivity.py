@@ -1,0 +1,68 @@
+"""A sensitivity curve: the answer, where it tips, and what the data support."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from ..sensitivity import SensitivityCurve
+from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain
+
+
+def plot_sensitivity(
+    curve: SensitivityCurve, estimand: str | None = None, value: float | None = None
+) -> Figure:
+    """The estimate with its interval, filled points where the model was fitted.
+
+    Shaded: slopes that the data do not contradict; with a profile, a second panel shows it.
+
+    :param value: a value to mark with its tipping points: that of no effect, say.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rows = np.random.default_rng(0).normal(size=(60, 2))
+    >>> rows[:20, 0] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+    >>> mar = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=50, progress=False)
+    >>> tables = ab.multiple_imputation(mar, data, m=5, parameters="fixed")
+    >>> curve = ab.delta_sensitivity(tables, "a", lambda t: t["a"].mean(), deltas=[-1, 0, 1])
+    >>> len(ab.plots.plot_sensitivity(curve, value=0.0).axes)
+    1
+    """
+    has_profile = not curve.profile.empty
+    figure, axes = panels(1 + has_profile, size=(5.4, 3.6))
+    panel, rows = axes[0], curve.of(estimand)
+    panel.fill_between(rows.index, rows["lower"], rows["upper"], color=OBSERVED, alpha=0.3, lw=0)
+    panel.plot(rows.index, rows["estimate"], color=OBSERVED, lw=2)
+    weighed = rows["how"] == "reweighted"
+    panel.scatter(
+        rows.index[weighed], rows["estimate"][weighed], s=26, facecolor="white",
+        edgecolor=OBSERVED, zorder=3, label="reweighted",
+    )  # fmt: skip
+    panel.scatter(
+        rows.index[~weighed], rows["estimate"][~weighed], s=26, color=OBSERVED, zorder=3,
+        label=", ".join(dict.fromkeys(rows["how"][~weighed])),
+    )  # fmt: skip
+    panel.axvline(0.0, color=QUIET, ls=":", lw=1)
+    if value is not None:
+        panel.axhline(value, color=MECHANISM, lw=1)
+        for at in curve.tipping_points(value, estimand):
+            panel.plot(at, value, "v", color=MECHANISM, ms=8)
+            panel.annotate(
+                f"{at:.2f}", (at, value), (0, 7), textcoords="offset points", ha="center"
+            )
+    if has_profile:
+        low, high = curve.supported()
+        left, right = panel.get_xlim()
+        panel.axvspan(max(low, left), min(high, right), color=IMPUTED, alpha=0.15, lw=0)
+        panel.set_xlim(left, right)
+    panel.legend(frameon=False, fontsize=8)
+    plain(panel, curve.column, curve.assumption.rstrip(","), estimand or curve.estimands[0])
+    if has_profile:
+        profile = curve.profile.sort_index()
+        axes[1].plot(profile.index, profile - profile.max(), "o-", color=IMPUTED, ms=4)
+        axes[1].axhline(-1.92, color=QUIET, ls="--", lw=1, label="95 % of a chi-square")
+        axes[1].legend(frameon=False, fontsize=8)
+        plain(
+            axes[1], "what the data say of the slope", "slope", "log-likelihood, less its maximum"
+        )
+    return figure
