@@ -94,9 +94,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """``absentia.plots``, imported where it is first asked for: matplotlib takes its time."""
+    """``plots`` and ``report``, imported where first asked for: matplotlib takes its time."""
     if name == "plots":
         from .inference import plots
 
         return plots
+    if name == "report":
+        from .inference.report import report
+
+        return report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line: ``absentia demo``, ``impute``, ``inspect``, ``reproduce``, ``results``."""
+"""The command line: ``absentia demo``, ``impute``, ``inspect``, ``report``, ``reproduce``, ..."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from .demo import demo
 from .impute import impute
 from .inspect import inspect
+from .report import report
 from .reproduce import reproduce, results
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, impute, inspect, reproduce, results):
+for command in (demo, impute, inspect, report, reproduce, results):
     app.command()(command)
 
 __all__ = ["app"]

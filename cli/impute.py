@@ -24,6 +24,7 @@ from .common import (
     say,
     shown,
 )
+from .report import write_report
 
 
 def impute(
@@ -71,6 +72,9 @@ def impute(
     fitted: Annotated[
         Path | None, typer.Option(help="Use a saved model instead of fitting one.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="HTML page to write: assumptions, pictures, diagnostics.")
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="File to resume the fit from if it is killed.")
     ] = None,
@@ -88,7 +92,7 @@ def impute(
             raise ValueError("--learning-rate is 0, at which nothing is learnt; give more than 0")
         rows_path = out.with_name(f"{out.stem}-rows{out.suffix}")
         draws_path = out.with_name(f"{out.stem}-draws{out.suffix}")
-        written = [out, rows_path, *([draws_path] if draws else [])]
+        written = [out, rows_path, *([draws_path] if draws else []), *([report] if report else [])]
         from ..data import IncompleteData
         from ..data.tables import check_suffix, write_table
         from ..inference import fit, load
@@ -168,6 +172,8 @@ def impute(
                 f"{rows_path} and raise --particles",
                 errors,
             )
+        if report is not None:
+            write_report(result, data, report, filled, seed)
         say(f"completed table: {out}")
 
 

@@ -27,7 +27,7 @@ def replicates(
     """A table (n, p) in the data's own units, complete, and the mask (n, p), True where seen.
 
     z from its prior, x from the decoder, s from the mechanism, of as many rows as the data have and
-    with their covariates.
+    with their covariates. Columns that the data have complete stay so.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -51,5 +51,5 @@ def replicates(
     finally:
         model.train(training)
     x = trace.nodes[X]["value"] if X in trace.nodes else trace.nodes["_RETURN"]["value"]
-    s = trace.nodes[S]["value"].bool() if S in trace.nodes else torch.ones_like(data.s)
+    s = trace.nodes[S]["value"].bool() | data.s.all(0)
     return data.scaler.invert(x.double().cpu().numpy()), s.cpu().numpy()

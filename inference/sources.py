@@ -58,10 +58,7 @@ def sources(
     if m < 1:
         raise ValueError(f"{m} draws of the parameters asked for; give at least 1")
     if parameters == "auto":
-        small = sum(p.numel() for p in _learnt(fitted.model)) <= MOST_PARAMETERS
-        # turning the latents turns a mechanism that reads them, too: no Normal is near that
-        turns = {"z", "z_mask"} & set(fitted.model.missingness.asks)
-        parameters = "laplace" if small and not turns else "bootstrap"
+        parameters = "laplace" if is_small(fitted.model) else "bootstrap"
     if parameters in ("bootstrap", "ensemble"):
         shorter = _SHORTER if parameters == "bootstrap" else 1
         steps = max(fitted.settings.steps // shorter, 1) if steps is None else steps
@@ -91,9 +88,13 @@ def sources(
     return Sources(parameters, draws.khat, (posterior.model_at(vector) for vector in at))
 
 
-def _learnt(model: Any) -> list[torch.nn.Parameter]:
+def is_small(model: Any) -> bool:
+    """Whether a Normal approximation of decoder and mechanism can be taken."""
     parts = (model.decoder, model.missingness)
-    return [p for part in parts for p in part.parameters() if p.requires_grad]
+    learnt = [p for part in parts for p in part.parameters() if p.requires_grad]
+    # turning the latents turns a mechanism that reads them, too: no Normal is near that
+    turns = {"z", "z_mask"} & set(model.missingness.asks)
+    return sum(p.numel() for p in learnt) <= MOST_PARAMETERS and not turns
 
 
 def _settings(fitted: FitResult, steps: int, seed: int) -> dict[str, Any]:

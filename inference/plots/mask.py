@@ -46,7 +46,7 @@ def plot_mask_check(check: MaskCheck) -> Figure:
     if len(check.deciles):
         pairs = check.deciles.groupby(level=["missing", "by"], sort=False)["p_value"].min()
         missing, by = pairs.index[int(pairs.to_numpy().argmin())]
-        tenths = check.deciles.xs((missing, by), level=["missing", "by"])
+        tenths = pd.DataFrame(check.deciles.xs((missing, by), level=["missing", "by"]))
         _beside(middle, tenths)
         middle.set_xticks(range(len(tenths)), tenths.index)
         plain(middle, f"{missing} missing, by {by}", f"tenth of {by}, as observed", "share")

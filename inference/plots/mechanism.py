@@ -44,7 +44,8 @@ def plot_mechanism(
 ) -> Figure:
     """P(missing | value) of each column that goes missing, with a posterior band.
 
-    The other columns, which a mechanism may read, are held at their means. Below the curves the
+    The curve is the median of the band's; the other columns, which a mechanism may read, are held
+    at their means. Below the curves the
     distribution of what was observed and, given an imputation, of what was imputed.
 
     :param columns: which; all that have missing values when left out.
@@ -90,7 +91,8 @@ def plot_mechanism(
         _distributions(below, data, name, imputation)
         panel.set_zorder(below.get_zorder() + 1)
         panel.patch.set_visible(False)
-        panel.plot(grids[name], middle[name], color=MECHANISM, lw=2)
+        line = np.median(bands[name], axis=0) if bands[name] else middle[name]
+        panel.plot(grids[name], line, color=MECHANISM, lw=2)
         if bands[name]:
             ends = np.quantile(bands[name], [(1 - level) / 2, (1 + level) / 2], axis=0)
             panel.fill_between(grids[name], *ends, color=MECHANISM, alpha=0.25, lw=0)

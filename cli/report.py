@@ -1,0 +1,51 @@
+"""``absentia report``: one HTML page about a saved fit and a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .common import check_inputs_survive, check_writable, one_line_errors, say
+
+
+def report(
+    table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
+    fitted: Annotated[Path, typer.Option(help="Folder of a fit: impute --save.")],
+    out: Annotated[Path, typer.Option(help="The page, HTML.")] = Path("report.html"),
+    particles: Annotated[int, typer.Option(min=1, help="Importance samples a row.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+) -> None:
+    """Write one page about a saved fit: assumptions, pictures, diagnostics, how to cite.
+
+    Columns of TABLE that the model does not have are left out. The page holds its pictures and
+    fetches nothing.
+    """
+    with one_line_errors():
+        from ..data import IncompleteData
+        from ..inference import impute, load
+        from .fields import read_fields
+
+        check_inputs_survive([table], [out])
+        check_writable(out)
+        result = load(fitted)
+        frame = read_fields(table, None, result.schema).frame
+        asked = [
+            *result.columns,
+            *(result.covariate_schema.names if result.covariate_schema else ()),
+        ]
+        lacking = [name for name in asked if name not in frame.columns]
+        if lacking:
+            raise ValueError(f"{table} has no column '{lacking[0]}', which the model has")
+        data = IncompleteData.from_frame(frame[asked], like=result)
+        filled = impute(result, data, particles, seed=seed)
+        write_report(result, data, out, filled, seed)
+
+
+def write_report(result: Any, data: Any, path: Path, filled: Any, seed: int) -> None:
+    """Write the page, and say where."""
+    from ..inference.report import report as write
+
+    write(result, data, path, imputation=filled, seed=seed)
+    say(f"report: {path}")

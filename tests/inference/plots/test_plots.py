@@ -1,0 +1,127 @@
+"""Figures show the numbers that they are of."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import absentia as ab
+from absentia.inference.checks import Calibration
+from absentia.inference.plots.mechanism import missing_probability
+from absentia.inference.plots.style import panels
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    rng = np.random.default_rng(0)
+    rows = rng.multivariate_normal([50.0, 0.0], [[100.0, 7.0], [7.0, 1.0]], size=200)
+    frame = pd.DataFrame(rows, columns=["pay", "age"])
+    frame.loc[rng.random(200) < 1 / (1 + np.exp(-0.2 * (frame["pay"] - 50))), "pay"] = np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    model = ab.NotMIWAEPPCA(data, "pay ~ +pay", scale="column")
+    result = ab.fit(model, data, steps=600, learning_rate=1e-2, progress=False)
+    return result, data, ab.impute(result, data, 100)
+
+
+def test_the_curve_is_the_equation_on_the_datas_scale(fitted):
+    result, data, _ = fitted
+    figure = ab.plots.plot_mechanism(result, data, parameters="fixed")
+    x, y = figure.axes[0].lines[0].get_data()
+    equation = result.model.missingness.describe(data)["pay"].equation
+    intercept, slope = equation.split("= ")[1].replace(" pay", "").replace("+ ", "").split(" ")
+    want = 1 / (1 + np.exp(-(float(intercept) + float(slope) * x)))
+    assert np.allclose(y, want, atol=2e-3)  # the equation is printed to four digits
+    assert x.min() < np.nanmin(data.values[:, 0])
+    table = np.array([[55.0, 0.0]])
+    found = missing_probability(result.model, data.scaler, table)[0, 0]
+    assert found == pytest.approx(np.interp(55.0, x, y), abs=1e-3)
+
+
+def test_the_band_holds_the_curve_and_narrows_with_the_level(fitted):
+    result, data, imputation = fitted
+
+    def width(level):
+        figure = ab.plots.plot_mechanism(
+            result, data, imputation=imputation, parameters="laplace", draws=40, level=level
+        )
+        panel = figure.axes[0]
+        (band,) = panel.collections
+        path = band.get_paths()[0].vertices
+        x, y = panel.lines[0].get_data()
+        middle = len(x) // 2
+        inside = path[np.isclose(path[:, 0], x[middle])][:, 1]
+        assert inside.min() < y[middle] < inside.max()
+        return np.ptp(inside)
+
+    assert width(0.5) < width(0.9)
+
+
+def test_bars_count_what_they_say(fitted):
+    _, data, imputation = fitted
+    figure = ab.plots.plot_imputed(imputation)
+    (panel,) = figure.axes
+    area = sum(bar.get_height() * bar.get_width() for bar in panel.patches[:39])
+    assert area == pytest.approx(1.0, abs=0.02)
+    assert "%" in panel.get_title()
+    row = int(np.flatnonzero(np.isnan(data.values[:, 0]))[0])
+    of_row = ab.plots.plot_row(imputation, row)
+    assert of_row.axes[0].lines[0].get_xdata()[0] == imputation.mean[row, 0]
+    reliability = ab.plots.plot_reliability(imputation)
+    points = sum(len(c.get_offsets()) for c in reliability.axes[0].collections)
+    assert points == np.isnan(data.values).any(1).sum()
+
+
+def test_levels_are_bars():
+    frame = pd.DataFrame({"stage": list("abcab") * 8, "x": np.arange(40.0)})
+    frame.loc[::7, "stage"] = None
+    data = ab.IncompleteData.from_frame(frame)
+    imputation = ab.impute(ab.MIWAE(data, latent_dim=1), data, 50)
+    panel = ab.plots.plot_imputed(imputation, ["stage"]).axes[0]
+    heights = [bar.get_height() for bar in panel.patches]
+    assert sum(heights[:3]) == pytest.approx(1.0)
+    assert sum(heights[3:]) == pytest.approx(1.0)
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["a", "b", "c"]
+
+
+def test_history_and_ranks(fitted):
+    result, _, _ = fitted
+    panel = ab.plots.plot_history(result).axes[0]
+    assert np.array_equal(panel.lines[0].get_ydata(), result.history["train_bound"])
+    ranks = np.arange(1000) % 100
+    panel = ab.plots.plot_calibration(Calibration({"a": ranks}, 99, 10)).axes[0]
+    assert [bar.get_height() for bar in panel.patches[:10]] == [100.0] * 10
+
+
+def test_a_sensitivity_curve_is_marked_where_it_tips():
+    at = [-1.0, 0.0, 1.0]
+    table = pd.DataFrame(
+        {"at": at, "estimand": "m", "estimate": at, "se": 0.1, "lower": np.array(at) - 0.2,
+         "upper": np.array(at) + 0.2, "fmi": 0.1, "how": ["reweighted", "fitted", "refitted"],
+         "khat": 0.1}
+    )  # fmt: skip
+    profile = pd.Series([-3.0, 0.0, -3.0], index=at)
+    curve = ab.SensitivityCurve(table, "slope", "a", 0.95, profile)
+    figure = ab.plots.plot_sensitivity(curve, value=0.5)
+    assert len(figure.axes) == 2
+    marks = [line for line in figure.axes[0].lines if line.get_marker() == "v"]
+    assert [float(np.ravel(mark.get_xdata())[0]) for mark in marks] == [0.5]
+    assert figure.axes[1].lines[0].get_ydata().max() == 0.0
+
+
+def test_mistakes(fitted):
+    result, data, imputation = fitted
+    with pytest.raises(ValueError, match="'age' has no missing values"):
+        ab.plots.plot_mechanism(result, data, ["age"])
+    with pytest.raises(ValueError, match="'age' has no missing values"):
+        ab.plots.plot_imputed(imputation, ["age"])
+    with pytest.raises(ValueError, match="no row 'x'"):
+        ab.plots.plot_row(imputation, "x")
+    with pytest.raises(ValueError, match="row 0 has no missing"):
+        ab.plots.plot_row(ab.impute(result, data.with_values(np.ones_like(data.values)), 30), 0)
+    with pytest.raises(ValueError, match="ignorable"):
+        ab.plots.plot_mechanism(ab.PPCA(data), data)
+
+
+def test_spare_panels_are_hidden():
+    figure, axes = panels(4, across=3)
+    assert len(axes) == 4
+    assert [panel.get_visible() for panel in figure.axes] == [True] * 4 + [False] * 2

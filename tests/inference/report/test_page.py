@@ -1,0 +1,97 @@
+"""The report: one page that fetches nothing, opens without an error, and says what was assumed."""
+
+import base64
+import io
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+import absentia as ab
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    age = rng.normal(45, 12, 200)
+    income = 20 + 0.6 * age + rng.normal(0, 9, 200)
+    frame = pd.DataFrame({"income <k>": income, "age": age})
+    frame.loc[rng.random(200) < 1 / (1 + np.exp(-0.12 * (income - 50))), "income <k>"] = np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    model = ab.NotMIWAEPPCA(data, "`income <k>` ~ +`income <k>`", scale="column")
+    options = {"steps": 500, "learning_rate": 1e-2, "progress": False}
+    fitted = ab.fit(model, data, **options)
+    tables = ab.multiple_imputation(fitted, data, 4, parameters="fixed")
+    curve = ab.delta_sensitivity(tables, "income <k>", lambda t: t["income <k>"].mean(), [-1, 0, 1])
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    assert ab.report(fitted, data, path, curves=[curve], replications=20) == path
+    return path, model, data
+
+
+def test_it_says_what_was_assumed_and_found(page):
+    path, model, data = page
+    text = path.read_text()
+    equation = model.missingness.describe(data)["income <k>"].equation
+    assert equation.replace("<", "&lt;").replace(">", "&gt;") in text
+    assert "income <k>" not in text  # names are text and no markup
+    assert "How to cite" in text
+    assert f"{int((~data.s).sum())} missing values" in text
+
+
+def test_its_pictures_are_inside_and_have_something_on_them(page):
+    text = page[0].read_text()
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
+    assert len(pictures) == 8
+    for picture in pictures:
+        pixels = imread(io.BytesIO(base64.b64decode(picture)))
+        assert pixels[..., :3].std() > 0.03
+    assert not re.search(r'(src|href)="(?!data:)', text)  # nothing is fetched
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_a_browser_opens_it_without_an_error(page, tmp_path):
+    shot = tmp_path / "page.png"
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--disable-quic", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr",
+        "--window-size=1100,6000", "--virtual-time-budget=5000", f"--screenshot={shot}",
+        page[0].as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert console == []
+    pixels = imread(shot)
+    assert pixels.shape[:2] == (6000, 1100)
+    # pictures and text all the way down: no blank screen, no broken images in their place
+    rows = pixels[:4000, :, :3].std(axis=(1, 2)) > 0.01
+    assert rows.mean() > 0.6
+
+
+def test_missing_at_random_and_warnings(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(80, 2))
+    rows[rows[:, 0] > 0.5, 0] = np.nan
+    data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+    mar = ab.fit(ab.PPCA(data), data, steps=50, progress=False)
+    text = ab.report(mar, data, tmp_path / "mar.html", replications=5).read_text()
+    assert "taken to be missing at random" in text
+    own = ab.fit(ab.NotMIWAEPPCA(data, "a ~ a"), data, steps=100, progress=False)
+    text = ab.report(own, data, tmp_path / "own.html", replications=5).read_text()
+    assert "nothing but the shape of the decoder identifies" in text
+
+
+def test_nothing_is_left_behind_where_it_cannot_be_written(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(30, 2))
+    rows[0, 0] = np.nan
+    data = ab.IncompleteData.from_numpy(rows)
+    fitted = ab.fit(ab.PPCA(data), data, steps=5, progress=False)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        ab.report(fitted, data, tmp_path / "no" / "r.html", replications=2)
+    assert list(tmp_path.iterdir()) == []
