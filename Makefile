@@ -19,7 +19,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help demo test test-slow lint format bench clean
+.PHONY: help demo test test-slow notebooks lint format bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,9 @@ test: $(READY) ## Tests, doctests and README examples (ARGS="-k weights" for a s
 
 test-slow: $(READY) ## Only the tests marked slow
 	$(ONE_THREAD) $(BIN)/python -m pytest tests -m slow -n $(WORKERS) $(ARGS)
+
+notebooks: $(READY) ## Run the notebooks in experiments/notebooks from start to end
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/experiments/test_notebooks.py -m slow -n $(WORKERS)
 
 lint: $(READY) ## Style, types of what ships, import layers
 	$(BIN)/ruff check .

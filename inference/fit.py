@@ -14,7 +14,7 @@ import pandas as pd
 import pyro
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..data import IncompleteData, Standardiser
 from ..data.schema import Schema

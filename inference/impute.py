@@ -9,7 +9,7 @@ import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..data import IncompleteData
 from .diagnostics import khat_threshold

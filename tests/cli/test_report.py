@@ -1,0 +1,62 @@
+"""The report at the command line: beside an imputation, and of a saved fit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from absentia.cli import app
+
+QUICK = ["--steps", "40", "--particles", "50"]
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 2)) + 5, columns=["income", "bmi"])
+    frame.loc[frame["income"] > 5.3, "income"] = np.nan
+    frame.insert(0, "id", [f"p{k}" for k in range(60)])
+    path = tmp_path / "patients.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_page_beside_the_imputation_and_one_of_the_saved_fit(table, tmp_path):
+    first, second, fit = tmp_path / "a.html", tmp_path / "b.html", tmp_path / "fit"
+    done = invoke(
+        "impute", table, "--out", tmp_path / "f.csv", "--leave-out", "id", "--missing",
+        "income ~ +income", "--save", fit, "--report", first, *QUICK,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "logit P(income missing)" in first.read_text()
+    assert f"report: {first}" in done.output.replace("\n", "")
+    again = invoke("report", table, "--fitted", fit, "--out", second, "--particles", 50)
+    assert again.exit_code == 0, again.output
+    assert "logit P(income missing)" in second.read_text()
+
+
+def test_what_is_refused(table, tmp_path):
+    fit = tmp_path / "fit"
+    done = invoke(
+        "impute", table, "--out", tmp_path / "f.csv", "--leave-out", "id", "--save", fit, *QUICK
+    )
+    assert done.exit_code == 0, done.output
+    frame = pd.read_csv(table).drop(columns="bmi")
+    less = tmp_path / "less.csv"
+    frame.to_csv(less, index=False)
+    for arguments, message in (
+        (("report", less, "--fitted", fit), "no column 'bmi', which the model has"),
+        (("report", table, "--fitted", tmp_path / "none"), "holds no saved model"),
+        (("report", table, "--fitted", fit, "--out", table), "would be overwritten"),
+        (("report", table, "--fitted", fit, "--out", table / "r.html"), "cannot write"),
+    ):
+        refused = invoke(*arguments)
+        assert refused.exit_code == 2, refused.output
+        assert message in refused.stderr
+    page = invoke("impute", table, "--out", tmp_path / "g.csv", "--report", table, *QUICK)
+    assert page.exit_code == 2
+    assert "would be overwritten" in page.stderr
