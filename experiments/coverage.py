@@ -33,7 +33,7 @@ ROWS, TABLES = 500, 20
 #: E[y], and the slope of y on x alone: 0.6 + 0.5 cov(w, x) / var(x)
 MEAN, SLOPE = 1.0, 0.6 + 0.5 * 0.49
 ANALYSES = ("mean", "slope")
-_FIT = {"steps": 1200, "learning_rate": 1e-2, "validation": 0.0, "progress": False}
+_FIT: dict[str, Any] = {"steps": 1200, "learning_rate": 1e-2, "validation": 0.0, "progress": False}
 
 
 def simulate(seed: int, rows: int = ROWS) -> pd.DataFrame:

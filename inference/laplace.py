@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -15,9 +14,9 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ..data import IncompleteData
-from ..models import LinearGaussianDecoder, NetworkDecoder
 from .marginal import Marginal
 from .randomness import seeded
+from .redundancy import redundant
 from .score import has_scores
 
 #: more parameters than this and their information matrix takes too long
@@ -101,59 +100,8 @@ class Target:
             begin += tensor.numel()
 
     def redundant(self, least: float = 0.0) -> np.ndarray:
-        """Orthonormal directions (q, r) that change parameters and not p(x): to be held.
-
-        They change no estimand, and left free only Monte-Carlo error would say anything about
-        them. z is as likely turned as not, and a decoder's first layer turns it back: W A for
-        every antisymmetric A. Of a linear decoder they are what leaves mean and covariance of x
-        as they are, more than the turns where there are more latents than the table needs.
-
-        :param least: directions with a smaller effect on mean and covariance, as a share of the
-            largest, are among them too.
-        """
-        decoder = self.model.decoder
-        if "z" in self.model.missingness.asks:
-            found = []
-        elif isinstance(decoder, LinearGaussianDecoder):
-            return self._without_effect(decoder, least)
-        else:
-            found = self._turns(_layers_of_z(decoder))
-        if not found:
-            return np.zeros((len(self), 0))
-        return np.linalg.qr(np.stack(found, 1))[0]
-
-    def _turns(self, layers: list[Tensor]) -> list[np.ndarray]:
-        places = [k for k, tensor in enumerate(self.tensors) if any(tensor is w for w in layers)]
-        found = []
-        pairs = itertools.combinations(range(self.model.decoder.latent_dim), 2)
-        for a, b in pairs if places else ():
-            parts = [np.zeros(tensor.numel()) for tensor in self.tensors]
-            for k in places:
-                weight = self.tensors[k].detach().cpu().numpy()
-                turned = np.zeros_like(weight)
-                turned[:, a], turned[:, b] = weight[:, b], -weight[:, a]
-                parts[k] = turned.ravel()
-            found.append(np.concatenate(parts))
-        return found
-
-    def _without_effect(self, decoder: LinearGaussianDecoder, least: float) -> np.ndarray:
-        """The null space of d (mean, covariance) / d parameters."""
-        own = [k for k, t in enumerate(self.tensors) if any(t is w for w in decoder.parameters())]
-        if not any(self.tensors[k] is decoder.mean.weight for k in own):
-            return np.zeros((len(self), 0))
-        tensors = [self.tensors[k] for k in own]
-        _, sizes, directions = np.linalg.svd(_jacobian(decoder, tensors))
-        sizes = np.pad(sizes, (0, len(directions) - len(sizes)))
-        # how many there are does not depend on where; with W = 0 far more seem to have no effect
-        with seeded(0):
-            spread = copy.deepcopy(decoder)
-            torch.nn.init.normal_(spread.mean.weight)
-        effective = np.linalg.matrix_rank(_jacobian(spread, list(spread.parameters())), tol=1e-6)
-        idle = (np.arange(len(sizes)) >= effective) | (sizes < least * sizes.max())
-        place = np.concatenate([np.full(t.numel(), k in own) for k, t in enumerate(self.tensors)])
-        result = np.zeros((len(self), int(idle.sum())))
-        result[place] = directions[idle].T
-        return result
+        """Orthonormal directions (q, r) that change parameters and not p(x), to be held."""
+        return redundant(self.model, self.tensors, least)
 
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """Minus the log posterior and its gradient."""
@@ -277,28 +225,3 @@ def _information(target: Callable[[np.ndarray], Any], at: np.ndarray) -> np.ndar
         backward[q] -= step
         result[q] = (target(forward)[1] - target(backward)[1]) / (2 * step)
     return (result + result.T) / 2
-
-
-def _jacobian(decoder: LinearGaussianDecoder, tensors: list[Tensor]) -> np.ndarray:
-    """Derivatives (moments, parameters) of mean and covariance of x."""
-    weight, p = decoder.mean.weight, decoder.num_columns
-    noise = decoder.scale(weight.new_zeros(1)).expand(p)
-    covariance = weight @ weight.T + noise.square().diag()
-    lower = torch.tril_indices(p, p, device=weight.device)
-    said = torch.cat([decoder.mean.bias, covariance[lower[0], lower[1]]])
-    rows = [
-        torch.autograd.grad(
-            value, tensors, retain_graph=True, materialize_grads=True, allow_unused=True
-        )
-        for value in said
-    ]
-    return np.stack([np.concatenate([g.cpu().numpy().ravel() for g in row]) for row in rows])
-
-
-def _layers_of_z(decoder: Any) -> list[Tensor]:
-    """The weights (., d) that a decoder multiplies z with."""
-    layers: list[Any] = [decoder.mean] if isinstance(decoder, LinearGaussianDecoder) else []
-    if isinstance(decoder, NetworkDecoder):
-        layers = [decoder.network[0]] if len(decoder.network) else [decoder.mean]
-        layers += [decoder.skip] if decoder.skip is not None else []
-    return [layer.weight for layer in layers]
