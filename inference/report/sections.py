@@ -55,6 +55,7 @@ class Writer:
         self.left = len(order) - len(self.columns)
 
     def sections(self, filled: Imputation, curves: Sequence[SensitivityCurve]) -> list[Section]:
+        """All of them, in order."""
         return [
             self._table(),
             self._mechanism(filled),
