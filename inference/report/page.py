@@ -39,11 +39,11 @@ def report(
     weights can be trusted; replicated tables beside the one that was seen; sensitivity curves, if
     given; every warning on the way; versions, and how to cite. A part that does not apply says so.
 
-    :param imputation: of these data by this fit; made where it is left out.
+    :param imputation: of these data by this fit, with draws; made where it is left out.
     :param curves: of :func:`absentia.slope_sensitivity` or :func:`absentia.delta_sensitivity`.
     :param replications: tables to replicate for the checks.
     :returns: where it was written.
-    :raises ValueError: for data of other columns.
+    :raises ValueError: for data of other columns, or an imputation without draws.
     :raises OSError: the file cannot be written; nothing is left behind then.
 
     >>> import tempfile
@@ -59,6 +59,8 @@ def report(
     True
     """
     path = Path(path)
+    if imputation is not None and not imputation.num_draws:
+        raise ValueError("the imputation has no draws to show; impute with num_draws=200")
     _, data = prepared(fitted, data)
     writer = Writer(fitted, data, replications, seed)
     with warnings.catch_warnings(record=True) as heard:

@@ -136,16 +136,18 @@ class Writer:
             "do not.",
         )
         found.tables.append(("Diagnostics", _html(summary)))
+        if not self.columns:
+            found.text = "Nothing is missing in this table."
+            return found
         found.figures.append(
             ("Observed and imputed values", _png(plot_imputed, filled, self.columns))
         )
         found.figures.append(("Weights", _png(plot_reliability, filled)))
         incomplete = np.flatnonzero(~self.data.s.cpu().numpy().all(1))
-        if len(incomplete):
-            least = incomplete[np.argmax(np.nan_to_num(filled.khat[incomplete], neginf=-9.0))]
+        least = incomplete[np.argmax(np.nan_to_num(filled.khat[incomplete], neginf=-9.0))]
+        if self.data.index.is_unique:
             label = self.data.index[least]
-            if self.data.index.is_unique:
-                found.figures.append(("The least reliable row", _png(plot_row, filled, label)))
+            found.figures.append(("The least reliable row", _png(plot_row, filled, label)))
         if hasattr(self.fitted, "history"):
             found.figures.append(("The fit", _png(plot_history, self.fitted)))
         return found
@@ -158,7 +160,7 @@ class Writer:
             f"observed value can test.",
         )
         options = {"replications": self.replications, "seed": self.seed}
-        if not self.model.missingness.ignorable:
+        if not self.model.missingness.ignorable and self.columns:
             mask = check_mask(self.fitted, self.data, **options)
             found.figures.append(("The mask, seen and replicated", _png(plot_mask_check, mask)))
             found.tables.append(("Share missing", _html(mask.rates)))

@@ -87,6 +87,26 @@ def test_missing_at_random_and_warnings(tmp_path):
     assert "nothing but the shape of the decoder identifies" in text
 
 
+def test_tables_of_several_kinds_and_complete_ones(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"stage": rng.choice(list("abc"), 60), "n": rng.poisson(2, 60), "x": rng.normal(size=60)}
+    ).astype({"n": "Int64"})
+    complete = ab.IncompleteData.from_frame(frame)
+    fitted = ab.fit(ab.PPCA(complete), complete, steps=5, progress=False)
+    text = ab.report(fitted, complete, tmp_path / "whole.html", replications=3).read_text()
+    assert "Nothing is missing in this table" in text
+    frame.loc[::3, "stage"], frame.loc[1::3, "n"], frame.loc[2::5, "x"] = None, None, np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    why = {"stage": "x", "n": "n", "x": "x + stage"}
+    fitted = ab.fit(ab.NotMIWAEPPCA(data, why), data, steps=5, progress=False)
+    text = ab.report(fitted, data, tmp_path / "mixed.html", replications=3).read_text()
+    assert "logit P(stage missing)" in text
+    bare = ab.impute(fitted, data, 30, num_draws=0)
+    with pytest.raises(ValueError, match="no draws to show"):
+        ab.report(fitted, data, tmp_path / "none.html", imputation=bare)
+
+
 def test_nothing_is_left_behind_where_it_cannot_be_written(tmp_path):
     rows = np.random.default_rng(0).normal(size=(30, 2))
     rows[0, 0] = np.nan
