@@ -55,7 +55,8 @@ def check_mask(
 
     Replicates are whole tables, z, x and s drawn anew from the fitted model; a mechanism that
     contradicts the data shows where what was seen lies outside of them. An ignorable mechanism
-    says nothing about the mask but its rates, and there is nothing to check.
+    says nothing about the mask, and there is nothing to check; columns without a formula are left
+    out for the same reason.
 
     :param replications: tables to draw; p-values are no finer than 2 / (replications + 1).
     :raises ValueError: for an ignorable mechanism, or data of other columns.
@@ -77,7 +78,8 @@ def check_mask(
             "check_values looks at what was observed"
         )
     names = list(data.columns)
-    gaps = [j for j in range(len(names)) if bool((~data.s[:, j]).any())]
+    ignored = model.missingness.ignorable_columns(len(names)).cpu()
+    gaps = [j for j in range(len(names)) if bool((~data.s[:, j]).any()) and not ignored[j]]
     seen = data.s.cpu().numpy()
     tables = list(_replicated(model, data, replications, seed))
 

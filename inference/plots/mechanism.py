@@ -27,8 +27,11 @@ def missing_probability(model: Any, scaler: Any, values: np.ndarray, **context: 
     mechanism.eval()
     parameter = next(model.parameters())
     x = torch.as_tensor(scaler.apply(values), dtype=parameter.dtype, device=parameter.device)
-    gone: np.ndarray = (1 - mechanism(x, **context).mean).double().cpu().numpy()
-    return gone
+    mask = mechanism(x, **context)
+    # a mask whose columns read each other's absence has a density and no mean
+    gone = mask.log_prob(torch.zeros_like(x)).exp() if "s" in context else 1 - mask.mean
+    found: np.ndarray = gone.double().cpu().numpy()
+    return found
 
 
 def plot_mechanism(

@@ -153,7 +153,12 @@ class _Sweep:
             posterior = ParameterPosterior(fitted, self.data, seed=self.seed)
         except ValueError:  # too many parameters for a Normal approximation
             several = multiple_imputation(
-                fitted, self.data, self.m, particles=self.particles, seed=self.seed
+                fitted,
+                self.data,
+                self.m,
+                parameters="bootstrap",
+                particles=self.particles,
+                seed=self.seed,
             )
             return iter(several), how, several.khat, fitted.bound * len(self.data)
         self.posteriors[slope] = posterior

@@ -64,6 +64,22 @@ def test_what_goes_missing_together():
     assert row["p_value"] < 0.05
 
 
+def test_columns_without_a_formula_are_left_out():
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.normal(size=(150, 3)), columns=["a", "b", "c"])
+    frame.loc[rng.random(150) < 0.3, "a"] = np.nan
+    frame.loc[rng.random(150) < 0.3, "b"] = np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    found = ab.check_mask(fitted(data, "a ~ c", 200), data, replications=10)
+    assert list(found.rates.index) == ["a"]
+    assert found.pairs.empty
+    assert set(found.deciles.index.get_level_values("by")) == {"b", "c"}
+    assert found.calibration["missing"].mean() == pytest.approx(0.3, abs=0.2)
+    several = ab.missing("a ~ is_missing(b)") & ab.missing("b ~ 1")
+    both = ab.check_mask(fitted(data, several, 200), data, replications=10)
+    assert list(both.rates.index) == ["a", "b"]
+
+
 def test_an_ignorable_mechanism_has_no_mask_to_check(data):
     with pytest.raises(ValueError, match="says nothing of the mask"):
         ab.check_mask(fitted(data, "ignorable", 20), data)
