@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -53,7 +55,12 @@ def reproduce(
             else:
                 say(f"failed: {progress.cell}: {progress.error}", errors)
 
-        failed = run(spec, budget, folder, jobs, tell, method)
+        # a terminated run ends as an interrupted one does, and takes its workers with it
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            failed = run(spec, budget, folder, jobs, tell, method)
+        finally:
+            signal.signal(signal.SIGTERM, before)
         _show(Report.of(spec, budget, folder), Format.text)
         if failed:
             say(f"error: {len(failed)} cells failed, the first of them {failed[0].cell}", errors)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from ...data import amputation, real, synthetic
 from ...data.files import write_text_atomic
@@ -77,13 +78,20 @@ def run(
     failed: list[Progress] = []
     parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
     finished = len(cells) - len(todo)
-    for name, seconds, error in parallel(delayed(_run_and_write)(cell, folder) for cell in todo):
-        finished += error is None
-        progress = Progress(finished, len(cells), name, seconds, error)
-        if error is not None:
-            failed.append(progress)
-        if say is not None:
-            say(progress)
+    try:
+        for name, seconds, error in parallel(
+            delayed(_run_and_write)(cell, folder) for cell in todo
+        ):
+            finished += error is None
+            progress = Progress(finished, len(cells), name, seconds, error)
+            if error is not None:
+                failed.append(progress)
+            if say is not None:
+                say(progress)
+    except BaseException:
+        # workers would go on with the cell in hand, for minutes, and with those they hold in store
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        raise
     return failed
 
 

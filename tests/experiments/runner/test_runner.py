@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 from scipy.stats import norm
 from typer.testing import CliRunner
@@ -169,6 +170,28 @@ def test_a_run_that_is_killed_twice_goes_on(toy, tmp_path):
     assert all(cell.result(folder) is not None for cell in plan(spec, "quick"))
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in finished.items())
     assert f"{len(finished) + 1} of 8" in done.stdout
+
+
+def test_a_run_that_is_terminated_takes_its_workers_with_it(toy, tmp_path):
+    toy.write_text(TOY.replace("seeds = 2", "seeds = 4").replace("steps = 20", "steps = 100000"))
+    folder = tmp_path / "out"
+    command = [
+        *(sys.executable, "-m", "absentia.cli", "reproduce", str(toy)),
+        *("--jobs", "2", "--out", str(folder)),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob("[!.]*.json")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        assert len(workers) >= 2
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) != 0
+        _, alive = psutil.wait_procs(workers, timeout=15)
+        assert not [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE]
+    finally:
+        process.kill()
 
 
 def test_what_killed_runs_left_is_swept_and_what_is_being_written_is_not(toy, tmp_path):
