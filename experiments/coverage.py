@@ -101,7 +101,7 @@ def table(folder: Path) -> pd.DataFrame:
                 "coverage": np.mean([cell[method]["covered"][what] for cell in cells]),
                 "bias": error.mean(),
                 "mean se": np.mean([cell[method]["se"][what] for cell in cells]),
-                "sd of estimates": error.std(ddof=1),
+                "sd of estimates": error.std(ddof=1) if len(error) > 1 else np.nan,
                 "data sets": len(cells),
             }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -81,7 +81,9 @@ def calibration(
 
     >>> import numpy as np
     >>> import absentia as ab
-    >>> data = ab.IncompleteData.from_numpy(np.random.default_rng(0).normal(size=(50, 2)))
+    >>> table = np.random.default_rng(0).normal(size=(50, 2))
+    >>> table[:20, 0] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(table)
     >>> model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=1)
     >>> found = ab.calibration(model, data, rows=400, particles=200)
     >>> found.p_value > 1e-3

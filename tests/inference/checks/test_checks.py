@@ -181,8 +181,8 @@ def test_nuts_is_for_few_real_numbers():
 
 
 def test_models_are_compared_by_leaving_rows_out(data):
-    few = data.rows(slice(0, 200))
-    fits = {why: fitted(few, why, 500) for why in ("a ~ b", "a ~ 1")}
+    few = data.rows(slice(0, 120))
+    fits = {why: fitted(few, why, 400) for why in ("a ~ b", "a ~ 1")}
     found = ab.compare(fits, few, particles=20)
     assert list(found.index) == ["a ~ b", "a ~ 1"]
     with pytest.raises(ValueError, match="'mar' leaves the mask's density out"):

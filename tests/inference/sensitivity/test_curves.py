@@ -33,35 +33,33 @@ def data():
 def at_random(data):
     model = ab.PPCA(data, latent_dim=1, scale="column")
     fitted = ab.fit(model, data, **FIT)
-    return ab.multiple_imputation(fitted, data, 40)
+    return ab.multiple_imputation(fitted, data, 30)
 
 
 @pytest.fixture(scope="module")
 def curve(data):
-    return ab.slope_sensitivity(
-        "a", data, mean_of_a, [-0.8, -0.4, 0.4, 0.8], m=40, fit_options=SHORT
-    )
+    return ab.slope_sensitivity("a", data, mean_of_a, [-0.4, 0.4, 0.8], m=30, fit_options=SHORT)
 
 
 def test_slope_zero_is_missing_at_random(curve, at_random):
-    """To Monte-Carlo error: both are means over 40 draws of parameters and values."""
+    """To Monte-Carlo error: both are means over 30 draws of parameters and values."""
     mar = at_random.pool(mean_of_a).table.loc["estimate"]
     found = curve.of().loc[0.0]
-    error = (2 * mar["between"] / 40) ** 0.5
+    error = (2 * mar["between"] / 30) ** 0.5
     assert abs(found["estimate"] - mar["estimate"]) < 4 * error
     assert found["se"] == pytest.approx(mar["se"], rel=0.35)
 
 
 def test_weights_and_refits_agree(data, curve):
     refitted = ab.slope_sensitivity(
-        "a", data, mean_of_a, [-0.4, 0.8], m=40, reweight=False, seed=1, fit_options=SHORT
+        "a", data, mean_of_a, [-0.4, 0.8], m=30, reweight=False, seed=1, fit_options=SHORT
     ).of()
     found = curve.of().loc[refitted.index]
     assert (found["how"] == "reweighted").sum() >= 1
     assert set(refitted["how"]) == {"fitted", "refitted"}
     assert (found.loc[found["how"] == "reweighted", "khat"] < 0.7).all()
-    # two means of 40 draws whose sd is the posterior's, nearly se
-    error = refitted["se"] * (2 / 40) ** 0.5
+    # two means of 30 draws whose sd is the posterior's, nearly se
+    error = refitted["se"] * (2 / 30) ** 0.5
     assert ((found["estimate"] - refitted["estimate"]).abs() < 4 * error).all()
     assert np.allclose(found["se"], refitted["se"], rtol=0.4)
 
@@ -93,7 +91,7 @@ def test_a_shift_is_a_slope_times_the_variance(data):
     ]
     model = ab.PPCA(data, latent_dim=1, scale="column")
     fitted = ab.fit(model, data, **FIT)
-    tables = ab.multiple_imputation(fitted, data, 60)
+    tables = ab.multiple_imputation(fitted, data, 40)
     shifted = ab.delta_sensitivity(tables, "a", mean_of_a, [0.0, slope * v]).of()["estimate"]
     rise = tilted[slope] - tilted[0.0]
     want = shifted.iloc[1] - shifted.iloc[0]
