@@ -77,7 +77,7 @@ def compare(trees: dict[str, Any]) -> Any:
 
 
 def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ArviZ's Pareto-smoothed log-weights and k-hat: (K, n) -> (K, n), (n,).
+    """ArviZ's Pareto-smoothed log-weights and k-hat: (K, n) -> (K, n), (n,); -inf where equal.
 
     >>> import numpy as np
     >>> from absentia.inference.arviz_compat import psis
@@ -86,10 +86,21 @@ def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ((500, 3), (3,))
     """
     columns = np.ascontiguousarray(np.asarray(log_weight, dtype=np.float64).T)
+    size = np.maximum(np.abs(columns).max(1), 1.0)
+    uneven = np.ptp(columns, axis=1) > 64 * np.finfo(np.float64).eps * size
+    # equal weights have no tail to smooth: 1.x refuses them
+    smoothed = np.full(columns.shape, -np.log(columns.shape[1]))
+    khat = np.full(len(columns), -np.inf)
+    if uneven.any():
+        smoothed[uneven], khat[uneven] = _psis(columns[uneven])
+    return smoothed.T, khat
+
+
+def _psis(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if IS_ONE:
         from arviz_stats.base import array_stats
 
         smoothed, khat = array_stats.psislw(columns, axis=-1)
     else:
         smoothed, khat = arviz.psislw(columns)
-    return np.asarray(smoothed).T, np.asarray(khat)
+    return np.asarray(smoothed), np.asarray(khat)
