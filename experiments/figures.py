@@ -9,10 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..data import IncompleteData
 from ..data.files import write_figure_atomic
 from ..inference import FitResult, Imputation
-from ..inference.plots.mechanism import missing_probability
+from ..inference.plots.mechanism import mechanism_curve
 from ..inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE
 
 
@@ -44,7 +43,7 @@ def imputed_columns(
         twin = panel.twinx()
         values = np.linspace(truth[:, j].min(), truth[:, j].max(), 400)
         twin.plot(values, true_missing(j, values), color=TRUE, ls=":", lw=1.5)
-        twin.plot(values, mechanism_curve(fitted, data, j, values), color=MECHANISM, lw=2)
+        twin.plot(values, mechanism_curve(fitted.model, data, j, values), color=MECHANISM, lw=2)
         twin.set_ylim(-0.02, 1.02)
         twin.set_ylabel("P(missing | value)", color=MECHANISM)
     for panel in axes.flat[len(columns) :]:
@@ -74,12 +73,3 @@ def _histograms(panel: Axes, observed: np.ndarray, hidden: np.ndarray, draws: np
     panel.hist(
         hidden, bins=bins, histtype="step", color=TRUE, lw=1.5, label="true values of the missing"
     )
-
-
-def mechanism_curve(
-    fitted: FitResult, data: IncompleteData, column: int, values: np.ndarray
-) -> np.ndarray:
-    """P(missing | value) of one column as the model has learnt it, other columns at their means."""
-    table = np.tile(data.scaler.center, (len(values), 1))
-    table[:, column] = values
-    return missing_probability(fitted.model, fitted.scaler, table)[:, column]

@@ -81,12 +81,17 @@ def plot_mechanism(
         raise ValueError(f"column '{odd[0]}' has no missing values; give some of {gaps}")
     grids = {name: _grid(data, name, imputation) for name in columns}
     context = {"s": data.s[:1].new_ones(1, len(data.columns))} if mechanism.asks else {}
-    middle = {name: _curve(model, data, name, grids[name], None, context) for name in columns}
+    place = {name: list(data.columns).index(name) for name in columns}
+    middle = {
+        name: mechanism_curve(model, data, place[name], grids[name], **context) for name in columns
+    }
     bands: dict[str, list[np.ndarray]] = {name: [] for name in columns}
     if parameters != "fixed":
         for one, coefficients in sources(fitted, data, draws, parameters, seed=seed).models:
             for name in columns:
-                curve = _curve(one, data, name, grids[name], coefficients, context)
+                curve = mechanism_curve(
+                    one, data, place[name], grids[name], coefficients, **context
+                )
                 bands[name].append(curve)
     figure, axes = panels(len(columns))
     for panel, name in zip(axes, columns, strict=True):
@@ -104,18 +109,24 @@ def plot_mechanism(
     return figure
 
 
-def _curve(
-    model: Any, data: IncompleteData, name: str, grid: np.ndarray, coefficients: Any, context: Any
+def mechanism_curve(
+    model: Any,
+    data: IncompleteData,
+    column: int,
+    values: np.ndarray,
+    coefficients: Any = None,
+    **context: Any,
 ) -> np.ndarray:
-    table = np.tile(np.asarray(data.scaler.invert(np.zeros((1, len(data.columns))))), (_POINTS, 1))
-    j = list(data.columns).index(name)
-    table[:, j] = grid
+    """P(missing | value) of one column at these values, the other columns at their means."""
+    average = np.asarray(data.scaler.invert(np.zeros((1, len(data.columns)))))
+    table = np.tile(average, (len(values), 1))
+    table[:, column] = values
     guide = getattr(model, "coefficient_guide", None)
     if coefficients is None and guide is not None:
         with torch.no_grad():
             coefficients = guide.median()
     found = missing_probability(model, data.scaler, table, **context, **(coefficients or {}))
-    return found[:, j]
+    return found[:, column]
 
 
 def _grid(data: IncompleteData, name: str, imputation: Any) -> np.ndarray:
