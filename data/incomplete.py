@@ -218,9 +218,24 @@ class IncompleteData:
         data = cls.from_numpy(values, mask, **options)  # type: ignore[arg-type]
         return data.to(device=values.device)
 
-    def extras(self) -> dict[str, torch.Tensor]:
-        """What a model is given beside x and s, by name."""
-        return {} if self.covariates is None else {"covariates": self.covariates}
+    def extras(self, rows: Any = slice(None)) -> dict[str, torch.Tensor]:
+        """What a model is given beside x and s, by name; of these rows (a slice or positions)."""
+        return {} if self.covariates is None else {"covariates": self.covariates[rows]}
+
+    def gaps(self, columns: Sequence[str] | None = None) -> list[str]:
+        """The columns that have missing values; or those given, if they all have.
+
+        Raises:
+            ValueError: a column that was given has none.
+
+        >>> IncompleteData.from_numpy(np.array([[1.0, np.nan], [2.0, 3.0]])).gaps()
+        ['x1']
+        """
+        found = [name for name, gap in zip(self.columns, ~self.s.all(0), strict=True) if gap]
+        for name in columns or ():
+            if name not in found:
+                raise ValueError(f"column '{name}' has no missing values; give some of {found}")
+        return found if columns is None else list(columns)
 
     @property
     def num_rows(self) -> int:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from scipy.stats import linregress
 
 from ..data import IncompleteData
 from ..data.files import write_text_atomic
@@ -53,13 +54,9 @@ def simulate(seed: int, rows: int = ROWS) -> pd.DataFrame:
 
 def analyse(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """The mean of y and its slope on x by least squares, with their variances."""
-    n = len(table)
-    x = table["x"] - table["x"].mean()
-    slope = (x * table["y"]).sum() / (x**2).sum()
-    residual = table["y"] - table["y"].mean() - slope * x
-    variance = (residual**2).sum() / (n - 2) / (x**2).sum()
-    estimates = pd.Series([table["y"].mean(), slope], ANALYSES)
-    return estimates, pd.Series([table["y"].var() / n, variance], ANALYSES)
+    line = linregress(table["x"], table["y"])
+    estimates = pd.Series([table["y"].mean(), line.slope], ANALYSES)
+    return estimates, pd.Series([table["y"].var() / len(table), line.stderr**2], ANALYSES)
 
 
 def run_one(seed: int) -> dict[str, Any]:

@@ -167,14 +167,13 @@ def _latents(programs: Any, data: IncompleteData, particles: int, seed: int) -> 
 
 
 def _run(programs: Any, data: IncompleteData, rows: torch.Tensor, particles: int) -> Any:
-    extras = {name: value[rows] for name, value in data.extras().items()}
     return Marginal("auto").run(
         programs.model,
         programs.guide,
         data.x[rows],
         data.s[rows],
         num_particles=particles,
-        **extras,
+        **data.extras(rows),
     )
 
 

@@ -250,7 +250,7 @@ class _Run:
             return math.nan
         judge = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, missing=self.plan.missing)
         rows = torch.arange(len(self.held_out), device=self.held_out.x.device).split(64)
-        x, s, extras = self.held_out.x, self.held_out.s, self.held_out.extras()
+        x, s = self.held_out.x, self.held_out.s
         self.model.eval()
         # the same random numbers each time, so that evaluations differ by the model alone
         with seeded(self.plan.seed, x.device):
@@ -260,7 +260,7 @@ class _Run:
                     self.model.guide,
                     x[part],
                     s[part],
-                    **{name: value[part] for name, value in extras.items()},
+                    **self.held_out.extras(part),
                 )
                 for part in rows
             ]

@@ -148,14 +148,19 @@ def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) ->
 
     :param coefficients: other values to hold them at, by site.
     """
+    held = coefficient_medians(model) if coefficients is None else coefficients
+    if not held:
+        return Programs(model.model, model.guide)
+    return Programs(
+        poutine.condition(model.model, data=held), poutine.block(model.guide, hide=list(held))
+    )
+
+
+@torch.no_grad()
+def coefficient_medians(model: Any) -> dict[str, Tensor]:
+    """Posterior medians of the mechanism's coefficients that have priors, by site."""
     guide = getattr(model, "coefficient_guide", None)
-    if coefficients is None:
-        if guide is None:
-            return Programs(model.model, model.guide)
-        with torch.no_grad():
-            coefficients = guide.median()
-    program = model.guide if guide is None else poutine.block(model.guide, hide=list(coefficients))
-    return Programs(poutine.condition(model.model, data=coefficients), program)
+    return {} if guide is None else guide.median()
 
 
 def prepared(fitted: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
@@ -213,7 +218,7 @@ class _Task:
                 self.data.s[block],
                 self.particles,
                 self.num_draws,
-                **self._extras(block),
+                **self.data.extras(block),
             )
             for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False)
         ]
@@ -237,7 +242,7 @@ class _Task:
         chunks = uneven_rows.split(128)
         for rows in tqdm(chunks, desc="refine", disable=not self.progress, leave=False):
             here = rows.to(data.x.device)
-            x, s, extras = data.x[here], data.s[here], self._extras(here)
+            x, s, extras = data.x[here], data.s[here], data.extras(here)
             guide = refined_guide(self.programs, x, s, self.missing, **extras)
             second = self._sampler(guide).estimate(
                 x, s, REFINED_PARTICLES * self.particles, self.num_draws, **extras
@@ -268,9 +273,6 @@ class _Task:
             num_values=self.num_values,
             common=self.common,
         )
-
-    def _extras(self, rows: Any) -> dict[str, Tensor]:
-        return {name: value[rows] for name, value in self.data.extras().items()}
 
 
 def _joined(parts: list[Estimates]) -> Estimates:

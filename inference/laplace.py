@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ..data import IncompleteData
+from .impute import coefficient_medians
 from .marginal import Marginal
 from .randomness import seeded
 from .redundancy import redundant
@@ -50,8 +51,7 @@ class Target:
         self.positive: list[str] = []
         guide = model.coefficient_guide
         if guide is not None:
-            with torch.no_grad():
-                medians = guide.median()
+            medians = coefficient_medians(model)
             nodes = guide.prototype_trace.nodes
             positive = constraints.positive
             self.positive = [k for k in medians if nodes[k]["fn"].support is positive]
@@ -138,14 +138,13 @@ class Target:
                 program = self.model.model
                 if self.raw:
                     program = poutine.condition(program, data=self.sites())
-                extras = {name: t[rows] for name, t in self.data.extras().items()}
                 run, _ = self.marginal.run(
                     program,
                     self.model.guide,
                     self.data.x[rows],
                     self.data.s[rows],
                     num_particles=self.particles,
-                    **extras,
+                    **self.data.extras(rows),
                 )
                 if has_scores(run):
                     raise ValueError(

@@ -12,8 +12,8 @@ from pyro import poutine
 from torch import Tensor
 
 from ..data import IncompleteData
-from ..models.sites import S, X
-from .impute import programs_of
+from ..models.sites import S
+from .impute import coefficient_medians
 from .randomness import seeded
 
 
@@ -37,19 +37,17 @@ def replicates(
     >>> x.shape, s.dtype
     ((3, 2), dtype('bool'))
     """
-    program = poutine.uncondition(programs_of(model, coefficients).model)
-    if coefficients is None and getattr(model, "coefficient_guide", None) is not None:
-        coefficients = model.coefficient_guide.median()
-    held = dict(coefficients or {})
+    held = coefficient_medians(model) if coefficients is None else coefficients
+    program = poutine.condition(poutine.uncondition(model.model), data=held)
     training = model.training
     model.eval()
     try:
         with seeded(seed, data.x.device), pyro.validation_enabled(False):
-            trace = poutine.trace(poutine.condition(program, data=held)).get_trace(
+            trace = poutine.trace(program).get_trace(
                 data.x, torch.zeros_like(data.s), **data.extras()
             )
     finally:
         model.train(training)
-    x = trace.nodes[X]["value"] if X in trace.nodes else trace.nodes["_RETURN"]["value"]
+    x = trace.nodes["_RETURN"]["value"]
     s = trace.nodes[S]["value"].bool() | data.s.all(0)
     return data.scaler.invert(x.double().cpu().numpy()), s.cpu().numpy()

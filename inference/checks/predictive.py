@@ -12,7 +12,7 @@ import torch
 from scipy.stats import skew
 
 from ...data import IncompleteData
-from ..impute import impute, prepared
+from ..impute import coefficient_medians, impute, prepared
 from ..replicate import replicates
 
 _DECILES = 10
@@ -210,8 +210,7 @@ def _calibrated(
     context = {name: data.extras()[name] for name in mechanism.asks if name != "s"}
     if "s" in mechanism.asks:
         context["s"] = data.s
-    guide = getattr(model, "coefficient_guide", None)
-    held = {} if guide is None else guide.median()
+    held = coefficient_medians(model)
     predicted = []
     for table in filled.draws(5):
         x = torch.as_tensor(data.scaler.apply(table)).to(data.x)

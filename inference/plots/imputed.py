@@ -31,11 +31,7 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
     """
     data = imputation.data
     seen = data.s.cpu().numpy()
-    gaps = [name for j, name in enumerate(data.columns) if not seen[:, j].all()]
-    columns = gaps if columns is None else list(columns)
-    odd = [name for name in columns if name not in gaps]
-    if odd:
-        raise ValueError(f"column '{odd[0]}' has no missing values; give some of {gaps}")
+    columns = data.gaps(columns)
     draws = imputation.draws(min(50, imputation.num_draws))
     figure, axes = panels(len(columns))
     for panel, name in zip(axes, columns, strict=True):

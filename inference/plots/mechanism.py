@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ...data import IncompleteData
-from ..impute import prepared
+from ..impute import coefficient_medians, prepared
 from ..sources import Parameters, sources
 from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain
 
@@ -74,11 +74,7 @@ def plot_mechanism(
         raise ValueError(
             f"the mechanism reads {', '.join(mechanism.asks)}: it is a curve a row and not one"
         )
-    gaps = [name for j, name in enumerate(data.columns) if not bool(data.s[:, j].all())]
-    columns = gaps if columns is None else list(columns)
-    odd = [name for name in columns if name not in gaps]
-    if odd:
-        raise ValueError(f"column '{odd[0]}' has no missing values; give some of {gaps}")
+    columns = data.gaps(columns)
     grids = {name: _grid(data, name, imputation) for name in columns}
     context = {"s": data.s[:1].new_ones(1, len(data.columns))} if mechanism.asks else {}
     place = {name: list(data.columns).index(name) for name in columns}
@@ -121,11 +117,8 @@ def mechanism_curve(
     average = np.asarray(data.scaler.invert(np.zeros((1, len(data.columns)))))
     table = np.tile(average, (len(values), 1))
     table[:, column] = values
-    guide = getattr(model, "coefficient_guide", None)
-    if coefficients is None and guide is not None:
-        with torch.no_grad():
-            coefficients = guide.median()
-    found = missing_probability(model, data.scaler, table, **context, **(coefficients or {}))
+    held = coefficient_medians(model) if coefficients is None else coefficients
+    found = missing_probability(model, data.scaler, table, **context, **held)
     return found[:, column]
 
 
