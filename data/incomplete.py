@@ -74,6 +74,8 @@ class IncompleteData:
         covariates: (n, q) float tensor in original units of the columns that are given to a
             mechanism but not modelled; None where there are none.
         covariate_schema: what each covariate is.
+        target: what is to be predicted of the rows, a table of one column; see
+            :meth:`with_target`.
     """
 
     x: torch.Tensor
@@ -86,6 +88,7 @@ class IncompleteData:
     source: pd.DataFrame | None = None
     covariates: torch.Tensor | None = None
     covariate_schema: Schema | None = None
+    target: IncompleteData | None = None
 
     @classmethod
     def from_frame(
@@ -220,7 +223,41 @@ class IncompleteData:
 
     def extras(self, rows: Any = slice(None)) -> dict[str, torch.Tensor]:
         """What a model is given beside x and s, by name; of these rows (a slice or positions)."""
-        return {} if self.covariates is None else {"covariates": self.covariates[rows]}
+        found = {} if self.covariates is None else {"covariates": self.covariates[rows]}
+        if self.target is not None:
+            found |= {"y": self.target.x[rows], "labelled": self.target.s[rows]}
+        return found
+
+    def with_target(
+        self,
+        y: Any,
+        *,
+        schema: Declaration | None = None,
+        like: IncompleteData | None = None,
+    ) -> IncompleteData:
+        """The same data and a target (n,) that a supervised model predicts; NaN is no label.
+
+        >>> data = IncompleteData.from_numpy(np.array([[1.0], [3.0], [np.nan]]))
+        >>> data.with_target(pd.Series(["no", "yes", None], name="ill")).target.schema["ill"].kind
+        'binary'
+
+        Args:
+            y: a Series in the order of the rows, or an array.
+            schema: what it is: "continuous", "binary", "categorical"; by its dtype when left out.
+            like: data whose target's kind, levels and scale are taken over.
+
+        Raises:
+            ValueError: not n values, or no label at all.
+        """
+        series = y if isinstance(y, pd.Series) else pd.Series(np.asarray(y).ravel())
+        if len(series) != self.num_rows:
+            raise ValueError(f"the target has {len(series)} values; the data {self.num_rows} rows.")
+        name = "y" if series.name is None else str(series.name)
+        frame = series.set_axis(self.index).to_frame(name)
+        declared = None if schema is None else {name: schema}
+        known = None if like is None else like.target
+        target = IncompleteData.from_frame(frame, schema=declared, like=known, dtype=self.x.dtype)
+        return replace(self, target=target.to(device=self.x.device))
 
     def gaps(self, columns: Sequence[str] | None = None) -> list[str]:
         """The columns that have missing values; or those given, if they all have.
@@ -277,6 +314,7 @@ class IncompleteData:
             index=self.index[chosen],
             source=None if self.source is None else self.source.iloc[chosen],
             covariates=None if self.covariates is None else self.covariates[chosen],
+            target=None if self.target is None else self.target.rows(chosen),
         )
 
     def to(
@@ -405,7 +443,9 @@ class IncompleteData:
         x, s = _tensors(data.values, data.scaler, data.columns, dtype, device)
         given = data.covariates
         given = None if given is None else given.to(device=device, dtype=dtype)
-        return replace(data, x=x, s=s, covariates=given)
+        target = data.target
+        target = None if target is None else target.to(device=device, dtype=dtype)
+        return replace(data, x=x, s=s, covariates=given, target=target)
 
 
 def _tensors(

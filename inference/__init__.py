@@ -23,6 +23,7 @@ from .multiple import MultipleImputation, multiple_imputation
 from .nonfinite import NonFiniteLossError
 from .parameters import ParameterPosterior
 from .pool import Pooled, pool
+from .predict import Prediction, predict
 from .refine import refined_guide
 from .sensitivity import (
     SensitivityCurve,
@@ -49,6 +50,7 @@ __all__ = [
     "NonFiniteLossError",
     "ParameterPosterior",
     "Pooled",
+    "Prediction",
     "SensitivityCurve",
     "WeightError",
     "Weighted",
@@ -71,6 +73,7 @@ __all__ = [
     "multiple_imputation",
     "pareto_khat",
     "pool",
+    "predict",
     "refined_guide",
     "save",
     "slope_sensitivity",

@@ -121,6 +121,7 @@ class collapse(Messenger):
         self.cells: Cells | None = None
         self._observed: Tensor | None = None
         self._unobserved: tuple[TorchDistribution, Tensor] | None = None
+        self._mask_before: Any = None
 
     def _pyro_sample(self, msg: Any) -> None:
         name = msg["name"]
@@ -137,9 +138,22 @@ class collapse(Messenger):
             msg["value"] = self._observed
             msg["is_observed"] = True
             msg["mask"] = False
+            if self._mask_before is not None:
+                self._given_mask()
+        elif name == self.mask_site and self._unobserved is None:
+            self._mask_before = msg
         elif name == self.mask_site and self._unobserved is not None:
             self._collapse(msg)
             self._unobserved = None
+        elif msg["infer"].get("reads") == self.site and msg["is_observed"] and self._integrated:
+            raise CollapseError(
+                f"site '{name}' reads all of '{self.site}', so '{self.site}_unobserved' cannot "
+                f"be integrated out; use missing='sample'"
+            )
+
+    @property
+    def _integrated(self) -> bool:
+        return self.cells is not None and len(self.cells.rows) > 0
 
     def _collapse(self, msg: Any) -> None:
         assert self._unobserved is not None
@@ -164,6 +178,23 @@ class collapse(Messenger):
         self.cells = Cells(rows, columns, tilted, decoder.batch_shape)
         if not mask.missingness.ignorable:
             msg["fn"] = CollapsedMask(mask, missing, self.cells)
+
+    def _given_mask(self) -> None:
+        """A pattern mixture's x: p(x_j | z, s_j = 0) is the decoder's own."""
+        assert self._unobserved is not None
+        fn = self._mask_before["fn"]
+        if not isinstance(fn, MaskDistribution) or not fn.missingness.ignorable:
+            raise CollapseError(
+                f"site '{self.mask_site}' stands before '{self.site}' and is not ignorable; use "
+                f"missing='sample'"
+            )
+        decoder, missing = self._unobserved
+        missing = missing.expand(decoder.batch_shape[-2:])
+        rows, columns = missing.nonzero(as_tuple=True)
+        seen = self._mask_before["value"]
+        tilted = tilt(decoder, fn, seen, rows, columns, units=self.units)
+        self.cells = Cells(rows, columns, tilted, decoder.batch_shape)
+        self._unobserved = self._mask_before = None
 
     def _check_draws(self, mechanism: Any, missing: Tensor) -> None:
         """Values that other columns' absence depends on must have been drawn."""

@@ -28,6 +28,8 @@ def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
         },
         {"params": own, "lr": settings.learning_rate * settings.mechanism_rate},
     ]
+    for group in groups:
+        group["params"] = [p for p in group["params"] if p.requires_grad]
     groups = [group for group in groups if group["params"]]
     if not groups:
         raise ValueError("the model has no parameters to fit")

@@ -17,7 +17,7 @@ from .packing import pack
 from .summed import TiltedDiscrete, TiltedQuadrature
 from .tilted import Drawn, Tilted, TiltedNormal, Together, Untilted
 
-_DRAWN, _IGNORED, _AFFINE, _GENERAL = range(4)
+_DRAWN, _IGNORED, _FREE, _AFFINE, _GENERAL = range(5)
 
 
 def tilt(
@@ -71,6 +71,8 @@ class _Tilting:
         if self.affine is not None:
             closed = self.affine.columns
             way = torch.full((p,), _AFFINE) if closed is None else way.where(~closed.cpu(), _AFFINE)
+        if mechanism.reads_no_value:
+            way = torch.full((p,), _FREE)
         way[mechanism.ignorable_columns(p).cpu()] = _IGNORED
         if drawn is not None:
             way[drawn.cpu()] = _DRAWN
@@ -121,6 +123,11 @@ class _Tilting:
         packed = pack(fn, rows, local)
         if way == _IGNORED and not warped:
             return Untilted(packed)
+        if way == _FREE and not warped:
+            assert self.mask is not None
+            gone = self.mask.log_prob(torch.zeros_like(self.s, dtype=self.mask.x.dtype))
+            at = gone[..., rows, columns].expand(*self.leading, len(rows))
+            return Untilted(packed, at)
         if way == _AFFINE and isinstance(packed, Normal) and not warped:
             assert self.affine is not None
             return TiltedNormal(packed.loc, packed.scale, *self.affine.at(rows, columns)[:3])

@@ -45,14 +45,21 @@ class Tilted(ABC):
 
 
 class Untilted(Tilted):
-    """An ignorable mechanism: the decoder's own distribution."""
+    """The decoder's own distribution: the mask does not depend on the cell's value.
 
-    def __init__(self, decoder: TorchDistribution) -> None:
+    :param log_missing: log P(s_j = 0), (K, M); none under an ignorable mechanism, which is not
+        part of the likelihood.
+    """
+
+    def __init__(self, decoder: TorchDistribution, log_missing: Tensor | None = None) -> None:
         self.decoder = decoder
+        self._log_missing = log_missing
 
-    @cached_property
+    @property
     def log_missing(self) -> Tensor:
-        """Zero: the mechanism is not part of the likelihood."""
+        """As given; zero where the mechanism is ignorable."""
+        if self._log_missing is not None:
+            return self._log_missing
         return torch.zeros((), device=self.decoder.mean.device, dtype=self.decoder.mean.dtype)
 
     def moments(self) -> tuple[Tensor, Tensor]:
@@ -65,7 +72,11 @@ class Untilted(Tilted):
 
     def select(self, particles: Tensor, cells: Tensor) -> Untilted:
         """At the chosen particles and cells."""
-        return Untilted(pick(self.decoder, particles, cells))
+        chosen = pick(self.decoder, particles, cells)
+        if self._log_missing is None:
+            return Untilted(chosen)
+        shape = self._log_missing.shape
+        return Untilted(chosen, Picker(shape, particles, cells)(self._log_missing))
 
     @torch.no_grad()
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:

@@ -26,6 +26,7 @@ from .missingness import (
     GroupMissingness,
     Ignorable,
     LinearMissingness,
+    MaskLatentShift,
     Missingness,
     NonLinearMissingness,
     NoSelfCensoring,
@@ -39,10 +40,16 @@ from .missingness import (
     missingness,
 )
 from .mixed_decoder import MixedDecoder
-from .named import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
-from .selection import SelectionModel, StandardNormalPrior
+from .named import MIWAE, PPCA, MaskedNotMIWAE, NotMIWAE, NotMIWAEPPCA
+from .parallel import GNR, ParallelModel, Trunk
+from .pattern_mixture import PatternMixture, PatternMixtureModel
+from .predictors import Predictor
+from .rows import RowModel, StandardNormalPrior
+from .selection import SelectionModel
+from .supervised import SupervisedModel, SupervisedNotMIWAE
 
 __all__ = [
+    "GNR",
     "MIWAE",
     "PPCA",
     "Affine",
@@ -62,6 +69,8 @@ __all__ = [
     "LinearGaussianDecoder",
     "LinearMissingness",
     "MaskAwareEncoder",
+    "MaskLatentShift",
+    "MaskedNotMIWAE",
     "Missingness",
     "MixedDecoder",
     "NetworkDecoder",
@@ -70,14 +79,22 @@ __all__ = [
     "NotMIWAE",
     "NotMIWAEPPCA",
     "ObservedMissingness",
+    "ParallelModel",
+    "PatternMixture",
+    "PatternMixtureModel",
+    "Predictor",
     "RandomIntercepts",
+    "RowModel",
     "SelectionModel",
     "SelfMasking",
     "SetEncoder",
     "SplineMissingness",
     "StandardNormalPrior",
     "StudentTDecoder",
+    "SupervisedModel",
+    "SupervisedNotMIWAE",
     "Threshold",
+    "Trunk",
     "TwoSided",
     "ZeroFilledEncoder",
     "missing",

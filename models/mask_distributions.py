@@ -102,6 +102,50 @@ class ProbitBernoulli(Bernoulli):
         return log_ndtr(torch.where(value > 0.5, self.score, -self.score))
 
 
+class Tempered(TorchDistribution):
+    """A density to the power alpha, drawn from as it was: log p(s) counts alpha times.
+
+    >>> import torch
+    >>> from pyro.distributions import Bernoulli
+    >>> from absentia.models.mask_distributions import Tempered
+    >>> Tempered(Bernoulli(torch.tensor([0.5])), 2.0).log_prob(torch.ones(1)).exp()
+    tensor([0.2500])
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
+
+    def __init__(self, base: TorchDistribution, alpha: float) -> None:
+        self.base, self.alpha = base, alpha
+        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        """The base's."""
+        return self.base.support
+
+    @property
+    def mean(self) -> Tensor:
+        """The base's."""
+        return self.base.mean
+
+    @property
+    def variance(self) -> Tensor:
+        """The base's."""
+        return self.base.variance
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> Tempered:
+        """The same over more leading dimensions."""
+        return Tempered(self.base.expand(batch_shape), self.alpha)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Of the base."""
+        return self.base.sample(Size(sample_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """alpha log p(value)."""
+        return self.alpha * self.base.log_prob(value)
+
+
 class SequentialMask(TorchDistribution):
     """A mask in which the absence of a column depends on the absence of columns before it.
 

@@ -19,7 +19,7 @@ from .encoders import (
 )
 from .families import Families, all_real, families_of
 from .margins import KnownMargins
-from .missingness import Missingness
+from .missingness import MaskLatentShift, Missingness
 from .missingness.declared import Declared
 from .missingness.self_masking import Sign
 from .mixed_decoder import MixedDecoder
@@ -143,6 +143,39 @@ def NotMIWAEPPCA(
         return _selection_model(
             data, decoder, z_given_x, missingness, sign, mask_latent_dim, network, margins
         )
+
+
+def MaskedNotMIWAE(
+    data: IncompleteData,
+    missingness: Why = "self-masking",
+    *,
+    sign: Sign = None,
+    mask_latent_dim: int = 1,
+    mask_hidden: Sequence[int] = (),
+    linear: bool = False,
+    **options: Any,
+) -> SelectionModel:
+    """Masked not-MIWAE (Choquet & Pauchet): a second latent z_s shifts the mask's log-odds.
+
+    logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s), with q(z, z_s | x_o, s); integrated exactly
+    where the mechanism of x is.
+
+    :param missingness, sign: the mechanism of x, as for :func:`NotMIWAE`.
+    :param mask_latent_dim: dimensions of z_s.
+    :param mask_hidden: widths of hidden layers of m; none is a linear map.
+    :param linear: the decoder of PPCA, and the options of :func:`NotMIWAEPPCA`.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> ab.MaskedNotMIWAE(data, sign="+", mask_latent_dim=2, latent_dim=1).mask_prior.latent_dim
+    2
+    """
+    own = mechanism_for(missingness, data, sign, int(options.get("latent_dim") or 1), 0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(options.get("seed", 0)) + 2)
+        masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
+    return (NotMIWAEPPCA if linear else NotMIWAE)(data, masked, **options)
 
 
 def MIWAE(data: IncompleteData, **options: Any) -> SelectionModel:

@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from typing import Any
 
 import pyro
 import torch
-from pyro.distributions import Normal
 from pyro.infer.autoguide import AutoNormal
-from pyro.poutine.runtime import _PYRO_STACK
-from pyro.poutine.trace_messenger import TraceMessenger
 from torch import Tensor
 
-from .configurable import Configurable
 from .decoders import Decoder
 from .encoders import Encoder
 from .margins import KnownMargins
 from .missingness import Missingness
 from .plates import Plate
+from .rows import RowModel, StandardNormalPrior
 from .sites import (
     COLUMN_DIM,
     FEATURES,
-    LATENT,
     MARGINS,
     MASK_LATENT,
-    ROW_DIM,
-    ROWS,
     Z_MASK,
     S,
     X,
     Z,
 )
 
-_COUNT = itertools.count()
 
-
-class StandardNormalPrior(Configurable):
-    """z ~ Normal(0, I)."""
-
-    def __init__(self, latent_dim: int) -> None:
-        super().__init__()
-        self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
-        self.register_buffer("one", torch.ones(latent_dim), persistent=False)
-        self.zero: Tensor
-        self.one: Tensor
-
-    def forward(self) -> Normal:
-        """Normal of batch shape (d,)."""
-        return Normal(self.zero, self.one)
-
-
-class SelectionModel(Configurable):
+class SelectionModel(RowModel):
     """not-MIWAE and its kin: p(x, s, z) = p(z) p(x | z) p(s | x), guide q(z | x_o, s).
 
     (Ipsen, Mattei & Frellsen, "not-MIWAE: deep generative modelling with missing not at random
@@ -85,24 +61,22 @@ class SelectionModel(Configurable):
         mask_encoder: Encoder | None = None,
         margins: KnownMargins | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            columns, StandardNormalPrior(decoder.latent_dim) if prior is None else prior
+        )
         if (mask_encoder is None) != (missingness.mask_latent_dim == 0):
             raise ValueError(
                 f"the mechanism has a mask latent of {missingness.mask_latent_dim} dimensions; "
                 f"give mask_encoder= for one of 1 or more, and only then"
             )
-        self.columns = tuple(columns)
         self.decoder = decoder
         self.encoder = encoder
         self.missingness = missingness
-        self.prior = prior if prior is not None else StandardNormalPrior(decoder.latent_dim)
         self.encoder.attach(decoder)
         self.mask_encoder = mask_encoder
         self.margins = margins
         self.mask_prior = StandardNormalPrior(missingness.mask_latent_dim) if mask_encoder else None
         self.coefficient_guide = self._guide_of_coefficients()
-        self._plates: dict[Any, tuple[Any, Any, Any]] = {}
-        self._number = next(_COUNT)  # models share one global store under SVI, not one name
 
     def model(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
@@ -150,31 +124,6 @@ class SelectionModel(Configurable):
             value: Tensor = pyro.sample(Z_MASK, distribution(*given))
         return value
 
-    def plates(self, x: Tensor, size: int | None = None) -> tuple[Any, Any, Any]:
-        """Plates over rows, latent dimensions and columns, made once per batch size."""
-        key = (len(x), size, x.device)
-        if key not in self._plates:
-            if len(self._plates) > 16:
-                self._plates.clear()
-            subsample = None if size is None else torch.arange(len(x), device=x.device)
-            # made outside of the handlers in force: the indices are not theirs to record
-            with pyro.poutine.block():
-                self._plates[key] = (
-                    Plate(ROWS, size or len(x), subsample=subsample, dim=ROW_DIM),
-                    Plate(LATENT, self.decoder.latent_dim, dim=COLUMN_DIM),
-                    Plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM),
-                )
-        return self._plates[key]
-
-    def declare_parameters(self) -> None:
-        """Tell Pyro of the parameters when an optimiser of Pyro's is listening.
-
-        ``SVI`` collects parameters by a handler of its own; only under it do they enter Pyro's
-        global store. Everything else reads ``parameters()``.
-        """
-        if any(isinstance(h, TraceMessenger) and h.param_only for h in _PYRO_STACK):
-            pyro.module(f"absentia_{self._number}", self)
-
     def _guide_of_coefficients(self) -> AutoNormal | None:
         if not self.missingness.has_priors:
             return None
@@ -185,12 +134,3 @@ class SelectionModel(Configurable):
             )
             guide()  # sets its parameters up now, so that optimisers and state_dict see them
         return guide
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Plates are remade on demand; they are not part of a model's state."""
-        return {**self.__dict__, "_plates": {}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy is a model of its own to Pyro."""
-        super().__setstate__(state)
-        self._number = next(_COUNT)

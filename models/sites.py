@@ -10,14 +10,17 @@ so that ``z`` is ``(K, n, d)``, ``x`` is ``(K, n, p)`` and ``s`` is ``(K, n, p)`
 
 ROWS = "rows"  # plate over the rows of the table
 LATENT = "latent"  # plate over the row's latent dimensions
+TRUNK = "trunk"  # plate over the values that two parallel decoders read
 MASK_LATENT = "mask_latent"  # plate over the dimensions of a latent that only the mask has
 FEATURES = "features"  # plate over the columns
 
 Z = "z"  # the row's latent variable
+U = "u"  # what two parallel decoders read, where it is drawn
 Z_MASK = "z_mask"  # a latent of the mask's own, where the mechanism has one
 X = "x"  # the row's features; Pyro splits the site in two under ``obs_mask``
 X_OBSERVED = "x_observed"
 X_UNOBSERVED = "x_unobserved"
+Y = "y"  # a target that is predicted from x
 S = "s"  # the mask: which features are observed
 MARGINS = "margins"  # what is known of the columns' margins, outside the rows
 

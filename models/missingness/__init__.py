@@ -11,6 +11,7 @@ from .formula import FormulaMissingness
 from .function import FunctionMissingness, missingness
 from .group import GroupMissingness
 from .ignorable import Ignorable
+from .masked import MaskLatentShift
 from .random_intercepts import RandomIntercepts
 from .self_masking import SelfMasking
 from .threshold import Threshold
@@ -26,6 +27,7 @@ __all__ = [
     "GroupMissingness",
     "Ignorable",
     "LinearMissingness",
+    "MaskLatentShift",
     "Missingness",
     "NoSelfCensoring",
     "NonLinearMissingness",

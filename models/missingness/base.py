@@ -84,6 +84,8 @@ class Missingness(Configurable):
 
     elementwise: bool = False
     ignorable: bool = False
+    #: s depends on latents alone: what is missing has the decoder's own distribution
+    reads_no_value: bool = False
     #: elementwise, and the observed values of other columns are not read either
     reads_own_column_only: bool = False
     asks: tuple[str, ...] = ()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pyro.distributions import Bernoulli
+from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
+from ..mask_distributions import Tempered
+from ..networks import mlp
 from .base import Affine, Missingness, logit_of_rate
 from .description import equation, in_units
 
@@ -89,6 +91,10 @@ class NoSelfCensoring(Missingness):
     lets absences depend on each other and on nothing else.
 
     :param latent_dim: of z, or of the mask's own latent.
+    :param hidden: widths of hidden layers between latent and log-odds; none is a linear map.
+    :param alpha: p(s | u) counts to this power (Chen et al., GNR, CIKM 2023): above 1 the mask
+        weighs more in what is learnt of u. Only for alpha >= 1 is the bound still one on
+        log p(x_o, s); at 0 the mask is ignored.
 
     >>> import torch
     >>> from absentia.models import NoSelfCensoring
@@ -97,30 +103,35 @@ class NoSelfCensoring(Missingness):
     """
 
     elementwise = True
+    reads_no_value = True
 
-    def __init__(self, num_columns: int, latent_dim: int, latent: str = "z") -> None:
+    def __init__(
+        self,
+        num_columns: int,
+        latent_dim: int,
+        latent: str = "z",
+        hidden: Sequence[int] = (),
+        alpha: float = 1.0,
+    ) -> None:
         super().__init__()
+        if not alpha >= 0:
+            raise ValueError(f"alpha is {alpha}; give a number >= 0")
         if latent not in ("z", "mask"):
             raise ValueError(f"latent {latent!r} is not one of z, mask")
         self.asks = ("z" if latent == "z" else "z_mask",)
         self.mask_latent_dim = 0 if latent == "z" else latent_dim
-        self.linear = nn.Linear(latent_dim, num_columns)
+        self.alpha = alpha
+        self.network = mlp(latent_dim, hidden)
+        self.linear = nn.Linear(hidden[-1] if len(hidden) else latent_dim, num_columns)
         # away from zero: at zero the encoder of a latent of the mask's own would learn nothing
         nn.init.normal_(self.linear.weight, std=0.1)
 
     def forward(
         self, x: Tensor, z: Tensor | None = None, z_mask: Tensor | None = None
-    ) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
-        return Bernoulli(logits=self._logits(z, z_mask))
-
-    def _logits(self, z: Tensor | None, z_mask: Tensor | None) -> Tensor:
-        logits: Tensor = self.linear(z if z is not None else z_mask)
-        return logits
-
-    def affine(self, x: Tensor, z: Tensor | None = None, z_mask: Tensor | None = None) -> Affine:
-        """Of slope zero, with an offset a row and particle."""
-        return Affine(torch.zeros_like(self.linear.bias), self._logits(z, z_mask), "logit")
+    ) -> TorchDistribution:
+        """Bernoulli of batch shape (..., n, p), to the power alpha."""
+        mask = Bernoulli(logits=self.linear(self.network(z if z is not None else z_mask)))
+        return mask if self.alpha == 1 else Tempered(mask, self.alpha)
 
     def reads(self, num_columns: int) -> Tensor:
         """No value at all."""
@@ -130,6 +141,8 @@ class NoSelfCensoring(Missingness):
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Its form; a latent has no units."""
         latent = "mask_latent" if self.mask_latent_dim else "latent"
+        if len(self.network):
+            return f"logit P({names[column]} missing) = network({latent})"
         terms = [
             (-float(w), f"{latent}[{d + 1}]") for d, w in enumerate(self.linear.weight[column])
         ]

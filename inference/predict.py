@@ -1,0 +1,150 @@
+"""Predicting a target from incomplete rows, averaged over what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..data import IncompleteData
+from ..models.sites import X_UNOBSERVED
+from .impute import prepared, programs_of
+from .particles import Sampler
+from .randomness import seeded
+
+_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """p(y | x_o, s) of every row.
+
+    Attributes:
+        mean: (n,), E[y] in the target's units; the code's expectation for two levels, NaN for more.
+        sd: (n,), standard deviation of y, what is missing and the noise together.
+        probabilities: (n, C) table by level, empty for a continuous target.
+        ess: (n,), effective sample size of the weights.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    probabilities: pd.DataFrame
+    ess: np.ndarray
+
+    @property
+    def best(self) -> np.ndarray:
+        """(n,), the most probable level, or the mean of a continuous target."""
+        if self.probabilities.shape[1] == 0:
+            return self.mean
+        columns = self.probabilities.columns.to_numpy()
+        chosen: np.ndarray = columns[self.probabilities.to_numpy().argmax(1)]
+        return chosen
+
+
+@torch.no_grad()
+def predict(
+    fitted: Any,
+    data: IncompleteData,
+    particles: int = 1000,
+    *,
+    seed: int = 0,
+) -> Prediction:
+    """p(y | x_o, s) = sum_k w_k p(y | x_o, x^m_k), with the mask's density in the weights.
+
+    Where the missing values can be integrated out of p(s | x), the weights are those of the
+    integrated model and x^m_k is drawn from p(x^m | z_k, s = 0), which varies less than drawing
+    it from the decoder. A target that the data have is not read.
+
+    :param fitted: a fit of a :class:`~absentia.models.SupervisedModel`, or the model.
+    :param data: rows of the columns that it was fitted to.
+    :param particles: importance samples a row.
+    :raises ValueError: the model predicts nothing, or the data have other columns.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> data = data.with_target([0.5, 1.0, 0.2])
+    >>> model = ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
+    >>> ab.predict(model, data, particles=100).mean.shape
+    (3,)
+    """
+    model, data = prepared(fitted, data)
+    if not hasattr(model, "predictor"):
+        raise ValueError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
+    data = replace(data, target=None)
+    programs = programs_of(model)
+    sampler = Sampler(programs.model, programs.guide)
+    training = model.training
+    model.eval()
+    try:
+        with seeded(seed, data.x.device):
+            parts = [
+                _of_rows(model, sampler, data, rows, particles)
+                for rows in torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)
+            ]
+    finally:
+        model.train(training)
+    found, square, ess = (
+        torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True)
+    )
+    return _prediction(model.predictor, found, square, ess, data.index)
+
+
+def _of_rows(
+    model: Any, sampler: Sampler, data: IncompleteData, rows: Tensor, particles: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Weighted averages of what the predictor says, E and E of squares (n, C), and ESS (n,)."""
+    x, s = data.x[rows], data.s[rows]
+    cells = (~s).nonzero(as_tuple=True)
+    log_sum = x.new_full((len(rows),), -torch.inf)
+    log_sum_squares = log_sum.clone()
+    first: Any = 0.0
+    second: Any = 0.0
+    done = 0
+    while done < particles:
+        chunk = max(1, min(particles - done, sampler.pairs_at_once // len(x)))
+        run, tilted = sampler.run(x, s, chunk, None, **data.extras(rows))
+        whole = x.expand(chunk, *x.shape).clone()
+        if tilted is None:
+            drawn = run.sites[X_UNOBSERVED].value[:, cells[0], cells[1]]
+        else:
+            drawn = tilted.sample()
+        whole[:, cells[0], cells[1]] = drawn.expand(chunk, len(cells[0]))
+        level, squared = _moments(model.predictor(whole))  # (K, n, C)
+        before = log_sum
+        log_sum = torch.logaddexp(log_sum, run.log_weight.logsumexp(0))
+        log_sum_squares = torch.logaddexp(log_sum_squares, (2 * run.log_weight).logsumexp(0))
+        old = (before - log_sum).exp().unsqueeze(-1)
+        share = (run.log_weight - log_sum).exp().unsqueeze(-1)
+        first = first * old + (share * level).sum(0)
+        second = second * old + (share * squared).sum(0)
+        done += chunk
+    return first, second, (2 * log_sum - log_sum_squares).exp()
+
+
+def _moments(given: Any) -> tuple[Tensor, Tensor]:
+    """Probabilities of the levels, or mean and second moment; (K, n, C) each."""
+    if given.has_enumerate_support:
+        probs = given.probs
+        if probs.dim() > 3:  # categorical
+            return probs.squeeze(-2), probs.squeeze(-2)
+        both = torch.cat([1 - probs, probs], -1)
+        return both, both
+    return given.mean, given.variance + given.mean.square()
+
+
+def _prediction(
+    predictor: Any, found: np.ndarray, square: np.ndarray, ess: np.ndarray, index: pd.Index
+) -> Prediction:
+    if predictor.kind == "continuous":
+        variance = np.clip(square - found**2, 0, None)[:, 0]
+        mean = predictor.center + predictor.unit * found[:, 0]
+        sd = predictor.unit * np.sqrt(variance)
+        return Prediction(mean, sd, pd.DataFrame(index=index), ess)
+    table = pd.DataFrame(found, index=index, columns=predictor.levels)
+    mean = found[:, 1] if found.shape[1] == 2 else np.full(len(found), np.nan)
+    return Prediction(mean, np.sqrt(np.clip(mean * (1 - mean), 0, None)), table, ess)

@@ -1,0 +1,145 @@
+"""Supervised not-MIWAE: a target predicted from rows whose missing values are latent."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from ..data import IncompleteData
+from .decoders import Decoder
+from .encoders import Encoder
+from .margins import KnownMargins
+from .missingness import Missingness
+from .named import NotMIWAE, Why
+from .predictors import Predictor
+from .selection import SelectionModel
+from .sites import X, Y
+
+
+class SupervisedModel(SelectionModel):
+    """p(z) p(x | z) p(s | x) p(y | x): a selection model and a predictor, fitted together.
+
+    (Ipsen, Mattei & Frellsen, "How to deal with missing data in supervised deep learning?",
+    ICLR 2022, with the mask's density in the weights.) The target's density joins the weights, so
+    that the missing values of a row are imputed given its label too, and the generative part
+    learns what the prediction needs. Rows without a label take part without it.
+
+    :param predictor: p(y | x), of whole rows.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> model = ab.SupervisedNotMIWAE(data.with_target([0.5, 1.0, np.nan]), latent_dim=1)
+    >>> model.predictor.kind
+    'continuous'
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        encoder: Encoder,
+        missingness: Missingness,
+        columns: list[str] | tuple[str, ...],
+        predictor: Predictor,
+        mask_encoder: Encoder | None = None,
+        margins: KnownMargins | None = None,
+    ) -> None:
+        super().__init__(
+            decoder, encoder, missingness, columns, mask_encoder=mask_encoder, margins=margins
+        )
+        self.predictor = predictor
+
+    def model(
+        self,
+        x: Tensor,
+        s: Tensor,
+        size: int | None = None,
+        covariates: Tensor | None = None,
+        y: Tensor | None = None,
+        labelled: Tensor | None = None,
+    ) -> Tensor:
+        """The generative program.
+
+        :param y: (n, 1), the target; without it, it is drawn.
+        :param labelled: (n, 1) booleans, False where y is not known.
+        """
+        x = super().model(x, s, size, covariates)
+        rows, _, _ = self.plates(s, size)
+        known = True if labelled is None else labelled
+        with rows, poutine.mask(mask=known):
+            # what is integrated out of x would be lacking here: the site says that it reads x
+            pyro.sample(Y, self.predictor(x), obs=y, infer={"reads": X})
+        return x
+
+    def guide(
+        self,
+        x: Tensor,
+        s: Tensor,
+        size: int | None = None,
+        covariates: Tensor | None = None,
+        y: Tensor | None = None,
+        labelled: Tensor | None = None,
+    ) -> None:
+        """The amortised posterior of z, which does not read the target."""
+        super().guide(x, s, size, covariates)
+
+
+def SupervisedNotMIWAE(
+    data: IncompleteData,
+    missingness: Why = "self-masking",
+    *,
+    predictor: Predictor | Sequence[int] = (64,),
+    first_stage: SelectionModel | None = None,
+    **options: Any,
+) -> SupervisedModel:
+    """A not-MIWAE that predicts the target of the data; ``missingness="ignorable"`` is supMIWAE.
+
+    Joint by default: ``ab.fit(model, data)`` fits generative model, mechanism and predictor.
+    With ``first_stage``, a model that was fitted to the same columns without the target, it is
+    the second of two stages: the generative part is held and the predictor alone is fitted, by
+    the same weights.
+
+    :param predictor: widths of the predictor's hidden layers, or a predictor.
+    :param options: as for :func:`NotMIWAE`; they and ``missingness`` go to the first stage where
+        there is one.
+    :raises ValueError: the data have no target.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rows = np.random.default_rng(0).normal(size=(40, 2))
+    >>> y = rows.sum(1) > 0
+    >>> rows[rows > 1] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows).with_target(y)
+    >>> model = ab.SupervisedNotMIWAE(data, sign="+", latent_dim=1, hidden=[8], predictor=[])
+    >>> fitted = ab.fit(model, data, steps=20, progress=False)
+    >>> ab.predict(fitted, data, particles=50).probabilities.shape
+    (40, 2)
+    """
+    if not isinstance(predictor, Predictor):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(options.get("seed", 0)) + 1)
+            predictor = Predictor.for_data(data, predictor)
+    if first_stage is not None and options:
+        raise ValueError(f"{next(iter(options))!r} is an option of the first stage; give it there")
+    base = NotMIWAE(data, missingness, **options) if first_stage is None else first_stage
+    model = SupervisedModel(
+        copy.deepcopy(base.decoder),
+        copy.deepcopy(base.encoder),
+        copy.deepcopy(base.missingness),
+        base.columns,
+        predictor,
+        mask_encoder=copy.deepcopy(base.mask_encoder),
+        margins=copy.deepcopy(base.margins),
+    )
+    if base.coefficient_guide is not None:
+        model.coefficient_guide.load_state_dict(base.coefficient_guide.state_dict())
+    if first_stage is not None:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.startswith("predictor."))
+    return model
