@@ -249,7 +249,8 @@ class IncompleteData:
         Raises:
             ValueError: not n values, or no label at all.
         """
-        series = y if isinstance(y, pd.Series) else pd.Series(np.asarray(y).ravel())
+        flat = np.asarray(y).ravel() if isinstance(y, np.ndarray | torch.Tensor) else y
+        series = y if isinstance(y, pd.Series) else pd.Series(flat)
         if len(series) != self.num_rows:
             raise ValueError(f"the target has {len(series)} values; the data {self.num_rows} rows.")
         name = "y" if series.name is None else str(series.name)

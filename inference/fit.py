@@ -97,6 +97,11 @@ def fit(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
     check_columns(model, data)
+    if data.target is not None and not hasattr(model, "predictor"):
+        raise ValueError(
+            f"a {type(model).__name__} takes no target; fit SupervisedNotMIWAE, or the data "
+            f"without one"
+        )
     model.to(device=device, dtype=dtype)
     parameter = next(model.parameters())
     data = data.to(device=parameter.device, dtype=parameter.dtype)

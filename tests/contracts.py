@@ -29,6 +29,7 @@ from absentia.models import (
     LinearGaussianDecoder,
     LinearMissingness,
     MaskAwareEncoder,
+    MaskLatentShift,
     Missingness,
     MixedDecoder,
     NonLinearMissingness,
@@ -175,6 +176,14 @@ MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {
     NoSelfCensoring: {
         "z": lambda: NoSelfCensoring(P, D),
         "mask": lambda: NoSelfCensoring(P, D, latent="mask"),
+        "deep": lambda: NoSelfCensoring(P, D, hidden=[5]),
+        "tempered": lambda: NoSelfCensoring(P, D, alpha=2.0),
+    },
+    MaskLatentShift: {
+        "logit": lambda: MaskLatentShift(SelfMasking(P), P, D),
+        "probit": lambda: MaskLatentShift(SelfMasking(P, "probit", sign="+"), P, D, hidden=[5]),
+        "coupled": lambda: MaskLatentShift(LinearMissingness(P), P, D),
+        "prior": lambda: MaskLatentShift(SelfMasking(P, prior_scale=1.0), P, D),
     },
     RandomIntercepts: {"groups": lambda: RandomIntercepts(P, 3, covariate=1)},
     GroupMissingness: {

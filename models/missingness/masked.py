@@ -51,11 +51,10 @@ class MaskLatentShift(Missingness):
         self.asks = (*own.asks, "z_mask")
         self.elementwise = own.elementwise
         self.network = mlp(mask_latent_dim, hidden)
-        self.shift = nn.Linear(hidden[-1] if len(hidden) else mask_latent_dim, num_columns)
+        features = hidden[-1] if len(hidden) else mask_latent_dim
+        self.shift = nn.Linear(features, num_columns, bias=False)  # own has an offset already
         # away from zero: at zero the encoder of z_s would learn nothing
         nn.init.normal_(self.shift.weight, std=0.1)
-        nn.init.zeros_(self.shift.bias)
-        self.shift.bias.requires_grad_(False)  # the mechanism has an offset already
 
     def forward(self, x: Tensor, z_mask: Tensor, **context: Any) -> TorchDistribution:
         """Of batch shape (..., n, p), and the mechanism's own link."""

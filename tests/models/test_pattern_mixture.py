@@ -1,0 +1,93 @@
+"""Pattern mixtures: delta 0 is MIWAE, delta moves what is missing and nothing else."""
+
+import numpy as np
+import pandas as pd
+import pyro
+import pytest
+import torch
+from pyro.distributions import Normal
+
+import absentia as ab
+from absentia.inference.replicate import replicates
+from absentia.models.pattern_mixture import shifted
+
+
+def table(n=80):
+    rng = np.random.default_rng(0)
+    rows = rng.multivariate_normal([1, 2], [[1, 0.7], [0.7, 2]], size=n)
+    rows[rng.random(n) < 0.4, 1] = np.nan
+    return ab.IncompleteData.from_numpy(rows, columns=["a", "b"], dtype=torch.float64)
+
+
+def made(data, delta, **options):
+    return ab.PatternMixture(data, {"b": delta}, latent_dim=1, hidden=[8], **options).double()
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.5])
+@pytest.mark.parametrize("missing", ["auto", "sample"])
+def test_the_bound_is_miwaes_whatever_delta(delta, missing):
+    data = table()
+    model = made(data, delta)
+    twin = ab.MIWAE(data, latent_dim=1, hidden=[8]).double()
+    twin.load_state_dict({k: v for k, v in model.state_dict().items() if k != "delta"})
+    bounds = []
+    for one in (model, twin):
+        pyro.set_rng_seed(1)
+        elbo = ab.ImportanceWeightedELBO(7, missing=missing)
+        bounds.append(elbo.bound(one.model, one.guide, data.x, data.s))
+    torch.testing.assert_close(*bounds, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("decoder", ["gaussian", "student-t", "linear"])
+def test_delta_moves_the_imputations_by_itself(decoder):
+    data = table()
+    options = {"latent_dim": 1, "decoder": decoder}
+    still, moved = (ab.PatternMixture(data, {"b": d}, **options).double() for d in (0.0, 0.8))
+    moved.load_state_dict({**still.state_dict(), "delta": moved.delta})
+    a, b = (ab.impute(m, data, 4000, seed=0, refine=False) for m in (still, moved))
+    gone = np.isnan(data.values)
+    by = 0.8 * data.scaler.scale[1]
+    np.testing.assert_allclose((b.mean - a.mean)[gone], by, rtol=1e-6)
+    np.testing.assert_allclose(b.mean[~gone], data.values[~gone])
+    np.testing.assert_allclose(b.sd[gone], a.sd[gone], rtol=1e-5)
+    sampled = ab.impute(moved, data, 4000, seed=1, refine=False, missing="sample")
+    error = np.hypot(sampled.mcse, b.mcse)[gone]
+    assert np.all(np.abs(sampled.mean - b.mean)[gone] < 5 * error)
+
+
+def test_replicates_are_of_both_patterns():
+    data = table(4000)
+    model = made(data, 3.0)
+    x, s = replicates(model, data, seed=1)
+    b = (x[:, 1] - data.scaler.center[1]) / data.scaler.scale[1]
+    rate = 1 - float(data.s[:, 1].double().mean())
+    assert abs((~s[:, 1]).mean() - rate) < 4 * (rate * (1 - rate) / 4000) ** 0.5
+    error = b.std() * (1 / (~s[:, 1]).sum() + 1 / s[:, 1].sum()) ** 0.5
+    assert abs(b[~s[:, 1]].mean() - b[s[:, 1]].mean() - 3.0) < 4 * error
+
+
+def test_it_is_fitted_and_saved(tmp_path):
+    data = table()
+    fitted = ab.fit(made(data, -0.5), data, steps=10, progress=False)
+    ab.save(fitted, tmp_path / "model")
+    assert ab.load(tmp_path / "model").model.delta.tolist() == [0.0, -0.5]
+
+
+def test_what_cannot_be_shifted_is_refused():
+    data = ab.IncompleteData.from_frame(pd.DataFrame({"a": ["x", "y"], "b": [1.0, None]}))
+    with pytest.raises(ValueError, match="column 'a' is binary; delta shifts real numbers"):
+        ab.PatternMixture(data, {"a": 1.0})
+    with pytest.raises(ValueError, match="names 'c', which is no column"):
+        ab.PatternMixture(data, {"c": 1.0})
+    with pytest.raises(TypeError, match="a Bernoulli cannot be shifted"):
+        shifted(pyro.distributions.Bernoulli(0.5), torch.ones(1))
+    base = ab.NotMIWAE(table())
+    with pytest.raises(ValueError, match="p\\(s\\) does not read x"):
+        ab.models.PatternMixtureModel(
+            base.decoder, base.encoder, base.missingness, base.columns, [0.0, 0.0]
+        )
+    with pytest.raises(ValueError, match="1 shifts for 2 columns"):
+        ab.models.PatternMixtureModel(
+            base.decoder, base.encoder, ab.models.Ignorable(2), base.columns, [0.0]
+        )
+    assert float(shifted(Normal(0.0, 1.0), torch.tensor(2.0)).mean) == 2.0
