@@ -1,6 +1,7 @@
 """What is believed about the data: decoders, encoders, mechanisms, and models made of them."""
 
 from .configurable import Configurable, rebuild
+from .convolutional import ConvDecoder, ConvEncoder
 from .decoders import (
     Decoder,
     GaussianDecoder,
@@ -18,7 +19,9 @@ from .encoders import (
 from .margins import KnownMargins
 from .missingness import (
     Affine,
+    ChannelSelfMasking,
     Clipping,
+    ConvMissingness,
     Declared,
     Description,
     FormulaMissingness,
@@ -31,6 +34,7 @@ from .missingness import (
     NonLinearMissingness,
     NoSelfCensoring,
     ObservedMissingness,
+    OutshinesOthers,
     RandomIntercepts,
     SelfMasking,
     SplineMissingness,
@@ -53,8 +57,12 @@ __all__ = [
     "MIWAE",
     "PPCA",
     "Affine",
+    "ChannelSelfMasking",
     "Clipping",
     "Configurable",
+    "ConvDecoder",
+    "ConvEncoder",
+    "ConvMissingness",
     "Declared",
     "Decoder",
     "Description",
@@ -79,6 +87,7 @@ __all__ = [
     "NotMIWAE",
     "NotMIWAEPPCA",
     "ObservedMissingness",
+    "OutshinesOthers",
     "ParallelModel",
     "PatternMixture",
     "PatternMixtureModel",

@@ -31,13 +31,16 @@ class Encoder(Configurable):
         raise NotImplementedError
 
 
-class _GaussianHeads(nn.Module):
+class GaussianHeads(nn.Module):
+    """Mean and scale of z from an encoder's features."""
+
     def __init__(self, features: int, latent_dim: int) -> None:
         super().__init__()
         self.mean = nn.Linear(features, latent_dim)
         self.scale = nn.Linear(features, latent_dim)
 
     def forward(self, h: Tensor) -> Normal:
+        """Normal of batch shape (n, d)."""
         return Normal(self.mean(h), 1e-4 + softplus(self.scale(h)))
 
 
@@ -70,7 +73,7 @@ class ZeroFilledEncoder(Encoder):
         features = num_columns if self.expansion is None else self.expansion.num_features
         inputs = features + self.reads_mask * num_columns
         self.network = mlp(inputs, hidden, activation=activation)
-        self.heads = _GaussianHeads(hidden[-1] if len(hidden) else inputs, latent_dim)
+        self.heads = GaussianHeads(hidden[-1] if len(hidden) else inputs, latent_dim)
 
     def inputs(self, x: Tensor, s: Tensor) -> Tensor:
         """What the network reads of a row: (n, p), zero where missing."""
@@ -129,7 +132,7 @@ class SetEncoder(Encoder):
         self.embedding = nn.Parameter(torch.randn(features, embedding_dim))
         self.element = mlp(2 * embedding_dim, [set_dim], set_dim, activation)
         self.network = mlp(set_dim, hidden, activation=activation)
-        self.heads = _GaussianHeads(hidden[-1] if len(hidden) else set_dim, latent_dim)
+        self.heads = GaussianHeads(hidden[-1] if len(hidden) else set_dim, latent_dim)
 
     def forward(self, x: Tensor, s: Tensor) -> Normal:
         """Normal of batch shape (n, d)."""

@@ -17,7 +17,11 @@ from torch import Tensor, nn
 import absentia.models
 from absentia.data import IncompleteData
 from absentia.models import (
+    ChannelSelfMasking,
     Clipping,
+    ConvDecoder,
+    ConvEncoder,
+    ConvMissingness,
     Decoder,
     Encoder,
     ExactConditionalEncoder,
@@ -35,6 +39,7 @@ from absentia.models import (
     NonLinearMissingness,
     NoSelfCensoring,
     ObservedMissingness,
+    OutshinesOthers,
     RandomIntercepts,
     SelfMasking,
     SetEncoder,
@@ -83,6 +88,11 @@ DECODERS: dict[type, dict[str, Callable[[], Decoder]]] = {
         "column": lambda: StudentTDecoder(D, P, hidden=[8], scale="column"),
         "shared": lambda: StudentTDecoder(D, P, hidden=[8], scale="shared"),
     },
+    ConvDecoder: {
+        "gaussian": lambda: ConvDecoder(D, (1, 2, 2), channels=[3]),
+        "entry": lambda: ConvDecoder(D, (2, 1, 2), channels=[3, 4], scale="entry"),
+        "bernoulli": lambda: ConvDecoder(D, (1, 1, P), channels=[3, 4], family="bernoulli"),
+    },
     LinearGaussianDecoder: {
         "shared": lambda: LinearGaussianDecoder(D, P),
         "column": lambda: LinearGaussianDecoder(D, P, scale="column"),
@@ -105,6 +115,7 @@ ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
         "deep": lambda: SetEncoder(P, D, hidden=[8], embedding_dim=3, set_dim=5),
         "linear": lambda: SetEncoder(P, D, hidden=[], embedding_dim=3, set_dim=5),
     },
+    ConvEncoder: {"conv": lambda: ConvEncoder((1, 2, 2), D, channels=[3, 4])},
     ExactConditionalEncoder: {"exact": exact_encoder},
 }
 
@@ -178,6 +189,15 @@ MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {
         "mask": lambda: NoSelfCensoring(P, D, latent="mask"),
         "deep": lambda: NoSelfCensoring(P, D, hidden=[5]),
         "tempered": lambda: NoSelfCensoring(P, D, alpha=2.0),
+    },
+    ChannelSelfMasking: {"two": lambda: ChannelSelfMasking((2, 1, 2))},
+    ConvMissingness: {
+        "one": lambda: ConvMissingness((1, 2, 2)),
+        "two": lambda: ConvMissingness((1, 2, 2), hidden=[3]),
+    },
+    OutshinesOthers: {
+        "learnt": lambda: OutshinesOthers((2, 1, 2), channel=1),
+        "given": lambda: OutshinesOthers((4, 1, 1), channel=0, gain=3.0, offset=0.5),
     },
     MaskLatentShift: {
         "logit": lambda: MaskLatentShift(SelfMasking(P), P, D),

@@ -11,6 +11,7 @@ from .formula import FormulaMissingness
 from .function import FunctionMissingness, missingness
 from .group import GroupMissingness
 from .ignorable import Ignorable
+from .images import ChannelSelfMasking, ConvMissingness, OutshinesOthers
 from .masked import MaskLatentShift
 from .random_intercepts import RandomIntercepts
 from .self_masking import SelfMasking
@@ -18,8 +19,10 @@ from .threshold import Threshold
 
 __all__ = [
     "Affine",
+    "ChannelSelfMasking",
     "Clipping",
     "ColumnDescription",
+    "ConvMissingness",
     "Declared",
     "Description",
     "FormulaMissingness",
@@ -32,6 +35,7 @@ __all__ = [
     "NoSelfCensoring",
     "NonLinearMissingness",
     "ObservedMissingness",
+    "OutshinesOthers",
     "RandomIntercepts",
     "SelfMasking",
     "SplineMissingness",

@@ -1,0 +1,151 @@
+"""Convolutional decoders and encoders for pictures of any C x H x W.
+
+The features plate stays flat, p = C * H * W, channel by channel; networks reshape inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from pyro.distributions import Bernoulli, Normal, TorchDistribution
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from .decoders import Decoder
+from .encoders import Encoder, GaussianHeads
+from .networks import ACTIVATIONS
+
+ImageFamily = Literal["gaussian", "bernoulli"]
+
+
+class ConvDecoder(Decoder):
+    """x | z by transposed convolutions, doubling the picture with each; Normal or Bernoulli.
+
+    :param shape: (C, H, W).
+    :param channels: of the encoder's order: the last is next to z, the first next to the pixels.
+    :param family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1, which are summed out
+        exactly where they are missing.
+    :param scale: ``"channel"`` for a free sd a channel, ``"entry"`` for sigma(z) a pixel.
+    :param floor: lower limit of the sd, in the data's units.
+
+    >>> import torch
+    >>> from absentia.models import ConvDecoder
+    >>> ConvDecoder(4, (3, 10, 7), channels=[8, 16])(torch.zeros(5, 2, 4)).batch_shape
+    torch.Size([5, 2, 210])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: Sequence[int],
+        channels: Sequence[int] = (32, 64, 128),
+        activation: str = "relu",
+        family: ImageFamily = "gaussian",
+        scale: Literal["channel", "entry"] = "channel",
+        floor: float = 1e-2,
+    ) -> None:
+        super().__init__()
+        if family not in ("gaussian", "bernoulli"):
+            raise ValueError(f"family {family!r} is not one of gaussian, bernoulli")
+        if scale not in ("channel", "entry"):
+            raise ValueError(f"scale {scale!r} is not one of channel, entry")
+        self.shape = checked_shape(shape)
+        self.latent_dim, self.num_columns = latent_dim, math.prod(self.shape)
+        self.family, self.scale, self.floor = family, scale, floor
+        sizes = _sizes(self.shape, len(channels))
+        self.smallest = (channels[-1], *sizes[-1])
+        self.linear = nn.Linear(latent_dim, math.prod(self.smallest))
+        entry = family == "gaussian" and scale == "entry"
+        outputs = self.shape[0] * (2 if entry else 1)
+        layers: list[nn.Module] = [ACTIVATIONS[activation]()]
+        widths = [*reversed(channels), outputs]
+        for k, (given, wanted) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+            small, large = sizes[-1 - k], sizes[-2 - k]
+            extra = tuple(b - (2 * a - 1) for a, b in zip(small, large, strict=True))
+            layers.append(nn.ConvTranspose2d(given, wanted, 3, 2, 1, output_padding=extra))
+            if k < len(channels) - 1:
+                layers.append(ACTIVATIONS[activation]())
+        self.network = nn.Sequential(*layers)
+        self.raw_scale: Tensor | None = None
+        if family == "gaussian" and not entry:
+            self.raw_scale = nn.Parameter(torch.full((self.shape[0],), _START_OF_SCALE))
+
+    def forward(self, z: Tensor) -> TorchDistribution:
+        """Normal or Bernoulli of batch shape (..., n, p)."""
+        leading = z.shape[:-1]
+        h = self.linear(z.reshape(-1, self.latent_dim)).unflatten(-1, self.smallest)
+        out = self.network(h)
+        if self.family == "bernoulli":
+            return Bernoulli(logits=out.reshape(*leading, self.num_columns))
+        if self.raw_scale is None:
+            location, raw = out.chunk(2, 1)
+            raw = raw.reshape(*leading, self.num_columns) + _START_OF_SCALE
+        else:
+            location = out
+            raw = self.raw_scale.repeat_interleave(self.shape[1] * self.shape[2])
+        location = location.reshape(*leading, self.num_columns)
+        return Normal(location, self.floor + softplus(raw))
+
+
+class ConvEncoder(Encoder):
+    """q(z | x_o, s) by convolutions that halve the picture; the mask is a second picture.
+
+    :param shape: (C, H, W).
+    :param channels: of the layers, first to last.
+
+    >>> import torch
+    >>> from absentia.models import ConvEncoder
+    >>> encoder = ConvEncoder((3, 10, 7), 4, channels=[8, 16])
+    >>> encoder(torch.zeros(2, 210), torch.ones(2, 210, dtype=torch.bool)).batch_shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        latent_dim: int,
+        channels: Sequence[int] = (32, 64, 128),
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.shape = checked_shape(shape)
+        layers: list[nn.Module] = []
+        widths = [2 * self.shape[0], *channels]
+        for given, wanted in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Conv2d(given, wanted, 3, 2, 1), ACTIVATIONS[activation]()]
+        self.network = nn.Sequential(*layers, nn.Flatten())
+        smallest = _sizes(self.shape, len(channels))[-1]
+        self.heads = GaussianHeads(channels[-1] * math.prod(smallest), latent_dim)
+
+    def forward(self, x: Tensor, s: Tensor) -> Normal:
+        """Normal of batch shape (n, d)."""
+        mask = s.to(x.dtype)
+        both = torch.stack([x * mask, mask - 0.5], 1)  # (n, 2, p)
+        return self.heads(self.network(both.reshape(len(x), -1, *self.shape[1:])))
+
+
+_START_OF_SCALE = -1.5  # softplus of it is .2, a fifth of the way from black to white
+
+
+def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    """(C, H, W) as three positive integers.
+
+    :raises ValueError: for anything else.
+    """
+    sizes = tuple(int(k) for k in shape)
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise ValueError(f"shape is {list(shape)}; give channels, height and width")
+    return sizes
+
+
+def _sizes(shape: tuple[int, int, int], layers: int) -> list[tuple[int, int]]:
+    """Height and width before each layer and after the last; a layer halves them, rounding up."""
+    if layers < 1:
+        raise ValueError("channels is empty; give one layer or more")
+    found = [shape[1:]]
+    for _ in range(layers):
+        found.append((-(-found[-1][0] // 2), -(-found[-1][1] // 2)))
+    return found
