@@ -1,8 +1,8 @@
 """Pictures as tables: MNIST, CIFAR-10, SVHN and scikit-learn's digits, checked on reading.
 
-A picture of C channels, H rows and W columns is a row of p = C * H * W numbers in [0, 1], channel by
-channel. ``ABSENTIA_DATA_DIR`` may name a folder with the files; without it the originals are fetched
-once through scikit-learn's cache. Only ``digits`` needs neither.
+A picture of C channels, H rows and W columns is a row of p = C * H * W numbers in [0, 1], channel
+by channel. ``ABSENTIA_DATA_DIR`` may name a folder with the files; without it the originals are
+fetched once through scikit-learn's cache. Only ``digits`` needs neither.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _cifar10(split: str, folder: Path | None) -> _Loaded:
         for name in names:
             member = archive.extractfile(f"cifar-10-batches-py/{name}")
             assert member is not None
-            batch = _Arrays(member, encoding="latin1").load()  # type: ignore[arg-type]
+            batch = _Arrays(member, encoding="latin1").load()
             pixels.append(batch["data"].reshape(-1, 3, 32, 32))
             labels.append(np.asarray(batch["labels"]))
     return np.concatenate(pixels), np.concatenate(labels)

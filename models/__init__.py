@@ -47,6 +47,7 @@ from .mixed_decoder import MixedDecoder
 from .named import MIWAE, PPCA, MaskedNotMIWAE, NotMIWAE, NotMIWAEPPCA
 from .parallel import GNR, ParallelModel, Trunk
 from .pattern_mixture import PatternMixture, PatternMixtureModel
+from .pictures import ImageNotMIWAE
 from .predictors import Predictor
 from .rows import RowModel, StandardNormalPrior
 from .selection import SelectionModel
@@ -73,6 +74,7 @@ __all__ = [
     "GaussianDecoder",
     "GroupMissingness",
     "Ignorable",
+    "ImageNotMIWAE",
     "KnownMargins",
     "LinearGaussianDecoder",
     "LinearMissingness",

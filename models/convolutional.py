@@ -5,6 +5,7 @@ The features plate stays flat, p = C * H * W, channel by channel; networks resha
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -62,9 +63,9 @@ class ConvDecoder(Decoder):
         outputs = self.shape[0] * (2 if entry else 1)
         layers: list[nn.Module] = [ACTIVATIONS[activation]()]
         widths = [*reversed(channels), outputs]
-        for k, (given, wanted) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for k, (given, wanted) in enumerate(itertools.pairwise(widths)):
             small, large = sizes[-1 - k], sizes[-2 - k]
-            extra = tuple(b - (2 * a - 1) for a, b in zip(small, large, strict=True))
+            extra = (large[0] - 2 * small[0] + 1, large[1] - 2 * small[1] + 1)
             layers.append(nn.ConvTranspose2d(given, wanted, 3, 2, 1, output_padding=extra))
             if k < len(channels) - 1:
                 layers.append(ACTIVATIONS[activation]())
@@ -72,6 +73,17 @@ class ConvDecoder(Decoder):
         self.raw_scale: Tensor | None = None
         if family == "gaussian" and not entry:
             self.raw_scale = nn.Parameter(torch.full((self.shape[0],), _START_OF_SCALE))
+
+    @torch.no_grad()
+    def start_at(self, mean: Tensor) -> None:
+        """Begin with these means (C,) of the channels, in [0, 1] where pixels are 0 or 1."""
+        last = self.network[-1]
+        assert isinstance(last, nn.ConvTranspose2d)
+        assert last.bias is not None
+        mean = mean.to(last.bias)
+        if self.family == "bernoulli":
+            mean = torch.logit(mean.clamp(0.01, 0.99))
+        last.bias[: len(mean)] = mean
 
     def forward(self, z: Tensor) -> TorchDistribution:
         """Normal or Bernoulli of batch shape (..., n, p)."""
@@ -114,7 +126,7 @@ class ConvEncoder(Encoder):
         self.shape = checked_shape(shape)
         layers: list[nn.Module] = []
         widths = [2 * self.shape[0], *channels]
-        for given, wanted in zip(widths[:-1], widths[1:], strict=True):
+        for given, wanted in itertools.pairwise(widths):
             layers += [nn.Conv2d(given, wanted, 3, 2, 1), ACTIVATIONS[activation]()]
         self.network = nn.Sequential(*layers, nn.Flatten())
         smallest = _sizes(self.shape, len(channels))[-1]

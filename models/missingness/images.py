@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Tensor, nn
 
+from ...data import IncompleteData
 from .base import Affine, Missingness, logit_of_rate
 
 
@@ -33,7 +35,7 @@ class ChannelSelfMasking(Missingness):
 
     def forward(self, x: Tensor) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p)."""
-        slope, offset, _, _ = self.affine(x)
+        slope, offset, *_ = self.affine(x)
         return Bernoulli(logits=slope * x + offset)
 
     def affine(self, x: Tensor) -> Affine:
@@ -68,7 +70,7 @@ class ConvMissingness(Missingness):
         self.shape = tuple(int(k) for k in shape)
         layers: list[nn.Module] = []
         widths = [self.channels, *hidden]
-        for given, wanted in zip(widths[:-1], widths[1:], strict=True):
+        for given, wanted in itertools.pairwise(widths):
             layers += [nn.Conv2d(given, wanted, kernel, padding=kernel // 2), nn.ReLU()]
         self.network = nn.Sequential(*layers)
         self.head = nn.Conv2d(widths[-1], self.channels, kernel, padding=kernel // 2)
@@ -102,7 +104,7 @@ class OutshinesOthers(Missingness):
     >>> from absentia.models import OutshinesOthers
     >>> mechanism = OutshinesOthers((2, 1, 1), channel=1, gain=20.0, offset=0.0)
     >>> mechanism(torch.tensor([[0.5, 0.9], [0.5, 0.1]])).mean[:, 1].round(decimals=3)
-    tensor([0.0000, 1.0000])
+    tensor([0., 1.])
     """
 
     elementwise = True
@@ -137,7 +139,7 @@ class OutshinesOthers(Missingness):
 
     def forward(self, x: Tensor) -> TorchDistribution:
         """Bernoulli of batch shape (..., n, p), of density one in the other channels."""
-        slope, offset, _, _ = self.affine(x)
+        slope, offset, *_ = self.affine(x)
         return Bernoulli(logits=slope * x + offset).mask(self._channel(x).bool())
 
     def affine(self, x: Tensor) -> Affine:
@@ -148,7 +150,24 @@ class OutshinesOthers(Missingness):
         here = self._channel(x)
         offset = x.new_zeros(*x.shape[:-1], self.channels, self.pixels)
         offset[..., self.channel, :] = self.offset + self.gain * others
-        return Affine(-self.gain * here, offset.flatten(-2), "logit")
+        return Affine(-self.gain * here, offset.flatten(-2), "logit", here.bool())
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Offset from the channel's observed rate, unless it was given."""
+        if isinstance(self.offset, nn.Parameter):
+            rate = observed_rate.reshape(self.channels, self.pixels)[self.channel].mean()
+            self.offset.copy_(logit_of_rate(rate))
+
+    def check(self, data: IncompleteData) -> None:
+        """Refuse a table in which another channel has missing values."""
+        gone = ~data.s.all(0).reshape(self.channels, self.pixels).all(1)
+        gone[self.channel] = False
+        if bool(gone.any()):
+            raise ValueError(
+                f"channel {int(gone.nonzero()[0])} has missing pixels, but only channel "
+                f"{self.channel} may; amputate that one, or use ChannelSelfMasking"
+            )
 
     def ignorable_columns(self, num_columns: int) -> Tensor:
         """The other channels."""

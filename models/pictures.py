@@ -1,0 +1,94 @@
+"""not-MIWAE for pictures: convolutional networks and mechanisms that know where a pixel is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..data import IncompleteData
+from .convolutional import ConvDecoder, ConvEncoder, ImageFamily, checked_shape
+from .declarations import MISSINGNESS, mechanism_for
+from .missingness import ChannelSelfMasking, ConvMissingness, Missingness, OutshinesOthers
+from .selection import SelectionModel
+
+IMAGE_MISSINGNESS = ("channel", "conv", "conv2", "outshines", *MISSINGNESS)
+
+
+def ImageNotMIWAE(
+    data: IncompleteData,
+    shape: Sequence[int],
+    missingness: str | Missingness = "channel",
+    *,
+    channel: int | None = None,
+    latent_dim: int = 64,
+    channels: Sequence[int] = (32, 64, 128),
+    activation: str = "relu",
+    family: ImageFamily = "gaussian",
+    scale: Any = "channel",
+    floor: float = 1e-2,
+    seed: int = 0,
+) -> SelectionModel:
+    """not-MIWAE with a convolutional decoder and encoder, for rows that are pictures.
+
+    Read the pictures with ``standardise=False``: pixels keep their units, and one slope can serve
+    all of them. What a pixel costs in the weights is independent of its place: a mechanism a
+    column (``"self-masking"``) has two parameters a pixel, ``"channel"`` two a channel.
+
+    :param shape: (C, H, W); the data have C * H * W columns, channel by channel.
+    :param missingness: ``"channel"`` self-masking with a slope and offset a channel; ``"conv"``,
+        one 3 x 3 convolution, ``"conv2"``, two; ``"outshines"``, where ``channel`` exceeds the
+        others; one of those of :func:`NotMIWAE`; or a mechanism.
+    :param channels: of the encoder's layers, each of which halves the picture; the decoder's in
+        the opposite order.
+    :param family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1.
+    :param scale, floor: see :class:`~absentia.models.ConvDecoder`.
+    :raises ValueError: the shape does not fit the columns, or an unknown name.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> pixels = np.random.default_rng(0).random((6, 27))
+    >>> pixels[pixels > 0.9] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(pixels, standardise=False)
+    >>> model = ab.ImageNotMIWAE(data, (3, 3, 3), latent_dim=2, channels=[4])
+    >>> ab.impute(model, data, particles=20).mean.shape
+    (6, 27)
+    """
+    shape = checked_shape(shape)
+    if shape[0] * shape[1] * shape[2] != len(data.columns):
+        raise ValueError(
+            f"pictures of {' x '.join(map(str, shape))} have {shape[0] * shape[1] * shape[2]} "
+            f"pixels, the data {len(data.columns)} columns"
+        )
+    if isinstance(missingness, str) and missingness not in IMAGE_MISSINGNESS:
+        raise ValueError(
+            f"missingness {missingness!r} is not one of {', '.join(IMAGE_MISSINGNESS)}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        decoder = ConvDecoder(latent_dim, shape, channels, activation, family, scale, floor)
+        encoder = ConvEncoder(shape, latent_dim, channels, activation)
+        mechanism = _mechanism(missingness, shape, channel)
+        if isinstance(mechanism, Missingness):
+            mechanism.initialise(data.s.to(torch.get_default_dtype()).mean(0))
+        mechanism = mechanism_for(mechanism, data, None, latent_dim, 0)
+    pixels = data.x.where(data.s, torch.nan)
+    decoder.start_at(pixels.reshape(len(data), shape[0], -1).movedim(1, 0).flatten(1).nanmean(1))
+    return SelectionModel(decoder, encoder, mechanism, data.columns)
+
+
+def _mechanism(
+    what: str | Missingness, shape: tuple[int, int, int], channel: int | None
+) -> str | Missingness:
+    if channel is not None and what != "outshines":
+        raise ValueError("channel= goes with missingness='outshines'")
+    if what == "outshines":
+        if channel is None:
+            raise ValueError("missingness='outshines' needs channel=, the one that goes missing")
+        return OutshinesOthers(shape, channel)
+    if what == "channel":
+        return ChannelSelfMasking(shape)
+    if what in ("conv", "conv2"):
+        return ConvMissingness(shape, hidden=[] if what == "conv" else [16])
+    return what

@@ -1,0 +1,115 @@
+"""Convolutional decoders and encoders: pictures of any size, and pixels of 0 and 1."""
+
+import numpy as np
+import pytest
+import torch
+
+import absentia as ab
+from absentia.models import ConvDecoder, ConvEncoder, ImageNotMIWAE
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 28, 28), (3, 32, 32), (2, 5, 9), (3, 7, 2)])
+@pytest.mark.parametrize("channels", [[4], [4, 5, 6]])
+def test_any_size(shape, channels):
+    p = shape[0] * shape[1] * shape[2]
+    assert ConvDecoder(3, shape, channels)(torch.zeros(2, 5, 3)).batch_shape == (2, 5, p)
+    encoder = ConvEncoder(shape, 3, channels)
+    seen = torch.ones(5, p, dtype=torch.bool)
+    assert encoder(torch.zeros(5, p), seen).batch_shape == (5, 3)
+
+
+def test_pixels_stay_where_they_are():
+    """The decoder's output at a pixel depends on the seed near it, not on the flat order."""
+    torch.manual_seed(0)
+    decoder = ConvDecoder(2, (3, 8, 8), [4])
+    means = decoder(torch.randn(1, 2)).mean.reshape(3, 8, 8)
+    with torch.no_grad():
+        decoder.network[-1].bias[1] += 1.0
+    moved = decoder(torch.zeros(1, 2)).mean.reshape(3, 8, 8)
+    with torch.no_grad():
+        decoder.network[-1].bias[1] -= 1.0
+    still = decoder(torch.zeros(1, 2)).mean.reshape(3, 8, 8)
+    torch.testing.assert_close(
+        moved - still, torch.tensor([0.0, 1.0, 0.0])[:, None, None].expand(3, 8, 8)
+    )
+    assert means.shape == (3, 8, 8)
+
+
+def test_what_is_missing_does_not_reach_the_encoder():
+    torch.manual_seed(0)
+    encoder = ConvEncoder((1, 6, 6), 2, [4])
+    x, s = torch.randn(3, 36), torch.rand(3, 36) < 0.5
+    other = torch.where(s, x, torch.randn(3, 36))
+    torch.testing.assert_close(encoder(x, s).mean, encoder(other, s).mean)
+    assert (encoder(x, s).mean != encoder(x, ~s).mean).any()
+
+
+@pytest.mark.parametrize("scale", ["channel", "entry"])
+def test_starts_at_the_channels_means(scale):
+    rng = np.random.default_rng(0)
+    pixels = rng.random((50, 2, 3, 3)) * np.array([0.2, 1.0])[:, None, None]
+    pixels[rng.random(pixels.shape) < 0.3] = np.nan
+    data = ab.IncompleteData.from_numpy(pixels.reshape(50, -1), standardise=False)
+    model = ImageNotMIWAE(data, (2, 3, 3), channels=[4], latent_dim=2, scale=scale)
+    bias = model.decoder.network[-1].bias[:2].detach().numpy()
+    np.testing.assert_allclose(bias, np.nanmean(pixels, (0, 2, 3)), rtol=1e-5)
+
+
+def test_pixels_of_zero_and_one_are_summed_out():
+    rng = np.random.default_rng(0)
+    pixels = (rng.random((12, 16)) < 0.4).astype(float)
+    truth = pixels.copy()
+    pixels[(pixels == 1) & (rng.random(pixels.shape) < 0.6)] = np.nan
+    data = ab.IncompleteData.from_numpy(
+        pixels, schema={f"x{j}": "binary" for j in range(16)}, dtype=torch.float64
+    )
+    model = ImageNotMIWAE(
+        data, (1, 4, 4), "channel", latent_dim=2, channels=[4], family="bernoulli"
+    ).double()
+    with torch.no_grad():
+        model.missingness.slope.fill_(-2.0)
+        model.missingness.offset.fill_(1.0)
+    from absentia.inference.marginal import Marginal
+
+    run, tilted = Marginal("collapse").run(
+        model.model, model.guide, data.x, data.s, num_particles=3
+    )
+    rows, columns = (~data.s).nonzero(as_tuple=True)
+    p = model.decoder(run.sites["z"].value).probs[:, rows, columns]
+    gone = torch.sigmoid(-torch.tensor([1.0, -1.0], dtype=torch.float64))  # at 0 and at 1
+    torch.testing.assert_close(tilted.log_missing, ((1 - p) * gone[0] + p * gone[1]).log())
+    torch.testing.assert_close(tilted.moments()[0], p * gone[1] / ((1 - p) * gone[0] + p * gone[1]))
+    filled = ab.impute(ab.fit(model, data, steps=5, progress=False), data, particles=20)
+    assert ((filled.mean >= 0) & (filled.mean <= 1)).all()
+    assert truth.shape == filled.mean.shape
+
+
+@pytest.mark.parametrize("missingness", ["channel", "conv", "conv2", "self-masking", "nonlinear"])
+def test_every_mechanism_is_fitted_and_saved(missingness, tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.random((20, 48))
+    pixels[pixels > 0.8] = np.nan
+    data = ab.IncompleteData.from_numpy(pixels, standardise=False)
+    model = ImageNotMIWAE(data, (3, 4, 4), missingness, latent_dim=2, channels=[4])
+    fitted = ab.fit(model, data, steps=4, particles=3, progress=False)
+    ab.save(fitted, tmp_path / "model")
+    again = ab.impute(ab.load(tmp_path / "model"), data, 10, seed=0)
+    np.testing.assert_allclose(again.mean, ab.impute(fitted, data, 10, seed=0).mean)
+
+
+def test_what_does_not_fit_is_refused():
+    data = ab.IncompleteData.from_numpy(np.ones((3, 12)), standardise=False)
+    with pytest.raises(ValueError, match="have 27 pixels, the data 12 columns"):
+        ImageNotMIWAE(data, (3, 3, 3))
+    with pytest.raises(ValueError, match="'edges' is not one of channel"):
+        ImageNotMIWAE(data, (3, 2, 2), "edges")
+    with pytest.raises(ValueError, match="needs channel="):
+        ImageNotMIWAE(data, (3, 2, 2), "outshines")
+    with pytest.raises(ValueError, match="channel= goes with"):
+        ImageNotMIWAE(data, (3, 2, 2), "conv", channel=1)
+    with pytest.raises(ValueError, match="channels is empty"):
+        ConvDecoder(2, (1, 2, 2), [])
+    with pytest.raises(ValueError, match="not one of gaussian, bernoulli"):
+        ConvDecoder(2, (1, 2, 2), family="poisson")
+    with pytest.raises(ValueError, match="not one of channel, entry"):
+        ConvDecoder(2, (1, 2, 2), scale="column")
