@@ -4,7 +4,7 @@ A model is a Pyro program with a generative site, a missingness site and a guide
 of importance weights trains it, imputes with it and judges it.
 """
 
-from .data import IncompleteData
+from .data import IncompleteData, Ratings
 from .inference import (
     FitResult,
     ImportanceWeightedELBO,
@@ -31,6 +31,7 @@ from .inference import (
     multiple_imputation,
     pool,
     predict,
+    predict_ratings,
     save,
     slope_sensitivity,
     to_arviz,
@@ -47,6 +48,7 @@ from .models import (
     NotMIWAE,
     NotMIWAEPPCA,
     PatternMixture,
+    RatingsNotMIWAE,
     SelectionModel,
     SelfMasking,
     SupervisedNotMIWAE,
@@ -74,6 +76,8 @@ __all__ = [
     "NotMIWAEPPCA",
     "PatternMixture",
     "Pooled",
+    "Ratings",
+    "RatingsNotMIWAE",
     "SelectionModel",
     "SelfMasking",
     "SensitivityCurve",
@@ -98,6 +102,7 @@ __all__ = [
     "multiple_imputation",
     "pool",
     "predict",
+    "predict_ratings",
     "save",
     "slope_sensitivity",
     "to_arviz",

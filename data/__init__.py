@@ -3,12 +3,14 @@
 from . import amputation, mixed, real, synthetic
 from .column import Column
 from .incomplete import IncompleteData
+from .ratings import Ratings
 from .schema import Schema, infer_schema
 from .standardiser import Standardiser
 
 __all__ = [
     "Column",
     "IncompleteData",
+    "Ratings",
     "Schema",
     "Standardiser",
     "amputation",

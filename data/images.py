@@ -220,7 +220,7 @@ def _file(folder: Path | None, name: str, url: str | None, digest: Mapping[str, 
                 "original."
             )
     else:
-        path = _fetched(name, str(url))
+        path = fetched(name, str(url))
     (kind, expected), *_ = digest.items()
     with open(path, "rb") as file:
         found = _hash(file, kind)
@@ -232,7 +232,12 @@ def _file(folder: Path | None, name: str, url: str | None, digest: Mapping[str, 
     return path
 
 
-def _fetched(name: str, url: str) -> Path:
+def fetched(name: str, url: str) -> Path:
+    """A file from the network, from scikit-learn's cache after the first time.
+
+    Raises:
+        OSError: it could not be fetched.
+    """
     from sklearn.datasets import fetch_file, get_data_home
 
     home = Path(get_data_home()) / "absentia"

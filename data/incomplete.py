@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -274,6 +275,10 @@ class IncompleteData:
             if name not in found:
                 raise ValueError(f"column '{name}' has no missing values; give some of {found}")
         return found if columns is None else list(columns)
+
+    def fingerprint(self) -> bytes:
+        """A hash of the values."""
+        return hashlib.sha256(self.values.tobytes()).digest()
 
     @property
     def num_rows(self) -> int:

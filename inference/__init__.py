@@ -24,6 +24,7 @@ from .nonfinite import NonFiniteLossError
 from .parameters import ParameterPosterior
 from .pool import Pooled, pool
 from .predict import Prediction, predict
+from .ratings import predict_ratings
 from .refine import refined_guide
 from .sensitivity import (
     SensitivityCurve,
@@ -74,6 +75,7 @@ __all__ = [
     "pareto_khat",
     "pool",
     "predict",
+    "predict_ratings",
     "refined_guide",
     "save",
     "slope_sensitivity",

@@ -7,6 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.ratings import DenseRows
+
+Rows = Tensor | DenseRows
+
 
 class Batches:
     """An endless stream of (x, s) minibatches of the same size.
@@ -14,7 +18,8 @@ class Batches:
     Tables are permuted once an epoch and sliced, which costs microseconds a batch where a
     ``DataLoader`` costs up to a millisecond. Rows left over at an epoch's end, fewer than a
     batch, are drawn into the next permutation. Further tensors of as many rows travel along as
-    ``extras``.
+    ``extras``. Rows that are made on demand (:class:`~absentia.data.ratings.DenseRows`) are made
+    for one batch at a time.
 
     >>> import torch
     >>> from absentia.inference.batches import Batches
@@ -23,7 +28,7 @@ class Batches:
     torch.Size([4, 3])
     """
 
-    def __init__(self, x: Tensor, s: Tensor, size: int, seed: int, **extras: Tensor) -> None:
+    def __init__(self, x: Rows, s: Rows, size: int, seed: int, **extras: Tensor) -> None:
         self.x, self.s = x, s
         self._all_extras = extras
         #: what goes with the minibatch that came last, by name
@@ -39,7 +44,8 @@ class Batches:
 
     def _lay_out(self) -> None:
         order = self.order.to(self.x.device)
-        self._x, self._s = self.x[order], self.s[order]
+        if isinstance(self.x, Tensor):
+            self._x, self._s = self.x[order], self.s[order]
         self._extras = {name: value[order] for name, value in self._all_extras.items()}
 
     def next(self) -> tuple[Tensor, Tensor]:
@@ -49,7 +55,10 @@ class Batches:
         part = slice(self.position, self.position + self.size)
         self.position += self.size
         self.extras = {name: value[part] for name, value in self._extras.items()}
-        return self._x[part], self._s[part]
+        if isinstance(self.x, Tensor):
+            return self._x[part], self._s[part]
+        rows = self.order[part].to(self.x.device)
+        return self.x[rows], self.s[rows]
 
     def state(self) -> dict[str, Any]:
         """Where the stream stands, for a checkpoint."""

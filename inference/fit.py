@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..data import IncompleteData, Standardiser
+from ..data import IncompleteData, Ratings, Standardiser
 from ..data.schema import Schema
 from .batches import Batches
 from .checkpoint import read_checkpoint, write_checkpoint
@@ -26,6 +26,7 @@ from .optimiser import make_optimiser, make_schedule
 from .randomness import seeded
 from .settings import FitSettings
 
+Table = IncompleteData | Ratings
 #: particles for judging a model, more than for fitting it
 _PARTICLES_FOR_BOUND = 100
 
@@ -58,7 +59,7 @@ class FitResult:
 
 def fit(
     model: Any,
-    data: IncompleteData,
+    data: Table,
     *,
     checkpoint: str | Path | None = None,
     progress: bool = True,
@@ -92,7 +93,7 @@ def fit(
     True
     """
     plan = FitSettings(**settings)
-    if not isinstance(data, IncompleteData):
+    if not isinstance(data, IncompleteData | Ratings):
         raise TypeError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
@@ -132,7 +133,7 @@ def fit(
     )
 
 
-def check_columns(model: Any, data: IncompleteData) -> None:
+def check_columns(model: Any, data: Table) -> None:
     """Refuse data of other columns, or in another order, than the model was made for."""
     columns = getattr(model, "columns", data.columns)
     if tuple(columns) != tuple(data.columns):
@@ -142,7 +143,7 @@ def check_columns(model: Any, data: IncompleteData) -> None:
         )
 
 
-def _split(data: IncompleteData, plan: FitSettings) -> tuple[IncompleteData, IncompleteData | None]:
+def _split(data: Table, plan: FitSettings) -> tuple[Table, Table | None]:
     if plan.validation == 0 or len(data) == 1:
         return data, None
     held = min(max(round(plan.validation * len(data)), 1), len(data) - 1)
@@ -157,8 +158,8 @@ class _Run:
     def __init__(
         self,
         model: Any,
-        train: IncompleteData,
-        held_out: IncompleteData | None,
+        train: Table,
+        held_out: Table | None,
         plan: FitSettings,
         path: Path | None,
     ) -> None:
@@ -277,9 +278,9 @@ class _Run:
         self.model.load_state_dict(self.best_state)
 
     def _identity(self) -> dict[str, Any]:
-        data = hashlib.sha256(self.train.values.tobytes())
+        data = hashlib.sha256(self.train.fingerprint())
         if self.held_out is not None:
-            data.update(self.held_out.values.tobytes())
+            data.update(self.held_out.fingerprint())
         data.update(repr((self.train.columns, self.train.scaler.to_dict())).encode())
         for name, value in self.train.extras().items():
             data.update(name.encode() + value.cpu().numpy().tobytes())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyro
 import torch
@@ -11,7 +11,7 @@ from pyro import poutine
 from torch import Tensor
 from tqdm import tqdm
 
-from ..data import IncompleteData
+from ..data import IncompleteData, Ratings
 from .diagnostics import khat_threshold
 from .fit import check_columns
 from .imputation import REFINED_PARTICLES, Imputation
@@ -134,6 +134,9 @@ def imputed(
     return Imputation(data, estimates, particles, rule, khat_before=before, refined=refined)
 
 
+_Table = TypeVar("_Table", IncompleteData, Ratings)
+
+
 class Programs(NamedTuple):
     """A model and guide to impute with."""
 
@@ -163,7 +166,7 @@ def coefficient_medians(model: Any) -> dict[str, Tensor]:
     return {} if guide is None else guide.median()
 
 
-def prepared(fitted: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
+def prepared(fitted: Any, data: _Table) -> tuple[Any, _Table]:
     """The model of a fit, and data in its scale, precision and place.
 
     :raises ValueError: for data with other columns.
@@ -172,7 +175,7 @@ def prepared(fitted: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
     model = fitted if not isinstance(model, torch.nn.Module) else model
     check_columns(model, data)
     mechanism = getattr(model, "missingness", None)
-    if mechanism is not None:
+    if mechanism is not None and isinstance(data, IncompleteData):
         mechanism.check(data)
     scaler = getattr(fitted, "scaler", None)
     if scaler is not None:

@@ -49,6 +49,7 @@ from .parallel import GNR, ParallelModel, Trunk
 from .pattern_mixture import PatternMixture, PatternMixtureModel
 from .pictures import ImageNotMIWAE
 from .predictors import Predictor
+from .recommender import RatingsNotMIWAE
 from .rows import RowModel, StandardNormalPrior
 from .selection import SelectionModel
 from .supervised import SupervisedModel, SupervisedNotMIWAE
@@ -95,6 +96,7 @@ __all__ = [
     "PatternMixtureModel",
     "Predictor",
     "RandomIntercepts",
+    "RatingsNotMIWAE",
     "RowModel",
     "SelectionModel",
     "SelfMasking",

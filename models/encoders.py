@@ -138,9 +138,11 @@ class SetEncoder(Encoder):
         """Normal of batch shape (n, d)."""
         if self.expansion is not None:
             x, s = self.expansion(x, s)
-        embedding = self.embedding.expand(*x.shape, -1)
-        elements = self.element(torch.cat([x.unsqueeze(-1) * embedding, embedding], -1))
-        pooled = (elements * s.unsqueeze(-1)).sum(-2) / s.shape[-1] ** 0.5
+        rows, columns = s.nonzero(as_tuple=True)  # of few ratings among many items, only those
+        embedding = self.embedding[columns]
+        elements = self.element(torch.cat([x[rows, columns, None] * embedding, embedding], -1))
+        empty = elements.new_zeros(len(x), elements.shape[-1])
+        pooled = empty.index_add(0, rows, elements) / s.shape[-1] ** 0.5
         return self.heads(self.network(pooled))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data import IncompleteData
+from ..data import IncompleteData, Ratings
 
 #: plain data, one a column: {"family": ..., "values": V, "center": c, "scale": s}
 Families = Sequence[Mapping[str, Any]]
@@ -21,7 +21,7 @@ COUNT = "count"  # a whole number from 0 to V - 1
 _FAMILY_OF = {"binary": NOMINAL, "categorical": NOMINAL, "ordinal": GRADED, "count": COUNT}
 
 
-def families_of(data: IncompleteData) -> list[dict[str, Any]]:
+def families_of(data: IncompleteData | Ratings) -> list[dict[str, Any]]:
     """The family of every column; counts come with what their inputs are scaled by.
 
     >>> import pandas as pd
@@ -38,6 +38,7 @@ def families_of(data: IncompleteData) -> list[dict[str, Any]]:
         if family != REAL:
             entry["values"] = column.num_values
         if family == COUNT:
+            assert isinstance(data, IncompleteData)  # ratings are numbers or ordered levels
             observed = data.x[:, j][data.s[:, j]].double()
             entry["center"] = float(observed.mean()) if len(observed) else 0.0
             entry["scale"] = max(float(observed.std(correction=0)), 1.0) if len(observed) else 1.0

@@ -30,6 +30,8 @@ class SelfMasking(Missingness):
         not learnt. They belong to x as the model sees it, standardised by what was observed:
         :meth:`in_units_of` converts from the data's own units. (``slope=-50, offset=37.5`` is
         SVHN's clipping mechanism in the paper, for data read with ``standardise=False``.)
+    :param shared: one slope for all columns (and an offset each), for columns that measure alike,
+        as ratings of items do.
     :param prior_scale: a Normal(0, prior_scale) prior on the slopes, which become a Pyro site
         ``slope`` outside the rows plate; their signs must then be free.
 
@@ -50,6 +52,7 @@ class SelfMasking(Missingness):
         slope: float | Sequence[float] | None = None,
         offset: float | Sequence[float] | None = None,
         prior_scale: float | None = None,
+        shared: bool = False,
     ) -> None:
         super().__init__()
         if link not in ("logit", "probit"):
@@ -60,15 +63,20 @@ class SelfMasking(Missingness):
             raise ValueError(f"prior_scale is {prior_scale}; give a positive number")
         if prior_scale is not None and sign is not None:
             raise ValueError("prior_scale= puts a Normal on the slopes; leave sign= out")
-        self.link = link
+        if shared and not (sign is None or isinstance(sign, str)):
+            raise ValueError("a shared slope has one direction: give sign='+', '-' or None")
+        if shared and prior_scale is not None:
+            raise ValueError("prior_scale= puts a Normal on each slope; leave shared out")
+        self.link, self.shared = link, shared
         self.prior_scale = prior_scale
-        self.register_buffer("sign", _signs(sign, num_columns))
+        slopes = 1 if shared else num_columns
+        self.register_buffer("sign", _signs(sign, slopes))
         self.sign: Tensor
         self.fixed_slope = slope is not None
         self.fixed_offset = offset is not None
         self.raw_slope: Tensor
         self.offset: Tensor
-        self._set("raw_slope", slope, num_columns)
+        self._set("raw_slope", slope, slopes)
         self._set("offset", offset, num_columns)
         if slope is None:
             with torch.no_grad():
@@ -117,9 +125,9 @@ class SelfMasking(Missingness):
         Where the slopes have a prior this is the prior's mean; their posterior is the guide's.
         """
         raw = self.raw_slope
-        if self.fixed_slope:
-            return raw
-        return torch.where(self.sign == 0, raw, -self.sign * softplus(raw))
+        if not self.fixed_slope:
+            raw = torch.where(self.sign == 0, raw, -self.sign * softplus(raw))
+        return raw.expand_as(self.offset) if self.shared else raw
 
     def forward(self, x: Tensor, slope: Tensor | None = None) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p); ``slope`` where it is a site."""
@@ -146,7 +154,7 @@ class SelfMasking(Missingness):
             return "given"
         if self.prior_scale is not None:
             return "prior"
-        return "direction" if bool(self.sign[column] != 0) else None
+        return "direction" if bool(self.sign.expand_as(self.offset)[column] != 0) else None
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
@@ -159,7 +167,8 @@ class SelfMasking(Missingness):
 
     def estimands(self, slope: Tensor | None = None) -> dict[str, Tensor]:
         """Slopes and offsets of the log-odds (probit) of being observed."""
-        return {"slope": self.slope if slope is None else slope, "offset": self.offset}
+        own = self.slope[:1] if self.shared else self.slope
+        return {"slope": own if slope is None else slope, "offset": self.offset}
 
     def directions(self) -> dict[str, Tensor]:
         """Of the slopes, against that of the sign: high values that go missing lower P(s = 1)."""

@@ -61,7 +61,7 @@ def test_mnist_as_it_is_downloaded(tmp_path, monkeypatch):
         return path
 
     monkeypatch.delenv("ABSENTIA_DATA_DIR", raising=False)
-    monkeypatch.setattr(images, "_fetched", fetched)
+    monkeypatch.setattr(images, "fetched", fetched)
     monkeypatch.setattr(images, "_hash", lambda file, kind: next(expected))
     expected = iter(images._MNIST_FILES[name] for name in content)
     found = load_images("mnist")

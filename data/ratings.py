@@ -1,0 +1,254 @@
+"""Ratings that users gave to items, held as they are: few of many, and no table in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from .column import Column
+from .schema import Schema
+from .standardiser import Standardiser
+
+
+class DenseRows:
+    """A table (n, p) that is held sparsely and made dense a few rows at a time.
+
+    ``table[rows]`` is a tensor (k, p) of the rows at these positions, a slice or integers.
+    """
+
+    def __init__(self, starts: Tensor, items: Tensor, values: Tensor, num_columns: int) -> None:
+        self.starts, self.items, self.values = starts, items, values
+        self.shape = (len(starts) - 1, num_columns)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its numbers are."""
+        return self.values.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its numbers."""
+        return self.values.dtype
+
+    def __len__(self) -> int:
+        """The number of rows n."""
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        """The rows as a tensor (k, p), zero where there is no entry."""
+        if isinstance(rows, slice):
+            rows = torch.arange(len(self), device=self.device)[rows]
+        rows = torch.as_tensor(rows, device=self.device)
+        dense = torch.zeros(len(rows), self.shape[1], dtype=self.dtype, device=self.device)
+        row, entry = entries_of(self.starts, rows)
+        dense[row, self.items[entry]] = self.values[entry]
+        return dense
+
+
+def entries_of(starts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each entry of the chosen rows: which of them it is in, and its position."""
+    counts = starts[rows + 1] - starts[rows]
+    which = torch.arange(len(rows), device=rows.device).repeat_interleave(counts)
+    before = counts.cumsum(0) - counts
+    within = torch.arange(len(which), device=rows.device) - before[which]
+    return which, starts[rows][which] + within
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ratings:
+    """Ratings of items (columns) by users (rows), of which most are missing.
+
+    It stands where :class:`IncompleteData` does in ``fit`` and ``predict_ratings``; ``x`` and ``s``
+    are made dense for a minibatch at a time.
+
+    >>> users, items, values = [0, 0, 1], [0, 2, 1], [5.0, 1.0, 3.0]
+    >>> ratings = Ratings.from_triples(users, items, values)
+    >>> ratings
+    Ratings(2 users, 3 items, 3 ratings)
+    >>> ratings.s[[0]]
+    tensor([[ True, False,  True]])
+
+    Attributes:
+        x: (n, p) rows on demand: ratings standardised by all that are there, or codes 0, 1, ... of
+            levels; 0 where missing.
+        s: (n, p) rows on demand, True where there is a rating.
+        columns: names of the p items.
+        scaler: between original and standardised units, the same for all items.
+        schema: what each item's ratings are.
+        starts: (n + 1,), where each user's entries begin.
+        items: (entries,), the item of each rating.
+        values: (entries,), the ratings in original units.
+    """
+
+    columns: tuple[str, ...]
+    scaler: Standardiser
+    schema: Schema
+    starts: Tensor
+    items: Tensor
+    values: Tensor
+    dtype: torch.dtype = torch.float32
+
+    covariate_schema = None
+    target = None
+
+    @classmethod
+    def from_triples(
+        cls,
+        users: Sequence[int] | np.ndarray,
+        items: Sequence[int] | np.ndarray,
+        values: Sequence[float] | np.ndarray,
+        *,
+        num_users: int | None = None,
+        num_items: int | None = None,
+        levels: Sequence[float] | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Ratings:
+        """Ratings from triples (user, item, value), users and items counted from 0.
+
+        Args:
+            users, items: (entries,) integers.
+            values: (entries,) numbers.
+            num_users, num_items: one more than the largest when left out.
+            levels: the possible ratings in order, which makes them categorical.
+            dtype: of ``x``.
+
+        Raises:
+            ValueError: a pair that occurs twice, a position out of range, a rating that is not
+                finite or not one of the levels, an item that nobody rated.
+        """
+        user, item = np.asarray(users, dtype=np.int64), np.asarray(items, dtype=np.int64)
+        value = np.asarray(values, dtype=np.float64)
+        if not len(user) == len(item) == len(value) or not len(user):
+            raise ValueError(f"{len(user)} users, {len(item)} items and {len(value)} ratings.")
+        n = int(user.max()) + 1 if num_users is None else num_users
+        p = int(item.max()) + 1 if num_items is None else num_items
+        for what, found, count in (("user", user, n), ("item", item, p)):
+            if found.min() < 0 or found.max() >= count:
+                bad = int(found[(found < 0) | (found >= count)][0])
+                raise ValueError(f"{what} {bad} is not one of 0 to {count - 1}.")
+        order = np.lexsort((item, user))
+        user, item, value = user[order], item[order], value[order]
+        twice = (np.diff(user) == 0) & (np.diff(item) == 0)
+        if twice.any():
+            k = int(np.flatnonzero(twice)[0])
+            raise ValueError(f"user {user[k]} rated item {item[k]} twice; keep one rating.")
+        if not np.isfinite(value).all():
+            raise ValueError(f"a rating is {value[~np.isfinite(value)][0]}; correct or drop it.")
+        never = np.setdiff1d(np.arange(p), item)
+        if len(never):
+            raise ValueError(
+                f"nobody rated item {never[0]}, so there is nothing to learn of it; drop the item "
+                "and number the others anew."
+            )
+        names = tuple(str(j) for j in range(p))
+        centre, scale = float(value.mean()), float(value.std()) or 1.0
+        columns: list[Column] = [Column(name, "continuous", why="ratings") for name in names]
+        if levels is not None:
+            known = tuple(levels)
+            odd = value[~np.isin(value, known)]
+            if len(odd):
+                raise ValueError(f"a rating is {odd[0]}, none of the levels {list(known)}.")
+            columns = [Column(name, "ordinal", levels=known, why="ratings") for name in names]
+            centre, scale = 0.0, 1.0
+        starts = np.concatenate([[0], np.bincount(user, minlength=n).cumsum()])
+        return cls(
+            names,
+            Standardiser(np.full(p, centre), np.full(p, scale)),
+            Schema(tuple(columns)),
+            torch.from_numpy(starts),
+            torch.from_numpy(item),
+            torch.from_numpy(value),
+            dtype,
+        )
+
+    @property
+    def levels(self) -> tuple[Any, ...]:
+        """The possible ratings, none where they are numbers."""
+        return self.schema[self.columns[0]].levels
+
+    @property
+    def x(self) -> DenseRows:
+        """Rows of standardised ratings, or of codes."""
+        if self.levels:
+            known = torch.tensor(self.levels, dtype=self.values.dtype, device=self.values.device)
+            numbers = torch.searchsorted(known, self.values)
+        else:
+            numbers = (self.values - float(self.scaler.center[0])) / float(self.scaler.scale[0])
+        return DenseRows(self.starts, self.items, numbers.to(self.dtype), len(self.columns))
+
+    @property
+    def given(self) -> DenseRows:
+        """Rows of ratings in original units, float64."""
+        return DenseRows(self.starts, self.items, self.values, len(self.columns))
+
+    @property
+    def s(self) -> DenseRows:
+        """Rows of booleans, True where there is a rating."""
+        there = torch.ones_like(self.items, dtype=torch.bool)
+        return DenseRows(self.starts, self.items, there, len(self.columns))
+
+    def observed_rate(self) -> Tensor:
+        """The share of users (p,) that rated each item."""
+        return self.items.bincount(minlength=len(self.columns)).double() / len(self)
+
+    def __len__(self) -> int:
+        """The number of users n."""
+        return len(self.starts) - 1
+
+    def __repr__(self) -> str:
+        """Users, items and ratings, counted."""
+        return f"Ratings({len(self)} users, {len(self.columns)} items, {len(self.items)} ratings)"
+
+    def extras(self, rows: Any = slice(None)) -> dict[str, Tensor]:
+        """What a model is given beside x and s: nothing."""
+        return {}
+
+    def rows(self, index: Any) -> Ratings:
+        """The users at these positions (integers, a slice or booleans)."""
+        if isinstance(index, Tensor):
+            index = index.detach().cpu().numpy()
+        chosen = torch.from_numpy(np.atleast_1d(np.arange(len(self))[index]))
+        if not len(chosen):
+            raise ValueError("the selection holds no row; give at least one.")
+        counts = (self.starts[1:] - self.starts[:-1])[chosen.to(self.starts.device)]
+        _, entry = entries_of(self.starts, chosen.to(self.starts.device))
+        starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return replace(self, starts=starts, items=self.items[entry], values=self.values[entry])
+
+    def rescaled(self, scaler: Standardiser) -> Ratings:
+        """The same ratings, standardised by another scaler."""
+        return replace(self, scaler=scaler)
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Ratings:
+        """The same ratings on this device, with ``x`` in this dtype."""
+        where = self.values.device if device is None else torch.device(device)
+        moved = {name: getattr(self, name).to(where) for name in ("starts", "items", "values")}
+        return replace(self, **moved, dtype=dtype or self.dtype)
+
+    def fingerprint(self) -> bytes:
+        """A hash of users, items and ratings."""
+        found = hashlib.sha256()
+        for part in (self.starts, self.items, self.values):
+            found.update(part.cpu().numpy().tobytes())
+        return found.digest()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Triples: user, item and rating."""
+        counts = self.starts[1:] - self.starts[:-1]
+        user = torch.arange(len(self), device=counts.device).repeat_interleave(counts)
+        return pd.DataFrame(
+            {
+                "user": user.cpu().numpy(),
+                "item": self.items.cpu().numpy(),
+                "rating": self.values.cpu().numpy(),
+            }
+        )

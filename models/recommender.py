@@ -1,0 +1,77 @@
+"""not-MIWAE for ratings: few of many items, which users chose to rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..data import Ratings
+from .decoders import Decoder, GaussianDecoder
+from .encoders import SetEncoder
+from .families import all_real, families_of
+from .missingness import Ignorable, Missingness, SelfMasking
+from .mixed_decoder import MixedDecoder
+from .scales import ScaleKind
+from .selection import SelectionModel
+
+
+def RatingsNotMIWAE(
+    data: Ratings,
+    missingness: str | Missingness = "self-masking",
+    *,
+    sign: str | None = None,
+    latent_dim: int = 20,
+    hidden: Sequence[int] = (128,),
+    encoder_hidden: Sequence[int] = (128,),
+    activation: str = "tanh",
+    scale: ScaleKind = "shared",
+    floor: float = 1e-2,
+    skip: bool = False,
+    seed: int = 0,
+) -> SelectionModel:
+    """not-MIWAE for ratings (Ipsen, Mattei & Frellsen, ICLR 2021, section 4.4).
+
+    The encoder is permutation-invariant and reads what was rated alone; whether an item is rated
+    depends on the rating by one slope, shared by all items, and an offset an item:
+    logit P(rated) = a x_ij + b_j. All unrated items are integrated out. Ratings are Gaussian, or
+    ordered categories where the data have levels.
+
+    :param missingness: ``"self-masking"``, ``"ignorable"`` (a MIWAE), or a mechanism.
+    :param sign: ``"-"`` where low ratings go missing, ``"+"`` where high ones do.
+    :param hidden, activation, scale, floor, skip: of the decoder, see
+        :class:`~absentia.models.NetworkDecoder`; ``hidden=[]`` is a factor model.
+    :param encoder_hidden: widths after the sum over what was rated.
+    :raises ValueError: an unknown name, or a sign without self-masking.
+
+    >>> import absentia as ab
+    >>> data = ab.Ratings.from_triples([0, 0, 1, 2], [0, 1, 1, 0], [5.0, 4.0, 1.0, 3.0])
+    >>> model = ab.RatingsNotMIWAE(data, sign="-", latent_dim=2)
+    >>> fitted = ab.fit(model, data, steps=5, validation=0.0, progress=False)
+    >>> ab.predict_ratings(fitted, data, [1, 2], [0, 1], particles=50).shape
+    (2,)
+    """
+    families = families_of(data)
+    p = len(families)
+    if isinstance(missingness, str) and missingness not in ("self-masking", "ignorable"):
+        raise ValueError(f"missingness {missingness!r} is not one of self-masking, ignorable")
+    if sign is not None and missingness != "self-masking":
+        raise ValueError(f"sign= belongs to self-masking, not to {missingness!r}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: dict[str, Any] = {"hidden": hidden, "activation": activation, "skip": skip}
+        if all_real(families):
+            decoder: Decoder = GaussianDecoder(latent_dim, p, scale=scale, floor=floor, **network)
+        else:
+            decoder = MixedDecoder(latent_dim, families, **network)
+        levels = None if all_real(families) else families
+        encoder = SetEncoder(p, latent_dim, encoder_hidden, activation=activation, families=levels)
+        if isinstance(missingness, Missingness):
+            mechanism: Missingness = missingness
+        elif missingness == "ignorable":
+            mechanism = Ignorable(p)
+        else:
+            mechanism = SelfMasking(p, sign=sign, shared=True)
+        mechanism.initialise(data.observed_rate().to(torch.get_default_dtype()))
+        return SelectionModel(decoder, encoder, mechanism, data.columns)

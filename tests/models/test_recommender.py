@@ -1,0 +1,133 @@
+"""not-MIWAE for ratings: one slope, sparse rows as the dense table, and self-selection undone."""
+
+import numpy as np
+import pytest
+import torch
+
+import absentia as ab
+from absentia.inference.batches import Batches
+from absentia.models import Ignorable, MixedDecoder, SetEncoder
+
+
+def selected(n=300, p=30, slope=2.0, seed=0):
+    """Ratings of a factor model, of which the liked ones are given: complete, and chosen."""
+    rng = np.random.default_rng(seed)
+    whole = 3 + rng.normal(size=(n, 2)) @ rng.normal(size=(2, p)) * 0.7
+    whole += 0.4 * rng.normal(size=(n, p))
+    seen = rng.random((n, p)) < 1 / (1 + np.exp(-(slope * (whole - 3) - 1.5)))
+    return whole, seen
+
+
+def ratings(whole, seen, **options):
+    user, item = seen.nonzero()
+    return ab.Ratings.from_triples(user, item, whole[user, item], num_users=len(whole), **options)
+
+
+def test_sparse_rows_have_the_bound_of_the_table():
+    whole, seen = selected(40, 8)
+    data = ratings(whole, seen, dtype=torch.float64)
+    model = ab.RatingsNotMIWAE(data, sign="-", latent_dim=2).double()
+    dense = ab.IncompleteData.from_numpy(
+        np.where(seen, whole, np.nan), dtype=torch.float64, columns=data.columns
+    ).rescaled(data.scaler)
+    rows = torch.arange(40)
+    bounds = []
+    for x, s in ((data.x[rows], data.s[rows]), (dense.x, dense.s)):
+        torch.manual_seed(1)
+        bounds.append(ab.ImportanceWeightedELBO(5).bound(model.model, model.guide, x, s))
+    torch.testing.assert_close(*bounds)
+
+
+def test_batches_of_sparse_rows_are_those_of_a_table():
+    data = ratings(*selected(30, 6))
+    whole = data.x[:], data.s[:]
+    one, two = Batches(data.x, data.s, 7, seed=3), Batches(*whole, 7, seed=3)
+    for _ in range(9):
+        for a, b in zip(one.next(), two.next(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_one_slope_serves_all_items():
+    data = ratings(*selected(40, 8))
+    mechanism = ab.RatingsNotMIWAE(data, sign="-").missingness
+    assert mechanism.raw_slope.shape == (1,)
+    assert mechanism.offset.shape == (8,)
+    assert len(set(mechanism.slope.tolist())) == 1
+    assert mechanism.slope[0] > 0  # low ratings go missing
+    assert mechanism.estimands()["slope"].shape == (1,)
+    assert mechanism.known(5) == "direction"
+    torch.testing.assert_close(
+        mechanism.offset.sigmoid().double(), data.observed_rate(), atol=5e-3, rtol=0
+    )
+    with pytest.raises(ValueError, match="a shared slope has one direction"):
+        ab.SelfMasking(3, sign=["+", "-", "+"], shared=True)
+    with pytest.raises(ValueError, match="leave shared out"):
+        ab.SelfMasking(3, prior_scale=1.0, shared=True)
+
+
+def test_the_set_encoder_sums_over_what_is_there():
+    torch.manual_seed(0)
+    encoder = SetEncoder(5, 2, hidden=[4], embedding_dim=3, set_dim=6)
+    x, s = torch.randn(7, 5), torch.rand(7, 5) < 0.5
+    h = torch.zeros(7, 6)
+    for i in range(7):
+        for j in range(5):
+            if s[i, j]:
+                e = encoder.embedding[j]
+                h[i] += encoder.element(torch.cat([x[i, j] * e, e]))
+    expected = encoder.heads(encoder.network(h / 5**0.5))
+    torch.testing.assert_close(encoder(x, s).mean, expected.mean)
+
+
+@pytest.mark.slow
+def test_self_selection_is_undone():
+    whole, seen = selected()
+    data = ratings(whole, seen)
+    user, item = (~seen).nonzero()
+    error = {}
+    for name in ("self-masking", "ignorable"):
+        model = ab.RatingsNotMIWAE(data, name, latent_dim=3, hidden=[], seed=0)
+        fitted = ab.fit(model, data, steps=1500, particles=5, learning_rate=5e-3, progress=False)
+        found = ab.predict_ratings(fitted, data, user, item, 200)
+        error[name] = np.mean((found - whole[user, item]) ** 2)
+    assert error["self-masking"] < 0.75 * error["ignorable"]
+
+
+def test_ratings_are_predicted_in_their_units(tmp_path):
+    whole, seen = selected(60, 8)
+    data = ratings(whole, seen)
+    fitted = ab.fit(ab.RatingsNotMIWAE(data, latent_dim=2), data, steps=10, progress=False)
+    user, item = seen.nonzero()
+    np.testing.assert_allclose(ab.predict_ratings(fitted, data, user, item, 5), whole[user, item])
+    pairs = np.array([[59, 0], [3, 7], [3, 2], [0, 1]])
+    found = ab.predict_ratings(fitted, data, *pairs.T, particles=50, seed=1)
+    ab.save(fitted, tmp_path / "model")
+    again = ab.predict_ratings(ab.load(tmp_path / "model"), data, *pairs.T, particles=50, seed=1)
+    np.testing.assert_allclose(again, found)
+    assert (np.abs(found - data.values.numpy().mean()) < 10 * data.values.numpy().std()).all()
+    with pytest.raises(ValueError, match="user 60 is not one of 0 to 59"):
+        ab.predict_ratings(fitted, data, [60], [0])
+
+
+def test_levels_are_averaged_by_their_chances():
+    rng = np.random.default_rng(0)
+    whole = rng.integers(1, 6, (50, 6)).astype(float)
+    data = ratings(whole, rng.random((50, 6)) < 0.5, levels=[1, 2, 3, 4, 5])
+    model = ab.RatingsNotMIWAE(data, latent_dim=2, hidden=[])
+    assert isinstance(model.decoder, MixedDecoder)
+    found = ab.predict_ratings(model, data, np.arange(50), np.zeros(50, int), 20)
+    assert ((found >= 1) & (found <= 5)).all()
+    fitted = ab.fit(model, data, steps=5, progress=False)
+    assert np.isfinite(fitted.bound)
+
+
+def test_what_does_not_fit_is_refused():
+    data = ratings(*selected(40, 8))
+    with pytest.raises(ValueError, match="'linear' is not one of self-masking, ignorable"):
+        ab.RatingsNotMIWAE(data, "linear")
+    with pytest.raises(ValueError, match="sign= belongs to self-masking"):
+        ab.RatingsNotMIWAE(data, "ignorable", sign="+")
+    model = ab.RatingsNotMIWAE(data, Ignorable(8))
+    assert model.missingness.ignorable
+    with pytest.raises(ValueError, match="the model was made for columns"):
+        ab.fit(model, ratings(*selected(40, 9)), steps=1)
