@@ -1,7 +1,7 @@
 """Scores of an imputation against the values that amputation hid.
 
 All on the complete table's standardised scale: differences are divided by the complete columns'
-standard deviations, over the missing cells of all rows.
+standard deviations, over the missing cells of all rows. ``unit`` (p,) divides by something else.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def rmse(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
+def rmse(
+    imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
+) -> float:
     """Root mean squared error over the missing cells, in sd of the complete columns.
 
     :param imputed, truth: (n, p) in the table's units; ``missing`` (n, p) booleans.
@@ -20,7 +22,7 @@ def rmse(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
     >>> round(rmse(truth + 1.0, truth, np.array([[False], [True], [True]])), 4)
     0.6124
     """
-    error = ((imputed - truth) / truth.std(0))[missing]
+    error = ((imputed - truth) / (truth.std(0) if unit is None else unit))[missing]
     return float(np.sqrt(np.mean(error**2)))
 
 
@@ -34,9 +36,12 @@ def coverage(low: np.ndarray, high: np.ndarray, truth: np.ndarray, missing: np.n
     return _inside(low[missing], high[missing], truth[missing])
 
 
-def mae(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
+def mae(
+    imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
+) -> float:
     """Mean absolute error over the missing cells, in sd of the complete columns."""
-    return float(np.mean(np.abs((imputed - truth) / truth.std(0))[missing]))
+    scale = truth.std(0) if unit is None else unit
+    return float(np.mean(np.abs((imputed - truth) / scale)[missing]))
 
 
 def crps(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -58,13 +63,16 @@ def crps(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(draws - truth).mean(0) - apart / 2)
 
 
-def interval_scores(draws: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> dict[str, float]:
+def interval_scores(
+    draws: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
+) -> dict[str, float]:
     """CRPS in sd of the complete columns, and how much 50, 80 and 95 % intervals cover.
 
     :param draws: (m, cells) of the missing cells in the order of ``truth[missing]``.
     """
     values = truth[missing]
-    scale = np.broadcast_to(truth.std(0), truth.shape)[missing]
+    unit = truth.std(0) if unit is None else unit
+    scale = np.broadcast_to(unit, truth.shape)[missing]
     found = {"crps": float(np.mean(crps(draws, values) / scale))}
     for level in (50, 80, 95):
         low, high = np.quantile(draws, [0.5 - level / 200, 0.5 + level / 200], axis=0)

@@ -69,6 +69,8 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
                         "rows": allowed.get("rows"),
                         "seed": seed,
                     }
+                    if spec.task != "complete":
+                        configuration["task"] = spec.task
                     parts = [table.name, scenario.name, method.name, str(seed)]
                     if len(spec.scenarios) == 1:
                         del parts[1]

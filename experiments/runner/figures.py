@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from ...data.files import write_figure_atomic
 from ...inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE
+from ..tasks.tables import hidden_table
 from .cells import plan
 from .report import Report
-from .run import hidden_table
 from .spec import Spec
 
 _ACROSS = 5  # methods beside each other
@@ -58,8 +58,8 @@ def _of_planes(planes: list[tuple[str, dict[str, Any]]]) -> Figure:
     for number, (name, result) in enumerate(planes):
         band, place = divmod(number, across)
         above, below = axes[2 * band, place], axes[2 * band + 1, place]
-        truth, missing = hidden_table(result["configuration"])
-        rows = np.any(missing, axis=1)
+        hidden = hidden_table(result["configuration"])
+        truth, rows = hidden.truth, np.any(hidden.missing, axis=1)
         above.set_visible(True)
         _points(above, truth, rows, np.asarray(result["plane"]["points"]))
         above.set_title(f"{name}\nRMSE {result['metrics']['rmse']:.3f}", fontsize=9)

@@ -6,22 +6,20 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
-from ...data import amputation, real, synthetic
 from ...data.files import write_text_atomic
-from ..metrics import interval_scores, mae, rmse
+from ..tasks import TASKS
 from .cells import Cell, plan
-from .methods import complete
 from .spec import Spec
 
 _STALE = 3600.0  # seconds; writing a result takes none
@@ -121,58 +119,18 @@ def _run_and_write(cell: Cell, folder: Path) -> tuple[str, float, str | None]:
 
 
 def run_cell(cell: Cell) -> dict[str, Any]:
-    """One method on one table with one seed: configuration, versions, metrics, seconds."""
+    """One method on one table with one seed: configuration, versions, metrics, cost."""
     configuration = cell.configuration
     begun = time.perf_counter()
-    truth, missing = hidden_table(configuration)
-    outcome = complete(configuration, truth, missing)
-    metrics: dict[str, Any] = {
-        "rmse": rmse(outcome.point, truth, missing),
-        "mae": mae(outcome.point, truth, missing),
-    }
-    extra = dict(outcome.extra)
-    for rule, point in extra.pop("points", {}).items():
-        metrics[f"rmse_{rule.replace('-', '_')}"] = rmse(point, truth, missing)
-    if outcome.draws is not None:
-        metrics |= interval_scores(outcome.draws, truth, missing)
-    metrics |= extra.pop("metrics", {})
-    if truth.shape[1] == 2 and configuration["seed"] == 0:  # what figures are drawn from
-        points = outcome.point[missing.any(1)].round(3).tolist()
-        extra["plane"] = {**extra.get("plane", {}), "points": points}
+    found = TASKS[configuration.get("task", "complete")](configuration)
     return {
         "cell": cell.name,
         "digest": cell.digest,
         "configuration": configuration,
-        "missing_cells": int(missing.sum()),
-        "metrics": metrics,
-        **extra,
+        **found,
         "seconds": round(time.perf_counter() - begun, 1),
+        # of the worker so far: at most what this cell took
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
         "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "threads": 1},
     }
-
-
-def hidden_table(configuration: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The complete table (n, p) of a cell, and which of its values are hidden (n, p).
-
-    Raises:
-        ValueError: for a table or an amputation that is not known.
-    """
-    table = dict(configuration["table"])
-    name, make = table.pop("name"), table.pop("make")
-    seed = int(configuration["seed"])
-    if make == "real":
-        truth = real.load(table.pop("of", name), **table).to_numpy(np.float64)
-    elif make in ("gaussian_2d", "ring"):
-        truth = getattr(synthetic, make)(seed=seed, **table)
-    else:
-        raise ValueError(f"table '{name}': make '{make}' is not one of real, gaussian_2d, ring")
-    rows = configuration["rows"]
-    if rows is not None and rows < len(truth):
-        chosen = np.random.default_rng(0).permutation(len(truth))[:rows]
-        truth = truth[np.sort(chosen)]
-    arguments = dict(configuration["amputation"])
-    function = arguments.pop("name")
-    if function not in ("above_mean", "extremes", "centre", "angular_sector"):
-        raise ValueError(f"amputation '{function}' is not known to the runner")
-    return truth, ~getattr(amputation, function)(truth, **arguments).mask

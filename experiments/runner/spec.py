@@ -70,6 +70,7 @@ class Spec:
     budgets: Mapping[str, Mapping[str, Any]]
     score: str = "rmse"
     note: str = ""
+    task: str = "complete"
 
     @property
     def methods_run(self) -> tuple[Method, ...]:
@@ -106,11 +107,13 @@ class Spec:
     def read(cls, path: Path) -> Spec:
         """An experiment from a TOML file.
 
-        ``title``, ``source``, ``score`` and ``note`` are text; ``tables`` names real tables, or
-        ``[[table]]`` gives ``name``, ``make`` and further arguments; ``[[scenario]]`` gives
-        ``name``, ``amputation`` and its arguments; ``[budget.NAME]`` gives ``seeds`` and may give
-        ``rows``, ``fit`` and ``impute``, which go before those of all methods; ``[[method]]`` is a
-        :class:`Method`, ``published`` by heading a number or ``[number, standard error]``.
+        ``title``, ``source``, ``score`` and ``note`` are text; ``task`` is one of
+        :data:`absentia.experiments.tasks.TASKS`, ``"complete"`` when left out; ``tables`` names
+        real tables, or ``[[table]]`` gives ``name``, ``make`` and further arguments;
+        ``[[scenario]]`` gives ``name``, ``amputation`` and its arguments; ``[budget.NAME]`` gives
+        ``seeds`` and may give ``rows``, ``fit`` and ``impute``, which go before those of all
+        methods; ``[[method]]`` is a :class:`Method`, ``published`` by heading a number or
+        ``[number, standard error]``.
 
         Raises:
             ValueError: for what is missing, unknown, or no TOML; names the file and the place.
@@ -144,6 +147,7 @@ class Spec:
             document["budget"],
             document.get("score", "rmse"),
             document.get("note", ""),
+            document.get("task", "complete"),
         )
         _check_names(where, spec)
         return spec
@@ -158,7 +162,18 @@ def spec_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-_SPEC = ("title", "source", "score", "note", "tables", "table", "scenario", "budget", "method")
+_SPEC = (
+    "title",
+    "source",
+    "score",
+    "note",
+    "task",
+    "tables",
+    "table",
+    "scenario",
+    "budget",
+    "method",
+)
 _BUDGET = ("seeds", "rows", "fit", "impute")
 _METHOD = ("name", "kind", "model", "fit", "impute", "choose", "scale", "published")
 

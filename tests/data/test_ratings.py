@@ -92,10 +92,10 @@ def test_coat(data_dir):
 
 
 def test_coat_that_is_not_coat(tmp_path):
-    with pytest.raises(OSError, match="has no coat-train.ascii"):
+    with pytest.raises(OSError, match=r"has no coat-train\.ascii"):
         load_coat(tmp_path)
     (tmp_path / "train.ascii").write_text("1 2\n")
-    with pytest.raises(ValueError, match=r"train.ascii of Coat has SHA-256"):
+    with pytest.raises(ValueError, match=r"train\.ascii of Coat has SHA-256"):
         load_coat(tmp_path)
 
 

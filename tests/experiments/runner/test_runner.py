@@ -18,7 +18,8 @@ from absentia.cli import app
 from absentia.data import real
 from absentia.experiments.metrics import crps, interval_scores
 from absentia.experiments.runner import Report, Spec, plan, run, spec_names
-from absentia.experiments.runner.run import hidden_table, run_cell
+from absentia.experiments.runner.run import run_cell
+from absentia.experiments.tasks.tables import hidden_table
 
 TOY = """
 title = "A toy"
@@ -114,7 +115,7 @@ def test_cells_and_their_results(toy, tmp_path):
     for cell in cells:
         result = cell.result(folder)
         assert result["configuration"] == cell.configuration
-        assert result["missing_cells"] == hidden_table(cell.configuration)[1].sum()
+        assert result["missing_cells"] == hidden_table(cell.configuration).missing.sum()
         assert {"torch", "numpy"} <= set(result["versions"])
     again = run_cell(cells[1])
     assert again["metrics"]["rmse"] == cells[1].result(folder)["metrics"]["rmse"]  # same seed
@@ -318,9 +319,9 @@ def run_cell_of(spec, **changes):
 def test_real_tables_and_their_hidden_values():
     spec = Spec.named("uci")
     cell = next(c for c in plan(spec, "full") if c.column == "breast" and c.method == "mean")
-    truth, missing = hidden_table(cell.configuration)
-    assert np.array_equal(truth, real.load("breast").to_numpy(float))
-    assert missing.sum() == 3405  # as published
+    hidden = hidden_table(cell.configuration)
+    assert np.array_equal(hidden.truth, real.load("breast").to_numpy(float))
+    assert hidden.missing.sum() == 3405  # as published
     assert run_cell(cell)["metrics"]["rmse"] == pytest.approx(1.8198, abs=5e-5)
 
 

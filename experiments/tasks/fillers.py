@@ -16,6 +16,14 @@ def _column_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
     return column_mean(table).mean
 
 
+def _constant(table: np.ndarray, truth: np.ndarray, seed: int, value: float) -> np.ndarray:
+    return np.where(np.isnan(table), value, table)
+
+
+def _row_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+    return np.where(np.isnan(table), np.nanmean(table, 1, keepdims=True), table)
+
+
 def _true_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
     return np.where(np.isnan(table), truth.mean(0), table)
 
@@ -41,7 +49,9 @@ def _gaussian_oracle(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndar
 
 #: by name: of the table (n, p) with NaN, the complete one (for oracles), and options
 BASELINES: dict[str, Callable[..., np.ndarray]] = {
+    "constant": _constant,
     "mean": _column_mean,
+    "row-mean": _row_mean,
     "true-mean": _true_mean,
     "knn": _neighbours,
     "mice": _mice,

@@ -1,0 +1,165 @@
+"""Models of a cell, made, chosen and fitted as its configuration says."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ... import models
+from ...data import IncompleteData
+from ...data.images import Shape
+from ...inference import FitResult, fit
+from ...models import (
+    GNR,
+    MIWAE,
+    PPCA,
+    ImageNotMIWAE,
+    KnownMargins,
+    MaskedNotMIWAE,
+    Missingness,
+    NotMIWAE,
+    NotMIWAEPPCA,
+)
+
+MODELS: dict[str, Any] = {
+    "gnr": GNR,
+    "image-not-miwae": ImageNotMIWAE,
+    "masked-not-miwae": MaskedNotMIWAE,
+    "miwae": MIWAE,
+    "not-miwae": NotMIWAE,
+    "not-miwae-ppca": NotMIWAEPPCA,
+    "ppca": PPCA,
+}
+
+
+def fitted_by(
+    configuration: Mapping[str, Any], model: Any, data: IncompleteData, seed: int, **more: Any
+) -> FitResult:
+    """The model fitted as the configuration says."""
+    options = {"validation": 0.0, **configuration["fit"], **more}
+    options.pop("on", None)
+    return fit(model, data, seed=seed, progress=False, **options)
+
+
+def with_oracle_decoder(
+    configuration: Mapping[str, Any],
+    model: Any,
+    data: IncompleteData,
+    truth: np.ndarray,
+    seed: int,
+) -> FitResult:
+    """The model with the decoder that the *complete* table teaches; its mechanism is given.
+
+    Raises:
+        ValueError: for a guide that would have to learn about missing values, or a mechanism
+            that would have to be learnt.
+    """
+    learns = list(model.missingness.parameters()) + list(model.encoder.parameters())
+    if learns:
+        raise ValueError("fit.on = 'complete' is for a limit and the exact guide of PPCA")
+    whole = IncompleteData.from_numpy(truth).rescaled(data.scaler)
+    twin = PPCA(whole, latent_dim=model.decoder.latent_dim, seed=seed)
+    fitted = fitted_by(configuration, twin, whole, seed)
+    model.decoder.load_state_dict(twin.decoder.state_dict())
+    return replace(fitted, model=model)
+
+
+def made(
+    configuration: Mapping[str, Any],
+    options: Mapping[str, Any],
+    data: IncompleteData,
+    seed: int,
+    shape: Shape | None = None,
+) -> Any:
+    """The model that a configuration names.
+
+    Raises:
+        ValueError: a kind of model that is for pictures, of other rows.
+    """
+    given = dict(options)
+    if configuration["kind"] == "image-not-miwae":
+        if shape is None:
+            raise ValueError("kind 'image-not-miwae' is for tables of make 'images'")
+        given["shape"] = shape
+    rows = given.pop("margin_rows", 0)
+    if rows:
+        rows = len(data) if rows == "n" else rows
+        given["margins"] = _known_margins(configuration, data, rows)
+    if isinstance(given.get("missingness"), Mapping):
+        given["missingness"] = _mechanism(given["missingness"], len(data.columns))
+    if isinstance(given.get("latent_dim"), str):
+        given["latent_dim"] = latent_size(given["latent_dim"], len(data.columns))
+    return MODELS[configuration["kind"]](data, seed=seed, **given)
+
+
+def _mechanism(declared: Mapping[str, Any], columns: int) -> Missingness:
+    """A mechanism by its class and arguments, ``{type = "SelfMasking", slope = -50.0, ...}``.
+
+    Raises:
+        ValueError: there is no such mechanism.
+    """
+    arguments = dict(declared)
+    kind = getattr(models, str(arguments.pop("type", "")), None)
+    if not (isinstance(kind, type) and issubclass(kind, Missingness)):
+        raise ValueError(f"missingness {dict(declared)} has no type that names a mechanism")
+    return kind(columns, **arguments)
+
+
+def _known_margins(
+    configuration: Mapping[str, Any], data: IncompleteData, rows: float
+) -> KnownMargins:
+    """Mean 0 and sd 1: what a scale taken from the complete table tells every method of it.
+
+    Raises:
+        ValueError: where the scale was taken from the observed values.
+    """
+    if configuration["scale"] != "complete":
+        raise ValueError("margin_rows goes with scale = 'complete', which tells means and sd")
+    columns = len(data.columns)
+    return KnownMargins(columns, [0.0] * columns, [1.0] * columns, rows)
+
+
+def latent_size(text: str, columns: int) -> int:
+    """A latent size in terms of the number of columns, p.
+
+    >>> latent_size("p-1", 30), latent_size("p/2", 30)
+    (29, 15)
+
+    Raises:
+        ValueError: for anything but p-N and p/N.
+    """
+    head, sign, number = text.partition("-") if "-" in text else text.partition("/")
+    if head.strip() != "p" or not sign or not number.strip().isdigit():
+        raise ValueError(f"latent_dim '{text}'; give a number, 'p-1' or 'p/2'")
+    found = columns - int(number) if sign == "-" else columns // int(number)
+    return max(found, 1)
+
+
+def chosen_by_bound(
+    configuration: Mapping[str, Any], data: IncompleteData, seed: int
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Of the values to choose from, those with the best bound on held-out rows."""
+    bounds: dict[str, float] = {}
+    best: dict[str, Any] = {}
+    for candidate in candidates(configuration["choose"]):
+        model = made(configuration, {**configuration["model"], **candidate}, data, seed)
+        found = fitted_by(configuration, model, data, seed, validation=0.1).bound
+        if not bounds or found > max(bounds.values()):
+            best = candidate
+        bounds[", ".join(f"{k}={v}" for k, v in candidate.items())] = found
+    return best, bounds
+
+
+def candidates(choose: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Every combination of the values to choose from; none where there is nothing to choose.
+
+    >>> list(candidates({"a": [1, 2], "b": [3]}))
+    [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]
+    """
+    if choose:
+        for values in itertools.product(*choose.values()):
+            yield dict(zip(choose, values, strict=True))

@@ -1,0 +1,108 @@
+"""The complete tables of an experiment, and what is hidden of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...data import amputation, image_amputation, real, synthetic
+from ...data.images import Shape, load_images
+
+_OF_TABLES = ("above_mean", "extremes", "centre", "angular_sector")
+_OF_PICTURES = ("circular_mask", "brightest_channel")
+
+
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """Complete values and which of them are hidden.
+
+    Attributes:
+        truth: (n, p).
+        missing: (n, p) booleans.
+        shape: (C, H, W) of pictures, else None.
+        test: how many rows at the end are scored and not fitted; 0 where all rows are both.
+        target: (n,) what is to be predicted, None where nothing is.
+    """
+
+    truth: np.ndarray
+    missing: np.ndarray
+    shape: Shape | None = None
+    test: int = 0
+    target: np.ndarray | None = None
+
+    @property
+    def unit(self) -> np.ndarray:
+        """What errors are divided by, (p,): sd of the complete columns; 1 for pixels."""
+        sd: np.ndarray = self.truth.std(0)
+        return sd if self.shape is None else np.ones_like(sd)
+
+    @property
+    def scored(self) -> Hidden:
+        """The rows that are scored."""
+        if not self.test:
+            return self
+        target = None if self.target is None else self.target[-self.test :]
+        return Hidden(self.truth[-self.test :], self.missing[-self.test :], self.shape, 0, target)
+
+    @property
+    def fitted(self) -> Hidden:
+        """The rows that are fitted."""
+        if not self.test:
+            return self
+        target = None if self.target is None else self.target[: -self.test]
+        return Hidden(self.truth[: -self.test], self.missing[: -self.test], self.shape, 0, target)
+
+
+def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
+    """The complete table of a cell, and which of its values are hidden.
+
+    Raises:
+        ValueError: for a table or an amputation that is not known.
+    """
+    table = dict(configuration["table"])
+    name, make = table.pop("name"), table.pop("make")
+    test = int(table.pop("test", 0))
+    seed = int(configuration["seed"])
+    shape: Shape | None = None
+    target = None
+    if make == "real":
+        of = table.pop("of", name)
+        truth = real.load(of, **table).to_numpy(np.float64)
+        target = real.target(of, **table).to_numpy()
+    elif make == "images":
+        pictures = load_images(table.pop("of"), **table)
+        truth, shape = pictures.x.astype(np.float64), pictures.shape
+    elif make in ("gaussian_2d", "ring"):
+        truth = getattr(synthetic, make)(seed=seed, **table)
+    else:
+        raise ValueError(
+            f"table '{name}': make '{make}' is not one of real, images, gaussian_2d, ring"
+        )
+    rows = configuration["rows"]
+    if rows is not None and rows < len(truth):
+        chosen = np.sort(np.random.default_rng(0).permutation(len(truth))[:rows])
+        truth = truth[chosen]
+        target = None if target is None else target[chosen]
+        test = min(test, rows // 5)
+    missing = ~_amputated(configuration, truth, shape, seed).mask
+    return Hidden(truth, missing, shape, test, target)
+
+
+def _amputated(
+    configuration: Mapping[str, Any], truth: np.ndarray, shape: Shape | None, seed: int
+) -> amputation.Amputation:
+    arguments = dict(configuration["amputation"])
+    function = arguments.pop("name")
+    if function in _OF_TABLES:
+        found: amputation.Amputation = getattr(amputation, function)(truth, **arguments)
+    elif function == "clipped":
+        found = image_amputation.clipped(truth, **arguments, seed=seed)
+    elif function in _OF_PICTURES and shape is not None:
+        drawn = {"seed": seed} if function == "circular_mask" else {}
+        found = getattr(image_amputation, function)(truth, shape, **arguments, **drawn)
+    else:
+        raise ValueError(f"amputation '{function}' is not known to the runner")
+    return found

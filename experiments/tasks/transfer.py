@@ -1,0 +1,68 @@
+"""A model of pictures that lost one channel, used where another is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...data import IncompleteData, image_amputation
+from ...inference import impute
+from ...models import OutshinesOthers, SelectionModel
+from ..metrics import rmse
+from .completion import data_of
+from .methods import fitted_by, made
+from .tables import hidden_table
+
+
+def transfer(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """RMSE where the trained channel is missing, and where another is.
+
+    ``rmse`` of the channel that was fitted; ``rmse_as_fitted``, the same model where another
+    channel is missing; ``rmse_told``, with a mechanism that is told which; ``rmse_exchanged``,
+    with the two channels exchanged before and after, so that the model never knows.
+
+    Raises:
+        ValueError: for pictures of one channel.
+    """
+    hidden, seed = hidden_table(configuration), int(configuration["seed"])
+    if hidden.shape is None or hidden.shape[0] < 2:
+        raise ValueError("transfer between channels is for pictures of two or more")
+    shape, scored = hidden.shape, hidden.scored
+    own = int(configuration["amputation"]["channel"])
+    other = int(configuration["model"].get("to", 1))
+    options = {k: v for k, v in configuration["model"].items() if k != "to"}
+    data, test = data_of(configuration, hidden)
+    fitted = fitted_by(configuration, made(configuration, options, data, seed, shape), data, seed)
+    settings = {"particles": 200, **configuration["impute"], "num_draws": 1, "seed": seed}
+    settings.pop("draws", None)
+    unit = np.ones(scored.truth.shape[1])
+
+    def score(model: Any, table: IncompleteData, truth: np.ndarray) -> float:
+        found = impute(model, table, **settings).mean
+        return rmse(found, truth, np.isnan(table.values), unit)
+
+    metrics: dict[str, Any] = {"rmse": score(fitted, test, scored.truth), "bound": fitted.bound}
+    gone = ~image_amputation.brightest_channel(scored.truth, shape, other).mask
+    moved = IncompleteData.from_numpy(np.where(gone, np.nan, scored.truth), like=data)
+    mechanism = fitted.model.missingness
+    metrics["rmse_as_fitted"] = metrics["rmse_told"] = None
+    if isinstance(mechanism, OutshinesOthers):
+        parts = fitted.model
+        told = SelectionModel(
+            parts.decoder, parts.encoder, mechanism.of_channel(other), parts.columns
+        )
+        metrics["rmse_told"] = score(replace(fitted, model=told), moved, scored.truth)
+    else:
+        metrics["rmse_as_fitted"] = score(fitted, moved, scored.truth)
+    order = list(range(shape[0]))
+    order[own], order[other] = order[other], order[own]
+    turned = scored.truth.reshape(-1, *shape)[:, order].reshape(scored.truth.shape)
+    away = gone.reshape(-1, *shape)[:, order].reshape(gone.shape)
+    exchanged = IncompleteData.from_numpy(np.where(away, np.nan, turned), like=data)
+    metrics["rmse_exchanged"] = score(fitted, exchanged, turned)
+    mean = np.nanmean(np.where(gone, np.nan, scored.truth), 1, keepdims=True)
+    metrics["rmse_picture_mean"] = rmse(mean + 0 * scored.truth, scored.truth, gone, unit)
+    return {"missing_cells": int(gone.sum()), "metrics": metrics}
