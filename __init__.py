@@ -6,6 +6,7 @@ of importance weights trains it, imputes with it and judges it.
 
 from .data import IncompleteData, Ratings
 from .inference import (
+    CSVLogger,
     FitResult,
     ImportanceWeightedELBO,
     Imputation,
@@ -13,6 +14,8 @@ from .inference import (
     MultipleImputation,
     Pooled,
     SensitivityCurve,
+    TensorBoardLogger,
+    WandbLogger,
     Weighted,
     answers,
     calibration,
@@ -62,6 +65,7 @@ __all__ = [
     "GNR",
     "MIWAE",
     "PPCA",
+    "CSVLogger",
     "FitResult",
     "ImageNotMIWAE",
     "ImportanceWeightedELBO",
@@ -82,6 +86,8 @@ __all__ = [
     "SelfMasking",
     "SensitivityCurve",
     "SupervisedNotMIWAE",
+    "TensorBoardLogger",
+    "WandbLogger",
     "Weighted",
     "answers",
     "calibration",

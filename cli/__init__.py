@@ -14,6 +14,7 @@ from .impute import impute
 from .inspect import inspect
 from .report import report
 from .reproduce import reproduce, results
+from .tune import tune
 
 app = typer.Typer(
     help="Impute tables whose values are missing because of what they are (MNAR).",
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, impute, inspect, report, reproduce, results):
+for command in (demo, impute, inspect, report, reproduce, results, tune):
     app.command()(command)
 
 __all__ = ["app"]

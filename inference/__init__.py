@@ -19,6 +19,7 @@ from .fit import FitResult, fit
 from .held_out import held_out_bound
 from .imputation import Imputation
 from .impute import impute
+from .loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from .multiple import MultipleImputation, multiple_imputation
 from .nonfinite import NonFiniteLossError
 from .parameters import ParameterPosterior
@@ -38,6 +39,7 @@ from .storage import FormatError, load, save
 from .weights import Weighted, WeightError, weights
 
 __all__ = [
+    "CSVLogger",
     "Calibration",
     "CollapseError",
     "FitResult",
@@ -45,6 +47,7 @@ __all__ = [
     "FormatError",
     "ImportanceWeightedELBO",
     "Imputation",
+    "Logger",
     "MNARImputer",
     "MaskCheck",
     "MultipleImputation",
@@ -53,6 +56,8 @@ __all__ = [
     "Pooled",
     "Prediction",
     "SensitivityCurve",
+    "TensorBoardLogger",
+    "WandbLogger",
     "WeightError",
     "Weighted",
     "answers",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +21,7 @@ from ..data.schema import Schema
 from .batches import Batches
 from .checkpoint import read_checkpoint, write_checkpoint
 from .elbo import ImportanceWeightedELBO
+from .loggers import Logger
 from .nonfinite import NonFiniteLossError, first_bad_site
 from .optimiser import make_optimiser, make_schedule
 from .randomness import seeded
@@ -66,6 +67,7 @@ def fit(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     callback: Callable[[dict[str, float]], None] | None = None,
+    loggers: Sequence[Logger] = (),
     **settings: Any,
 ) -> FitResult:
     """Fit ``model`` to ``data`` and return the best state seen on held-out rows.
@@ -79,6 +81,8 @@ def fit(
     :param checkpoint: a file to save the fit's state in at every evaluation; if it exists, the
         fit goes on from it and ends as if it had never stopped. It is removed at the end.
     :param callback: called with each row of the history.
+    :param loggers: where the history is written as it comes: :class:`absentia.CSVLogger`,
+        :class:`absentia.TensorBoardLogger`, :class:`absentia.WandbLogger`, or your own.
     :raises NonFiniteLossError: if the loss is no longer finite; names the site. The model keeps
         its best state so far.
     :raises ValueError: for settings out of range or a checkpoint of another fit.
@@ -110,10 +114,16 @@ def fit(
     run = _Run(model, train, held_out, plan, None if checkpoint is None else Path(checkpoint))
     was_training = model.training
     model.train()
+    told: list[Callable[[dict[str, float]], None]] = [logger.log for logger in loggers]
+    told += [callback] if callback is not None else []
     try:
+        for logger in loggers:
+            logger.start(plan.to_dict())
         with seeded(plan.seed, parameter.device), pyro.validation_enabled(False):
-            run.go(progress, callback)
+            run.go(progress, told)
     finally:
+        for logger in loggers:
+            logger.finish()
         run.restore_best()
         model.train(was_training)
     if run.path is not None:
@@ -177,7 +187,7 @@ class _Run:
         self.best_state = copy.deepcopy(model.state_dict())
         self.waited = 0
 
-    def go(self, progress: bool, callback: Callable[[dict[str, float]], None] | None) -> None:
+    def go(self, progress: bool, told: Sequence[Callable[[dict[str, float]], None]]) -> None:
         """Step until the last step, or until patience runs out."""
         self._resume()
         every = max(1, self.plan.steps // self.plan.evaluations)
@@ -195,8 +205,8 @@ class _Run:
                 bar.update(count)
                 bar.set_postfix(bound=f"{row['bound']:.3f}")
                 total, count = torch.zeros(()), 0
-                if callback is not None:
-                    callback(row)
+                for tell in told:
+                    tell(row)
 
     def _out_of_patience(self) -> bool:
         return self.plan.patience is not None and self.waited >= self.plan.patience

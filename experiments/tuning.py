@@ -1,0 +1,301 @@
+"""Hyper-parameters by the bound on held-out rows: a sweep that resumes, and what mattered in it.
+
+The objective is never a score of what was hidden. Where amputation hid it, the RMSE of each trial
+is kept beside its bound, to see after the sweep whether the two agree.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from matplotlib.figure import Figure
+from scipy.stats import spearmanr
+
+from ..data import IncompleteData
+from ..data.files import write_figure_atomic, write_text_atomic
+from ..data.tables import read_table
+from ..inference import impute
+from ..inference.plots.style import MECHANISM, OBSERVED
+from .metrics import rmse
+from .tasks.completion import data_of
+from .tasks.methods import fitted_by, made
+from .tasks.tables import Hidden, hidden_table
+
+FOLDER = Path(__file__).resolve().parent / "sweeps"
+_VALIDATION = 0.2
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is tuned, over what, and on which table.
+
+    ``search`` maps ``"model.NAME"`` or ``"fit.NAME"`` to ``{low, high}`` (whole numbers or not,
+    ``log = true`` for a logarithmic scale) or ``{choice = [...]}``. Pruning saves time and leaves
+    the importances to the better trials: ``prune = false`` where they are what is asked for.
+    """
+
+    name: str
+    title: str
+    configuration: Mapping[str, Any]
+    search: Mapping[str, Mapping[str, Any]]
+    trials: int = 30
+    seed: int = 0
+    file: str | None = None
+    prune: bool = True
+
+    @classmethod
+    def named(cls, name: str) -> Sweep:
+        """One that comes with the package, or a file NAME.toml.
+
+        Raises:
+            ValueError: there is none, or the file lacks something; names it.
+        """
+        path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+        known = sorted(p.stem for p in FOLDER.glob("*.toml"))
+        if not path.is_file():
+            raise ValueError(f"no sweep '{name}'; choose from {', '.join(known)}, or give a file")
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path} is not TOML: {error}") from None
+        for key in ("title", "method", "search"):
+            if key not in document:
+                raise ValueError(f"{path.name}: '{key}' is missing")
+        if ("file" in document) == ("table" in document):
+            raise ValueError(f"{path.name}: give either file = 'TABLE.csv' or [table]")
+        for key, range_ in document["search"].items():
+            _check_range(f"{path.name}, search '{key}'", key, range_)
+        method, table = document["method"], dict(document.get("table", {"name": "file"}))
+        configuration = {
+            "table": {"make": "real", **table},
+            "amputation": document.get("amputation", {"name": "above_mean"}),
+            "kind": method["kind"],
+            "model": method.get("model", {}),
+            "fit": method.get("fit", {}),
+            "impute": method.get("impute", {}),
+            "choose": {},
+            "scale": method.get("scale", "observed"),
+            "rows": document.get("rows"),
+            "seed": int(document.get("seed", 0)),
+        }
+        return cls(
+            path.stem,
+            document["title"],
+            configuration,
+            document["search"],
+            int(document.get("trials", 30)),
+            int(document.get("seed", 0)),
+            document.get("file"),
+            bool(document.get("prune", True)),
+        )
+
+
+def _check_range(where: str, key: str, found: Mapping[str, Any]) -> None:
+    if not key.startswith(("model.", "fit.")):
+        raise ValueError(f"{where}: names begin with 'model.' or 'fit.'")
+    if "choice" in found:
+        return
+    if not {"low", "high"} <= set(found) or not found["low"] < found["high"]:
+        raise ValueError(f"{where}: give low and high, low first, or choice = [...]")
+
+
+def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -> pd.DataFrame:
+    """Run the trials that have not been run, and write what is known of all.
+
+    ``journal.log`` is Optuna's storage: a sweep that was stopped goes on, and several processes,
+    here or elsewhere, may work at one folder. Trials that lag behind the median of the earlier
+    ones at the same step are pruned. ``trials.csv``, ``importance.csv`` and ``sweep.png`` are
+    written at the end.
+
+    Args:
+        sweep: what is tuned.
+        folder: of the results.
+        jobs: trials at once, with one thread each.
+        trials: how many in all; the sweep's own when left out.
+
+    Raises:
+        ImportError: Optuna is not installed.
+        ValueError: no trial came to an end.
+    """
+    study = _study(sweep, folder)
+    wanted = sweep.trials if trials is None else trials
+    done = [t.number for t in study.trials if t.state.is_finished()]
+    Parallel(n_jobs=jobs)(
+        delayed(_one_trial)(sweep, folder, number) for number in range(len(done), wanted)
+    )
+    found = table_of(sweep, folder)
+    write_text_atomic(folder / "trials.csv", found.to_csv(index=False))
+    complete = found[found["state"] == "COMPLETE"]
+    if not len(complete):
+        raise ValueError(f"no trial of {wanted} came to an end; see {folder / 'trials.csv'}")
+    importance = importances(sweep, folder)
+    write_text_atomic(folder / "importance.csv", importance.to_csv())
+    write_figure_atomic(folder / "sweep.png", figure(found, importance))
+    best = complete.sort_values("bound").iloc[-1]
+    chosen = {key: json.loads(str(best[key])) for key in sweep.search}
+    write_text_atomic(folder / "best.json", json.dumps(chosen, indent=1) + "\n")
+    return found
+
+
+def _study(sweep: Sweep, folder: Path, number: int = 0) -> Any:
+    try:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError as error:
+        raise ImportError("tuning needs Optuna: pip install 'absentia[tune]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    return optuna.create_study(
+        study_name=sweep.name,
+        storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
+        load_if_exists=True,
+        direction="maximize",
+        # a seed a trial: what a resumed sweep draws is what it would have drawn
+        sampler=optuna.samplers.TPESampler(seed=sweep.seed + 1000 * number, n_startup_trials=8),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=6, n_warmup_steps=2),
+    )
+
+
+def _one_trial(sweep: Sweep, folder: Path, number: int) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    _study(sweep, folder, number).optimize(lambda trial: _objective(sweep, trial), n_trials=1)
+
+
+def _objective(sweep: Sweep, trial: Any) -> float:
+    import optuna
+
+    configuration = _drawn(sweep, trial)
+    data, hidden = _data(sweep, configuration)
+    seed = sweep.seed
+    evaluations: list[float] = []
+
+    def tell(row: dict[str, float]) -> None:
+        evaluations.append(row["bound"])
+        trial.report(max(evaluations), len(evaluations))
+        if sweep.prune and trial.should_prune():
+            raise optuna.TrialPruned
+
+    shape = None if hidden is None else hidden.shape
+    model = made(configuration, configuration["model"], data, seed, shape)
+    fitted = fitted_by(
+        configuration, model, data, seed, validation=_VALIDATION, evaluations=10, callback=tell
+    )
+    if hidden is not None:
+        settings = {"particles": 200, "refine": False, "num_draws": 1, **configuration["impute"]}
+        filled = impute(fitted, data, seed=seed, **settings)
+        trial.set_user_attr("rmse", rmse(filled.mean, hidden.truth, hidden.missing, hidden.unit))
+    return float(fitted.bound)
+
+
+def _drawn(sweep: Sweep, trial: Any) -> dict[str, Any]:
+    """The configuration with a trial's values in it."""
+    found = {**sweep.configuration}
+    for key, range_ in sweep.search.items():
+        part, name = key.split(".", 1)
+        if "choice" in range_:  # Optuna keeps numbers and text: a list goes as its JSON
+            value = json.loads(
+                trial.suggest_categorical(key, [json.dumps(v) for v in range_["choice"]])
+            )
+        else:
+            whole = isinstance(range_["low"], int) and isinstance(range_["high"], int)
+            suggest = trial.suggest_int if whole else trial.suggest_float
+            value = suggest(key, range_["low"], range_["high"], log=bool(range_.get("log")))
+        found[part] = {**found[part], name: value}
+    return found
+
+
+def _data(sweep: Sweep, configuration: Mapping[str, Any]) -> tuple[IncompleteData, Hidden | None]:
+    if sweep.file is not None:
+        return IncompleteData.from_frame(read_table(Path(sweep.file)), schema="infer"), None
+    hidden = hidden_table(configuration)
+    return data_of(configuration, hidden)[0], hidden
+
+
+def table_of(sweep: Sweep, folder: Path) -> pd.DataFrame:
+    """A row a trial: state, bound, RMSE where it is known, and the values as JSON."""
+    rows = []
+    for trial in _study(sweep, folder).trials:
+        values = {
+            key: value if "choice" in sweep.search[key] else json.dumps(value)
+            for key, value in trial.params.items()
+        }
+        bound = trial.value if trial.state.name == "COMPLETE" else None
+        score = trial.user_attrs.get("rmse")
+        seconds = trial.duration.total_seconds() if trial.duration else None
+        rows.append(
+            {"trial": trial.number, "state": trial.state.name, "bound": bound, "rmse": score,
+             "seconds": seconds, **values}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def importances(sweep: Sweep, folder: Path) -> pd.DataFrame:
+    """By parameter: its share of the bound's variance, rank correlations with bound and RMSE.
+
+    The share is fANOVA's (Hutter, Hoos & Leyton-Brown, ICML 2014), from Optuna. Correlations are
+    Spearman's, of parameters that are numbers.
+    """
+    import optuna
+
+    study = _study(sweep, folder)
+    found = table_of(sweep, folder)
+    complete = found[found["state"] == "COMPLETE"]
+    share: Mapping[str, float] = {}
+    if len(complete) > 3 and np.ptp(complete["bound"]) > 0:
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=sweep.seed)
+        share = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    rows = {}
+    for key in sweep.search:
+        values = complete[key].map(json.loads)
+        numbers = len(set(map(str, values))) > 1 and all(isinstance(v, int | float) for v in values)
+        row = {"importance": share.get(key, np.nan)}
+        for score in ("bound", "rmse"):
+            known = numbers and len(complete) > 2 and complete[score].notna().all()
+            varied = known and np.ptp(complete[score]) > 0
+            row[f"correlation with {score}"] = (
+                float(spearmanr(values.astype(float), complete[score]).statistic)
+                if varied
+                else np.nan
+            )
+        rows[key] = row
+    return pd.DataFrame.from_dict(rows, orient="index").sort_values("importance", ascending=False)
+
+
+def figure(found: pd.DataFrame, importance: pd.DataFrame) -> Figure:
+    """Importance, correlations, and RMSE against bound."""
+    drawn = Figure(figsize=(12, 1.6 + 0.45 * max(len(importance), 4)), layout="constrained")
+    left, middle, right = drawn.subplots(1, 3)
+    at = np.arange(len(importance))[::-1]
+    left.barh(at, importance["importance"].fillna(0), color=MECHANISM)
+    left.set_yticks(at, list(importance.index))
+    left.set_xlabel("share of the bound's variance (fANOVA)")
+    for shift, score, colour in ((0.2, "bound", MECHANISM), (-0.2, "rmse", OBSERVED)):
+        values = importance[f"correlation with {score}"].fillna(0)
+        middle.barh(at + shift, values, 0.4, color=colour, label=score)
+    middle.axvline(0, color="black", lw=0.8)
+    middle.set_yticks(at, [])
+    middle.set_xlim(-1, 1)
+    middle.set_xlabel("rank correlation with")
+    middle.legend(frameon=False, fontsize=8)
+    complete = found[found["state"] == "COMPLETE"]
+    if complete["rmse"].notna().any():
+        right.plot(complete["bound"], complete["rmse"], "o", color=MECHANISM, ms=4)
+        best = complete.sort_values("bound").iloc[-1]
+        right.plot(best["bound"], best["rmse"], "o", mfc="none", mec="black", ms=10)
+        right.set_ylabel("RMSE of what was hidden")
+    else:
+        right.plot(complete["trial"], complete["bound"].cummax(), color=MECHANISM)
+        right.set_ylabel("best bound so far")
+    right.set_xlabel("held-out bound" if complete["rmse"].notna().any() else "trial")
+    return drawn

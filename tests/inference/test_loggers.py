@@ -1,0 +1,98 @@
+"""Loggers: what is written is the history, whoever reads it."""
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+
+import absentia as ab
+
+
+def table():
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    rows[rows > 1] = np.nan
+    return ab.IncompleteData.from_numpy(rows)
+
+
+def fitted(*loggers, **options):
+    data = table()
+    options = {"steps": 20, "evaluations": 4, "progress": False, **options}
+    return ab.fit(ab.PPCA(data, latent_dim=1), data, loggers=loggers, **options)
+
+
+def test_csv_is_the_history(tmp_path):
+    path = tmp_path / "new" / "fit.csv"
+    result = fitted(ab.CSVLogger(path))
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [5, 10, 15, 20]
+    np.testing.assert_allclose([float(row["bound"]) for row in rows], result.history["bound"])
+
+
+def test_a_fit_that_goes_on_appends(tmp_path):
+    path, checkpoint = tmp_path / "fit.csv", tmp_path / "fit.checkpoint"
+
+    def stop(row):
+        if row["step"] == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(ab.CSVLogger(path), checkpoint=checkpoint, callback=stop)
+    fitted(ab.CSVLogger(path), checkpoint=checkpoint)
+    steps = [int(line.split(",")[0]) for line in path.read_text().splitlines()[1:]]
+    assert steps == [5, 10, 15, 20]
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = fitted(ab.TensorBoardLogger(tmp_path))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    points = events.Scalars("bound")
+    assert [point.step for point in points] == [5, 10, 15, 20]
+    np.testing.assert_allclose([p.value for p in points], result.history["bound"], rtol=1e-5)
+    fitted(ab.TensorBoardLogger(tmp_path / "all"), validation=0.0)  # a bound of nan is no point
+    everything = EventAccumulator(str(tmp_path / "all")).Reload().Tags()["scalars"]
+    assert "validation_bound" not in everything
+
+
+@pytest.mark.slow
+def test_weights_and_biases_offline(tmp_path):
+    pytest.importorskip("wandb")
+    fitted(ab.WandbLogger(folder=tmp_path))
+    runs = list((tmp_path / "wandb").glob("offline-run-*"))
+    assert len(runs) == 1
+    assert list(runs[0].glob("*.wandb"))
+
+
+@pytest.mark.parametrize(
+    ("logger", "package", "module"),
+    [
+        (lambda path: ab.TensorBoardLogger(path), "tensorboard", "torch.utils.tensorboard"),
+        (lambda path: ab.WandbLogger(folder=path), "wandb", "wandb"),
+    ],
+)
+def test_a_package_that_is_not_there_is_named(logger, package, module, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=f"pip install {package}"):
+        fitted(logger(tmp_path))
+
+
+def test_every_logger_is_told_the_end_of_a_fit_that_fails(tmp_path):
+    said = []
+
+    class Own:
+        def start(self, settings):
+            said.append(settings["steps"])
+
+        def log(self, row):
+            raise RuntimeError("the disc is full")
+
+        def finish(self):
+            said.append("end")
+
+    with pytest.raises(RuntimeError, match="the disc is full"):
+        fitted(Own())
+    assert said == [20, "end"]
