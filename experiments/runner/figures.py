@@ -13,6 +13,7 @@ from ...data.files import write_figure_atomic
 from ...inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE
 from ..tasks.tables import hidden_table
 from .cells import plan
+from .pictures import of_pictures
 from .report import Report
 from .spec import Spec
 
@@ -20,7 +21,9 @@ _ACROSS = 5  # methods beside each other
 
 
 def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = None) -> None:
-    """The plane of each method where the table has two columns, else the scores of all methods.
+    """The plane of each method where the table has two columns, pictures where it has pictures.
+
+    Else, or where a score is given, the scores of all methods.
 
     Args:
         spec, budget, folder: as for :func:`run`.
@@ -31,17 +34,23 @@ def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = 
         ValueError: there is no result to draw, or no such score.
         OSError: the picture cannot be written.
     """
-    planes = _planes(spec, budget, folder)
-    figure = _of_planes(planes) if planes else _of_scores(Report.of(spec, budget, folder, score))
+    planes = _with("plane", spec, budget, folder)
+    pictures = _with("pictures", spec, budget, folder)
+    if planes:
+        figure = _of_planes(planes)
+    elif pictures and score is None:
+        figure = of_pictures(pictures)
+    else:
+        figure = _of_scores(Report.of(spec, budget, folder, score))
     write_figure_atomic(path, figure)
 
 
-def _planes(spec: Spec, budget: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Of the first seed: method, scenario and result of every cell that has points in a plane."""
+def _with(what: str, spec: Spec, budget: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Of the first seed: method, scenario and result of every cell that can be shown as this."""
     found = []
     for cell in plan(spec, budget):
         result = cell.result(folder) if cell.configuration["seed"] == 0 else None
-        if result is not None and "plane" in result:
+        if result is not None and what in result:
             several = len(spec.columns) > 1
             found.append((cell.method + f", {cell.column}" * several, result))
     return found

@@ -19,7 +19,7 @@ from .methods import MODELS, chosen_by_bound, fitted_by, made, with_oracle_decod
 from .tables import Hidden, hidden_table
 
 _DRAWS = 200
-_SHOWN = 6  # pictures in a figure
+_SHOWN, _FIRST = 6, 40  # pictures in a figure, of the first so many
 _WIDE = 200  # columns from which the mask's expectation is not computed
 
 
@@ -54,9 +54,17 @@ def completion(configuration: Mapping[str, Any]) -> dict[str, Any]:
         points = outcome.point[scored.missing.any(1)].round(3).tolist()
         extra["plane"] = {**extra.get("plane", {}), "points": points}
     if configuration["seed"] == 0 and hidden.shape is not None:
-        shown = (255 * outcome.point[:_SHOWN]).clip(0, 255).round().astype(int).tolist()
-        extra["pictures"] = {**extra.get("pictures", {}), "imputed": shown}
+        rows = shown_rows(scored)
+        pixels = (255 * outcome.point[rows]).clip(0, 255).round().astype(int).tolist()
+        extra["pictures"] = {**extra.get("pictures", {}), "rows": rows.tolist(), "imputed": pixels}
     return {"missing_cells": int(scored.missing.sum()), "metrics": metrics, **extra}
+
+
+def shown_rows(hidden: Hidden) -> np.ndarray:
+    """Of the first pictures, those that lose most."""
+    lost = hidden.missing[:_FIRST].sum(1)
+    found: np.ndarray = np.sort(np.argsort(-lost, kind="stable")[:_SHOWN])
+    return found
 
 
 def complete(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
@@ -148,7 +156,8 @@ def _by_model(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
     if seed == 0 and hidden.truth.shape[1] == 2:
         extra["plane"] = {"mechanism": _mechanism_in_the_plane(fitted, hidden.truth)}
     if seed == 0 and hidden.shape is not None:
-        extra["pictures"] = {"missing": _mechanism_of_pictures(fitted, filled.mean[:_SHOWN])}
+        chosen_rows = shown_rows(hidden.scored)
+        extra["pictures"] = {"missing": _mechanism_of_pictures(fitted, filled.mean[chosen_rows])}
     return Outcome(by_rule[rule].mean, by_rule[rule].draws(draws)[:, hidden.scored.missing], extra)
 
 

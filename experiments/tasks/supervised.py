@@ -89,8 +89,10 @@ def _plain(
         last: Any = LogisticRegression(max_iter=2000) if levels else LinearRegression()
     else:
         network = MLPClassifier if levels else MLPRegressor
-        last = network(hidden, activation="tanh", early_stopping=True, random_state=seed)
-        last.set_params(max_iter=2000)
+        last = network(
+            hidden_layer_sizes=hidden, activation="tanh", solver="lbfgs", alpha=1.0,
+            max_iter=500, random_state=seed,
+        )  # fmt: skip
     model = make_pipeline(SimpleImputer(), StandardScaler(), last)
     centre, scale = (0.0, 1.0) if levels else (target[train].mean(), target[train].std())
     model.fit(table[train], (target[train] - centre) / scale if not levels else target[train])
