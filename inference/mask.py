@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..data import IncompleteData
-from ..models.sites import X_UNOBSERVED, S
+from ..models.sites import S
 from .collapse import CollapsedMask
+from .completed import average
 from .impute import prepared, programs_of
-from .particles import Sampler
-from .randomness import seeded
-
-_ROWS_AT_ONCE = 256
+from .weights import Weighted
 
 
-@torch.no_grad()
 def mask_probability(
     fitted: Any, data: IncompleteData, particles: int = 200, *, seed: int = 0
 ) -> np.ndarray:
@@ -40,42 +36,13 @@ def mask_probability(
     model, data = prepared(fitted, data)
     if model.missingness.ignorable:
         raise ValueError("the mechanism is ignorable: the model says nothing of the mask")
-    programs = programs_of(model)
-    sampler = Sampler(programs.model, programs.guide)
-    training = model.training
-    model.eval()
-    try:
-        with seeded(seed, data.x.device):
-            rows = torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)
-            parts = [_of_rows(sampler, data, part, particles) for part in rows]
-    finally:
-        model.train(training)
-    found: np.ndarray = torch.cat(parts).double().cpu().numpy()
-    return found
 
-
-def _of_rows(sampler: Sampler, data: IncompleteData, rows: Tensor, particles: int) -> Tensor:
-    x, s, extras = data.x[rows], data.s[rows], data.extras(rows)
-    cells = (~s).nonzero(as_tuple=True)
-    log_sum = x.new_full((len(rows),), -torch.inf)
-    average = torch.zeros_like(x)
-    done = 0
-    while done < particles:
-        chunk = max(1, min(particles - done, sampler.pairs_at_once // len(x)))
-        run, tilted = sampler.run(x, s, chunk, None, **extras)
-        drawn = (
-            run.sites[X_UNOBSERVED].value[:, cells[0], cells[1]]
-            if tilted is None
-            else tilted.sample()
-        )
-        whole = x.expand(chunk, *x.shape).clone()
-        whole[:, cells[0], cells[1]] = drawn.expand(chunk, len(cells[0]))
+    def missing(whole: Tensor, run: Weighted) -> Tensor:
         mask = run.sites[S].fn
         given = mask.given if isinstance(mask, CollapsedMask) else mask
-        missing = 1 - given.missingness(whole, **given.context).mean.expand_as(whole)
-        before = log_sum
-        log_sum = torch.logaddexp(log_sum, run.log_weight.logsumexp(0))
-        share = (run.log_weight - log_sum).exp().unsqueeze(-1)
-        average = average * (before - log_sum).exp().unsqueeze(-1) + (share * missing).sum(0)
-        done += chunk
-    return average
+        return 1 - given.missingness(whole, **given.context).mean.expand_as(whole)
+
+    found: np.ndarray = (
+        average(model, programs_of(model), data, particles, missing, seed)[0].double().cpu().numpy()
+    )
+    return found

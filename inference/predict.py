@@ -11,12 +11,9 @@ import torch
 from torch import Tensor
 
 from ..data import IncompleteData
-from ..models.sites import X_UNOBSERVED
+from .completed import average
 from .impute import prepared, programs_of
-from .particles import Sampler
-from .randomness import seeded
-
-_ROWS_AT_ONCE = 256
+from .weights import Weighted
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,6 @@ class Prediction:
         return chosen
 
 
-@torch.no_grad()
 def predict(
     fitted: Any,
     data: IncompleteData,
@@ -76,54 +72,13 @@ def predict(
     if not hasattr(model, "predictor"):
         raise ValueError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
     data = replace(data, target=None)
-    programs = programs_of(model)
-    sampler = Sampler(programs.model, programs.guide)
-    training = model.training
-    model.eval()
-    try:
-        with seeded(seed, data.x.device):
-            parts = [
-                _of_rows(model, sampler, data, rows, particles)
-                for rows in torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)
-            ]
-    finally:
-        model.train(training)
-    found, square, ess = (
-        torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True)
-    )
-    return _prediction(model.predictor, found, square, ess, data.index)
 
+    def of(whole: Tensor, run: Weighted) -> Tensor:
+        return torch.cat(_moments(model.predictor(whole)), -1)
 
-def _of_rows(
-    model: Any, sampler: Sampler, data: IncompleteData, rows: Tensor, particles: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Weighted averages of what the predictor says, E and E of squares (n, C), and ESS (n,)."""
-    x, s = data.x[rows], data.s[rows]
-    cells = (~s).nonzero(as_tuple=True)
-    log_sum = x.new_full((len(rows),), -torch.inf)
-    log_sum_squares = log_sum.clone()
-    first: Any = 0.0
-    second: Any = 0.0
-    done = 0
-    while done < particles:
-        chunk = max(1, min(particles - done, sampler.pairs_at_once // len(x)))
-        run, tilted = sampler.run(x, s, chunk, None, **data.extras(rows))
-        whole = x.expand(chunk, *x.shape).clone()
-        if tilted is None:
-            drawn = run.sites[X_UNOBSERVED].value[:, cells[0], cells[1]]
-        else:
-            drawn = tilted.sample()
-        whole[:, cells[0], cells[1]] = drawn.expand(chunk, len(cells[0]))
-        level, squared = _moments(model.predictor(whole))  # (K, n, C)
-        before = log_sum
-        log_sum = torch.logaddexp(log_sum, run.log_weight.logsumexp(0))
-        log_sum_squares = torch.logaddexp(log_sum_squares, (2 * run.log_weight).logsumexp(0))
-        old = (before - log_sum).exp().unsqueeze(-1)
-        share = (run.log_weight - log_sum).exp().unsqueeze(-1)
-        first = first * old + (share * level).sum(0)
-        second = second * old + (share * squared).sum(0)
-        done += chunk
-    return first, second, (2 * log_sum - log_sum_squares).exp()
+    both, ess = average(model, programs_of(model), data, particles, of, seed)
+    found, square = (half.double().cpu().numpy() for half in both.chunk(2, -1))
+    return _prediction(model.predictor, found, square, ess.double().cpu().numpy(), data.index)
 
 
 def _moments(given: Any) -> tuple[Tensor, Tensor]:

@@ -12,35 +12,19 @@ from torch import Size, Tensor
 from .special import log_ndtr
 
 
-class MaskDistribution(TorchDistribution):
-    """p(s | x, context) together with where it came from, for handlers that integrate x out.
-
-    Everything is passed on to ``base``, the distribution that the mechanism returned.
-
-    >>> import torch
-    >>> from absentia.models import SelfMasking
-    >>> mask = SelfMasking(2)(torch.zeros(7, 2))
-    >>> type(mask.missingness).__name__, mask.expand([5, 7, 2]).batch_shape
-    ('SelfMasking', torch.Size([5, 7, 2]))
-    """
+class _OfBase(TorchDistribution):
+    """A mask distribution made of another, ``base``, whose moments and draws it has."""
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
 
-    def __init__(
-        self, base: TorchDistribution, missingness: Any, context: dict[str, Any], x: Tensor
-    ) -> None:
-        self.base, self.missingness, self.context, self.x = base, missingness, context, x
+    def __init__(self, base: TorchDistribution) -> None:
+        self.base = base
         super().__init__(base.batch_shape, base.event_shape, validate_args=False)
 
     @property
     def support(self) -> Any:
         """The base's."""
         return self.base.support
-
-    @property
-    def has_enumerate_support(self) -> bool:
-        """The base's."""
-        return bool(self.base.has_enumerate_support)
 
     @property
     def mean(self) -> Tensor:
@@ -52,16 +36,40 @@ class MaskDistribution(TorchDistribution):
         """The base's."""
         return self.base.variance
 
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Masks, 1 where observed."""
+        return self.base.sample(Size(sample_shape))
+
+
+class MaskDistribution(_OfBase):
+    """p(s | x, context) together with where it came from, for handlers that integrate x out.
+
+    Everything is passed on to ``base``, the distribution that the mechanism returned.
+
+    >>> import torch
+    >>> from absentia.models import SelfMasking
+    >>> mask = SelfMasking(2)(torch.zeros(7, 2))
+    >>> type(mask.missingness).__name__, mask.expand([5, 7, 2]).batch_shape
+    ('SelfMasking', torch.Size([5, 7, 2]))
+    """
+
+    def __init__(
+        self, base: TorchDistribution, missingness: Any, context: dict[str, Any], x: Tensor
+    ) -> None:
+        self.missingness, self.context, self.x = missingness, context, x
+        super().__init__(base)
+
+    @property
+    def has_enumerate_support(self) -> bool:
+        """The base's."""
+        return bool(self.base.has_enumerate_support)
+
     def expand(self, batch_shape: Any, _instance: object = None) -> MaskDistribution:
         """The same mask distribution over more leading dimensions."""
         if Size(batch_shape) == self.batch_shape:
             return self
         base = self.base.expand(batch_shape)
         return MaskDistribution(base, self.missingness, self.context, self.x)
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Masks, 1 where observed."""
-        return self.base.sample(Size(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Of every cell, batch shape."""
@@ -102,7 +110,7 @@ class ProbitBernoulli(Bernoulli):
         return log_ndtr(torch.where(value > 0.5, self.score, -self.score))
 
 
-class Tempered(TorchDistribution):
+class Tempered(_OfBase):
     """A density to the power alpha, drawn from as it was: log p(s) counts alpha times.
 
     >>> import torch
@@ -112,34 +120,13 @@ class Tempered(TorchDistribution):
     tensor([0.2500])
     """
 
-    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
-
     def __init__(self, base: TorchDistribution, alpha: float) -> None:
-        self.base, self.alpha = base, alpha
-        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
-
-    @property
-    def support(self) -> Any:
-        """The base's."""
-        return self.base.support
-
-    @property
-    def mean(self) -> Tensor:
-        """The base's."""
-        return self.base.mean
-
-    @property
-    def variance(self) -> Tensor:
-        """The base's."""
-        return self.base.variance
+        super().__init__(base)
+        self.alpha = alpha
 
     def expand(self, batch_shape: Any, _instance: object = None) -> Tempered:
         """The same over more leading dimensions."""
         return Tempered(self.base.expand(batch_shape), self.alpha)
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Of the base."""
-        return self.base.sample(Size(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """alpha log p(value)."""
