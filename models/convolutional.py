@@ -31,6 +31,7 @@ class ConvDecoder(Decoder):
         exactly where they are missing.
     :param scale: ``"channel"`` for a free sd a channel, ``"entry"`` for sigma(z) a pixel.
     :param floor: lower limit of the sd, in the data's units.
+    :param squash: keep the location of a Normal between 0 and 1, where pixels are.
 
     >>> import torch
     >>> from absentia.models import ConvDecoder
@@ -47,6 +48,7 @@ class ConvDecoder(Decoder):
         family: ImageFamily = "gaussian",
         scale: Literal["channel", "entry"] = "channel",
         floor: float = 1e-2,
+        squash: bool = False,
     ) -> None:
         super().__init__()
         if family not in ("gaussian", "bernoulli"):
@@ -56,6 +58,7 @@ class ConvDecoder(Decoder):
         self.shape = checked_shape(shape)
         self.latent_dim, self.num_columns = latent_dim, math.prod(self.shape)
         self.family, self.scale, self.floor = family, scale, floor
+        self.squash = squash and family == "gaussian"
         sizes = _sizes(self.shape, len(channels))
         self.smallest = (channels[-1], *sizes[-1])
         self.linear = nn.Linear(latent_dim, math.prod(self.smallest))
@@ -81,7 +84,7 @@ class ConvDecoder(Decoder):
         assert isinstance(last, nn.ConvTranspose2d)
         assert last.bias is not None
         mean = mean.to(last.bias)
-        if self.family == "bernoulli":
+        if self.family == "bernoulli" or self.squash:
             mean = torch.logit(mean.clamp(0.01, 0.99))
         last.bias[: len(mean)] = mean
 
@@ -99,6 +102,7 @@ class ConvDecoder(Decoder):
             location = out
             raw = self.raw_scale.repeat_interleave(self.shape[1] * self.shape[2])
         location = location.reshape(*leading, self.num_columns)
+        location = location.sigmoid() if self.squash else location
         return Normal(location, self.floor + softplus(raw))
 
 

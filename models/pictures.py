@@ -28,6 +28,7 @@ def ImageNotMIWAE(
     family: ImageFamily = "gaussian",
     scale: Any = "channel",
     floor: float = 1e-2,
+    squash: bool = False,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE with a convolutional decoder and encoder, for rows that are pictures.
@@ -43,8 +44,9 @@ def ImageNotMIWAE(
     :param channels: of the encoder's layers, each of which halves the picture; the decoder's in
         the opposite order.
     :param family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1.
-    :param scale, floor: see :class:`~absentia.models.ConvDecoder`.
-    :raises ValueError: the shape does not fit the columns, or an unknown name.
+    :param scale, floor, squash: see :class:`~absentia.models.ConvDecoder`.
+    :raises ValueError: the shape does not fit the columns, an unknown name, or ``squash`` with
+        values that are not between 0 and 1.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -65,9 +67,11 @@ def ImageNotMIWAE(
         raise ValueError(
             f"missingness {missingness!r} is not one of {', '.join(IMAGE_MISSINGNESS)}"
         )
+    if squash and not bool(((data.x >= 0) & (data.x <= 1)).all()):
+        raise ValueError("squash=True is for pixels between 0 and 1, read with standardise=False")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        decoder = ConvDecoder(latent_dim, shape, channels, activation, family, scale, floor)
+        decoder = ConvDecoder(latent_dim, shape, channels, activation, family, scale, floor, squash)
         encoder = ConvEncoder(shape, latent_dim, channels, activation)
         mechanism = _mechanism(missingness, shape, channel)
         if isinstance(mechanism, Missingness):

@@ -90,6 +90,7 @@ DECODERS: dict[type, dict[str, Callable[[], Decoder]]] = {
     },
     ConvDecoder: {
         "gaussian": lambda: ConvDecoder(D, (1, 2, 2), channels=[3]),
+        "squashed": lambda: ConvDecoder(D, (1, 2, 2), channels=[3], squash=True),
         "entry": lambda: ConvDecoder(D, (2, 1, 2), channels=[3, 4], scale="entry"),
         "bernoulli": lambda: ConvDecoder(D, (1, 1, P), channels=[3, 4], family="bernoulli"),
     },

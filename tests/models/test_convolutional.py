@@ -44,6 +44,17 @@ def test_what_is_missing_does_not_reach_the_encoder():
     assert (encoder(x, s).mean != encoder(x, ~s).mean).any()
 
 
+def test_squashed_locations_start_at_the_means_and_stay_inside():
+    pixels = np.random.default_rng(0).random((50, 18)) * 0.4
+    pixels[pixels > 0.3] = np.nan
+    data = ab.IncompleteData.from_numpy(pixels, standardise=False)
+    model = ImageNotMIWAE(data, (2, 3, 3), channels=[4], latent_dim=2, squash=True)
+    bias = model.decoder.network[-1].bias.sigmoid().detach().numpy()
+    np.testing.assert_allclose(bias, np.nanmean(pixels.reshape(50, 2, 9), (0, 2)), rtol=1e-5)
+    location = model.decoder(100 * torch.randn(9, 2)).mean
+    assert bool(((location >= 0) & (location <= 1)).all())
+
+
 @pytest.mark.parametrize("scale", ["channel", "entry"])
 def test_starts_at_the_channels_means(scale):
     rng = np.random.default_rng(0)
@@ -103,6 +114,9 @@ def test_what_does_not_fit_is_refused():
         ImageNotMIWAE(data, (3, 3, 3))
     with pytest.raises(ValueError, match="'edges' is not one of channel"):
         ImageNotMIWAE(data, (3, 2, 2), "edges")
+    outside = ab.IncompleteData.from_numpy(np.full((3, 12), 2.0), standardise=False)
+    with pytest.raises(ValueError, match="squash=True is for pixels between 0 and 1"):
+        ImageNotMIWAE(outside, (3, 2, 2), squash=True)
     with pytest.raises(ValueError, match="needs channel="):
         ImageNotMIWAE(data, (3, 2, 2), "outshines")
     with pytest.raises(ValueError, match="channel= goes with"):
