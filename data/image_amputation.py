@@ -34,7 +34,7 @@ def circular_mask(x: ArrayLike, shape: Shape, radius: float, seed: int = 0) -> A
         ValueError: ``x`` is not complete or not of this shape, or the disc does not fit.
     """
     x, (channels, height, width) = _pictures(x, shape)
-    if not 0 < 2 * radius < min(height, width):
+    if not 0 < 2 * radius <= min(height, width) - 1:
         raise ValueError(f"radius {radius} does not fit into {height} x {width} pixels.")
     rng = np.random.default_rng(seed)
     up = rng.uniform(radius, height - 1 - radius, size=(len(x), 1, 1))

@@ -96,6 +96,8 @@ def load_images(
         raise ValueError(f"{name} has no split {split!r}; choose from {', '.join(splits)}.")
     place = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
     pixels, labels = load(split, Path(place) if place else None)  # (n, C, H, W), 0 to 255 or 16
+    if first is not None and first < 1:
+        raise ValueError(f"first is {first}; give at least 1.")
     if first is not None and first > len(pixels):
         raise ValueError(f"{name} has {len(pixels)} pictures here, not {first}.")
     pixels = pixels[:first]

@@ -250,7 +250,12 @@ class IncompleteData:
         Raises:
             ValueError: not n values, or no label at all.
         """
-        flat = np.asarray(y).ravel() if isinstance(y, np.ndarray | torch.Tensor) else y
+        if isinstance(y, pd.DataFrame):
+            raise ValueError("the target is a DataFrame; give one column of it.")
+        if like is not None and like.target is None:
+            raise ValueError("like= has no target; give schema=, or data that have one.")
+        flat = y.cpu().numpy() if isinstance(y, torch.Tensor) else y
+        flat = flat.ravel() if isinstance(flat, np.ndarray) else flat
         series = y if isinstance(y, pd.Series) else pd.Series(flat)
         if len(series) != self.num_rows:
             raise ValueError(f"the target has {len(series)} values; the data {self.num_rows} rows.")
@@ -275,6 +280,10 @@ class IncompleteData:
             if name not in found:
                 raise ValueError(f"column '{name}' has no missing values; give some of {found}")
         return found if columns is None else list(columns)
+
+    def without_target(self) -> IncompleteData:
+        """The same data without the target."""
+        return self if self.target is None else replace(self, target=None)
 
     def fingerprint(self) -> bytes:
         """A hash of the values."""

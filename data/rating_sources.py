@@ -13,6 +13,7 @@ from .images import fetched
 from .real import FOLDER_VARIABLE
 
 _COAT = "https://www.cs.cornell.edu/~schnabts/mnar"
+_FIELDS = ["user", "item", "rating"]
 _COAT_FILES = {
     "train.ascii": "a87bd9e7eaf3b89f976df3f25d4aa5d5d871be8a00b58947df9e6e015559bd37",
     "test.ascii": "de6714ab105a5e0be8166be7fd313901b29f9a09c3bea307901457d1d71847e6",
@@ -79,7 +80,12 @@ def load_yahoo_r3(folder: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.Data
         paths = sorted(p for p in Path(folder).iterdir() if part in p.name and p.is_file())
         if not paths:
             raise OSError(f"{folder} holds no file with '{part}' in its name.")
-        table = pd.read_csv(paths[0], sep=r"\s+", header=None, names=["user", "item", "rating"])
+        lines = pd.Series(paths[0].read_text(encoding="utf-8").splitlines())
+        table = lines.str.split(expand=True)
+        if table.shape[1] != len(_FIELDS):
+            odd = int(np.flatnonzero(lines.str.split().str.len() != len(_FIELDS))[0])
+            raise ValueError(f"{paths[0]}, line {odd + 1}: not a user, a song and a rating.")
+        table.columns = pd.Index(_FIELDS)
         numbers = table.apply(pd.to_numeric, errors="coerce")
         bad = np.flatnonzero(numbers.isna().any(axis=1).to_numpy())
         if len(bad):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,9 +44,9 @@ class DenseRows:
 
     def __getitem__(self, rows: Any) -> Tensor:
         """The rows as a tensor (k, p), zero where there is no entry."""
-        if isinstance(rows, slice):
-            rows = torch.arange(len(self), device=self.device)[rows]
-        rows = torch.as_tensor(rows, device=self.device)
+        if not isinstance(rows, slice):
+            rows = torch.as_tensor(rows, device=self.device)
+        rows = torch.atleast_1d(torch.arange(len(self), device=self.device)[rows])
         dense = torch.zeros(len(rows), self.shape[1], dtype=self.dtype, device=self.device)
         row, entry = entries_of(self.starts, rows)
         dense[row, self.items[entry]] = self.values[entry]
@@ -59,6 +60,20 @@ def entries_of(starts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     before = counts.cumsum(0) - counts
     within = torch.arange(len(which), device=rows.device) - before[which]
     return which, starts[rows][which] + within
+
+
+def whole_positions(what: str, given: Any) -> np.ndarray:
+    """Positions as integers.
+
+    Raises:
+        ValueError: one that is not whole.
+    """
+    found = np.asarray(given)
+    if found.size and not np.issubdtype(found.dtype, np.integer):
+        odd = found[found != np.floor(found)]
+        if len(odd):
+            raise ValueError(f"{what} {odd[0]} is no position; give whole numbers from 0.")
+    return found.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,7 +138,7 @@ class Ratings:
             ValueError: a pair that occurs twice, a position out of range, a rating that is not
                 finite or not one of the levels, an item that nobody rated.
         """
-        user, item = np.asarray(users, dtype=np.int64), np.asarray(items, dtype=np.int64)
+        user, item = whole_positions("user", users), whole_positions("item", items)
         value = np.asarray(values, dtype=np.float64)
         if not len(user) == len(item) == len(value) or not len(user):
             raise ValueError(f"{len(user)} users, {len(item)} items and {len(value)} ratings.")
@@ -152,6 +167,8 @@ class Ratings:
         columns: list[Column] = [Column(name, "continuous", why="ratings") for name in names]
         if levels is not None:
             known = tuple(levels)
+            if any(b <= a for a, b in itertools.pairwise(known)):
+                raise ValueError(f"levels are {list(known)}; give them once each, lowest first.")
             odd = value[~np.isin(value, known)]
             if len(odd):
                 raise ValueError(f"a rating is {odd[0]}, none of the levels {list(known)}.")

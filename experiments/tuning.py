@@ -7,7 +7,10 @@ is kept beside its bound, to see after the sweep whether the two agree.
 from __future__ import annotations
 
 import json
+import os
+import platform
 import tomllib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
@@ -38,8 +41,9 @@ class Sweep:
     """What is tuned, over what, and on which table.
 
     ``search`` maps ``"model.NAME"`` or ``"fit.NAME"`` to ``{low, high}`` (whole numbers or not,
-    ``log = true`` for a logarithmic scale) or ``{choice = [...]}``. Pruning saves time and leaves
-    the importances to the better trials: ``prune = false`` where they are what is asked for.
+    ``log = true`` for a logarithmic scale) or ``{choice = [...]}``. A fifth of the rows is held
+    out, whatever the method says. Pruning saves time and leaves the importances to the better
+    trials: ``prune = false`` where they are what is asked for.
     """
 
     name: str
@@ -125,13 +129,16 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
         ImportError: Optuna is not installed.
         ValueError: no trial came to an end.
     """
-    study = _study(sweep, folder)
     wanted = sweep.trials if trials is None else trials
-    done = [t.number for t in study.trials if t.state.is_finished()]
-    Parallel(n_jobs=jobs)(
-        delayed(_one_trial)(sweep, folder, number) for number in range(len(done), wanted)
-    )
+    if wanted < 1:
+        raise ValueError(f"{wanted} trials; give at least 1")
+    _forget_dead(_study(sweep, folder))
+    workers = effective_n_jobs(jobs)
+    Parallel(n_jobs=workers)(delayed(_work)(sweep, folder, wanted) for _ in range(workers))
     found = table_of(sweep, folder)
+    failed = int(found["error"].notna().sum())
+    if failed:
+        warnings.warn(f"{failed} trials failed; their errors are in trials.csv", stacklevel=2)
     write_text_atomic(folder / "trials.csv", found.to_csv(index=False))
     complete = found[found["state"] == "COMPLETE"]
     if not len(complete):
@@ -145,7 +152,7 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
     return found
 
 
-def _study(sweep: Sweep, folder: Path, number: int = 0) -> Any:
+def _study(sweep: Sweep, folder: Path) -> Any:
     try:
         import optuna
         from optuna.storages import JournalStorage
@@ -159,17 +166,62 @@ def _study(sweep: Sweep, folder: Path, number: int = 0) -> Any:
         storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
         load_if_exists=True,
         direction="maximize",
-        # a seed a trial: what a resumed sweep draws is what it would have drawn
-        sampler=optuna.samplers.TPESampler(seed=sweep.seed + 1000 * number, n_startup_trials=8),
+        sampler=_sampler(sweep, 0),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=6, n_warmup_steps=2),
     )
 
 
-def _one_trial(sweep: Sweep, folder: Path, number: int) -> None:
+def _sampler(sweep: Sweep, number: int) -> Any:
+    """With a seed a trial: what a resumed sweep draws is what it would have drawn."""
+    from optuna.samplers import TPESampler
+
+    return TPESampler(seed=sweep.seed + 1000 * number, n_startup_trials=8)
+
+
+def _work(sweep: Sweep, folder: Path, wanted: int) -> None:
+    """One trial after another, as long as fewer than wanted are done or under way anywhere."""
+    import optuna
     import torch
 
     torch.set_num_threads(1)
-    _study(sweep, folder, number).optimize(lambda trial: _objective(sweep, trial), n_trials=1)
+    study = _study(sweep, folder)
+    while sum(map(_counts, study.trials)) < wanted:
+        trial = study.ask()
+        study.sampler = _sampler(sweep, trial.number)
+        trial.set_user_attr("process", [platform.node(), os.getpid()])
+        try:
+            study.tell(trial, _objective(sweep, trial))
+        except optuna.TrialPruned:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        except (ArithmeticError, ValueError) as error:  # a setting with which no fit succeeds
+            trial.set_user_attr("error", f"{type(error).__name__}: {error}")
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        except BaseException:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            raise
+
+
+def _counts(trial: Any) -> bool:
+    """Done, under way, or of settings with which no fit succeeds."""
+    return trial.state.name != "FAIL" or "error" in trial.user_attrs
+
+
+def _forget_dead(study: Any) -> None:
+    """Trials of processes of this machine that were killed count as failed, and are run anew."""
+    for trial in study.trials:
+        node, pid = trial.user_attrs.get("process", (None, None))
+        if trial.state.name == "RUNNING" and node == platform.node() and not _alive(pid):
+            study.tell(trial.number, state=type(trial.state).FAIL)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _objective(sweep: Sweep, trial: Any) -> float:
@@ -235,7 +287,7 @@ def table_of(sweep: Sweep, folder: Path) -> pd.DataFrame:
         seconds = trial.duration.total_seconds() if trial.duration else None
         rows.append(
             {"trial": trial.number, "state": trial.state.name, "bound": bound, "rmse": score,
-             "seconds": seconds, **values}
+             "seconds": seconds, "error": trial.user_attrs.get("error"), **values}
         )  # fmt: skip
     return pd.DataFrame(rows)
 

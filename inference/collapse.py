@@ -123,6 +123,11 @@ class collapse(Messenger):
         self._unobserved: tuple[TorchDistribution, Tensor] | None = None
         self._mask_before: Any = None
 
+    def __enter__(self) -> Any:
+        """A run begins with nothing of the last."""
+        self.cells = self._observed = self._unobserved = self._mask_before = None
+        return super().__enter__()
+
     def _pyro_sample(self, msg: Any) -> None:
         name = msg["name"]
         if name == f"{self.site}_observed":

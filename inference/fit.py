@@ -26,6 +26,7 @@ from .nonfinite import NonFiniteLossError, first_bad_site
 from .optimiser import make_optimiser, make_schedule
 from .randomness import seeded
 from .settings import FitSettings
+from .targets import with_matching_target
 
 Table = IncompleteData | Ratings
 #: particles for judging a model, more than for fitting it
@@ -102,11 +103,8 @@ def fit(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
     check_columns(model, data)
-    if data.target is not None and not hasattr(model, "predictor"):
-        raise ValueError(
-            f"a {type(model).__name__} takes no target; fit SupervisedNotMIWAE, or the data "
-            f"without one"
-        )
+    if isinstance(data, IncompleteData):
+        data = _checked(model, data)
     model.to(device=device, dtype=dtype)
     parameter = next(model.parameters())
     data = data.to(device=parameter.device, dtype=parameter.dtype)
@@ -118,14 +116,14 @@ def fit(
     told += [callback] if callback is not None else []
     try:
         for logger in loggers:
-            logger.start(plan.to_dict())
+            logger.start(plan.to_dict(), resumed=run.path is not None and run.path.exists())
         with seeded(plan.seed, parameter.device), pyro.validation_enabled(False):
             run.go(progress, told)
     finally:
-        for logger in loggers:
-            logger.finish()
         run.restore_best()
         model.train(was_training)
+        for logger in loggers:
+            logger.finish()
     if run.path is not None:
         run.path.unlink(missing_ok=True)
     history = pd.DataFrame(run.history)
@@ -141,6 +139,24 @@ def fit(
         schema=data.schema,
         covariate_schema=data.covariate_schema,
     )
+
+
+def _checked(model: Any, data: IncompleteData) -> IncompleteData:
+    """Data that the model can be fitted to, with a target where it predicts one."""
+    predicts = hasattr(model, "predictor")
+    if data.target is None and predicts:
+        raise ValueError(
+            f"a {type(model).__name__} predicts a target; give one with data.with_target(y)"
+        )
+    if data.target is not None and not predicts:
+        raise ValueError(
+            f"a {type(model).__name__} takes no target; fit SupervisedNotMIWAE, or "
+            f"data.without_target()"
+        )
+    mechanism = getattr(model, "missingness", None)
+    if mechanism is not None:
+        mechanism.check(data)
+    return with_matching_target(model, data)
 
 
 def check_columns(model: Any, data: Table) -> None:

@@ -16,8 +16,8 @@ def held_out_bound(
 ) -> Tensor:
     """The importance-weighted bound on log p(x_o, s) of each row, (n,), in nats.
 
-    The densities are of the standardised columns. What settings are chosen by, on rows that the
-    fit has not seen.
+    The densities are of the standardised columns; with a target, the bound is on log p(x_o, s, y).
+    What settings are chosen by, on rows that the fit has not seen.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -19,6 +19,7 @@ from .particles import PAIRS_AT_ONCE, Rule, Sampler
 from .randomness import seeded
 from .refine import refined_guide
 from .stream import Estimates
+from .targets import with_matching_target
 
 #: rows with a smaller share of effective particles are given a proposal of their own
 _FEW_EFFECTIVE = 0.05
@@ -166,8 +167,21 @@ def coefficient_medians(model: Any) -> dict[str, Tensor]:
     return {} if guide is None else guide.median()
 
 
-def prepared(fitted: Any, data: _Table) -> tuple[Any, _Table]:
+def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
     """The model of a fit, and data in its scale, precision and place.
+
+    :raises ValueError: for data with other columns, or a target of another kind.
+    :raises TypeError: for ratings.
+    """
+    if not isinstance(data, IncompleteData):
+        known = "ratings have predict_ratings" if isinstance(data, Ratings) else "give a table"
+        raise TypeError(f"data is a {type(data).__name__}, not IncompleteData: {known}")
+    model, data = placed(fitted, data)
+    return model, with_matching_target(model, data)
+
+
+def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
+    """The model of a fit, and a table or ratings in its scale, precision and place.
 
     :raises ValueError: for data with other columns.
     """

@@ -44,6 +44,11 @@ class Target:
         missing: str,
         seed: int,
     ) -> None:
+        if hasattr(model, "trunk"):
+            raise ValueError(
+                "GNR's mask reads the trunk, whose parameters have no meaning of their own and no "
+                "standard errors here; give parameters='bootstrap'"
+            )
         self.model, self.data, self.joint = model, data, joint
         self.particles, self.missing, self.seed = particles, missing, seed
         self.marginal = Marginal(missing)
@@ -64,7 +69,8 @@ class Target:
         mechanism = [
             p for n, p in model.missingness.named_parameters() if p.requires_grad and n not in held
         ]
-        rest = [p for p in model.decoder.parameters() if p.requires_grad] if joint else []
+        parts = [model.decoder, *([model.predictor] if hasattr(model, "predictor") else [])]
+        rest = [p for part in parts for p in part.parameters() if p.requires_grad] if joint else []
         self.tensors: list[Tensor] = [*mechanism, *self.raw.values(), *rest]
         self.mechanism_size = sum(p.numel() for p in mechanism) + len(self.raw)
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 class Logger(Protocol):
     """What a fit tells of itself."""
 
-    def start(self, settings: Mapping[str, Any]) -> None:
+    def start(self, settings: Mapping[str, Any], resumed: bool = False) -> None:
         """A fit with these settings begins, or goes on from a checkpoint."""
 
     def log(self, row: Mapping[str, float]) -> None:
@@ -26,7 +26,7 @@ class Logger(Protocol):
 
 
 class CSVLogger:
-    """A line an evaluation, written as it comes; a fit that goes on appends.
+    """A line an evaluation, written as it comes; a fit that goes on from a checkpoint appends.
 
     >>> import tempfile
     >>> import numpy as np
@@ -42,9 +42,11 @@ class CSVLogger:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
 
-    def start(self, settings: Mapping[str, Any]) -> None:
-        """The folder is made; the file, with the first line."""
+    def start(self, settings: Mapping[str, Any], resumed: bool = False) -> None:
+        """The folder is made, and a file of an earlier fit replaced; with the first line, ours."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not resumed:
+            self.path.unlink(missing_ok=True)
 
     def log(self, row: Mapping[str, float]) -> None:
         """Append a line."""
@@ -69,7 +71,7 @@ class TensorBoardLogger:
         self.folder = Path(folder)
         self._writer: Any = None
 
-    def start(self, settings: Mapping[str, Any]) -> None:
+    def start(self, settings: Mapping[str, Any], resumed: bool = False) -> None:
         """Open the folder, and keep the settings as text."""
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -115,7 +117,7 @@ class WandbLogger:
         self.options = options
         self._run: Any = None
 
-    def start(self, settings: Mapping[str, Any]) -> None:
+    def start(self, settings: Mapping[str, Any], resumed: bool = False) -> None:
         """Begin a run with these settings."""
         try:
             import wandb

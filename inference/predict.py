@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def predict(
     model, data = prepared(fitted, data)
     if not hasattr(model, "predictor"):
         raise ValueError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
-    data = replace(data, target=None)
+    data = data.without_target()
 
     def of(whole: Tensor, run: Weighted) -> Tensor:
         return torch.cat(_moments(model.predictor(whole)), -1)

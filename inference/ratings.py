@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ..data import Ratings
-from .impute import prepared, programs_of
+from ..data.ratings import whole_positions
+from .impute import placed, programs_of
 from .particles import Rule, Sampler
 from .randomness import seeded
 
@@ -43,8 +44,22 @@ def predict_ratings(
     >>> ab.predict_ratings(model, data, [0, 1], [1, 0], particles=20)[0]
     np.float64(4.0)
     """
-    model, data = prepared(fitted, data)
-    user, item = np.asarray(users, dtype=np.int64), np.asarray(items, dtype=np.int64)
+    if not isinstance(data, Ratings):
+        raise TypeError(f"data is a {type(data).__name__}; tables have impute")
+    if rule not in ("posterior", "decoder-mean"):
+        raise ValueError(f"rule {rule!r} is not one of posterior, decoder-mean")
+    if particles < 1:
+        raise ValueError(f"particles is {particles}; give at least 1")
+    schema = getattr(fitted, "schema", None)
+    if schema is not None and schema[schema.names[0]].levels != data.levels:
+        raise ValueError(
+            f"the model was fitted to ratings with levels "
+            f"{list(schema[schema.names[0]].levels)}, these have {list(data.levels)}"
+        )
+    model, data = placed(fitted, data)
+    user, item = whole_positions("user", users), whole_positions("item", items)
+    if len(user) != len(item):
+        raise ValueError(f"{len(user)} users and {len(item)} items; give pairs")
     for what, found, count in (("user", user, len(data)), ("item", item, len(data.columns))):
         if len(found) and (found.min() < 0 or found.max() >= count):
             bad = int(found[(found < 0) | (found >= count)][0])
@@ -53,6 +68,8 @@ def predict_ratings(
     levels = torch.full((len(data.columns),), len(data.levels))
     sampler = Sampler(programs.model, programs.guide, "auto", rule, num_values=levels)
     result = np.empty(len(user))
+    if not len(user):
+        return result
     training = model.training
     model.eval()
     try:

@@ -57,6 +57,10 @@ def sources(
         )
     if m < 1:
         raise ValueError(f"{m} draws of the parameters asked for; give at least 1")
+    if getattr(fitted.model, "frozen", False) and parameters != "fixed":
+        raise ValueError(
+            "of a second stage only the predictor was learnt; draw the parameters of the first"
+        )
     if parameters == "auto":
         parameters = "laplace" if is_small(fitted.model) else "bootstrap"
     if parameters in ("bootstrap", "ensemble"):
@@ -90,7 +94,8 @@ def sources(
 
 def is_small(model: Any) -> bool:
     """Whether a Normal approximation of decoder and mechanism can be taken."""
-    parts = (model.decoder, model.missingness)
+    parts = [model.decoder, model.missingness]
+    parts += [model.predictor] if hasattr(model, "predictor") else []
     learnt = [p for part in parts for p in part.parameters() if p.requires_grad]
     # turning the latents turns a mechanism that reads them, too: no Normal is near that
     turns = {"z", "z_mask"} & set(model.missingness.asks)

@@ -53,6 +53,7 @@ class ConvDecoder(Decoder):
         super().__init__()
         if family not in ("gaussian", "bernoulli"):
             raise ValueError(f"family {family!r} is not one of gaussian, bernoulli")
+        _check_activation(activation)
         if scale not in ("channel", "entry"):
             raise ValueError(f"scale {scale!r} is not one of channel, entry")
         self.shape = checked_shape(shape)
@@ -128,6 +129,7 @@ class ConvEncoder(Encoder):
     ) -> None:
         super().__init__()
         self.shape = checked_shape(shape)
+        _check_activation(activation)
         layers: list[nn.Module] = []
         widths = [2 * self.shape[0], *channels]
         for given, wanted in itertools.pairwise(widths):
@@ -155,6 +157,11 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     if len(sizes) != 3 or min(sizes) < 1:
         raise ValueError(f"shape is {list(shape)}; give channels, height and width")
     return sizes
+
+
+def _check_activation(activation: str) -> None:
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
 
 
 def _sizes(shape: tuple[int, int, int], layers: int) -> list[tuple[int, int]]:

@@ -85,8 +85,8 @@ def NotMIWAE(
     >>> model.missingness.slope.shape
     torch.Size([2])
     """
-    families = _families(data)
-    latent_dim = _latent_dim(latent_dim, len(families), 10)
+    families = checked_families(data)
+    latent_dim = checked_latent_dim(latent_dim, len(families), 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = {"hidden": hidden, "activation": activation}
@@ -128,8 +128,8 @@ def NotMIWAEPPCA(
     >>> type(ab.NotMIWAEPPCA(data, latent_dim=1).encoder).__name__
     'ExactConditionalEncoder'
     """
-    families = _families(data)
-    latent_dim = _latent_dim(latent_dim, len(families), 32)
+    families = checked_families(data)
+    latent_dim = checked_latent_dim(latent_dim, len(families), 32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if all_real(families):
@@ -171,7 +171,12 @@ def MaskedNotMIWAE(
     >>> ab.MaskedNotMIWAE(data, sign="+", mask_latent_dim=2, latent_dim=1).mask_prior.latent_dim
     2
     """
-    own = mechanism_for(missingness, data, sign, int(options.get("latent_dim") or 1), 0)
+    latent_dim = checked_latent_dim(
+        options.get("latent_dim"), len(checked_families(data)), 32 if linear else 10
+    )
+    if missingness == "mask-latent":
+        raise ValueError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")
+    own = mechanism_for(missingness, data, sign, latent_dim, 0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(options.get("seed", 0)) + 2)
         masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
@@ -272,7 +277,11 @@ def _encoder(
     return ExactConditionalEncoder(len(families), latent_dim)
 
 
-def _families(data: IncompleteData) -> Families:
+def checked_families(data: IncompleteData) -> Families:
+    """The families of the columns.
+
+    :raises TypeError: for anything but IncompleteData.
+    """
     if not isinstance(data, IncompleteData):
         raise TypeError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
@@ -280,7 +289,11 @@ def _families(data: IncompleteData) -> Families:
     return families_of(data)
 
 
-def _latent_dim(given: int | None, columns: int, most: int) -> int:
+def checked_latent_dim(given: int | None, columns: int, most: int) -> int:
+    """The latent size that was given, or min(columns - 1, most).
+
+    :raises ValueError: for less than 1.
+    """
     if given is not None and given < 1:
         raise ValueError(f"latent_dim is {given}; give at least 1, or None for a default")
     return min(max(columns - 1, 1), most) if given is None else given

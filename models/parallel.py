@@ -15,9 +15,10 @@ from ..data import IncompleteData
 from .configurable import Configurable
 from .decoders import Decoder, GaussianDecoder
 from .encoders import Encoder, MaskAwareEncoder
-from .families import all_real, families_of
+from .families import all_real
 from .missingness import Missingness, NoSelfCensoring
 from .mixed_decoder import MixedDecoder
+from .named import checked_families, checked_latent_dim
 from .networks import mlp
 from .rows import RowModel, StandardNormalPrior
 from .scales import ScaleKind
@@ -91,10 +92,17 @@ class ParallelModel(RowModel):
         super().__init__(columns, prior or StandardNormalPrior(trunk.latent_dim))
         if decoder.latent_dim != trunk.features:
             raise ValueError(f"the decoder reads {decoder.latent_dim} of {trunk.features} features")
-        if missingness.asks != ("z",):
-            raise ValueError(f"{type(missingness).__name__} must ask for z alone; it is given u")
+        if missingness.asks != ("z",) or missingness.has_priors:
+            what = "have no priors" if missingness.has_priors else "ask for z alone; it is given u"
+            raise ValueError(f"{type(missingness).__name__} must {what}")
+        size = getattr(encoder, "config", {}).get("latent_dim", trunk.latent_dim)
+        if size != trunk.latent_dim:
+            raise ValueError(
+                f"the encoder has {size} latent dimensions, the trunk {trunk.latent_dim}"
+            )
         self.trunk, self.decoder, self.missingness = trunk, decoder, missingness
         self.encoder = encoder
+        self.encoder.attach(decoder)
 
     def model(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
@@ -154,9 +162,9 @@ def GNR(
     >>> ab.GNR(data, alpha=2, latent_dim=1, hidden=[8]).missingness.alpha
     2
     """
-    families = families_of(data)
+    families = checked_families(data)
     p = len(families)
-    latent_dim = min(max(p - 1, 1), 10) if latent_dim is None else latent_dim
+    latent_dim = checked_latent_dim(latent_dim, p, 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trunk = Trunk(latent_dim, hidden, activation, stochastic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,10 +14,12 @@ from torch import Tensor
 from ..data import IncompleteData
 from .decoders import Decoder
 from .encoders import Encoder
+from .margins import KnownMargins
 from .missingness import Missingness
+from .mixed import MixedColumns
 from .named import MIWAE, PPCA
 from .selection import SelectionModel
-from .sites import S, X, Z
+from .sites import MARGINS, S, X, Z
 
 
 class PatternMixtureModel(SelectionModel):
@@ -43,8 +46,9 @@ class PatternMixtureModel(SelectionModel):
         missingness: Missingness,
         columns: list[str] | tuple[str, ...],
         delta: Sequence[float],
+        margins: KnownMargins | None = None,
     ) -> None:
-        super().__init__(decoder, encoder, missingness, columns)
+        super().__init__(decoder, encoder, missingness, columns, margins=margins)
         if len(delta) != len(self.columns):
             raise ValueError(f"delta has {len(delta)} shifts for {len(self.columns)} columns")
         if not self.missingness.ignorable:
@@ -58,6 +62,8 @@ class PatternMixtureModel(SelectionModel):
         """The generative program; arguments as for :class:`SelectionModel`."""
         self.declare_parameters()
         rows, latent, features = self.plates(x, size)
+        if self.margins is not None:
+            pyro.factor(MARGINS, self.margins(self.decoder))
         with rows, latent:
             z = pyro.sample(Z, self.prior())
         with rows, features:
@@ -76,6 +82,12 @@ def shifted(given: TorchDistribution, by: Tensor) -> TorchDistribution:
         return Normal(given.loc + by, given.scale)
     if isinstance(given, StudentT):
         return StudentT(given.df, given.loc + by, given.scale)
+    if isinstance(given, MixedColumns):  # levels and counts stay: no delta is given for them
+        parts = [
+            (own, shifted(fn, by[..., own]) if isinstance(fn, Normal | StudentT) else fn)
+            for own, fn in given.parts
+        ]
+        return MixedColumns(parts)
     raise TypeError(f"a {type(given).__name__} cannot be shifted: delta is for real numbers")
 
 
@@ -89,7 +101,8 @@ def PatternMixture(
     """A MIWAE whose missing values are shifted by given amounts: a delta-adjusted MAR model.
 
     :param delta: by column, in sd of the column's observed values (of their logs, for a positive
-        one); 0 for those left out.
+        one; in the data's own units where they were read with ``standardise=False``); 0 for those
+        left out.
     :param decoder: ``"linear"`` for PPCA's, else as for :func:`NotMIWAE`, whose further options
         may follow.
     :raises ValueError: for a column that is not there or is no real number.
@@ -104,11 +117,13 @@ def PatternMixture(
     for name in delta:
         if name not in data.columns:
             raise ValueError(f"delta names '{name}', which is no column of {list(data.columns)}")
+        if not math.isfinite(delta[name]):
+            raise ValueError(f"delta of column '{name}' is {delta[name]}; give a number")
         column = data.schema[name]
         if column.discrete:
             raise ValueError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
     base = PPCA(data, **options) if decoder == "linear" else MIWAE(data, decoder=decoder, **options)
     shifts = [float(delta.get(name, 0.0)) for name in data.columns]
     return PatternMixtureModel(
-        base.decoder, base.encoder, base.missingness, base.columns, delta=shifts
+        base.decoder, base.encoder, base.missingness, base.columns, shifts, base.margins
     )

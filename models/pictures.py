@@ -11,9 +11,16 @@ from ..data import IncompleteData
 from .convolutional import ConvDecoder, ConvEncoder, ImageFamily, checked_shape
 from .declarations import MISSINGNESS, mechanism_for
 from .missingness import ChannelSelfMasking, ConvMissingness, Missingness, OutshinesOthers
+from .named import checked_families, checked_latent_dim
 from .selection import SelectionModel
 
-IMAGE_MISSINGNESS = ("channel", "conv", "conv2", "outshines", *MISSINGNESS)
+IMAGE_MISSINGNESS = (
+    "channel",
+    "conv",
+    "conv2",
+    "outshines",
+    *(name for name in MISSINGNESS if name not in ("limit", "mask-latent")),
+)
 
 
 def ImageNotMIWAE(
@@ -57,6 +64,8 @@ def ImageNotMIWAE(
     >>> ab.impute(model, data, particles=20).mean.shape
     (6, 27)
     """
+    checked_families(data)
+    latent_dim = checked_latent_dim(latent_dim, len(data.columns), latent_dim)
     shape = checked_shape(shape)
     if shape[0] * shape[1] * shape[2] != len(data.columns):
         raise ValueError(
@@ -67,6 +76,9 @@ def ImageNotMIWAE(
         raise ValueError(
             f"missingness {missingness!r} is not one of {', '.join(IMAGE_MISSINGNESS)}"
         )
+    pixels = data.x[data.s]
+    if family == "bernoulli" and not bool(((pixels == 0) | (pixels == 1)).all()):
+        raise ValueError("family='bernoulli' is for pixels of 0 and 1: use standardise=False")
     if squash and not bool(((data.x >= 0) & (data.x <= 1)).all()):
         raise ValueError("squash=True is for pixels between 0 and 1, read with standardise=False")
     with torch.random.fork_rng(devices=[]):
@@ -74,12 +86,21 @@ def ImageNotMIWAE(
         decoder = ConvDecoder(latent_dim, shape, channels, activation, family, scale, floor, squash)
         encoder = ConvEncoder(shape, latent_dim, channels, activation)
         mechanism = _mechanism(missingness, shape, channel)
-        if isinstance(mechanism, Missingness):
+        if isinstance(missingness, str) and isinstance(mechanism, Missingness):
             mechanism.initialise(data.s.to(torch.get_default_dtype()).mean(0))
         mechanism = mechanism_for(mechanism, data, None, latent_dim, 0)
-    pixels = data.x.where(data.s, torch.nan)
-    decoder.start_at(pixels.reshape(len(data), shape[0], -1).movedim(1, 0).flatten(1).nanmean(1))
+        _check_pictures(mechanism, shape)
+    seen = data.x.where(data.s, torch.nan)
+    decoder.start_at(seen.reshape(len(data), shape[0], -1).movedim(1, 0).flatten(1).nanmean(1))
     return SelectionModel(decoder, encoder, mechanism, data.columns)
+
+
+def _check_pictures(mechanism: Missingness, shape: tuple[int, int, int]) -> None:
+    if mechanism.mask_latent_dim:
+        raise ValueError("a mask latent needs a mask encoder: build a SelectionModel with one")
+    made_for = mechanism.config.get("shape")
+    if made_for is not None and tuple(made_for) != shape:
+        raise ValueError(f"the mechanism is for pictures of {made_for}, the model of {shape}")
 
 
 def _mechanism(

@@ -13,6 +13,7 @@ from .encoders import SetEncoder
 from .families import all_real, families_of
 from .missingness import Ignorable, Missingness, SelfMasking
 from .mixed_decoder import MixedDecoder
+from .named import checked_latent_dim
 from .scales import ScaleKind
 from .selection import SelectionModel
 
@@ -52,8 +53,11 @@ def RatingsNotMIWAE(
     >>> ab.predict_ratings(fitted, data, [1, 2], [0, 1], particles=50).shape
     (2,)
     """
+    if not isinstance(data, Ratings):
+        raise TypeError(f"data is a {type(data).__name__}; read it with Ratings.from_triples")
     families = families_of(data)
     p = len(families)
+    latent_dim = checked_latent_dim(latent_dim, p, latent_dim)
     if isinstance(missingness, str) and missingness not in ("self-masking", "ignorable"):
         raise ValueError(f"missingness {missingness!r} is not one of self-masking, ignorable")
     if sign is not None and missingness != "self-masking":
@@ -69,9 +73,10 @@ def RatingsNotMIWAE(
         encoder = SetEncoder(p, latent_dim, encoder_hidden, activation=activation, families=levels)
         if isinstance(missingness, Missingness):
             mechanism: Missingness = missingness
-        elif missingness == "ignorable":
-            mechanism = Ignorable(p)
+            if mechanism.config.get("num_columns", p) != p:
+                raise ValueError(f"the missingness is not for the data's {p} items")
         else:
-            mechanism = SelfMasking(p, sign=sign, shared=True)
-        mechanism.initialise(data.observed_rate().to(torch.get_default_dtype()))
+            ignorable = missingness == "ignorable"
+            mechanism = Ignorable(p) if ignorable else SelfMasking(p, sign=sign, shared=True)
+            mechanism.initialise(data.observed_rate().to(torch.get_default_dtype()))
         return SelectionModel(decoder, encoder, mechanism, data.columns)

@@ -31,6 +31,7 @@ class SupervisedModel(SelectionModel):
     learns what the prediction needs. Rows without a label take part without it.
 
     :param predictor: p(y | x), of whole rows.
+    :param frozen: hold everything else: the second of two stages.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -49,11 +50,16 @@ class SupervisedModel(SelectionModel):
         predictor: Predictor,
         mask_encoder: Encoder | None = None,
         margins: KnownMargins | None = None,
+        frozen: bool = False,
     ) -> None:
         super().__init__(
             decoder, encoder, missingness, columns, mask_encoder=mask_encoder, margins=margins
         )
         self.predictor = predictor
+        self.frozen = frozen
+        if frozen:
+            for name, parameter in self.named_parameters():
+                parameter.requires_grad_(name.startswith("predictor."))
 
     def model(
         self,
@@ -66,10 +72,12 @@ class SupervisedModel(SelectionModel):
     ) -> Tensor:
         """The generative program.
 
-        :param y: (n, 1), the target; without it, it is drawn.
+        :param y: (n, 1), the target; without it there is no site y.
         :param labelled: (n, 1) booleans, False where y is not known.
         """
         x = super().model(x, s, size, covariates)
+        if y is None:
+            return x
         rows, _, _ = self.plates(s, size)
         known = True if labelled is None else labelled
         with rows, poutine.mask(mask=known):
@@ -95,7 +103,8 @@ def SupervisedNotMIWAE(
     missingness: Why = "self-masking",
     *,
     predictor: Predictor | Sequence[int] = (64,),
-    first_stage: SelectionModel | None = None,
+    first_stage: Any = None,
+    seed: int = 0,
     **options: Any,
 ) -> SupervisedModel:
     """A not-MIWAE that predicts the target of the data; ``missingness="ignorable"`` is supMIWAE.
@@ -106,9 +115,11 @@ def SupervisedNotMIWAE(
     the same weights.
 
     :param predictor: widths of the predictor's hidden layers, or a predictor.
+    :param first_stage: a fit, or its model.
     :param options: as for :func:`NotMIWAE`; they and ``missingness`` go to the first stage where
         there is one.
-    :raises ValueError: the data have no target.
+    :raises ValueError: the data have no target, or the first stage is of other columns or another
+        scale.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -123,11 +134,15 @@ def SupervisedNotMIWAE(
     """
     if not isinstance(predictor, Predictor):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(options.get("seed", 0)) + 1)
+            torch.manual_seed(seed + 1)
             predictor = Predictor.for_data(data, predictor)
-    if first_stage is not None and options:
-        raise ValueError(f"{next(iter(options))!r} is an option of the first stage; give it there")
-    base = NotMIWAE(data, missingness, **options) if first_stage is None else first_stage
+    if first_stage is None:
+        base = NotMIWAE(data, missingness, seed=seed, **options)
+    else:
+        given = [*options] + (["missingness"] if missingness != "self-masking" else [])
+        if given:
+            raise ValueError(f"{given[0]!r} is an option of the first stage; give it there")
+        base = _first(first_stage, data)
     model = SupervisedModel(
         copy.deepcopy(base.decoder),
         copy.deepcopy(base.encoder),
@@ -136,10 +151,24 @@ def SupervisedNotMIWAE(
         predictor,
         mask_encoder=copy.deepcopy(base.mask_encoder),
         margins=copy.deepcopy(base.margins),
+        frozen=first_stage is not None,
     )
     if base.coefficient_guide is not None:
         model.coefficient_guide.load_state_dict(base.coefficient_guide.state_dict())
-    if first_stage is not None:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name.startswith("predictor."))
+    return model
+
+
+def _first(fitted: Any, data: IncompleteData) -> SelectionModel:
+    """The model of a first stage, if it is one of these columns in this scale."""
+    # a fit carries its model; a model has parameters of its own
+    model = fitted if isinstance(fitted, torch.nn.Module) else getattr(fitted, "model", fitted)
+    if type(model) is not SelectionModel:
+        raise ValueError(f"first_stage is a {type(model).__name__}; give a NotMIWAE's fit")
+    if model.columns != tuple(data.columns):
+        raise ValueError(
+            f"the first stage is of columns {list(model.columns)}, the data of {list(data.columns)}"
+        )
+    scaler = getattr(fitted, "scaler", None)
+    if scaler is not None and scaler.to_dict() != data.scaler.to_dict():
+        raise ValueError("the first stage is in another scale; read the data with like= its data")
     return model

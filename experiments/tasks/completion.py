@@ -115,7 +115,7 @@ def _by_model(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
     seed = int(configuration["seed"])
     data, scored = data_of(configuration, hidden)
     begun = time.perf_counter()
-    chosen, bounds = chosen_by_bound(configuration, data, seed)
+    chosen, bounds = chosen_by_bound(configuration, data, seed, hidden.shape)
     options = {**configuration["model"], **chosen}
     model = made(configuration, options, data, seed, hidden.shape)
     if configuration["fit"].get("on") == "complete":

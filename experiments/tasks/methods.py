@@ -140,13 +140,13 @@ def latent_size(text: str, columns: int) -> int:
 
 
 def chosen_by_bound(
-    configuration: Mapping[str, Any], data: IncompleteData, seed: int
+    configuration: Mapping[str, Any], data: IncompleteData, seed: int, shape: Shape | None = None
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Of the values to choose from, those with the best bound on held-out rows."""
     bounds: dict[str, float] = {}
     best: dict[str, Any] = {}
     for candidate in candidates(configuration["choose"]):
-        model = made(configuration, {**configuration["model"], **candidate}, data, seed)
+        model = made(configuration, {**configuration["model"], **candidate}, data, seed, shape)
         found = fitted_by(configuration, model, data, seed, validation=0.1).bound
         if not bounds or found > max(bounds.values()):
             best = candidate

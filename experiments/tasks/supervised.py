@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,9 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
     cut = round(_TEST * len(table))
     test, train = order[:cut], order[cut:]
     y = pd.Series(hidden.target)
-    levels = y.nunique() <= 10
+    levels = y.nunique() == 2
+    if not levels and not pd.api.types.is_numeric_dtype(y):
+        raise ValueError("the target has more than two levels, which are not scored here")
     target = (y == y.unique()[0]).to_numpy() if levels else y.to_numpy(np.float64)
     begun = time.perf_counter()
     kind = configuration["kind"]
@@ -68,8 +69,8 @@ def _fitted(configuration: Mapping[str, Any], data: IncompleteData, seed: int) -
         model = SupervisedNotMIWAE(data, predictor=predictor, seed=seed, **options)
         fitted = fit(model, data, **settings)
         return fitted, fitted.bound
-    first = fit(NotMIWAE(data, seed=seed, **options), replace(data, target=None), **settings)
-    second = SupervisedNotMIWAE(data, first_stage=first.model, predictor=predictor)
+    first = fit(NotMIWAE(data, seed=seed, **options), data.without_target(), **settings)
+    second = SupervisedNotMIWAE(data, first_stage=first, predictor=predictor, seed=seed)
     fitted = fit(second, data, **settings)
     return fitted, fitted.bound
 

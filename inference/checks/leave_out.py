@@ -50,6 +50,15 @@ def compare(
             f"log-densities are not of the same data; give it a mechanism that reads observed "
             f"columns only, such as 'income ~ age'"
         )
+    powers = {name: getattr(f.model.missingness, "alpha", 1) for name, f in fits.items()}
+    if len(set(powers.values())) > 1:
+        raise ValueError(f"the mask counts to different powers, alpha = {powers}: no density each")
+    predicts = [name for name, fitted in fits.items() if hasattr(fitted.model, "predictor")]
+    if predicts and len(predicts) < len(fits) and data.target is not None:
+        raise ValueError(
+            f"'{predicts[0]}' has the target's density and another model has none; compare "
+            f"data.without_target()"
+        )
     exports = {
         name: to_arviz(fitted, data, draws=draws, particles=particles, seed=seed, **options)
         for name, fitted in fits.items()

@@ -65,6 +65,8 @@ def cross_check(
             f"column '{odd[0].name}' is {odd[0].kind}: NUTS moves real numbers only; check a model "
             f"of the continuous columns"
         )
+    if getattr(getattr(model, "trunk", None), "stochastic", False):
+        raise ValueError("NUTS does not move what a stochastic trunk draws; check one that is not")
     incomplete = np.flatnonzero((~data.s.cpu().numpy()).any(1))
     chosen = incomplete[:rows] if isinstance(rows, int) else np.asarray(rows)
     if not len(chosen) or not np.isin(chosen, incomplete).all():
@@ -112,7 +114,7 @@ class _Potential:
     def __init__(self, program: Any, model: Any, data: IncompleteData) -> None:
         self.program, self.data = program, data
         self.cells = (~data.s).nonzero(as_tuple=True)
-        n, d = len(data), model.decoder.latent_dim
+        n, d = len(data), model.prior.latent_dim
         self.start = {
             "z": torch.zeros(n, d, dtype=data.x.dtype),
             "x": torch.zeros(len(self.cells[0]), dtype=data.x.dtype),

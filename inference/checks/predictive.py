@@ -16,6 +16,8 @@ from ..impute import coefficient_medians, impute, prepared
 from ..replicate import replicates
 
 _DECILES = 10
+#: beyond which pairs of columns are not compared
+MOST_COLUMNS = 200
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ def check_mask(
     >>> bool(ab.check_mask(fitted, data, replications=50).rates.loc["a", "p_value"] > 0.05)
     True
     """
+    if len(data.columns) > MOST_COLUMNS:
+        raise ValueError(
+            f"{len(data.columns)} columns, more than {MOST_COLUMNS}: their pairs are too many to "
+            f"replicate; check a part of the table"
+        )
     model, data = prepared(fitted, data)
     if model.missingness.ignorable:
         raise ValueError(
@@ -137,8 +144,10 @@ def check_values(
     model, data = prepared(fitted, data)
     seen = data.s.cpu().numpy()
     tables: list[tuple[np.ndarray, np.ndarray]] = []
+    # in a pattern mixture what is shown and what is not differ, though the mask is ignorable
+    own = not model.missingness.ignorable or hasattr(model, "delta")
     for x, s in _replicated(model, data, replications, seed):
-        tables.append((x, seen if model.missingness.ignorable else s))
+        tables.append((x, s if own else seen))
     names = [j for j in range(len(data.columns)) if seen[:, j].sum() > 2]
 
     def statistics(x: np.ndarray, s: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...data import IncompleteData
 from ..checks import check_mask, check_values
+from ..checks.predictive import MOST_COLUMNS
 from ..coefficients import coefficient_posterior
 from ..imputation import Imputation
 from ..plots import (
@@ -81,6 +82,15 @@ class Writer:
                 "is missing itself. Nothing in the table can show whether that is so; "
                 "delta_sensitivity shows how much depends on it."
             )
+            delta = getattr(self.model, "delta", None)
+            if delta is not None:
+                shifts = {n: float(d) for n, d in zip(self.data.columns, delta, strict=True) if d}
+                found.text = (
+                    "A pattern mixture: values are imputed as if missing at random and then "
+                    "shifted, by so many sd of their columns: "
+                    + ", ".join(f"{name} {shift:+g}" for name, shift in shifts.items())
+                    + ". Nothing in the table can show whether these shifts are right."
+                )
             return found
         found.verbatim = str(mechanism.describe(self.data))
         found.text = (
@@ -160,7 +170,8 @@ class Writer:
             f"observed value can test.",
         )
         options = {"replications": self.replications, "seed": self.seed}
-        if not self.model.missingness.ignorable and self.columns:
+        few = len(self.data.columns) <= MOST_COLUMNS
+        if not self.model.missingness.ignorable and self.columns and few:
             mask = check_mask(self.fitted, self.data, **options)
             found.figures.append(("The mask, seen and replicated", _png(plot_mask_check, mask)))
             found.tables.append(("Share missing", _html(mask.rates)))

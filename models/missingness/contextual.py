@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -114,7 +115,7 @@ class NoSelfCensoring(Missingness):
         alpha: float = 1.0,
     ) -> None:
         super().__init__()
-        if not alpha >= 0:
+        if not 0 <= alpha < math.inf:
             raise ValueError(f"alpha is {alpha}; give a number >= 0")
         if latent not in ("z", "mask"):
             raise ValueError(f"latent {latent!r} is not one of z, mask")

@@ -10,8 +10,11 @@ import torch
 from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Tensor, nn
 
-from ...data import IncompleteData
+from ...data import IncompleteData, Standardiser
 from .base import Affine, Missingness, logit_of_rate
+from .description import equation, in_units
+
+_ALWAYS = 30.0  # log-odds of a pixel that never goes missing
 
 
 class ChannelSelfMasking(Missingness):
@@ -42,6 +45,14 @@ class ChannelSelfMasking(Missingness):
         """Slopes and offsets, repeated over the pixels."""
         slope, offset = (v.repeat_interleave(self.pixels) for v in (self.slope, self.offset))
         return Affine(slope, offset, "logit")
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Slope and offset of the pixel's channel, turned to its log-odds of being missing."""
+        k = column // self.pixels
+        terms = [(-float(self.slope[k]), column)]
+        intercept = -float(self.offset[k])
+        return equation("logit", names[column], *in_units(intercept, terms, names, scaler))
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
@@ -135,12 +146,15 @@ class OutshinesOthers(Missingness):
         """The same mechanism where another channel goes missing."""
         shape = (self.channels, 1, self.pixels)
         gain, offset = (float(v.detach()) for v in (self.gain, self.offset))
-        return OutshinesOthers(shape, channel, gain, offset)
+        return OutshinesOthers(shape, channel, gain, offset).to(self.gain)
 
     def forward(self, x: Tensor) -> TorchDistribution:
         """Bernoulli of batch shape (..., n, p), of density one in the other channels."""
         slope, offset, *_ = self.affine(x)
-        return Bernoulli(logits=slope * x + offset).mask(self._channel(x).bool())
+        here = self._channel(x).bool()
+        # the others are always seen
+        logits = torch.where(here, slope * x + offset, _ALWAYS)
+        return Bernoulli(logits=logits).mask(here)
 
     def affine(self, x: Tensor) -> Affine:
         """Of slope -a, with an offset a pixel, from the other channels."""
@@ -151,6 +165,16 @@ class OutshinesOthers(Missingness):
         offset = x.new_zeros(*x.shape[:-1], self.channels, self.pixels)
         offset[..., self.channel, :] = self.offset + self.gain * others
         return Affine(-self.gain * here, offset.flatten(-2), "logit", here.bool())
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Its form, with what was learnt."""
+        gain, offset = float(self.gain), float(self.offset)
+        others = "max of the pixel's other channels"
+        return (
+            f"logit P({names[column]} missing) = {-offset:.4g} + {gain:.4g} "
+            f"({names[column]} - {others})"
+        )
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:

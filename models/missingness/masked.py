@@ -6,12 +6,35 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyro.distributions import Bernoulli, TorchDistribution
+from pyro.distributions.torch_distribution import MaskedDistribution
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
 from ..mask_distributions import ProbitBernoulli
 from ..networks import mlp
 from .base import Affine, Missingness
+from .group import GroupMissingness
+
+
+def _check_shiftable(own: Missingness) -> None:
+    name = type(own).__name__
+    if own.ignorable:
+        raise ValueError(f"{name} is ignorable: there is nothing to shift")
+    if own.mask_latent_dim or "z_mask" in own.asks:
+        raise ValueError(f"{name} has a mask latent of its own: it needs no other")
+    if "s" in own.asks or isinstance(own, GroupMissingness) or getattr(own, "alpha", 1) != 1:
+        raise ValueError(
+            f"{name} is no probability a column, whose log-odds could be shifted; a mask latent "
+            f"explains what goes missing together without it"
+        )
+
+
+def _shifted(given: TorchDistribution, shift: Tensor) -> TorchDistribution:
+    if isinstance(given, ProbitBernoulli):
+        return ProbitBernoulli(given.score + shift)
+    if type(given) is not Bernoulli:
+        raise TypeError(f"the log-odds of a {type(given).__name__} cannot be shifted")
+    return Bernoulli(logits=given.logits + shift)
 
 
 class MaskLatentShift(Missingness):
@@ -43,13 +66,12 @@ class MaskLatentShift(Missingness):
         super().__init__()
         if mask_latent_dim < 1:
             raise ValueError(f"mask_latent_dim is {mask_latent_dim}; give at least 1")
-        if own.mask_latent_dim or own.ignorable:
-            kind = "has a mask latent of its own" if own.mask_latent_dim else "is ignorable"
-            raise ValueError(f"{type(own).__name__} {kind}: there is nothing to shift")
+        _check_shiftable(own)
         self.own = own
         self.mask_latent_dim = mask_latent_dim
         self.asks = (*own.asks, "z_mask")
         self.elementwise = own.elementwise
+        self.hyperparameters = tuple(f"own.{name}" for name in own.hyperparameters)
         self.network = mlp(mask_latent_dim, hidden)
         features = hidden[-1] if len(hidden) else mask_latent_dim
         self.shift = nn.Linear(features, num_columns, bias=False)  # own has an offset already
@@ -59,9 +81,9 @@ class MaskLatentShift(Missingness):
     def forward(self, x: Tensor, z_mask: Tensor, **context: Any) -> TorchDistribution:
         """Of batch shape (..., n, p), and the mechanism's own link."""
         given, shift = self.own(x, **context).base, self.shift(self.network(z_mask))
-        if isinstance(given, ProbitBernoulli):
-            return ProbitBernoulli(given.score + shift)
-        return Bernoulli(logits=given.logits + shift)
+        if isinstance(given, MaskedDistribution):  # columns that are left out of the likelihood
+            return _shifted(given.base_dist, shift).mask(given._mask)
+        return _shifted(given, shift)
 
     def affine(self, x: Tensor, z_mask: Tensor, **context: Any) -> Affine | None:
         """The mechanism's, with an offset a row and particle."""

@@ -26,7 +26,8 @@ def test_rows_are_the_dense_tables():
     seen = TABLE > 0
     mean, sd = TABLE[seen].mean(), TABLE[seen].std()
     expected = np.where(seen, (TABLE - mean) / sd, 0)
-    for rows in (slice(None), slice(2, 6), torch.tensor([4, 0, 8, 4])):
+    some = torch.arange(9) % 2 == 0
+    for rows in (slice(None), slice(2, 6), torch.tensor([4, 0, 8, 4]), torch.tensor([-1]), some):
         at = rows.numpy() if isinstance(rows, torch.Tensor) else rows
         np.testing.assert_allclose(data.x[rows].numpy(), expected[at])
         np.testing.assert_array_equal(data.s[rows].numpy(), seen[at])
@@ -76,6 +77,10 @@ def test_what_is_refused():
         Ratings.from_triples([0], [0], [np.nan])
     with pytest.raises(ValueError, match=r"a rating is 2.5, none of the levels \[1, 2\]"):
         Ratings.from_triples([0, 1], [0, 0], [1.0, 2.5], levels=[1, 2])
+    with pytest.raises(ValueError, match="give them once each, lowest first"):
+        Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0], levels=[2, 1])
+    with pytest.raises(ValueError, match=r"user 0.5 is no position"):
+        Ratings.from_triples([0.5], [0], [1.0])
     with pytest.raises(ValueError, match="1 users, 2 items and 1 ratings"):
         Ratings.from_triples([0], [0, 1], [1.0])
     with pytest.raises(ValueError, match="holds no row"):
@@ -107,6 +112,9 @@ def test_yahoo_from_a_folder(tmp_path):
     train, test = load_yahoo_r3(tmp_path)
     assert train.to_numpy().tolist() == [[0, 2, 5], [1, 0, 1]]
     assert test.to_numpy().tolist() == [[0, 0, 2]]
+    (tmp_path / "a-test.txt").write_text("1\t1\t2\t99\n")
+    with pytest.raises(ValueError, match="not a user, a song and a rating"):
+        load_yahoo_r3(tmp_path)
     (tmp_path / "a-test.txt").write_text("1\t1\tgood\n")
     with pytest.raises(ValueError, match="line 1: not a user, a song and a rating"):
         load_yahoo_r3(tmp_path)

@@ -138,3 +138,35 @@ def test_the_sweep_that_comes_with_it():
     sweep = Sweep.named("white")
     assert sweep.trials == 30
     assert "fit.learning_rate" in sweep.search
+
+
+def test_settings_that_fail_do_not_end_the_sweep(toy, tmp_path):
+    odd = '[search."model.activation"]\nchoice = ["tanh", "none such"]\n'
+    toy.write_text(TOY + odd)
+    sweep, folder = Sweep.named(str(toy)), tmp_path / "out"
+    with pytest.warns(UserWarning, match="trials failed"):
+        found = tune(sweep, folder, trials=6)
+    failed = found[found["state"] == "FAIL"]
+    assert 0 < len(failed) < 6
+    assert set(failed["model.activation"]) == {'"none such"'}
+    assert len(found) == 6
+    assert failed["error"].notna().all()
+    with pytest.raises(ValueError, match="0 trials; give at least 1"):
+        tune(sweep, folder, trials=0)
+
+
+def test_two_processes_share_the_trials(toy, tmp_path):
+    sweep, folder = Sweep.named(str(toy)), tmp_path / "out"
+    found = tune(sweep, folder, jobs=2, trials=6)
+    assert 6 <= len(found) <= 7
+    drawn = found["fit.learning_rate"]
+    assert drawn.nunique() == len(drawn)  # none is another's double
+
+
+def test_a_killed_trial_is_run_anew(toy, tmp_path):
+    sweep, folder = Sweep.named(str(toy)), tmp_path / "out"
+    study = tuning._study(sweep, folder)
+    study.ask().set_user_attr("process", [tuning.platform.node(), 2**22 + 1])  # no such process
+    found = tune(sweep, folder, trials=2)
+    assert found["state"].tolist()[0] == "FAIL"
+    assert (found["state"] != "FAIL").sum() == 2

@@ -30,6 +30,12 @@ def test_csv_is_the_history(tmp_path):
     np.testing.assert_allclose([float(row["bound"]) for row in rows], result.history["bound"])
 
 
+def test_another_fit_replaces_the_file(tmp_path):
+    fitted(ab.CSVLogger(tmp_path / "fit.csv"))
+    fitted(ab.CSVLogger(tmp_path / "fit.csv"), steps=10)
+    assert len((tmp_path / "fit.csv").read_text().splitlines()) == 1 + 5
+
+
 def test_a_fit_that_goes_on_appends(tmp_path):
     path, checkpoint = tmp_path / "fit.csv", tmp_path / "fit.checkpoint"
 
@@ -80,11 +86,30 @@ def test_a_package_that_is_not_there_is_named(logger, package, module, tmp_path,
         fitted(logger(tmp_path))
 
 
+def test_a_logger_that_cannot_finish_does_not_cost_the_fit():
+    class Own:
+        def start(self, settings, resumed=False):
+            pass
+
+        def log(self, row):
+            pass
+
+        def finish(self):
+            raise RuntimeError("no room")
+
+    data = table()
+    model = ab.NotMIWAEPPCA(data, latent_dim=1)
+    before = model.decoder.mean.bias.clone()
+    with pytest.raises(RuntimeError, match="no room"):
+        ab.fit(model, data, steps=4, progress=False, loggers=[Own()])
+    assert not model.training or not bool((model.decoder.mean.bias == before).all())
+
+
 def test_every_logger_is_told_the_end_of_a_fit_that_fails(tmp_path):
     said = []
 
     class Own:
-        def start(self, settings):
+        def start(self, settings, resumed=False):
             said.append(settings["steps"])
 
         def log(self, row):

@@ -127,3 +127,21 @@ def test_what_does_not_fit_is_refused():
         ConvDecoder(2, (1, 2, 2), family="poisson")
     with pytest.raises(ValueError, match="not one of channel, entry"):
         ConvDecoder(2, (1, 2, 2), scale="column")
+    with pytest.raises(ValueError, match="'limit' is not one of channel"):
+        ImageNotMIWAE(data, (3, 2, 2), "limit")
+    with pytest.raises(ValueError, match="activation 'foo' is not one of"):
+        ConvEncoder((1, 2, 2), 2, activation="foo")
+    with pytest.raises(ValueError, match="the mechanism is for pictures of"):
+        ImageNotMIWAE(data, (3, 2, 2), ab.models.ChannelSelfMasking((3, 4, 1)))
+    grey = ab.IncompleteData.from_numpy(np.random.default_rng(0).random((5, 12)))
+    with pytest.raises(ValueError, match="is for pixels of 0 and 1: use standardise=False"):
+        ImageNotMIWAE(grey, (3, 2, 2), family="bernoulli")
+
+
+def test_a_mechanism_that_is_given_stays_as_it_is():
+    data = ab.IncompleteData.from_numpy(np.random.default_rng(0).random((5, 12)))
+    mechanism = ab.models.ChannelSelfMasking((3, 2, 2))
+    with torch.no_grad():
+        mechanism.offset.fill_(7.0)
+    model = ImageNotMIWAE(data, (3, 2, 2), mechanism, channels=[4])
+    assert model.missingness.offset.tolist() == [7.0, 7.0, 7.0]

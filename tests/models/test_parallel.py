@@ -129,3 +129,33 @@ def test_what_does_not_fit_is_refused():
             model.encoder,
             data.columns,
         )
+    for alpha in (float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="alpha is"):
+            ab.GNR(data, alpha=alpha)
+    with pytest.raises(ValueError, match="latent_dim is 0"):
+        ab.GNR(data, latent_dim=0)
+    with pytest.raises(ValueError, match="the encoder has 3 latent dimensions, the trunk 2"):
+        ab.GNR(data, latent_dim=2, encoder=ab.models.MaskAwareEncoder(4, 3))
+    with pytest.raises(TypeError, match="needs a LinearGaussianDecoder"):
+        ab.GNR(data, latent_dim=2, encoder=ab.models.ExactConditionalEncoder(4, 2))
+
+
+def test_what_has_no_meaning_here_is_refused():
+    data = table(n=60)
+    fits = {a: ab.fit(gnr(data, alpha=a), data, steps=3, progress=False) for a in (0.5, 2.0)}
+    with pytest.raises(ValueError, match="different powers"):
+        ab.compare({"half": fits[0.5], "two": fits[2.0]}, data)
+    with pytest.raises(ValueError, match="alpha other than 1"):
+        ab.calibration(fits[2.0], data, rows=100)
+    with pytest.raises(ValueError, match="no standard errors here"):
+        ab.coefficient_posterior(fits[2.0], data)
+    stochastic = gnr(data, stochastic=True)
+    with pytest.raises(ValueError, match="stochastic trunk"):
+        ab.cross_check(stochastic, data, rows=1)
+
+
+@pytest.mark.slow
+def test_nuts_agrees():
+    data = table(n=30)
+    found = ab.cross_check(gnr(data), data, rows=2, samples=400, warm_up=300, particles=4000)
+    assert (found["difference"].abs() < 4.5).all()

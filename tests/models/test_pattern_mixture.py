@@ -91,3 +91,40 @@ def test_what_cannot_be_shifted_is_refused():
             base.decoder, base.encoder, ab.models.Ignorable(2), base.columns, [0.0]
         )
     assert float(shifted(Normal(0.0, 1.0), torch.tensor(2.0)).mean) == 2.0
+    with pytest.raises(ValueError, match="delta of column 'b' is nan"):
+        ab.PatternMixture(table(), {"b": float("nan")})
+
+
+def test_levels_stay_where_numbers_are_shifted():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.choice(["x", "y"], 60), "b": rng.normal(size=60)})
+    frame.loc[:20, "a"] = None
+    frame.loc[30:50, "b"] = np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    still, moved = (ab.PatternMixture(data, {"b": d}, latent_dim=1, hidden=[4]) for d in (0.0, 2.0))
+    a, b = (ab.impute(m, data, 200, seed=0, refine=False) for m in (still, moved))
+    by = 2.0 * data.scaler.scale[1]
+    np.testing.assert_allclose((b.mean - a.mean)[30:51, 1], by, rtol=1e-5)
+    pd.testing.assert_frame_equal(a.probabilities("a"), b.probabilities("a"))
+
+
+def test_known_margins_are_kept():
+    data = table()
+    model = ab.PatternMixture(data, {"b": 1.0}, margins={"a": (0.0, 1.0)}, latent_dim=1)
+    assert model.margins is not None
+    assert "margins" in pyro.poutine.trace(model.model).get_trace(data.x.float(), data.s).nodes
+
+
+def test_checks_and_report_know_of_the_shift(tmp_path):
+    rng = np.random.default_rng(1)
+    rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=400)
+    rows[rng.random(400) < 0.4, 1] = np.nan
+    data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+    model = ab.PatternMixture(data, {"b": 3.0}, decoder="linear", latent_dim=1)
+    fitted = ab.fit(model, data, steps=300, learning_rate=1e-2, progress=False)
+    found = ab.check_values(fitted, data, replications=60)
+    assert found.loc[("b", "mean"), "p_value"] > 0.02  # what is seen is not what is shifted
+    ab.report(fitted, data, tmp_path / "report.html", replications=5)
+    text = (tmp_path / "report.html").read_text()
+    assert "A pattern mixture" in text
+    assert "b +3" in text

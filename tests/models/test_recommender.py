@@ -131,3 +131,29 @@ def test_what_does_not_fit_is_refused():
     assert model.missingness.ignorable
     with pytest.raises(ValueError, match="the model was made for columns"):
         ab.fit(model, ratings(*selected(40, 9)), steps=1)
+    with pytest.raises(TypeError, match="read it with Ratings.from_triples"):
+        ab.RatingsNotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
+    for call in (ab.impute, ab.held_out_bound, ab.check_values, ab.report):
+        with pytest.raises(TypeError, match="ratings have predict_ratings"):
+            call(model, data, *(["x.html"] if call is ab.report else []))
+    with pytest.raises(TypeError, match="is a Ratings; read it with"):
+        ab.GNR(data)
+
+
+def test_pairs_that_are_none_are_refused():
+    data = ratings(*selected(40, 8))
+    fitted = ab.fit(ab.RatingsNotMIWAE(data, latent_dim=1), data, steps=2, progress=False)
+    assert ab.predict_ratings(fitted, data, [], [], 5).shape == (0,)
+    with pytest.raises(ValueError, match=r"user 0.9 is no position"):
+        ab.predict_ratings(fitted, data, [0.9], [0])
+    with pytest.raises(ValueError, match="2 users and 1 items"):
+        ab.predict_ratings(fitted, data, [0, 1], [0])
+    with pytest.raises(ValueError, match="particles is 0"):
+        ab.predict_ratings(fitted, data, [0], [0], 0)
+    with pytest.raises(ValueError, match="rule 'mean' is not one of"):
+        ab.predict_ratings(fitted, data, [0], [0], rule="mean")
+    rng = np.random.default_rng(0)
+    whole = rng.integers(1, 6, (40, 8)).astype(float)
+    other = ratings(whole, rng.random((40, 8)) < 0.6, levels=[1, 2, 3, 4, 5])
+    with pytest.raises(ValueError, match="was fitted to ratings with levels"):
+        ab.predict_ratings(fitted, other, [0], [0])

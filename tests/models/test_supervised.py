@@ -1,7 +1,5 @@
 """Supervised not-MIWAE: what the target adds to the weights, and what it leaves alone."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pyro
@@ -113,13 +111,21 @@ def test_it_is_fitted_in_one_stage_and_in_two(kind, tmp_path):
     expected = ab.predict(joint, data, 50)
     np.testing.assert_allclose(ab.predict(again, data, 50).mean, expected.mean)
     plain = ab.NotMIWAE(data, sign="+", latent_dim=2, hidden=[8]).double()
-    first = ab.fit(plain, replace(data, target=None), steps=15, progress=False)
-    second = ab.SupervisedNotMIWAE(data, first_stage=first.model, predictor=[5]).double()
+    first = ab.fit(plain, data.without_target(), steps=15, progress=False)
+    second = ab.SupervisedNotMIWAE(data, first_stage=first, predictor=[5]).double()
     before = {k: v.clone() for k, v in second.state_dict().items()}
-    ab.fit(second, data, steps=15, progress=False, validation=0.0)
+    fitted = ab.fit(second, data, steps=15, progress=False, validation=0.0)
     moved = {k for k, v in second.state_dict().items() if not torch.equal(v, before[k])}
     assert moved
     assert all(name.startswith("predictor.") for name in moved)
+    ab.save(fitted, tmp_path / "second")
+    learnt = {
+        n for n, p in ab.load(tmp_path / "second").model.named_parameters() if p.requires_grad
+    }
+    assert learnt
+    assert all(name.startswith("predictor.") for name in learnt)
+    with pytest.raises(ValueError, match="draw the parameters of the first"):
+        ab.multiple_imputation(fitted, data, m=2)
 
 
 def test_columns_with_levels_are_read_as_indicators():
@@ -145,3 +151,60 @@ def test_what_does_not_fit_is_refused():
         ab.predict(plain, data)
     with pytest.raises(ValueError, match="a SelectionModel takes no target"):
         ab.fit(plain, data, steps=2, progress=False)
+    with pytest.raises(ValueError, match=r"a SupervisedModel predicts a target; give one"):
+        ab.fit(made(data), data.without_target(), steps=2, progress=False)
+    with pytest.raises(ValueError, match="'missingness' is an option of the first stage"):
+        ab.SupervisedNotMIWAE(data, "linear", first_stage=plain)
+    other = ab.NotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
+    with pytest.raises(ValueError, match="the first stage is of columns"):
+        ab.SupervisedNotMIWAE(data, first_stage=other)
+    with pytest.raises(ValueError, match="first_stage is a ParallelModel"):
+        ab.SupervisedNotMIWAE(data, first_stage=ab.GNR(data))
+    with pytest.raises(ValueError, match="one column of it"):
+        data.with_target(pd.DataFrame({"a": np.ones(30)}))
+    with pytest.raises(ValueError, match="like= has no target"):
+        data.with_target(np.ones(30), like=data.without_target())
+
+
+def test_a_target_comes_in_the_models_units():
+    data = table()
+    fitted = ab.fit(made(data), data, steps=5, progress=False)
+    y = data.target.values[:, 0]
+    part = data.rows(np.arange(6))
+    as_fitted = part.without_target().with_target(y[:6], like=data)
+    by_itself = part.without_target().with_target(y[:6])  # standardised by these six alone
+    expected = ab.held_out_bound(fitted, as_fitted, 50)
+    torch.testing.assert_close(ab.held_out_bound(fitted, by_itself, 50), expected)
+    with pytest.raises(ValueError, match="the target is binary, the model predicts a continuous"):
+        ab.held_out_bound(fitted, part.with_target(y[:6] > 0), 50)
+    binary = table(y="binary")
+    other = made(binary)
+    words = binary.with_target(pd.Series(np.where(y > 0, "a", "b")))
+    with pytest.raises(ValueError, match=r"the target has levels \['a', 'b'\]"):
+        ab.fit(other, words, steps=2, progress=False)
+
+
+def test_models_without_a_predictor_leave_a_target_alone():
+    data = table()
+    plain = ab.NotMIWAE(data.without_target(), latent_dim=1, hidden=[4]).double()
+    with_target = ab.impute(plain, data, 30, seed=0).mean
+    np.testing.assert_array_equal(with_target, ab.impute(plain, data.without_target(), 30).mean)
+
+
+def test_calibration_does_not_keep_the_real_labels():
+    data = table(60)
+    model = made(data)
+    with torch.no_grad():
+        model.predictor.head.weight.mul_(5)
+    found = ab.calibration(model, data, rows=200, particles=300)
+    assert found.p_value > 1e-3
+
+
+def test_without_a_target_it_is_imputed_and_checked_as_the_model_it_is():
+    data = table()
+    model = made(data)
+    alone = data.without_target()
+    rows = ab.impute(model, alone, 50, independent_rows=True).mean
+    assert np.isfinite(rows).all()
+    found = ab.cross_check(model, alone, rows=1, samples=60, warm_up=60, particles=300)
+    assert (found["difference"].abs() < 6).all()

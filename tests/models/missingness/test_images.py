@@ -99,3 +99,22 @@ def test_another_channel_with_gaps_is_refused():
         OutshinesOthers(SHAPE, 3)
     with pytest.raises(ValueError, match="give channels, height and width"):
         ChannelSelfMasking([4, 4])
+
+
+def test_channels_that_never_go_missing_are_expected_to_be_seen():
+    mechanism = OutshinesOthers(SHAPE, 2, gain=5.0, offset=0.0)
+    chance = mechanism(torch.rand(4, P)).mean.reshape(4, 3, 20)
+    assert bool((chance[:, :2] > 0.999).all())
+    assert bool((mechanism(torch.rand(4, P)).sample().reshape(4, 3, 20)[:, :2] == 1).all())
+    assert "max of the pixel's other channels" in mechanism.equation(45, ["p"] * P, None)
+
+
+def test_a_fit_refuses_gaps_in_the_other_channels():
+    pixels = np.random.default_rng(0).random((6, P))
+    pixels[0, 50] = np.nan
+    data = ab.IncompleteData.from_numpy(pixels, standardise=False)
+    model = ImageNotMIWAE(data, SHAPE, "outshines", channel=2, channels=[4], latent_dim=1)
+    pixels[1, 3] = np.nan
+    other = ab.IncompleteData.from_numpy(pixels, standardise=False)
+    with pytest.raises(ValueError, match="channel 0 has missing pixels"):
+        ab.fit(model, other, steps=2, progress=False)

@@ -1,11 +1,19 @@
 """The mask's own latent: without a shift it is not-MIWAE, with one it is integrated exactly."""
 
+import numpy as np
+import pandas as pd
 import pyro
 import pytest
 import torch
 
 import absentia as ab
-from absentia.models import Ignorable, MaskLatentShift, NoSelfCensoring
+from absentia.models import (
+    GroupMissingness,
+    Ignorable,
+    MaskLatentShift,
+    NoSelfCensoring,
+    RandomIntercepts,
+)
 
 
 def table(n=12, p=3):
@@ -110,3 +118,25 @@ def test_it_says_what_it_is():
         MaskLatentShift(NoSelfCensoring(2, 1, latent="mask"), 2)
     with pytest.raises(ValueError, match="give at least 1"):
         MaskLatentShift(ab.SelfMasking(2), 2, 0)
+    with pytest.raises(ValueError, match="is no probability a column"):
+        MaskLatentShift(GroupMissingness(3, [[0, 1]]), 3)
+    with pytest.raises(ValueError, match="is no probability a column"):
+        MaskLatentShift(NoSelfCensoring(2, 1, alpha=2.0), 2)
+    with pytest.raises(ValueError, match="has the mask's latent already"):
+        ab.MaskedNotMIWAE(table(), "mask-latent")
+    assert MaskLatentShift(RandomIntercepts(3, 2), 3).hyperparameters == ("own.log_tau",)
+
+
+@pytest.mark.parametrize("why", ["self-masking", "latent", {"a": "a + b"}])
+def test_tables_with_levels_and_complete_columns(why):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 3)), columns=list("abc"))
+    frame["d"] = rng.choice(["x", "y"], 40)
+    frame.loc[rng.random(40) < 0.4, "a"] = np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    model = ab.MaskedNotMIWAE(data, why, hidden=[4])
+    fitted = ab.fit(model, data, steps=5, progress=False)
+    assert np.isfinite(fitted.bound)
+    s = pyro.poutine.trace(model.model).get_trace(data.x, data.s).nodes["s"]["fn"]
+    log_prob = s.log_prob(data.s.float())
+    assert not bool(log_prob[:, 1:].any()) or why == "latent"  # complete columns do not count
