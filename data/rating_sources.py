@@ -83,7 +83,7 @@ def load_yahoo_r3(folder: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.Data
         lines = pd.Series(paths[0].read_text(encoding="utf-8").splitlines())
         table = lines.str.split(expand=True)
         if table.shape[1] != len(_FIELDS):
-            odd = int(np.flatnonzero(lines.str.split().str.len() != len(_FIELDS))[0])
+            odd = int(np.flatnonzero(lines.str.split().map(len) != len(_FIELDS))[0])
             raise ValueError(f"{paths[0]}, line {odd + 1}: not a user, a song and a rating.")
         table.columns = pd.Index(_FIELDS)
         numbers = table.apply(pd.to_numeric, errors="coerce")

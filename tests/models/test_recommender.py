@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_refused():
     assert model.missingness.ignorable
     with pytest.raises(ValueError, match="the model was made for columns"):
         ab.fit(model, ratings(*selected(40, 9)), steps=1)
-    with pytest.raises(TypeError, match="read it with Ratings.from_triples"):
+    with pytest.raises(TypeError, match=r"read it with Ratings\.from_triples"):
         ab.RatingsNotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
     for call in (ab.impute, ab.held_out_bound, ab.check_values, ab.report):
         with pytest.raises(TypeError, match="ratings have predict_ratings"):
