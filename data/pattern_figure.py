@@ -44,7 +44,8 @@ def missingness_figure(table: Table) -> Any:
     """
     # not pyplot, which keeps figures and a backend for the whole process
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from .shown_figure import ShownFigure
 
     gone = gone_of(table)
     n, width = gone.shape
@@ -60,7 +61,7 @@ def missingness_figure(table: Table) -> Any:
     names = [_short(str(name)) for name in drawn.columns]
     side = max(0.42 * p, 2.6)
     tall = max(0.26 * m + 2.2, side) + 0.07 * max(map(len, names), default=0)
-    figure = Figure(figsize=(2 * side + 4.6, tall), layout="constrained")
+    figure = ShownFigure(figsize=(2 * side + 4.6, tall), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 3, width_ratios=(side, 1.5, side), height_ratios=(1, 3))
     body = figure.add_subplot(grid[1, 0])

@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ...data.shown_figure import ShownFigure
+
 OBSERVED, IMPUTED, MECHANISM, TRUE = "#56B4E9", "#E69F00", "#D55E00", "#000000"
 QUIET = "#6b7a83"
 _PANEL = (4.2, 3.2)
@@ -20,7 +22,7 @@ def panels(count: int, across: int = 3, size: tuple[float, float] = _PANEL) -> t
     """
     across = max(min(across, count), 1)
     down = max(-(-count // across), 1)
-    figure = Figure(figsize=(size[0] * across, size[1] * down), layout="constrained")
+    figure = ShownFigure(figsize=(size[0] * across, size[1] * down), layout="constrained")
     axes = list(figure.subplots(down, across, squeeze=False).flat)
     for spare in axes[count:]:
         spare.set_visible(False)

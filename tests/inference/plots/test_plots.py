@@ -125,3 +125,13 @@ def test_spare_panels_are_hidden():
     figure, axes = panels(4, across=3)
     assert len(axes) == 4
     assert [panel.get_visible() for panel in figure.axes] == [True] * 4 + [False] * 2
+
+
+def test_a_notebook_shows_them_without_pyplot(fitted):
+    """What IPython shows of a cell's value, with nothing of matplotlib's set up in it."""
+    from IPython.core.formatters import DisplayFormatter
+
+    _, data, *_ = fitted
+    for figure in (panels(2)[0], ab.plots.plot_missingness(data)):
+        shown, _ = DisplayFormatter().format(figure)
+        assert shown["image/png"][:4] == b"\x89PNG"
