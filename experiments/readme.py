@@ -1,0 +1,65 @@
+"""The tables of README.md, drawn from the committed results.
+
+``python -m absentia.experiments.readme`` rewrites what stands between
+
+    <!-- results NAME [SCORE] -->
+    <!-- end of results -->
+
+in README.md of the present folder; ``--check`` says whether that would change anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from ..data.files import write_text_atomic
+from .runner import Report, Spec
+
+_BLOCK = re.compile(
+    r"(<!-- results (?P<name>[\w-]+)(?: (?P<score>\w+))? -->\n).*?(<!-- end of results -->)", re.S
+)
+
+
+def refreshed(text: str, results: Path) -> str:
+    """The text with its tables drawn anew.
+
+    >>> refreshed("no table", Path("anywhere"))
+    'no table'
+
+    Args:
+        text: of a Markdown file.
+        results: holds a folder NAME for each experiment that the text names.
+
+    Raises:
+        ValueError: an experiment or a score that is not known.
+    """
+
+    def drawn(block: re.Match[str]) -> str:
+        spec = Spec.named(block["name"])
+        report = Report.of(spec, "full", results / spec.name, block["score"])
+        table = report.markdown()
+        return f"{block[1]}{table}\n\n{report.found} of {report.planned} cells.\n{block[4]}"
+
+    return _BLOCK.sub(drawn, text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Rewrite the tables, or check them; 1 where a check finds an old one."""
+    parser = argparse.ArgumentParser(prog="absentia.experiments.readme")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--results", type=Path, default=Path("experiments/results"))
+    parser.add_argument("--file", type=Path, default=Path("README.md"))
+    options = parser.parse_args(arguments)
+    text = options.file.read_text(encoding="utf-8")
+    found = refreshed(text, options.results)
+    if options.check:
+        print("the tables are those of the results" if found == text else "tables are out of date")
+        return int(found != text)
+    write_text_atomic(options.file, found)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
