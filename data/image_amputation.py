@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from .amputed import Amputation, certain, complete_values, drawn
+from .images import Shape, checked_shape
 
-Shape = Sequence[int]
 
-
-def circular_mask(x: ArrayLike, shape: Shape, radius: float, seed: int = 0) -> Amputation:
+def circular_mask(x: ArrayLike, shape: Sequence[int], radius: float, seed: int = 0) -> Amputation:
     """Missing inside a disc whose centre is drawn for each picture, all channels alike.
 
     The values play no part: the pixels are missing completely at random, in one piece.
@@ -44,7 +43,7 @@ def circular_mask(x: ArrayLike, shape: Shape, radius: float, seed: int = 0) -> A
     return certain(np.repeat(outside[:, None], channels, 1).reshape(len(x), -1))
 
 
-def brightest_channel(x: ArrayLike, shape: Shape, channel: int = 2) -> Amputation:
+def brightest_channel(x: ArrayLike, shape: Sequence[int], channel: int = 2) -> Amputation:
     """A pixel of one channel is missing where it exceeds the pixel's other channels.
 
     (Bire, Bouet & Caillaud: blue, where blue exceeds red and green.)
@@ -91,9 +90,9 @@ def clipped(
     return drawn(expit(-slope * (x - threshold)), seed)
 
 
-def _pictures(x: ArrayLike, shape: Shape) -> tuple[np.ndarray, tuple[int, int, int]]:
+def _pictures(x: ArrayLike, shape: Sequence[int]) -> tuple[np.ndarray, Shape]:
     values = complete_values(x)
-    channels, height, width = (int(k) for k in shape)
+    channels, height, width = checked_shape(shape)
     if values.shape[1] != channels * height * width:
         raise ValueError(
             f"x has {values.shape[1]} columns; pictures of {channels} x {height} x {width} have "

@@ -12,7 +12,7 @@ import hashlib
 import os
 import pickle
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +22,17 @@ import numpy as np
 from .real import FOLDER_VARIABLE
 
 Shape = tuple[int, int, int]
+
+
+def checked_shape(shape: Sequence[int]) -> Shape:
+    """(C, H, W) as three positive integers.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"shape is {list(shape)}; give channels, height and width")
+    return int(shape[0]), int(shape[1]), int(shape[2])
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from pyro.distributions import Bernoulli, Normal, TorchDistribution
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ..data.images import checked_shape
 from .decoders import Decoder
 from .encoders import Encoder, GaussianHeads
 from .networks import ACTIVATIONS
@@ -146,17 +147,6 @@ class ConvEncoder(Encoder):
 
 
 _START_OF_SCALE = -1.5  # softplus of it is .2, a fifth of the way from black to white
-
-
-def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
-    """(C, H, W) as three positive integers.
-
-    :raises ValueError: for anything else.
-    """
-    sizes = tuple(int(k) for k in shape)
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise ValueError(f"shape is {list(shape)}; give channels, height and width")
-    return sizes
 
 
 def _check_activation(activation: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from ..data import IncompleteData
-from .convolutional import ConvDecoder, ConvEncoder, ImageFamily, checked_shape
+from ..data.images import checked_shape
+from .convolutional import ConvDecoder, ConvEncoder, ImageFamily
 from .declarations import MISSINGNESS, mechanism_for
 from .missingness import ChannelSelfMasking, ConvMissingness, Missingness, OutshinesOthers
 from .named import checked_families, checked_latent_dim

@@ -42,18 +42,16 @@ class Hidden:
     @property
     def scored(self) -> Hidden:
         """The rows that are scored."""
-        if not self.test:
-            return self
-        target = None if self.target is None else self.target[-self.test :]
-        return Hidden(self.truth[-self.test :], self.missing[-self.test :], self.shape, 0, target)
+        return self._part(slice(-self.test, None)) if self.test else self
 
     @property
     def fitted(self) -> Hidden:
         """The rows that are fitted."""
-        if not self.test:
-            return self
-        target = None if self.target is None else self.target[: -self.test]
-        return Hidden(self.truth[: -self.test], self.missing[: -self.test], self.shape, 0, target)
+        return self._part(slice(None, -self.test)) if self.test else self
+
+    def _part(self, rows: slice) -> Hidden:
+        target = None if self.target is None else self.target[rows]
+        return Hidden(self.truth[rows], self.missing[rows], self.shape, 0, target)
 
 
 def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
@@ -71,7 +69,8 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
     if make == "real":
         of = table.pop("of", name)
         truth = real.load(of, **table).to_numpy(np.float64)
-        target = real.target(of, **table).to_numpy()
+        if configuration.get("task") == "supervised":  # else the file would be read twice
+            target = real.target(of, **table).to_numpy()
     elif make == "images":
         pictures = load_images(table.pop("of"), **table)
         truth, shape = pictures.x.astype(np.float64), pictures.shape

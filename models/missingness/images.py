@@ -11,6 +11,7 @@ from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
+from ...data.images import checked_shape
 from .base import Affine, Missingness, logit_of_rate
 from .description import equation, in_units
 
@@ -78,7 +79,7 @@ class ConvMissingness(Missingness):
         if kernel % 2 != 1 or kernel < 1:
             raise ValueError(f"kernel is {kernel}; give an odd number of pixels")
         self.channels, self.pixels = _channels_and_pixels(shape)
-        self.shape = tuple(int(k) for k in shape)
+        self.shape = checked_shape(shape)
         layers: list[nn.Module] = []
         widths = [self.channels, *hidden]
         for given, wanted in itertools.pairwise(widths):
@@ -210,6 +211,5 @@ class OutshinesOthers(Missingness):
 
 
 def _channels_and_pixels(shape: Sequence[int]) -> tuple[int, int]:
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"shape is {list(shape)}; give channels, height and width")
-    return int(shape[0]), int(shape[1]) * int(shape[2])
+    channels, height, width = checked_shape(shape)
+    return channels, height * width
