@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import absentia as ab
-from absentia.inference import collapse
+from absentia.inference.marginal import Marginal
 from absentia.models import MIWAE, NoSelfCensoring, ParallelModel
 
 HIDDEN = [8, 6]
@@ -44,11 +44,11 @@ def test_alpha_zero_is_miwae():
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("stochastic", [False, True])
-def test_weights_by_hand(alpha, stochastic):
+@pytest.mark.parametrize("missing", ["collapse", "sample"])
+def test_weights_by_hand(alpha, stochastic, missing):
     data = table()
     model = gnr(data, alpha=alpha, stochastic=stochastic)
-    with collapse():
-        run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=5)
+    run, _ = Marginal(missing).run(model.model, model.guide, data.x, data.s, num_particles=5)
     z = run.sites["z"].value
     u = run.sites["u"].value if stochastic else model.trunk(z)
     normal = torch.distributions.Normal
