@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..data import IncompleteData
 from ..models.sites import X_UNOBSERVED
+from .evaluating import evaluating
 from .particles import Sampler
-from .randomness import seeded
 from .weights import Weighted
 
 _ROWS_AT_ONCE = 256
@@ -37,14 +37,9 @@ def average(
     if particles < 1:
         raise ValueError(f"particles is {particles}; give at least 1")
     sampler = Sampler(programs.model, programs.guide)
-    training = model.training
-    model.eval()
-    try:
-        with seeded(seed, data.x.device):
-            rows = torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)
-            parts = [_of_rows(sampler, data, part, particles, of) for part in rows]
-    finally:
-        model.train(training)
+    with evaluating(model, seed, data.x.device):
+        rows = torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)
+        parts = [_of_rows(sampler, data, part, particles, of) for part in rows]
     means, sizes = zip(*parts, strict=True)
     return torch.cat(means), torch.cat(sizes)
 

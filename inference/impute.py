@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
@@ -13,10 +12,10 @@ from tqdm import tqdm
 
 from ..data import IncompleteData, Ratings
 from .diagnostics import khat_threshold
+from .evaluating import evaluating
 from .fit import check_columns
 from .imputation import REFINED_PARTICLES, Imputation
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
-from .randomness import seeded
 from .refine import refined_guide
 from .stream import Estimates
 from .targets import with_matching_target
@@ -111,27 +110,22 @@ def imputed(
     progress: bool = False,
 ) -> Imputation:
     """As :func:`impute`, of :func:`prepared` data and by these programs of the model."""
-    training = model.training
-    model.eval()
-    try:
-        with seeded(seed, data.x.device), pyro.validation_enabled(False):
-            task = _Task(
-                programs,
-                data,
-                particles,
-                num_draws,
-                missing,
-                rule,
-                common=seed if independent_rows else None,
-                progress=progress,
-            )
-            estimates = task.first()
-            before = estimates.khat.clone()
-            refined = torch.zeros(len(data), dtype=torch.bool)
-            if refine:
-                estimates, refined = task.refined(estimates)
-    finally:
-        model.train(training)
+    with evaluating(model, seed, data.x.device):
+        task = _Task(
+            programs,
+            data,
+            particles,
+            num_draws,
+            missing,
+            rule,
+            common=seed if independent_rows else None,
+            progress=progress,
+        )
+        estimates = task.first()
+        before = estimates.khat.clone()
+        refined = torch.zeros(len(data), dtype=torch.bool)
+        if refine:
+            estimates, refined = task.refined(estimates)
     return Imputation(data, estimates, particles, rule, khat_before=before, refined=refined)
 
 

@@ -10,9 +10,9 @@ import torch
 
 from ..data import Ratings
 from ..data.ratings import whole_positions
+from .evaluating import evaluating
 from .impute import placed, programs_of
 from .particles import Rule, Sampler
-from .randomness import seeded
 
 _USERS_AT_ONCE = 64
 
@@ -70,18 +70,13 @@ def predict_ratings(
     result = np.empty(len(user))
     if not len(user):
         return result
-    training = model.training
-    model.eval()
-    try:
-        with seeded(seed, data.x.device):
-            wanted = torch.from_numpy(np.unique(user)).to(data.x.device)
-            for rows in wanted.split(_USERS_AT_ONCE):
-                table = _of_users(sampler, data, rows, particles)
-                known = rows.cpu().numpy()
-                here = np.isin(user, known)
-                result[here] = table[np.searchsorted(known, user[here]), item[here]]
-    finally:
-        model.train(training)
+    with evaluating(model, seed, data.x.device):
+        wanted = torch.from_numpy(np.unique(user)).to(data.x.device)
+        for rows in wanted.split(_USERS_AT_ONCE):
+            table = _of_users(sampler, data, rows, particles)
+            known = rows.cpu().numpy()
+            here = np.isin(user, known)
+            result[here] = table[np.searchsorted(known, user[here]), item[here]]
     return result
 
 

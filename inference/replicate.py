@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
 
 from ..data import IncompleteData
 from ..models.sites import S
+from .evaluating import evaluating
 from .impute import coefficient_medians
-from .randomness import seeded
 
 
 @torch.no_grad()
@@ -39,15 +38,8 @@ def replicates(
     """
     held = coefficient_medians(model) if coefficients is None else coefficients
     program = poutine.condition(poutine.uncondition(model.model), data=held)
-    training = model.training
-    model.eval()
-    try:
-        with seeded(seed, data.x.device), pyro.validation_enabled(False):
-            trace = poutine.trace(program).get_trace(
-                data.x, torch.zeros_like(data.s), **data.extras()
-            )
-    finally:
-        model.train(training)
+    with evaluating(model, seed, data.x.device):
+        trace = poutine.trace(program).get_trace(data.x, torch.zeros_like(data.s), **data.extras())
     x = trace.nodes["_RETURN"]["value"]
     s = trace.nodes[S]["value"].bool() | data.s.all(0)
     return data.scaler.invert(x.double().cpu().numpy()), s.cpu().numpy()
