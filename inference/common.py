@@ -10,6 +10,7 @@ from pyro.distributions import Normal, StudentT
 from scipy.stats import t as student_t
 from torch import Tensor
 
+from ..models.pixel_distributions import PixelNormal
 from ..models.row_distributions import RowNormal
 
 
@@ -72,7 +73,7 @@ class CommonNoise:
         if isinstance(fn, Normal):
             value: Tensor = fn.loc + fn.scale * math.sqrt(2) * torch.erfinv(2 * uniform - 1)
             return value
-        if isinstance(fn, RowNormal):
+        if isinstance(fn, RowNormal | PixelNormal):
             eps = math.sqrt(2) * torch.erfinv(2 * uniform - 1)
             return fn.transformed(eps.expand(-1, *fn.batch_shape[-2:]))
         if isinstance(fn, StudentT):  # no inverse in torch

@@ -13,12 +13,13 @@ from typing import Literal
 import torch
 from pyro.distributions import Bernoulli, Normal, TorchDistribution
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import normalize, softplus
 
 from ..data.images import checked_shape
 from .decoders import Decoder
 from .encoders import Encoder, GaussianHeads
 from .networks import ACTIVATIONS
+from .pixel_distributions import PixelNormal
 
 ImageFamily = Literal["gaussian", "bernoulli"]
 
@@ -33,6 +34,9 @@ class ConvDecoder(Decoder):
     :param scale: ``"channel"`` for a free sd a channel, ``"entry"`` for sigma(z) a pixel.
     :param floor: lower limit of the sd, in the data's units.
     :param squash: keep the location of a Normal between 0 and 1, where pixels are.
+    :param correlated: let what z leaves open of a pixel go together between its channels, by
+        correlations that are learnt: a missing channel is then told by those seen beside it
+        (:class:`~absentia.models.pixel_distributions.PixelNormal`).
 
     >>> import torch
     >>> from absentia.models import ConvDecoder
@@ -50,6 +54,7 @@ class ConvDecoder(Decoder):
         scale: Literal["channel", "entry"] = "channel",
         floor: float = 1e-2,
         squash: bool = False,
+        correlated: bool = False,
     ) -> None:
         super().__init__()
         if family not in ("gaussian", "bernoulli"):
@@ -75,6 +80,14 @@ class ConvDecoder(Decoder):
             if k < len(channels) - 1:
                 layers.append(ACTIVATIONS[activation]())
         self.network = nn.Sequential(*layers)
+        self.raw_correlation: Tensor | None = None
+        if correlated:
+            if family != "gaussian" or self.shape[0] < 2:
+                raise ValueError(
+                    "correlated=True is for gaussian pixels of two channels or more; these are "
+                    f"{family}, of {self.shape[0]}"
+                )
+            self.raw_correlation = nn.Parameter(torch.ones(self.shape[0], self.shape[0]))
         self.raw_scale: Tensor | None = None
         if family == "gaussian" and not entry:
             self.raw_scale = nn.Parameter(torch.full((self.shape[0],), _START_OF_SCALE))
@@ -91,7 +104,7 @@ class ConvDecoder(Decoder):
         last.bias[: len(mean)] = mean
 
     def forward(self, z: Tensor) -> TorchDistribution:
-        """Normal or Bernoulli of batch shape (..., n, p)."""
+        """Normal, PixelNormal or Bernoulli of batch shape (..., n, p)."""
         leading = z.shape[:-1]
         h = self.linear(z.reshape(-1, self.latent_dim)).unflatten(-1, self.smallest)
         out = self.network(h)
@@ -105,7 +118,11 @@ class ConvDecoder(Decoder):
             raw = self.raw_scale.repeat_interleave(self.shape[1] * self.shape[2])
         location = location.reshape(*leading, self.num_columns)
         location = location.sigmoid() if self.squash else location
-        return Normal(location, self.floor + softplus(raw))
+        spread = self.floor + softplus(raw)
+        if self.raw_correlation is None:
+            return Normal(location, spread)
+        factor = self.raw_correlation.tril(-1) + torch.eye(self.shape[0]).to(location)
+        return PixelNormal(location, spread, normalize(factor, dim=-1))
 
 
 class ConvEncoder(Encoder):

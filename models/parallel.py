@@ -20,6 +20,7 @@ from .missingness import Missingness, NoSelfCensoring
 from .mixed_decoder import MixedDecoder
 from .named import checked_families, checked_latent_dim
 from .networks import mlp
+from .pixel_distributions import given_observed
 from .rows import RowModel, StandardNormalPrior
 from .scales import ScaleKind
 from .sites import COLUMN_DIM, TRUNK, S, U, X, Z
@@ -117,7 +118,7 @@ class ParallelModel(RowModel):
             with rows, pyro.plate(TRUNK, self.trunk.features, dim=COLUMN_DIM):
                 u = pyro.sample(U, u)
         with rows, features:
-            x = pyro.sample(X, self.decoder(u), obs=x, obs_mask=s)
+            x = pyro.sample(X, given_observed(self.decoder(u), x, s), obs=x, obs_mask=s)
             pyro.sample(S, self.missingness(x, z=u), obs=s.to(x.dtype))
         return x
 

@@ -37,6 +37,7 @@ def ImageNotMIWAE(
     scale: Any = "channel",
     floor: float = 1e-2,
     squash: bool = False,
+    correlated: bool = False,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE with a convolutional decoder and encoder, for rows that are pictures.
@@ -52,7 +53,7 @@ def ImageNotMIWAE(
     :param channels: of the encoder's layers, each of which halves the picture; the decoder's in
         the opposite order.
     :param family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1.
-    :param scale, floor, squash: see :class:`~absentia.models.ConvDecoder`.
+    :param scale, floor, squash, correlated: see :class:`~absentia.models.ConvDecoder`.
     :raises ValueError: the shape does not fit the columns, an unknown name, or ``squash`` with
         values that are not between 0 and 1.
 
@@ -84,7 +85,9 @@ def ImageNotMIWAE(
         raise ValueError("squash=True is for pixels between 0 and 1, read with standardise=False")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        decoder = ConvDecoder(latent_dim, shape, channels, activation, family, scale, floor, squash)
+        decoder = ConvDecoder(
+            latent_dim, shape, channels, activation, family, scale, floor, squash, correlated
+        )
         encoder = ConvEncoder(shape, latent_dim, channels, activation)
         mechanism = _mechanism(missingness, shape, channel)
         if isinstance(missingness, str) and isinstance(mechanism, Missingness):

@@ -14,6 +14,7 @@ from .decoders import Decoder
 from .encoders import Encoder
 from .margins import KnownMargins
 from .missingness import Missingness
+from .pixel_distributions import given_observed
 from .plates import Plate
 from .rows import RowModel, StandardNormalPrior
 from .sites import (
@@ -99,7 +100,7 @@ class SelectionModel(RowModel):
         z_mask = self._mask_latent(rows, self.mask_prior)
         context = self.missingness.context(z=z, z_mask=z_mask, covariates=covariates, s=s)
         with rows, features:
-            x = pyro.sample(X, self.decoder(z), obs=x, obs_mask=s)
+            x = pyro.sample(X, given_observed(self.decoder(z), x, s), obs=x, obs_mask=s)
             pyro.sample(S, self.missingness(x, **context, **coefficients), obs=s.to(x.dtype))
         return x
 

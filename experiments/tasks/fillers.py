@@ -24,6 +24,12 @@ def _row_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
     return np.where(np.isnan(table), np.nanmean(table, 1, keepdims=True), table)
 
 
+def _pixel_max(table: np.ndarray, truth: np.ndarray, seed: int, channels: int) -> np.ndarray:
+    pixels = table.reshape(len(table), channels, -1)
+    brightest = np.broadcast_to(np.nanmax(pixels, 1, keepdims=True), pixels.shape)
+    return np.where(np.isnan(table), brightest.reshape(table.shape), table)
+
+
 def _true_mean(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
     return np.where(np.isnan(table), truth.mean(0), table)
 
@@ -52,6 +58,7 @@ BASELINES: dict[str, Callable[..., np.ndarray]] = {
     "constant": _constant,
     "mean": _column_mean,
     "row-mean": _row_mean,
+    "pixel-max": _pixel_max,
     "true-mean": _true_mean,
     "knn": _neighbours,
     "mice": _mice,

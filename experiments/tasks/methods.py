@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -90,14 +91,16 @@ def made(
         rows = len(data) if rows == "n" else rows
         given["margins"] = _known_margins(configuration, data, rows)
     if isinstance(given.get("missingness"), Mapping):
-        given["missingness"] = _mechanism(given["missingness"], len(data.columns))
+        given["missingness"] = mechanism_of(given["missingness"], len(data.columns), shape)
     if isinstance(given.get("latent_dim"), str):
         given["latent_dim"] = latent_size(given["latent_dim"], len(data.columns))
     return MODELS[configuration["kind"]](data, seed=seed, **given)
 
 
-def _mechanism(declared: Mapping[str, Any], columns: int) -> Missingness:
+def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None) -> Missingness:
     """A mechanism by its class and arguments, ``{type = "SelfMasking", slope = -50.0, ...}``.
+
+    What it is first told is how many columns there are, or the shape of the pictures.
 
     Raises:
         ValueError: there is no such mechanism.
@@ -106,7 +109,11 @@ def _mechanism(declared: Mapping[str, Any], columns: int) -> Missingness:
     kind = getattr(models, str(arguments.pop("type", "")), None)
     if not (isinstance(kind, type) and issubclass(kind, Missingness)):
         raise ValueError(f"missingness {dict(declared)} has no type that names a mechanism")
-    return kind(columns, **arguments)
+    of_pictures = "shape" in inspect.signature(kind).parameters
+    if of_pictures and shape is None:
+        raise ValueError(f"mechanism {kind.__name__} is for tables of make 'images'")
+    size: Any = shape if of_pictures else columns
+    return kind(size, **arguments)
 
 
 def _known_margins(

@@ -16,6 +16,7 @@ from .base import Affine, Missingness, logit_of_rate
 from .description import equation, in_units
 
 _ALWAYS = 30.0  # log-odds of a pixel that never goes missing
+_START_OF_GAIN = 20.0  # channels of a pixel differ by hundredths: from 1 it never gets steep
 
 
 class ChannelSelfMasking(Missingness):
@@ -104,9 +105,9 @@ class ConvMissingness(Missingness):
 class OutshinesOthers(Missingness):
     """logit P(s_j = 1 | x) = b - a (x_j - max of the pixel's other channels), in one channel.
 
-    Other channels are never missing and have no mechanism, so that the missing values can be
-    integrated out. Which channel is hidden is no part of what is learnt: two numbers that serve
-    any channel, see :meth:`of_channel`.
+    For pixels in [0, 1]. Other channels are never missing and have no mechanism, so that the
+    missing values can be integrated out. Which channel is hidden is no part of what is learnt: two
+    numbers that serve any channel, see :meth:`of_channel`.
 
     :param shape: (C, H, W) with two channels or more.
     :param channel: the one that goes missing.
@@ -137,7 +138,7 @@ class OutshinesOthers(Missingness):
         self.channel = channel
         self.gain: Tensor
         self.offset: Tensor
-        for name, value, start in (("gain", gain, 1.0), ("offset", offset, 0.0)):
+        for name, value, start in (("gain", gain, _START_OF_GAIN), ("offset", offset, 0.0)):
             if value is None:
                 self.register_parameter(name, nn.Parameter(torch.tensor(start)))
             else:

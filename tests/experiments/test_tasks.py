@@ -7,6 +7,7 @@ from absentia.experiments.matrix_factorisation import factorise, inverse_propens
 from absentia.experiments.runner import Spec, plan, run, spec_names
 from absentia.experiments.runner.figures import draw
 from absentia.experiments.tasks import TASKS
+from absentia.experiments.tasks.methods import mechanism_of
 from absentia.experiments.tasks.tables import hidden_table
 
 PICTURES = """
@@ -97,6 +98,20 @@ def test_pictures_lose_channels_and_discs(tmp_path, data_dir):
         assert lost.tolist() == ([False, False, True] if "bright" in amputation else [True] * 3)
 
 
+def test_the_brightest_channel_left_is_a_guess(tmp_path, data_dir):
+    methods = '[[method]]\nname = "max"\nkind = "pixel-max"\nmodel = {channels = 3}\n'
+    spec = picture_spec(
+        tmp_path, methods, of="cifar10", amputation="brightest_channel", arguments="channel = 2"
+    )
+    configuration = plan(spec, "quick")[0].configuration
+    hidden = hidden_table(configuration).scored
+    pixels = hidden.truth.reshape(len(hidden.truth), 3, 1024)
+    error = (pixels[:, :2].max(1) - pixels[:, 2])[hidden.missing.reshape(pixels.shape)[:, 2]]
+    assert TASKS["complete"](configuration)["metrics"]["rmse"] == pytest.approx(
+        np.sqrt(np.mean(error**2))
+    )
+
+
 def test_transfer_between_channels(tmp_path, data_dir):
     spec = picture_spec(
         tmp_path,
@@ -109,16 +124,25 @@ model = {latent_dim = 2, channels = [4], missingness = "outshines", channel = 2}
 name = "channel"
 kind = "image-not-miwae"
 model = {latent_dim = 2, channels = [4], missingness = "channel"}
+[[method]]
+name = "given"
+kind = "image-not-miwae"
+[method.model]
+latent_dim = 2
+channels = [4]
+correlated = true
+missingness = {type = "OutshinesOthers", channel = 2, gain = 50.0, offset = 0.0}
 """,
         task='task = "transfer"', of="cifar10", amputation="brightest_channel",
         arguments="channel = 2",
     )  # fmt: skip
-    outshines, channel = (
-        TASKS["transfer"](c.configuration)["metrics"] for c in plan(spec, "quick")
-    )
+    configurations = [c.configuration for c in plan(spec, "quick")]
+    with pytest.raises(ValueError, match="OutshinesOthers is for tables of make 'images'"):
+        mechanism_of({"type": "OutshinesOthers", "channel": 2}, 6, None)
+    outshines, channel, given = (TASKS["transfer"](c)["metrics"] for c in configurations)
     assert outshines["rmse_as_fitted"] is None
     assert channel["rmse_told"] is None
-    for found in (outshines, channel):
+    for found in (outshines, channel, given):
         assert 0.05 < found["rmse_exchanged"] < 0.6
     assert channel["rmse_as_fitted"] != channel["rmse_exchanged"]
     assert outshines["rmse_picture_mean"] == channel["rmse_picture_mean"]
