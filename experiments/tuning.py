@@ -97,9 +97,14 @@ class Sweep:
             document["search"],
             int(document.get("trials", 30)),
             int(document.get("seed", 0)),
-            document.get("file"),
+            _beside(path, document.get("file")),
             bool(document.get("prune", True)),
         )
+
+
+def _beside(path: Path, file: str | None) -> str | None:
+    """A relative path is read from the folder of the sweep's own file."""
+    return None if file is None else str(path.parent / file)
 
 
 def _check_range(where: str, key: str, found: Mapping[str, Any]) -> None:
