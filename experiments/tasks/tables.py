@@ -57,7 +57,10 @@ class Hidden:
 def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
     """The complete table of a cell, and which of its values are hidden.
 
+    A real table may stand ``without`` some columns, or ``with_target``, as its last column.
+
     Raises:
+        KeyError: a column to be left out that the table does not have.
         ValueError: for a table or an amputation that is not known.
     """
     table = dict(configuration["table"])
@@ -68,7 +71,11 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
     target = None
     if make == "real":
         of = table.pop("of", name)
-        truth = real.load(of, **table).to_numpy(np.float64)
+        without, with_target = table.pop("without", []), table.pop("with_target", False)
+        frame = real.load(of, **table).drop(columns=without)
+        if with_target:
+            frame = frame.assign(target=real.target(of, **table).to_numpy())
+        truth = frame.to_numpy(np.float64)
         if configuration.get("task") == "supervised":  # else the file would be read twice
             target = real.target(of, **table).to_numpy()
     elif make == "images":
