@@ -38,15 +38,22 @@ def _neighbours(table: np.ndarray, truth: np.ndarray, seed: int, k: int = 5) -> 
     return np.asarray(KNNImputer(n_neighbors=k).fit_transform(table))
 
 
-def _mice(table: np.ndarray, truth: np.ndarray, seed: int, rounds: int = 10) -> np.ndarray:
-    return chained(table, seed, max_iter=rounds)
+def _mice(
+    table: np.ndarray, truth: np.ndarray, seed: int, rounds: int = 10, order: str = "ascending"
+) -> np.ndarray:
+    return chained(table, seed, max_iter=rounds, imputation_order=order)
 
 
 def _miss_forest(
-    table: np.ndarray, truth: np.ndarray, seed: int, trees: int = 100, rounds: int = 10
+    table: np.ndarray,
+    truth: np.ndarray,
+    seed: int,
+    trees: int = 100,
+    rounds: int = 10,
+    order: str = "ascending",
 ) -> np.ndarray:
     forest = RandomForestRegressor(n_estimators=trees, random_state=seed, n_jobs=1)
-    return chained(table, seed, forest, max_iter=rounds)
+    return chained(table, seed, forest, max_iter=rounds, imputation_order=order)
 
 
 def _gaussian_oracle(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
