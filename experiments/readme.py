@@ -1,11 +1,11 @@
-"""The tables of README.md, drawn from the committed results.
+"""The tables of README.md and of the results' own README.md, drawn from the committed results.
 
 ``python -m absentia.experiments.readme`` rewrites what stands between
 
     <!-- results NAME [SCORE] -->
     <!-- end of results -->
 
-in README.md of the present folder; ``--check`` says whether that would change anything.
+in both files, from the top folder; ``--check`` says whether that would change anything.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from ..data.files import write_text_atomic
 from .runner import Report, Spec
 
+FILES = (Path("README.md"), Path("experiments/results/README.md"))
 _BLOCK = re.compile(
     r"(<!-- results (?P<name>[\w-]+)(?: (?P<score>\w+))? -->\n).*?(<!-- end of results -->)", re.S
 )
@@ -50,14 +51,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="absentia.experiments.readme")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--results", type=Path, default=Path("experiments/results"))
-    parser.add_argument("--file", type=Path, default=Path("README.md"))
+    parser.add_argument("--files", type=Path, nargs="+", default=FILES)
     options = parser.parse_args(arguments)
-    text = options.file.read_text(encoding="utf-8")
-    found = refreshed(text, options.results)
+    texts = {path: path.read_text(encoding="utf-8") for path in options.files}
+    drawn = {path: refreshed(text, options.results) for path, text in texts.items()}
+    old = [path for path, text in texts.items() if drawn[path] != text]
     if options.check:
-        print("the tables are those of the results" if found == text else "tables are out of date")
-        return int(found != text)
-    write_text_atomic(options.file, found)
+        print(
+            "\n".join(f"{path}: tables are out of date" for path in old) or "all tables are current"
+        )
+        return int(bool(old))
+    for path in old:
+        write_text_atomic(path, drawn[path])
     return 0
 
 

@@ -15,7 +15,7 @@ def test_tables_are_drawn_between_their_marks(tmp_path):
     assert "old" not in found
     path = tmp_path / "R.md"
     path.write_text(TEXT)
-    options = ["--file", str(path), "--results", str(ROOT / "experiments" / "results")]
+    options = ["--files", str(path), "--results", str(ROOT / "experiments" / "results")]
     assert readme.main([*options, "--check"]) == 1
     assert readme.main(options) == 0
     assert path.read_text() == found
@@ -28,6 +28,7 @@ def test_a_score_can_be_named():
 
 
 def test_the_readmes_tables_are_those_of_the_committed_results():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.count("<!-- results ") == text.count("<!-- end of results -->") > 0
-    assert readme.refreshed(text, ROOT / "experiments" / "results") == text
+    for file in readme.FILES:
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert text.count("<!-- results ") == text.count("<!-- end of results -->") > 0
+        assert readme.refreshed(text, ROOT / "experiments" / "results") == text
