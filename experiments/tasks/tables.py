@@ -60,7 +60,6 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
     A real table may stand ``without`` some columns, or ``with_target``, as its last column.
 
     Raises:
-        KeyError: a column to be left out that the table does not have.
         ValueError: for a table or an amputation that is not known.
     """
     table = dict(configuration["table"])
@@ -71,11 +70,12 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
     target = None
     if make == "real":
         of = table.pop("of", name)
-        without, with_target = table.pop("without", []), table.pop("with_target", False)
-        frame = real.load(of, **table).drop(columns=without)
+        without: list[str] = table.pop("without", [])
+        with_target = bool(table.pop("with_target", False))
+        frame = real.load(of, **table)
+        truth = frame[[name for name in frame if name not in without]].to_numpy(np.float64)
         if with_target:
-            frame = frame.assign(target=real.target(of, **table).to_numpy())
-        truth = frame.to_numpy(np.float64)
+            truth = np.column_stack([truth, real.target(of, **table).to_numpy(np.float64)])
         if configuration.get("task") == "supervised":  # else the file would be read twice
             target = real.target(of, **table).to_numpy()
     elif make == "images":
