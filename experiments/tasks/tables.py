@@ -60,7 +60,7 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
     A real table may stand ``without`` some columns, or ``with_target``, as its last column.
 
     Raises:
-        ValueError: for a table or an amputation that is not known.
+        ValueError: for a table, a column or an amputation that is not known.
     """
     table = dict(configuration["table"])
     name, make = table.pop("name"), table.pop("make")
@@ -73,6 +73,9 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
         without: list[str] = table.pop("without", [])
         with_target = bool(table.pop("with_target", False))
         frame = real.load(of, **table)
+        unknown = [name for name in without if name not in frame]
+        if unknown:
+            raise ValueError(f"table '{of}' has no column '{unknown[0]}' to leave out")
         truth = frame[[name for name in frame if name not in without]].to_numpy(np.float64)
         if with_target:
             truth = np.column_stack([truth, real.target(of, **table).to_numpy(np.float64)])

@@ -335,6 +335,9 @@ def test_tables_with_their_target_or_without_a_column(data_dir):
     wanted = real.load("yeast").drop(columns="erl").to_numpy(float)
     assert np.array_equal(less.truth, wanted)
     assert less.missing.any(0).tolist() == [True] * 3 + [False] * 4
+    without = {**cells["yeast"].configuration["table"], "without": ["site"]}
+    with pytest.raises(ValueError, match="'yeast' has no column 'site' to leave out"):
+        hidden_table({**cells["yeast"].configuration, "table": without})
     for name, published in (("concrete", 1.70), ("yeast", 1.72)):
         found = run_cell(cells[name])["metrics"]["rmse"]
         assert found == pytest.approx(published, abs=0.005)
