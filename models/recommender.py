@@ -11,7 +11,7 @@ from ..data import Ratings
 from .decoders import Decoder, GaussianDecoder
 from .encoders import SetEncoder
 from .families import all_real, families_of
-from .missingness import Ignorable, Missingness, SelfMasking
+from .missingness import Ignorable, MaskLatentShift, Missingness, SelfMasking
 from .mixed_decoder import MixedDecoder
 from .named import checked_latent_dim
 from .scales import ScaleKind
@@ -30,6 +30,7 @@ def RatingsNotMIWAE(
     scale: ScaleKind = "shared",
     floor: float = 1e-2,
     skip: bool = False,
+    mask_latent_dim: int = 0,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE for ratings (Ipsen, Mattei & Frellsen, ICLR 2021, section 4.4).
@@ -39,10 +40,16 @@ def RatingsNotMIWAE(
     logit P(rated) = a x_ij + b_j. All unrated items are integrated out. Ratings are Gaussian, or
     ordered categories where the data have levels.
 
+    Whom an item is shown to (coats for women, films of a genre) goes together, too, and has little
+    to do with how it would be liked. Where the slope alone must explain it, the model takes what a
+    user never met for what he dislikes: ``mask_latent_dim`` gives exposure a latent of its own,
+    logit P(rated) = a x_ij + b_j + m_j(z_s).
+
     :param missingness: ``"self-masking"``, ``"ignorable"`` (a MIWAE), or a mechanism.
     :param sign: ``"-"`` where low ratings go missing, ``"+"`` where high ones do.
     :param hidden, activation, scale, floor, skip: of the decoder, see
         :class:`~absentia.models.NetworkDecoder`; ``hidden=[]`` is a factor model.
+    :param mask_latent_dim: dimensions of z_s, see :class:`~absentia.models.MaskLatentShift`.
     :param encoder_hidden: widths after the sum over what was rated.
     :raises ValueError: an unknown name, or a sign without self-masking.
 
@@ -79,4 +86,10 @@ def RatingsNotMIWAE(
             ignorable = missingness == "ignorable"
             mechanism = Ignorable(p) if ignorable else SelfMasking(p, sign=sign, shared=True)
             mechanism.initialise(data.observed_rate().to(torch.get_default_dtype()))
-        return SelectionModel(decoder, encoder, mechanism, data.columns)
+        mask_encoder = None
+        if mask_latent_dim:
+            mechanism = MaskLatentShift(mechanism, p, mask_latent_dim)
+            mask_encoder = SetEncoder(
+                p, mask_latent_dim, encoder_hidden, activation=activation, families=levels
+            )
+        return SelectionModel(decoder, encoder, mechanism, data.columns, mask_encoder=mask_encoder)

@@ -114,6 +114,7 @@ def _by_model(
     settings = {"particles": 1000, **configuration["impute"]}
     found = predict_ratings(fitted, data, user, item, seed=seed, **settings)
     mechanism = fitted.model.missingness
+    mechanism = getattr(mechanism, "own", mechanism)
     slope = None if mechanism.ignorable else float(mechanism.slope[0].detach())
     metrics = {"bound": bound, "slope": slope, "fit_seconds": round(fit_seconds, 1)}
     return found, metrics, {"chosen": chosen, "bounds": bounds}

@@ -157,3 +157,34 @@ def test_pairs_that_are_none_are_refused():
     other = ratings(whole, rng.random((40, 8)) < 0.6, levels=[1, 2, 3, 4, 5])
     with pytest.raises(ValueError, match="was fitted to ratings with levels"):
         ab.predict_ratings(fitted, other, [0], [0])
+
+
+def test_who_sees_what_is_not_taken_for_taste(tmp_path):
+    """Two kinds of users are shown two halves of the items; what they rate is left to chance.
+
+    One slope alone must explain the halves: it takes what was never shown for disliked. With a
+    latent of exposure the slope is near zero, and the bound on held-out rows says which to trust.
+    """
+    rng = np.random.default_rng(0)
+    n, p = 300, 12
+    shown = (np.arange(p) // 6) == rng.integers(2, size=n)[:, None]
+    seen = rng.random((n, p)) < np.where(shown, 0.6, 0.03)
+    whole = 3 + rng.normal(size=(n, 1)) * 0.6 + rng.normal(size=(n, p)) * 0.6
+    data = ratings(whole, seen)
+    user, item = (~seen).nonzero()
+    bound, error = {}, {}
+    for dims in (0, 1):
+        model = ab.RatingsNotMIWAE(data, latent_dim=2, hidden=[32], mask_latent_dim=dims)
+        fit = ab.fit(
+            model, data, steps=400, particles=10, batch_size=64, learning_rate=5e-3, progress=False
+        )
+        found = ab.predict_ratings(fit, data, user, item, particles=200)
+        bound[dims] = fit.bound
+        error[dims] = np.sqrt(np.mean((found - whole[user, item]) ** 2))
+    assert bound[1] > bound[0] + 0.3  # nats a user
+    assert error[0] > 1.5
+    assert error[1] < 0.75  # .6 is noise
+    assert abs(float(fit.model.missingness.own.slope[0].detach())) < 0.3
+    fit.save(tmp_path / "fit")
+    again = ab.predict_ratings(ab.load(tmp_path / "fit"), data, user, item, particles=200)
+    np.testing.assert_array_equal(again, found)
