@@ -47,6 +47,7 @@ def run_demo(
     out: Path,
     seed: int = 0,
     steps: int = 4000,
+    particles: int = PARTICLES,
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> Demo:
@@ -59,8 +60,9 @@ def run_demo(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from absentia.experiments.demo import run_demo
+    >>> quick = {"steps": 9, "particles": 9, "progress": False, "say": lambda line: None}
     >>> with tempfile.TemporaryDirectory() as out:
-    ...     demo = run_demo(Path(out), steps=20, progress=False, say=lambda line: None)
+    ...     demo = run_demo(Path(out), **quick)
     ...     sorted(path.name for path in demo.files.values())
     ['figures.json', 'imputed.csv', 'picture.png']
     """
@@ -98,23 +100,23 @@ def run_demo(
     begun = time.perf_counter()
     say("fitting MIWAE, missing at random ...")
     at_random = fit(MIWAE(data, seed=seed), data, steps=steps, seed=seed, progress=progress)
-    filled = impute(at_random, data, PARTICLES, seed=seed, progress=progress)
+    filled = impute(at_random, data, particles, seed=seed, progress=progress)
     judge("MIWAE", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
 
     say("fitting PPCA, missing at random and not (self-masking, high values go missing) ...")
     how: dict[str, Any] = {"steps": steps, "learning_rate": 1e-2, "validation": 0.0, "seed": seed}
     begun = time.perf_counter()
     at_random = fit(PPCA(data, seed=seed), data, progress=progress, **how)
-    filled = impute(at_random, data, PARTICLES, seed=seed, progress=progress)
+    filled = impute(at_random, data, particles, seed=seed, progress=progress)
     judge("PPCA", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
     begun = time.perf_counter()
     model = NotMIWAEPPCA(data, "self-masking", sign="+", seed=seed)
     fitted = fit(model, data, progress=progress, **how)
-    filled = impute(fitted, data, PARTICLES, seed=seed, progress=progress)
+    filled = impute(fitted, data, particles, seed=seed, progress=progress)
     judge("not-MIWAE-PPCA", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
     begun = time.perf_counter()
     published = impute(
-        fitted, data, PARTICLES, rule="decoder-mean", refine=False, num_draws=0, seed=seed
+        fitted, data, particles, rule="decoder-mean", refine=False, num_draws=0, seed=seed
     )
     judge("  the same, decoder-mean rule", published.mean, None, None, None, begun)
     begun = time.perf_counter()
@@ -146,7 +148,7 @@ def run_demo(
     document = {
         "seed": seed,
         "steps": steps,
-        "particles": PARTICLES,
+        "particles": particles,
         "missing_cells": int(missing.sum()),
         "scores": [score._asdict() for score in scores],
         "diagnostics": filled.summary(),

@@ -16,6 +16,11 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first: at the end, all other workers would wait for it."""
+    items.sort(key=lambda item: "test_python_blocks_run" not in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def fresh_state() -> Iterator[None]:
     """Reset what Pyro and torch keep globally; put back what a test may change."""

@@ -31,12 +31,12 @@ def compare(
     >>> import numpy as np
     >>> import absentia as ab
     >>> rng = np.random.default_rng(0)
-    >>> rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=200)
-    >>> rows[rng.random(200) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
+    >>> rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=100)
+    >>> rows[rng.random(100) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
-    >>> fits = {why: ab.fit(ab.NotMIWAEPPCA(data, why, scale="column"), data, steps=400,
+    >>> fits = {why: ab.fit(ab.NotMIWAEPPCA(data, why, scale="column"), data, steps=200,
     ...     learning_rate=1e-2, progress=False) for why in ("a ~ b", "a ~ 1")}
-    >>> ab.compare(fits, data, particles=20).index[0]
+    >>> ab.compare(fits, data, particles=20, draws=200).index[0]
     'a ~ b'
     """
     from ..arviz_compat import compare as arviz_compare

@@ -14,7 +14,7 @@ def invoke(*arguments):
 
 
 def test_demo_writes_what_it_says(tmp_path):
-    result = invoke("demo", "--out", tmp_path / "demo", "--steps", "20")
+    result = invoke("demo", "--out", tmp_path / "demo", "--steps", "9", "--particles", "9")
     assert result.exit_code == 0, result.output
     figures = json.loads((tmp_path / "demo" / "figures.json").read_text())
     assert figures["missing_cells"] == 3405
