@@ -52,8 +52,7 @@ class PixelNormal(TorchDistribution):
     @property
     def variance(self) -> Tensor:
         """Marginal variances, (..., n, p)."""
-        tall = self.tril.square().sum(-1)  # (C,) or (n, H * W, C)
-        tall = tall[..., :, None] if tall.dim() == 1 else tall.mT
+        tall = torch.atleast_2d(self.tril.square().sum(-1)).mT  # (C, 1) or (n, C, H * W)
         spread = self._pixels(self.scale.square().expand(self.loc.shape)) * tall
         return spread.flatten(-2)
 

@@ -113,8 +113,7 @@ def _by_model(
     fit_seconds = time.perf_counter() - begun
     settings = {"particles": 1000, **configuration["impute"]}
     found = predict_ratings(fitted, data, user, item, seed=seed, **settings)
-    mechanism = fitted.model.missingness
-    mechanism = getattr(mechanism, "own", mechanism)
-    slope = None if mechanism.ignorable else float(mechanism.slope[0].detach())
+    slope = fitted.model.missingness.estimands().get("slope")
+    slope = None if slope is None else float(slope[0].detach())
     metrics = {"bound": bound, "slope": slope, "fit_seconds": round(fit_seconds, 1)}
     return found, metrics, {"chosen": chosen, "bounds": bounds}
