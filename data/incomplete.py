@@ -11,29 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .checks import (
-    check_columns_seen,
-    check_complete,
-    check_fits,
-    check_not_empty,
-    check_observed,
-    check_same_columns,
-)
-from .encode import check_domain
+from .checks import check_fits, check_observed
 from .infer import Declaration
-from .layout import (
-    Layout,
-    covariate_table,
-    kinds_of_codes,
-    labels_for,
-    names_for,
-    resolved,
-    schemas_of,
-    split,
-)
-from .numeric import array_values, boolean_mask, column_names
+from .layout import Layout
+from .numeric import array_values, column_names
+from .reading import Reading, target_frame
 from .restore import restored
-from .schema import Schema, infer_schema
+from .schema import Schema
 from .standardiser import Standardiser
 
 
@@ -122,32 +106,8 @@ class IncompleteData:
                 a column with no observed value, a covariate with a missing one, or columns other
                 than those of ``like``.
         """
-        if not isinstance(df, pd.DataFrame):
-            raise ValueError(f"from_frame was given a {type(df).__name__}; give a DataFrame.")
-        names = column_names(df.columns)
-        check_not_empty(df.shape)
-        if like is not None:
-            kinds, given = schemas_of(like)
-            check_same_columns(names, (*kinds.names, *(given.names if given else ())))
-        else:
-            kinds, given = split(resolved(df, names, schema), names, covariates)
-        modelled = df.iloc[:, [names.index(c) for c in kinds.names]]
-        values = kinds.encode(modelled)
-        beside = None
-        if given is not None:
-            beside = given.encode(df.iloc[:, [names.index(c) for c in given.names]])
-        return cls._checked(
-            values,
-            ~np.isnan(values),
-            kinds,
-            df.index,
-            standardise,
-            like,
-            dtype,
-            source=df.copy(),  # what its owner does to it later does not reach the data
-            covariates=beside,
-            covariate_schema=given,
-        )
+        reading = Reading.of_frame(df, schema, covariates, like)
+        return cls._of(reading, standardise, like, dtype)
 
     @classmethod
     def from_numpy(
@@ -180,39 +140,8 @@ class IncompleteData:
             ValueError: as :meth:`from_frame`; also shapes that do not agree, a mask that is
                 neither boolean nor 0/1, and NaN where the mask says observed.
         """
-        array = array_values(values)
-        check_not_empty(array.shape)
-        if columns is None and like is None and isinstance(schema, Schema):
-            columns = schema.names
-        names = names_for(array.shape[1], columns, like)
-        labels = labels_for(array.shape[0], index)
-        observed = ~np.isnan(array) if mask is None else boolean_mask(mask, array.shape)
-        given, beside = None, None
-        if like is not None:
-            kinds, given = schemas_of(like)
-            check_same_columns(names, kinds.names)
-            order = [names.index(c) for c in kinds.names]
-            array, observed = array[:, order], observed[:, order]
-        else:
-            kinds = kinds_of_codes(names, schema)
-        for j, column in enumerate(kinds):
-            check_domain(np.where(observed[:, j], array[:, j], np.nan), column, labels)
-        if given is not None or (like is None and covariates is not None):
-            table = covariate_table(covariates, len(array), given)
-            given = infer_schema(table, by="dtype") if given is None else given
-            column_names((*kinds.names, *given.names))
-            beside = given.encode(table)
-        return cls._checked(
-            array,
-            observed,
-            kinds,
-            labels,
-            standardise,
-            like,
-            dtype,
-            covariates=beside,
-            covariate_schema=given,
-        )
+        reading = Reading.of_array(values, mask, columns, index, schema, covariates, like)
+        return cls._of(reading, standardise, like, dtype)
 
     @classmethod
     def from_torch(
@@ -250,18 +179,10 @@ class IncompleteData:
         Raises:
             ValueError: not n values, or no label at all.
         """
-        if isinstance(y, pd.DataFrame):
-            raise ValueError("the target is a DataFrame; give one column of it.")
         if like is not None and like.target is None:
             raise ValueError("like= has no target; give schema=, or data that have one.")
-        flat = y.cpu().numpy() if isinstance(y, torch.Tensor) else y
-        flat = flat.ravel() if isinstance(flat, np.ndarray) else flat
-        series = y if isinstance(y, pd.Series) else pd.Series(flat)
-        if len(series) != self.num_rows:
-            raise ValueError(f"the target has {len(series)} values; the data {self.num_rows} rows.")
-        name = "y" if series.name is None else str(series.name)
-        frame = series.set_axis(self.index).to_frame(name)
-        declared = None if schema is None else {name: schema}
+        frame = target_frame(y, self.index)
+        declared = None if schema is None else {frame.columns[0]: schema}
         known = None if like is None else like.target
         target = IncompleteData.from_frame(frame, schema=declared, like=known, dtype=self.x.dtype)
         return replace(self, target=target.to(device=self.x.device))
@@ -405,45 +326,24 @@ class IncompleteData:
         return result
 
     @classmethod
-    def _checked(
-        cls,
-        values: np.ndarray,
-        mask: np.ndarray,
-        schema: Schema,
-        index: pd.Index,
-        standardise: bool,
-        like: Layout | None,
-        dtype: torch.dtype,
-        covariates: np.ndarray | None = None,
-        covariate_schema: Schema | None = None,
-        source: pd.DataFrame | None = None,
+    def _of(
+        cls, reading: Reading, standardise: bool, like: Layout | None, dtype: torch.dtype
     ) -> IncompleteData:
-        columns = schema.names
-        rule = "an observed value must be finite: correct it, or mark it missing"
-        check_observed(values, mask, columns, index, rule)
-        if like is not None:
-            scaler = like.scaler
-        else:
-            check_columns_seen(mask, columns)
-            scaler = Standardiser.identity(len(columns), schema.warps)
-            if standardise:
-                scaler = Standardiser.from_observed(
-                    values, mask, warps=schema.warps, unscaled=schema.discrete
-                )
-        given = None
-        if covariates is not None and covariate_schema is not None:
-            check_complete(covariates, covariate_schema.names, index)
-            given = torch.tensor(covariates, dtype=dtype)
+        columns = reading.schema.names
+        scaler = reading.scaler(like, standardise)
+        x, s = _tensors(reading.values, scaler, columns, dtype, torch.device("cpu"))
+        given = reading.covariates
         return cls(
-            *_tensors(np.where(mask, values, np.nan), scaler, columns, dtype, torch.device("cpu")),
+            x,
+            s,
             columns,
             scaler,
-            index,
-            np.where(mask, values, np.nan),
-            schema,
-            source,
-            given,
-            covariate_schema,
+            reading.index,
+            reading.values,
+            reading.schema,
+            reading.source,
+            None if given is None else torch.tensor(given, dtype=dtype),
+            reading.covariate_schema,
         )
 
     def _built(

@@ -1,0 +1,164 @@
+"""From a DataFrame or an array to checked numbers with a mask, a schema and covariates beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .checks import (
+    check_columns_seen,
+    check_complete,
+    check_not_empty,
+    check_observed,
+    check_same_columns,
+)
+from .encode import check_domain
+from .infer import Declaration
+from .layout import (
+    Layout,
+    covariate_table,
+    kinds_of_codes,
+    labels_for,
+    names_for,
+    resolved,
+    schemas_of,
+    split,
+)
+from .numeric import array_values, boolean_mask, column_names
+from .schema import Schema, infer_schema
+from .standardiser import Standardiser
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A table as it was read, in original units.
+
+    Attributes:
+        values: (n, p) float64, codes of levels, seconds of dates; NaN where missing.
+        schema: what the p columns are.
+        index: the n row labels.
+        source: the table as it was given, None for an array.
+        covariates: (n, q) float64 of the columns that are given but not modelled, or None.
+        covariate_schema: what they are.
+    """
+
+    values: np.ndarray
+    schema: Schema
+    index: pd.Index
+    source: pd.DataFrame | None = None
+    covariates: np.ndarray | None = None
+    covariate_schema: Schema | None = None
+
+    @classmethod
+    def of_frame(
+        cls,
+        df: pd.DataFrame,
+        schema: str | Mapping[str, Declaration] | Schema | None,
+        covariates: Sequence[str],
+        like: Layout | None,
+    ) -> Reading:
+        """Read a DataFrame; see ``IncompleteData.from_frame``."""
+        if not isinstance(df, pd.DataFrame):
+            raise ValueError(f"from_frame was given a {type(df).__name__}; give a DataFrame.")
+        names = column_names(df.columns)
+        check_not_empty(df.shape)
+        if like is not None:
+            kinds, given = schemas_of(like)
+            check_same_columns(names, (*kinds.names, *(given.names if given else ())))
+        else:
+            kinds, given = split(resolved(df, names, schema), names, covariates)
+        values = kinds.encode(df.iloc[:, [names.index(c) for c in kinds.names]])
+        beside = None
+        if given is not None:
+            beside = given.encode(df.iloc[:, [names.index(c) for c in given.names]])
+        # a copy: what its owner does to the table later does not reach the data
+        return cls(values, kinds, df.index, df.copy(), beside, given)._checked(~np.isnan(values))
+
+    @classmethod
+    def of_array(
+        cls,
+        values: np.ndarray,
+        mask: np.ndarray | None,
+        columns: Sequence[Any] | None,
+        index: pd.Index | None,
+        schema: Mapping[str, Declaration] | Schema | None,
+        covariates: pd.DataFrame | np.ndarray | torch.Tensor | None,
+        like: Layout | None,
+    ) -> Reading:
+        """Read an array; see ``IncompleteData.from_numpy``."""
+        array = array_values(values)
+        check_not_empty(array.shape)
+        if columns is None and like is None and isinstance(schema, Schema):
+            columns = schema.names
+        names = names_for(array.shape[1], columns, like)
+        labels = labels_for(array.shape[0], index)
+        observed = ~np.isnan(array) if mask is None else boolean_mask(mask, array.shape)
+        given, beside = None, None
+        if like is not None:
+            kinds, given = schemas_of(like)
+            check_same_columns(names, kinds.names)
+            order = [names.index(c) for c in kinds.names]
+            array, observed = array[:, order], observed[:, order]
+        else:
+            kinds = kinds_of_codes(names, schema)
+        for j, column in enumerate(kinds):
+            check_domain(np.where(observed[:, j], array[:, j], np.nan), column, labels)
+        if given is not None or (like is None and covariates is not None):
+            table = covariate_table(covariates, len(array), given)
+            given = infer_schema(table, by="dtype") if given is None else given
+            column_names((*kinds.names, *given.names))
+            beside = given.encode(table)
+        reading = cls(array, kinds, labels, None, beside, given)
+        return reading._checked(observed)
+
+    def scaler(self, like: Layout | None, standardise: bool) -> Standardiser:
+        """The scaler of ``like``, or one by the observed entries.
+
+        Raises:
+            ValueError: a column has no observed entry.
+        """
+        if like is not None:
+            return like.scaler
+        seen = ~np.isnan(self.values)
+        check_columns_seen(seen, self.schema.names)
+        if not standardise:
+            return Standardiser.identity(len(self.schema.names), self.schema.warps)
+        return Standardiser.from_observed(
+            self.values, seen, warps=self.schema.warps, unscaled=self.schema.discrete
+        )
+
+    def _checked(self, observed: np.ndarray) -> Reading:
+        """The same with NaN where nothing was observed; finite where something was."""
+        rule = "an observed value must be finite: correct it, or mark it missing"
+        check_observed(self.values, observed, self.schema.names, self.index, rule)
+        if self.covariates is not None and self.covariate_schema is not None:
+            check_complete(self.covariates, self.covariate_schema.names, self.index)
+        return Reading(
+            np.where(observed, self.values, np.nan),
+            self.schema,
+            self.index,
+            self.source,
+            self.covariates,
+            self.covariate_schema,
+        )
+
+
+def target_frame(y: Any, index: pd.Index) -> pd.DataFrame:
+    """What is to be predicted of rows with these labels, as a table of one column.
+
+    Raises:
+        ValueError: a DataFrame, or another number of values.
+    """
+    if isinstance(y, pd.DataFrame):
+        raise ValueError("the target is a DataFrame; give one column of it.")
+    flat = y.cpu().numpy() if isinstance(y, torch.Tensor) else y
+    flat = flat.ravel() if isinstance(flat, np.ndarray) else flat
+    series = y if isinstance(y, pd.Series) else pd.Series(flat)
+    if len(series) != len(index):
+        raise ValueError(f"the target has {len(series)} values; the data {len(index)} rows.")
+    return series.set_axis(index).to_frame("y" if series.name is None else str(series.name))
