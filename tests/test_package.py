@@ -120,6 +120,11 @@ def test_metadata(metadata, names):
     assert any(">=1.0" in need and 'python_version >= "3.12"' in need for need in arviz)
 
 
+def test_citation_is_of_this_version():
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {absentia.__version__}" in lines
+
+
 def test_constraints_hold_names_and_versions_only():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     for line in lines:
