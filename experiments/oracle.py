@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..inference.integration.truncated import truncated_above
 from ..inference.randomness import seeded
-from ..inference.truncated import truncated_above
 
 
 def truncated_gaussian(

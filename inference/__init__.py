@@ -9,24 +9,30 @@ from .checks import (
     compare,
     cross_check,
 )
-from .coefficients import coefficient_posterior
-from .collapse import CollapseError, collapse
 from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
 from .elbo import ImportanceWeightedELBO
 from .estimator import MNARImputer
 from .export import to_arviz
-from .fit import FitResult, fit
+from .fitting import (
+    CSVLogger,
+    FitResult,
+    FitSettings,
+    Logger,
+    NonFiniteLossError,
+    TensorBoardLogger,
+    WandbLogger,
+    fit,
+)
 from .held_out import held_out_bound
-from .imputation import Imputation
-from .impute import impute
-from .loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
-from .multiple import MultipleImputation, multiple_imputation
-from .nonfinite import NonFiniteLossError
-from .parameters import ParameterPosterior
-from .pool import Pooled, pool
-from .predict import Prediction, predict
-from .ratings import predict_ratings
-from .refine import refined_guide
+from .imputing import (
+    Imputation,
+    Prediction,
+    impute,
+    predict,
+    predict_ratings,
+    refined_guide,
+)
+from .integration import CollapseError, collapse
 from .sensitivity import (
     SensitivityCurve,
     answers,
@@ -34,8 +40,15 @@ from .sensitivity import (
     delta_sensitivity,
     slope_sensitivity,
 )
-from .settings import FitSettings
 from .storage import FormatError, load, save
+from .uncertainty import (
+    MultipleImputation,
+    ParameterPosterior,
+    Pooled,
+    coefficient_posterior,
+    multiple_imputation,
+    pool,
+)
 from .weights import Weighted, WeightError, weights
 
 __all__ = [

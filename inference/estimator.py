@@ -20,9 +20,9 @@ from ..data.files import write_text_atomic
 from ..data.numeric import column_names
 from ..data.restore import restored
 from ..models import MIWAE, PPCA, Missingness, NotMIWAE, NotMIWAEPPCA
-from .fit import FitResult, fit
+from .fitting.fit import FitResult, fit
 from .held_out import held_out_bound
-from .impute import impute
+from .imputing.impute import impute
 from .randomness import seeded
 from .storage import load, save
 

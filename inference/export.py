@@ -12,11 +12,11 @@ import xarray as xr
 
 from ..data import IncompleteData
 from ..models.sites import Z
-from .impute import imputed, prepared, programs_of
+from .imputing.impute import imputed, prepared, programs_of
 from .marginal import Marginal
 from .randomness import seeded
 from .replicate import replicates
-from .sources import Parameters, sources
+from .uncertainty.sources import Parameters, sources
 
 _ROWS_AT_ONCE = 256
 _NOTE = (

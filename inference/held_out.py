@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..data import IncompleteData
-from .impute import impute
+from .imputing.impute import impute
 
 
 def held_out_bound(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..data import Standardiser
-from .collapse import CollapseError, collapse
-from .tilted import Tilted
+from .integration.collapse import CollapseError, collapse
+from .integration.tilted import Tilted
 from .weights import Weighted, weights
 
 Missing = Literal["auto", "collapse", "sample"]

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from ..data import Schema, Standardiser
 from ..data.files import atomic_path, write_text_atomic
 from ..models import Configurable, rebuild
-from .fit import FitResult
-from .settings import FitSettings
+from .fitting.fit import FitResult
+from .fitting.settings import FitSettings
 
 FORMAT_VERSION = 2
 

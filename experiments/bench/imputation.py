@@ -19,8 +19,8 @@ import torch
 
 from ...data import IncompleteData
 from ...inference import fit, impute
-from ...inference.particles import Sampler
-from ...inference.stream import Estimates
+from ...inference.imputing.particles import Sampler
+from ...inference.imputing.stream import Estimates
 from ...models import NotMIWAE
 from .step import synthetic_table
 from .timing import interleaved

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...data import IncompleteData, Standardiser
 from ...inference import FitResult, impute
-from ...inference.mask import mask_probability
+from ...inference.imputing.mask import mask_probability
 from ...inference.plots.mechanism import missing_probability
 from ..metrics import interval_scores, mae, rmse
 from .fillers import BASELINES

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import chi2, chisquare
 
 from ...data import IncompleteData
-from ..impute import impute, prepared
+from ..imputing.impute import impute, prepared
 from ..replicate import replicates
 
 Infer = Callable[[IncompleteData], np.ndarray]

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ...data import IncompleteData
 from ...models.sites import X_UNOBSERVED, Z_MASK, Z
-from ..impute import imputed, prepared, programs_of
-from ..laplace import exact
+from ..imputing.impute import imputed, prepared, programs_of
 from ..randomness import seeded
+from ..uncertainty.laplace import exact
 
 _MOST_DIMENSIONS = 500
 

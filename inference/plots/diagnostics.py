@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from ..checks import Calibration
 from ..diagnostics import khat_threshold
-from ..imputation import Imputation
+from ..imputing.imputation import Imputation
 from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain
 
 

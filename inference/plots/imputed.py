@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..imputation import Imputation
+from ..imputing.imputation import Imputation
 from .style import IMPUTED, OBSERVED, QUIET, panels, plain
 
 

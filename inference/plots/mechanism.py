@@ -10,8 +10,8 @@ import torch
 from matplotlib.figure import Figure
 
 from ...data import IncompleteData
-from ..impute import coefficient_medians, prepared
-from ..sources import Parameters, sources
+from ..imputing.impute import coefficient_medians, prepared
+from ..uncertainty.sources import Parameters, sources
 from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain
 
 _POINTS = 200

@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...data import IncompleteData
 from ...data.files import write_text_atomic
-from ..imputation import Imputation
-from ..impute import impute, prepared
+from ..imputing.imputation import Imputation
+from ..imputing.impute import impute, prepared
 from ..sensitivity import SensitivityCurve
 from .sections import Section, Writer
 

@@ -14,8 +14,7 @@ import pandas as pd
 from ...data import IncompleteData
 from ..checks import check_mask, check_values
 from ..checks.predictive import MOST_COLUMNS
-from ..coefficients import coefficient_posterior
-from ..imputation import Imputation
+from ..imputing.imputation import Imputation
 from ..plots import (
     plot_history,
     plot_imputed,
@@ -27,7 +26,8 @@ from ..plots import (
     plot_sensitivity,
 )
 from ..sensitivity import SensitivityCurve, check_identification
-from ..sources import is_small
+from ..uncertainty.coefficients import coefficient_posterior
+from ..uncertainty.sources import is_small
 
 _MOST_COLUMNS = 9
 

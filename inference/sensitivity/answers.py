@@ -9,8 +9,8 @@ import pandas as pd
 
 from ...data import IncompleteData
 from ...models import PPCA, NotMIWAEPPCA, missing
-from ..fit import fit
-from ..multiple import multiple_imputation
+from ..fitting.fit import fit
+from ..uncertainty.multiple import multiple_imputation
 from .curve import FIT, analysed, rows_of
 from .delta import delta_sensitivity, shiftable
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from ..pool import Pooled, pool
+from ..uncertainty.pool import Pooled, pool
 
 #: how small models are fitted: to all rows
 FIT: Mapping[str, Any] = {

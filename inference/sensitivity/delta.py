@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...data import IncompleteData
-from ..multiple import MultipleImputation
+from ..uncertainty.multiple import MultipleImputation
 from .curve import SensitivityCurve, analysed, rows_of
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import kurtosis, skew
 
 from ...data import IncompleteData
-from ..impute import impute, prepared
+from ..imputing.impute import impute, prepared
 
 _LITTLE = 0.05  # of a column's variance that others explain
 

@@ -11,9 +11,9 @@ import torch
 
 from ...data import IncompleteData
 from ...models import NotMIWAEPPCA, missing
-from ..fit import FitResult, fit
-from ..multiple import multiple_imputation, tables_of
-from ..parameters import ParameterDraws, ParameterPosterior
+from ..fitting.fit import FitResult, fit
+from ..uncertainty.multiple import multiple_imputation, tables_of
+from ..uncertainty.parameters import ParameterDraws, ParameterPosterior
 from .curve import FIT, SensitivityCurve, analysed, rows_of
 
 _PROPOSALS = 200

@@ -17,7 +17,7 @@ from absentia.experiments.bench.imputation import (
 from absentia.experiments.bench.plain import PlainNotMIWAE
 from absentia.experiments.bench.step import synthetic_table
 from absentia.experiments.bench.timing import interleaved
-from absentia.inference.particles import Sampler
+from absentia.inference.imputing.particles import Sampler
 from absentia.inference.randomness import seeded
 
 

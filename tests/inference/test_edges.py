@@ -10,7 +10,7 @@ from pyro.infer import SVI
 
 import absentia as ab
 from absentia.inference import NonFiniteLossError, pareto_khat
-from absentia.inference.truncated import logistic_tilted
+from absentia.inference.integration.truncated import logistic_tilted
 
 
 @pytest.fixture

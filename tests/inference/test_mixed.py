@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import absentia as ab
-from absentia.inference.particles import Sampler
+from absentia.inference.imputing.particles import Sampler
 from tests.oracles import assert_within_se
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(61)

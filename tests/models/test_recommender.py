@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import absentia as ab
-from absentia.inference.batches import Batches
+from absentia.inference.fitting.batches import Batches
 from absentia.models import Ignorable, MixedDecoder, SetEncoder
 
 

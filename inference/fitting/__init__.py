@@ -1,0 +1,17 @@
+"""Maximising the bound: minibatches, optimiser, history, checkpoints."""
+
+from .fit import FitResult, fit
+from .loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from .nonfinite import NonFiniteLossError
+from .settings import FitSettings
+
+__all__ = [
+    "CSVLogger",
+    "FitResult",
+    "FitSettings",
+    "Logger",
+    "NonFiniteLossError",
+    "TensorBoardLogger",
+    "WandbLogger",
+    "fit",
+]

@@ -1,0 +1,36 @@
+"""What to say when a loss is no longer a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ...models.mask_distributions import MaskDistribution
+from ..weights import weights
+
+
+class NonFiniteLossError(FloatingPointError):
+    """The loss became NaN or infinite; the message names the first site responsible."""
+
+
+def first_bad_site(
+    model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **extras: Any
+) -> str:
+    """The first site, in program order, whose parameters, value or density is not finite."""
+    with torch.no_grad():
+        try:
+            run = weights(model, guide, *args, num_particles=2, **extras)
+        except (ValueError, RuntimeError) as error:
+            return f"the model raises: {str(error).splitlines()[0]}"
+        for name, site in {**run.globals, **run.sites}.items():
+            fn = site.fn.base if isinstance(site.fn, MaskDistribution) else site.fn
+            for key, value in vars(fn).items():
+                if isinstance(value, torch.Tensor) and not bool(value.isfinite().all()):
+                    return f"site '{name}' ({type(fn).__name__}) has {key} that is not finite"
+            if not bool(site.value.isfinite().all()):
+                return f"site '{name}' has values that are not finite"
+            if not bool(site.fn.log_prob(site.value).isfinite().all()):
+                return f"site '{name}' ({type(site.fn).__name__}) has a density that is not finite"
+    return "no single site shows it; the gradient overflowed"

@@ -1,0 +1,54 @@
+"""The settings of a fit, checked once and kept with its result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ..elbo import Gradient, Missing
+
+Schedule = Literal["one-cycle", "cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a model is fitted; every field is an argument of :func:`absentia.fit`.
+
+    :raises ValueError: for a value that is out of range, naming it.
+    """
+
+    particles: int = 20
+    steps: int = 5_000
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    mechanism_rate: float = 10.0
+    schedule: Schedule = "one-cycle"
+    gradient: Gradient = "auto"
+    missing: Missing = "auto"
+    validation: float = 0.1
+    evaluations: int = 20
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        for name in ("particles", "steps", "batch_size", "evaluations"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+        for name in ("learning_rate", "mechanism_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a positive number")
+        if self.schedule not in ("one-cycle", "cosine", "constant"):
+            raise ValueError(
+                f"schedule {self.schedule!r} is not one of one-cycle, cosine, constant"
+            )
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation is {self.validation}; give a share of rows in [0, 1)")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience is {self.patience}; give evaluations, at least 1, or None")
+        if self.patience is not None and self.validation == 0:
+            raise ValueError("patience needs held-out rows; give validation > 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for files."""
+        return asdict(self)

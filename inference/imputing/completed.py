@@ -1,0 +1,75 @@
+"""Averages over completed rows: of anything that reads all of x, weighted as imputation is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...data import IncompleteData
+from ...models.sites import X_UNOBSERVED
+from ..evaluating import evaluating
+from ..weights import Weighted
+from .particles import Sampler
+
+_ROWS_AT_ONCE = 256
+
+
+@torch.no_grad()
+def average(
+    model: Any,
+    programs: Any,
+    data: IncompleteData,
+    particles: int,
+    of: Callable[[Tensor, Weighted], Tensor],
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    """sum_k w_k f(x_o, x^m_k) of every row (n, C), and the weights' effective sample size (n,).
+
+    Where the missing values can be integrated out of the weights they are, and x^m_k is drawn from
+    p(x^m | z_k, s = 0), which varies less than drawing it from the decoder.
+
+    :raises ValueError: for less than one particle.
+    :param of: f, of completed rows (K, n, p) and their run; gives (K, n, C).
+    """
+    if particles < 1:
+        raise ValueError(f"particles is {particles}; give at least 1")
+    sampler = Sampler(programs.model, programs.guide)
+    with evaluating(model, seed, data.x.device):
+        rows = torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)
+        parts = [_of_rows(sampler, data, part, particles, of) for part in rows]
+    means, sizes = zip(*parts, strict=True)
+    return torch.cat(means), torch.cat(sizes)
+
+
+def _of_rows(
+    sampler: Sampler,
+    data: IncompleteData,
+    rows: Tensor,
+    particles: int,
+    of: Callable[[Tensor, Weighted], Tensor],
+) -> tuple[Tensor, Tensor]:
+    x, s, extras = data.x[rows], data.s[rows], data.extras(rows)
+    cells = (~s).nonzero(as_tuple=True)
+    log_sum = x.new_full((len(rows),), -torch.inf)
+    log_sum_squares = log_sum.clone()
+    mean: Any = 0.0
+    done = 0
+    while done < particles:
+        chunk = max(1, min(particles - done, sampler.pairs_at_once // len(x)))
+        run, tilted = sampler.run(x, s, chunk, None, **extras)
+        if tilted is None:
+            drawn = run.sites[X_UNOBSERVED].value[:, cells[0], cells[1]]
+        else:
+            drawn = tilted.sample()
+        whole = x.expand(chunk, *x.shape).clone()
+        whole[:, cells[0], cells[1]] = drawn.expand(chunk, len(cells[0]))
+        before = log_sum
+        log_sum = torch.logaddexp(log_sum, run.log_weight.logsumexp(0))
+        log_sum_squares = torch.logaddexp(log_sum_squares, (2 * run.log_weight).logsumexp(0))
+        share = (run.log_weight - log_sum).exp().unsqueeze(-1)
+        mean = mean * (before - log_sum).exp().unsqueeze(-1) + (share * of(whole, run)).sum(0)
+        done += chunk
+    return mean, (2 * log_sum - log_sum_squares).exp()

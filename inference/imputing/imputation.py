@@ -1,0 +1,252 @@
+"""The result of imputing a table, in the table's own units."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...data import IncompleteData
+from ..diagnostics import khat_threshold
+from .stream import Estimates
+
+#: a row whose proposal was refined gets this many times the particles asked for
+REFINED_PARTICLES = 4
+
+
+class Imputation:
+    """Completed tables and how far to trust them.
+
+    Arrays are in the data's own units and float64. Cells: (n, p), observed cells as they were
+    given, to the last bit. Rows: (n,).
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=100)
+    >>> low, high = imputation.interval(0.9)
+    >>> bool(low[1, 1] < imputation.mean[1, 1] < high[1, 1])
+    True
+    >>> imputation.draws(5).shape
+    (5, 3, 2)
+    """
+
+    def __init__(
+        self,
+        data: IncompleteData,
+        estimates: Estimates,
+        particles: int,
+        rule: str,
+        khat_before: Tensor,
+        refined: Tensor,
+    ) -> None:
+        self.data = data
+        self.particles = particles
+        self.rule = rule
+        self.log_evidence = _numpy(estimates.log_evidence)
+        self.ess = _numpy(estimates.ess)
+        self.khat = _numpy(estimates.khat)
+        self.khat_before = _numpy(khat_before)
+        self.refined = refined.numpy()
+        #: particles a row, (n,): refined rows had more
+        self.row_particles = np.where(self.refined, REFINED_PARTICLES * particles, particles)
+        self._mean = _numpy(estimates.mean)
+        self._variance = _numpy(estimates.variance)
+        self._mcse = _numpy(estimates.mcse)
+        self._draws = _numpy(estimates.draws)
+        self._probabilities = _numpy(estimates.probabilities)
+        self._missing = np.nonzero(~data.s.cpu().numpy())
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """The table (n, p) completed with posterior means: least squared error.
+
+        Of counts and of the codes 0, 1, ... of binary and ordinal columns too; a categorical
+        column of three levels or more has no mean, and its most probable code stands here.
+        """
+        table = self._completed(self._mean, moments=True)
+        for j, column in enumerate(self.data.schema):
+            if column.kind == "categorical" and column.num_values > 2:
+                table[:, j] = self.point[:, j]
+        return table
+
+    @cached_property
+    def point(self) -> np.ndarray:
+        """The table (n, p) completed with one value a cell that its column can take.
+
+        Means of real columns and of counts (to be rounded), medians of ordinal codes, the most
+        probable level of binary and categorical ones. What :meth:`to_frame` fills in.
+        """
+        cells = self._mean.copy()
+        for j, column in enumerate(self.data.schema):
+            if not column.levels:
+                continue
+            mine = self._missing[1] == j
+            chances = self._probabilities[: column.num_values, mine]
+            if column.kind == "ordinal":
+                cells[mine] = (chances.cumsum(0) >= 0.5).argmax(0)
+            else:
+                cells[mine] = chances.argmax(0)
+        return self._completed(cells, moments=True)
+
+    def probabilities(self, column: str) -> pd.DataFrame:
+        """Posterior probabilities of the levels of a binary, categorical or ordinal column.
+
+        One row a missing value, under the table's row labels; one column a level.
+
+        :raises ValueError: for a column without levels, or of another name.
+        """
+        if column not in self.data.columns:
+            raise ValueError(f"there is no column '{column}'; give one of {self.data.columns}")
+        of = self.data.schema[column]
+        if not of.levels:
+            raise ValueError(
+                f"column '{column}' is {of.kind}; probabilities are of binary, categorical and "
+                f"ordinal columns, use mean and interval() for others"
+            )
+        mine = self._missing[1] == self.data.columns.index(column)
+        return pd.DataFrame(
+            self._probabilities[: of.num_values, mine].T,
+            index=self.data.index[self._missing[0][mine]],
+            columns=pd.Index(of.levels),
+        )
+
+    @cached_property
+    def median(self) -> np.ndarray:
+        """The table (n, p) completed with posterior medians: least absolute error."""
+        return self.quantile(0.5)
+
+    @cached_property
+    def sd(self) -> np.ndarray:
+        """Posterior standard deviations (n, p); 0 where observed."""
+        return self._spread(np.sqrt(self._variance))
+
+    @cached_property
+    def mcse(self) -> np.ndarray:
+        """Monte-Carlo standard errors of ``mean`` (n, p); 0 where observed."""
+        return self._spread(self._mcse)
+
+    def quantile(self, q: float) -> np.ndarray:
+        """The table (n, p) completed with posterior q-quantiles, from the kept draws.
+
+        Those of counts and of codes are values that the column takes; a categorical column of three
+        levels or more has no order, and its most probable code stands here.
+
+        :raises ValueError: if q is outside [0, 1], or no draws were kept.
+        """
+        if not 0 <= q <= 1:
+            raise ValueError(f"q is {q}; a quantile lies between 0 and 1")
+        kept = self._kept()
+        if 0 < q < 1 and min(q, 1 - q) * (len(kept) + 1) < 1:
+            raise ValueError(
+                f"{len(kept)} draws do not reach the {q:g} quantile; impute with num_draws=200"
+            )
+        cells = np.quantile(kept, q, axis=0)
+        for j, column in enumerate(self.data.schema):
+            mine = self._missing[1] == j
+            if column.kind == "categorical" and column.num_values > 2:
+                chances = self._probabilities[: column.num_values, mine]
+                cells[mine] = chances.argmax(0)
+            elif column.kind == "count" or column.levels:
+                cells[mine] = np.quantile(kept[:, mine], q, axis=0, method="inverted_cdf")
+        return self._completed(cells)
+
+    def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends (n, p) of equal-tailed posterior intervals."""
+        if not 0 < level < 1:
+            raise ValueError(f"level is {level}; give a probability such as 0.9")
+        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+
+    def draws(self, m: int) -> np.ndarray:
+        """m completed tables (m, n, p): draws of the missing cells given x_o and s.
+
+        Within a table all cells of a row come from one particle, so dependence is kept. The
+        model's parameters are those of the fit: uncertainty about them is not in the draws.
+
+        :raises ValueError: if more are asked for than were kept.
+        """
+        kept = self._kept()
+        if not 1 <= m <= len(kept):
+            raise ValueError(
+                f"{m} draws asked for, {len(kept)} kept; impute with num_draws={m} or more"
+            )
+        return np.stack([self._completed(draw) for draw in kept[:m]])
+
+    @property
+    def num_draws(self) -> int:
+        """How many draws were kept."""
+        return len(self._draws)
+
+    def to_frame(self, values: np.ndarray | None = None) -> pd.DataFrame:
+        """The completed table, by default with :attr:`point`, in the dtypes it came in."""
+        return self.data.to_frame(self.point if values is None else values)
+
+    def frames(self, m: int) -> list[pd.DataFrame]:
+        """m completed tables in the dtypes they came in, for multiple imputation."""
+        return [self.data.to_frame(values) for values in self.draws(m)]
+
+    def rows(self) -> pd.DataFrame:
+        """Diagnostics a row: log evidence, ESS, k-hat before and after refinement."""
+        return pd.DataFrame(
+            {
+                "log_evidence": self.log_evidence,
+                "particles": self.row_particles,
+                "ess": self.ess,
+                "khat": self.khat,
+                "khat_before": self.khat_before,
+                "refined": self.refined,
+                "reliable": self.reliable,
+            },
+            index=self.data.index,
+        )
+
+    @property
+    def reliable(self) -> np.ndarray:
+        """Rows (n,) whose k-hat is at most min(1 - 1/log10 L, 0.7), L the particles asked for."""
+        return self.khat <= khat_threshold(self.particles)
+
+    def summary(self) -> dict[str, float]:
+        """The diagnostics in six numbers."""
+        threshold = khat_threshold(self.particles)
+        return {
+            "particles": self.particles,
+            "median_ess_share": float(np.median(self.ess / self.row_particles)),
+            "khat_threshold": threshold,
+            "reliable_rows_before": float(np.mean(self.khat_before <= threshold)),
+            "reliable_rows": float(np.mean(self.reliable)),
+            "refined_rows": float(np.mean(self.refined)),
+        }
+
+    def __repr__(self) -> str:
+        """Cells, particles, and the share of reliable rows."""
+        cells = len(self._missing[0])
+        share = 100 * np.mean(self.reliable)
+        return (
+            f"Imputation({cells} cells, {self.particles} particles, {share:.1f}% of rows reliable)"
+        )
+
+    def _kept(self) -> np.ndarray:
+        if not len(self._draws):
+            raise ValueError("no draws were kept; impute with num_draws=200")
+        return self._draws
+
+    def _completed(self, cells: np.ndarray, moments: bool = False) -> np.ndarray:
+        table = np.zeros(self.data.values.shape)
+        table[self._missing] = cells
+        values = self.data.scaler.invert(table)
+        if moments:  # those of warped columns come in the data's own units already
+            values = np.where(self.data.scaler.linear, values, table)
+        return self.data.fill(values)
+
+    def _spread(self, cells: np.ndarray) -> np.ndarray:
+        table = np.zeros(self.data.values.shape)
+        table[self._missing] = cells
+        scaler = self.data.scaler
+        return np.asarray(table * np.where(scaler.linear, scaler.scale, 1.0))
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().to(torch.float64).cpu().numpy()

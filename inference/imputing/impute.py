@@ -1,0 +1,290 @@
+"""Imputation: self-normalised estimates of what is missing, with their diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from pyro import poutine
+from torch import Tensor
+from tqdm import tqdm
+
+from ...data import IncompleteData, Ratings
+from ..diagnostics import khat_threshold
+from ..evaluating import evaluating
+from ..fitting.fit import check_columns
+from ..fitting.targets import with_matching_target
+from .imputation import REFINED_PARTICLES, Imputation
+from .particles import PAIRS_AT_ONCE, Rule, Sampler
+from .refine import refined_guide
+from .stream import Estimates
+
+#: rows with a smaller share of effective particles are given a proposal of their own
+_FEW_EFFECTIVE = 0.05
+
+
+def impute(
+    fitted: Any,
+    data: IncompleteData,
+    particles: int = 1000,
+    *,
+    rule: Rule = "posterior",
+    refine: bool = True,
+    num_draws: int = 200,
+    missing: str = "auto",
+    independent_rows: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+) -> Imputation:
+    """Impute the missing cells of ``data``: E[h(x_m) | x_o, s] ~ sum_k w~_k h_k.
+
+    With the missing values integrated out, h_k is the *tilted* moment E[x_j | z_k, s_j = 0];
+    where they are sampled, x_jk itself. ``rule="decoder-mean"`` averages E[x_j | z_k] instead, as
+    the published code does (Ipsen et al., 2021, eq. 17): under MNAR that converges to
+    something else, biased towards the observed side, and serves to reproduce published tables; its
+    draws are of x_j | z_k.
+
+    :param fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
+    :param data: rows to impute, of the columns the model was made for; standardised anew by the
+        fit's own scaler where they came with another.
+    :param particles: L, importance samples a row.
+    :param refine: give rows whose Pareto k-hat is too high, or whose ESS is under a twentieth of
+        the particles, a proposal of their own and four times the particles; what was gained is in
+        ``result.refined`` and ``khat_before``.
+    :param num_draws: posterior draws to keep of every cell, for quantiles, intervals and
+        multiple imputation.
+    :param independent_rows: let no row's means depend on which rows it is imputed with, or in
+        which order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
+    :param seed: the same seed gives the same imputation.
+
+    Coefficients that have priors are held at their posterior medians.
+
+    :raises ValueError: for data with other columns, or an unknown rule.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=100)
+    >>> imputation.mean.shape, imputation.khat.shape
+    ((3, 2), (3,))
+    """
+    if rule not in ("posterior", "decoder-mean"):
+        raise ValueError(f"rule {rule!r} is not one of posterior, decoder-mean")
+    if particles < 1:
+        raise ValueError(f"particles is {particles}; give at least 1")
+    if num_draws < 0:
+        raise ValueError(f"num_draws is {num_draws}; give at least 0")
+    if missing not in ("auto", "collapse", "sample"):
+        raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
+    if independent_rows and refine:
+        raise ValueError("independent_rows=True goes without refinement; give refine=False")
+    model, data = prepared(fitted, data)
+    return imputed(
+        model,
+        data,
+        programs_of(model),
+        particles,
+        rule=rule,
+        refine=refine,
+        num_draws=num_draws,
+        missing=missing,
+        independent_rows=independent_rows,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def imputed(
+    model: Any,
+    data: IncompleteData,
+    programs: Programs,
+    particles: int,
+    *,
+    rule: Rule = "posterior",
+    refine: bool = False,
+    num_draws: int = 0,
+    missing: str = "auto",
+    independent_rows: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+) -> Imputation:
+    """As :func:`impute`, of :func:`prepared` data and by these programs of the model."""
+    with evaluating(model, seed, data.x.device):
+        task = _Task(
+            programs,
+            data,
+            particles,
+            num_draws,
+            missing,
+            rule,
+            common=seed if independent_rows else None,
+            progress=progress,
+        )
+        estimates = task.first()
+        before = estimates.khat.clone()
+        refined = torch.zeros(len(data), dtype=torch.bool)
+        if refine:
+            estimates, refined = task.refined(estimates)
+    return Imputation(data, estimates, particles, rule, khat_before=before, refined=refined)
+
+
+_Table = TypeVar("_Table", IncompleteData, Ratings)
+
+
+class Programs(NamedTuple):
+    """A model and guide to impute with."""
+
+    model: Callable[..., Any]
+    guide: Callable[..., Any]
+
+
+def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) -> Programs:
+    """The model's own, with coefficients that have priors held, at their posterior medians.
+
+    Drawn afresh a chunk they would differ between particles that are weighed against each other.
+
+    :param coefficients: other values to hold them at, by site.
+    """
+    held = coefficient_medians(model) if coefficients is None else coefficients
+    if not held:
+        return Programs(model.model, model.guide)
+    return Programs(
+        poutine.condition(model.model, data=held), poutine.block(model.guide, hide=list(held))
+    )
+
+
+@torch.no_grad()
+def coefficient_medians(model: Any) -> dict[str, Tensor]:
+    """Posterior medians of the mechanism's coefficients that have priors, by site."""
+    guide = getattr(model, "coefficient_guide", None)
+    return {} if guide is None else guide.median()
+
+
+def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
+    """The model of a fit, and data in its scale, precision and place.
+
+    :raises ValueError: for data with other columns, or a target of another kind.
+    :raises TypeError: for ratings.
+    """
+    if not isinstance(data, IncompleteData):
+        known = "ratings have predict_ratings" if isinstance(data, Ratings) else "give a table"
+        raise TypeError(f"data is a {type(data).__name__}, not IncompleteData: {known}")
+    model, data = placed(fitted, data)
+    return model, with_matching_target(model, data)
+
+
+def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
+    """The model of a fit, and a table or ratings in its scale, precision and place.
+
+    :raises ValueError: for data with other columns.
+    """
+    model = getattr(fitted, "model", fitted)
+    model = fitted if not isinstance(model, torch.nn.Module) else model
+    check_columns(model, data)
+    mechanism = getattr(model, "missingness", None)
+    if mechanism is not None and isinstance(data, IncompleteData):
+        mechanism.check(data)
+    scaler = getattr(fitted, "scaler", None)
+    if scaler is not None:
+        data = data.rescaled(scaler)
+    parameter = next(iter(model.parameters()), data.x)
+    return model, data.to(device=parameter.device, dtype=parameter.dtype)
+
+
+def _blocks(count: int, particles: int) -> Iterator[slice]:
+    """Rows a block: large enough for long loops, small enough for some particles at once."""
+    size = max(16, min(512, PAIRS_AT_ONCE // max(1, min(particles, 64))))
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+class _Task:
+    """One table to impute, in blocks of rows."""
+
+    def __init__(
+        self,
+        programs: Programs,
+        data: IncompleteData,
+        particles: int,
+        num_draws: int,
+        missing: str,
+        rule: Rule,
+        common: int | None,
+        progress: bool,
+    ) -> None:
+        self.programs, self.data = programs, data
+        self.particles, self.num_draws = particles, num_draws
+        self.missing, self.rule, self.common, self.progress = missing, rule, common, progress
+        levels = [column.num_values if column.levels else 0 for column in data.schema]
+        self.num_values = torch.tensor(levels)
+
+    def first(self) -> Estimates:
+        """Estimates with the model's own guide."""
+        sampler = self._sampler(self.programs.guide)
+        blocks = list(_blocks(len(self.data), self.particles))
+        parts = [
+            sampler.estimate(
+                self.data.x[block],
+                self.data.s[block],
+                self.particles,
+                self.num_draws,
+                **self.data.extras(block),
+            )
+            for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False)
+        ]
+        return _joined(parts)
+
+    def refined(self, first: Estimates) -> tuple[Estimates, Tensor]:
+        """Second estimates for the rows whose weights are too uneven, kept where better.
+
+        Beside a high k-hat a small ESS counts: a narrow guide can miss mass that k-hat, which
+        looks at the weights it drew, knows nothing of.
+        """
+        data = self.data
+        refined = torch.zeros(len(data), dtype=torch.bool)
+        threshold = khat_threshold(self.particles)
+        few = first.ess.cpu() < _FEW_EFFECTIVE * self.particles
+        uneven_rows = ((first.khat > threshold) | few).nonzero().flatten()
+        if not len(uneven_rows):
+            return first, refined
+        fields = {name: value.clone() for name, value in first._asdict().items()}
+        cell_row = (~data.s).nonzero(as_tuple=True)[0]
+        chunks = uneven_rows.split(128)
+        for rows in tqdm(chunks, desc="refine", disable=not self.progress, leave=False):
+            here = rows.to(data.x.device)
+            x, s, extras = data.x[here], data.s[here], data.extras(here)
+            guide = refined_guide(self.programs, x, s, self.missing, **extras)
+            second = self._sampler(guide).estimate(
+                x, s, REFINED_PARTICLES * self.particles, self.num_draws, **extras
+            )
+            fine = (second.khat <= threshold) & (second.ess > first.ess[rows]).cpu()
+            more = (second.ess > first.ess[rows]).cpu()
+            better = ((second.khat < first.khat[rows]) & more) | fine
+            refined[rows[better]] = True
+            for name in ("log_evidence", "ess", "khat"):
+                fields[name][rows[better]] = getattr(second, name)[better]
+            # cells come row by row, in the table's order and in the block's
+            inside = torch.zeros(len(data), dtype=torch.bool)
+            inside[rows[better]] = True
+            target = inside.to(cell_row.device)[cell_row]
+            block_row = (~s).nonzero(as_tuple=True)[0]
+            source = better.to(block_row.device)[block_row]
+            for name in ("mean", "variance", "mcse", "draws", "probabilities"):
+                fields[name][..., target] = getattr(second, name)[..., source]
+        return Estimates(**fields), refined
+
+    def _sampler(self, guide: Callable[..., Any]) -> Sampler:
+        return Sampler(
+            self.programs.model,
+            guide,
+            self.missing,
+            self.rule,
+            units=self.data.scaler,
+            num_values=self.num_values,
+            common=self.common,
+        )
+
+
+def _joined(parts: list[Estimates]) -> Estimates:
+    return Estimates(*(torch.cat(field, dim=-1) for field in zip(*parts, strict=True)))

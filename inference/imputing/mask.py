@@ -1,0 +1,48 @@
+"""How likely each value was to go missing, given what is seen of its row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ...data import IncompleteData
+from ...models.sites import S
+from ..integration.collapse import CollapsedMask
+from ..weights import Weighted
+from .completed import average
+from .impute import prepared, programs_of
+
+
+def mask_probability(
+    fitted: Any, data: IncompleteData, particles: int = 200, *, seed: int = 0
+) -> np.ndarray:
+    """P(s_j = 0 | row) of each cell (n, p), averaged over what is not seen of the row.
+
+    sum_k w_k P(s_j = 0 | x_o, x^m_k, z_k), with x^m_k from p(x^m | z_k, s = 0): whether the mask
+    that was seen is the one that the model expects. (The mask accuracy of Chen et al., GNR, CIKM
+    2023, is the share of cells where this is above a half and the value missing, or neither.)
+
+    :raises ValueError: for an ignorable mechanism.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> from absentia.inference.imputing.mask import mask_probability
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> mask_probability(ab.NotMIWAE(data, latent_dim=1, hidden=[8]), data).shape
+    (3, 2)
+    """
+    model, data = prepared(fitted, data)
+    if model.missingness.ignorable:
+        raise ValueError("the mechanism is ignorable: the model says nothing of the mask")
+
+    def missing(whole: Tensor, run: Weighted) -> Tensor:
+        mask = run.sites[S].fn
+        given = mask.given if isinstance(mask, CollapsedMask) else mask
+        return 1 - given.missingness(whole, **given.context).mean.expand_as(whole)
+
+    found: np.ndarray = (
+        average(model, programs_of(model), data, particles, missing, seed)[0].double().cpu().numpy()
+    )
+    return found

@@ -1,0 +1,149 @@
+"""Chunks of weighted particles for blocks of rows: what imputation streams over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from ...data import Standardiser
+from ...models.sites import X_UNOBSERVED
+from ..integration.summed import TiltedQuadrature
+from ..integration.tilt import IgnoredInOtherUnits, tilt
+from ..integration.tilted import Tilted, Together
+from ..marginal import Marginal
+from ..weights import Weighted
+from .common import CommonNoise
+from .stream import Estimates, Stream
+
+Rule = Literal["posterior", "decoder-mean"]
+#: particles times rows of one evaluation: enough to keep the processor busy, and in its cache
+PAIRS_AT_ONCE = 16_384
+
+
+class _CollapsedCells:
+    def __init__(self, tilted: Tilted, shape: tuple[int, int]) -> None:
+        self.tilted, self.shape = tilted, shape
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        mean, variance = self.tilted.moments()
+        return mean.expand(self.shape), variance.expand(self.shape)
+
+    def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
+        return self.tilted.select(particles, cells).sample().squeeze(0)
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        return self.tilted.probabilities(cells, num_values)
+
+
+class _SampledCells:
+    def __init__(self, values: Tensor, report: Tensor | None = None) -> None:
+        self.values = values
+        self.report = values if report is None else report
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        return self.report, torch.zeros_like(self.report)
+
+    def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
+        return self.values[particles, cells]
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        values = self.values[:, cells].round().long().clamp(0, num_values - 1)
+        return one_hot(values, num_values).movedim(-1, 0).to(self.values.dtype)
+
+
+class Sampler:
+    """Runs a model and guide in chunks and streams them into estimates.
+
+    :param missing: as for :class:`ImportanceWeightedELBO`.
+    :param rule: ``"posterior"`` averages and draws from p(x_j | z_k, s_j = 0), ``"decoder-mean"``
+        p(x_j | z_k).
+    :param units: a scaler with warped columns, whose moments are then in the data's own units.
+    :param num_values: (p,), how many values a column has whose probabilities are wanted, else 0.
+    :param common: the seed of random numbers that all rows share, see :mod:`.common`.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        missing: str = "auto",
+        rule: Rule = "posterior",
+        units: Standardiser | None = None,
+        num_values: Tensor | None = None,
+        common: int | None = None,
+    ) -> None:
+        self.model, self.guide, self.rule = model, guide, rule
+        self.units = None if units is None or bool(units.linear.all()) else units
+        self.marginal = Marginal(missing, self.units)
+        self.num_values, self.common = num_values, common
+        #: small until the first run has shown how a cell is integrated
+        self.pairs_at_once = PAIRS_AT_ONCE if missing == "sample" else PAIRS_AT_ONCE // 16
+
+    @torch.no_grad()
+    def estimate(
+        self, x: Tensor, s: Tensor, particles: int, num_draws: int, **extras: Tensor
+    ) -> Estimates:
+        """Estimates for one block of rows (n, p) from ``particles`` particles."""
+        rows, columns = (~s).nonzero(as_tuple=True)
+        discrete, most = self._discrete(columns)
+        stream = Stream(len(x), rows, particles, num_draws, discrete, most)
+        noise = None if self.common is None else CommonNoise(particles, x, self.common)
+        done = 0
+        while done < particles:
+            chunk = max(1, min(particles - done, self.pairs_at_once // len(x)))
+            run, tilted = self.run(x, s, chunk, noise, **extras)
+            stream.add(run.log_weight, self._cells(run, tilted, rows, columns, chunk))
+            done += chunk
+        return stream.finish()
+
+    def _discrete(self, columns: Tensor) -> tuple[Tensor, int]:
+        """Cells whose values' probabilities are wanted, and the most values of any column."""
+        if self.num_values is None or not int(self.num_values.max()):
+            return columns.new_zeros(0), 0
+        wanted = self.num_values.to(columns.device)[columns] > 0
+        return wanted.nonzero().flatten(), int(self.num_values.max())
+
+    def run(
+        self,
+        x: Tensor,
+        s: Tensor,
+        particles: int,
+        noise: CommonNoise | None = None,
+        **extras: Tensor,
+    ) -> tuple[Weighted, Tilted | None]:
+        """Weights of one chunk, and the missing cells' tilted distribution where collapsed."""
+        run, tilted = self.marginal.run(
+            self.model, self.guide, x, s, num_particles=particles, draw=noise, **extras
+        )
+        # a rule of many nodes a cell: chunks stay small
+        self.pairs_at_once = PAIRS_AT_ONCE // 64 if _many_nodes(tilted) else PAIRS_AT_ONCE
+        return run, tilted
+
+    def _cells(
+        self, run: Weighted, tilted: Tilted | None, rows: Tensor, columns: Tensor, chunk: int
+    ) -> _CollapsedCells | _SampledCells:
+        if self.rule == "decoder-mean":
+            decoder = run.sites[X_UNOBSERVED].fn
+            said = tilt(decoder, None, rows.new_zeros(0), rows, columns, units=self.units)
+            return _CollapsedCells(said, (chunk, len(rows)))
+        if tilted is not None:
+            return _CollapsedCells(tilted, (chunk, len(rows)))
+        values = run.sites[X_UNOBSERVED].value[:, rows, columns]
+        return _SampledCells(values, self._reported(values, columns))
+
+    def _reported(self, values: Tensor, columns: Tensor) -> Tensor | None:
+        """The values, in the data's own units where their column is warped."""
+        if self.units is None:
+            return None
+        warped = ~torch.from_numpy(self.units.linear).to(columns.device)[columns]
+        return torch.where(warped, self.units.invert_cells(values, columns), values)
+
+
+def _many_nodes(tilted: Tilted | None) -> bool:
+    if isinstance(tilted, Together):
+        return any(_many_nodes(part) for _, part in tilted.parts)
+    return isinstance(tilted, TiltedQuadrature | IgnoredInOtherUnits)

@@ -1,0 +1,96 @@
+"""Predicted ratings of chosen pairs, without a table of all users and items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...data import Ratings
+from ...data.ratings import whole_positions
+from ..evaluating import evaluating
+from .impute import placed, programs_of
+from .particles import Rule, Sampler
+
+_USERS_AT_ONCE = 64
+
+
+@torch.no_grad()
+def predict_ratings(
+    fitted: Any,
+    data: Ratings,
+    users: Sequence[int] | np.ndarray,
+    items: Sequence[int] | np.ndarray,
+    particles: int = 1000,
+    *,
+    rule: Rule = "posterior",
+    seed: int = 0,
+) -> np.ndarray:
+    """E[x_ij | what the user rated and what not] of pairs (user, item), in the ratings' units.
+
+    A pair that was rated keeps its rating. Memory is that of 64 users' rows.
+
+    :param fitted: a fit of :func:`absentia.RatingsNotMIWAE`, or the model.
+    :param data: the users' ratings.
+    :param users, items: (m,) positions.
+    :param rule: as for :func:`absentia.impute`.
+    :raises ValueError: other items than the model's, or a user that is not there.
+
+    >>> import absentia as ab
+    >>> data = ab.Ratings.from_triples([0, 0, 1], [0, 1, 1], [5.0, 4.0, 1.0])
+    >>> model = ab.RatingsNotMIWAE(data, latent_dim=1)
+    >>> ab.predict_ratings(model, data, [0, 1], [1, 0], particles=20)[0]
+    np.float64(4.0)
+    """
+    if not isinstance(data, Ratings):
+        raise TypeError(f"data is a {type(data).__name__}; tables have impute")
+    if rule not in ("posterior", "decoder-mean"):
+        raise ValueError(f"rule {rule!r} is not one of posterior, decoder-mean")
+    if particles < 1:
+        raise ValueError(f"particles is {particles}; give at least 1")
+    schema = getattr(fitted, "schema", None)
+    if schema is not None and schema[schema.names[0]].levels != data.levels:
+        raise ValueError(
+            f"the model was fitted to ratings with levels "
+            f"{list(schema[schema.names[0]].levels)}, these have {list(data.levels)}"
+        )
+    model, data = placed(fitted, data)
+    user, item = whole_positions("user", users), whole_positions("item", items)
+    if len(user) != len(item):
+        raise ValueError(f"{len(user)} users and {len(item)} items; give pairs")
+    for what, found, count in (("user", user, len(data)), ("item", item, len(data.columns))):
+        if len(found) and (found.min() < 0 or found.max() >= count):
+            bad = int(found[(found < 0) | (found >= count)][0])
+            raise ValueError(f"{what} {bad} is not one of 0 to {count - 1}")
+    programs = programs_of(model)
+    levels = torch.full((len(data.columns),), len(data.levels))
+    sampler = Sampler(programs.model, programs.guide, "auto", rule, num_values=levels)
+    result = np.empty(len(user))
+    if not len(user):
+        return result
+    with evaluating(model, seed, data.x.device):
+        wanted = torch.from_numpy(np.unique(user)).to(data.x.device)
+        for rows in wanted.split(_USERS_AT_ONCE):
+            table = _of_users(sampler, data, rows, particles)
+            known = rows.cpu().numpy()
+            here = np.isin(user, known)
+            result[here] = table[np.searchsorted(known, user[here]), item[here]]
+    return result
+
+
+def _of_users(sampler: Sampler, data: Ratings, rows: torch.Tensor, particles: int) -> np.ndarray:
+    """Ratings (k, p) of these users: given, or the posterior mean."""
+    x, s = data.x[rows], data.s[rows]
+    found = sampler.estimate(x, s, particles, 0)
+    if data.levels:
+        scale = torch.tensor(data.levels, dtype=torch.float64, device=x.device)
+        means = (found.probabilities * scale.unsqueeze(-1)).sum(0)
+    else:
+        center, unit = float(data.scaler.center[0]), float(data.scaler.scale[0])
+        means = center + unit * found.mean
+    table = data.given[rows]
+    table[~s] = means.to(table.dtype)
+    filled: np.ndarray = table.cpu().numpy()
+    return filled

@@ -1,0 +1,159 @@
+"""Self-normalised estimates that stream over particles: bounded memory whatever their number.
+
+Kept per row: the logarithms of sum w and sum w^2, the largest weights (for k-hat), and particles
+resampled by a weighted reservoir. Kept per missing cell: the weighted moments of
+h_k = E[x_j | z_k, s_j = 0] (or of x_jk itself where it was sampled).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ..diagnostics import khat_from_largest, tail_length
+
+
+class CellSource(Protocol):
+    """One chunk's values at the missing cells."""
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the cells given each particle, (C, M) each."""
+
+    def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
+        """A draw of cell cells[i] given particle particles[i], (len(cells),)."""
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """P(x_j = v) of discrete cells given each particle, (V, C, len(cells))."""
+
+
+class Estimates(NamedTuple):
+    """What a stream of L particles amounts to; rows (n,), cells (M,), in model units."""
+
+    log_evidence: Tensor
+    ess: Tensor
+    khat: Tensor
+    mean: Tensor
+    variance: Tensor
+    mcse: Tensor
+    draws: Tensor  # (D, M)
+    probabilities: Tensor  # (V, M), zero where a cell's column is not discrete
+
+
+class Stream:
+    """Accumulates chunks of weighted particles for n rows whose missing cells are ``rows``.
+
+    :param rows: (M,) the row of every missing cell.
+    :param particles: L, how many will come in all.
+    :param num_draws: D, how many resampled values to keep of every cell.
+    :param discrete: the cells whose values' probabilities are kept too, V of them at most.
+    """
+
+    def __init__(
+        self,
+        num_rows: int,
+        rows: Tensor,
+        particles: int,
+        num_draws: int,
+        discrete: Tensor | None = None,
+        num_values: int = 0,
+    ) -> None:
+        device, kind = rows.device, torch.float64
+        self.rows, self.particles = rows, particles
+        minus_infinity = torch.full((num_rows,), -torch.inf, dtype=kind, device=device)
+        self.log_sum, self.log_sum_squares = minus_infinity, minus_infinity.clone()
+        self.peak = minus_infinity.clone()
+        self.largest = torch.empty(0, num_rows, device=device)
+        # sums of w h, w (h^2 + var), w^2, w^2 h, w^2 h^2 at every cell, relative to the peak
+        self.sums = torch.zeros(5, len(rows), dtype=kind, device=device)
+        #: what the cells' moments are taken about, so that a large mean costs no digits
+        self.reference = torch.zeros(len(rows), dtype=kind, device=device)
+        self.draws = torch.zeros(num_draws, len(rows), dtype=kind, device=device)
+        self.discrete = rows.new_zeros(0) if discrete is None else discrete
+        self.chances = torch.zeros(num_values, len(self.discrete), dtype=kind, device=device)
+        order = rows.argsort(stable=True)
+        counts = rows.bincount(minlength=num_rows)
+        self._cells_of_row = (order, counts, counts.cumsum(0) - counts)
+
+    def add(self, log_weight: Tensor, source: CellSource) -> None:
+        """One chunk: log-weights (C, n) and the cells given its particles."""
+        rows = self.rows
+        peak = self.peak.maximum(log_weight.amax(0).double())
+        # a row whose weights are all zero so far has no peak: exp(-inf - 0) = 0, not nan
+        level = torch.where(peak.isfinite(), peak, 0.0)
+        old = (self.peak - level).exp()[rows]
+        weight = (log_weight - level.to(log_weight.dtype)).exp()[:, rows]  # (C, M)
+        h, variance = source.moments()
+        if not len(self.largest):
+            self.reference = h.mean(0).nan_to_num(0.0).double()
+        h = h - self.reference.to(h.dtype)
+        weighted, squared = weight * h, weight.square()
+        update = torch.stack(
+            [
+                weighted.sum(0),
+                (weighted * h + weight * variance).sum(0),
+                squared.sum(0),
+                (squared * h).sum(0),
+                (squared * h * h).sum(0),
+            ]
+        )
+        power = torch.tensor([1, 1, 2, 2, 2], device=rows.device).unsqueeze(1)
+        self.sums = self.sums * old.unsqueeze(0) ** power + update.double()
+        if len(self.discrete):
+            found = source.probabilities(self.discrete, len(self.chances))
+            share = weight[:, self.discrete]
+            added = torch.einsum("vkm,km->vm", found.expand(-1, *share.shape), share)
+            self.chances = self.chances * old[self.discrete] + added.double()
+        self.peak = peak
+        chunk = log_weight.double()
+        self.log_sum = torch.logaddexp(self.log_sum, chunk.logsumexp(0))
+        self.log_sum_squares = torch.logaddexp(self.log_sum_squares, (2 * chunk).logsumexp(0))
+        keep = min(tail_length(self.particles) + 1, len(self.largest) + len(log_weight))
+        self.largest = torch.cat([self.largest.to(log_weight), log_weight]).topk(keep, 0).values
+        if len(self.draws):
+            self._resample(log_weight, source)
+
+    def _resample(self, log_weight: Tensor, source: CellSource) -> None:
+        """Every kept draw moves to a particle of this chunk with its share of all weight so far.
+
+        After the last chunk each is an exact draw with probability w~ (a weighted reservoir with
+        replacement), the same particle for all cells of its row.
+        """
+        slots, num_rows = len(self.draws), log_weight.shape[1]
+        chunk_share = (log_weight.double().logsumexp(0) - self.log_sum).exp().nan_to_num(0.0)
+        moves = torch.rand(slots, num_rows, device=log_weight.device) < chunk_share
+        slot, row = moves.nonzero(as_tuple=True)
+        share = torch.softmax(log_weight, 0).nan_to_num(0.0) + 1e-30
+        chosen = torch.multinomial(share.T, slots, replacement=True)  # (n, D)
+        particle = chosen[row, slot]
+        order, counts, starts = self._cells_of_row
+        repeats = counts[row]
+        which = torch.arange(len(row), device=row.device).repeat_interleave(repeats)
+        within = torch.arange(len(which), device=row.device) - (
+            repeats.cumsum(0) - repeats
+        ).repeat_interleave(repeats)
+        cells = order[starts[row][which] + within]
+        if len(cells):
+            values = source.draw(particle[which], cells)
+            self.draws[slot[which], cells] = values.to(self.draws.dtype)
+
+    def finish(self) -> Estimates:
+        """The estimates, once all particles have come."""
+        total = (self.log_sum - self.peak).exp()[self.rows]
+        mean = self.sums[0] / total
+        variance = (self.sums[1] / total - mean.square()).clamp_min(0)
+        spread = self.sums[4] - 2 * mean * self.sums[3] + mean.square() * self.sums[2]
+        probabilities = self.chances.new_zeros(len(self.chances), len(self.rows))
+        probabilities[:, self.discrete] = self.chances / total[self.discrete]
+        return Estimates(
+            log_evidence=self.log_sum - math.log(self.particles),
+            ess=(2 * self.log_sum - self.log_sum_squares).exp(),
+            khat=khat_from_largest(self.largest, self.particles),
+            mean=mean + self.reference,
+            variance=variance,
+            mcse=spread.clamp_min(0).sqrt() / total,
+            draws=self.draws,
+            probabilities=probabilities,
+        )

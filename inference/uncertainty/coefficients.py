@@ -1,0 +1,173 @@
+"""How well the data determine a mechanism: its coefficients with standard errors and intervals."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyro
+import torch
+from scipy.stats import norm
+
+from ...data import IncompleteData
+from .laplace import Maximum, Target, maximum
+from .parameters import target_of
+
+_FAR = 5.0  # standard errors between fit and maximum that a guide can bridge
+_HELD_BACK = 1.0  # standard errors of the score at a coefficient that ended at zero
+_MOVING = 0.5  # standard errors that an estimate may be from its maximum unsaid
+
+
+def coefficient_posterior(
+    fitted: Any,
+    data: IncompleteData,
+    *,
+    level: float = 0.9,
+    particles: int = 25,
+    polish: int = 3,
+    decoder: str = "joint",
+    missing: str = "auto",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Posterior of the mechanism's coefficients: estimates, standard errors, intervals.
+
+    A Laplace approximation: Normal around the fit, with the inverse of the observed information
+    of log p(x_o, s), decoder and mechanism together, so that what the model of x leaves open
+    counts (intervals that hold the decoder fixed are too narrow under MNAR). log p(x_o, s) is the
+    importance-weighted bound with the same random numbers throughout, its second derivatives are
+    differences of gradients. Priors of coefficients take part as what they are; scales of random
+    effects are held at their estimates. Intervals end at zero where a direction is declared.
+
+    Warns where the fit is at no maximum, and where a declared direction decides an interval.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> rng = np.random.default_rng(0)
+    >>> rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=300)
+    >>> rows[rng.random(300) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+    >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, "a ~ b"), data, steps=300, progress=False)
+    >>> table = ab.coefficient_posterior(fitted, data)
+    >>> bool(table.loc["a ~ b", "lower"] < 2 < table.loc["a ~ b", "upper"])
+    True
+
+    :param level: of the intervals.
+    :param particles: importance samples a row.
+    :param polish: Newton steps towards the maximum with one information matrix; where they lead
+        far, as many again with a new one. A stochastic fit ends near its maximum.
+    :param decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
+    :returns: one row a coefficient: estimate, sd, lower, upper; a formula's are of the log-odds
+        of being missing, in the data's own units.
+    :raises ValueError: for a mechanism without anything to estimate, or a model of more than 600
+        parameters under ``decoder="joint"``.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; give a probability such as 0.9")
+    target = target_of(fitted, data, decoder, particles, missing, seed)
+    if not target.mechanism_size:
+        raise ValueError(
+            f"{type(target.model.missingness).__name__} has no coefficient to estimate: all are "
+            f"given"
+        )
+    with pyro.validation_enabled(False):
+        return _table(target, maximum(target, target.start(), polish), level)
+
+
+def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
+    """Estimands by the delta method."""
+    quantile = float(norm.ppf((1 + level) / 2))
+    rows, moving, far = {}, [], []
+    directions = target.model.missingness.directions()
+    target.put(found.at)
+    for label, name, k, estimate, j in _slopes(target):
+        sd = math.sqrt(max(float(j @ found.covariance @ j), 0.0))
+        if sd == 0.0:
+            continue  # given, not estimated
+        low, high = estimate - quantile * sd, estimate + quantile * sd
+        declared = name in directions and directions[name].reshape(-1)[k] != 0
+        if declared and (low < 0 < high or _held_back(target, found, name, k, j)):
+            low, high = (0.0, high) if estimate > 0 else (low, 0.0)
+            _warn(
+                f"the interval of '{label}' reaches zero, where its declared direction ends it: "
+                f"the data say little about it or contradict the direction, and a Normal "
+                f"approximation is poor there; compare the bound without the direction"
+            )
+        if abs(j @ found.rest) > _MOVING * sd:
+            moving.append(label)
+        if abs(j @ found.way) > _FAR * sd:
+            far.append(label)
+        rows[label] = (estimate, sd, low, high)
+    if found.rising:
+        _warn(
+            f"the fit is at no maximum of the likelihood, which still rises in {found.rising} "
+            f"directions; standard errors are unreliable: fit with more steps, or raise polish"
+        )
+    elif moving:
+        _warn(
+            f"the maximum of the likelihood was not reached for {', '.join(moving)}; standard "
+            f"errors are unreliable: fit with more steps, or raise polish (or there is none: a "
+            f"mechanism that always hides what it can hide has an infinite slope)"
+        )
+    elif far:
+        _warn(
+            f"the maximum of the likelihood is more than {_FAR:g} standard errors from the fit for "
+            f"{', '.join(far)}, where the guide is not trained; fit with more steps or particles"
+        )
+    columns = ["estimate", "sd", "lower", "upper"]
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    frame.index.name = "coefficient"
+    return frame
+
+
+def _slopes(target: Target) -> list[tuple[str, str, int, float, np.ndarray]]:
+    """Per estimand its label, where it stands, its value, and its derivative (q,)."""
+    complete = target.data.s.all(0).tolist()
+    result = []
+    for name, values in target.estimands().items():
+        if not values.requires_grad:
+            continue  # given, not estimated
+        for k, value in enumerate(values.reshape(-1)):
+            if values.shape[-1:] == (len(complete),) and complete[k % len(complete)]:
+                continue  # about what never goes missing nothing can be learnt
+            slope = torch.autograd.grad(
+                value, target.tensors, retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+            j = np.concatenate([s.detach().cpu().numpy().ravel() for s in slope])
+            many = values.numel() > 1
+            label = f"{name}[{_place(k, values.shape, target.model.columns)}]" if many else name
+            result.append((label, name, k, float(value.detach()), j))
+    return result
+
+
+def _held_back(target: Target, found: Maximum, name: str, k: int, j: np.ndarray) -> bool:
+    """Whether the likelihood would rise beyond zero, by the score where the search ended.
+
+    A coefficient c = softplus(r) that is pushed to zero gets a small estimate with a small standard
+    error; the score dL/dc, in its own standard errors, tells that from one that is small.
+    """
+    step = 1e-3
+    q = int(np.abs(j).argmax())
+    c, g = [], []  # the coefficient, and the gradient of minus the log-likelihood by r
+    for shift in (-step, 0.0, step):
+        g.append(float(target(found.at + shift * np.eye(len(j))[q])[1][q]))
+        c.append(float(target.estimands()[name].reshape(-1)[k].detach()))
+    target.put(found.at)
+    slope, bend = (c[2] - c[0]) / (2 * step), (c[2] - 2 * c[1] + c[0]) / step**2
+    score = -g[1] / slope
+    information = ((g[2] - g[0]) / (2 * step) + score * bend) / slope**2
+    return bool(score * c[1] < 0 and score**2 > _HELD_BACK**2 * max(information, 0.0))
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)
+
+
+def _place(k: int, shape: torch.Size, columns: tuple[str, ...]) -> str:
+    """Where element k stands: by its column, and by its row where there are rows."""
+    if shape[-1] != len(columns):
+        return str(k)
+    row, column = divmod(k, len(columns))
+    return columns[column] if len(shape) == 1 else f"{row}, {columns[column]}"

@@ -1,0 +1,232 @@
+"""A Laplace approximation of log p(x_o, s): its maximum near a fit, and the information there."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pyro import poutine
+from torch import Tensor
+from torch.distributions import constraints
+
+from ...data import IncompleteData
+from ..imputing.impute import coefficient_medians
+from ..marginal import Marginal
+from ..randomness import seeded
+from ..score import has_scores
+from .redundancy import redundant
+
+#: more parameters than this and their information matrix takes too long
+MOST_PARAMETERS = 600
+#: precision of a Normal prior on parameters that have none: directions without any information
+#: (a rotation of the latents) then have a variance, if a large one
+_WEAK = 1e-4
+_STEP = 1e-3
+_ROWS_AT_ONCE = 512
+_ROUNDS = 4  # information matrices on the way to the maximum
+_NEAR = 5.0  # standard errors, of all parameters together: one matrix holds at both ends
+_RISING = 1e-6  # of the largest curvature: more than the error of differences
+
+
+class Target:
+    """log p(x_o, s) and priors, as a function of decoder and mechanism in one vector."""
+
+    def __init__(
+        self,
+        model: Any,
+        data: IncompleteData,
+        joint: bool,
+        particles: int,
+        missing: str,
+        seed: int,
+    ) -> None:
+        if hasattr(model, "trunk"):
+            raise ValueError(
+                "GNR's mask reads the trunk, whose parameters have no meaning of their own and no "
+                "standard errors here; give parameters='bootstrap'"
+            )
+        self.model, self.data, self.joint = model, data, joint
+        self.particles, self.missing, self.seed = particles, missing, seed
+        self.marginal = Marginal(missing)
+        self.raw: dict[str, Tensor] = {}  # of sites; logs of those that are positive
+        self.positive: list[str] = []
+        guide = model.coefficient_guide
+        if guide is not None:
+            medians = coefficient_medians(model)
+            nodes = guide.prototype_trace.nodes
+            positive = constraints.positive
+            self.positive = [k for k in medians if nodes[k]["fn"].support is positive]
+            for name, value in medians.items():
+                value = value.detach().clone()
+                value = value.clamp_min(1e-12).log() if name in self.positive else value
+                self.raw[name] = value.requires_grad_()
+            model.coefficient_guide = None
+        held = model.missingness.hyperparameters
+        mechanism = [
+            p for n, p in model.missingness.named_parameters() if p.requires_grad and n not in held
+        ]
+        parts = [model.decoder, *([model.predictor] if hasattr(model, "predictor") else [])]
+        rest = [p for part in parts for p in part.parameters() if p.requires_grad] if joint else []
+        self.tensors: list[Tensor] = [*mechanism, *self.raw.values(), *rest]
+        self.mechanism_size = sum(p.numel() for p in mechanism) + len(self.raw)
+
+    def of(self, model: Any, data: IncompleteData) -> Target:
+        """The same of a model with the same parameters."""
+        model, data = exact(model, data)
+        return Target(model, data, self.joint, self.particles, self.missing, self.seed)
+
+    def sites(self) -> dict[str, Tensor]:
+        """The coefficients that have priors, with gradients."""
+        return {k: v.exp() if k in self.positive else v for k, v in self.raw.items()}
+
+    def estimands(self) -> dict[str, Tensor]:
+        """What an analyst would report, with gradients."""
+        context: dict[str, Any] = self.sites()
+        found: dict[str, Tensor] = self.model.missingness.estimands(**context)
+        return found
+
+    def __len__(self) -> int:
+        return sum(tensor.numel() for tensor in self.tensors)
+
+    def start(self) -> np.ndarray:
+        """The fitted values."""
+        return np.concatenate([t.detach().cpu().numpy().ravel() for t in self.tensors])
+
+    @torch.no_grad()
+    def put(self, vector: np.ndarray) -> None:
+        """Set all parameters."""
+        begin = 0
+        for tensor in self.tensors:
+            part = torch.from_numpy(vector[begin : begin + tensor.numel()].copy())
+            tensor.copy_(part.view_as(tensor))
+            begin += tensor.numel()
+
+    def redundant(self, least: float = 0.0) -> np.ndarray:
+        """Orthonormal directions (q, r) that change parameters and not p(x), to be held."""
+        return redundant(self.model, self.tensors, least)
+
+    def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Minus the log posterior and its gradient."""
+        self.put(vector)
+        for tensor in self.tensors:
+            tensor.grad = None
+        value = 0.0
+        for loss in self._losses():
+            loss.backward()
+            value += float(loss.detach())
+        gradient = np.concatenate(
+            [
+                np.zeros(t.numel()) if t.grad is None else t.grad.cpu().numpy().ravel()
+                for t in self.tensors
+            ]
+        )
+        return (
+            value + 0.5 * _WEAK * float(vector @ vector),
+            gradient + _WEAK * vector,
+        )
+
+    @torch.no_grad()
+    def value(self, vector: np.ndarray) -> float:
+        """Minus the log posterior."""
+        self.put(vector)
+        return float(sum(self._losses())) + 0.5 * _WEAK * float(vector @ vector)
+
+    def _losses(self) -> Iterator[Tensor]:
+        """Minus the bound, and minus what stands outside the rows, in blocks of rows."""
+        with seeded(self.seed, self.data.x.device):
+            for number, rows in enumerate(
+                torch.arange(len(self.data), device=self.data.x.device).split(_ROWS_AT_ONCE)
+            ):
+                program = self.model.model
+                if self.raw:
+                    program = poutine.condition(program, data=self.sites())
+                run, _ = self.marginal.run(
+                    program,
+                    self.model.guide,
+                    self.data.x[rows],
+                    self.data.s[rows],
+                    num_particles=self.particles,
+                    **self.data.extras(rows),
+                )
+                if has_scores(run):
+                    raise ValueError(
+                        "a formula reads another column whose missing levels or counts are drawn, "
+                        "for which there are no standard errors here; give the coefficients priors "
+                        "(the model's coefficient_guide is a posterior)"
+                    )
+                bound = run.log_weight.logsumexp(0).sum() - len(rows) * math.log(self.particles)
+                yield -(bound + run.log_global) if number == 0 else -bound
+
+
+def exact(model: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
+    """A copy of the model, in float64 and for evaluation, and the data with it."""
+    model = copy.deepcopy(model).double().eval()
+    device = next(model.parameters(), data.x).device
+    return model, data.to(device=device, dtype=torch.float64)
+
+
+class Maximum(NamedTuple):
+    """Where the search ended: parameters, their covariance, and what remains to be done.
+
+    ``way`` leads from the fit to here, ``rest`` is one more Newton step; in ``rising`` directions
+    the likelihood curves upward.
+    """
+
+    at: np.ndarray
+    covariance: np.ndarray
+    way: np.ndarray
+    rest: np.ndarray
+    rising: int
+
+
+def maximum(target: Target, at: np.ndarray, polish: int) -> Maximum:
+    """The maximum near the fit, and the information there.
+
+    Steps with one information matrix, halved where they overshoot; a fit ends near its maximum, so
+    that one matrix serves for several. Where the way was far, all again from there.
+    """
+    fixed = target.redundant()
+    free = np.eye(len(at)) - fixed @ fixed.T
+    value, gradient = target(at)
+    fit = at
+    for _ in range(_ROUNDS if polish else 1):
+        information = free @ _information(target, at) @ free
+        eigenvalues, vectors = np.linalg.eigh(information)
+        # away from the maximum a direction may curve upward: step along it downhill all the same
+        size = np.maximum(np.abs(eigenvalues), 1e-2)
+        inverse = free @ (vectors / size) @ vectors.T @ free
+        far = math.sqrt(float(gradient @ inverse @ gradient))  # in standard errors
+        for _ in range(polish):
+            step = -inverse @ gradient
+            step *= min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12))
+            for halving in range(6):
+                there, slope = target(at + step / 2**halving)
+                if there < value:
+                    at, value, gradient = at + step / 2**halving, there, slope
+                    break
+            else:
+                break
+        if far < _NEAR:
+            break
+    rest = -inverse @ gradient
+    largest = float(eigenvalues.max())
+    rising = int((eigenvalues < -_RISING * largest).sum())
+    eigenvalues, vectors = np.linalg.eigh(information + largest * fixed @ fixed.T)
+    covariance = (vectors / np.maximum(eigenvalues, _WEAK)) @ vectors.T
+    return Maximum(at, covariance, at - fit, rest, rising)
+
+
+def _information(target: Callable[[np.ndarray], Any], at: np.ndarray) -> np.ndarray:
+    """Second derivatives by central differences of the gradient."""
+    result = np.empty((len(at), len(at)))
+    for q in range(len(at)):
+        step = _STEP * max(1.0, abs(at[q]))
+        forward, backward = at.copy(), at.copy()
+        forward[q] += step
+        backward[q] -= step
+        result[q] = (target(forward)[1] - target(backward)[1]) / (2 * step)
+    return (result + result.T) / 2

@@ -1,0 +1,160 @@
+"""The posterior of a model's parameters: a Normal at the maximum, importance-weighted."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyro
+import torch
+from torch import Tensor
+
+from ...data import IncompleteData
+from ..diagnostics import pareto_khat
+from ..imputing.impute import prepared
+from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
+
+_NO_EFFECT = 0.01  # of the largest: of a direction on mean and covariance of x
+_NEAR = 0.01  # nats: a step that gains less is the last
+
+
+class ParameterDraws(NamedTuple):
+    """Draws (S, q) of the parameters, their smoothed log-weights (S,) and Pareto k-hat.
+
+    Normalised: the weights sum to one.
+    """
+
+    vectors: np.ndarray
+    log_weight: np.ndarray
+    khat: float
+
+    @property
+    def reliable(self) -> bool:
+        """Whether k-hat is at most 0.7."""
+        return self.khat <= 0.7
+
+    def resampled(self, m: int, seed: int) -> np.ndarray:
+        """m of the draws (m, q), by weight; as they were drawn where the weights are unreliable.
+
+        Systematic resampling, so that a draw of weight below 1/m comes at most once.
+        """
+        generator = np.random.default_rng(seed)
+        if not self.reliable:
+            return self.vectors[:m]
+        edges = np.cumsum(np.exp(self.log_weight))
+        at = (np.arange(m) + generator.random()) / m * edges[-1]
+        chosen = np.minimum(np.searchsorted(edges, at), len(edges) - 1)
+        return self.vectors[generator.permutation(chosen)]
+
+
+class ParameterPosterior:
+    """p(parameters | x_o, s) of a small model: N(maximum, inverse observed information).
+
+    Decoder and mechanism together, coefficients that have priors with them; what changes p(x) in
+    nothing, such as the latents' rotation, is held. Draws of the Normal carry importance weights
+    towards the posterior itself, whose k-hat says how far the approximation holds (Vehtari et al.,
+    JMLR 2024).
+
+    :param decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known.
+    :raises ValueError: more than 600 parameters, or none.
+    """
+
+    def __init__(
+        self,
+        fitted: Any,
+        data: IncompleteData,
+        *,
+        decoder: str = "joint",
+        particles: int = 25,
+        polish: int = 3,
+        missing: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.target = target_of(fitted, data, decoder, particles, missing, seed)
+        with pyro.validation_enabled(False):
+            self.maximum: Maximum = maximum(self.target, self.target.start(), polish)
+        held = self.target.redundant(_NO_EFFECT)
+        self._basis = np.linalg.svd(held, full_matrices=True)[0][:, held.shape[1] :]
+        # given what is held: the inverse of a part of the information, not a part of its inverse
+        information = self._basis.T @ np.linalg.inv(self.maximum.covariance) @ self._basis
+        eigenvalues, vectors = np.linalg.eigh((information + information.T) / 2)
+        self._root = vectors / np.sqrt(eigenvalues)
+
+    def draws(self, count: int, seed: int = 0) -> ParameterDraws:
+        """``count`` draws with weights: at least 100 give k-hat a tail to look at."""
+        noise = np.random.default_rng(seed).normal(size=(count, self._root.shape[0]))
+        vectors = self.maximum.at + noise @ self._root.T @ self._basis.T
+        with pyro.validation_enabled(False):
+            log_p = np.array([-self.target.value(vector) for vector in vectors])
+        self.target.put(self.maximum.at)
+        return weighted_draws(vectors, log_p + 0.5 * np.square(noise).sum(1))
+
+    def height(self) -> float:
+        """The posterior's logarithm at its maximum: log p(x_o, s), and priors of coefficients."""
+        with pyro.validation_enabled(False):
+            return -self.target.value(self.maximum.at)
+
+    def moved_to(self, model: Any, data: IncompleteData, steps: int = 10) -> ParameterPosterior:
+        """The same Normal for a model that differs in what is given, moved by Newton steps.
+
+        :param model: of the same parameters, and with the guide's own in place.
+        """
+        moved = copy.copy(self)
+        moved.target = self.target.of(model, data)
+        at = self.maximum.at
+        within = self._basis @ self._root
+        with pyro.validation_enabled(False):
+            value, gradient = moved.target(at)
+            for _ in range(steps):
+                step = -within @ (within.T @ gradient)
+                there, slope = moved.target(at + step)
+                if not there < value:
+                    break
+                near = value - there < _NEAR
+                at, value, gradient = at + step, there, slope
+                if near:
+                    break
+        moved.maximum = self.maximum._replace(at=at)
+        return moved
+
+    def model_at(self, vector: np.ndarray) -> tuple[Any, dict[str, Tensor] | None]:
+        """The model with these parameters, and the coefficients' values by site if they have any.
+
+        The same module every time, changed in place.
+        """
+        self.target.put(vector)
+        sites = {name: value.detach() for name, value in self.target.sites().items()}
+        return self.target.model, sites or None
+
+
+def weighted_draws(vectors: np.ndarray, log_ratio: np.ndarray) -> ParameterDraws:
+    """Pareto-smoothed weights of draws with these log-ratios, target less proposal."""
+    from ..arviz_compat import psis
+
+    finite = np.where(np.isfinite(log_ratio), log_ratio, -np.inf)
+    khat = float(pareto_khat(torch.from_numpy(finite)[:, None])[0])
+    if not finite.max() > -np.inf:
+        return ParameterDraws(vectors, np.full(len(vectors), -np.log(len(vectors))), np.inf)
+    smoothed = psis(finite[:, None])[0][:, 0] if khat > -np.inf else finite
+    log_weight = smoothed - np.logaddexp.reduce(smoothed)
+    return ParameterDraws(vectors, log_weight, khat)
+
+
+def target_of(
+    fitted: Any, data: IncompleteData, decoder: str, particles: int, missing: str, seed: int
+) -> Target:
+    """log p(x_o, s) of a copy of the fitted model, in float64.
+
+    :raises ValueError: as :class:`ParameterPosterior`.
+    """
+    if decoder not in ("joint", "fixed"):
+        raise ValueError(f"decoder {decoder!r} is not one of joint, fixed")
+    model, data = exact(*prepared(fitted, data))
+    target = Target(model, data, decoder == "joint", particles, missing, seed)
+    if len(target) > MOST_PARAMETERS:
+        raise ValueError(
+            f"the model has {len(target)} parameters, more than {MOST_PARAMETERS}; give "
+            f"decoder='fixed', or priors to the mechanism (its coefficient_guide is a posterior)"
+        )
+    return target

@@ -1,0 +1,122 @@
+"""Where the parameters of a draw come from: their posterior, refits, or the fit itself."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from torch import Tensor
+
+from ...data import IncompleteData
+from ...models import rebuild
+from ..fitting.fit import FitResult, fit
+from ..randomness import seeded
+from .laplace import MOST_PARAMETERS
+from .parameters import ParameterPosterior
+
+Parameters = Literal["auto", "laplace", "bootstrap", "ensemble", "mechanism", "fixed"]
+_PROPOSALS = 200  # draws of the parameters, from which m are taken by weight
+_SHORTER = 4  # a warm-started refit takes this part of the fit's steps
+
+#: a model, and the coefficients to hold it at where they have priors
+Source = tuple[Any, Mapping[str, Tensor] | None]
+
+
+class Sources(NamedTuple):
+    """m models one after another, of what kind, and k-hat of their Normal approximation."""
+
+    kind: str
+    khat: float
+    models: Iterator[Source]
+
+
+def sources(
+    fitted: FitResult,
+    data: IncompleteData,
+    m: int,
+    parameters: Parameters,
+    *,
+    steps: int | None = None,
+    jobs: int = 1,
+    seed: int = 0,
+) -> Sources:
+    """m draws of a fitted model's parameters; see :func:`absentia.multiple_imputation`.
+
+    A model may be the same module changed in place: use it before asking for the next.
+
+    :raises ValueError: for an unknown kind, or fewer than one.
+    """
+    if parameters not in get_args(Parameters):
+        raise ValueError(
+            f"parameters {parameters!r} is not one of {', '.join(get_args(Parameters))}"
+        )
+    if m < 1:
+        raise ValueError(f"{m} draws of the parameters asked for; give at least 1")
+    if getattr(fitted.model, "frozen", False) and parameters != "fixed":
+        raise ValueError(
+            "of a second stage only the predictor was learnt; draw the parameters of the first"
+        )
+    if parameters == "auto":
+        parameters = "laplace" if is_small(fitted.model) else "bootstrap"
+    if parameters in ("bootstrap", "ensemble"):
+        shorter = _SHORTER if parameters == "bootstrap" else 1
+        steps = max(fitted.settings.steps // shorter, 1) if steps is None else steps
+        again = _bootstrapped if parameters == "bootstrap" else _from_scratch
+        parallel = Parallel(n_jobs=jobs, return_as="generator")
+        refits = parallel(delayed(again)(fitted, data, steps, seed + 7919 * k) for k in range(m))
+        return Sources(parameters, np.nan, ((model, None) for model in refits))
+    model = copy.deepcopy(fitted.model)
+    if parameters == "fixed":
+        return Sources(parameters, np.nan, ((model, None) for _ in range(m)))
+    guide = getattr(model, "coefficient_guide", None)
+    if parameters == "mechanism" and guide is not None:
+        with seeded(seed), torch.no_grad():
+            drawn = [{name: v.detach() for name, v in guide().items()} for _ in range(m)]
+        return Sources(parameters, np.nan, ((model, coefficients) for coefficients in drawn))
+    decoder = "joint" if parameters == "laplace" else "fixed"
+    posterior = ParameterPosterior(fitted, data, decoder=decoder, seed=seed)
+    draws = posterior.draws(max(_PROPOSALS, 2 * m), seed)
+    if not draws.reliable:
+        warnings.warn(
+            f"a Normal approximation of the {len(posterior.target)} parameters is poor (k-hat "
+            f"{draws.khat:.2f}): the intervals are rough; give parameters='bootstrap', fit with "
+            f"more steps, or identify the mechanism better",
+            stacklevel=3,
+        )
+    at = draws.resampled(m, seed)
+    return Sources(parameters, draws.khat, (posterior.model_at(vector) for vector in at))
+
+
+def is_small(model: Any) -> bool:
+    """Whether a Normal approximation of decoder and mechanism can be taken."""
+    parts = [model.decoder, model.missingness]
+    parts += [model.predictor] if hasattr(model, "predictor") else []
+    learnt = [p for part in parts for p in part.parameters() if p.requires_grad]
+    # turning the latents turns a mechanism that reads them, too: no Normal is near that
+    turns = {"z", "z_mask"} & set(model.missingness.asks)
+    return sum(p.numel() for p in learnt) <= MOST_PARAMETERS and not turns
+
+
+def _settings(fitted: FitResult, steps: int, seed: int) -> dict[str, Any]:
+    plan = {**fitted.settings.to_dict(), "steps": steps, "seed": seed}
+    # all rows count, and the last state is the result: nothing is chosen by held-out rows
+    return {**plan, "validation": 0.0, "patience": None, "evaluations": 1, "progress": False}
+
+
+def _bootstrapped(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
+    rows = np.random.default_rng(seed).integers(len(data), size=len(data))
+    model = copy.deepcopy(fitted.model)
+    return fit(model, data.rows(np.sort(rows)), **_settings(fitted, steps, seed)).model
+
+
+def _from_scratch(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
+    with seeded(seed):
+        model = rebuild(fitted.model.config)
+    model.missingness.initialise(data.s.cpu().to(torch.get_default_dtype()).mean(0))
+    model.to(data.x)
+    return fit(model, data, **_settings(fitted, steps, seed)).model
