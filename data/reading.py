@@ -1,9 +1,9 @@
-"""From a DataFrame or an array to checked numbers with a mask, a schema and covariates beside."""
+"""From a DataFrame or an array to checked numbers, the kinds of columns, covariates beside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,7 @@ class Reading:
         seen = ~np.isnan(self.values)
         check_columns_seen(seen, self.schema.names)
         if not standardise:
-            return Standardiser.identity(len(self.schema.names), self.schema.warps)
+            return Standardiser.identity(len(self.schema), self.schema.warps)
         return Standardiser.from_observed(
             self.values, seen, warps=self.schema.warps, unscaled=self.schema.discrete
         )
@@ -138,14 +138,7 @@ class Reading:
         check_observed(self.values, observed, self.schema.names, self.index, rule)
         if self.covariates is not None and self.covariate_schema is not None:
             check_complete(self.covariates, self.covariate_schema.names, self.index)
-        return Reading(
-            np.where(observed, self.values, np.nan),
-            self.schema,
-            self.index,
-            self.source,
-            self.covariates,
-            self.covariate_schema,
-        )
+        return replace(self, values=np.where(observed, self.values, np.nan))
 
 
 def target_frame(y: Any, index: pd.Index) -> pd.DataFrame:
