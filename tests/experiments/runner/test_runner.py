@@ -369,3 +369,13 @@ def test_intervals_of_the_right_distribution_cover_what_they_should():
     for level in (50, 80, 95):
         se = np.sqrt(level / 100 * (1 - level / 100) / 4000)
         assert abs(found[f"coverage_{level}"] - level / 100) < 4 * se + 0.005  # of 400 draws
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks are kept for good there")
+def test_a_cell_is_not_charged_what_an_earlier_one_took(toy):
+    cell = plan(Spec.named(str(toy)), "quick")[0]
+    before = run_cell(cell)["peak_memory_mb"]
+    ballast = np.ones(400 << 17)  # 400 MB, touched
+    assert run_cell(cell)["peak_memory_mb"] > before + 300
+    del ballast
+    assert run_cell(cell)["peak_memory_mb"] < before + 100
