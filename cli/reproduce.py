@@ -6,13 +6,16 @@ import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from .common import console, errors, one_line_errors, say
+
+if TYPE_CHECKING:
+    from ..experiments.runner import Report, SideBySide
 
 _NAME = typer.Argument(help="An experiment: uci, ...; or a file NAME.toml.", show_default=False)
 _BUDGET = typer.Option(help="One of the experiment's budgets.")
@@ -71,7 +74,10 @@ def results(
     name: Annotated[str, _NAME],
     budget: Annotated[str, _BUDGET] = "full",
     score: Annotated[
-        str | None, typer.Option(help="rmse, mae, crps, coverage_95, bound, seconds, ...")
+        list[str] | None,
+        typer.Option(
+            help="rmse, mae, crps, coverage_95, bound, seconds, peak_memory_mb, ... Repeatable."
+        ),
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.text,
     figure: Annotated[Path | None, typer.Option(help="A picture to draw as well, PNG.")] = None,
@@ -79,32 +85,37 @@ def results(
 ) -> None:
     """Print the results that an experiment has so far, beside the published figures."""
     with one_line_errors():
-        from ..experiments.runner import Report, Spec
+        from ..experiments.runner import Report, SideBySide, Spec
 
         spec = Spec.named(name)
         folder = _folder(spec.name, budget, out)
         if not folder.is_dir():
             raise ValueError(f"{folder} has no results; absentia reproduce {name} makes them")
-        _show(Report.of(spec, budget, folder, score), format)
+        first = score[0] if score else None
+        if score and len(score) > 1:
+            if format is Format.csv:
+                raise ValueError("several scores have no CSV; ask for one --score at a time")
+            _show(SideBySide.of(spec, budget, folder, score), format)
+        else:
+            _show(Report.of(spec, budget, folder, first), format)
         if figure is not None:
             from ..experiments.runner.figures import draw
 
-            draw(spec, budget, folder, figure, score)
+            draw(spec, budget, folder, figure, first)
 
 
 def _folder(name: str, budget: str, out: Path | None) -> Path:
     return Path("absentia-results") / f"{name}-{budget}" if out is None else out
 
 
-def _show(report: object, format: Format) -> None:
-    from ..experiments.runner import Report
+def _show(report: Report | SideBySide, format: Format) -> None:
+    from ..experiments.runner import Report, markdown
 
-    assert isinstance(report, Report)
-    if format is Format.csv:
+    if format is Format.csv and isinstance(report, Report):
         typer.echo(report.csv(), nl=False)
         return
     if format is Format.markdown:
-        typer.echo(f"{report.caption()}\n\n{report.markdown()}")
+        typer.echo(f"{report.caption()}\n\n{markdown(report.rows())}")
         return
     rows = [[cell.replace("**", "") for cell in row] for row in report.rows()]
     say(report.caption())

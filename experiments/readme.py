@@ -5,6 +5,11 @@
     <!-- results NAME [SCORE] -->
     <!-- end of results -->
 
+or, several scores side by side, of the headings and methods that are named, if any are,
+
+    <!-- results NAME: SCORE, SCORE | HEADING, HEADING | METHOD; METHOD -->
+    <!-- end of results -->
+
 in both files, from the top folder; ``--check`` says whether that would change anything.
 """
 
@@ -15,11 +20,13 @@ import re
 from pathlib import Path
 
 from ..data.files import write_text_atomic
-from .runner import Report, Spec
+from .runner import Report, SideBySide, Spec, markdown
 
 FILES = (Path("README.md"), Path("experiments/results/README.md"))
 _BLOCK = re.compile(
-    r"(<!-- results (?P<name>[\w-]+)(?: (?P<score>\w+))? -->\n).*?(<!-- end of results -->)", re.S
+    r"(<!-- results (?P<name>[\w-]+)(?: (?P<score>\w+))?(?:: (?P<choice>[^\n]+))? -->\n)"
+    r".*?(<!-- end of results -->)",
+    re.S,
 )
 
 
@@ -34,16 +41,32 @@ def refreshed(text: str, results: Path) -> str:
         results: holds a folder NAME for each experiment that the text names.
 
     Raises:
-        ValueError: an experiment or a score that is not known.
+        ValueError: an experiment, a score, a heading or a method that is not known.
     """
 
     def drawn(block: re.Match[str]) -> str:
         spec = Spec.named(block["name"])
-        report = Report.of(spec, "full", results / spec.name, block["score"])
-        table = report.markdown()
-        return f"{block[1]}{table}\n\n{report.found} of {report.planned} cells.\n{block[4]}"
+        report: Report | SideBySide
+        if block["choice"]:
+            report = _chosen(spec, results / spec.name, block["choice"])
+        else:
+            report = Report.of(spec, "full", results / spec.name, block["score"])
+        table = markdown(report.rows())
+        return f"{block[1]}{table}\n\n{report.found} of {report.planned} cells.\n{block[5]}"
 
     return _BLOCK.sub(drawn, text)
+
+
+def _chosen(spec: Spec, folder: Path, choice: str) -> SideBySide:
+    scores, columns, methods, *_ = [*choice.split(" | "), "", ""]
+    return SideBySide.of(
+        spec,
+        "full",
+        folder,
+        scores.split(", "),
+        columns.split(", ") if columns else None,
+        methods.split("; ") if methods else None,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

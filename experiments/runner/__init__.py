@@ -7,8 +7,9 @@ True
 """
 
 from .cells import Cell, plan
-from .report import Report
+from .report import Report, markdown
 from .run import Progress, run
+from .side_by_side import SideBySide
 from .spec import Method, Scenario, Spec, Table, spec_names
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "Progress",
     "Report",
     "Scenario",
+    "SideBySide",
     "Spec",
     "Table",
+    "markdown",
     "plan",
     "run",
     "spec_names",

@@ -15,6 +15,7 @@ from .spec import Figure, Spec
 
 _NATS = ("bound", "log_evidence")
 _HIGHER_IS_BETTER = (*_NATS, "mask_accuracy", "khat_good", "khat_good_before", "median_ess_share")
+_COSTS = ("seconds", "peak_memory_mb")
 _WITHOUT_BEST = ("coverage_", "width_")
 
 
@@ -62,7 +63,7 @@ class Report:
             if result is None:
                 continue
             found += 1
-            metrics: dict[str, Any] = {**result["metrics"], "seconds": result["seconds"]}
+            metrics: dict[str, Any] = {**result["metrics"], **{k: result.get(k) for k in _COSTS}}
             known |= set(metrics)
             if metrics.get(score) is not None:
                 values.setdefault((cell.method, cell.column), []).append(float(metrics[score]))
@@ -99,11 +100,9 @@ class Report:
             table.append([method.name, *shown])
         return table
 
-    def markdown(self) -> str:
-        """:meth:`rows` in Markdown."""
-        headings, *rows = self.rows()
-        rule = ["---"] * len(headings)
-        return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rule, *rows])
+    def entry(self, method: str, column: str) -> Entry:
+        """That of one method under one heading."""
+        return next(e for e in self.entries if (e.method, e.column) == (method, column))
 
     def _best(self, column: str) -> Entry | None:
         """The best mean of a method that is no oracle; of shares and widths none is."""
@@ -143,10 +142,28 @@ class Report:
 
 def _shown(entry: Entry, best: bool) -> str:
     if entry.mean is None:
-        return "" if entry.published is None else f"[{entry.published[0]:.2f}]"
+        return "" if entry.published is None else f"[{figures_of(entry.published[0])[0]}]"
     text = f"**{entry.mean:.3f}**" if best else f"{entry.mean:.3f}"
     if entry.error is not None:
         text += f" ({entry.error:.3f})".replace("(0.", "(.")
     if entry.published is not None:
-        text += f" [{entry.published[0]:.2f}, {entry.difference:+.2f}]"
+        figure, digits = figures_of(entry.published[0])
+        text += f" [{figure}, {entry.difference:+.{digits}f}]"
     return text
+
+
+def figures_of(published: float) -> tuple[str, int]:
+    """A published figure with the digits it was published with, two or three, and how many.
+
+    >>> figures_of(1.1), figures_of(0.07294)
+    (('1.10', 2), ('0.073', 3))
+    """
+    digits = min(3, max(2, len(f"{published:.12g}".partition(".")[2])))
+    return f"{published:.{digits}f}", digits
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """Headings and rows as a Markdown table."""
+    headings, *others = rows
+    rule = ["---"] * len(headings)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rule, *others])

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from absentia.cli import app
 from absentia.data import real
 from absentia.experiments.metrics import crps, interval_scores
-from absentia.experiments.runner import Report, Spec, plan, run, spec_names
+from absentia.experiments.runner import Report, Spec, markdown, plan, run, spec_names
 from absentia.experiments.runner.run import run_cell
 from absentia.experiments.tasks.tables import hidden_table
 
@@ -221,7 +221,7 @@ def test_bounds_have_their_mean_over_the_tables_and_the_highest_is_best(tmp_path
         values.setdefault(cell.column, {})[cell.method] = bound
         result = {"digest": cell.digest, "metrics": {"bound": values[cell.column][cell.method]}}
         cell.path(tmp_path).write_text(json.dumps({**result, "seconds": 1.0}))
-    table = Report.of(spec, "quick", tmp_path, "bound").markdown().splitlines()
+    table = markdown(Report.of(spec, "quick", tmp_path, "bound").rows()).splitlines()
     assert table[0].endswith("| mean |")
     for column, own in values.items():
         place = table[0].split("|").index(f" {column} ")
@@ -244,8 +244,8 @@ def test_tables_put_ours_beside_the_published(toy, tmp_path):
     assert mean.mean == pytest.approx(np.mean(values))
     assert mean.difference == pytest.approx(np.mean(values) - 1.82)
     assert mean.seeds == 2
-    assert "| others | [1.22] |" in report.markdown()
-    assert "[1.82, " in report.markdown()
+    assert "| others | [1.22] |" in markdown(report.rows())
+    assert "[1.82, " in markdown(report.rows())
     lines = report.csv().splitlines()
     assert lines[0].startswith("method,column,rmse,standard_error,seeds,published")
     assert len(lines) == 4

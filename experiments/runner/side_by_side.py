@@ -1,0 +1,97 @@
+"""Several scores of an experiment in one table: error beside coverage, time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .report import Entry, Report, figures_of
+from .spec import Spec
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """A report a score, and which of their methods and headings are shown.
+
+    >>> from absentia.experiments.runner import SideBySide, Spec
+    >>> both = SideBySide.of(Spec.named("ring"), "quick", Path("nowhere"), ["rmse", "seconds"])
+    >>> both.rows()[0]
+    ['method', 'rmse', 'seconds']
+    """
+
+    reports: tuple[Report, ...]
+    columns: tuple[str, ...]
+    methods: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        spec: Spec,
+        budget: str,
+        folder: Path,
+        scores: Sequence[str],
+        columns: Collection[str] | None = None,
+        methods: Collection[str] | None = None,
+    ) -> SideBySide:
+        """Gather the scores of what is there.
+
+        Args:
+            spec: the experiment.
+            budget: one of the spec's.
+            folder: of the results.
+            scores: in the order of the table.
+            columns: headings of the spec's table to show; all when left out.
+            methods: names of its rows to show; all when left out.
+
+        Raises:
+            ValueError: an unknown budget, score, heading or method.
+        """
+        known = [method.name for method in spec.methods]
+        for asked, there in ((columns, spec.columns), (methods, known)):
+            for name in asked or ():
+                if name not in there:
+                    raise ValueError(f"{spec.name} has no '{name}'; it has {', '.join(there)}")
+        return cls(
+            tuple(Report.of(spec, budget, folder, score) for score in scores),
+            tuple(column for column in spec.columns if columns is None or column in columns),
+            tuple(name for name in known if methods is None or name in methods),
+        )
+
+    @property
+    def found(self) -> int:
+        """How many cells of the whole experiment have a result."""
+        return self.reports[0].found
+
+    @property
+    def planned(self) -> int:
+        """How many cells the whole experiment has."""
+        return self.reports[0].planned
+
+    def caption(self) -> str:
+        """What the table is, in a line or two."""
+        return self.reports[0].caption()
+
+    def rows(self) -> list[list[str]]:
+        """Headings, then a row a heading and method: each score (standard error) [published]."""
+        several = len(self.columns) > 1
+        scores = [report.score for report in self.reports]
+        table = [["table"] * several + ["method", *scores]]
+        for column in self.columns:
+            for method in self.methods:
+                own = [report.entry(method, column) for report in self.reports]
+                if any(entry.mean is not None or entry.published for entry in own):
+                    table.append([column] * several + [method, *map(_shown, own)])
+        return table
+
+
+def _shown(entry: Entry) -> str:
+    published = "" if entry.published is None else f"[{figures_of(entry.published[0])[0]}]"
+    if entry.mean is None:
+        return published
+    size = abs(entry.mean)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 3
+    text = f"{entry.mean:.{digits}f}"
+    if entry.error is not None:
+        text += f" ({entry.error:.{digits}f})".replace("(0.", "(.")
+    return f"{text} {published}".rstrip()
