@@ -15,7 +15,6 @@ from .spec import Figure, Spec
 
 _NATS = ("bound", "log_evidence")
 _HIGHER_IS_BETTER = (*_NATS, "mask_accuracy", "khat_good", "khat_good_before", "median_ess_share")
-_COSTS = ("seconds", "peak_memory_mb")
 _WITHOUT_BEST = ("coverage_", "width_")
 
 
@@ -63,7 +62,7 @@ class Report:
             if result is None:
                 continue
             found += 1
-            metrics: dict[str, Any] = {**result["metrics"], **{k: result.get(k) for k in _COSTS}}
+            metrics = {**result["metrics"], **_costs(result)}
             known |= set(metrics)
             if metrics.get(score) is not None:
                 values.setdefault((cell.method, cell.column), []).append(float(metrics[score]))
@@ -138,6 +137,17 @@ class Report:
             f"{self.spec.title} ({self.spec.source}): {self.found} of {self.planned} cells. Ours "
             f"(standard error over seeds) [published, difference].{note}"
         )
+
+
+def _costs(result: dict[str, Any]) -> dict[str, Any]:
+    """Time, memory and parameters of a cell, as further scores."""
+    parameters = result.get("parameters") or {}
+    return {
+        "seconds": result.get("seconds"),
+        "peak_memory_mb": result.get("peak_memory_mb"),
+        "parameters": parameters.get("all"),
+        "mechanism_parameters": parameters.get("mechanism"),
+    }
 
 
 def _shown(entry: Entry, best: bool) -> str:

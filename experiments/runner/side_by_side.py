@@ -81,16 +81,20 @@ class SideBySide:
             for method in self.methods:
                 own = [report.entry(method, column) for report in self.reports]
                 if any(entry.mean is not None or entry.published for entry in own):
-                    table.append([column] * several + [method, *map(_shown, own)])
+                    shown = map(_shown, own, scores)
+                    table.append([column] * several + [method, *shown])
         return table
 
 
-def _shown(entry: Entry) -> str:
+_WHOLE = ("seconds", "peak_memory_mb", "parameters", "mechanism_parameters")
+
+
+def _shown(entry: Entry, score: str) -> str:
     published = "" if entry.published is None else f"[{figures_of(entry.published[0])[0]}]"
     if entry.mean is None:
         return published
     size = abs(entry.mean)
-    digits = 0 if size >= 100 else 1 if size >= 10 else 3
+    digits = 0 if size >= 100 or score in _WHOLE else 1 if size >= 10 else 3
     text = f"{entry.mean:.{digits}f}"
     if entry.error is not None:
         text += f" ({entry.error:.{digits}f})".replace("(0.", "(.")
