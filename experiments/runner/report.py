@@ -14,7 +14,10 @@ from .cells import plan
 from .spec import Figure, Spec
 
 _NATS = ("bound", "log_evidence")
-_HIGHER_IS_BETTER = (*_NATS, "mask_accuracy", "khat_good", "khat_good_before", "median_ess_share")
+_HIGHER_IS_BETTER = (
+    *_NATS, "accuracy", "mask_accuracy", "mask_accuracy_posterior", "khat_good",
+    "khat_good_before", "median_ess_share",
+)  # fmt: skip
 _WITHOUT_BEST = ("coverage_", "width_")
 
 
@@ -163,13 +166,13 @@ def _shown(entry: Entry, best: bool) -> str:
 
 
 def figures_of(published: float) -> tuple[str, int]:
-    """A published figure with the digits it was published with, two or three, and how many.
+    """A published figure with its own digits, two to four, and those of a difference from it.
 
     >>> figures_of(1.1), figures_of(0.07294)
-    (('1.10', 2), ('0.073', 3))
+    (('1.10', 2), ('0.0729', 3))
     """
-    digits = min(3, max(2, len(f"{published:.12g}".partition(".")[2])))
-    return f"{published:.{digits}f}", digits
+    digits = max(2, len(f"{published:.12g}".partition(".")[2]))
+    return f"{published:.{min(digits, 4)}f}", min(digits, 3)
 
 
 def markdown(rows: list[list[str]]) -> str:

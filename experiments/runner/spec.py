@@ -54,7 +54,8 @@ class Method:
     @property
     def is_oracle(self) -> bool:
         """Whether it was told what is missing, so that no method is expected to beat it."""
-        return self.kind in ("true-mean", "gaussian-oracle") or self.fit.get("on") == "complete"
+        told = ("true-mean", "gaussian-oracle", "complete")
+        return self.kind in told or self.fit.get("on") == "complete"
 
 
 @dataclass(frozen=True)

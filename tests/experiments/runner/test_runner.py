@@ -231,6 +231,19 @@ def test_bounds_have_their_mean_over_the_tables_and_the_highest_is_best(tmp_path
         assert marked == [max(own, key=own.get)]
 
 
+def test_the_best_accuracy_is_the_highest_of_a_method_that_is_no_oracle(tmp_path):
+    spec = Spec.named("supervised")
+    accuracy = {"joint": 0.9, "two-stage": 0.8, "mean-imputed": 0.7, "complete": 1.0}
+    for cell in plan(spec, "quick"):
+        metrics = {"log_loss": 1.0, "accuracy": accuracy[cell.configuration["kind"]]}
+        result = {"digest": cell.digest, "metrics": metrics, "seconds": 1.0}
+        cell.path(tmp_path).write_text(json.dumps(result))
+    rows = Report.of(spec, "quick", tmp_path, "accuracy").rows()
+    marked = [row[0] for row in rows if "**" in row[1]]
+    assert marked == ["joint, self-masking known"]
+    assert rows[-1][0].endswith("(oracle)")
+
+
 def test_tables_put_ours_beside_the_published(toy, tmp_path):
     spec, folder = Spec.named(str(toy)), tmp_path / "out"
     run(spec, "quick", folder)
