@@ -185,6 +185,7 @@ def masked_answers(rows=1500, seed=0):
     return whole, gone, frame.mask(gone, pd.NA)
 
 
+@pytest.mark.slow
 def test_binary_values_under_self_masking_train_and_beat_miwae():
     """Where Bernoulli x^m are drawn, training is known to fail; summed, it does not."""
     torch.set_default_dtype(torch.float32)

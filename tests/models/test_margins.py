@@ -147,6 +147,7 @@ def test_columns_without_such_margins_are_refused():
         KnownMargins.in_units_of(data, {"smokes": (1.0, 1.0)})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the interval of")  # without the margin it may reach zero
 def test_they_sharpen_what_is_known_of_the_mechanism():
     """The posterior of a slope that self-masking alone identifies is narrower with the margin."""

@@ -181,6 +181,7 @@ def test_nuts_is_for_few_real_numbers():
 
 
 # ArviZ says which rows are influential; of 120 rows and 400 draws it may find one
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_models_are_compared_by_leaving_rows_out(data):
     few = data.rows(slice(0, 120))
