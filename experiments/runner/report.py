@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .cells import plan
+from .cells import Cell, plan
 from .spec import Figure, Spec
 
 _NATS = ("bound", "log_evidence")
@@ -18,7 +18,11 @@ _HIGHER_IS_BETTER = (
     *_NATS, "accuracy", "mask_accuracy", "mask_accuracy_posterior", "khat_good",
     "khat_good_before", "median_ess_share",
 )  # fmt: skip
+#: what a cell took and what its model has, among the scores
+COSTS = ("seconds", "peak_memory_mb", "parameters", "mechanism_parameters")
 _WITHOUT_BEST = ("coverage_", "width_")
+
+Read = tuple[Cell, dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,14 @@ class Entry:
     error: float | None
     seeds: int
     published: Figure | None
+
+    def text(self, digits: int = 3, best: bool = False) -> str:
+        """Mean (standard error), the error without its leading nought; the best between stars."""
+        stars = "**" * best
+        text = f"{stars}{self.mean:.{digits}f}{stars}"
+        if self.error is not None:
+            text += f" ({self.error:.{digits}f})".replace("(0.", "(.")
+        return text
 
     @property
     def difference(self) -> float | None:
@@ -57,11 +69,18 @@ class Report:
         Raises:
             ValueError: an unknown budget, or a score that no result has.
         """
-        score = score or spec.score
+        return cls.from_results(spec, results(spec, budget, folder), score or spec.score)
+
+    @classmethod
+    def from_results(cls, spec: Spec, read: list[Read], score: str) -> Report:
+        """Gather one score of cells that were read, see :func:`results`.
+
+        Raises:
+            ValueError: a score that no result has.
+        """
         values: dict[tuple[str, str], list[float]] = {}
-        cells, known, found = plan(spec, budget), set(), 0
-        for cell in cells:
-            result = cell.result(folder)
+        known, found = set(), 0
+        for cell, result in read:
             if result is None:
                 continue
             found += 1
@@ -79,7 +98,7 @@ class Report:
                 mean = float(np.mean(own)) if own else None
                 figure = one.published.get(column) if score == spec.score else None
                 entries.append(Entry(one.name, column, mean, error, len(own), figure))
-        return cls(spec, score, tuple(entries), found, len(cells))
+        return cls(spec, score, tuple(entries), found, len(read))
 
     def rows(self) -> list[list[str]]:
         """Headings, then a row a method: ours (standard error) [published, difference].
@@ -142,23 +161,29 @@ class Report:
         )
 
 
+def results(spec: Spec, budget: str, folder: Path) -> list[Read]:
+    """The cells of a budget with their results, None where there is none.
+
+    Raises:
+        ValueError: an unknown budget.
+    """
+    return [(cell, cell.result(folder)) for cell in plan(spec, budget)]
+
+
 def _costs(result: dict[str, Any]) -> dict[str, Any]:
     """Time, memory and parameters of a cell, as further scores."""
     parameters = result.get("parameters") or {}
-    return {
-        "seconds": result.get("seconds"),
-        "peak_memory_mb": result.get("peak_memory_mb"),
-        "parameters": parameters.get("all"),
-        "mechanism_parameters": parameters.get("mechanism"),
-    }
+    found = (
+        result.get("seconds"), result.get("peak_memory_mb"),
+        parameters.get("all"), parameters.get("mechanism"),
+    )  # fmt: skip
+    return dict(zip(COSTS, found, strict=True))
 
 
 def _shown(entry: Entry, best: bool) -> str:
     if entry.mean is None:
         return "" if entry.published is None else f"[{figures_of(entry.published[0])[0]}]"
-    text = f"**{entry.mean:.3f}**" if best else f"{entry.mean:.3f}"
-    if entry.error is not None:
-        text += f" ({entry.error:.3f})".replace("(0.", "(.")
+    text = entry.text(best=best)
     if entry.published is not None:
         figure, digits = figures_of(entry.published[0])
         text += f" [{figure}, {entry.difference:+.{digits}f}]"

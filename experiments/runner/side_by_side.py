@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .report import Entry, Report, figures_of
+from .report import COSTS, Entry, Report, figures_of, results
 from .spec import Spec
 
 
@@ -52,8 +52,9 @@ class SideBySide:
             for name in asked or ():
                 if name not in there:
                     raise ValueError(f"{spec.name} has no '{name}'; it has {', '.join(there)}")
+        read = results(spec, budget, folder)  # once, for all scores
         return cls(
-            tuple(Report.of(spec, budget, folder, score) for score in scores),
+            tuple(Report.from_results(spec, read, score) for score in scores),
             tuple(column for column in spec.columns if columns is None or column in columns),
             tuple(name for name in known if methods is None or name in methods),
         )
@@ -86,16 +87,10 @@ class SideBySide:
         return table
 
 
-_WHOLE = ("seconds", "peak_memory_mb", "parameters", "mechanism_parameters")
-
-
 def _shown(entry: Entry, score: str) -> str:
     published = "" if entry.published is None else f"[{figures_of(entry.published[0])[0]}]"
     if entry.mean is None:
         return published
     size = abs(entry.mean)
-    digits = 0 if size >= 100 or score in _WHOLE else 1 if size >= 10 else 3
-    text = f"{entry.mean:.{digits}f}"
-    if entry.error is not None:
-        text += f" ({entry.error:.{digits}f})".replace("(0.", "(.")
-    return f"{text} {published}".rstrip()
+    digits = 0 if size >= 100 or score in COSTS else 1 if size >= 10 else 3
+    return f"{entry.text(digits)} {published}".rstrip()

@@ -180,8 +180,8 @@ def test_nuts_is_for_few_real_numbers():
         ab.cross_check(ab.PPCA(numbers), numbers, rows=[int(numbers.s.all(1).nonzero()[0])])
 
 
-# ArviZ says which rows are influential; of 120 rows and 400 draws it may find one
 @pytest.mark.slow
+# ArviZ says which rows are influential; of 120 rows and 400 draws it may find one
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_models_are_compared_by_leaving_rows_out(data):
     few = data.rows(slice(0, 120))
