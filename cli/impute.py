@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-import pandas as pd
 import typer
 
 from .common import (
     MechanismName,
     ModelName,
     SignName,
-    advise,
     check_inputs_survive,
     check_writable,
-    console,
     declared_in,
-    errors,
     one_line_errors,
     say,
-    shown,
 )
+from .completed import say_how_far_to_trust, write_completed
+from .fitting import build_model, fit_model, read_data
+from .impute_options import check_options
 from .report import write_report
 
 
@@ -87,16 +84,14 @@ def impute(
     "-draws" holds M completed tables under each other, numbered in column "imputation".
     """
     with one_line_errors():
-        _check_options(context, model, missingness, sign, fitted)
-        if learning_rate == 0:
-            raise ValueError("--learning-rate is 0, at which nothing is learnt; give more than 0")
+        check_options(context, model, missingness, sign, fitted, learning_rate)
         rows_path = out.with_name(f"{out.stem}-rows{out.suffix}")
         draws_path = out.with_name(f"{out.stem}-draws{out.suffix}")
         written = [out, rows_path, *([draws_path] if draws else []), *([report] if report else [])]
         from ..data import IncompleteData
-        from ..data.tables import check_suffix, write_table
-        from ..inference import fit, load
+        from ..data.tables import check_suffix
         from ..inference import impute as impute_table
+        from ..inference import load
         from .fields import read_fields
 
         check_suffix(out)
@@ -125,140 +120,16 @@ def impute(
         if result is not None:
             data = IncompleteData.from_frame(modelled, like=result)
         else:
-            try:
-                data = IncompleteData.from_frame(
-                    modelled, schema="infer" if inferred else declared, covariates=covariate or []
-                )
-            except ValueError:
-                advise(modelled, declared)
-                raise
-            say(f"{table}: {data}")
-            console.print(shown(data.schema.describe(), "columns", "column"))
-            built = _build(model, missing, missingness, sign, data, latent_dim, seed)
-            say(str(built.missingness.describe(data)))
-            linear = model in (ModelName.not_miwae_ppca, ModelName.ppca)
-            rate = learning_rate or (1e-2 if linear else 2e-3)
-            result = fit(
-                built,
-                data,
-                steps=steps,
-                learning_rate=rate,
-                seed=seed,
-                progress=progress,
-                checkpoint=checkpoint,
-            )
-            say(f"bound {result.bound:.3f} nats a row")
-            if not model.value.startswith(("ppca", "miwae")):
-                learnt = result.model.missingness.describe(data)
-                say(f"learnt: {learnt}")
+            data = read_data(modelled, table, declared, inferred, covariate)
+            built = build_model(model, missing, missingness, sign, data, latent_dim, seed)
+            result = fit_model(built, data, model, steps, learning_rate, seed, checkpoint, progress)
             if save is not None:
                 result.save(save)
         filled = impute_table(
             result, data, particles, seed=seed, num_draws=max(200, draws), progress=progress
         )
-        fields.write(_whole(filled.to_frame(), frame), data.schema, out)
-        write_table(fields.labelled(filled.rows()), rows_path)
-        if draws:
-            tables = [_whole(one, frame) for one in filled.frames(draws)]
-            spelled = [fields.spelled(one, data.schema, draws_path) for one in tables]
-            write_table(_stacked(spelled), draws_path)
-        say(repr(filled))
-        unreliable = int((~filled.reliable).sum())
-        if np.isnan(filled.khat).all():
-            say("warning: too few particles for a Pareto k-hat; give --particles 1000", errors)
-        elif unreliable:
-            say(
-                f"warning: {unreliable} rows have a Pareto k-hat above the threshold; see "
-                f"{rows_path} and raise --particles",
-                errors,
-            )
+        write_completed(filled, fields, data, out, rows_path, draws_path, draws)
+        say_how_far_to_trust(filled, rows_path)
         if report is not None:
             write_report(result, data, report, filled, seed)
         say(f"completed table: {out}")
-
-
-def _check_options(
-    context: typer.Context,
-    model: ModelName,
-    missingness: MechanismName,
-    sign: SignName,
-    fitted: Path | None,
-) -> None:
-    """Refuse options that would have no effect."""
-    given = {
-        name
-        for name in (
-            "model",
-            "missing",
-            "missingness",
-            "sign",
-            "schema",
-            "covariate",
-            "latent_dim",
-            "steps",
-            "learning_rate",
-            "save",
-            "checkpoint",
-        )
-        if _source(context, name) != "DEFAULT"
-    }
-    if fitted is not None and given:
-        raise ValueError(f"--{min(given).replace('_', '-')} has no effect with --fitted; drop it")
-    ignorable = model in (ModelName.miwae, ModelName.ppca)
-    if ignorable and given & {"missing", "missingness", "sign"}:
-        raise ValueError(
-            f"{model.value} takes values to be missing at random; --missing, --missingness and "
-            f"--sign go with not-miwae and not-miwae-ppca"
-        )
-    if "missing" in given and given & {"missingness", "sign"}:
-        raise ValueError(
-            "--missing says it column by column; drop --missingness and --sign (a direction is "
-            "written into the formula: 'income ~ +income')"
-        )
-    limit = missingness is MechanismName.limit
-    signed = limit or missingness.value.startswith("self-masking")
-    if sign is not SignName.free and not signed:
-        raise ValueError(
-            f"--sign belongs to self-masking and to limits, not to {missingness.value}"
-        )
-    if limit and sign is SignName.free:
-        raise ValueError("a limit hides one side: give --sign high or --sign low")
-
-
-def _source(context: typer.Context, name: str) -> str:
-    source = context.get_parameter_source(name)
-    return "DEFAULT" if source is None else source.name
-
-
-def _build(
-    model: ModelName,
-    missing: list[str] | None,
-    missingness: MechanismName,
-    sign: SignName,
-    data: Any,
-    latent_dim: int | None,
-    seed: int,
-) -> Any:
-    from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
-
-    if model is ModelName.miwae:
-        return MIWAE(data, latent_dim=latent_dim, seed=seed)
-    if model is ModelName.ppca:
-        return PPCA(data, latent_dim=latent_dim, seed=seed)
-    make = NotMIWAE if model is ModelName.not_miwae else NotMIWAEPPCA
-    if missing:
-        return make(data, missing, latent_dim=latent_dim, seed=seed)
-    known = {SignName.high: "+", SignName.low: "-", SignName.free: None}[sign]
-    return make(data, missingness.value, sign=known, latent_dim=latent_dim, seed=seed)
-
-
-def _whole(completed: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """The completed table with the columns that were left out, where they stood."""
-    return pd.DataFrame({name: completed.get(name, column) for name, column in frame.items()})
-
-
-def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """The tables under each other, numbered from 1."""
-    for number, one in enumerate(tables, start=1):
-        one.insert(0, "imputation", number)
-    return pd.concat(tables, ignore_index=isinstance(tables[0].index, pd.RangeIndex))

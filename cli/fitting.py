@@ -1,0 +1,92 @@
+"""What ``absentia impute`` fits: the data, the model that its options name, and the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .common import MechanismName, ModelName, SignName, advise, console, say, shown
+
+
+def read_data(
+    modelled: pd.DataFrame,
+    table: Path,
+    declared: Mapping[str, Any],
+    inferred: bool,
+    covariate: list[str] | None,
+) -> Any:
+    """The table as a model sees it, said aloud; what cannot be modelled meets its option.
+
+    Raises:
+        ValueError: a column that cannot be modelled; names it and the option that helps.
+    """
+    from ..data import IncompleteData
+
+    try:
+        data = IncompleteData.from_frame(
+            modelled, schema="infer" if inferred else declared, covariates=covariate or []
+        )
+    except ValueError:
+        advise(modelled, declared)
+        raise
+    say(f"{table}: {data}")
+    console.print(shown(data.schema.describe(), "columns", "column"))
+    return data
+
+
+def fit_model(
+    built: Any,
+    data: Any,
+    model: ModelName,
+    steps: int,
+    learning_rate: float | None,
+    seed: int,
+    checkpoint: Path | None,
+    progress: bool,
+) -> Any:
+    """The fitted model; what is assumed and what was learnt is said aloud."""
+    from ..inference import fit
+
+    say(str(built.missingness.describe(data)))
+    linear = model in (ModelName.not_miwae_ppca, ModelName.ppca)
+    rate = learning_rate or (1e-2 if linear else 2e-3)
+    result = fit(
+        built,
+        data,
+        steps=steps,
+        learning_rate=rate,
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    say(f"bound {result.bound:.3f} nats a row")
+    if not model.value.startswith(("ppca", "miwae")):
+        learnt = result.model.missingness.describe(data)
+        say(f"learnt: {learnt}")
+    return result
+
+
+def build_model(
+    model: ModelName,
+    missing: list[str] | None,
+    missingness: MechanismName,
+    sign: SignName,
+    data: Any,
+    latent_dim: int | None,
+    seed: int,
+) -> Any:
+    """The model that the options name."""
+    from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
+
+    if model is ModelName.miwae:
+        return MIWAE(data, latent_dim=latent_dim, seed=seed)
+    if model is ModelName.ppca:
+        return PPCA(data, latent_dim=latent_dim, seed=seed)
+    make = NotMIWAE if model is ModelName.not_miwae else NotMIWAEPPCA
+    if missing:
+        return make(data, missing, latent_dim=latent_dim, seed=seed)
+    known = {SignName.high: "+", SignName.low: "-", SignName.free: None}[sign]
+    return make(data, missingness.value, sign=known, latent_dim=latent_dim, seed=seed)
