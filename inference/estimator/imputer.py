@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,17 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ..data import IncompleteData, Schema
-from ..data.files import write_text_atomic
-from ..data.numeric import column_names
-from ..data.restore import restored
-from ..models import MIWAE, PPCA, Missingness, NotMIWAE, NotMIWAEPPCA
-from .fitting.fit import FitResult, fit
-from .held_out import held_out_bound
-from .imputing.impute import impute
-from .randomness import seeded
-from .storage import load, save
+from ...data import IncompleteData, Schema
+from ...data.numeric import column_names
+from ...models import MIWAE, PPCA, Missingness, NotMIWAE, NotMIWAEPPCA
+from ..fitting.fit import FitResult, fit
+from ..held_out import held_out_bound
+from ..imputing.impute import impute
+from .reading import table_of
+from .sampling import new_rows
+from .storage import load_imputer, save_imputer
 
 MODELS: dict[str, Any] = {
     "not-miwae-ppca": NotMIWAEPPCA,
@@ -32,8 +30,6 @@ MODELS: dict[str, Any] = {
     "ppca": PPCA,
     "miwae": MIWAE,
 }
-#: what is stored of an imputer beside its fitted model
-_FILE = "imputer.json"
 
 
 class MNARImputer(TransformerMixin, BaseEstimator):
@@ -119,7 +115,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         """
         if self.model not in MODELS:
             raise ValueError(f"model {self.model!r} is not one of {', '.join(MODELS)}")
-        frame, self._plain_array = self._frame(X, reset=True)
+        frame, self._plain_array = table_of(self, X, reset=True)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._names = column_names(frame.columns)
         self._empty = frame.isna().all(axis=0).to_numpy()
@@ -223,20 +219,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "result_")
         if n < 1:
             raise ValueError(f"n is {n}; give at least 1")
-        model = self.model_
-        with torch.no_grad(), seeded(self._seed % 2**16 + 1):
-            z = model.prior().sample((n,))
-            values = self.result_.scaler.invert(model.decoder(z).sample().cpu().numpy())
-        columns = {}
-        for j, column in enumerate(self.schema_):
-            own = self._template.iloc[:, column_names(self._template.columns).index(column.name)]
-            blank = pd.Series([None] * n, dtype=object)
-            if own.dtype.kind in "fMm" or not isinstance(own.dtype, np.dtype):
-                blank = blank.astype(own.dtype)
-            columns[own.name] = restored(blank, column, values[:, j])
-            if own.dtype.kind in "iub" and blank.dtype == np.dtype(object):
-                columns[own.name] = columns[own.name].astype(float).round().astype(own.dtype)
-        return pd.DataFrame(columns)
+        return new_rows(self, n)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean bound on log p(x_o, s) of the rows, in nats: what settings are chosen by."""
@@ -274,28 +257,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
 
         :raises FormatError: for a mechanism that is not made of plain data (a function).
         """
-        check_is_fitted(self, "result_")
-        params = {}
-        for name, value in self.get_params(deep=False).items():
-            try:
-                params[name] = json.loads(json.dumps(value))
-            except TypeError:
-                params[name] = None  # what cannot be written lives on in the fitted model
-        document = {
-            "params": params,
-            "seed": self._seed,
-            "names": list(self._names),
-            "labels": [c if isinstance(c, str | int) else str(c) for c in self._template.columns],
-            "dtypes": [str(dtype) for dtype in self._template.dtypes],
-            "feature_names_in": (
-                list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None
-            ),
-            "empty": self._empty.tolist(),
-            "gaps": self._gaps.tolist(),
-            "plain_array": self._plain_array,
-        }
-        save(self.result_, path)
-        write_text_atomic(Path(path) / _FILE, json.dumps(document, indent=1))
+        save_imputer(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> MNARImputer:
@@ -303,28 +265,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
 
         :raises FormatError: if the folder holds no fitted model.
         """
-        result = load(path)
-        document = json.loads((Path(path) / _FILE).read_text(encoding="utf-8"))
-        params = {k: v for k, v in document["params"].items() if v is not None}
-        loaded = cls(**params)
-        loaded.result_ = result
-        if "missingness" not in params and loaded.model.startswith("not-"):
-            loaded.missingness = result.model.missingness
-        loaded._seed, loaded._names = document["seed"], tuple(document["names"])
-        loaded._empty, loaded._gaps = np.array(document["empty"]), np.array(document["gaps"])
-        loaded._plain_array = document["plain_array"]
-        columns: dict[Any, Any] = {}
-        for label, dtype in zip(document["labels"], document["dtypes"], strict=True):
-            try:
-                columns[label] = pd.Series([], dtype=dtype)
-            except TypeError:  # an Arrow type with parameters: its values come as objects
-                columns[label] = pd.Series([], dtype=object)
-        loaded._template = pd.DataFrame(columns)
-        loaded.n_features_in_ = len(loaded._names)
-        if document["feature_names_in"] is not None:
-            loaded.feature_names_in_ = np.asarray(document["feature_names_in"], dtype=object)
-        loaded.n_iter_ = loaded.steps
-        return loaded
+        return load_imputer(cls, path)
 
     def __sklearn_tags__(self) -> Any:
         """NaN is what it is for."""
@@ -332,31 +273,9 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def _frame(self, X: Any, reset: bool) -> tuple[pd.DataFrame, bool]:
-        """Any input as a table whose missing values are what pandas calls missing."""
-        if isinstance(X, pd.DataFrame):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            if 0 in X.shape:
-                raise ValueError(
-                    f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
-                    f"while a minimum of 1 is required."
-                )
-            unnamed = not reset and not hasattr(self, "feature_names_in_")
-            frame = X.set_axis(list(self._names), axis=1) if unnamed else X
-        else:
-            array = validate_data(
-                self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
-            )
-            names = [f"x{j}" for j in range(array.shape[1])] if reset else list(self._names)
-            frame = pd.DataFrame(array, columns=names)
-        marker = self.missing_values
-        if marker is not None and not pd.isna(marker):
-            frame = frame.mask(frame == marker)
-        return frame, not isinstance(X, pd.DataFrame)
-
     def _data(self, X: Any) -> tuple[pd.DataFrame, IncompleteData]:
         check_is_fitted(self, "result_")
-        frame, _ = self._frame(X, reset=False)
+        frame, _ = table_of(self, X, reset=False)
         kept = frame.loc[:, ~self._empty]
         return frame, IncompleteData.from_frame(kept, like=self.result_, dtype=torch.float64)
 

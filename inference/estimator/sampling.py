@@ -1,0 +1,34 @@
+"""New rows drawn from a fitted imputer's model, in the dtypes of the table it was fitted to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ...data.numeric import column_names
+from ...data.restore import restored
+from ..randomness import seeded
+
+if TYPE_CHECKING:
+    from .imputer import MNARImputer
+
+
+def new_rows(imputer: MNARImputer, n: int) -> pd.DataFrame:
+    """n complete rows of the modelled columns, drawn from p(x)."""
+    model, template = imputer.model_, imputer._template
+    with torch.no_grad(), seeded(imputer._seed % 2**16 + 1):
+        z = model.prior().sample((n,))
+        values = imputer.result_.scaler.invert(model.decoder(z).sample().cpu().numpy())
+    columns = {}
+    for j, column in enumerate(imputer.schema_):
+        own = template.iloc[:, column_names(template.columns).index(column.name)]
+        blank = pd.Series([None] * n, dtype=object)
+        if own.dtype.kind in "fMm" or not isinstance(own.dtype, np.dtype):
+            blank = blank.astype(own.dtype)
+        columns[own.name] = restored(blank, column, values[:, j])
+        if own.dtype.kind in "iub" and blank.dtype == np.dtype(object):
+            columns[own.name] = columns[own.name].astype(float).round().astype(own.dtype)
+    return pd.DataFrame(columns)
