@@ -78,7 +78,7 @@ class IncompleteData:
     @classmethod
     def from_frame(
         cls,
-        df: pd.DataFrame,
+        df: Any,
         *,
         schema: str | Mapping[str, Declaration] | Schema | None = None,
         covariates: Sequence[str] = (),
@@ -89,7 +89,8 @@ class IncompleteData:
         """Read a table; a missing value is what pandas calls missing (NaN, None, NA).
 
         Args:
-            df: n rows, p columns.
+            df: n rows, p columns: a DataFrame of pandas, or a table of polars, Arrow, ..., which is
+                made one (:func:`absentia.data.foreign.as_frame`).
             schema: what the columns are: None, by their dtypes (every number is continuous);
                 "infer", by their values too (:func:`infer_schema`); a mapping of declarations by
                 name, the others by dtype; or a whole :class:`Schema`.
@@ -126,7 +127,8 @@ class IncompleteData:
         """Read an array (n, p); without ``mask``, NaN is missing.
 
         Args:
-            values: (n, p) numbers in original units.
+            values: (n, p) numbers in original units; None and pd.NA in an array of objects, and
+                what a masked array masks, are missing too.
             mask: (n, p) booleans or 0/1, True where observed; values elsewhere are not read.
             columns: p names; those of the schema or ``like``, or x0, x1, ... when left out.
             index: n row labels; 0, 1, ... when left out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from numbers import Real
@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .foreign import EXACT, as_array, beyond_exact, check_exact
+
 #: what the present values of a column are
 Family = Literal["empty", "numbers", "booleans", "text", "categories", "dates", "durations"]
 
-# Integers up to here are exact in float64.
-_EXACT = 2**53
 _REMEDIES = {
     "booleans": "convert it to 0/1",
     "dates": "convert it to elapsed time",
@@ -41,24 +41,46 @@ def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
     return names
 
 
-def array_values(values: Any) -> np.ndarray:
-    """A numeric array or tensor as a float64 copy, (n, p).
+def array_values(
+    values: Any, names: Sequence[str] | None = None, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """A numeric array or tensor as a float64 copy, (n, p); NaN where masked, None or pd.NA.
+
+    Args:
+        values: (n, p).
+        names: of the columns, for errors; their positions when left out.
+        mask: (n, p) booleans, True at the entries that count; all when left out.
 
     Raises:
-        ValueError: not two-dimensional, or not real numbers.
+        ValueError: not two-dimensional, not real numbers, or integers beyond 2**53 that count.
     """
     if isinstance(values, torch.Tensor):
         if values.dtype == torch.bool or values.is_complex():
             raise ValueError(f"values are a tensor of {values.dtype}; give real numbers.")
-        values = values.detach().cpu().to(torch.float64).numpy()
-    array = np.asarray(values)
+        values = values.detach().cpu()
+        values = (values.double() if values.is_floating_point() else values).numpy()
+    array = np.asarray(as_array(values, names, mask))
     if array.dtype.kind not in "iuf":
-        raise ValueError(
-            f"values have dtype {array.dtype}; give real numbers, or a DataFrame to from_frame."
-        )
-    if array.ndim != 2:
-        raise ValueError(f"values have shape {array.shape}; give a table of shape (n, p).")
+        found = f"of dtype {array.dtype}"
+        if array.dtype.kind == "O":
+            strange = (v for v in array.flat if isinstance(v, bool) or not _counts(v))
+            found = f"no numbers ({next(strange, None)!r})"
+        raise ValueError(f"values are {found}; give real numbers, or a DataFrame to from_frame.")
+    table_shape(array)
+    check_exact(array, np.ones(array.shape, bool) if mask is None else mask, names)
     return np.array(array, dtype=np.float64)
+
+
+def table_shape(values: Any) -> tuple[int, int]:
+    """The shape (n, p) of an array.
+
+    Raises:
+        ValueError: not two-dimensional.
+    """
+    shape = np.shape(values)
+    if len(shape) != 2:
+        raise ValueError(f"values have shape {tuple(shape)}; give a table of shape (n, p).")
+    return shape
 
 
 def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -129,10 +151,7 @@ def numbers(column: pd.Series[Any], name: str) -> np.ndarray:
             present = unread if len(unread) else present
         raise ValueError(not_numeric(name, found, present, _REMEDIES.get(found, "give numbers")))
     if _has_inexact_integers(present):
-        raise ValueError(
-            f"column {name!r} holds integers beyond 2**53, which float64 would change; "
-            "drop it if it is an identifier, or rescale it."
-        )
+        raise ValueError(beyond_exact(f"column {name!r}"))
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
@@ -148,6 +167,11 @@ def row_name(index: pd.Index, i: int) -> str:
     if isinstance(label, tuple):
         return repr(tuple(v.item() if isinstance(v, np.generic) else v for v in label))
     return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def _counts(value: Any) -> bool:
+    """Whether an object is a number or stands for a gap."""
+    return isinstance(value, Real) or value is None or value is pd.NA or value is pd.NaT
 
 
 def _object_family(present: pd.Series[Any], name: str) -> Family:
@@ -177,7 +201,7 @@ def _object_family(present: pd.Series[Any], name: str) -> Family:
 
 def _has_inexact_integers(present: pd.Series[Any]) -> bool:
     if pd.api.types.is_object_dtype(present.dtype):
-        return any(isinstance(v, int | np.integer) and abs(int(v)) > _EXACT for v in present)
+        return any(isinstance(v, int | np.integer) and abs(int(v)) > EXACT for v in present)
     if not pd.api.types.is_integer_dtype(present.dtype):
         return False
-    return max(int(present.max()), -int(present.min())) > _EXACT
+    return max(int(present.max()), -int(present.min())) > EXACT

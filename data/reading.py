@@ -18,6 +18,7 @@ from .checks import (
     check_same_columns,
 )
 from .encode import check_domain
+from .foreign import as_frame
 from .infer import Declaration
 from .layout import (
     Layout,
@@ -29,7 +30,7 @@ from .layout import (
     schemas_of,
     split,
 )
-from .numeric import array_values, boolean_mask, column_names
+from .numeric import array_values, boolean_mask, column_names, table_shape
 from .schema import Schema, infer_schema
 from .standardiser import Standardiser
 
@@ -57,14 +58,13 @@ class Reading:
     @classmethod
     def of_frame(
         cls,
-        df: pd.DataFrame,
+        df: Any,
         schema: str | Mapping[str, Declaration] | Schema | None,
         covariates: Sequence[str],
         like: Layout | None,
     ) -> Reading:
         """Read a DataFrame; see ``IncompleteData.from_frame``."""
-        if not isinstance(df, pd.DataFrame):
-            raise ValueError(f"from_frame was given a {type(df).__name__}; give a DataFrame.")
+        df = as_frame(df)
         names = column_names(df.columns)
         check_not_empty(df.shape)
         if like is not None:
@@ -91,13 +91,15 @@ class Reading:
         like: Layout | None,
     ) -> Reading:
         """Read an array; see ``IncompleteData.from_numpy``."""
-        array = array_values(values)
-        check_not_empty(array.shape)
+        n, p = table_shape(values)
+        check_not_empty((n, p))
         if columns is None and like is None and isinstance(schema, Schema):
             columns = schema.names
-        names = names_for(array.shape[1], columns, like)
-        labels = labels_for(array.shape[0], index)
-        observed = ~np.isnan(array) if mask is None else boolean_mask(mask, array.shape)
+        names = names_for(p, columns, like)
+        labels = labels_for(n, index)
+        observed = None if mask is None else boolean_mask(mask, (n, p))
+        array = array_values(values, names, observed)
+        observed = ~np.isnan(array) if observed is None else observed
         given, beside = None, None
         if like is not None:
             kinds, given = schemas_of(like)
