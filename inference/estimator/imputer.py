@@ -20,6 +20,7 @@ from ...models import MIWAE, PPCA, Missingness, NotMIWAE, NotMIWAEPPCA
 from ..fitting.fit import FitResult, fit
 from ..held_out import held_out_bound
 from ..imputing.impute import impute
+from .options import fit_options, model_options
 from .reading import table_of
 from .sampling import new_rows
 from .storage import load_imputer, save_imputer
@@ -113,8 +114,18 @@ class MNARImputer(TransformerMixin, BaseEstimator):
 
         :raises ValueError: for an unknown model, or what the table or the mechanism refuses.
         """
+        # what is learnt is taken over as a whole: a fit that fails leaves the last one as it was
+        fresh = copy.copy(self)
+        fresh._learn(X)
+        for name in vars(self).keys() - vars(fresh).keys():
+            delattr(self, name)
+        vars(self).update(vars(fresh))
+        return self
+
+    def _learn(self, X: Any) -> None:
         if self.model not in MODELS:
             raise ValueError(f"model {self.model!r} is not one of {', '.join(MODELS)}")
+        further, settings = model_options(self.model_options), fit_options(self.fit_options)
         frame, self._plain_array = table_of(self, X, reset=True)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._names = column_names(frame.columns)
@@ -132,7 +143,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             # a module is trained where it is: the parameter stays as it was given
             what = copy.deepcopy(what) if isinstance(what, Missingness) else what
             options |= {"missingness": what, "sign": self.sign}
-        model = MODELS[self.model](data, **options, **dict(self.model_options or {}))
+        model = MODELS[self.model](data, **options, **further)
         rate = self.learning_rate
         if rate is None:
             rate = 1e-2 if self.model.endswith("ppca") else 2e-3
@@ -143,11 +154,10 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             learning_rate=rate,
             seed=self._seed % 2**16,
             progress=bool(self.verbose),
-            **dict(self.fit_options or {}),
+            **settings,
         )
         self._template = kept.iloc[:0].copy()
         self.n_iter_ = self.steps
-        return self
 
     @property
     def model_(self) -> Any:

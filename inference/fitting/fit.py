@@ -97,7 +97,7 @@ def fit(
     >>> len(fitted.history) == 20 and bool(np.isfinite(fitted.bound))
     True
     """
-    plan = FitSettings(**settings)
+    plan = FitSettings.of(settings)
     if not isinstance(data, IncompleteData | Ratings):
         raise TypeError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from ..elbo import Gradient, Missing
@@ -30,11 +33,29 @@ class FitSettings:
     patience: int | None = None
     seed: int = 0
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> FitSettings:
+        """Settings by name.
+
+        :raises TypeError: for a name that is no setting.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise TypeError(f"{unknown[0]!r} is no setting of a fit; there are {', '.join(known)}")
+        return cls(**given)
+
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Take any kind of number for what it is worth, and refuse what cannot be meant."""
+        for name in ("particles", "steps", "batch_size", "evaluations", "patience", "seed"):
+            if name == "patience" and self.patience is None:
+                continue
+            object.__setattr__(self, name, _whole(name, getattr(self, name)))
         for name in ("particles", "steps", "batch_size", "evaluations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+        for name in ("learning_rate", "mechanism_rate", "validation"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
         for name in ("learning_rate", "mechanism_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a positive number")
@@ -52,3 +73,19 @@ class FitSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for files."""
         return asdict(self)
+
+
+def _number(name: str, value: Any) -> float:
+    """A number as Python's own, which files hold; numpy's come from grids and tables."""
+    if not isinstance(value, Real) or math.isnan(value):
+        raise ValueError(f"{name} is {value!r}; give a number")
+    return float(value)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, Integral):
+        return int(value)
+    number = _number(name, value)
+    if not math.isfinite(number) or number != int(number):
+        raise ValueError(f"{name} is {value!r}; give a whole number")
+    return int(number)

@@ -314,6 +314,58 @@ def test_mistakes(name):
         quick(**options).fit(holed)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fit_options": {"seed": 1}}, "fit_options gives 'seed'.* own argument random_state"),
+        ({"fit_options": {"steps": 9}}, r"write MNARImputer\(steps=...\) and leave 'steps' out"),
+        ({"fit_options": {"progress": True}}, "own argument verbose"),
+        ({"fit_options": [("seed", 1)]}, "fit_options is .* give a mapping"),
+        ({"model_options": {"latent_dim": 2}}, "model_options gives 'latent_dim'"),
+        ({"model_options": {"seed": 2}}, "own argument random_state"),
+    ],
+    ids=str,
+)
+def test_arguments_that_are_the_imputer_s_own(options, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**options).fit(table(30)[1])
+
+
+def test_a_setting_that_no_fit_has():
+    with pytest.raises(TypeError, match="'warp' is no setting of a fit; there are particles, "):
+        quick(fit_options={"warp": 9}).fit(table(30)[1])
+
+
+@pytest.mark.parametrize("other", ["names", "array"])
+def test_a_fit_that_fails_leaves_the_last_one_as_it_was(other):
+    frame = mixed()[["x", "n"]]
+    imputer = quick().fit(frame)
+    expected, before = imputer.transform(frame), {**vars(imputer)}
+    values = frame.to_numpy(float, na_value=np.nan)
+    imputer.set_params(fit_options={"callback": lambda row: 1 / 0})
+    with pytest.raises(ZeroDivisionError):
+        imputer.fit(pd.DataFrame(values, columns=["q", "r"]) if other == "names" else values)
+    assert vars(imputer).keys() == before.keys()
+    assert all(vars(imputer)[name] is before[name] for name in before if name != "fit_options")
+    pd.testing.assert_frame_equal(imputer.transform(frame), expected)
+
+
+def test_a_fit_to_an_array_forgets_the_names_of_a_table():
+    frame = pd.DataFrame(table(30)[1], columns=["a", "b", "c"])
+    imputer = quick().fit(frame)
+    assert hasattr(imputer, "feature_names_in_")
+    imputer.fit(frame.to_numpy())
+    assert not hasattr(imputer, "feature_names_in_")
+
+
+def test_a_decoder_that_was_given_is_not_trained_in_place():
+    decoder = ab.models.LinearGaussianDecoder(1, 3)
+    before = {k: v.clone() for k, v in decoder.state_dict().items()}
+    imputer = quick(model="not-miwae", model_options={"decoder": decoder, "hidden": [4]})
+    imputer.fit(table(30)[1])
+    assert all(torch.equal(before[k], v) for k, v in decoder.state_dict().items())
+
+
 def test_before_fit():
     for use in ("transform", "score", "multiple_impute"):
         with pytest.raises(NotFittedError):

@@ -229,6 +229,45 @@ def test_the_training_bound_is_the_mean_of_the_steps():
     np.testing.assert_allclose(result.history["train_bound"], expected, atol=1e-4)
 
 
+# --- settings ----
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ({"steps": np.int64(7)}, 7),
+        ({"steps": 1e3}, 1000),
+        ({"seed": np.uint8(3)}, 3),
+        ({"patience": np.int32(2)}, 2),
+        ({"learning_rate": np.float32(0.5)}, 0.5),
+        ({"validation": np.float64(0.25)}, 0.25),
+        ({"mechanism_rate": 3}, 3.0),
+    ],
+    ids=str,
+)
+def test_settings_are_numbers_of_python_s_own(given, plain):
+    (value,) = (getattr(FitSettings(**given), name) for name in given)
+    assert value == plain
+    assert type(value) is type(plain)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"steps": 2.5}, "steps is 2.5; give a whole number"),
+        ({"steps": math.inf}, "steps is inf; give a whole number"),
+        ({"particles": "20"}, "particles is '20'; give a number"),
+        ({"learning_rate": math.nan}, "learning_rate is nan; give a number"),
+        ({"validation": None}, "validation is None; give a number"),
+        ({"seed": [1]}, r"seed is \[1\]; give a number"),
+    ],
+    ids=str,
+)
+def test_settings_that_are_no_numbers(given, message):
+    with pytest.raises(ValueError, match=message):
+        FitSettings(**given)
+
+
 # --- checkpoints ----
 
 
