@@ -6,6 +6,7 @@ from .incomplete import IncompleteData
 from .ratings import Ratings
 from .schema import Schema, infer_schema
 from .standardiser import Standardiser
+from .suspects import suspects
 
 __all__ = [
     "Column",
@@ -17,5 +18,6 @@ __all__ = [
     "infer_schema",
     "mixed",
     "real",
+    "suspects",
     "synthetic",
 ]

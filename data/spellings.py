@@ -1,0 +1,130 @@
+"""Text that is something else: numbers, dates, one level spelled in several ways, codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+_DIGITS = r"[-+]?\s*(?:\d+|\d{1,3}(?:[,. ']\d{3})+)(?:[.,]\d+)?"
+_MONEY = "[$€£¥₹]"
+#: of numbers in other dress: what is said, the pattern, and what takes the dress off in pandas
+_NUMBERS = [
+    ("numbers", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"), ""),
+    ("percentages", re.compile(rf"{_DIGITS}\s*%"), ".str.rstrip('% ')"),
+    (
+        "amounts of money",
+        re.compile(rf"(?:[-+]?\s*{_MONEY}\s*{_DIGITS}|{_DIGITS}\s*{_MONEY})"),
+        ".str.replace(r'[^0-9.-]', '', regex=True)",
+    ),
+    (
+        "numbers with a decimal comma",
+        re.compile(r"[-+]?(?:\d+|\d{1,3}(?:[. ']\d{3})+),\d+"),
+        ".str.replace(',', '.')",
+    ),
+    (
+        "numbers with separators",
+        re.compile(r"[-+]?\d{1,3}(?:[, ']\d{3})+(?:\.\d+)?"),
+        ".str.replace(r'[^0-9.-]', '', regex=True)",
+    ),
+    (
+        "numbers with a unit",
+        re.compile(rf"{_DIGITS}\s*[^\W\d_][\w/²³]*"),
+        ".str.extract(r'([-+]?[0-9.]+)')[0]",
+    ),
+]
+_OPTIONS = {
+    "numbers with a decimal comma": "--decimal ,",
+    "numbers with separators": "--thousands ,",
+}
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+")
+_DAY_AND_MONTH = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d\d)([ T]\d.*)?")
+_YEAR_FIRST = re.compile(r"\d{4}([/.-])\d{1,2}\1\d{1,2}(?:[ T]\d.*)?")
+_MONTH = re.compile(
+    r"(?:\d{1,2}[ -])?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?[ -]"
+    r"(?:\d{1,2},? )?(?:\d{4}|\d\d)",
+    re.IGNORECASE,
+)
+
+
+class Reading(NamedTuple):
+    """What text is: said in words, with an example, and what reads it.
+
+    Attributes:
+        words: what the text is.
+        example: one of the strings.
+        expression: of pandas, with {} for the column.
+        option: of the command line, None where no option reads it.
+    """
+
+    words: str
+    example: str
+    expression: str
+    option: str | None = None
+
+
+def numbers_in(levels: Sequence[str]) -> Reading | None:
+    """What kind of numbers these distinct strings are, None where they are none."""
+    stripped = [level.strip() for level in levels]
+    # 1,200 has separators where all have groups of three, else 36,6 has a decimal comma
+    grouped = all(_THOUSANDS.fullmatch(text) for text in stripped)
+    for words, pattern, undress in _NUMBERS:
+        if grouped and words == "numbers with a decimal comma":
+            continue
+        if all(pattern.fullmatch(text) for text in stripped):
+            example = next((t for t in levels if any(c.isdigit() for c in t)), levels[0])
+            if words == "numbers with a unit" and not _one_unit(stripped):
+                return None
+            option = _OPTIONS.get(words)
+            return Reading(words, example, f"pd.to_numeric({{}}{undress})", option)
+    return None
+
+
+def dates_in(levels: Sequence[str]) -> Reading | None:
+    """How these distinct strings are dates, None where they are none."""
+    stripped = [level.strip() for level in levels]
+    if all(_YEAR_FIRST.fullmatch(text) or _MONTH.fullmatch(text) for text in stripped):
+        return Reading("dates", levels[0], "pd.to_datetime({})")
+    found = [match for match in map(_DAY_AND_MONTH.fullmatch, stripped) if match]
+    if len(found) < len(stripped):
+        return None
+    pairs = [(int(match[1]), int(match[3])) for match in found]
+    if any(max(pair) > 31 or not 1 <= min(pair) <= 12 for pair in pairs):
+        return None
+    day_first = any(first > 12 for first, _ in pairs)
+    month_first = any(second > 12 for _, second in pairs)
+    if day_first and month_first:
+        return None
+    words = "dates" if day_first or month_first else "dates, the day or the month first,"
+    mark, year = found[0][2], "%Y" if len(found[0][4]) == 4 else "%y"
+    form = mark.join(("%m", "%d", year) if month_first else ("%d", "%m", year))
+    same = all(match[2] == mark and match[5] is None for match in found)
+    option = f"--date-format {form}" if same else None
+    read = "" if month_first else ", dayfirst=True"
+    return Reading(words, levels[0], f"pd.to_datetime({{}}{read})", option)
+
+
+def same_but_for_spelling(levels: Collection[str]) -> list[str]:
+    """The first group of strings that differ by case and blanks only; none where there is none.
+
+    >>> same_but_for_spelling(["female", "M", "M ", "m"])
+    ['M', 'M ', 'm']
+    """
+    groups: dict[str, list[str]] = {}
+    for level in levels:
+        groups.setdefault(" ".join(level.split()).casefold(), []).append(level)
+    return next((group for group in groups.values() if len(group) > 1), [])
+
+
+def leading_zero(texts: Collection[str]) -> str | None:
+    """The first string of digits that starts with a 0 that a number would lose: 08654."""
+    stripped = [text.strip() for text in texts]
+    if not all(text.isdecimal() for text in stripped):
+        return None
+    return next((text for text in stripped if len(text) > 1 and text[0] == "0"), None)
+
+
+def _one_unit(texts: Sequence[str]) -> bool:
+    """Whether the same letters follow each number: 20 mg and 5 mg, not 12a and 3b."""
+    units = {re.sub(rf"^{_DIGITS}\s*", "", text).casefold() for text in texts}
+    return len(units) == 1 and len(texts) > 1
