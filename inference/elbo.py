@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -83,6 +83,25 @@ class ImportanceWeightedELBO(ELBO):
         """See :meth:`__getstate__`."""
         self.__dict__.update(state)
         self._scored = weakref.WeakSet()
+
+    def found(self, model: Any) -> dict[str, Any]:
+        """What earlier runs found out about a model and later ones go by, for a checkpoint.
+
+        It is not to be found out again: that draws random numbers, and another minibatch may
+        not show it.
+        """
+        scored = getattr(model, "__self__", model) in self._scored
+        return {"scored": scored, "drawn": self.marginal.found(model)}
+
+    def take_as_found(
+        self, model: Any, found: Mapping[str, Any], device: torch.device | str = "cpu"
+    ) -> None:
+        """Go on as if what :meth:`found` says had been found out here."""
+        if found["scored"]:
+            self._scored.add(getattr(model, "__self__", model))
+        drawn = found["drawn"]
+        drawn = drawn.to(device) if isinstance(drawn, Tensor) else drawn
+        self.marginal.take_as_found(model, drawn)
 
     def weighted(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any

@@ -43,13 +43,22 @@ class Marginal:
         self.__dict__.update(state)
         self._known = weakref.WeakKeyDictionary()
 
+    def found(self, model: Any) -> bool | Tensor | None:
+        """What is drawn of a model, None before its first run; see :meth:`take_as_found`."""
+        return self._known.get(_owner(model))
+
+    def take_as_found(self, model: Any, what: bool | Tensor | None) -> None:
+        """Begin with what an earlier :meth:`found` said, as a run that goes on from there."""
+        if what is not None:
+            self._known[_owner(model)] = what
+
     def run(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **options: Any
     ) -> tuple[Weighted, Tilted | None]:
         """The weights, and the missing cells' tilted distributions unless all were drawn."""
         if self.missing == "sample":
             return weights(model, guide, *args, **options), None
-        owner = getattr(model, "__self__", model)
+        owner = _owner(model)
         known = self._known.get(owner, True)
         while known is not False:
             state = torch.get_rng_state()
@@ -79,6 +88,11 @@ class Marginal:
 
         run = weights(program, guide, *args, **options)
         return run, None if handler.cells is None else handler.cells.tilted
+
+
+def _owner(model: Any) -> Any:
+    """The module that a program is a method of: two looks at a bound method are two objects."""
+    return getattr(model, "__self__", model)
 
 
 def _more(known: bool | Tensor, draw: Tensor | None) -> bool | Tensor:

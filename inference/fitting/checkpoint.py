@@ -1,8 +1,15 @@
-"""Checkpoints of a running fit: written whole or not at all, read without unpickling code."""
+"""Checkpoints of a running fit: written whole or not at all, read without unpickling code.
+
+A checkpoint is a line that says what it is, the SHA-256 digest of the rest, and the rest: tensors
+and plain data as ``torch.save`` writes them.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +17,72 @@ import torch
 
 from ...data.files import atomic_path
 
+_MAGIC = b"absentia checkpoint 1\n"
+#: the parts of a checkpoint and their types
+PARTS: dict[str, type | tuple[type, ...]] = {
+    "settings": dict,
+    "step": int,
+    "model": dict,
+    "best": dict,
+    "best_at": list,
+    "optimiser": dict,
+    "schedule": dict,
+    "batches": dict,
+    "found": dict,
+    "history": list,
+    "random": dict,
+}
 
-def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+
+def checkpoint_path(given: str | Path) -> Path:
+    """Where a fit's checkpoint stands, a link followed to its end.
+
+    :raises ValueError: for a folder, a folder that does not exist, or a file that is no
+        checkpoint, which the fit would overwrite and remove.
+    """
+    path = Path(os.path.realpath(given))
+    if path.is_dir():
+        raise ValueError(f"checkpoint '{given}' is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"checkpoint '{given}' cannot be written: there is no folder '{path.parent}'; create it"
+        )
+    if path.exists():
+        _check_kind(path)
+    return path
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write tensors and plain data to ``path``, replacing an older checkpoint in one move."""
-    # through a file object: torch refuses some names, such as ".checkpoint-1" without a suffix
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    content = buffer.getbuffer()
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        torch.save(state, file)
+        file.write(_MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+        file.write(content)
 
 
-def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """The state to go on from, or None if there is none yet.
 
     :raises ValueError: if it belongs to a fit with other settings, or cannot be read.
     """
-    if not os.path.exists(path):
+    if not path.exists():
         return None
+    _check_kind(path)
+    _, digest, content = path.read_bytes().split(b"\n", 2)
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        raise damaged(path, "its content has changed since it was written")
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(
+            io.BytesIO(content), map_location="cpu", weights_only=True
+        )
     except Exception as error:
-        raise ValueError(f"checkpoint '{path}' cannot be read ({error}); delete it") from error
+        raise damaged(path, "it does not hold tensors and plain data") from error
+    for name, kind in PARTS.items():
+        found = state.get(name) if isinstance(state, dict) else None
+        if not isinstance(found, kind):
+            raise damaged(path, f"its part '{name}' is missing or of a wrong type")
     changed = [k for k, v in settings.items() if state["settings"].get(k) != v]
     if changed:
         name = changed[0]
@@ -37,3 +91,26 @@ def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any] | No
             f"{settings[name]!r}; delete it or give another path"
         )
     return state
+
+
+def damaged(path: Path, why: str) -> ValueError:
+    """The error that says that a checkpoint cannot be read, in one line."""
+    return ValueError(
+        f"checkpoint '{path}' cannot be read ({why}); delete it to fit from the start"
+    )
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse a file that no fit of absentia wrote."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(_MAGIC) + 65)
+    except OSError as error:
+        raise ValueError(f"checkpoint '{path}' cannot be read ({error.strerror})") from error
+    if not start.startswith(_MAGIC):
+        raise ValueError(
+            f"checkpoint '{path}' cannot be read: the file is no checkpoint of this version of "
+            f"absentia and would be overwritten; give another path, or delete it"
+        )
+    if start.count(b"\n") < 2:
+        raise damaged(path, "it ends too early")

@@ -19,9 +19,9 @@ from tqdm import tqdm
 from ...data import IncompleteData, Ratings, Standardiser
 from ...data.schema import Schema
 from ..elbo import ImportanceWeightedELBO
-from ..randomness import seeded
+from ..randomness import random_state, seeded, set_random_state
 from .batches import Batches
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import checkpoint_path, damaged, read_checkpoint, write_checkpoint
 from .loggers import Logger
 from .nonfinite import NonFiniteLossError, first_bad_site
 from .optimiser import make_optimiser, make_schedule
@@ -98,6 +98,7 @@ def fit(
     True
     """
     plan = FitSettings.of(settings)
+    path = None if checkpoint is None else checkpoint_path(checkpoint)
     if not isinstance(data, IncompleteData | Ratings):
         raise TypeError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
@@ -109,7 +110,7 @@ def fit(
     parameter = next(model.parameters())
     data = data.to(device=parameter.device, dtype=parameter.dtype)
     train, held_out = _split(data, plan)
-    run = _Run(model, train, held_out, plan, None if checkpoint is None else Path(checkpoint))
+    run = _Run(model, train, held_out, plan, path)
     was_training = model.training
     model.train()
     told: list[Callable[[dict[str, float]], None]] = [logger.log for logger in loggers]
@@ -329,21 +330,34 @@ class _Run:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "batches": self.batches.state(),
+            "found": self.elbo.found(self.model.model),
             "history": self.history,
-            "random": torch.get_rng_state(),
+            "random": random_state(self.train.x.device),
         }
         write_checkpoint(self.path, state)
 
     def _resume(self) -> None:
-        state = None if self.path is None else read_checkpoint(self.path, self._identity())
+        if self.path is None:
+            return
+        state = read_checkpoint(self.path, self._identity())
         if state is None:
             return
-        self.step = state["step"]
+        try:
+            self._take_up(state)
+        except Exception as error:  # whatever is wrong inside the file, it is the file's fault
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise damaged(self.path, why) from error
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["best"])  # seen to fit before anything is replaced
         self.model.load_state_dict(state["model"])
-        self.best_state = state["best"]
-        self.best_bound, self.best_step, self.waited = state["best_at"]
         self.optimiser.load_state_dict(state["optimiser"])
+        if state["schedule"].keys() != self.schedule.state_dict().keys():
+            raise ValueError("its part 'schedule' is of another schedule")
         self.schedule.load_state_dict(state["schedule"])
         self.batches.restore(state["batches"])
-        self.history = state["history"]
-        torch.set_rng_state(state["random"])
+        device = self.train.x.device
+        self.elbo.take_as_found(self.model.model, state["found"], device)
+        set_random_state(state["random"], device)
+        self.best_bound, self.best_step, self.waited = state["best_at"]
+        self.step, self.history, self.best_state = state["step"], state["history"], state["best"]

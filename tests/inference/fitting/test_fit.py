@@ -13,6 +13,7 @@ from scipy.stats import multivariate_normal
 
 import absentia as ab
 from absentia.inference import FitSettings, NonFiniteLossError
+from absentia.inference.fitting.checkpoint import PARTS, read_checkpoint, write_checkpoint
 from absentia.inference.fitting.optimiser import make_optimiser, make_schedule
 from absentia.models import FunctionMissingness, SelfMasking
 
@@ -303,6 +304,58 @@ def test_an_interrupted_fit_goes_on_as_if_it_never_stopped(tmp_path, make, sched
     assert list(tmp_path.iterdir()) == []  # removed, with nothing beside it
 
 
+def mixed(n=90):
+    """A number whose absence depends on levels and counts that are missing themselves."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {
+            "x": rng.normal(size=n),
+            "c": rng.choice(["a", "b", "c"], n),
+            "n": rng.poisson(2.0, n).astype(float),
+        }
+    )
+    for name in frame:
+        frame.loc[rng.random(n) < 0.3, name] = None
+    return ab.IncompleteData.from_frame(frame, schema={"n": "count"})
+
+
+@pytest.mark.parametrize(
+    "formulas", [["x ~ x + c"], ["x ~ x + n", "c ~ x"], ["n ~ n + c + x"]], ids=str
+)
+def test_an_interrupted_fit_that_draws_discrete_columns(tmp_path, formulas):
+    """That scores are needed shows in the first step, with random numbers drawn for nothing."""
+    data, path = mixed(), tmp_path / "fit.pt"
+    options = {"steps": 30, "evaluations": 6, "batch_size": 16}
+
+    def make():
+        return ab.NotMIWAE(data, formulas, hidden=[4], latent_dim=1)
+
+    whole = run(data, model=make(), **options)
+    for step in (5, 20):
+        with pytest.raises(Killed):
+            run(data, model=make(), checkpoint=path, callback=kill_at(step), **options)
+    same(whole, run(data, model=make(), checkpoint=path, **options))
+
+
+def test_what_only_some_minibatches_show_is_kept(tmp_path):
+    """One row alone has a missing level: its minibatch shows that levels are to be drawn."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": rng.normal(size=40), "c": rng.choice(["a", "b"], 40)})
+    frame.loc[::3, "x"] = None
+    frame.loc[7, "c"] = None
+    data, path = ab.IncompleteData.from_frame(frame), tmp_path / "fit.pt"
+    options = {"steps": 24, "evaluations": 24, "batch_size": 4, "validation": 0.0}
+
+    def make():
+        return ab.NotMIWAE(data, "x ~ x + c", hidden=[4], latent_dim=1)
+
+    whole = run(data, model=make(), **options)
+    for step in range(2, 24, 3):
+        with pytest.raises(Killed):
+            run(data, model=make(), checkpoint=path, callback=kill_at(step), **options)
+    same(whole, run(data, model=make(), checkpoint=path, **options))
+
+
 def test_an_interrupted_fit_with_priors(tmp_path):
     data, path = table(), tmp_path / "fit.pt"
 
@@ -373,17 +426,103 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path, other):
         run(table(**other), checkpoint=path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", "truncated"])
-def test_a_damaged_checkpoint_is_refused(tmp_path, content):
-    data, path = table(), tmp_path / "fit.pt"
-    if content == "truncated":
-        with pytest.raises(Killed):
-            run(data, checkpoint=path, callback=kill_at(20))
-        content = path.read_bytes()[:-2000]
-    path.write_bytes(content)
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The bytes of a checkpoint of ``run(table())`` at step 20."""
+    path = tmp_path_factory.mktemp("checkpoint") / "fit.pt"
+    with pytest.raises(Killed):
+        run(table(), checkpoint=path, callback=kill_at(20))
+    return path.read_bytes()
+
+
+def refused(path):
+    """The one line that a fit says of a checkpoint; the file and the model are as before."""
+    before, data = path.read_bytes(), table()
+    model = ab.NotMIWAEPPCA(data, latent_dim=2)
+    weights = copy.deepcopy(model.state_dict())
     with pytest.raises(ValueError, match="cannot be read") as error:
-        run(data, checkpoint=path)
-    assert "delete it" in str(error.value)
+        run(data, model=model, checkpoint=path)
+    assert path.read_bytes() == before
+    assert states_equal(model.state_dict(), weights)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("kept", [25, 90, 2000, -2000, -1], ids=str)
+def test_a_shortened_checkpoint_is_refused(tmp_path, checkpoint, kept):
+    path = tmp_path / "fit.pt"
+    path.write_bytes(checkpoint[:kept])
+    assert "delete it" in refused(path)
+
+
+def test_a_changed_byte_is_found_wherever_it_stands(tmp_path, checkpoint):
+    path = tmp_path / "fit.pt"
+    places = np.random.default_rng(0).integers(0, len(checkpoint), 12)
+    for place in (0, 30, 86, *places):
+        content = bytearray(checkpoint)
+        content[place] ^= 1 << (place % 8)
+        path.write_bytes(content)
+        assert "delete it" in refused(path), place
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: None} for name in PARTS),
+        {"settings": []},
+        {"step": "20"},
+        {"best_at": [0.0]},
+        {"model": {"weight": torch.zeros(2)}},
+        {"best": {}},
+        {"optimiser": {"state": {}, "param_groups": []}},
+        {"schedule": {"warp": 1}},
+        {"batches": {"position": 0}},
+        {"found": {}},
+        {"random": {"cpu": torch.zeros(3)}},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_with_wrong_parts_is_refused(tmp_path, checkpoint, change):
+    path, settings = tmp_path / "fit.pt", {}
+    path.write_bytes(checkpoint)
+    state = {**read_checkpoint(path, settings), **change}
+    write_checkpoint(path, {name: part for name, part in state.items() if part is not None})
+    said = refused(path)
+    assert f"'{path}'" in said
+    if None in change.values():
+        assert f"its part '{next(iter(change))}' is missing" in said
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"{}\n\n", "torch"], ids=str)
+def test_another_file_is_not_overwritten(tmp_path, content):
+    path = tmp_path / "model.json"
+    if content == "torch":
+        torch.save({"settings": {}}, path)
+    else:
+        path.write_bytes(content)
+    assert "is no checkpoint of this version of absentia" in refused(path)
+
+
+def test_a_place_where_no_checkpoint_can_be_is_refused_at_once(tmp_path):
+    started = []
+    for place, message in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "none" / "fit.pt", "there is no folder"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(table(), checkpoint=place, callback=started.append)
+    assert not started
+
+
+def test_a_linked_checkpoint_is_removed_where_it_stands(tmp_path):
+    (tmp_path / "real").mkdir()
+    link, target = tmp_path / "link.pt", tmp_path / "real" / "fit.pt"
+    link.symlink_to(target)
+    with pytest.raises(Killed):
+        run(table(), checkpoint=link, callback=kill_at(20))
+    assert target.exists()
+    run(table(), checkpoint=link)
+    assert not target.exists()
 
 
 def test_a_checkpoint_runs_no_code(tmp_path):
@@ -392,7 +531,7 @@ def test_a_checkpoint_runs_no_code(tmp_path):
             return (exec, (f"open({str(tmp_path / 'harm')!r}, 'w').close()",))
 
     path = tmp_path / "fit.pt"
-    torch.save({"settings": Harmful()}, path)
+    write_checkpoint(path, {"settings": Harmful()})
     with pytest.raises(ValueError, match="cannot be read"):
         run(table(), checkpoint=path)
     assert not (tmp_path / "harm").exists()
