@@ -125,6 +125,20 @@ class Standardiser:
         center, scale = self._like(values)
         return self._warped(values * scale + center, "invert", range(len(self.warps)))
 
+    def log_slope(self, values: np.ndarray) -> np.ndarray:
+        """log of the map's derivative at values (..., p) in original units.
+
+        A log-density of standardised values plus this is one of values in original units.
+
+        >>> Standardiser(np.array([1.0]), np.array([2.0])).log_slope(np.array([[7.0]])).round(3)
+        array([[-0.693]])
+        """
+        slopes = np.broadcast_to(-np.log(self.scale), values.shape).copy()
+        for j, warp in enumerate(self.warps):
+            if warp is not None:
+                slopes[..., j] += warp.log_slope(values[..., j])
+        return slopes
+
     def invert_cells(
         self, values: Values, columns: Sequence[int] | np.ndarray | torch.Tensor
     ) -> Values:

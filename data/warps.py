@@ -85,6 +85,19 @@ class Warp:
         u = 0.5 * (1 + np.tanh(0.5 * values))
         return np.clip(u * (width + 2 * margin) + (low - margin), low, self.upper)
 
+    def log_slope(self, values: np.ndarray) -> np.ndarray:
+        """log dy/dv: what a density of y gains to be one of v.
+
+        >>> Warp("log").log_slope(np.array([1.0, 10.0])).round(3)
+        array([-0.   , -2.303])
+        """
+        if self.kind == "log":
+            return -np.log(values)
+        low, width, margin = self._range()
+        # d log(u / (1 - u)) / dv, u from one end and 1 - u from the other
+        below, above = values - low + margin, low + width + margin - values
+        return np.log(width + 2 * margin) - np.log(below) - np.log(above)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, exact under a JSON round trip."""
         if self.kind == "log":

@@ -29,7 +29,7 @@ from ..inference import impute
 from ..inference.plots.style import MECHANISM, OBSERVED
 from .metrics import rmse
 from .tasks.completion import data_of
-from .tasks.methods import fitted_by, made
+from .tasks.methods import check_comparable, fitted_by, made
 from .tasks.tables import Hidden, hidden_table
 
 FOLDER = Path(__file__).resolve().parent / "sweeps"
@@ -132,11 +132,12 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
 
     Raises:
         ImportError: Optuna is not installed.
-        ValueError: no trial came to an end.
+        ValueError: no trial came to an end, or bounds of different settings could not be compared.
     """
     wanted = sweep.trials if trials is None else trials
     if wanted < 1:
         raise ValueError(f"{wanted} trials; give at least 1")
+    _check_comparable(sweep)
     _forget_dead(_study(sweep, folder))
     workers = effective_n_jobs(jobs)
     Parallel(n_jobs=workers)(delayed(_work)(sweep, folder, wanted) for _ in range(workers))
@@ -270,6 +271,21 @@ def _drawn(sweep: Sweep, trial: Any) -> dict[str, Any]:
             value = suggest(key, range_["low"], range_["high"], log=bool(range_.get("log")))
         found[part] = {**found[part], name: value}
     return found
+
+
+def _check_comparable(sweep: Sweep) -> None:
+    """Refuse a search over reasons of absence whose bounds are not of the same quantity."""
+    if "model.alpha" in sweep.search:
+        raise ValueError(
+            f"sweep '{sweep.name}', search 'model.alpha': the mask counts to this power, and "
+            f"bounds of different powers are not of the same quantity; tune each alpha by itself"
+        )
+    offered = sweep.search.get("model.missingness", {}).get("choice")
+    if offered:
+        data, hidden = _data(sweep, sweep.configuration)
+        shape = None if hidden is None else hidden.shape
+        wanted = [{"missingness": one} for one in offered]
+        check_comparable(sweep.configuration, wanted, data, sweep.seed, shape)
 
 
 def _data(sweep: Sweep, configuration: Mapping[str, Any]) -> tuple[IncompleteData, Hidden | None]:

@@ -42,7 +42,8 @@ def to_arviz(
     - ``posterior_predictive``: ``x`` and ``s`` of whole replicated tables.
     - ``observed_data``: ``x`` (NaN where missing) and ``s``.
     - ``constant_data``: centres and scales of the columns, covariates.
-    - ``log_likelihood``: ``row``, log p(x_o, s) of each row at each draw of the parameters.
+    - ``log_likelihood``: ``row``, log p(x_o, s) of each row at each draw of the parameters, values
+      in the data's own units.
     - ``sample_stats``: ``log_weight`` of every row and particle at the fit, ``ess`` and ``khat``.
 
     Weighted particles are resampled, so draws are equally weighted and independent; all stand in
@@ -94,7 +95,7 @@ class _Draws:
         x, s = replicates(model, data, coefficients, seed)
         kept = {
             "x": found.draws(1)[0][self.missing],
-            "log_likelihood": found.log_evidence,
+            "log_likelihood": found.log_evidence + data.log_slope(),
             "x_replicated": x,
             "s_replicated": s,
         }

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..data import IncompleteData
+from ..models import Missingness
 from .imputing.impute import impute
+from .mask_at_random import MaskAtRandom
 
 
 def held_out_bound(
-    fitted: Any, data: IncompleteData, particles: int = 1000, seed: int = 0
+    fitted: Any,
+    data: IncompleteData,
+    particles: int = 1000,
+    seed: int = 0,
+    *,
+    mask: MaskAtRandom | IncompleteData | None = None,
 ) -> Tensor:
-    """The importance-weighted bound on log p(x_o, s) of each row, (n,), in nats.
+    """The importance-weighted bound on the log-density of each row, (n,), in nats.
 
-    The densities are of the standardised columns; with a target, the bound is on log p(x_o, s, y).
-    What settings are chosen by, on rows that the fit has not seen.
+    The density is of the values in the data's own units, whatever scale or warp the fit read them
+    on, and of the mask in so far as the model has a density for it: log p(x_o, s) for a selection
+    model, log p(x_o) alone where the mechanism is ignorable, and only some columns' masks where a
+    formula speaks of some. **Such bounds must not be compared with each other.** Given ``mask``,
+    the columns that the mechanism leaves out count by p(s | x_o), a logistic regression on what is
+    observed (:class:`~absentia.inference.mask_at_random.MaskAtRandom`): every model's bound is
+    then on log p(x_o, s), and the best one may be chosen, also between missing at random and not.
+
+    Discrete columns have probabilities and others densities: a column that one model takes for a
+    count and another for a number is compared fairly only in so far as its numbers lie close.
+    With a target the bound is on log p(x_o, s, y), y standardised. Columns that one model takes
+    as covariates and another models are not the same data.
+
+    Args:
+        fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
+        data: rows that the fit has not seen.
+        particles: importance samples a row.
+        seed: the same seed gives the same bound.
+        mask: the training rows, or what was fitted to them, for masks that the model leaves out.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -26,4 +51,46 @@ def held_out_bound(
     torch.Size([3])
     """
     result = impute(fitted, data, particles, refine=False, num_draws=0, seed=seed)
-    return torch.from_numpy(result.log_evidence)
+    own = data.rescaled(getattr(fitted, "scaler", data.scaler))
+    bound = torch.from_numpy(result.log_evidence + own.log_slope())
+    if isinstance(mask, IncompleteData):
+        mask = mask_left_out(fitted, mask.rescaled(own.scaler))
+    return bound if mask is None else bound + mask.log_prob(own)
+
+
+def mask_left_out(fitted: Any, data: IncompleteData) -> MaskAtRandom:
+    """The density of the masks for which a fit's mechanism has none, from its training rows."""
+    model = getattr(fitted, "model", fitted)
+    return MaskAtRandom.fitted(data, _left_out(model.missingness, data))
+
+
+def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteData) -> None:
+    """Refuse mechanisms with which bounds on these data are not of the same quantity.
+
+    Raises:
+        ValueError: some have no density of a mask for which others have one, or count it to
+            another power; names them and says what to do.
+    """
+    gaps = ~data.s.all(0).cpu().numpy()
+    first, *others = mechanisms
+    here = _left_out(mechanisms[first], data)
+    for other in others:
+        differ = (here != _left_out(mechanisms[other], data)) & gaps
+        if differ.any():
+            j = int(differ.argmax())
+            silent, speaks = (first, other) if here[j] else (other, first)
+            name = data.columns[j]
+            raise ValueError(
+                f"'{silent}' leaves the mask's density of column '{name}' out and '{speaks}' does "
+                f"not: their bounds are not of the same data. Give each a mechanism that has one "
+                f"('{name} ~ 1' is missing completely at random, '{name} ~ other' at random given "
+                f"a complete column), or compare absentia.held_out_bound(..., mask=training_data)"
+            )
+    powers = {name: getattr(one, "alpha", 1) for name, one in mechanisms.items()}
+    if len(set(powers.values())) > 1:
+        raise ValueError(f"the mask counts to different powers, alpha = {powers}: no density each")
+
+
+def _left_out(mechanism: Missingness, data: IncompleteData) -> Any:
+    """Booleans (p,): columns of whose mask the mechanism has no density."""
+    return mechanism.ignorable_columns(len(data.columns)).cpu().numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ... import models
 from ...data import IncompleteData
 from ...data.images import Shape
 from ...inference import FitResult, fit
+from ...inference.held_out import check_same_density
 from ...models import (
     GNR,
     MIWAE,
@@ -35,6 +36,9 @@ MODELS: dict[str, Any] = {
     "not-miwae-ppca": NotMIWAEPPCA,
     "ppca": PPCA,
 }
+
+#: options of a model on which it depends what its bound is a bound of
+_SAYS_WHY = {"missingness", "alpha"}
 
 
 def fitted_by(
@@ -149,16 +153,48 @@ def latent_size(text: str, columns: int) -> int:
 def chosen_by_bound(
     configuration: Mapping[str, Any], data: IncompleteData, seed: int, shape: Shape | None = None
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Of the values to choose from, those with the best bound on held-out rows."""
+    """Of the values to choose from, those with the best bound on held-out rows.
+
+    Raises:
+        ValueError: values whose bounds are not of the same quantity.
+    """
     bounds: dict[str, float] = {}
     best: dict[str, Any] = {}
-    for candidate in candidates(configuration["choose"]):
+    offered = list(candidates(configuration["choose"]))
+    check_comparable(configuration, offered, data, seed, shape)
+    for candidate in offered:
         model = made(configuration, {**configuration["model"], **candidate}, data, seed, shape)
         found = fitted_by(configuration, model, data, seed, validation=0.1).bound
         if not bounds or found > max(bounds.values()):
             best = candidate
-        bounds[", ".join(f"{k}={v}" for k, v in candidate.items())] = found
+        bounds[_named(candidate)] = found
     return best, bounds
+
+
+def check_comparable(
+    configuration: Mapping[str, Any],
+    offered: Iterable[Mapping[str, Any]],
+    data: IncompleteData,
+    seed: int,
+    shape: Shape | None = None,
+) -> None:
+    """Refuse to choose by the bound between models whose bounds are not of the same quantity.
+
+    Raises:
+        ValueError: naming two of the candidates.
+    """
+    mechanisms = {
+        _named(one): made(configuration, {**configuration["model"], **one}, data, seed, shape)
+        for one in offered
+        if _SAYS_WHY & set(one)
+    }
+    if mechanisms:
+        found = {name: model.missingness for name, model in mechanisms.items()}
+        check_same_density(found, data)
+
+
+def _named(candidate: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={v}" for k, v in candidate.items())
 
 
 def candidates(choose: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:

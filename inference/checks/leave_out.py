@@ -7,6 +7,7 @@ from typing import Any
 
 from ...data import IncompleteData
 from ..export import to_arviz
+from ..held_out import check_same_density
 
 
 def compare(
@@ -20,13 +21,14 @@ def compare(
 ) -> Any:
     """ArviZ's table of expected log predictive densities of log p(x_o, s), best model first.
 
-    A row left out is a unit, with its mask: models with an ignorable mechanism leave the mask's
-    density out and are not comparable with others; give such a model a mechanism that reads
-    observed columns only. Draws are of the parameters (see :func:`absentia.to_arviz`), so that
-    leaving a row out means something; with ``parameters="fixed"`` nothing is left out.
+    A row left out is a unit, with its mask, in the data's own units: models may read columns on
+    other scales. Those with an ignorable mechanism leave the mask's density out and are not
+    comparable with others; give such a model a mechanism that reads observed columns only. Draws
+    are of the parameters (see :func:`absentia.to_arviz`), so that leaving a row out means
+    something; with ``parameters="fixed"`` nothing is left out.
 
     :param fits: fits by name, all of this data.
-    :raises ValueError: fewer than two fits, or some of them with an ignorable mechanism only.
+    :raises ValueError: fewer than two fits, or masks of which some have no density.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -43,16 +45,7 @@ def compare(
 
     if len(fits) < 2:
         raise ValueError(f"{len(fits)} model(s) to compare; give at least two, by name")
-    silent = [name for name, fitted in fits.items() if fitted.model.missingness.ignorable]
-    if silent and len(silent) < len(fits):
-        raise ValueError(
-            f"'{silent[0]}' leaves the mask's density out and another model does not: their "
-            f"log-densities are not of the same data; give it a mechanism that reads observed "
-            f"columns only, such as 'income ~ age'"
-        )
-    powers = {name: getattr(f.model.missingness, "alpha", 1) for name, f in fits.items()}
-    if len(set(powers.values())) > 1:
-        raise ValueError(f"the mask counts to different powers, alpha = {powers}: no density each")
+    check_same_density({name: f.model.missingness for name, f in fits.items()}, data)
     predicts = [name for name, fitted in fits.items() if hasattr(fitted.model, "predictor")]
     if predicts and len(predicts) < len(fits) and data.target is not None:
         raise ValueError(

@@ -18,7 +18,7 @@ from ...data import IncompleteData, Schema
 from ...data.numeric import column_names
 from ...models import MIWAE, PPCA, Missingness, NotMIWAE, NotMIWAEPPCA
 from ..fitting.fit import FitResult, fit
-from ..held_out import held_out_bound
+from ..held_out import held_out_bound, mask_left_out
 from ..imputing.impute import impute
 from .options import fit_options, model_options
 from .reading import table_of
@@ -156,6 +156,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             progress=bool(self.verbose),
             **settings,
         )
+        self._mask = mask_left_out(self.result_, data)
         self._template = kept.iloc[:0].copy()
         self.n_iter_ = self.steps
 
@@ -232,9 +233,17 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         return new_rows(self, n)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """The mean bound on log p(x_o, s) of the rows, in nats: what settings are chosen by."""
+        """The mean bound on log p(x_o, s) of the rows, in nats: what settings are chosen by.
+
+        Values count in the table's own units and the whole mask counts under every model, so that
+        missing at random can be compared with not at random, and logarithms with raw values. A
+        mechanism that leaves masks out (``"ignorable"``, columns without a formula) has no density
+        of its own for them; they count by a logistic regression on what is observed, fitted with
+        the model. See :func:`absentia.held_out_bound`.
+        """
         _, data = self._data(X)
-        bound = held_out_bound(self.result_, data, self.particles, seed=self._seed % 2**16)
+        seed = self._seed % 2**16
+        bound = held_out_bound(self.result_, data, self.particles, seed=seed, mask=self._mask)
         return float(bound.mean())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

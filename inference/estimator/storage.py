@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from ...data.files import write_text_atomic
+from ..mask_at_random import MaskAtRandom
 from ..storage import load, save
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def save_imputer(imputer: MNARImputer, path: str | Path) -> None:
         "empty": imputer._empty.tolist(),
         "gaps": imputer._gaps.tolist(),
         "plain_array": imputer._plain_array,
+        "mask": imputer._mask.to_dict(),
     }
     save(imputer.result_, path)
     write_text_atomic(Path(path) / _FILE, json.dumps(document, indent=1))
@@ -58,6 +60,8 @@ def load_imputer(kind: type[MNARImputer], path: str | Path) -> MNARImputer:
     loaded._seed, loaded._names = document["seed"], tuple(document["names"])
     loaded._empty, loaded._gaps = np.array(document["empty"]), np.array(document["gaps"])
     loaded._plain_array = document["plain_array"]
+    # before there was one, bounds left out the masks that the mechanism leaves out
+    loaded._mask = MaskAtRandom.from_dict(document.get("mask", {"factors": []}))
     columns: dict[Any, Any] = {}
     for label, dtype in zip(document["labels"], document["dtypes"], strict=True):
         try:

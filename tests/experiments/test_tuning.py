@@ -170,3 +170,24 @@ def test_a_killed_trial_is_run_anew(toy, tmp_path):
     found = tune(sweep, folder, trials=2)
     assert found["state"].tolist()[0] == "FAIL"
     assert (found["state"] != "FAIL").sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        (
+            '"model.missingness"]\nchoice = ["ignorable", "linear"]',
+            "'missingness=ignorable' leaves",
+        ),
+        ('"model.alpha"]\nlow = 0.5\nhigh = 2.0', "'model.alpha': the mask counts to this power"),
+    ],
+)
+def test_bounds_that_cannot_be_compared_are_refused_before_the_first_trial(
+    tmp_path, search, message
+):
+    path = tmp_path / "toy.toml"
+    head = TOY.split("[search")[0].replace('model = {sign = "+"}', "model = {}")
+    path.write_text(f"{head}[search.{search}\n")
+    with pytest.raises(ValueError, match=message):
+        tune(Sweep.named(str(path)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
