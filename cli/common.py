@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -151,26 +150,15 @@ def leaving_out(names: Iterable[str]) -> str:
     return " ".join(f"--leave-out {name}" for name in quoted)
 
 
-def check_inputs_survive(inputs: Iterable[Path | None], outputs: Iterable[Path]) -> None:
-    """Refuse to write over what is read."""
-    read = {path.resolve(): path for path in inputs if path is not None}
-    for path in outputs:
-        if path.resolve() in read:
-            given = read[path.resolve()]
-            raise ValueError(f"{given} would be overwritten; give another name with --out")
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """Names in a sentence, the first few of many.
 
-
-def check_writable(path: Path) -> None:
-    """Fail before an hour of fitting rather than after it."""
-    folder = path.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"cannot write '{path}': {error.strerror} ('{folder}')") from error
-    if not os.access(folder, os.W_OK):
-        raise OSError(f"cannot write '{path}': '{folder}' cannot be written to")
-    if path.is_dir():
-        raise OSError(f"cannot write '{path}': it is a folder; give the name of a file")
+    >>> listed("abcdefg")
+    'a, b, c, d and 3 more'
+    """
+    every = [str(name) for name in names]
+    more = len(every) - most
+    return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 class one_line_errors:

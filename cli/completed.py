@@ -2,32 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..data.tables import check_suffix, write_table, write_tables
 from .common import errors, say
 from .fields import Fields
+from .paths import check_model_folder, check_outputs, make_folders
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything is written: the table, its rows' diagnostics, draws of it, the report."""
+
+    out: Path
+    rows: Path
+    draws: Path | None
+    report: Path | None
+    checkpoint: Path | None
+
+    @classmethod
+    def beside(cls, out: Path, draws: bool, report: Path | None, checkpoint: Path | None) -> Places:
+        """The places that follow from OUT.
+
+        Raises:
+            TableError: another suffix than a table's.
+        """
+        check_suffix(out)
+        rows = out.with_name(f"{out.stem}-rows{out.suffix}")
+        drawn = out.with_name(f"{out.stem}-draws{out.suffix}") if draws else None
+        return cls(out, rows, drawn, report, checkpoint)
+
+    def check(self, inputs: Iterable[Path | None], save: Path | None, fitted: Path | None) -> None:
+        """Refuse what would be written over something else, or cannot be written.
+
+        Raises:
+            ValueError: as :func:`absentia.cli.paths.check_outputs`.
+            OSError: likewise.
+        """
+        named = [("--out", path) for path in (self.out, self.rows, self.draws)]
+        named += [("--report", self.report), ("--checkpoint", self.checkpoint)]
+        check_outputs(inputs, named, {"--save": save, "--fitted": fitted})
+        if save is not None:
+            check_model_folder(save)
 
 
 def write_completed(
-    filled: Any, fields: Fields, data: Any, out: Path, rows_path: Path, draws_path: Path, draws: int
+    filled: Any, fields: Fields, data: Any, places: Places, draws: int, id_column: str | None
 ) -> None:
-    """Write the completed table, the diagnostics of its rows, and draws of it.
+    """Write the completed table, the diagnostics of its rows, and draws of it: all or none.
+
+    Raises:
+        TableError: as :func:`absentia.data.tables.write_tables`.
+    """
+    rows = fields.labelled(filled.rows())
+    if id_column is not None:
+        heading = id_column if id_column not in rows.columns else f"{id_column} (--id)"
+        rows.insert(0, heading, fields.column(id_column, places.rows))
+    complete = _whole(filled.to_frame(), fields.frame)
+    tables = {places.out: fields.spelled(complete, data.schema, places.out), places.rows: rows}
+    if places.draws is not None:
+        drawn = [_whole(one, fields.frame) for one in filled.frames(draws)]
+        spelled = [fields.spelled(one, data.schema, places.draws) for one in drawn]
+        tables[places.draws] = _stacked(spelled)
+    make_folders([*tables, places.report])
+    write_tables(tables, fields.form)
+
+
+def write_as_read(fields: Fields, table: Path, places: Places) -> None:
+    """Write a table that has no gaps as it is, and say so.
 
     Raises:
         TableError: as :func:`absentia.data.tables.write_table`.
     """
-    from ..data.tables import write_table
-
-    fields.write(_whole(filled.to_frame(), fields.frame), data.schema, out)
-    write_table(fields.labelled(filled.rows()), rows_path)
-    if draws:
-        tables = [_whole(one, fields.frame) for one in filled.frames(draws)]
-        spelled = [fields.spelled(one, data.schema, draws_path) for one in tables]
-        write_table(_stacked(spelled), draws_path)
+    gap = "an empty field is a gap, a word such as NA among numbers, and what --na-values names"
+    if fields.csv is None:
+        gap = "a gap is a null or NaN"
+    say(
+        f"warning: no cell is missing in what is modelled of {table}: nothing to impute, and no "
+        f"model was fitted ({gap})",
+        errors,
+    )
+    complete = fields.as_read(places.out)
+    make_folders([places.out])
+    write_table(complete, places.out, fields.form)
+    say(f"the table as it was read: {places.out}; diagnostics, draws and a report were not written")
 
 
 def say_how_far_to_trust(filled: Any, rows_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .common import check_writable, console, one_line_errors, percent
+from .common import console, one_line_errors, percent
+from .paths import check_writable
 
 
 def demo(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,131 +10,100 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data import Schema
-from ..data.tables import read_table, write_table
-
-_WHOLE = re.compile(r"\s*[+-]?\d+\s*")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:([ T])\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
-#: beyond, floats skip integers
-_LARGEST = 2.0**53
+from ..data import Column, Schema
+from ..data.csv_fields import CSVTable
+from ..data.csv_format import CSVFormat
+from ..data.csv_types import ISO_DATE, expected_types
+from ..data.tables import read_csv_table, read_table
 
 
 @dataclass(frozen=True)
 class Fields:
-    """A table in types, and for a CSV its fields: text (n, p) under the labels of the file."""
+    """A table in types, and for a CSV its fields.
+
+    Attributes:
+        frame: the table (n, p).
+        csv: what was read beside it where the table is a CSV.
+    """
 
     frame: pd.DataFrame
-    texts: pd.DataFrame | None
+    csv: CSVTable | None = None
 
-    def write(self, completed: pd.DataFrame, schema: Schema, path: Path) -> None:
-        """Write the completed table; from CSV to CSV what was there stands there unchanged.
-
-        Raises:
-            TableError: as :func:`absentia.data.tables.write_table`.
-        """
-        write_table(self.spelled(completed, schema, path), path)
+    @property
+    def form(self) -> CSVFormat:
+        """How a CSV is written that goes with this one."""
+        return CSVFormat() if self.csv is None else self.csv.form
 
     def spelled(self, completed: pd.DataFrame, schema: Schema, path: Path) -> pd.DataFrame:
         """The completed table (n, p) as it will be written to ``path``."""
-        if self.texts is None or path.suffix.lower() != ".csv":
+        if self.csv is None or path.suffix.lower() != ".csv":
             return completed
         columns = {}
-        for name, text in self.texts.items():
+        for name, text in self.csv.texts.items():
             cells = text.to_numpy(dtype=object, copy=True)
             filled = (self.frame[name].isna() & completed[name].notna()).to_numpy()
             if filled.any():
                 levelled = name in schema.names and bool(schema[str(name)].levels)
                 known = _spellings(self.frame[name], text) if levelled else {}
                 values = completed[name].to_numpy(dtype=object)[filled]
-                cells[filled] = [known[v] if v in known else _text(v, text) for v in values]
+                cells[filled] = [
+                    known[v] if v in known else _text(v, text, self.form) for v in values
+                ]
             columns[name] = cells
-        return pd.DataFrame(columns, index=self.texts.index)
+        return pd.DataFrame(columns, index=self.csv.texts.index)
+
+    def as_read(self, path: Path) -> pd.DataFrame:
+        """The table (n, p) as it was read, as it will be written to ``path``."""
+        verbatim = self.csv is not None and path.suffix.lower() == ".csv"
+        return self.csv.texts if verbatim and self.csv is not None else self.frame
+
+    def column(self, name: str, path: Path) -> np.ndarray:
+        """A column's values (n,) as they will be written to ``path``."""
+        return self.as_read(path)[name].to_numpy()
 
     def labelled(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table, whose rows are those of this one, under the labels as they were spelled."""
-        return table if self.texts is None else table.set_axis(self.texts.index)
+        return table if self.csv is None else table.set_axis(self.csv.texts.index)
 
 
 def read_fields(
-    path: Path, declared: Mapping[str, Any] | None = None, like: Schema | None = None
+    path: Path,
+    declared: Mapping[str, Any] | None = None,
+    like: Sequence[Column] | None = None,
+    form: CSVFormat | None = None,
 ) -> Fields:
     """Read a table; a CSV's types are those that its fields spell out.
 
-    A column whose values are all written as whole numbers is Int64, gaps or none (pandas makes it
-    float), and one whose values are all ISO dates (2024-05-31, 2024-05-31 08:30) holds dates; but a
-    declared kind, or that of an earlier table, goes before.
+    A column whose values are all written as whole numbers is Int64, gaps or none, one whose
+    values all start with zeros (08654) is text, and one whose values are all ISO dates
+    (2024-05-31, 2024-05-31 08:30) holds dates; but a declared kind, or that of an earlier table,
+    goes before.
 
     Args:
         path: CSV or Parquet.
         declared: kinds by column, as :meth:`absentia.data.Schema.read` returns them.
         like: the columns of the table that a model was fitted to.
+        form: how a CSV is written.
 
     Raises:
         TableError: as :func:`absentia.data.tables.read_table`.
     """
-    frame = read_table(path)
     if path.suffix.lower() != ".csv":
-        return Fields(frame, None)
-    texts = _texts(path, frame)
-    typed = {
-        name: _typed(
-            column, texts[name], *_expected(str(name), declared or {}, like)
-        )
-        for name, column in frame.items()
-    }  # fmt: skip
-    return Fields(pd.DataFrame(typed, index=frame.index, columns=frame.columns), texts)
+        if form is not None and form != CSVFormat():
+            raise ValueError(
+                f"{path} is no CSV, whose types are stored in it: drop --sep, --decimal, "
+                "--thousands, --encoding, --na-values, --keep-na and --date-format"
+            )
+        return Fields(read_table(path))
+    table = read_csv_table(path, form, expected_types(declared, like))
+    return Fields(table.frame, table)
 
 
-def _texts(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    several = len(frame.columns) > 1 or not isinstance(frame.index, pd.RangeIndex)
-    texts = pd.read_csv(
-        path,
-        encoding="utf-8-sig",
-        dtype=str,
-        na_filter=False,
-        index_col=False,
-        skip_blank_lines=several,
-    )
-    if len(texts.columns) > len(frame.columns):  # the row labels, under an empty header
-        texts = texts.set_index(texts.columns[0]).rename_axis(index=None)
-    return texts.set_axis(frame.columns, axis=1)
-
-
-def _expected(
-    name: str, declared: Mapping[str, Any], like: Schema | None
-) -> tuple[Collection[str], bool]:
-    """Of what types a column may be made: "whole" and "dates"; and whether it was whole before."""
-    if like is not None:
-        if name not in like.names:
-            return (), False
-        column = like[name]
-        if column.kind == "datetime":
-            return ("dates",), False
-        return (("whole",), True) if column.dtype.lower().startswith("int") else ((), False)
-    if name in declared:
-        return ("dates",) if declared[name]["kind"] == "datetime" else ("whole",), False
-    return ("whole", "dates"), False
-
-
-def _typed(
-    column: pd.Series[Any], texts: pd.Series[Any], may_be: Collection[str], was_whole: bool
-) -> pd.Series[Any]:
-    present = column.notna().to_numpy()
-    if not present.any():
-        return column.astype("Int64") if was_whole else column
-    fields = texts[present]
-    if "whole" in may_be and pd.api.types.is_float_dtype(column.dtype):
-        small = np.abs(column[present]).max() <= _LARGEST
-        if small and all(map(_WHOLE.fullmatch, fields)):
-            return column.astype("Int64")
-    if "dates" in may_be and pd.api.types.is_string_dtype(column.dtype):
-        if not all(map(_DATE.fullmatch, fields)):
-            return column
-        try:
-            return pd.to_datetime(column, format="ISO8601")
-        except ValueError:  # the thirteenth month
-            return column
-    return column
+def columns_of(fitted: Any) -> list[Column] | None:
+    """The columns of the table that a model was fitted to, covariates too; None for no model."""
+    if fitted is None:
+        return None
+    return [*(fitted.schema or ()), *(fitted.covariate_schema or ())]
 
 
 def _spellings(column: pd.Series[Any], texts: pd.Series[Any]) -> dict[Any, str]:
@@ -148,12 +116,15 @@ def _spellings(column: pd.Series[Any], texts: pd.Series[Any]) -> dict[Any, str]:
     return known
 
 
-def _text(value: Any, texts: pd.Series[Any]) -> str:
+def _text(value: Any, texts: pd.Series[Any], form: CSVFormat) -> str:
+    if isinstance(value, float):
+        return form.spelled(value)
     if not isinstance(value, pd.Timestamp):
         return str(value)
-    separators = {
-        match[1] for match in map(_DATE.fullmatch, texts.unique()) if match and match[1]
-    }  # fmt: skip
+    iso = [match for match in map(ISO_DATE.fullmatch, texts.unique()) if match]
+    if not iso and form.date_format is not None:
+        return value.strftime(form.date_format)
+    separators = {match[1] for match in iso if match[1]}
     if not separators and value == value.normalize():
         return value.strftime("%Y-%m-%d")
     return value.isoformat(sep="T" if "T" in separators else " ", timespec="auto")

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .common import MechanismName, ModelName, SignName, advise, console, say, shown
+from .paths import make_folders
 
 
 def read_data(
@@ -50,6 +51,7 @@ def fit_model(
     """The fitted model; what is assumed and what was learnt is said aloud."""
     from ..inference import fit
 
+    make_folders([checkpoint])
     say(str(built.missingness.describe(data)))
     linear = model in (ModelName.not_miwae_ppca, ModelName.ppca)
     rate = learning_rate or (1e-2 if linear else 2e-3)

@@ -8,19 +8,23 @@ from typing import Annotated
 
 import typer
 
-from .common import (
-    MechanismName,
-    ModelName,
-    SignName,
-    check_inputs_survive,
-    check_writable,
-    declared_in,
-    one_line_errors,
-    say,
-)
-from .completed import say_how_far_to_trust, write_completed
+from ..data.tables import check_table
+from .common import MechanismName, ModelName, SignName, declared_in, one_line_errors, say
+from .completed import Places, say_how_far_to_trust, write_as_read, write_completed
+from .fields import columns_of, read_fields
 from .fitting import build_model, fit_model, read_data
-from .impute_options import check_options
+from .impute_options import carried, check_options
+from .reading import (
+    DateFormat,
+    Decimal,
+    Encoding,
+    KeepNa,
+    NaValues,
+    Sep,
+    Thousands,
+    csv_format,
+    say_how_it_was_read,
+)
 from .report import write_report
 
 
@@ -65,6 +69,19 @@ def impute(
         list[str] | None,
         typer.Option(help="Column to carry through untouched (an identifier, text); repeatable."),
     ] = None,
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id", help="Column that says who a row is: carried through, and into OUT's rows."
+        ),
+    ] = None,
+    sep: Sep = ",",
+    decimal: Decimal = ".",
+    thousands: Thousands = None,
+    encoding: Encoding = "utf-8",
+    na_values: NaValues = None,
+    keep_na: KeepNa = False,
+    date_format: DateFormat = None,
     save: Annotated[Path | None, typer.Option(help="Folder to save the fitted model in.")] = None,
     fitted: Annotated[
         Path | None, typer.Option(help="Use a saved model instead of fitting one.")
@@ -82,45 +99,37 @@ def impute(
     they were read: whole numbers whole, and from CSV to CSV what was there verbatim. Beside OUT
     stands OUT's name with "-rows": diagnostics a row (ESS, Pareto k-hat). With --draws M a table
     "-draws" holds M completed tables under each other, numbered in column "imputation".
+
+    In a CSV empty cells are missing, and words such as NA in columns of numbers; of other codes
+    (-99, "unknown") tell with --na-values.
     """
     with one_line_errors():
         check_options(context, model, missingness, sign, fitted, learning_rate)
-        rows_path = out.with_name(f"{out.stem}-rows{out.suffix}")
-        draws_path = out.with_name(f"{out.stem}-draws{out.suffix}")
-        written = [out, rows_path, *([draws_path] if draws else []), *([report] if report else [])]
+        form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
+        places = Places.beside(out, draws > 0, report, checkpoint)
+        schema_path = None if schema in (None, "infer") else Path(str(schema))
+        places.check([table, schema_path], save, fitted)
         from ..data import IncompleteData
-        from ..data.tables import check_suffix
         from ..inference import impute as impute_table
         from ..inference import load
-        from .fields import read_fields
 
-        check_suffix(out)
-        inferred = schema == "infer"
-        schema_path = None if schema is None or inferred else Path(schema)
-        check_inputs_survive([table, schema_path, checkpoint], written)
-        if checkpoint is not None and checkpoint.resolve() == table.resolve():
-            raise ValueError(f"{table} would be overwritten; give another name with --checkpoint")
-        for path in [*written, *filter(None, [checkpoint, save and save / "model.json"])]:
-            check_writable(path)
         declared = declared_in(schema)
         result = None if fitted is None else load(fitted)
-        fields = read_fields(table, declared, None if result is None else result.schema)
-        frame = fields.frame
-        if draws and "imputation" in frame.columns:
+        fields = read_fields(table, declared, columns_of(result), form)
+        say_how_it_was_read(fields)
+        check_table(fields.frame, out)
+        untouched = carried(fields.frame, table, leave_out, id_column, covariate, declared)
+        if draws and "imputation" in fields.frame.columns:
             raise ValueError("column 'imputation' is also the number of a draw; rename it")
-        unknown = sorted(set(leave_out or []) - set(frame.columns))
-        if unknown:
-            raise ValueError(f"{table} has no column '{unknown[0]}' to leave out")
-        for given, option in ((covariate, "--covariate"), (declared, "--schema")):
-            both = sorted(set(leave_out or []) & set(given or []))
-            if both:
-                raise ValueError(f"--leave-out and {option} both name column '{both[0]}'; drop one")
-        modelled = frame.drop(columns=leave_out or [])
+        modelled = fields.frame.drop(columns=untouched)
         progress = sys.stderr.isatty()
         if result is not None:
             data = IncompleteData.from_frame(modelled, like=result)
         else:
-            data = read_data(modelled, table, declared, inferred, covariate)
+            data = read_data(modelled, table, declared, schema == "infer", covariate)
+            if save is None and not modelled.isna().any(axis=None):
+                write_as_read(fields, table, places)
+                return
             built = build_model(model, missing, missingness, sign, data, latent_dim, seed)
             result = fit_model(built, data, model, steps, learning_rate, seed, checkpoint, progress)
             if save is not None:
@@ -128,8 +137,8 @@ def impute(
         filled = impute_table(
             result, data, particles, seed=seed, num_draws=max(200, draws), progress=progress
         )
-        write_completed(filled, fields, data, out, rows_path, draws_path, draws)
-        say_how_far_to_trust(filled, rows_path)
+        write_completed(filled, fields, data, places, draws, id_column)
+        say_how_far_to_trust(filled, places.rows)
         if report is not None:
             write_report(result, data, report, filled, seed)
         say(f"completed table: {out}")

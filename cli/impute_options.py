@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
 import typer
 
-from .common import MechanismName, ModelName, SignName
+from .common import MechanismName, ModelName, SignName, listed
 
 
 def check_options(
@@ -63,3 +65,32 @@ def check_options(
 def _source(context: typer.Context, name: str) -> str:
     source = context.get_parameter_source(name)
     return "DEFAULT" if source is None else source.name
+
+
+def carried(
+    frame: pd.DataFrame,
+    table: Path,
+    leave_out: list[str] | None,
+    id_column: str | None,
+    covariate: list[str] | None,
+    declared: Iterable[str],
+) -> list[str]:
+    """The columns that are carried through untouched.
+
+    Raises:
+        ValueError: a column that is not there, or that another option wants to be read.
+    """
+    named = [("--leave-out", name) for name in leave_out or []]
+    named += [] if id_column is None else [("--id", id_column)]
+    for option, name in named:
+        if name not in frame.columns:
+            raise ValueError(
+                f"{table} has no column '{name}' ({option}); it has {listed(frame.columns, 10)}"
+            )
+        for given, other in ((covariate, "--covariate"), (declared, "--schema")):
+            if name in (given or []):
+                raise ValueError(f"{option} and {other} both name column '{name}'; drop one")
+    untouched = list(dict.fromkeys(name for _, name in named))
+    if len(untouched) == len(frame.columns):
+        raise ValueError(f"every column of {table} is left out: there is nothing to model")
+    return untouched

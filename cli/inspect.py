@@ -13,8 +13,6 @@ import typer
 
 from .common import (
     Grounds,
-    check_inputs_survive,
-    check_writable,
     console,
     declared_in,
     kinds_of,
@@ -22,6 +20,19 @@ from .common import (
     one_line_errors,
     say,
     shown,
+)
+from .fields import read_fields
+from .paths import check_outputs
+from .reading import (
+    DateFormat,
+    Decimal,
+    Encoding,
+    KeepNa,
+    NaValues,
+    Sep,
+    Thousands,
+    csv_format,
+    say_how_it_was_read,
 )
 
 _MOST_LINES = 12
@@ -43,6 +54,13 @@ def inspect(
     by: Annotated[
         Grounds, typer.Option(help="Infer kinds from dtypes alone, or from the values too.")
     ] = Grounds.values,
+    sep: Sep = ",",
+    decimal: Decimal = ".",
+    thousands: Thousands = None,
+    encoding: Encoding = "utf-8",
+    na_values: NaValues = None,
+    keep_na: KeepNa = False,
+    date_format: DateFormat = None,
 ) -> None:
     """Show rates, patterns, co-missingness and the inferred schema of TABLE.
 
@@ -51,10 +69,12 @@ def inspect(
     """
     with one_line_errors():
         from ..data.patterns import associations, co_missing, is_monotone, missing_rates, patterns
-        from .fields import read_fields
 
+        form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
         declared = {} if schema is None else declared_in(str(schema))
-        frame = read_fields(table, declared).frame
+        fields = read_fields(table, declared, form=form)
+        say_how_it_was_read(fields)
+        frame = fields.frame
         rates, seen = missing_rates(frame), patterns(frame)
         kinds, refused = kinds_of(frame, declared, by.value)
         together, related = co_missing(frame), associations(frame, kinds)
@@ -118,9 +138,8 @@ def _write(
     from ..data.tables import write_table
 
     names = [*(f"{name}.csv" for name in tables), "schema.toml", "missingness.png"]
-    check_inputs_survive(inputs, [out / name for name in names])
-    for name in names:
-        check_writable(out / name)
+    check_outputs(inputs, [("--out", out / name) for name in names])
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".inspect-", dir=out) as folder:
         made = Path(folder)
         for name, one in tables.items():

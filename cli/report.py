@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import check_inputs_survive, check_writable, one_line_errors, say
+from .common import one_line_errors, say
+from .fields import columns_of, read_fields
+from .paths import check_outputs, make_folders
+from .reading import (
+    DateFormat,
+    Decimal,
+    Encoding,
+    KeepNa,
+    NaValues,
+    Sep,
+    Thousands,
+    csv_format,
+    say_how_it_was_read,
+)
 
 
 def report(
@@ -16,6 +29,13 @@ def report(
     out: Annotated[Path, typer.Option(help="The page, HTML.")] = Path("report.html"),
     particles: Annotated[int, typer.Option(min=1, help="Importance samples a row.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    sep: Sep = ",",
+    decimal: Decimal = ".",
+    thousands: Thousands = None,
+    encoding: Encoding = "utf-8",
+    na_values: NaValues = None,
+    keep_na: KeepNa = False,
+    date_format: DateFormat = None,
 ) -> None:
     """Write one page about a saved fit: assumptions, pictures, diagnostics, how to cite.
 
@@ -25,12 +45,13 @@ def report(
     with one_line_errors():
         from ..data import IncompleteData
         from ..inference import impute, load
-        from .fields import read_fields
 
-        check_inputs_survive([table], [out])
-        check_writable(out)
+        form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
+        check_outputs([table], [("--out", out)], {"--fitted": fitted})
         result = load(fitted)
-        frame = read_fields(table, None, result.schema).frame
+        fields = read_fields(table, None, columns_of(result), form)
+        say_how_it_was_read(fields)
+        frame = fields.frame
         asked = [
             *result.columns,
             *(result.covariate_schema.names if result.covariate_schema else ()),
@@ -40,6 +61,7 @@ def report(
             raise ValueError(f"{table} has no column '{lacking[0]}', which the model has")
         data = IncompleteData.from_frame(frame[asked], like=result)
         filled = impute(result, data, particles, seed=seed)
+        make_folders([out])
         write_report(result, data, out, filled, seed)
 
 

@@ -11,6 +11,17 @@ from pathlib import Path
 from typing import Any
 
 
+class TableError(ValueError):
+    """A file that cannot be read or written as a table; one line says why."""
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, in the middle of a line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block succeeds.

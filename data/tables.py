@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from .files import atomic_path
+from .csv_fields import CSVTable, check_unique, read_csv
+from .csv_format import CSVFormat
+from .csv_types import Expected
+from .files import TableError, atomic_path, reason
 
 SUFFIXES = (".csv", ".parquet")
 
-# Before pandas 3.1 the default parser can be off by the last bit; from there on it is exact and
-# naming the exact one is deprecated.
-_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
-_FLOAT_PRECISION: Literal["round_trip"] | None = "round_trip" if _PANDAS < (3, 1) else None
 
+def read_table(path: str | os.PathLike[str], form: CSVFormat | None = None) -> pd.DataFrame:
+    """Read a CSV (header in the first line) or Parquet file.
 
-class TableError(ValueError):
-    """A file that cannot be read or written as a table; one line says why."""
-
-
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a CSV (comma-separated, UTF-8, header in the first line) or Parquet file.
-
-    In a CSV an empty field, ``NA``, ``NaN``, ``null`` and the other words of
-    ``pandas.read_csv`` are missing. A first column with an empty header holds the row labels.
+    In a CSV an empty field is missing, and so is a word such as ``NA`` among numbers; what else
+    :class:`absentia.data.csv_format.CSVFormat` says. Columns get the types that their fields
+    spell. A first column with an empty header holds the row labels.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "t.csv"
@@ -38,105 +36,145 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     0  0.1
     1  NaN
 
+    Args:
+        path: the file.
+        form: how a CSV is written; separated by commas and in UTF-8 when left out.
+
     Raises:
         TableError: no such file, an unknown suffix, an empty or damaged file, a CSV without
             column names, with repeated ones or with rows of different lengths.
     """
     path = Path(path)
-    suffix = check_suffix(path)
-    if not path.exists():
-        raise TableError(f"{path}: no such file.")
-    if not path.is_file():
-        raise TableError(f"{path}: not a file; give a .csv or .parquet file.")
+    if check_suffix(path) == ".csv":
+        return read_csv_table(path, form).frame
+    with _readable(path):
+        return _read_parquet(path)
+
+
+def read_csv_table(
+    path: Path, form: CSVFormat | None = None, expected: Mapping[str, Expected] | None = None
+) -> CSVTable:
+    """Read a CSV with its fields as they stand there; arguments as :func:`read_csv`.
+
+    Raises:
+        TableError: as :func:`read_table`.
+    """
+    with _readable(path):
+        return read_csv(path, form, expected)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
+        if not path.exists():
+            raise TableError(f"{path}: no such file.")
+        if not path.is_file():
+            raise TableError(f"{path}: not a file; give a .csv or .parquet file.")
         if path.stat().st_size == 0:
             raise TableError(f"{path}: the file is empty.")
-        return _read_csv(path) if suffix == ".csv" else _read_parquet(path)
+        yield
     except OSError as error:
-        raise TableError(f"{path}: cannot be read ({_reason(error)}).") from error
+        raise TableError(f"{path}: cannot be read ({reason(error)}).") from error
 
 
-def write_table(df: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+def write_table(
+    df: pd.DataFrame, path: str | os.PathLike[str], form: CSVFormat | None = None
+) -> None:
     """Write a table as CSV or Parquet, whole or not at all; an existing file is replaced.
 
     Numbers return bit for bit from either format. Row labels are written unless they are the
     default 0, 1, ...; in a CSV under their name, or an empty header where they have none.
 
+    Args:
+        df: the table.
+        path: where to write it.
+        form: how a CSV is to be written; separated by commas and in UTF-8 when left out.
+
+    Raises:
+        TableError: as :func:`check_table`, or a place that cannot be written to.
+    """
+    write_tables({Path(path): df}, form)
+
+
+def write_tables(tables: Mapping[Path, pd.DataFrame], form: CSVFormat | None = None) -> None:
+    """Write several tables, all of them or none; the first one takes its place last.
+
+    Raises:
+        TableError: as :func:`write_table`.
+    """
+    form = form or CSVFormat()
+    with ExitStack() as stack:
+        for path, df in tables.items():
+            check_table(df, path)
+            temporary = stack.enter_context(_written(path))
+            if check_suffix(path) == ".parquet":
+                df.set_axis([str(c) for c in df.columns], axis=1).to_parquet(temporary)
+                continue
+            df.to_csv(
+                temporary,
+                index=not df.index.equals(pd.RangeIndex(len(df))),
+                index_label="" if df.index.name is None else str(df.index.name),
+                lineterminator="\n",
+                sep=form.separator,
+                decimal=form.decimal,
+                encoding=form.encoding,
+            )
+
+
+def check_table(df: pd.DataFrame, path: Path) -> None:
+    """Refuse a table that cannot be written to such a file, before any work.
+
     Raises:
         TableError: an unknown suffix, repeated column names, row labels of several levels, or
-            a place that cannot be written to.
+            values that Parquet does not hold.
     """
-    path = Path(path)
     suffix = check_suffix(path)
-    _check_unique([str(c) for c in df.columns], path)
+    check_unique([str(c) for c in df.columns], path)
     if isinstance(df.index, pd.MultiIndex):
         raise TableError(f"{path}: row labels have several levels; use reset_index() first.")
-    labelled = not df.index.equals(pd.RangeIndex(len(df)))
+    if suffix == ".parquet":
+        try:
+            pa.Table.from_pandas(df.set_axis([str(c) for c in df.columns], axis=1))
+        except (pa.ArrowException, TypeError) as error:
+            raise TableError(f"{path}: not writable as Parquet ({reason(error)}).") from error
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
     try:
         with atomic_path(path) as temporary:
-            if suffix == ".csv":
-                label = "" if df.index.name is None else str(df.index.name)
-                df.to_csv(temporary, index=labelled, index_label=label, lineterminator="\n")
-            else:
-                df.set_axis([str(c) for c in df.columns], axis=1).to_parquet(temporary)
+            yield temporary
     except OSError as error:
-        raise TableError(f"{path}: cannot be written ({_reason(error)}).") from error
-    except (pa.ArrowException, TypeError) as error:
-        raise TableError(f"{path}: not writable as Parquet ({_reason(error)}).") from error
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    # pandas renames a repeated header, takes surplus fields as row labels and fills short rows
-    # with NaN, all in silence; here each of these would become invented missing data.
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file)
-            header = next((line for line in lines if line), [])
-            _check_header(header, path)
-            for line in lines:
-                if line and len(line) != len(header):
-                    raise TableError(
-                        f"{path}: line {lines.line_num} has {len(line)} fields but the header "
-                        f"has {len(header)}; the file is damaged or not separated by commas."
-                    )
-        return pd.read_csv(
-            path,
-            encoding="utf-8-sig",
-            index_col=0 if header[0].strip() == "" else False,
-            float_precision=_FLOAT_PRECISION,
-            low_memory=False,
-            skip_blank_lines=len(header) > 1,
-        ).rename_axis(index=None)
-    except UnicodeDecodeError as error:
-        raise TableError(f"{path}: not text in UTF-8; save it as CSV in UTF-8.") from error
-    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise TableError(f"{path}: not a CSV table ({_reason(error)}).") from error
-
-
-def _check_header(header: list[str], path: Path) -> None:
-    names = [name.strip() for name in header]
-    if not any(names):
-        raise TableError(f"{path}: no column names; the first line must name the columns.")
-    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-        raise TableError(f"{path}: not separated by commas; save it with commas.")
-    if "" in names[1:]:
-        raise TableError(f"{path}: column {names.index('', 1) + 1} has no name; name it.")
-    _check_unique(names, path)
-
-
-def _check_unique(names: list[str], path: Path) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise TableError(
-                f"{path}: column name {name!r} occurs {names.count(name)} times; rename it."
-            )
+        raise TableError(f"{path}: cannot be written ({reason(error)}).") from error
+    except UnicodeEncodeError as error:
+        raise TableError(
+            f"{path}: {error.object[error.start]!r} has no place in {error.encoding}; write it in "
+            "UTF-8."
+        ) from error
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path)
-    except (pa.ArrowException, ValueError) as error:
-        raise TableError(f"{path}: damaged, or not a Parquet file ({_reason(error)}).") from error
+        frame = pd.read_parquet(path)
+        # pandas makes integers floats where some are missing, which changes those beyond 2**53
+        if not any(dtype == np.float64 for dtype in frame.dtypes):
+            return frame
+        stored = pq.ParquetFile(path)
+        whole = [f.name for f in stored.schema_arrow if pa.types.is_integer(f.type)]
+        whole = [name for name in whole if name in frame and frame[name].dtype == np.float64]
+        for name, column in zip(whole, stored.read(whole).columns, strict=True):
+            frame[name] = pd.Series(_integers(column), index=frame.index)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise TableError(f"{path}: damaged, or not a Parquet file ({reason(error)}).") from error
+    return frame
+
+
+def _integers(column: pa.ChunkedArray) -> Any:
+    """Integers with gaps, of the width that the file has."""
+    name = str(column.type)  # int64, uint8
+    return pd.api.types.pandas_dtype(name.replace("int", "Int").replace("u", "U")).__from_arrow__(
+        column
+    )
 
 
 def check_suffix(path: Path) -> str:
@@ -145,9 +183,3 @@ def check_suffix(path: Path) -> str:
     if suffix not in SUFFIXES:
         raise TableError(f"{path}: unknown suffix {suffix!r}; use {' or '.join(SUFFIXES)}.")
     return suffix
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

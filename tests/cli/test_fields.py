@@ -26,10 +26,13 @@ def written(folder, text):
     ("fields", "kind"),
     [
         (["1", "", "3"], "i"),
-        (["+1", "", "007"], "i"),
+        (["+1", "", "7"], "i"),
+        (["+1", "", "007"], "O"),
         (["1", "", "3.0"], "f"),
         (["1", "", "1e3"], "f"),
-        (["90071992547409930", "", "1"], "f"),
+        (["90071992547409930", "", "1"], "i"),
+        (["90071992547409930907", "", "1"], "O"),
+        (["90071992547409930907", "3", "1"], "O"),
         (["2024-05-31", "", "2023-01-01"], "M"),
         (["2024-05-31 08:30", "", "2023-01-01 09:00"], "M"),
         (["2024-13-31", "", "2023-01-01"], "O"),
@@ -42,6 +45,8 @@ def test_types_are_those_that_the_fields_spell(tmp_path, fields, kind):
     found = read_fields(path).frame["a"]
     assert found.dtype.kind == kind
     assert found.isna().tolist() == [not f for f in fields]
+    if kind == "i":  # to the last digit
+        assert found.dropna().tolist() == [int(f) for f in fields if f]
 
 
 def test_a_declared_kind_goes_before(tmp_path):

@@ -1,0 +1,134 @@
+"""Files that a command reads and writes: none is written over another, none where it cannot be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+#: what a folder of a saved model holds
+_MODEL_FILE = "model.json"
+
+
+def check_outputs(
+    inputs: Iterable[Path | None],
+    outputs: Iterable[tuple[str, Path | None]],
+    models: Mapping[str, Path | None] | None = None,
+) -> None:
+    """Refuse to write over what is read, over another output or into the folder of a model.
+
+    Links are followed, and two names of one file are one file.
+
+    Args:
+        inputs: files that are read.
+        outputs: files that are written, with the option that names each.
+        models: folders of saved models that are read or written, by option.
+
+    Raises:
+        ValueError: naming the file and the option that helps.
+        OSError: a place that cannot be written to; nothing is made there.
+    """
+    read = [path for path in inputs if path is not None]
+    written = [(option, path) for option, path in outputs if path is not None]
+    folders = [(option, path) for option, path in (models or {}).items() if path is not None]
+    for k, (option, path) in enumerate(written):
+        for given in read:
+            if _same(path, given):
+                raise ValueError(f"{given} would be overwritten; give another name with {option}")
+            if _holds(given, path):
+                raise OSError(f"cannot write '{path}': '{given}' is a file")
+        for other, earlier in written[:k]:
+            if _same(path, earlier):
+                both = option if other == option else f"{other} and {option}"
+                raise ValueError(
+                    f"{path} would be written twice, by {both}; give another name with {option}"
+                )
+            if _holds(path, earlier) or _holds(earlier, path):
+                raise ValueError(
+                    f"{path} and {earlier} cannot both be written, since one would be a folder of "
+                    f"the other; give another name with {option}"
+                )
+        for other, folder in folders:
+            if _same(folder, path) or _holds(folder, path) or _holds(path, folder):
+                raise ValueError(
+                    f"{path} would stand in {folder}, the folder of the model ({other}); give "
+                    f"another place with {option}"
+                )
+        if path.is_file() and (path.name == _MODEL_FILE or path.suffix == ".safetensors"):
+            raise ValueError(
+                f"{path} is a file of a saved model and would be overwritten; give another name "
+                f"with {option}"
+            )
+    for option, folder in folders:
+        for given in read:
+            if _holds(folder, given):
+                raise ValueError(
+                    f"{folder} holds {given}; a model is kept in a folder of its own: give another "
+                    f"with {option}"
+                )
+    for _, path in written:
+        check_writable(path)
+
+
+def check_model_folder(folder: Path) -> None:
+    """Refuse a folder that a model cannot be saved in: other things are kept there.
+
+    Raises:
+        ValueError: it holds other things than a model.
+        OSError: it cannot be written to.
+    """
+    check_writable(folder / _MODEL_FILE)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MODEL_FILE).exists():
+        raise ValueError(f"{folder} holds other things than a model; give a new folder with --save")
+
+
+def check_writable(path: Path) -> None:
+    """Fail before an hour of fitting rather than after it; nothing is made.
+
+    Raises:
+        OSError: the place cannot be written to.
+    """
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise OSError(f"cannot write '{path}': {error.strerror}") from error
+    if path.is_dir():
+        raise OSError(f"cannot write '{path}': it is a folder; give the name of a file")
+    if path.exists() and not path.is_file():
+        raise OSError(f"cannot write '{path}': it is no ordinary file")
+    folder = path.resolve().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OSError(f"cannot write '{path}': '{folder}' is a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(f"cannot write '{path}': '{folder}' cannot be written to")
+
+
+def make_folders(paths: Iterable[Path | None]) -> None:
+    """Make the folders that files will stand in.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    for path in paths:
+        if path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OSError(f"cannot write '{path}': {error.strerror}") from error
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.resolve() == other.resolve():
+        return True
+    try:
+        return os.path.samefile(one, other)  # hard links, and names that differ in case only
+    except OSError:
+        return False
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    return folder.resolve() in path.resolve().parents

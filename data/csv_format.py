@@ -1,0 +1,132 @@
+"""How a CSV file is written: its separator, its numbers and dates, its words for missing."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+#: what programs write where a value is missing, as pandas knows them
+MISSING_WORDS = frozenset(
+    [
+        *("NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "None", "NULL", "null"),
+        *("NaN", "nan", "-NaN", "-nan", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN"),
+    ]
+)
+TRUE_WORDS = frozenset(["True", "TRUE", "true"])
+FALSE_WORDS = frozenset(["False", "FALSE", "false"])
+_DIRECTIVES = re.compile(r"%[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class CSVFormat:
+    """How a CSV file is written.
+
+    An empty field is missing. So is a word of :data:`MISSING_WORDS` in a column whose other
+    fields are numbers, dates or booleans, where it can be nothing else. In a column of text such
+    a word may be an answer ("None", or NA for Namibia): there it is missing only if the file
+    marks gaps by it in one of those other columns too, and not with ``keep_na``.
+
+    >>> CSVFormat(decimal=",", thousands=".").number_of("1.234,5")
+    1234.5
+
+    Args:
+        separator: the character between two fields.
+        decimal: the mark before the decimals.
+        thousands: the mark between groups of three digits, if there is one.
+        encoding: of the text; a byte order mark is skipped.
+        na_values: further fields that stand for missing, in all columns ("-99") or in one
+            ("income=-99").
+        keep_na: whether words stay text in every column of text.
+        date_format: how dates are written, in the directives of ``strptime``, beside ISO 8601.
+
+    Raises:
+        ValueError: marks of several characters or two that are equal, an unknown encoding, a
+            date format without a day.
+    """
+
+    separator: str = ","
+    decimal: str = "."
+    thousands: str | None = None
+    encoding: str = "utf-8"
+    na_values: tuple[str, ...] = ()
+    keep_na: bool = False
+    date_format: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no file can be read by."""
+        for mark, name in ((self.separator, "separator"), (self.decimal, "decimal mark")):
+            if len(mark) != 1 or mark in '"\r\n':
+                raise ValueError(f"the {name} is {mark!r}; give one character.")
+        if self.decimal.isalnum() or self.decimal in "+-":
+            raise ValueError(f"the decimal mark is {self.decimal!r}; give '.' or ','.")
+        if self.thousands is not None:
+            if len(self.thousands) != 1 or self.thousands.isalnum() or self.thousands in '+-"\r\n':
+                raise ValueError(
+                    f"the mark of thousands is {self.thousands!r}; give one character, ',' say."
+                )
+            if self.thousands == self.decimal:
+                raise ValueError(
+                    f"{self.decimal!r} is both the decimal mark and that of thousands; give one "
+                    "of them another."
+                )
+        try:
+            known = codecs.lookup(self.encoding)
+            "a".encode(known.name)  # base64 and the like are no encodings of text
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"the encoding {self.encoding!r} is unknown; give utf-8, cp1252, latin-1, utf-16 "
+                "or another that Python knows."
+            ) from error
+        if self.date_format is not None:
+            directives = set(_DIRECTIVES.findall(self.date_format.replace("%%", "")))
+            if not ({"%d", "%j"} & directives or {"%x", "%c", "%D", "%F"} & directives):
+                raise ValueError(
+                    f"the date format {self.date_format!r} names no day; write the 31st of May "
+                    "2024 as %d, %m and %Y: '%d/%m/%Y' reads 31/05/2024."
+                )
+
+    @cached_property
+    def _number(self) -> re.Pattern[str]:
+        decimal = re.escape(self.decimal)
+        whole = r"\d+"
+        if self.thousands is not None:
+            mark = re.escape(self.thousands)
+            # the last group has three digits, so that 36,6 is no 366; India's others have two
+            whole = rf"(?:\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|\d+)"
+        digits = rf"(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)"
+        return re.compile(rf"\s*[+-]?(?:{digits}(?:[eE][+-]?\d+)?|(?i:inf(?:inity)?))\s*")
+
+    @cached_property
+    def _whole(self) -> re.Pattern[str]:
+        grouped = ""
+        if self.thousands is not None:
+            mark = re.escape(self.thousands)
+            grouped = rf"|\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}"
+        return re.compile(rf"\s*[+-]?(?:\d+{grouped})\s*")
+
+    def is_number(self, field: str) -> bool:
+        """Whether a field is a number."""
+        return self._number.fullmatch(field) is not None
+
+    def is_whole(self, field: str) -> bool:
+        """Whether a field is a number without decimals."""
+        return self._whole.fullmatch(field) is not None
+
+    def number_of(self, field: str) -> float:
+        """The number that a field spells, to the last bit."""
+        return float(self._plain(field))
+
+    def whole_of(self, field: str) -> int:
+        """The whole number that a field spells, of any size."""
+        return int(self._plain(field))
+
+    def spelled(self, value: object) -> str:
+        """A number as this file writes it."""
+        return str(value).replace(".", self.decimal)
+
+    def _plain(self, field: str) -> str:
+        if self.thousands is not None:
+            field = field.replace(self.thousands, "")
+        return field.replace(self.decimal, ".").strip()
