@@ -13,9 +13,10 @@ import torch
 
 from .checks import check_fits, check_observed
 from .infer import Declaration
-from .layout import Layout
+from .layout import Layout, schemas_of
 from .numeric import array_values, column_names
 from .reading import Reading, target_frame
+from .recode import same_meaning
 from .restore import restored
 from .schema import Schema
 from .standardiser import Standardiser
@@ -265,6 +266,37 @@ class IncompleteData:
     def rescaled(self, scaler: Standardiser) -> IncompleteData:
         """The same data, standardised by another scaler."""
         return self._built(scaler=scaler)
+
+    def under(self, layout: Layout) -> IncompleteData:
+        """The same rows under the codes, level order, date origins and scale of a fit.
+
+        What rows say is kept and how it is written as numbers is taken over, as if they had been
+        read with ``like=``: rows read by themselves know but the levels and dates that they hold.
+
+        >>> fitted = IncompleteData.from_frame(pd.DataFrame({"stage": ["I", "II", "III", "I"] * 2}))
+        >>> rows = IncompleteData.from_frame(pd.DataFrame({"stage": ["III", "II", None, "II"]}))
+        >>> rows.values[:, 0], rows.under(fitted).values[:, 0]
+        (array([ 1.,  0., nan,  0.]), array([ 2.,  1., nan,  1.]))
+
+        Args:
+            layout: earlier data, or a fit, of the same columns in the same order.
+
+        Raises:
+            ValueError: a value that the fit does not know, or a column of another type; names
+                column, row and value.
+        """
+        kinds, given = schemas_of(layout)
+        if getattr(layout, "schema", None) is None:
+            return self.rescaled(layout.scaler)
+        changes: dict[str, Any] = {"schema": kinds, "scaler": layout.scaler}
+        if not all(map(same_meaning, self.schema, kinds)):
+            changes["values"] = self.schema.recode(self.values, kinds, self.index)
+        if given is not None and self.covariates is not None and self.covariate_schema is not None:
+            beside = self.covariates.double().cpu().numpy()
+            beside = self.covariate_schema.recode(beside, given, self.index)
+            changes["covariates"] = torch.tensor(beside, dtype=self.x.dtype)
+            changes["covariate_schema"] = given
+        return self._built(**changes)
 
     def with_values(self, values: np.ndarray) -> IncompleteData:
         """Other values (n, p) of the same columns, NaN where missing; scale and covariates stay.

@@ -16,6 +16,7 @@ from .column import Column, Kind
 from .encode import encoded
 from .infer import Declaration, checked_declaration, column_of
 from .numeric import column_names
+from .recode import recoded
 from .warps import Warp
 
 __all__ = ["Column", "Declaration", "Kind", "Schema", "infer_schema"]
@@ -103,6 +104,16 @@ class Schema:
         for j, column in enumerate(self.columns):
             values[:, j] = encoded(df.iloc[:, j], column)
         return values
+
+    def recode(self, values: np.ndarray, wanted: Schema, index: pd.Index) -> np.ndarray:
+        """Numbers (n, p) of these columns as ``wanted``, of the same columns, writes them.
+
+        Raises:
+            ValueError: a value that it does not know; names column, row and value.
+        """
+        columns = enumerate(zip(self, wanted, strict=True))
+        parts = [recoded(values[:, j], own, other, index) for j, (own, other) in columns]
+        return np.stack(parts, axis=1)
 
     def describe(self) -> pd.DataFrame:
         """A row a column: its kind, the values it can take, its dtype and why it is so."""

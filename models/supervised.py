@@ -12,6 +12,7 @@ from pyro import poutine
 from torch import Tensor
 
 from ..data import IncompleteData
+from ..data.recode import same_meaning
 from .decoders import Decoder
 from .encoders import Encoder
 from .margins import KnownMargins
@@ -171,4 +172,7 @@ def _first(fitted: Any, data: IncompleteData) -> SelectionModel:
     scaler = getattr(fitted, "scaler", None)
     if scaler is not None and scaler.to_dict() != data.scaler.to_dict():
         raise ValueError("the first stage is in another scale; read the data with like= its data")
+    schema = getattr(fitted, "schema", None)
+    if schema is not None and not all(map(same_meaning, schema, data.schema)):
+        raise ValueError("the first stage has other codes; read the data with like= its data")
     return model

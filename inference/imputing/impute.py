@@ -46,8 +46,8 @@ def impute(
     draws are of x_j | z_k.
 
     :param fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
-    :param data: rows to impute, of the columns the model was made for; standardised anew by the
-        fit's own scaler where they came with another.
+    :param data: rows to impute, of the columns the model was made for; where they were read by
+        themselves, the fit's schema decides about codes of levels, origins of dates and scales.
     :param particles: L, importance samples a row.
     :param refine: give rows whose Pareto k-hat is too high, or whose ESS is under a twentieth of
         the particles, a proposal of their own and four times the particles; what was gained is in
@@ -182,12 +182,14 @@ def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
     model = getattr(fitted, "model", fitted)
     model = fitted if not isinstance(model, torch.nn.Module) else model
     check_columns(model, data)
+    scaler = getattr(fitted, "scaler", None)
+    if isinstance(data, IncompleteData) and scaler is not None:
+        data = data.under(fitted)
+    elif scaler is not None:
+        data = data.rescaled(scaler)
     mechanism = getattr(model, "missingness", None)
     if mechanism is not None and isinstance(data, IncompleteData):
         mechanism.check(data)
-    scaler = getattr(fitted, "scaler", None)
-    if scaler is not None:
-        data = data.rescaled(scaler)
     parameter = next(iter(model.parameters()), data.x)
     return model, data.to(device=parameter.device, dtype=parameter.dtype)
 
