@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,15 +132,14 @@ def _write(
     frame: pd.DataFrame,
 ) -> None:
     """All files or none: they are made in a folder of their own and then moved together."""
-    from ..data.files import write_text_atomic
+    from ..data.files import temporary_folder, write_text_atomic
     from ..data.pattern_figure import draw_missingness
     from ..data.tables import write_table
 
     names = [*(f"{name}.csv" for name in tables), "schema.toml", "missingness.png"]
     check_outputs(inputs, [("--out", out / name) for name in names])
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".inspect-", dir=out) as folder:
-        made = Path(folder)
+    with temporary_folder(out) as made:
         for name, one in tables.items():
             write_table(one, made / f"{name}.csv")
         write_text_atomic(made / "schema.toml", toml)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from .leftovers import give_up, temporary_beside, tidy
 
 
 class TableError(ValueError):
@@ -26,8 +27,8 @@ def reason(error: Exception) -> str:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block succeeds.
 
-    When the block raises, the temporary file is removed and ``path`` is as it was. The
-    temporary file keeps the suffix, since some writers read the format from it.
+    When the block raises, the temporary file is removed and ``path`` is as it was. What killed
+    runs left in the folder is removed at the first write there.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -47,7 +48,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise FileNotFoundError(
             f"cannot write {target.name}: the folder {target.parent} does not exist; create it."
         )
-    temporary = target.with_name(f".{target.stem[:100]}-{secrets.token_hex(6)}{target.suffix}")
+    tidy(target.parent)
+    temporary = temporary_beside(target)
     try:
         yield temporary
         # On disk before the name points to it, or a crash could leave an empty file.
@@ -57,7 +59,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        give_up(temporary)
+
+
+@contextmanager
+def temporary_folder(parent: str | os.PathLike[str]) -> Iterator[Path]:
+    """A hidden new folder inside ``parent`` that is gone when the block ends.
+
+    Raises:
+        OSError: ``parent`` does not exist or cannot be written to.
+    """
+    inside = Path(os.path.realpath(parent))
+    tidy(inside)
+    folder = temporary_beside(inside / "folder")
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        give_up(folder)
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
