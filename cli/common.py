@@ -66,29 +66,34 @@ def percent(share: float | None) -> str:
     return "" if share is None or np.isnan(share) else f"{100 * share:.1f} %"
 
 
-def shown(frame: pd.DataFrame, title: str, index: str | None = None) -> Table:
-    """A table for the console; numbers to three digits, row labels under the heading ``index``."""
+def shown(frame: pd.DataFrame, title: str, index: str | None = None, folded: bool = True) -> Table:
+    """A table for the console; numbers to three digits, row labels under the heading ``index``.
+
+    Cells that are too wide go over several lines; not ``folded``, the table is wider than the
+    window, and a row is a line.
+    """
     table = Table(title=escape(title), title_justify="left")
-    if index is not None:
-        table.add_column(escape(index), overflow="fold")
+    columns = [] if index is None else [(index, [str(label) for label in frame.index], False)]
     for name in frame.columns:
         numbers = pd.api.types.is_numeric_dtype(frame[name])
+        columns.append((str(name), [_cell(value) for value in frame[name]], numbers))
+    for name, cells, numbers in columns:
         table.add_column(
-            escape(str(name)),
+            escape(name),
             justify="right" if numbers else "left",
             overflow="fold",
-            no_wrap=name == "kind",
+            no_wrap=name == "kind" or not folded,
+            min_width=None if folded else max(map(len, [name, *cells])),
         )
-    for label, row in zip(frame.index, frame.itertuples(index=False), strict=True):
-        cells = [_cell(value) for value in row]
-        table.add_row(*([] if index is None else [escape(str(label))]), *cells)
+    for row in zip(*(cells for _, cells, _ in columns), strict=True):
+        table.add_row(*map(escape, row))
     return table
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:.3g}"
-    return escape(str(value))
+    return str(value)
 
 
 def declared_in(schema: str | None) -> dict[str, Any]:
@@ -117,7 +122,9 @@ def kinds_of(
     for j, name in enumerate(names):
         mine = {name: declared[name]} if name in declared else None
         try:
-            columns += infer_schema(frame.iloc[:, [j]], mine, by)
+            column = infer_schema(frame.iloc[:, [j]], mine, by)
+            column.encode(frame.iloc[:, [j]])  # integers that no model can hold
+            columns += column
         except ValueError as error:
             if mine:
                 raise
@@ -126,28 +133,41 @@ def kinds_of(
     return Schema(tuple(columns)), refused
 
 
-def advise(frame: pd.DataFrame, declared: Mapping[str, Any]) -> None:
+def advise(
+    frame: pd.DataFrame, declared: Mapping[str, Any], cures: Mapping[str, str] | None = None
+) -> None:
     """Say in options of the command what to do about columns that cannot be modelled, if any.
+
+    Args:
+        frame: the table.
+        declared: kinds by column.
+        cures: options that help, by column; the others are to be left out.
 
     Raises:
         ValueError: there is such a column.
     """
     _, refused = kinds_of(frame, declared, "dtype")
     empty = [str(name) for name in frame.columns[frame.isna().all()]] if len(frame) else []
+    unusable = [*refused, *(name for name in empty if name not in refused)]
+    options = dict.fromkeys((cures or {}).get(name, leaving_out([name])) for name in unusable)
     if refused:
-        names = leaving_out([*refused, *(name for name in empty if name not in refused)])
         raise ValueError(
-            f"{next(iter(refused.values()))}; give {names}, or correct it, or declare it in "
-            f"--schema FILE"
+            f"{next(iter(refused.values()))}; give {' '.join(options)}, or correct it, or declare "
+            f"it in --schema FILE"
         )
     if empty:
-        raise ValueError(f"column '{empty[0]}' has no observed value; give {leaving_out(empty)}")
+        raise ValueError(f"column '{empty[0]}' has no observed value; give {' '.join(options)}")
 
 
 def leaving_out(names: Iterable[str]) -> str:
     """The options that leave columns out."""
-    quoted = (f"'{name}'" if " " in name else name for name in names)
-    return " ".join(f"--leave-out {name}" for name in quoted)
+    return " ".join(f"--leave-out {quoted(name)}" for name in names)
+
+
+def quoted(word: str) -> str:
+    """A word as a shell takes it."""
+    plain = word and all(c.isalnum() or c in "-._/:=,%+@" for c in word)
+    return word if plain else "'" + word.replace("'", "'\\''") + "'"
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

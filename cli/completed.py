@@ -14,6 +14,7 @@ from ..data.tables import check_suffix, write_table, write_tables
 from .common import errors, say
 from .fields import Fields
 from .paths import check_model_folder, check_outputs, make_folders
+from .reading import what_is_missing
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,9 @@ def write_as_read(fields: Fields, table: Path, places: Places) -> None:
     Raises:
         TableError: as :func:`absentia.data.tables.write_table`.
     """
-    gap = "an empty field is a gap, a word such as NA among numbers, and what --na-values names"
-    if fields.csv is None:
-        gap = "a gap is a null or NaN"
     say(
         f"warning: no cell is missing in what is modelled of {table}: nothing to impute, and no "
-        f"model was fitted ({gap})",
+        f"model was fitted ({what_is_missing(fields)})",
         errors,
     )
     complete = fields.as_read(places.out)

@@ -8,8 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from .common import MechanismName, ModelName, SignName, advise, console, say, shown
+from .common import MechanismName, ModelName, SignName, advise, console, errors, listed, say, shown
 from .paths import make_folders
+from .suspicions import Suspicion, lines_of
+
+#: columns in a table of a row each, before they share lines
+_MOST_ROWS = 20
 
 
 def read_data(
@@ -18,6 +22,7 @@ def read_data(
     declared: Mapping[str, Any],
     inferred: bool,
     covariate: list[str] | None,
+    suspected: list[Suspicion],
 ) -> Any:
     """The table as a model sees it, said aloud; what cannot be modelled meets its option.
 
@@ -31,11 +36,27 @@ def read_data(
             modelled, schema="infer" if inferred else declared, covariates=covariate or []
         )
     except ValueError:
-        advise(modelled, declared)
+        for line in lines_of(suspected):
+            say(f"note: {line}")
+        advise(modelled, declared, {one.column: one.option for one in suspected})
         raise
     say(f"{table}: {data}")
-    console.print(shown(data.schema.describe(), "columns", "column"))
+    for line in lines_of(suspected):
+        say(f"warning: {line}", errors)
+    say_columns(data.schema.describe())
     return data
+
+
+def say_columns(described: pd.DataFrame) -> None:
+    """Print what the columns are; where there are many, columns of one sort in one line."""
+    if len(described) <= _MOST_ROWS:
+        console.print(shown(described, "columns", "column"))
+        return
+    say("columns")
+    for (kind, values, dtype, why), those in described.groupby(
+        ["kind", "values", "dtype", "why"], sort=False
+    ):
+        say(f"  {kind} ({values}; {dtype}; {why}): {listed(those.index, 20)}")
 
 
 def fit_model(
@@ -52,7 +73,8 @@ def fit_model(
     from ..inference import fit
 
     make_folders([checkpoint])
-    say(str(built.missingness.describe(data)))
+    assumed = built.missingness.describe(data)
+    say(f"{assumed.title}\n{assumed.summary()}" if assumed.wide else str(assumed))
     linear = model in (ModelName.not_miwae_ppca, ModelName.ppca)
     rate = learning_rate or (1e-2 if linear else 2e-3)
     result = fit(
@@ -67,7 +89,8 @@ def fit_model(
     say(f"bound {result.bound:.3f} nats a row")
     if not model.value.startswith(("ppca", "miwae")):
         learnt = result.model.missingness.describe(data)
-        say(f"learnt: {learnt}")
+        # what is not an equation was said before the fit
+        say(f"learnt:\n{learnt.equations()}" if learnt.wide else f"learnt: {learnt}")
     return result
 
 

@@ -26,6 +26,7 @@ from .reading import (
     say_how_it_was_read,
 )
 from .report import write_report
+from .suspicions import suspicions
 
 
 def impute(
@@ -126,7 +127,8 @@ def impute(
         if result is not None:
             data = IncompleteData.from_frame(modelled, like=result)
         else:
-            data = read_data(modelled, table, declared, schema == "infer", covariate)
+            suspected = suspicions(fields, untouched, declared)
+            data = read_data(modelled, table, declared, schema == "infer", covariate, suspected)
             if save is None and not modelled.isna().any(axis=None):
                 write_as_read(fields, table, places)
                 return

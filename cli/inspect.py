@@ -32,9 +32,13 @@ from .reading import (
     Thousands,
     csv_format,
     say_how_it_was_read,
+    what_is_missing,
 )
+from .suspicions import lines_of, suspicions
 
 _MOST_LINES = 12
+#: columns of a table whose cells may go over several lines
+_MOST_FOLDED = 20
 _CAUTION = (
     "No test on this table can tell MNAR from MAR: an association with what is seen speaks "
     "against MCAR, but how absence goes with the values that are absent is not in the table."
@@ -78,15 +82,19 @@ def inspect(
         kinds, refused = kinds_of(frame, declared, by.value)
         together, related = co_missing(frame), associations(frame, kinds)
         columns = _described(frame, kinds, refused).join(rates)
-        console.print(shown(columns, f"{table}: {len(frame)} rows", "column"), soft_wrap=True)
+        folded = len(columns) <= _MOST_FOLDED
+        title = f"{table}: {len(frame)} rows"
+        console.print(shown(columns, title, "column", folded), soft_wrap=True)
         if not rates["missing"].any():
-            say("nothing is missing")
+            say(f"nothing is missing ({what_is_missing(fields)})")
         else:
-            _show(seen, "patterns: which columns are missing together", "pattern")
+            _show(seen, "patterns: which columns are missing together", "pattern", folded)
             _show(together, "pairs that go missing together")
             _show(related, "what a column's absence goes with")
             say(f"the pattern {'is' if is_monotone(frame) else 'is not'} monotone")
             say(_CAUTION)
+        for line in lines_of(suspicions(fields, (), declared)):
+            say(f"note: {line}")
         empty = [str(name) for name in rates.index[rates["missing"] == len(frame)]]
         unusable = [*refused, *(name for name in empty if name not in refused)]
         if unusable:
@@ -103,11 +111,11 @@ def inspect(
             say(f"written to {out}")
 
 
-def _show(frame: pd.DataFrame, title: str, index: str | None = None) -> None:
+def _show(frame: pd.DataFrame, title: str, index: str | None = None, folded: bool = True) -> None:
     more = len(frame) - _MOST_LINES
     title += f" (the first {_MOST_LINES} of {len(frame)})" if more > 0 else ""
     if len(frame):
-        console.print(shown(frame.head(_MOST_LINES), title, index), soft_wrap=True)
+        console.print(shown(frame.head(_MOST_LINES), title, index, folded), soft_wrap=True)
 
 
 def _described(frame: pd.DataFrame, kinds: Any, refused: Mapping[str, str]) -> pd.DataFrame:

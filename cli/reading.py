@@ -8,7 +8,7 @@ import typer
 
 from ..data.csv_format import CSVFormat
 from ..data.csv_gaps import Gaps
-from .common import listed, say
+from .common import listed, quoted, say
 from .fields import Fields
 
 Sep = Annotated[str, typer.Option(help="CSV: the mark between two fields; '\\t' for tabs.")]
@@ -67,6 +67,13 @@ def say_how_it_was_read(fields: Fields) -> None:
         say(f"note: {line}")
 
 
+def what_is_missing(fields: Fields) -> str:
+    """What counts as a gap in such a file."""
+    if fields.csv is None:
+        return "a gap is a null or NaN"
+    return "an empty field is a gap, a word such as NA among numbers, and what --na-values names"
+
+
 def _of_gaps(gaps: Gaps) -> list[str]:
     lines = [f"'{word}' is read as missing in {_where(at)}" for word, at in gaps.read.items()]
     lines += [
@@ -85,9 +92,3 @@ def _of_gaps(gaps: Gaps) -> list[str]:
 def _where(columns: dict[str, int]) -> str:
     count = sum(columns.values())
     return f"{'1 field' if count == 1 else f'{count} fields'} of {listed(columns)}"
-
-
-def quoted(word: str) -> str:
-    """A word as a shell takes it."""
-    plain = word and all(c.isalnum() or c in "-._/:=,%+@" for c in word)
-    return word if plain else "'" + word.replace("'", "'\\''") + "'"

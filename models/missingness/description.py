@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -98,23 +99,26 @@ class Description:
         """Columns whose mechanism nothing identifies but its parametric form."""
         return tuple(one.column for one in self.columns if one.identified is False)
 
+    @property
+    def wide(self) -> bool:
+        """Whether so many columns have an equation that a paragraph each would be a book."""
+        return sum(1 for one in self.columns if one.reason) > _MOST_PARAGRAPHS
+
     def __str__(self) -> str:
-        """A paragraph a column, then the graph."""
+        """A paragraph a column, then the graph; a line a column where there are many."""
+        if self.wide:
+            return "\n".join([self.title, self.equations(), self.summary()])
         lines = [self.title]
-        quiet: dict[str, list[str]] = {}
         for one in self.columns:
             if not one.reason:
-                quiet.setdefault(one.equation, []).append(one.column)
                 continue
             flags = ["self-censoring"] if one.self_censoring else []
             flags += [f"colluder with {name}" for name in one.colluders]
             lines.append(f"  {one.column}" + (f" ({', '.join(flags)})" if flags else ""))
             lines.append(f"    {one.equation}")
             lines.append(f"    missing values: {one.integration}")
-            word = {True: "yes", False: "NO", None: "on a condition"}[one.identified]
-            lines.append(f"    identified: {word}, {one.reason}")
-        for why, names in quiet.items():
-            lines.append(f"  {why}: {', '.join(names)}")
+            lines.append(f"    identified: {_WORDS[one.identified]}, {one.reason}")
+        lines += self._quiet()
         shown = [
             f"{source} -> {target}" + (f" ({kind})" if kind in _FLAGGED else "")
             for source, target, kind in self.edges
@@ -122,7 +126,58 @@ class Description:
         lines.append("graph: " + (", ".join(shown) if shown else "no edges"))
         return "\n".join(lines)
 
+    def equations(self) -> str:
+        """A line a column that has an equation."""
+        return "\n".join(f"  {one.equation}" for one in self.columns if one.reason)
 
+    def summary(self) -> str:
+        """What holds of the columns without their equations, what is the same of many said once."""
+        said: dict[str, list[str]] = {}
+        keys: dict[str, str] = {}
+        for one in self.columns:
+            if not one.reason:
+                continue
+            for sentence in (
+                f"missing values: {one.integration}",
+                f"identified: {_WORDS[one.identified]}, {one.reason}",
+            ):
+                # sentences that differ in the column's own name only are one, said of the first
+                key = re.sub(rf"(?<!\w){re.escape(one.column)}(?!\w)", "\0", sentence)
+                said.setdefault(keys.setdefault(key, sentence), []).append(one.column)
+        lines = []
+        for sentence, names in said.items():
+            alike = f" (of {names[0]}; the same of {_listed(names[1:])})" if names[1:] else ""
+            lines.append(f"  {sentence}{alike or f' (of {names[0]})'}")
+        lines += self._quiet()
+        edges = self.edges
+        own = [source for source, _, kind in edges if kind == "self-censoring"]
+        others = [
+            f"{source} -> {target}" + (f" ({kind})" if kind in _FLAGGED else "")
+            for source, target, kind in edges
+            if kind != "self-censoring"
+        ]
+        parts = [f"{_listed(own)}, each to its own absence (self-censoring)"] if own else []
+        parts += [_listed(others)] if others else []
+        lines.append("graph: " + ("; ".join(parts) if parts else "no edges"))
+        return "\n".join(lines)
+
+    def _quiet(self) -> list[str]:
+        """The columns of which there is nothing to say, a line for each way of being so."""
+        quiet: dict[str, list[str]] = {}
+        for one in self.columns:
+            if not one.reason:
+                quiet.setdefault(one.equation, []).append(one.column)
+        return [f"  {why}: {_listed(names)}" for why, names in quiet.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+_MOST_PARAGRAPHS = 8
+_MOST_NAMES = 20
+_WORDS = {True: "yes", False: "NO", None: "on a condition"}
 _FLAGGED = ("self-censoring", "colluder")
 
 

@@ -1,0 +1,77 @@
+"""What looks odd about columns, in lines that name the option of the command that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from .common import listed
+from .fields import Fields
+
+_IDENTIFIERS = ("identifier", "digits lost", "leading zeros")
+#: of one kind, before they are put into one line
+_MOST_ALIKE = 3
+
+
+class Suspicion(NamedTuple):
+    """A column that is probably not what it seems, and the option that helps."""
+
+    column: str
+    kind: str
+    says: str
+    option: str
+
+
+def suspicions(
+    fields: Fields, untouched: Iterable[str] = (), declared: Collection[str] = ()
+) -> list[Suspicion]:
+    """What is suspected of the columns that are to be modelled, in the table's order.
+
+    Args:
+        fields: the table as it was read.
+        untouched: columns that are carried through.
+        declared: columns whose kind was declared.
+    """
+    from ..data.suspects import suspects
+
+    left_out = list(untouched)
+    frame = fields.frame.drop(columns=left_out)
+    texts = None if fields.csv is None else fields.csv.texts.drop(columns=left_out)
+    found = suspects(frame, texts, declared)
+    return [_of_row(row) for row in found.itertuples()]
+
+
+def _of_row(row: Any) -> Suspicion:
+    option = str(row.option)
+    if row.kind in _IDENTIFIERS and option.startswith("--leave-out"):
+        option = f"{option} (or {option.replace('--leave-out', '--id', 1)})"
+    return Suspicion(str(row.column), str(row.kind), str(row.says), option)
+
+
+def lines_of(found: Iterable[Suspicion]) -> list[str]:
+    """A line a suspicion; many of one kind share one."""
+    alike: dict[str, list[Suspicion]] = {}
+    for one in found:
+        alike.setdefault(one.kind, []).append(one)
+    lines = []
+    for those in alike.values():
+        if len(those) > _MOST_ALIKE:
+            names = listed([one.column for one in those[1:]], 20)
+            lines.append(f"{_line(those[0])}; likewise {names}")
+        else:
+            lines += [_line(one) for one in those]
+    return lines
+
+
+def _line(one: Suspicion) -> str:
+    if one.says.endswith("?"):
+        return f"{one.says} If so, {_cure(one)}"
+    return f"{one.says}; {_cure(one)}"
+
+
+def _cure(one: Suspicion) -> str:
+    if one.kind in ("spelling", "numbers as text", "dates as text") and one.option.startswith(
+        "--leave-out"
+    ):
+        return f"correct it in the file, or give {one.option}"
+    return f"give {one.option}"
