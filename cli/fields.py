@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..data import Column, Schema
@@ -46,8 +45,9 @@ class Fields:
                 levelled = name in schema.names and bool(schema[str(name)].levels)
                 known = _spellings(self.frame[name], text) if levelled else {}
                 values = completed[name].to_numpy(dtype=object)[filled]
+                seen = text[self.frame[name].notna()].unique()
                 cells[filled] = [
-                    known[v] if v in known else _text(v, text, self.form) for v in values
+                    known[v] if v in known else _text(v, seen, self.form) for v in values
                 ]
             columns[name] = cells
         return pd.DataFrame(columns, index=self.csv.texts.index)
@@ -57,9 +57,9 @@ class Fields:
         verbatim = self.csv is not None and path.suffix.lower() == ".csv"
         return self.csv.texts if verbatim and self.csv is not None else self.frame
 
-    def column(self, name: str, path: Path) -> np.ndarray:
+    def column(self, name: str, path: Path) -> Any:
         """A column's values (n,) as they will be written to ``path``."""
-        return self.as_read(path)[name].to_numpy()
+        return self.as_read(path)[name].array  # numpy has no integers with gaps
 
     def labelled(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table, whose rows are those of this one, under the labels as they were spelled."""
@@ -116,12 +116,13 @@ def _spellings(column: pd.Series[Any], texts: pd.Series[Any]) -> dict[Any, str]:
     return known
 
 
-def _text(value: Any, texts: pd.Series[Any], form: CSVFormat) -> str:
+def _text(value: Any, seen: Sequence[str], form: CSVFormat) -> str:
+    """A value as the fields of its column are spelled."""
     if isinstance(value, float):
-        return form.spelled(value)
+        return (form.of_numbers(seen) or form).spelled(value)
     if not isinstance(value, pd.Timestamp):
         return str(value)
-    iso = [match for match in map(ISO_DATE.fullmatch, texts.unique()) if match]
+    iso = [match for match in map(ISO_DATE.fullmatch, seen) if match]
     if not iso and form.date_format is not None:
         return value.strftime(form.date_format)
     separators = {match[1] for match in iso if match[1]}

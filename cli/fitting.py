@@ -88,9 +88,8 @@ def fit_model(
     )
     say(f"bound {result.bound:.3f} nats a row")
     if not model.value.startswith(("ppca", "miwae")):
-        learnt = result.model.missingness.describe(data)
         # what is not an equation was said before the fit
-        say(f"learnt:\n{learnt.equations()}" if learnt.wide else f"learnt: {learnt}")
+        say(f"learnt:\n{result.model.missingness.describe(data).equations()}")
     return result
 
 

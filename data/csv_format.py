@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -113,6 +114,19 @@ class CSVFormat:
     def is_whole(self, field: str) -> bool:
         """Whether a field is a number without decimals."""
         return self._whole.fullmatch(field) is not None
+
+    def of_numbers(self, fields: Iterable[str]) -> CSVFormat | None:
+        """The format in which all fields are numbers: this one, or plain 36.6 where 36,6 is asked.
+
+        A column that is written in the plain way among others is read so, as long as a point
+        stands for nothing else.
+        """
+        fields = list(fields)
+        if all(map(self.is_number, fields)):
+            return self
+        plain = CSVFormat()
+        point_is_free = "." not in (self.thousands, self.decimal)
+        return plain if point_is_free and all(map(plain.is_number, fields)) else None
 
     def number_of(self, field: str) -> float:
         """The number that a field spells, to the last bit."""

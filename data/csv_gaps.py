@@ -97,13 +97,14 @@ def _given(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str]]:
     return found
 
 
-def _same(field: str, word: str, form: CSVFormat) -> bool:
-    field, word = field.strip(), word.strip()
-    if field == word:
+def _same(text: str, word: str, form: CSVFormat) -> bool:
+    """Whether a field is a word, or the same number otherwise written: -99 and -99.0."""
+    text, word = text.strip(), word.strip()
+    if text == word:
         return True
-    if not form.is_number(field):
+    ways = [form.of_numbers([one]) for one in (text, word)]
+    # on the command line a number may also be written in the plain way
+    ways[1] = ways[1] or CSVFormat().of_numbers([word])
+    if ways[0] is None or ways[1] is None:
         return False
-    if form.is_number(word):
-        return form.number_of(field) == form.number_of(word)
-    plain = CSVFormat()
-    return plain.is_number(word) and form.number_of(field) == plain.number_of(word)
+    return ways[0].number_of(text) == ways[1].number_of(word)

@@ -84,7 +84,8 @@ def spelled_by(fields: Sequence[str], form: CSVFormat, expected: Expected = ANYT
     codes = expected.type in ("anything", "values") and any(map(_LEADING_ZERO.fullmatch, fields))
     if expected.type in ("anything", "dates") and _dates(fields, form) is not None:
         return "dates"
-    if all(map(form.is_number, fields)) and not (codes and all(map(form.is_whole, fields))):
+    way = form.of_numbers(fields)
+    if way is not None and not (codes and all(map(way.is_whole, fields))):
         return "numbers"
     if all(field in TRUE_WORDS or field in FALSE_WORDS for field in fields):
         return "booleans"
@@ -125,6 +126,7 @@ def typed(
 
 def _numbers(fields: Sequence[str], form: CSVFormat, gaps: bool, expected: Expected) -> Any:
     """The distinct numbers as an array of pandas; None where only text keeps their digits."""
+    form = form.of_numbers(fields) or form
     whole = all(map(form.is_whole, fields))
     if whole and not (gaps and expected.type == "numbers"):
         values = [form.whole_of(field) for field in fields]

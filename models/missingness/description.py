@@ -175,7 +175,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-_MOST_PARAGRAPHS = 8
+_MOST_PARAGRAPHS = 4
 _MOST_NAMES = 20
 _WORDS = {True: "yes", False: "NO", None: "on a condition"}
 _FLAGGED = ("self-censoring", "colluder")
