@@ -41,6 +41,8 @@ class Column:
         why: how the kind came about.
         origin: datetime: where 0 seconds lie, in nanoseconds after 1970 (UTC).
         whole_days: datetime: every value seen lay at midnight.
+        constant: the only value that was seen, as a number or code, where there was one: such a
+            column is not modelled, and its gaps are filled with it.
 
     Raises:
         ValueError: an unknown kind, or a kind without what it needs; names the column.
@@ -56,6 +58,7 @@ class Column:
     why: str = "declared"
     origin: int | None = None
     whole_days: bool = False
+    constant: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a kind that lacks what it needs."""

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from .checks import check_fits, check_observed
+from .constants import whole_table, with_constants
 from .infer import Declaration
 from .layout import Layout, schemas_of
 from .numeric import array_values, column_names
@@ -45,7 +46,8 @@ class IncompleteData:
 
     NaN stays behind this class: ``x`` holds 0, the observed mean, where nothing was seen.
     Allowed are a row without any observed value (a model imputes it from its marginal), a
-    table without missing values, and a constant column (it has scale 1).
+    table without missing values, and a constant column: models leave it out, and its gaps are
+    filled with its value.
 
     Attributes:
         x: (n, p) float tensor, standardised, 0 where missing.
@@ -62,6 +64,8 @@ class IncompleteData:
         covariate_schema: what each covariate is.
         target: what is to be predicted of the rows, a table of one column; see
             :meth:`with_target`.
+        whole: of the columns that a model has, the data with the constant columns beside them;
+            see :meth:`part`.
     """
 
     x: torch.Tensor
@@ -75,6 +79,7 @@ class IncompleteData:
     covariates: torch.Tensor | None = None
     covariate_schema: Schema | None = None
     target: IncompleteData | None = None
+    whole: IncompleteData | None = None
 
     @classmethod
     def from_frame(
@@ -251,6 +256,7 @@ class IncompleteData:
         return self._built(
             values=self.values[chosen],
             index=self.index[chosen],
+            whole=None if self.whole is None else self.whole.rows(chosen),
             source=None if self.source is None else self.source.iloc[chosen],
             covariates=None if self.covariates is None else self.covariates[chosen],
             target=None if self.target is None else self.target.rows(chosen),
@@ -298,6 +304,30 @@ class IncompleteData:
             changes["covariate_schema"] = given
         return self._built(**changes)
 
+    def part(self, names: Sequence[str]) -> IncompleteData:
+        """The data of some columns, those of a model, the others being constant.
+
+        :meth:`to_frame` still gives all columns, gaps of constant ones filled with their value.
+
+        >>> table = pd.DataFrame({"site": ["A", None, "A"], "v": [1.0, 2.0, None]})
+        >>> part = IncompleteData.from_frame(table).part(["v"])
+        >>> part.x.shape, part.to_frame(np.array([[0.0], [0.0], [9.0]]))["site"].tolist()
+        (torch.Size([3, 1]), ['A', 'A', 'A'])
+        """
+        if tuple(names) == self.columns:
+            return self
+        places = [self.columns.index(name) for name in names]
+        return replace(
+            self,
+            x=self.x[:, places],
+            s=self.s[:, places],
+            columns=tuple(names),
+            scaler=self.scaler.select(places),
+            values=self.values[:, places],
+            schema=self.schema.select(names),
+            whole=self,
+        )
+
     def with_values(self, values: np.ndarray) -> IncompleteData:
         """Other values (n, p) of the same columns, NaN where missing; scale and covariates stay.
 
@@ -312,7 +342,8 @@ class IncompleteData:
         if values.shape != self.values.shape:
             raise ValueError(f"values have shape {values.shape}; the data {self.values.shape}.")
         index = pd.RangeIndex(len(values))
-        return self._built(values=np.asarray(values, dtype=np.float64), index=index, source=None)
+        table = np.asarray(values, dtype=np.float64)
+        return self._built(values=table, index=index, source=None, whole=None)
 
     def log_slope(self) -> np.ndarray:
         """log |d x_o / d values| of each row (n,): makes a density of x_o one in the data's units.
@@ -355,6 +386,8 @@ class IncompleteData:
         7  1  a
         9  2  a
         """
+        if self.whole is not None:
+            return self.whole.to_frame(None if values is None else self._beside_constants(values))
         if self.source is None:
             table = self.values.copy() if values is None else self.fill(values)
             return pd.DataFrame(table, index=self.index, columns=list(self.columns))
@@ -369,11 +402,16 @@ class IncompleteData:
             result.isetitem(k, filled)
         return result
 
+    def _beside_constants(self, values: np.ndarray | torch.Tensor) -> np.ndarray:
+        assert self.whole is not None
+        return whole_table(self.fill(values), self.whole.schema, self.columns)
+
     @classmethod
     def _of(
         cls, reading: Reading, standardise: bool, like: Layout | None, dtype: torch.dtype
     ) -> IncompleteData:
         columns = reading.schema.names
+        schema = reading.schema if like else with_constants(reading.schema, reading.values)
         scaler = reading.scaler(like, standardise)
         x, s = _tensors(reading.values, scaler, columns, dtype, torch.device("cpu"))
         given = reading.covariates
@@ -384,7 +422,7 @@ class IncompleteData:
             scaler,
             reading.index,
             reading.values,
-            reading.schema,
+            schema,
             reading.source,
             None if given is None else torch.tensor(given, dtype=dtype),
             reading.covariate_schema,

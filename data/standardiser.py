@@ -115,6 +115,12 @@ class Standardiser:
         """Booleans (p,): the columns without a warp."""
         return np.array([warp is None for warp in self.warps], dtype=bool)
 
+    def select(self, places: Sequence[int]) -> Standardiser:
+        """The map of the columns at these positions."""
+        chosen = list(places)
+        warps = tuple(self.warps[j] for j in chosen)
+        return Standardiser(self.center[chosen], self.scale[chosen], warps)
+
     def apply(self, values: Values) -> Values:
         """Standardise an array (in float64) or a tensor (in its own dtype) of shape (..., p)."""
         center, scale = self._like(values)
@@ -138,6 +144,16 @@ class Standardiser:
             if warp is not None:
                 slopes[..., j] += warp.log_slope(values[..., j])
         return slopes
+
+    def standardise_cells(self, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Standardise single cells (M,) of these columns; the inverse of :meth:`invert_cells`."""
+        result = (values - self.center[columns]) / self.scale[columns]
+        for j, warp in enumerate(self.warps):
+            mine = columns == j
+            if warp is not None and mine.any():
+                warped = warp.apply(values[mine])
+                result[mine] = (warped - self.center[j]) / self.scale[j]
+        return result
 
     def invert_cells(
         self, values: Values, columns: Sequence[int] | np.ndarray | torch.Tensor

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from .constants import nearly_constant
 from .foreign import EXACT, as_frame
 from .numeric import column_names
 from .sentinels import sentinel_in
@@ -154,11 +155,6 @@ def _of_numbers(
         cure = f"df[{name!r}] = pd.to_datetime(df[{name!r}].astype('Int64').astype(str))"
         return _Suspicion("dates as text", says, cure, _without(name))
     return None if found is None else _sentinel(name, found, n)
-
-
-def nearly_constant(values: np.ndarray) -> bool:
-    """Whether numbers (m,) differ by no more than the rounding of their arithmetic."""
-    return bool(values.max() - values.min() <= 1e-9 * max(abs(values.max()), abs(values.min())))
 
 
 def _is_id(values: np.ndarray, name: str, n: int) -> bool:

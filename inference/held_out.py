@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..data import IncompleteData
 from ..models import Missingness
-from .imputing.impute import impute
+from ..models.modelled import modelled
+from .imputing.impute import impute, prepared
 from .mask_at_random import MaskAtRandom
 
 
@@ -51,16 +52,16 @@ def held_out_bound(
     torch.Size([3])
     """
     result = impute(fitted, data, particles, refine=False, num_draws=0, seed=seed)
-    own = data.rescaled(getattr(fitted, "scaler", data.scaler))
+    _, own = prepared(fitted, data)
     bound = torch.from_numpy(result.log_evidence + own.log_slope())
     if isinstance(mask, IncompleteData):
-        mask = mask_left_out(fitted, mask.rescaled(own.scaler))
+        mask = mask_left_out(fitted, mask)
     return bound if mask is None else bound + mask.log_prob(own)
 
 
 def mask_left_out(fitted: Any, data: IncompleteData) -> MaskAtRandom:
     """The density of the masks for which a fit's mechanism has none, from its training rows."""
-    model = getattr(fitted, "model", fitted)
+    model, data = prepared(fitted, data)
     return MaskAtRandom.fitted(data, _left_out(model.missingness, data))
 
 
@@ -71,6 +72,7 @@ def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteDa
         ValueError: some have no density of a mask for which others have one, or count it to
             another power; names them and says what to do.
     """
+    data = modelled(data)
     gaps = ~data.s.all(0).cpu().numpy()
     first, *others = mechanisms
     here = _left_out(mechanisms[first], data)

@@ -24,6 +24,7 @@ from .missingness import (
 from .missingness.base import Link
 from .missingness.declared import Declared, declared, missing
 from .missingness.self_masking import Sign
+from .modelled import of_modelled
 
 MISSINGNESS = (
     "self-masking",
@@ -56,10 +57,14 @@ def mechanism_for(
             )
         what.check(data)
         return what
+    sign = of_modelled(sign, data)
     if isinstance(what, str) and "~" not in what:
         return _named(what, data, sign, latent_dim, mask_latent_dim)
     _no_sign(sign, "write the direction into the formula, '+income', or use absentia.missing()")
-    return FormulaMissingness.declared(declared(what), data, latent_dim, mask_latent_dim)
+    formulas = of_modelled(declared(what), data)
+    if not formulas.columns:  # all are of columns with one value
+        return _named("ignorable", data, None, latent_dim, mask_latent_dim)
+    return FormulaMissingness.declared(formulas, data, latent_dim, mask_latent_dim)
 
 
 def _no_sign(sign: Sign, remedy: str) -> None:

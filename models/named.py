@@ -23,6 +23,7 @@ from .missingness import MaskLatentShift, Missingness
 from .missingness.declared import Declared
 from .missingness.self_masking import Sign
 from .mixed_decoder import MixedDecoder
+from .modelled import modelled
 from .scales import ScaleKind
 from .selection import SelectionModel
 from .starts import available_covariance
@@ -85,7 +86,8 @@ def NotMIWAE(
     >>> model.missingness.slope.shape
     torch.Size([2])
     """
-    families = checked_families(data)
+    data = modelled(data, missingness, decoder, encoder)
+    families = families_of(data)
     latent_dim = checked_latent_dim(latent_dim, len(families), 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -128,7 +130,8 @@ def NotMIWAEPPCA(
     >>> type(ab.NotMIWAEPPCA(data, latent_dim=1).encoder).__name__
     'ExactConditionalEncoder'
     """
-    families = checked_families(data)
+    data = modelled(data, missingness, encoder)
+    families = families_of(data)
     latent_dim = checked_latent_dim(latent_dim, len(families), 32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -171,8 +174,9 @@ def MaskedNotMIWAE(
     >>> ab.MaskedNotMIWAE(data, sign="+", mask_latent_dim=2, latent_dim=1).mask_prior.latent_dim
     2
     """
+    data = modelled(data, missingness, options.get("decoder"), options.get("encoder"))
     latent_dim = checked_latent_dim(
-        options.get("latent_dim"), len(checked_families(data)), 32 if linear else 10
+        options.get("latent_dim"), len(data.columns), 32 if linear else 10
     )
     if missingness == "mask-latent":
         raise ValueError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")

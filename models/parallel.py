@@ -15,10 +15,11 @@ from ..data import IncompleteData
 from .configurable import Configurable
 from .decoders import Decoder, GaussianDecoder
 from .encoders import Encoder, MaskAwareEncoder
-from .families import all_real
+from .families import all_real, families_of
 from .missingness import Missingness, NoSelfCensoring
 from .mixed_decoder import MixedDecoder
-from .named import checked_families, checked_latent_dim
+from .modelled import modelled
+from .named import checked_latent_dim
 from .networks import mlp
 from .pixel_distributions import given_observed
 from .rows import RowModel, StandardNormalPrior
@@ -163,7 +164,8 @@ def GNR(
     >>> ab.GNR(data, alpha=2, latent_dim=1, hidden=[8]).missingness.alpha
     2
     """
-    families = checked_families(data)
+    data = modelled(data, encoder)
+    families = families_of(data)
     p = len(families)
     latent_dim = checked_latent_dim(latent_dim, p, 10)
     with torch.random.fork_rng(devices=[]):

@@ -123,7 +123,7 @@ def PatternMixture(
         if column.discrete:
             raise ValueError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
     base = PPCA(data, **options) if decoder == "linear" else MIWAE(data, decoder=decoder, **options)
-    shifts = [float(delta.get(name, 0.0)) for name in data.columns]
+    shifts = [float(delta.get(name, 0.0)) for name in base.columns]
     return PatternMixtureModel(
         base.decoder, base.encoder, base.missingness, base.columns, shifts, base.margins
     )

@@ -17,6 +17,7 @@ from .decoders import Decoder
 from .encoders import Encoder
 from .margins import KnownMargins
 from .missingness import Missingness
+from .modelled import modelled
 from .named import NotMIWAE, Why
 from .predictors import Predictor
 from .selection import SelectionModel
@@ -133,6 +134,7 @@ def SupervisedNotMIWAE(
     >>> ab.predict(fitted, data, particles=50).probabilities.shape
     (40, 2)
     """
+    data = modelled(data, missingness, predictor, options.get("decoder"), options.get("encoder"))
     if not isinstance(predictor, Predictor):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ...data.constants import part_of, whole_table
 from ...data.numeric import column_names
 from ...data.restore import restored
 from ..randomness import seeded
@@ -21,7 +22,9 @@ def new_rows(imputer: MNARImputer, n: int) -> pd.DataFrame:
     model, template = imputer.model_, imputer._template
     with torch.no_grad(), seeded(imputer._seed % 2**16 + 1):
         z = model.prior().sample((n,))
-        values = imputer.result_.scaler.invert(model.decoder(z).sample().cpu().numpy())
+        scaler = part_of(imputer.result_, model.columns).scaler
+        values = scaler.invert(model.decoder(z).sample().cpu().numpy())
+        values = whole_table(values, imputer.schema_, model.columns)
     columns = {}
     for j, column in enumerate(imputer.schema_):
         own = template.iloc[:, column_names(template.columns).index(column.name)]

@@ -103,7 +103,7 @@ def fit(
         raise TypeError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
-    check_columns(model, data)
+    data = of_model(model, data)
     if isinstance(data, IncompleteData):
         data = _checked(model, data)
     model.to(device=device, dtype=dtype)
@@ -129,15 +129,16 @@ def fit(
         run.path.unlink(missing_ok=True)
     history = pd.DataFrame(run.history)
     bound = run.best_bound if held_out is not None else float(history["train_bound"].iloc[-1])
+    whole = data.whole if isinstance(data, IncompleteData) and data.whole else data
     return FitResult(
         model=model,
-        scaler=data.scaler,
-        columns=data.columns,
+        scaler=whole.scaler,
+        columns=whole.columns,
         history=history,
         bound=bound,
         best_step=run.best_step,
         settings=plan,
-        schema=data.schema,
+        schema=whole.schema,
         covariate_schema=data.covariate_schema,
     )
 
@@ -160,14 +161,23 @@ def _checked(model: Any, data: IncompleteData) -> IncompleteData:
     return with_matching_target(model, data)
 
 
-def check_columns(model: Any, data: Table) -> None:
-    """Refuse data of other columns, or in another order, than the model was made for."""
-    columns = getattr(model, "columns", data.columns)
-    if tuple(columns) != tuple(data.columns):
-        raise ValueError(
-            f"the model was made for columns {list(columns)}, the data have {list(data.columns)}; "
-            f"read them with like= the training data"
-        )
+def of_model(model: Any, data: Any) -> Any:
+    """The data of the model's columns, where the others are constant.
+
+    :raises ValueError: for data of other columns, or in another order, than the model was made for.
+    """
+    columns = tuple(getattr(model, "columns", data.columns))
+    given = tuple(data.columns)
+    if columns == given:
+        return data
+    others = [name for name in given if name not in columns]
+    in_order = isinstance(data, IncompleteData) and tuple(n for n in given if n in columns)
+    if in_order == columns and all(data.schema[name].constant is not None for name in others):
+        return data.part(columns)
+    raise ValueError(
+        f"the model was made for columns {list(columns)}, the data have {list(given)}; "
+        f"read them with like= the training data"
+    )
 
 
 def _split(data: Table, plan: FitSettings) -> tuple[Table, Table | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 
 import numpy as np
@@ -44,6 +45,7 @@ class Imputation:
         refined: Tensor,
     ) -> None:
         self.data = data
+        self._modelled: Imputation | None = None
         self.particles = particles
         self.rule = rule
         self.log_evidence = _numpy(estimates.log_evidence)
@@ -187,6 +189,44 @@ class Imputation:
     def frames(self, m: int) -> list[pd.DataFrame]:
         """m completed tables in the dtypes they came in, for multiple imputation."""
         return [self.data.to_frame(values) for values in self.draws(m)]
+
+    @property
+    def modelled(self) -> Imputation:
+        """The same of the model's own columns, without constant ones."""
+        return self if self._modelled is None else self._modelled
+
+    def beside_constants(self) -> Imputation:
+        """The same with the constant columns, whose missing cells are their value for certain."""
+        whole = self.data.whole
+        if whole is None:
+            return self
+        result = copy.copy(self)
+        result._modelled = self
+        for name in ("mean", "point", "median", "sd", "mcse"):
+            result.__dict__.pop(name, None)
+        missing = np.nonzero(np.isnan(whole.values))
+        where = missing[1]
+        inside = np.isin(where, [whole.columns.index(name) for name in self.data.columns])
+        value = np.array([0.0 if c.constant is None else c.constant for c in whole.schema])
+        value, standard = value[where], np.zeros(len(where))  # of each cell
+        outside = np.flatnonzero(~inside)
+        standard[outside] = whole.scaler.standardise_cells(value[outside], where[outside])
+        moment = np.where(whole.scaler.linear[where], standard, value)
+        most = max([len(self._probabilities), *(c.num_values for c in whole.schema if c.levels)])
+        certain = (np.arange(most)[:, None] == value).astype(np.float64)
+
+        def spread(cells: np.ndarray, at: np.ndarray) -> np.ndarray:
+            found = np.array(np.broadcast_to(at, (*cells.shape[:-1], len(where))))
+            found[..., inside] = cells
+            return found
+
+        result.data, result._missing = whole, missing
+        result._mean, result._draws = spread(self._mean, moment), spread(self._draws, standard)
+        result._variance, result._mcse = spread(self._variance, 0.0), spread(self._mcse, 0.0)
+        padded = np.zeros((most, self._probabilities.shape[-1]))
+        padded[: len(self._probabilities)] = self._probabilities
+        result._probabilities = spread(padded, certain)
+        return result
 
     def rows(self) -> pd.DataFrame:
         """Diagnostics a row: log evidence, ESS, k-hat before and after refinement."""

@@ -11,9 +11,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...data import IncompleteData, Ratings
+from ...data.constants import part_of
 from ..diagnostics import khat_threshold
 from ..evaluating import evaluating
-from ..fitting.fit import check_columns
+from ..fitting.fit import of_model
 from ..fitting.targets import with_matching_target
 from .imputation import REFINED_PARTICLES, Imputation
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
@@ -79,8 +80,9 @@ def impute(
         raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
     if independent_rows and refine:
         raise ValueError("independent_rows=True goes without refinement; give refine=False")
+    given = data
     model, data = prepared(fitted, data)
-    return imputed(
+    found = imputed(
         model,
         data,
         programs_of(model),
@@ -93,6 +95,7 @@ def impute(
         seed=seed,
         progress=progress,
     )
+    return found if tuple(given.columns) == tuple(data.columns) else found.beside_constants()
 
 
 def imputed(
@@ -181,11 +184,14 @@ def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
     """
     model = getattr(fitted, "model", fitted)
     model = fitted if not isinstance(model, torch.nn.Module) else model
-    check_columns(model, data)
     scaler = getattr(fitted, "scaler", None)
     if isinstance(data, IncompleteData) and scaler is not None:
-        data = data.under(fitted)
-    elif scaler is not None:
+        # what a fit knows of constant columns decides, not what new rows hold there
+        whole = tuple(data.columns) == tuple(fitted.columns)
+        layout = fitted if whole else part_of(fitted, model.columns)
+        data = of_model(layout, data).under(layout)
+    data = of_model(model, data)
+    if isinstance(data, Ratings) and scaler is not None:
         data = data.rescaled(scaler)
     mechanism = getattr(model, "missingness", None)
     if mechanism is not None and isinstance(data, IncompleteData):

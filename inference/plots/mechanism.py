@@ -74,6 +74,7 @@ def plot_mechanism(
         raise ValueError(
             f"the mechanism reads {', '.join(mechanism.asks)}: it is a curve a row and not one"
         )
+    imputation = getattr(imputation, "modelled", imputation)
     columns = data.gaps(columns)
     grids = {name: _grid(data, name, imputation) for name in columns}
     context = {"s": data.s[:1].new_ones(1, len(data.columns))} if mechanism.asks else {}

@@ -65,7 +65,7 @@ def report(
     writer = Writer(fitted, data, replications, seed)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        filled = imputation or impute(fitted, data, seed=seed)
+        filled = imputation.modelled if imputation else impute(fitted, data, seed=seed)
         sections = writer.sections(filled, curves)
     said = [str(w.message) for w in heard if issubclass(w.category, UserWarning)]
     write_text_atomic(path, _rendered(title, data, filled, sections, list(dict.fromkeys(said))))

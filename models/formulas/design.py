@@ -219,7 +219,7 @@ def _check_names(
         close = difflib.get_close_matches(name, list(sources), 1)
         guess = f"did you mean '{close[0]}'? " if close else ""
         shown = ", ".join(list(sources)[:12]) + (", ..." if len(sources) > 12 else "")
-        raise ValueError(f"there is no column '{name}'; {guess}there are {shown}")
+        raise ValueError(f"there is no column '{name}' of several values; {guess}there are {shown}")
     if "latent" in factor.expression.latents and not latent_dim:
         raise ValueError("latent is read, and the model has none here")
     if "mask_latent" in factor.expression.latents and not mask_latent_dim:

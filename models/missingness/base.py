@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from ...data import IncompleteData, Standardiser
+from ...data.constants import varying_of
 from ..configurable import Configurable
 from ..mask_distributions import MaskDistribution
 from ..special import log_ndtr
@@ -170,6 +171,7 @@ class Missingness(Configurable):
         'logit P(a missing) = -15.6 + 0.3 a'
         """
         found = self.config.get("num_columns")
+        like = varying_of(like, found)
         names = getattr(like, "columns", None)
         if names is None:
             names = tuple(f"x{j}" for j in range(found)) if found else ("x_j",)
