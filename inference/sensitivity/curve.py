@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from ..uncertainty.analysis import is_fitted
 from ..uncertainty.pool import Pooled, pool
 
 #: how small models are fitted: to all rows
@@ -118,8 +119,10 @@ def analysed(
 
     def with_variance(table: pd.DataFrame) -> Any:
         result = analysis(table)
-        if isinstance(result, tuple) or hasattr(result, "params"):
+        if isinstance(result, tuple) or is_fitted(result):
             return result
+        if isinstance(result, Mapping):
+            result = pd.Series(dict(result))
         if isinstance(result, pd.Series):
             return result, pd.Series(0.0, index=result.index)
         return float(result), 0.0

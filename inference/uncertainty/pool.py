@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import DataFrameGroupBy
 from scipy.stats import t as student_t
 
+from .analysis import Analysis, read_analysis
 
-class Analysis(NamedTuple):
-    """What one completed table says: estimates (q,), their covariance (q, q), complete-data df."""
-
-    estimate: pd.Series
-    covariance: np.ndarray
-    df: float
+_STACKED = "imputation"  # the index level that numbers the tables where they are stacked
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,21 @@ def pool(
     uncertainty about the model's parameters: :func:`absentia.multiple_imputation`, not
     ``impute(...).frames()``.
 
-    :param tables: completed tables, or with ``analysis`` left out the results of their analyses.
-    :param analysis: of one table: anything with ``params`` and ``cov_params()`` (statsmodels), or a
-        pair of estimates and variances: numbers, Series, or a Series and a covariance matrix.
+    :param tables: completed tables: several, by name in a mapping, or stacked in one with an index
+        level "imputation" (as ``MNARImputer.multiple_impute`` gives them) or grouped by it; or,
+        with ``analysis`` left out, the results of their analyses.
+    :param analysis: of one table: anything with ``params`` and ``cov_params()`` (statsmodels;
+        parameters of several equations are named by equation and term), or a pair of estimates and
+        variances: numbers, Series, or a Series and a covariance matrix. Labels say which variance
+        belongs to which estimate, whatever their order.
     :param level: of the intervals.
     :param complete_df: degrees of freedom that the analysis of a complete table has; those of the
         results (``df_resid``), or infinitely many, when left out.
-    :raises ValueError: fewer than two tables, results that do not name the same estimates, or
-        variances that are negative or not finite.
-    :raises TypeError: a result that is none of these.
+    :raises ValueError: fewer than two tables, results that do not name the same estimates, labels
+        that occur twice or do not fit together, or variances that are negative or not finite; the
+        message names the table.
+    :raises TypeError: tables or a result that are none of these.
+    :raises RuntimeError: an analysis that failed, with the table it failed on.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -80,17 +83,21 @@ def pool(
     """
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; give a probability such as 0.95")
-    found = [_read(table if analysis is None else analysis(table)) for table in tables]
+    if complete_df is not None and not complete_df > 0:
+        raise ValueError(f"complete_df is {complete_df}; give a positive number, or leave it out")
+    found = [_analysed(label, table, analysis) for label, table in _one_by_one(tables, analysis)]
     m = len(found)
     if m < 2:
         raise ValueError(f"{m} table(s) to pool; the variance between tables needs at least 2")
-    names = found[0].estimate.index
-    for number, one in enumerate(found):
-        if not one.estimate.index.equals(names):
+    (first, one), *others = found
+    names = one.estimate.index
+    for label, other in others:
+        if set(other.estimate.index) != set(names):
             raise ValueError(
-                f"table {number} has estimates {list(one.estimate.index)}, table 0 {list(names)}; "
-                f"an analysis must name the same ones in every table"
+                f"table {label} has estimates {list(other.estimate.index)}, table {first} "
+                f"{list(names)}; an analysis must name the same ones in every table"
             )
+    found = [_in_order(one, names) for _, one in found]
     estimates = np.stack([one.estimate.to_numpy(float) for one in found])
     within = np.mean([one.covariance for one in found], axis=0)
     centred = estimates - estimates.mean(0)
@@ -100,6 +107,70 @@ def pool(
     table = _table(estimates.mean(0), within, between, total, m, df_complete, level)
     covariance = pd.DataFrame(total, index=names, columns=names)
     return Pooled(table.set_axis(names), covariance, m, level)
+
+
+def _one_by_one(tables: Any, analysis: Any) -> Iterator[tuple[Any, Any]]:
+    """The tables with what to call them: their number from 0, or their name.
+
+    Raises:
+        TypeError: what is not several tables.
+    """
+    if isinstance(tables, pd.DataFrame):
+        if _STACKED not in tables.index.names:
+            raise TypeError(
+                f"tables is one table of {len(tables)} rows; give a list of completed tables, a "
+                f"table with the index level '{_STACKED}', or tables.groupby(...) of the column "
+                f"that numbers them"
+            )
+        tables = tables.groupby(level=_STACKED, sort=False)
+    if isinstance(tables, DataFrameGroupBy):
+        for label, table in tables:
+            name = label[0] if isinstance(label, tuple) and len(label) == 1 else label
+            yield name, _unstacked(table)
+    elif isinstance(tables, Mapping):
+        yield from tables.items()
+    elif isinstance(tables, str) or not isinstance(tables, Iterable):
+        raise TypeError(f"tables is a {type(tables).__name__}; give a list of completed tables")
+    else:
+        for number, table in enumerate(tables):
+            grouped = analysis is not None and isinstance(table, tuple) and len(table) == 2
+            if grouped and isinstance(table[1], pd.DataFrame):  # of list(frame.groupby(...))
+                yield table[0], _unstacked(table[1])
+            else:
+                yield number, table
+
+
+def _unstacked(table: pd.DataFrame) -> pd.DataFrame:
+    """One of the stacked tables, with the index that it has by itself."""
+    if table.index.nlevels > 1 and _STACKED in table.index.names:
+        return table.droplevel(_STACKED)
+    return table
+
+
+def _analysed(
+    label: Any, table: Any, analysis: Callable[[pd.DataFrame], Any] | None
+) -> tuple[Any, Analysis]:
+    """What the analysis says of one table; an error names the table."""
+    try:
+        result = table if analysis is None else analysis(table)
+    except Exception as error:
+        raise _failed(label, error) from error
+    try:
+        return label, read_analysis(result)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"table {label}: {error}") from error
+    except Exception as error:  # results compute their covariance only when they are asked
+        raise _failed(label, error) from error
+
+
+def _failed(label: Any, error: Exception) -> RuntimeError:
+    return RuntimeError(f"the analysis of table {label} failed: {type(error).__name__}: {error}")
+
+
+def _in_order(one: Analysis, names: pd.Index) -> Analysis:
+    """The same with its estimates in the order of these names."""
+    at = one.estimate.index.get_indexer(names)
+    return one._replace(estimate=one.estimate.iloc[at], covariance=one.covariance[np.ix_(at, at)])
 
 
 def _table(
@@ -149,48 +220,3 @@ def barnard_rubin(share: np.ndarray, m: int, complete_df: float) -> np.ndarray:
             return old
         observed = (complete_df + 1) / (complete_df + 3) * complete_df * (1 - share)
         return np.asarray(1 / (1 / old + 1 / observed))
-
-
-def _read(result: Any) -> Analysis:
-    """A result as estimates, covariance and degrees of freedom.
-
-    Raises:
-        TypeError, ValueError: see :func:`pool`.
-    """
-    if hasattr(result, "params") and hasattr(result, "cov_params"):
-        estimate = pd.Series(result.params)
-        covariance = np.asarray(result.cov_params(), dtype=float)
-        # a likelihood's estimates are as good as Normal: statsmodels says so by use_t
-        exact = getattr(result, "use_t", True)
-        df = float(getattr(result, "df_resid", np.inf)) if exact else np.inf
-        return _checked(estimate, covariance, df)
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise TypeError(
-            f"an analysis returned a {type(result).__name__}; return results of statsmodels, or "
-            f"estimates and variances: return mean, variance"
-        )
-    estimate, variance = result
-    if isinstance(estimate, pd.Series):
-        names: Any = estimate.index
-    else:
-        size = np.atleast_1d(np.asarray(estimate, dtype=float)).size
-        names = ["estimate"] if size == 1 else [f"estimate {k}" for k in range(size)]
-    values = pd.Series(np.atleast_1d(np.asarray(estimate, dtype=float)), index=names)
-    if isinstance(variance, pd.Series):
-        variance = variance.reindex(names)
-    spread = np.atleast_1d(np.asarray(variance, dtype=float))
-    return _checked(values, np.diag(spread) if spread.ndim == 1 else spread, np.inf)
-
-
-def _checked(estimate: pd.Series, covariance: np.ndarray, df: float) -> Analysis:
-    q = len(estimate)
-    if covariance.shape != (q, q):
-        raise ValueError(f"{q} estimates came with variances of shape {covariance.shape}")
-    bad = ~np.isfinite(estimate.to_numpy(float)) | ~(np.diag(covariance) >= 0)
-    if bad.any():
-        k = int(np.flatnonzero(bad)[0])
-        raise ValueError(
-            f"'{estimate.index[k]}' is {estimate.iloc[k]:g} with variance {covariance[k, k]:g}; "
-            f"both must be finite, the variance at least 0"
-        )
-    return Analysis(estimate, covariance, df)

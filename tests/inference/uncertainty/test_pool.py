@@ -1,11 +1,15 @@
 """Rubin's rules, against statsmodels' and the theory of a Normal mean."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+import statsmodels.formula.api as smf
 from scipy.stats import t as student_t
 from statsmodels.imputation.mice import MICE, MICEData
+from statsmodels.tsa.api import VAR
 
 import absentia as ab
 from absentia.inference.uncertainty.pool import barnard_rubin
@@ -121,3 +125,179 @@ def test_what_cannot_be_pooled(results, error, message):
 def test_level():
     with pytest.raises(ValueError, match="level is 95"):
         ab.pool([(1.0, 0.1)] * 2, level=95)
+
+
+ESTIMATE = pd.Series({"age": 0.5, "income": 20.0, "size": -3.0})
+COVARIANCE = pd.DataFrame(
+    [[0.01, 0.1, 0.0], [0.1, 4.0, -0.3], [0.0, -0.3, 0.25]], ESTIMATE.index, ESTIMATE.index
+)
+
+
+def shuffled(k, estimate=True):
+    """The same estimates and covariance, with labels in other orders."""
+    orders = [np.random.default_rng([k, part]).permutation(3) for part in range(3)]
+    first = ESTIMATE.iloc[orders[0]] if estimate else ESTIMATE
+    return first, COVARIANCE.iloc[orders[1], orders[2]]
+
+
+def test_labels_say_which_variance_is_whose():
+    want = ab.pool([(ESTIMATE, COVARIANCE)] * 4)
+    # the first table decides on the order of the answer
+    tables = [(ESTIMATE, COVARIANCE), *(shuffled(k) for k in range(3))]
+    pd.testing.assert_frame_equal(ab.pool(tables).table, want.table)
+    pd.testing.assert_frame_equal(ab.pool(tables).covariance, COVARIANCE)
+    variances = pd.Series(np.diag(COVARIANCE), ESTIMATE.index).iloc[[2, 0, 1]]
+    by_name = dict(ESTIMATE), dict(variances)
+    for pair in ((ESTIMATE, variances), by_name, (ESTIMATE.to_numpy(), COVARIANCE)):
+        found = ab.pool([pair] * 2).table.loc[list(ESTIMATE.index)]
+        assert np.allclose(found["se"] ** 2, np.diag(COVARIANCE))
+    # what has no labels goes by position
+    found = ab.pool([(ESTIMATE, pd.DataFrame(COVARIANCE.to_numpy()))] * 2)
+    assert np.allclose(found.covariance, COVARIANCE)
+
+
+def labelled(labels):
+    return pd.DataFrame(np.eye(len(labels)), labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "variance", "message"),
+    [
+        (pd.Series([1.0, 2.0], ["a", "a"]), [1.0, 1.0], "estimates have the label 'a' twice"),
+        (pd.Series({"a": 1.0, "b": 2.0}), labelled(["a", "a"]), "have the label 'a' twice"),
+        (pd.Series({"a": 1.0, "b": 2.0}), labelled(["a", "c"]), r"are of \['a', 'c'\], the est"),
+        (pd.Series({"a": 1.0}), pd.Series({"a": 1.0, "b": 1.0}), "give both the same labels"),
+        ([1.0, 2.0], [[1.0, 0.5], [0.0, 1.0]], "is not symmetric"),
+        ([1.0, 2.0], [[1.0, np.nan], [np.nan, 1.0]], "both must be finite"),
+        ([], [], "no estimate"),
+        (np.ones((2, 2)), np.ones((2, 2)), r"estimates of shape \(2, 2\) have no names"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_with_the_table(estimate, variance, message):
+    with pytest.raises(ValueError, match=f"^table 0: .*{message}"):
+        ab.pool([(estimate, variance)] * 2)
+
+
+def survey(seed, n=150):
+    rng = np.random.default_rng(seed)
+    x, w = rng.normal(size=(2, n))
+    answer = np.digitize(x + rng.logistic(size=n), [-1, 1])
+    time = rng.exponential(np.exp(-0.5 * x))
+    return pd.DataFrame(
+        {"x": x, "w": w, "answer": answer, "time": time, "died": rng.random(n) < 0.7}
+    )
+
+
+def multinomial(table):
+    return smf.mnlogit("answer ~ x + w", table).fit(disp=0)
+
+
+def arrays(table):
+    return sm.MNLogit(table["answer"].to_numpy(), table[["x", "w"]].to_numpy()).fit(disp=0)
+
+
+def autoregression(table):
+    return VAR(table[["x", "w"]]).fit(1)
+
+
+def cox(table):
+    return smf.phreg("time ~ x + w", table, status=table["died"].to_numpy()).fit()
+
+
+def test_models_of_several_equations_are_named_by_equation_and_term():
+    tables = [survey(seed) for seed in range(4)]
+    found = ab.pool(tables, multinomial).table
+    assert list(found.index) == [(y, t) for y in "12" for t in ("Intercept", "x", "w")]
+    results = [multinomial(table) for table in tables]
+    assert found.loc[("2", "x"), "estimate"] == np.mean([r.params.loc["x", 1] for r in results])
+    assert found.loc[("2", "x"), "within"] == pytest.approx(
+        np.mean([r.bse.loc["x", 1] ** 2 for r in results])
+    )
+    # no labels at all: the standard errors say where each equation's variances are
+    found = ab.pool(tables, arrays).table
+    results = [arrays(table) for table in tables]
+    assert found.loc[(2, "x1"), "within"] == pytest.approx(
+        np.mean([r.bse[0, 1] ** 2 for r in results])
+    )
+    # and where the covariance goes through the terms and not through the equations
+    found = ab.pool(tables, autoregression).table
+    results = [autoregression(table) for table in tables]
+    assert found.loc[("L1.x", "w"), "within"] == pytest.approx(
+        np.mean([r.stderr.loc["L1.x", "w"] ** 2 for r in results])
+    )
+
+
+def test_a_cox_model_names_its_coefficients():
+    tables = [survey(seed) for seed in range(4)]
+    found = ab.pool(tables, cox).table
+    assert list(found.index) == ["x", "w"]
+    assert found.loc["x", "estimate"] == np.mean([cox(t).params[0] for t in tables])
+
+
+def mean_of_x(table):
+    return table["x"].mean(), table["x"].var() / len(table)
+
+
+def test_stacked_tables_are_taken_apart():
+    tables = {k: survey(k, n=30) for k in (3, 1, 2)}
+    want = ab.pool(tables.values(), mean_of_x).table
+    stacked = pd.concat(tables, names=["imputation"])
+    indices = []
+
+    def seen(table):
+        indices.append(table.index)
+        return mean_of_x(table)
+
+    numbered = stacked.reset_index("imputation")
+    for given in (
+        stacked,
+        stacked.groupby(level="imputation"),
+        list(stacked.groupby(level="imputation")),
+        numbered.groupby("imputation"),
+        numbered.groupby(["imputation"]),
+        tables,
+    ):
+        pd.testing.assert_frame_equal(ab.pool(given, seen).table, want)
+    assert all(index.equals(pd.RangeIndex(30)) for index in indices)
+
+
+def test_what_is_not_several_tables():
+    with pytest.raises(TypeError, match=r"one table of 30 rows; give a list .* 'imputation'"):
+        ab.pool(survey(0, n=30), mean_of_x)
+    with pytest.raises(TypeError, match="tables is a int"):
+        ab.pool(3, mean_of_x)
+
+
+def test_an_analysis_that_fails_names_its_table():
+    def analysis(table):
+        if table["x"].iloc[0] == 7.0:
+            raise np.linalg.LinAlgError("Singular matrix")
+        return mean_of_x(table)
+
+    tables = {"spring": survey(0, n=30), "autumn": survey(1, n=30).assign(x=7.0)}
+    with pytest.raises(RuntimeError, match="table autumn failed: LinAlgError: Singular matrix"):
+        ab.pool(tables, analysis)
+    with pytest.raises(RuntimeError, match="analysis of table 1 failed: LinAlgError"):
+        ab.pool(tables.values(), analysis)
+    with pytest.raises(TypeError, match="table 1: an analysis returned a str"):
+        ab.pool([(1.0, 0.1), "1.0"])
+
+
+def test_complete_data_df_are_those_of_the_smallest_analysis():
+    """Analyses of 10 and of 200 rows, say: the answer is as sure as the smaller one."""
+
+    def of(rows):
+        frame = regression(rows, n=rows).assign(x=lambda table: table["x"].fillna(0.0))
+        return sm.OLS(frame["y"], sm.add_constant(frame[["x"]])).fit()
+
+    results = [of(200), of(10), of(60)]
+    found, want = ab.pool(results).table, ab.pool(results, complete_df=8).table
+    assert np.allclose(found["df"], want["df"], rtol=1e-12)
+    assert (found["df"] < 8).all()
+    with pytest.raises(ValueError, match="complete_df is 0"):
+        ab.pool(results, complete_df=0)
+    saturated = SimpleNamespace(
+        params=results[0].params, cov_params=results[0].cov_params, df_resid=0
+    )
+    with pytest.raises(ValueError, match="table 1: the analysis has 0 degrees of freedom left"):
+        ab.pool([of(200), saturated])
