@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from scipy.stats import chi2
 
 from ..sensitivity import SensitivityCurve
 from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain
@@ -60,7 +61,9 @@ def plot_sensitivity(
     if has_profile:
         profile = curve.profile.sort_index()
         axes[1].plot(profile.index, profile - profile.max(), "o-", color=IMPUTED, ms=4)
-        axes[1].axhline(-1.92, color=QUIET, ls="--", lw=1, label="95 % of a chi-square")
+        drop = chi2.ppf(curve.level, 1) / 2
+        level = f"{100 * curve.level:g} % of a chi-square"
+        axes[1].axhline(-drop, color=QUIET, ls="--", lw=1, label=level)
         axes[1].legend(frameon=False, fontsize=8)
         plain(
             axes[1], "what the data say of the slope", "slope", "log-likelihood, less its maximum"

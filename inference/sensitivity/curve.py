@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from ..uncertainty.analysis import is_fitted
 from ..uncertainty.pool import Pooled, pool
+from .profile import interval
 
 #: how small models are fitted: to all rows
 FIT: Mapping[str, Any] = {
@@ -28,7 +28,8 @@ class SensitivityCurve:
 
     ``table`` has a row a value and estimand: ``at``, ``estimand``, ``estimate``, ``se``, ``lower``,
     ``upper``, ``fmi``, ``how`` ("fitted", "reweighted", "refitted" or "shifted") and ``khat`` of
-    the weights. ``profile`` has, for slopes, the maximal log-likelihood at each of them.
+    the weights. ``profile`` has, for slopes, the maximal log-likelihood at each of them, and at
+    further ones next to its maximum and to where the supported interval ends.
     """
 
     table: pd.DataFrame
@@ -74,18 +75,15 @@ class SensitivityCurve:
     def supported(self, level: float | None = None) -> tuple[float, float]:
         """The slopes that the data do not contradict: 2 (max - log-likelihood) within chi-square.
 
-        Ends that the slopes tried do not reach are infinite.
+        An end is infinite where the interval is open: as far as slopes were tried (``profile`` has
+        them) the data do not contradict them.
 
         :raises ValueError: for shifts, of which the data say nothing.
         """
         if self.profile.empty:
             raise ValueError("nothing in the data speaks for or against a shift of what is missing")
         level = self.level if level is None else level
-        profile = self.profile.sort_index()
-        at = profile.index.to_numpy(float)
-        height = 2 * (profile.max() - profile.to_numpy(float)) - chi2.ppf(level, 1)
-        best = int(np.argmin(height))
-        return _leaves(at, height, best, -1), _leaves(at, height, best, 1)
+        return interval(self.profile, level)
 
     @property
     def weakly_identified(self) -> bool:
@@ -98,18 +96,25 @@ class SensitivityCurve:
         for name in self.estimands:
             rows = self.of(name)[["estimate", "lower", "upper", "how", "khat"]]
             parts.append(f"{name}\n{rows.round(4)}")
+        if not self.profile.empty:
+            parts.append(self.support())
         return "\n".join(parts)
 
+    def support(self) -> str:
+        """What the data say of the slope, in a sentence.
 
-def _leaves(at: np.ndarray, height: np.ndarray, start: int, step: int) -> float:
-    """Where the height becomes positive, going from ``start``."""
-    k = start
-    while 0 <= k + step < len(at):
-        if height[k + step] > 0:
-            share = -height[k] / (height[k + step] - height[k])
-            return float(at[k] + share * (at[k + step] - at[k]))
-        k += step
-    return step * np.inf
+        :raises ValueError: for shifts, of which the data say nothing.
+        """
+        low, high = self.supported()
+        tried = [f"{slope:.3g}" for slope in (self.profile.index.min(), self.profile.index.max())]
+        ends = f"{100 * self.level:g} % interval of the slope"
+        if np.isinf(low) and np.isinf(high):
+            return f"The data contradict none of the slopes tried, {tried[0]} to {tried[1]}."
+        if np.isinf(low):
+            return f"The {ends} is open below: up to {high:.3g}, with {tried[0]} the lowest tried."
+        if np.isinf(high):
+            return f"The {ends} is open above: from {low:.3g}, with {tried[1]} the highest tried."
+        return f"The {ends} that the data support is {low:.3g} to {high:.3g}."
 
 
 def analysed(

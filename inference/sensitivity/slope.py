@@ -15,6 +15,7 @@ from ..fitting.fit import FitResult, fit
 from ..uncertainty.multiple import multiple_imputation, tables_of
 from ..uncertainty.parameters import ParameterDraws, ParameterPosterior
 from .curve import FIT, SensitivityCurve, analysed, rows_of
+from .profile import refined
 
 _PROPOSALS = 200
 _SHORTER = 4  # a refit from the nearest slope takes this part of the steps
@@ -40,11 +41,14 @@ def slope_sensitivity(
 
     The model is fitted at the anchor. Of a small one (up to 600 parameters) the parameters'
     posterior is taken there, N(maximum, inverse information). At the next slope the same Normal,
-    moved by a Newton step, proposes parameters, and importance weights towards the posterior *at
+    moved to its maximum, proposes parameters, and importance weights towards the posterior *at
     that slope* correct it (as moment matching does in Paananen et al., Statistics and Computing
     2021); where their k-hat is above 0.7 the model is refitted there, and the curve goes on from
-    that. Missing values are drawn anew from p(x_m | x_o, s) at each draw of the parameters. A
-    larger model is refitted at every slope, from the nearest one.
+    that. Missing values are drawn anew from p(x_m | x_o, s) at each draw of the parameters. The
+    profile likelihood is followed to its maximum and to both ends of the interval of slopes that
+    the data support, also where these lie between the slopes given or up to four times as far out.
+    A larger model is refitted at every slope, from the nearest one; its profile is a bound, at the
+    slopes given alone.
 
     :param family: slope -> model, such as ``lambda a: ab.NotMIWAEPPCA(data, ab.missing(
         "income ~ income + age", fixed={"income": a}))``; or a column's name for ``"name ~ name"``
@@ -87,6 +91,7 @@ def slope_sensitivity(
         tables, how, khat, height = sweep.at(slope)
         found.append(rows_of(analysed(tables, analysis, level), slope, how, khat))
         profile[slope] = height
+    profile = sweep.refined(profile, level, anchor)
     table = pd.concat(found, ignore_index=True).sort_values("at", kind="stable")
     return SensitivityCurve(
         table.reset_index(drop=True),
@@ -125,6 +130,8 @@ class _Sweep:
         self.particles, self.m, self.seed = particles, m, seed
         self.fits: dict[float, FitResult] = {}
         self.posteriors: dict[float, ParameterPosterior] = {}
+        #: the maximum at every slope so far: where the search at the next one starts
+        self.maxima: dict[float, ParameterPosterior] = {}
 
     def at(self, slope: float) -> tuple[Iterator[pd.DataFrame], str, float, float]:
         """Completed tables, how they were come by, k-hat, and the maximal log-likelihood."""
@@ -133,13 +140,34 @@ class _Sweep:
         near = min(self.fits, key=lambda other: abs(other - slope))
         if not self.reweight or near not in self.posteriors:
             return self._fitted(slope, "refitted", near)
-        model = self.family(slope)
-        _take_over(model, self.fits[near].model)
-        moved = self.posteriors[near].moved_to(model, self.data)
+        moved = self._moved(slope, near)
         draws = moved.draws(_PROPOSALS, self.seed)
         if not draws.reliable:
             return self._fitted(slope, "refitted", near)
         return self._tables(moved, draws), "reweighted", draws.khat, moved.height()
+
+    def _moved(self, slope: float, near: float) -> ParameterPosterior:
+        """The posterior at ``near``, moved to the maximum at this slope."""
+        model = self.family(slope)
+        _take_over(model, self.fits[near].model)
+        start = min(self.maxima, key=lambda other: abs(other - slope))
+        self.maxima[slope] = self.posteriors[near].moved_to(
+            model, self.data, self.maxima[start].maximum.at
+        )
+        return self.maxima[slope]
+
+    def refined(
+        self, profile: dict[float, float], level: float, anchor: float
+    ) -> dict[float, float]:
+        """The profile with slopes at its maximum and its ends; of large models as it is."""
+        if len(self.posteriors) < len(self.fits):
+            return profile
+
+        def height(slope: float) -> float:
+            near = min(self.fits, key=lambda other: abs(other - slope))
+            return self._moved(slope, near).height()
+
+        return refined(profile, height, level, anchor)
 
     def _fitted(
         self, slope: float, how: str, near: float | None = None
@@ -161,7 +189,7 @@ class _Sweep:
                 seed=self.seed,
             )
             return iter(several), how, several.khat, fitted.bound * len(self.data)
-        self.posteriors[slope] = posterior
+        self.posteriors[slope] = self.maxima[slope] = posterior
         draws = posterior.draws(_PROPOSALS, self.seed)
         if not draws.reliable:
             warnings.warn(

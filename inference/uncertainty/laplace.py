@@ -18,6 +18,7 @@ from ..imputing.impute import coefficient_medians
 from ..marginal import Marginal
 from ..randomness import seeded
 from ..score import has_scores
+from ..weights import Noise
 from .redundancy import redundant
 
 #: more parameters than this and their information matrix takes too long
@@ -51,6 +52,8 @@ class Target:
             )
         self.model, self.data, self.joint = model, data, joint
         self.particles, self.missing, self.seed = particles, missing, seed
+        #: where the rows' draws come from, if not from their distributions
+        self.noise: Callable[[int], Noise] | None = None
         self.marginal = Marginal(missing)
         self.raw: dict[str, Tensor] = {}  # of sites; logs of those that are positive
         self.positive: list[str] = []
@@ -150,6 +153,7 @@ class Target:
                     self.data.x[rows],
                     self.data.s[rows],
                     num_particles=self.particles,
+                    draw=None if self.noise is None else self.noise(self.seed + number),
                     **self.data.extras(rows),
                 )
                 if has_scores(run):
