@@ -31,12 +31,12 @@ def check_outputs(
     read = [path for path in inputs if path is not None]
     written = [(option, path) for option, path in outputs if path is not None]
     folders = [(option, path) for option, path in (models or {}).items() if path is not None]
+    for _, path in written:
+        check_writable(path)
     for k, (option, path) in enumerate(written):
         for given in read:
             if _same(path, given):
                 raise ValueError(f"{given} would be overwritten; give another name with {option}")
-            if _holds(given, path):
-                raise OSError(f"cannot write '{path}': '{given}' is a file")
         for other, earlier in written[:k]:
             if _same(path, earlier):
                 both = option if other == option else f"{other} and {option}"
@@ -66,8 +66,6 @@ def check_outputs(
                     f"{folder} holds {given}; a model is kept in a folder of its own: give another "
                     f"with {option}"
                 )
-    for _, path in written:
-        check_writable(path)
 
 
 def check_model_folder(folder: Path) -> None:

@@ -1,11 +1,17 @@
 """The command line: the main job, what it writes, and what it says to bad input."""
 
+import gzip
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from absentia.cli import app
+from absentia.data import IncompleteData
+from absentia.inference import fit
+from absentia.models import PPCA
 
 QUICK = ["--steps", "20", "--particles", "50"]
 
@@ -106,7 +112,24 @@ BAD_TABLES = {
     "infinity": ("a,b\n1,2\n2,inf\n", "column 'b'"),
     "duplicate names": ("a,a\n1,2\n", "'a'"),
     "empty file": ("", "empty"),
+    "blank file": ("\n\n", "no column names"),
     "header only": ("a,b\n", "row"),
+    "header and blank rows": ("a,b\n,\n,\n", "row"),
+    "no header": ("1.5,2\n2.5,3\n3,\n", "the first line holds numbers"),
+    "no header, repeated": ("1,1\n2,3\n3,\n", "occurs 2 times"),
+    "other separator": ("a;b\n1;2\n2;\n", "give --sep ';'"),
+    "tabs": ("a\tb\n1\t2\n2\t\n", "give --sep '\\t'"),
+    "long row": ("a,b\n1,2\n2,3,4\n", "line 3 has 3 fields"),
+    "short row": ("a,b\n1,2\n2\n", "line 3 has 1 fields"),
+    "open quote": ('a,b\n1,"2\n2,3\n', "is not CSV"),
+    "zero bytes": ("a,b\n1,\0\n2,3\n", "bytes that are zero"),
+    "zero bytes above": ("\0\0\0,b\n1,2\n2,3\n", "bytes that are zero"),
+    "latin-1": ("a,größe\n1,2\n2,\n".encode("latin-1"), "--encoding cp1252"),
+    "utf-16": ("a,größe\n1,2\n2,\n".encode("utf-16"), "--encoding utf-16"),
+    "gzip": (gzip.compress(b"a,b\n1,2\n2,\n"), "compressed by gzip"),
+    "spreadsheet": (b"PK\x03\x04xl/workbook.xml", "a spreadsheet"),
+    "Parquet": (b"PAR1....PAR1", "name it .parquet"),
+    "picture": (b"\x89PNG\r\n\x1a\n\0\0", "not text"),
 }
 
 
@@ -114,13 +137,79 @@ BAD_TABLES = {
 def test_bad_tables_meet_one_line_and_write_nothing(tmp_path, kind):
     text, expected = BAD_TABLES[kind]
     path = tmp_path / "table.csv"
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     before = set(tmp_path.iterdir())
     result = invoke("impute", path, "--out", tmp_path / "filled.csv", *QUICK)
     assert result.exit_code == 2
     assert expected in result.stderr
     assert result.stderr.count("\n") == 1
     assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nothing.csv", "no such file"),
+        ("folder.csv", "not a file"),
+        ("table.csv.gz", "unknown suffix '.gz'"),
+        ("table.xlsx", "use .csv or .parquet"),
+        ("text.parquet", "not a Parquet file"),
+        ("cut.parquet", "not a Parquet file"),
+        ("nought.parquet", "the file is empty"),
+        ("pipe.csv", "not a file"),
+    ],
+)
+@pytest.mark.parametrize("command", ["impute", "inspect", "report"])
+def test_files_that_are_no_tables_meet_one_line(table, tmp_path, command, name, expected):
+    _, frame = table
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "table.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    (tmp_path / "table.xlsx").write_bytes(b"PK\x03\x04")
+    (tmp_path / "text.parquet").write_text("a,b\n1,2\n")
+    frame.to_parquet(tmp_path / "cut.parquet")
+    whole = (tmp_path / "cut.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "nought.parquet").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.csv")
+    more = {"impute": ["--out", tmp_path / "o.csv"], "report": ["--fitted", saved(tmp_path)]}
+    result = invoke(command, tmp_path / name, *more.get(command, []))
+    assert result.exit_code == 2
+    assert name in result.stderr
+    assert expected in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "o.csv").exists()
+
+
+def saved(folder):
+    data = IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    fitted = fit(PPCA(data, latent_dim=1), data, steps=1, validation=0.0, progress=False)
+    fitted.save(folder / "fitted")
+    return folder / "fitted"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--sep", ",,"], "separator"),
+        (["--decimal", "x"], "decimal mark"),
+        (["--decimal", ",", "--thousands", ","], "both"),
+        (["--thousands", "1"], "thousands"),
+        (["--encoding", "utf-99"], "encoding 'utf-99' is unknown"),
+        (["--encoding", "base64"], "unknown"),
+        (["--date-format", "dd/mm/yyyy"], "names no day"),
+        (["--id", "nobody"], "no column 'nobody' (--id)"),
+        (["--leave-out", "nobody"], "no column 'nobody' (--leave-out)"),
+        (["--id", "age", "--covariate", "age"], "both name column 'age'"),
+        (["--leave-out", "age", "--leave-out", "income", "--id", "bmi"], "nothing to model"),
+        (["--learning-rate", "0"], "more than 0"),
+    ],
+)
+def test_options_of_reading_are_checked_before_any_work(table, tmp_path, options, expected):
+    path, _ = table
+    result = invoke("impute", path, "--out", tmp_path / "o.csv", *options, "--steps", 10**7)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_truncated_parquet_file_is_named(table, tmp_path):
