@@ -120,7 +120,11 @@ class Column:
         """Plain values, exact under a JSON round trip; what has its default is left out."""
         state = {f.name: getattr(self, f.name) for f in fields(self)}
         state["levels"] = list(self.levels)
-        return {k: v for k, v in state.items() if not (v is None or v is False or v == [])}
+        return {
+            k: v
+            for k, v in state.items()
+            if not (v is None or v is False or (k == "levels" and not v))
+        }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Column:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from .column import LEVELLED, Column
 from .encode import TICKS, check_domain, distinct, instants, is_duration, zoned
@@ -77,6 +78,13 @@ def _blank_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
 def _set(series: pd.Series[Any], missing: np.ndarray, filled: Any) -> pd.Series[Any]:
     if missing.size == len(series) and pd.api.types.is_object_dtype(series.dtype):
         return pd.Series(filled, index=series.index, name=series.name).infer_objects()
+    if isinstance(series.dtype, pd.ArrowDtype) and pa.types.is_dictionary(
+        series.dtype.pyarrow_dtype
+    ):
+        # an Arrow dictionary takes no value that it does not hold yet: it is made anew
+        values = series.astype(object).to_numpy(copy=True)
+        values[missing] = filled
+        return pd.Series(values, index=series.index, name=series.name, dtype=series.dtype)
     array = series.array.copy()
     array[missing] = filled
     return pd.Series(array, index=series.index, name=series.name, dtype=series.dtype, copy=False)

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
 
 from ..data import Schema, Standardiser
-from ..data.files import atomic_path, write_text_atomic
-from ..models import Configurable, rebuild
+from ..data.files import reason
+from ..models import rebuild
 from .fitting.fit import FitResult
 from .fitting.settings import FitSettings
+from .saved_folder import FormatError, read_folder, write_folder
+from .typed_json import from_json, set_tensors, tensors_of, to_json
 
-FORMAT_VERSION = 2
-
-
-class FormatError(ValueError):
-    """A saved model that cannot be read here, or a model that cannot be saved."""
+__all__ = ["FormatError", "load", "read", "save", "write"]
 
 
 def save(fitted: FitResult, path: str | Path) -> None:
-    """Write a fitted model to the folder ``path``: ``model.json`` and ``weights.safetensors``.
+    """Write a fitted model to the folder ``path``: a document and its weights, no pickle.
 
-    :raises FormatError: if the model was made with arguments that are not plain data (a Python
-        function as mechanism, say); nothing is written then.
+    A model that is there is replaced in one move: whenever the run is killed, the folder holds one
+    of the two, whole. Other files in the folder are left alone.
+
+    :raises FormatError: if the model was made with arguments that cannot be kept (a Python
+        function as mechanism, say), or a ``model.json`` is there that is no saved model; nothing
+        is written then.
 
     >>> import tempfile
     >>> import numpy as np
@@ -40,61 +40,57 @@ def save(fitted: FitResult, path: str | Path) -> None:
     >>> again.columns
     ('x0', 'x1')
     """
+    write(fitted, path)
+
+
+def write(fitted: FitResult, path: str | Path, **further: Any) -> None:
+    """What :func:`save` does, with further entries of the document."""
+    covariates = fitted.covariate_schema
     document = {
-        "format": "absentia model",
-        "format_version": FORMAT_VERSION,
-        "model": _plain(fitted.model.config, "model"),
+        "model": fitted.model,
         "dtype": str(next(fitted.model.parameters()).dtype).removeprefix("torch."),
         "columns": list(fitted.columns),
         "scaler": fitted.scaler.to_dict(),
         "schema": None if fitted.schema is None else fitted.schema.to_dict(),
-        "covariate_schema": (
-            None if fitted.covariate_schema is None else fitted.covariate_schema.to_dict()
-        ),
+        "covariate_schema": None if covariates is None else covariates.to_dict(),
         "settings": fitted.settings.to_dict(),
         "bound": fitted.bound,
         "best_step": fitted.best_step,
         "history": fitted.history.to_dict("list"),
     }
-    text = json.dumps(document, indent=1)
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {k: v.contiguous().cpu() for k, v in fitted.model.state_dict().items()}
-    with atomic_path(folder / "weights.safetensors") as temporary:
-        save_file(tensors, temporary)
-    # last: a folder without it is no model, so a killed save is seen as none
-    write_text_atomic(folder / "model.json", text)
+    kept = {name: to_json(part, name) for name, part in document.items()}
+    write_folder(path, {**kept, **further}, tensors_of(fitted.model))
 
 
 def load(path: str | Path) -> FitResult:
-    """Read what :func:`save` wrote.
+    """Read what :func:`save` wrote, or an earlier version of it.
 
-    :raises FormatError: if ``path`` holds no saved model, or one of a newer format version.
+    :raises FormatError: if ``path`` holds no saved model, one of a newer format version, or one of
+        which a byte has changed.
     """
-    folder = Path(path)
+    return read(path)[0]
+
+
+def read(path: str | Path) -> tuple[FitResult, dict[str, Any]]:
+    """The fitted model in a folder, and the whole document about it."""
+    document, tensors = read_folder(path)
     try:
-        document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"'{folder}' holds no saved model ({error})") from error
-    known = isinstance(document, dict) and document.get("format") == "absentia model"
-    version = document.get("format_version") if known else None
-    if not isinstance(version, int):
-        raise FormatError(f"'{folder}/model.json' is not a saved model of absentia")
-    if version > FORMAT_VERSION:
-        raise FormatError(
-            f"'{folder}' has format version {version}, this absentia reads up to "
-            f"{FORMAT_VERSION}; update absentia"
-        )
-    try:
-        return _result(document, load_file(folder / "weights.safetensors"))
+        return _result(document, tensors), document
     except Exception as error:  # whatever is wrong inside the files, it is the files' fault
-        raise FormatError(f"'{folder}' cannot be read: {error!r}") from error
+        raise FormatError(
+            f"'{path}' cannot be read: {type(error).__name__}: {reason(error)}"
+        ) from error
 
 
-def _result(document: dict[str, Any], state: dict[str, torch.Tensor]) -> FitResult:
-    model = rebuild(document["model"])
+def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitResult:
+    # before version 3 types were not kept, and a dictionary with a "type" inside a list was none
+    if document["format_version"] >= 3:
+        document = {k: v if k == "imputer" else from_json(v) for k, v in document.items()}
+    else:
+        document = {**document, "model": rebuild(document["model"])}
+    model = document["model"]
     model.to(dtype=getattr(torch, document["dtype"]))
-    model.load_state_dict(state)
+    set_tensors(model, tensors)
     # version 1 knew numbers only: center and scale, no schema
     scaler = document.get("scaler", document)
     schemas = {
@@ -110,20 +106,4 @@ def _result(document: dict[str, Any], state: dict[str, torch.Tensor]) -> FitResu
         best_step=document["best_step"],
         settings=FitSettings(**document["settings"]),
         **schemas,
-    )
-
-
-def _plain(value: Any, where: str) -> Any:
-    """Modules as their configurations, tuples as lists; anything else must be plain already."""
-    if isinstance(value, Configurable):
-        return _plain(value.config, where)
-    if isinstance(value, dict):
-        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, where) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise FormatError(
-        f"{where} is a {type(value).__name__}, which cannot be saved without running code on "
-        f"load; make it a class with plain arguments (a subclass of Missingness, say)"
     )

@@ -1,8 +1,7 @@
-"""A fitted imputer on disk: the fitted model's folder, and what the imputer knows beside it."""
+"""A fitted imputer on disk: one folder with its fitted model, replaced in one move."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,67 +9,70 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ...data.files import write_text_atomic
+from ...data.files import reason
+from ..fitting.fit import FitResult
 from ..mask_at_random import MaskAtRandom
-from ..storage import load, save
+from ..storage import FormatError, read, write
+from ..typed_json import from_json, to_json
 
 if TYPE_CHECKING:
     from .imputer import MNARImputer
-
-#: what is stored of an imputer beside its fitted model
-_FILE = "imputer.json"
 
 
 def save_imputer(imputer: MNARImputer, path: str | Path) -> None:
     """Write a fitted imputer to a folder; see :meth:`MNARImputer.save`."""
     check_is_fitted(imputer, "result_")
-    params = {}
-    for name, value in imputer.get_params(deep=False).items():
-        try:
-            params[name] = json.loads(json.dumps(value))
-        except TypeError:
-            params[name] = None  # what cannot be written lives on in the fitted model
+    settings = imputer.get_params(deep=False)
+    learnt = {k: v for k, v in vars(imputer).items() if k not in settings and k != "result_"}
     document = {
-        "params": params,
-        "seed": imputer._seed,
-        "names": list(imputer._names),
-        "labels": [c if isinstance(c, str | int) else str(c) for c in imputer._template.columns],
-        "dtypes": [str(dtype) for dtype in imputer._template.dtypes],
-        "feature_names_in": (
-            list(imputer.feature_names_in_) if hasattr(imputer, "feature_names_in_") else None
-        ),
-        "empty": imputer._empty.tolist(),
-        "gaps": imputer._gaps.tolist(),
-        "plain_array": imputer._plain_array,
-        "mask": imputer._mask.to_dict(),
+        "settings": {k: to_json(v, f"setting {k}", state=True) for k, v in settings.items()},
+        "learnt": {k: to_json(v, k.strip("_")) for k, v in learnt.items()},
     }
-    save(imputer.result_, path)
-    write_text_atomic(Path(path) / _FILE, json.dumps(document, indent=1))
+    write(imputer.result_, path, imputer=document)
 
 
 def load_imputer(kind: type[MNARImputer], path: str | Path) -> MNARImputer:
     """Read what :func:`save_imputer` wrote, as an imputer of this class."""
-    result = load(path)
-    document = json.loads((Path(path) / _FILE).read_text(encoding="utf-8"))
-    params = {k: v for k, v in document["params"].items() if v is not None}
+    result, document = read(path)
+    try:
+        if "old_imputer" in document:
+            return _of_version_2(kind, document["old_imputer"], result)
+        if "imputer" in document:
+            held = document["imputer"]
+            loaded = kind(**{k: from_json(v) for k, v in held["settings"].items()})
+            learnt = {k: from_json(v) for k, v in held["learnt"].items()}
+            vars(loaded).update(learnt, result_=result)
+            return loaded
+    except Exception as error:  # whatever is wrong inside the file, it is the file's fault
+        why = f"{type(error).__name__}: {reason(error)}"
+        raise FormatError(f"the imputer in '{path}' cannot be read: {why}") from error
+    raise FormatError(
+        f"'{path}' holds a fitted model and no MNARImputer (absentia.save wrote it); read it with "
+        f"absentia.load('{path}')"
+    )
+
+
+def _of_version_2(kind: type[MNARImputer], held: dict[str, Any], result: FitResult) -> MNARImputer:
+    """An imputer of before types were kept: settings that were no plain data are the defaults."""
+    params = {k: v for k, v in held["params"].items() if v is not None}
     loaded = kind(**params)
     loaded.result_ = result
     if "missingness" not in params and loaded.model.startswith("not-"):
         loaded.missingness = result.model.missingness
-    loaded._seed, loaded._names = document["seed"], tuple(document["names"])
-    loaded._empty, loaded._gaps = np.array(document["empty"]), np.array(document["gaps"])
-    loaded._plain_array = document["plain_array"]
+    loaded._seed, loaded._names = held["seed"], tuple(held["names"])
+    loaded._empty, loaded._gaps = np.array(held["empty"]), np.array(held["gaps"])
+    loaded._plain_array = held["plain_array"]
     # before there was one, bounds left out the masks that the mechanism leaves out
-    loaded._mask = MaskAtRandom.from_dict(document.get("mask", {"factors": []}))
+    loaded._mask = MaskAtRandom.from_dict(held.get("mask", {"factors": []}))
     columns: dict[Any, Any] = {}
-    for label, dtype in zip(document["labels"], document["dtypes"], strict=True):
+    for label, dtype in zip(held["labels"], held["dtypes"], strict=True):
         try:
             columns[label] = pd.Series([], dtype=dtype)
-        except TypeError:  # an Arrow type with parameters: its values come as objects
+        except (TypeError, NotImplementedError):  # an Arrow type with parameters
             columns[label] = pd.Series([], dtype=object)
     loaded._template = pd.DataFrame(columns)
     loaded.n_features_in_ = len(loaded._names)
-    if document["feature_names_in"] is not None:
-        loaded.feature_names_in_ = np.asarray(document["feature_names_in"], dtype=object)
+    if held["feature_names_in"] is not None:
+        loaded.feature_names_in_ = np.asarray(held["feature_names_in"], dtype=object)
     loaded.n_iter_ = loaded.steps
     return loaded

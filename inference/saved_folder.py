@@ -1,0 +1,192 @@
+"""A folder that holds a document and its tensors as a unit, replaced in one move and checked.
+
+The tensors stand in a file named after their digest, beside those that they replace; the document
+names that file and its SHA-256 digest, and ends with a digest of its own. Moving the new document
+to its place is what replaces one model by another: whenever a run is killed, the document that is
+there belongs to the tensors that it names. Other files in the folder are left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load, save
+from torch import Tensor
+
+from ..data.files import atomic_path, reason, write_text_atomic
+
+FORMAT_VERSION = 3
+_FORMAT = "absentia model"
+_DOCUMENT = "model.json"
+_TENSORS = re.compile(r"weights-[0-9a-f]{16}\.safetensors")
+#: before version 3 there were no digests, and these names
+_OLD_TENSORS, _OLD_IMPUTER = "weights.safetensors", "imputer.json"
+#: no save takes as long
+_SECONDS_OF_A_SAVE = 3600.0
+_NO_DIGEST = "0" * 64
+
+
+class FormatError(ValueError):
+    """A saved model that cannot be read here, or a model that cannot be saved."""
+
+
+def check_folder(path: str | Path) -> None:
+    """Refuse a place where no model can be saved, before an hour of fitting.
+
+    :raises FormatError: for a file, or a folder with a ``model.json`` that is no saved model.
+    """
+    _replaced(Path(os.path.realpath(path)))
+
+
+def write_folder(
+    path: str | Path, document: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
+    """Write a model to the folder ``path``, in the place of one that is there.
+
+    :raises FormatError: as :func:`check_folder`.
+    """
+    folder = Path(os.path.realpath(path))
+    replaced = _replaced(folder)
+    content = save({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"weights-{digest[:16]}.safetensors"
+    about = {"format": _FORMAT, "format_version": FORMAT_VERSION}
+    held = {"weights": {"file": name, "sha256": digest}}
+    text = _signed({**about, **held, **document})
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_bytes(folder / name, content)
+        write_text_atomic(folder / _DOCUMENT, text)
+    except BaseException:
+        if name not in replaced:
+            (folder / name).unlink(missing_ok=True)
+        raise
+    if not (folder / name).exists():  # removed by a run that replaced the same model meanwhile
+        _write_bytes(folder / name, content)
+    for old in (replaced | _left_behind(folder)) - {name}:
+        (folder / old).unlink(missing_ok=True)
+
+
+def read_folder(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The document and the tensors that :func:`write_folder`, or an older version, wrote.
+
+    :raises FormatError: if there is no saved model, one of a newer format version, or one of which
+        a byte has changed.
+    """
+    folder = Path(path)
+    document = _document(folder)
+    while True:
+        try:
+            return document, _tensors(folder, document)
+        except FormatError:
+            # another run may have replaced the model since its document was read
+            before, document = document, _document(folder)
+            if document == before:
+                raise
+
+
+def _replaced(folder: Path) -> set[str]:
+    """The files beside the document that belong to the model in a folder, if there is one."""
+    if folder.exists() and not folder.is_dir():
+        raise FormatError(f"'{folder}' is a file; give the name of a folder")
+    file = folder / _DOCUMENT
+    if not file.exists():
+        return set()
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if found["format"] != _FORMAT:
+            raise ValueError("it is another file")
+        held = found["weights"]["file"] if "weights" in found else _OLD_TENSORS
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise FormatError(
+            f"'{file}' would be overwritten, and is no saved model of absentia; give another "
+            f"folder, or delete that file"
+        ) from error
+    return {held} if _TENSORS.fullmatch(held) else {_OLD_TENSORS, _OLD_IMPUTER}
+
+
+def _left_behind(folder: Path) -> set[str]:
+    """Tensors that no document names, because a save was killed, and that no run may yet name."""
+    found = set()
+    for path in folder.glob("weights-*.safetensors"):
+        with contextlib.suppress(OSError):
+            unused = time.time() - path.stat().st_mtime > _SECONDS_OF_A_SAVE
+            found |= {path.name} if unused and _TENSORS.fullmatch(path.name) else set()
+    return found
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _signed(document: Mapping[str, Any]) -> str:
+    """The document as text, its last entry the digest of this text with zeros in its place."""
+    text = json.dumps({**document, "sha256": _NO_DIGEST}, indent=1)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return digest.join(text.rsplit(_NO_DIGEST, 1))
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    try:
+        content = (folder / _DOCUMENT).read_bytes()
+        document = json.loads(content.decode())
+    except (OSError, ValueError) as error:
+        raise FormatError(f"'{folder}' holds no saved model ({reason(error)})") from error
+    signed = isinstance(document, dict) and isinstance(document.get("sha256"), str)
+    if signed:
+        zeros = _NO_DIGEST.encode().join(content.rsplit(document["sha256"].encode(), 1))
+        if hashlib.sha256(zeros).hexdigest() != document["sha256"]:
+            raise _damaged(folder, _DOCUMENT)
+    known = isinstance(document, dict) and document.get("format") == _FORMAT
+    version = document.get("format_version") if known else None
+    if not isinstance(version, int):
+        raise FormatError(f"'{folder / _DOCUMENT}' is not a saved model of absentia")
+    if version > FORMAT_VERSION:
+        raise FormatError(
+            f"'{folder}' has format version {version}, this absentia reads up to "
+            f"{FORMAT_VERSION}; update absentia"
+        )
+    if version >= 3 and not signed:
+        raise _damaged(folder, _DOCUMENT)
+    if version < 3 and (folder / _OLD_IMPUTER).exists():
+        try:
+            text = (folder / _OLD_IMPUTER).read_text(encoding="utf-8")
+            document["old_imputer"] = json.loads(text)
+        except (OSError, ValueError) as error:
+            raise FormatError(f"'{folder / _OLD_IMPUTER}' cannot be read") from error
+    return dict(document)
+
+
+def _tensors(folder: Path, document: Mapping[str, Any]) -> dict[str, Tensor]:
+    held = document.get("weights")
+    name = _OLD_TENSORS if held is None else str(held["file"])
+    if held is not None and not _TENSORS.fullmatch(name):
+        raise _damaged(folder, _DOCUMENT)
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise FormatError(
+            f"'{folder}' cannot be read: its file '{name}' is not there ({reason(error)})"
+        ) from error
+    if held is not None and hashlib.sha256(content).hexdigest() != held["sha256"]:
+        raise _damaged(folder, name)
+    try:
+        return load(content)
+    except Exception as error:  # safetensors has errors of its own
+        raise FormatError(f"'{folder}' cannot be read: '{name}' holds no tensors") from error
+
+
+def _damaged(folder: Path, name: str) -> FormatError:
+    return FormatError(
+        f"'{folder}' cannot be read: '{name}' has changed since it was written (its SHA-256 digest "
+        f"is another); restore the file, or save the model again"
+    )
