@@ -172,5 +172,5 @@ def _plain_dtypes(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     result = frame.copy()
     for j, series in changed.items():
-        result.isetitem(j, series)
+        result.isetitem(j, series.array)
     return result

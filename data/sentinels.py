@@ -19,7 +19,7 @@ class Sentinel(NamedTuple):
     """A value that may stand for "missing", how often it occurs, and where the others lie."""
 
     value: float
-    count: int
+    times: int
     low: float
     high: float
 
@@ -32,7 +32,7 @@ def sentinel_in(values: np.ndarray, zero: bool = False) -> Sentinel | None:
     other value lies outside by twice the range, and occurs at least three times.
 
     >>> sentinel_in(np.array([31.0, 58, -99, 44, -99, 27]))
-    Sentinel(value=-99.0, count=2, low=27.0, high=58.0)
+    Sentinel(value=-99.0, times=2, low=27.0, high=58.0)
     >>> sentinel_in(np.array([-1.0, 0, 1, 1, -1, 0])) is None
     True
 

@@ -204,7 +204,7 @@ def _strings(present: pd.Series[Any]) -> list[str] | None:
 def _sentinel(name: str, found: Any, n: int) -> _Suspicion:
     value = int(found.value) if found.value == int(found.value) else found.value
     says = (
-        f"{name!r} is {value} in {found.count} of {n} rows, apart from the others "
+        f"{name!r} is {value} in {found.times} of {n} rows, apart from the others "
         f"({found.low:g} to {found.high:g}): does it stand for missing?"
     )
     return _Suspicion(

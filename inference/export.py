@@ -13,6 +13,7 @@ import xarray as xr
 from ..data import IncompleteData
 from ..models.sites import Z
 from .imputing.impute import imputed, prepared, programs_of
+from .labels import row_coordinates, variable_name
 from .marginal import Marginal
 from .randomness import seeded
 from .replicate import replicates
@@ -108,7 +109,7 @@ class _Draws:
 
     def datasets(self) -> dict[str, xr.Dataset]:
         stacked = {name: np.stack(several)[None] for name, several in self.values.items()}
-        rows, names = list(self.data.index), list(self.data.columns)
+        rows, names = row_coordinates(self.data.index), list(self.data.columns)
         table = ("chain", "draw", "row", "column")
         posterior: dict[str, Any] = {"x": (("chain", "draw", "cell"), stacked.pop("x"))}
         replicated = {
@@ -119,19 +120,28 @@ class _Draws:
         if "z" in stacked:
             posterior["z"] = (("chain", "draw", "row", "latent"), stacked.pop("z"))
         for name, value in stacked.items():
-            label = name.removeprefix("coefficient ")
-            posterior[label] = (_dims(label, value.shape, len(names)), value)
+            given = name.removeprefix("coefficient ")
+            label = variable_name(given)
+            dims = _dims(label, value.shape, len(names))
+            posterior[label] = (dims, value, {"long_name": given})
+        of_rows = rows["row"][1].astype(object)
         cells = {
-            "row_of": ("cell", np.asarray(rows, dtype=object)[self.missing[0]].astype(str)),
+            "row_of": ("cell", np.array([str(of_rows[i]) for i in self.missing[0]], dtype=object)),
             "column_of": ("cell", np.asarray(names)[self.missing[1]]),
         }
-        grid = {"row": rows, "column": names}
+        grid = {**rows, "column": names}
+        of_units = row_coordinates(self.data.index, "unit")
         own = xr.Dataset(posterior).assign_coords(cells)
-        own = own.assign_coords({k: v for k, v in grid.items() if k in own.dims})
+        if "row" in own.dims:
+            own = own.assign_coords(rows)
+        if "column" in own.dims:
+            own = own.assign_coords({"column": names})
         return {
             "posterior": own,
             "posterior_predictive": xr.Dataset(replicated, coords=grid),
-            "log_likelihood": xr.Dataset(likelihood, coords={"unit": rows}),
+            "log_likelihood": xr.Dataset(
+                likelihood, coords=row_coordinates(self.data.index, "unit")
+            ),
         }
 
 
@@ -196,12 +206,12 @@ def _weights(model: Any, data: IncompleteData, particles: int, seed: int) -> xr.
             "ess": ("row", ess),
             "khat": ("row", pareto_khat(log_weight).numpy()),
         },
-        coords={"row": list(data.index)},
+        coords=row_coordinates(data.index),
     )
 
 
 def _observed(data: IncompleteData) -> xr.Dataset:
-    grid = {"row": list(data.index), "column": list(data.columns)}
+    grid = {**row_coordinates(data.index), "column": list(data.columns)}
     s = data.s.cpu().numpy()
     return xr.Dataset(
         {"x": (("row", "column"), data.values), "s": (("row", "column"), s)}, coords=grid
@@ -216,5 +226,5 @@ def _constant(data: IncompleteData) -> xr.Dataset:
     coords: dict[str, Any] = {"column": list(data.columns)}
     if data.covariates is not None:
         found["covariates"] = (("row", "covariate"), np.asarray(data.covariates))
-        coords["row"] = list(data.index)
+        coords |= row_coordinates(data.index)
     return xr.Dataset(found, coords=coords)

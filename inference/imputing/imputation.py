@@ -215,7 +215,7 @@ class Imputation:
         most = max([len(self._probabilities), *(c.num_values for c in whole.schema if c.levels)])
         certain = (np.arange(most)[:, None] == value).astype(np.float64)
 
-        def spread(cells: np.ndarray, at: np.ndarray) -> np.ndarray:
+        def spread(cells: np.ndarray, at: np.ndarray | float) -> np.ndarray:
             found = np.array(np.broadcast_to(at, (*cells.shape[:-1], len(where))))
             found[..., inside] = cells
             return found

@@ -188,7 +188,7 @@ def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
     if isinstance(data, IncompleteData) and scaler is not None:
         # what a fit knows of constant columns decides, not what new rows hold there
         whole = tuple(data.columns) == tuple(fitted.columns)
-        layout = fitted if whole else part_of(fitted, model.columns)
+        layout = fitted if whole else part_of(fitted, tuple(model.columns))
         data = of_model(layout, data).under(layout)
     data = of_model(model, data)
     if isinstance(data, Ratings) and scaler is not None:

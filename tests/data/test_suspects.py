@@ -173,5 +173,5 @@ def test_sentinels(values, found):
 def test_zero_below_all_others_is_a_suspicion_of_its_own():
     pressure = np.concatenate([RNG.normal(72, 12, 50).round(), np.zeros(4)])
     assert sentinel_in(pressure) is None
-    assert sentinel_in(pressure, zero=True).count == 4
+    assert sentinel_in(pressure, zero=True).times == 4
     assert suspects(pd.DataFrame({"pressure": pressure}))["kind"].tolist() == ["sentinel"]
