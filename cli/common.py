@@ -41,14 +41,6 @@ class MechanismName(StrEnum):
     mask_latent = "mask-latent"
 
 
-class SignName(StrEnum):
-    """What is known of the direction of self-masking."""
-
-    high = "high"
-    low = "low"
-    free = "free"
-
-
 class Grounds(StrEnum):
     """What the kinds of columns are inferred from."""
 

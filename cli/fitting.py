@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from .common import MechanismName, ModelName, SignName, advise, console, errors, listed, say, shown
+from .common import MechanismName, ModelName, advise, console, errors, listed, say, shown
 from .paths import make_folders
 from .suspicions import Suspicion, lines_of
 
@@ -97,7 +97,7 @@ def build_model(
     model: ModelName,
     missing: list[str] | None,
     missingness: MechanismName,
-    sign: SignName,
+    sign: str | dict[str, str] | None,
     data: Any,
     latent_dim: int | None,
     seed: int,
@@ -112,5 +112,4 @@ def build_model(
     make = NotMIWAE if model is ModelName.not_miwae else NotMIWAEPPCA
     if missing:
         return make(data, missing, latent_dim=latent_dim, seed=seed)
-    known = {SignName.high: "+", SignName.low: "-", SignName.free: None}[sign]
-    return make(data, missingness.value, sign=known, latent_dim=latent_dim, seed=seed)
+    return make(data, missingness.value, sign=sign, latent_dim=latent_dim, seed=seed)

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from ..data.tables import check_table
-from .common import MechanismName, ModelName, SignName, declared_in, one_line_errors, say
+from .common import MechanismName, ModelName, declared_in, one_line_errors, say
 from .completed import Places, say_how_far_to_trust, write_as_read, write_completed
 from .fields import columns_of, read_fields
 from .fitting import build_model, fit_model, read_data
-from .impute_options import carried, check_options
+from .impute_options import carried, check_options, signs_of
 from .reading import (
     DateFormat,
     Decimal,
@@ -45,8 +45,12 @@ def impute(
         MechanismName, typer.Option(help="Why values are absent, by name, for all columns.")
     ] = MechanismName.self_masking,
     sign: Annotated[
-        SignName, typer.Option(help="For self-masking: which values go missing, if known.")
-    ] = SignName.free,
+        list[str] | None,
+        typer.Option(
+            help="For self-masking and limits, which values go missing: high, low or free (not "
+            "known); of one column as income=high, repeatable."
+        ),
+    ] = None,
     schema: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +109,8 @@ def impute(
     (-99, "unknown") tell with --na-values.
     """
     with one_line_errors():
-        check_options(context, model, missingness, sign, fitted, learning_rate)
+        known = signs_of(sign)
+        check_options(context, model, missingness, known, fitted, learning_rate)
         form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
         places = Places.beside(out, draws > 0, report, checkpoint)
         schema_path = None if schema in (None, "infer") else Path(str(schema))
@@ -132,7 +137,7 @@ def impute(
             if save is None and not modelled.isna().any(axis=None):
                 write_as_read(fields, table, places)
                 return
-            built = build_model(model, missing, missingness, sign, data, latent_dim, seed)
+            built = build_model(model, missing, missingness, known, data, latent_dim, seed)
             result = fit_model(built, data, model, steps, learning_rate, seed, checkpoint, progress)
             if save is not None:
                 result.save(save)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from .common import MechanismName, ModelName, SignName, listed
+from .common import MechanismName, ModelName, listed
 
 
 def check_options(
     context: typer.Context,
     model: ModelName,
     missingness: MechanismName,
-    sign: SignName,
+    sign: str | dict[str, str] | None,
     fitted: Path | None,
     learning_rate: float | None,
 ) -> None:
@@ -52,14 +52,39 @@ def check_options(
         )
     limit = missingness is MechanismName.limit
     signed = limit or missingness.value.startswith("self-masking")
-    if sign is not SignName.free and not signed:
+    if sign is not None and not signed:
         raise ValueError(
             f"--sign belongs to self-masking and to limits, not to {missingness.value}"
         )
-    if limit and sign is SignName.free:
+    if limit and sign is None:
         raise ValueError("a limit hides one side: give --sign high or --sign low")
     if learning_rate == 0:
         raise ValueError("--learning-rate is 0, at which nothing is learnt; give more than 0")
+
+
+def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
+    """What --sign says: a direction for all columns, directions by column name, or None.
+
+    Raises:
+        ValueError: a word that is no direction, or a direction for all beside one by name.
+    """
+    from ..models.missingness.directions import direction
+
+    found: dict[str, str] = {}
+    for one in given or []:
+        name, named, value = one.rpartition("=")
+        own = direction(value, name if named else None) or "free"
+        if named and name in found:
+            raise ValueError(f"--sign speaks of column '{name}' twice; drop one")
+        found[name] = own
+    if "" in found and len(given or []) > 1:
+        raise ValueError(
+            "--sign gives a direction for all columns, and another one; give one for all "
+            "(--sign high), or only by name (--sign income=high --sign bmi=low)"
+        )
+    if "" in found:
+        return None if found[""] == "free" else found[""]
+    return found or None
 
 
 def _source(context: typer.Context, name: str) -> str:

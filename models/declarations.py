@@ -23,7 +23,7 @@ from .missingness import (
 )
 from .missingness.base import Link
 from .missingness.declared import Declared, declared, missing
-from .missingness.self_masking import Sign
+from .missingness.directions import Sign, direction, directions
 from .modelled import of_modelled
 
 MISSINGNESS = (
@@ -88,9 +88,11 @@ def _named(
     if mixed and (masking or name in ("two-sided", "spline", "linear")):
         return FormulaMissingness.declared(_by_formula(name, data, sign, link), data)
     if masking:
-        mechanism: Missingness = SelfMasking(columns, link, sign)
+        plain = sign is None or isinstance(sign, str)
+        own = direction(sign) if plain else directions(sign, data.columns)
+        mechanism: Missingness = SelfMasking(columns, link, own)
     elif name == "limit":
-        return Threshold.limit_of(data, _sides(sign, columns))
+        return Threshold.limit_of(data, _sides(sign, data))
     elif name == "nonlinear":
         mechanism = NonLinearMissingness(columns, families=families if mixed else None)
     elif name in ("latent", "mask-latent"):
@@ -108,15 +110,18 @@ def _named(
     return mechanism
 
 
-def _sides(sign: Sign, columns: int) -> list[str]:
-    """Which side a limit hides, of each column."""
-    signs = [sign] * columns if sign is None or isinstance(sign, str) else list(sign)
-    if not set(signs) <= {"+", "-"} or len(signs) != columns:
+def _sides(sign: Sign, data: IncompleteData) -> list[str]:
+    """Which side a limit hides, of each column; of one that is complete it does not matter."""
+    found = directions(sign, data.columns)
+    complete = data.s.all(0).tolist()
+    open_ = [c for c, d, full in zip(data.columns, found, complete, strict=True) if not (d or full)]
+    if open_:
         raise ValueError(
-            "missingness='limit' needs to know which side is hidden: give sign='+' where high "
-            "values go missing, '-' where low ones do, or one of the two a column"
+            f"missingness='limit' needs to know which side is hidden of column '{open_[0]}': give "
+            f"sign='high' where high values go missing, 'low' where low ones do, for all columns "
+            f"or by name: sign={{'{open_[0]}': 'high'}}"
         )
-    return ["above" if one == "+" else "below" for one in signs]
+    return ["below" if one == "-" else "above" for one in found]
 
 
 def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Declared:
@@ -126,9 +131,7 @@ def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Decl
     """
     formulas: dict[str, str] = {}
     signs: dict[str, str] = {}
-    given = [sign] * len(data.columns) if sign is None or isinstance(sign, str) else list(sign)
-    if len(given) != len(data.columns):
-        raise ValueError(f"sign has {len(given)} entries for {len(data.columns)} columns")
+    given = directions(sign, data.columns)
     seen = data.s.all(0).tolist()
     for j, column in enumerate(data.schema):
         levels = column.kind == "categorical" and column.num_values > 2

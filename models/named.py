@@ -21,7 +21,7 @@ from .families import Families, all_real, families_of
 from .margins import KnownMargins
 from .missingness import MaskLatentShift, Missingness
 from .missingness.declared import Declared
-from .missingness.self_masking import Sign
+from .missingness.directions import Sign
 from .mixed_decoder import MixedDecoder
 from .modelled import modelled
 from .scales import ScaleKind
@@ -67,8 +67,9 @@ def NotMIWAE(
         ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
         ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
         values); or a mechanism of your own.
-    :param sign: for self-masking and limits, ``"+"`` where high values go missing, ``"-"`` where
-        low ones do.
+    :param sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
+        ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known: for all
+        columns, by name (``{"income": "high"}``, the others free) or one a column.
     :param latent_dim: default min(p - 1, 10).
     :param decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), or a module.
     :param encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..formulas import Formula, parse
 from .base import Link
+from .directions import direction
 from .priors import prior_to_dict
 
 Units = Literal["sd", "data"]
@@ -48,7 +49,7 @@ class Declared:
 def missing(
     formulas: str | Iterable[str] | Mapping[str, str],
     *,
-    sign: str | Mapping[str, str] | None = None,
+    sign: str | Mapping[str, str | None] | None = None,
     prior: Any = None,
     fixed: Mapping[str, Any] | None = None,
     units: Units = "sd",
@@ -70,7 +71,8 @@ def missing(
 
     :param formulas: ``"income ~ income + age"``, several, or ``{"income": "income + age"}``.
     :param sign: a direction of the column's own coefficient, ``"+"`` where high values go missing,
-        ``"-"`` where low ones do: for all columns, by column, or written into the formula.
+        ``"-"`` where low ones do (or ``"high"`` and ``"low"``): for all columns, by column, or
+        written into the formula.
     :param prior: a Pyro distribution over the real line for every coefficient but the intercept, or
         distributions by name, or by column and name; such coefficients become Pyro sites.
     :param fixed: values of coefficients by name (``{"income": 2.0, "Intercept": -1.0}``), or by
@@ -186,10 +188,9 @@ def _signs(name: str, formula: Formula, sign: Any, count: int) -> dict[str, str]
     """Directions by term: those in the formula, and that of the column's own term."""
     found: dict[str, str] = {t.name: t.sign for t in formula.terms if t.sign is not None}
     own = sign.get(name) if isinstance(sign, Mapping) else sign
+    own = direction(own, name)
     if own is None:
         return found
-    if own not in ("+", "-"):
-        raise ValueError(f"sign {own!r} is not one of '+', '-'")
     terms = [term.name for term in formula.terms]
     if name not in terms:
         raise ValueError(

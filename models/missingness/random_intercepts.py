@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyro
@@ -14,7 +14,8 @@ from ...data import IncompleteData, Standardiser
 from ..plates import Plate
 from ..sites import ROW_DIM
 from .base import Affine
-from .self_masking import SelfMasking, Sign
+from .directions import Sign, directions
+from .self_masking import SelfMasking
 
 
 class RandomIntercepts(SelfMasking):
@@ -63,6 +64,8 @@ class RandomIntercepts(SelfMasking):
         levels = schema[column].num_values
         if not levels:
             raise ValueError(f"covariate '{column}' is {schema[column].kind}; groups need levels")
+        if isinstance(sign, Mapping):
+            sign = directions(sign, data.columns)
         return cls(len(data.columns), levels, names.index(column), sign)
 
     def check(self, data: IncompleteData) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,16 @@ from ...data import IncompleteData, Standardiser
 from ..mask_distributions import ProbitBernoulli
 from .base import Affine, Link, Missingness, logit_of_rate
 from .description import equation, in_units
-
-Sign = str | Sequence[str | None] | None
+from .directions import Sign, directions
 
 
 class SelfMasking(Missingness):
     """P(s_j = 1 | x) = link^-1(a_j x_j + b_j), the self-masking of not-MIWAE (Ipsen et al., 2021).
 
     :param link: ``"logit"`` or ``"probit"``.
-    :param sign: what is known of the direction: ``"+"`` where high values go missing (a_j < 0),
-        ``"-"`` where low ones do, None where it is free; one for all columns or one a column.
+    :param sign: what is known of the direction: ``"+"`` or ``"high"`` where high values go missing
+        (a_j < 0), ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is free; one
+        for all columns or one a column. (By column name it is given to the named models.)
     :param slope, offset: given values of a and b (a number or one a column); what is given is
         not learnt. They belong to x as the model sees it, standardised by what was observed:
         :meth:`in_units_of` converts from the data's own units. (``slope=-50, offset=37.5`` is
@@ -57,6 +57,11 @@ class SelfMasking(Missingness):
         super().__init__()
         if link not in ("logit", "probit"):
             raise ValueError(f"link {link!r} is not one of logit, probit")
+        if isinstance(sign, Mapping):
+            raise ValueError(
+                "sign= by column name is for the named models, which know the names; give one a "
+                "column here, in order"
+            )
         if slope is not None and (sign is not None or prior_scale is not None):
             raise ValueError("a given slope leaves no room for sign= or prior_scale=; drop them")
         if prior_scale is not None and not prior_scale > 0:
@@ -64,7 +69,9 @@ class SelfMasking(Missingness):
         if prior_scale is not None and sign is not None:
             raise ValueError("prior_scale= puts a Normal on the slopes; leave sign= out")
         if shared and not (sign is None or isinstance(sign, str)):
-            raise ValueError("a shared slope has one direction: give sign='+', '-' or None")
+            raise ValueError(
+                "a shared slope has one direction: give one of '+', '-', 'high', 'low' or None"
+            )
         if shared and prior_scale is not None:
             raise ValueError("prior_scale= puts a Normal on each slope; leave shared out")
         self.link, self.shared = link, shared
@@ -193,11 +200,5 @@ _START_OF_KNOWN = 0.5413  # softplus of it is 1
 
 def _signs(sign: Sign, columns: int) -> Tensor:
     """+1 where high values go missing, -1 where low ones do, 0 where the sign is free."""
-    values = [sign] * columns if sign is None or isinstance(sign, str) else list(sign)
-    if len(values) != columns:
-        raise ValueError(f"sign has {len(values)} entries for {columns} columns")
-    table = {"+": 1.0, "-": -1.0, None: 0.0}
-    for value in values:
-        if value not in table:
-            raise ValueError(f"sign {value!r} is not one of '+', '-', None")
-    return torch.tensor([table[value] for value in values])
+    found = directions(sign, [f"column {j}" for j in range(columns)])
+    return torch.tensor([{"+": 1.0, "-": -1.0, None: 0.0}[one] for one in found])

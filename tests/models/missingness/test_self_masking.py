@@ -88,7 +88,8 @@ def test_a_prior_makes_the_slopes_a_site():
     ("options", "message"),
     [
         ({"link": "cloglog"}, "link 'cloglog' is not one of logit, probit"),
-        ({"sign": "up"}, r"sign 'up' is not one of '\+', '-', None"),
+        ({"sign": "up"}, "sign 'up' is not one of '.' or 'high' .*, '-' or 'low'"),
+        ({"sign": {"x0": "+"}}, "by column name is for the named models"),
         ({"sign": ["+", "-"]}, "sign has 2 entries for 3 columns"),
         ({"slope": 1.0, "sign": "+"}, "given slope leaves no room"),
         ({"slope": 1.0, "prior_scale": 1.0}, "given slope leaves no room"),

@@ -1,0 +1,102 @@
+"""Which of a column's values go missing: one vocabulary, for all or by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+#: ``"+"`` or ``"high"`` where high values go missing, ``"-"`` or ``"low"`` where low ones do,
+#: ``"free"`` or None where it is not known: for all columns, by column name, or one a column
+Sign = str | Mapping[str, str | None] | Sequence[str | None] | None
+Direction = Literal["+", "-"]
+
+_MEANINGS: dict[str, Direction | None] = {
+    "+": "+", "high": "+", "-": "-", "low": "-", "free": None,
+}  # fmt: skip
+
+
+def direction(value: Any, column: str | None = None) -> Direction | None:
+    """One direction, ``"+"``, ``"-"`` or None, by whichever of its names.
+
+    >>> [direction(value) for value in ("high", "-", "free", None)]
+    ['+', '-', None, None]
+
+    Args:
+        value: what was given.
+        column: for which column, where it is one.
+
+    Raises:
+        ValueError: none of the names.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in _MEANINGS:
+        whose = "" if column is None else f" of column '{column}'"
+        raise ValueError(
+            f"sign {value!r}{whose} is not one of '+' or 'high' (high values go missing), '-' or "
+            f"'low' (low ones do), 'free' or None (not known)"
+        )
+    return _MEANINGS[value]
+
+
+def directions(sign: Any, columns: Sequence[str]) -> list[Direction | None]:
+    """The direction of each column; a column that a mapping does not name is free.
+
+    >>> directions({"income": "high"}, ["age", "income"])
+    [None, '+']
+
+    Args:
+        sign: one for all, by column name, or one a column.
+        columns: their names, in order.
+
+    Raises:
+        ValueError: an unknown direction or column, or another number of them than of columns.
+    """
+    if sign is None or isinstance(sign, str):
+        return [direction(sign)] * len(columns)
+    if isinstance(sign, Mapping):
+        for name in sign:
+            if name not in columns:
+                raise ValueError(_unknown(name, columns))
+        return [direction(sign.get(name), name) for name in columns]
+    if not isinstance(sign, Iterable):
+        return [direction(sign)] * len(columns)  # which says what is allowed
+    given = list(sign)
+    if len(given) != len(columns):
+        raise ValueError(
+            f"sign has {len(given)} entries for {len(columns)} columns; give one a column, or by "
+            f"name: sign={{'{columns[0]}': 'high'}}"
+        )
+    return [direction(value, name) for value, name in zip(given, columns, strict=True)]
+
+
+def kept_signs(sign: Any, columns: Sequence[str], kept: Sequence[str]) -> Any:
+    """``sign`` for a table that lost columns, such as those that are empty in a fold.
+
+    >>> kept_signs({"income": "high", "age": "low"}, ["age", "income"], ["age"])
+    {'age': 'low'}
+    >>> kept_signs(["+", None], ["age", "income"], ["income"])
+    [None]
+
+    Args:
+        sign: as given for all columns.
+        columns: all of them, in order.
+        kept: those that are left.
+
+    Raises:
+        ValueError: as :func:`directions`, of all columns.
+    """
+    found = directions(sign, columns)
+    if sign is None or isinstance(sign, str):
+        return sign
+    if isinstance(sign, Mapping):
+        return {name: value for name, value in sign.items() if name in kept}
+    return [one for one, name in zip(found, columns, strict=True) if name in kept]
+
+
+def _unknown(name: Any, columns: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(name), list(columns), 1)
+    guess = f"did you mean '{close[0]}'? " if close else ""
+    shown = ", ".join(list(columns)[:12]) + (", ..." if len(columns) > 12 else "")
+    return f"sign names column {name!r}, which is not there; {guess}there are {shown}"

@@ -1,0 +1,111 @@
+"""One vocabulary of directions, by column name, before any fit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import absentia as ab
+from absentia.models import RandomIntercepts, rebuild
+from absentia.models.missingness.directions import kept_signs
+
+
+def frame(n=40):
+    rng = np.random.default_rng(0)
+    made = pd.DataFrame(rng.normal(size=(n, 3)), columns=["age", "income", "the bmi"])
+    for j in range(3):
+        made.iloc[5 * j : 5 * j + 5, j] = np.nan
+    return made
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ab.IncompleteData.from_frame(frame())
+
+
+@pytest.mark.parametrize(
+    ("sign", "want"),
+    [
+        ("high", [1, 1, 1]),
+        ("low", [-1, -1, -1]),
+        ("free", [0, 0, 0]),
+        ({"income": "+"}, [0, 1, 0]),
+        ({"the bmi": "low", "age": "free", "income": None}, [0, 0, -1]),
+        ({}, [0, 0, 0]),
+        (["high", None, "-"], [1, 0, -1]),
+        (("free", "+", "low"), [0, 1, -1]),
+        (np.array(["+", "-", "high"]), [1, -1, 1]),
+    ],
+)
+def test_all_words_mean_the_same_everywhere(data, sign, want):
+    for model in (ab.NotMIWAEPPCA(data, sign=sign), ab.NotMIWAE(data, sign=sign, hidden=[4])):
+        assert model.missingness.sign.tolist() == want
+    # what is saved is made again
+    again = rebuild(model.missingness.config)
+    assert torch.equal(again.sign, model.missingness.sign)
+    sides = [{1: "high", -1: "low", 0: "high"}[one] for one in want]
+    limit = ab.NotMIWAEPPCA(data, "limit", sign=dict(zip(data.columns, sides, strict=True)))
+    assert limit.missingness.side.tolist() == [-1 if one == "low" else 1 for one in sides]
+
+
+def test_mixed_tables_and_formulas(data):
+    mixed = frame().assign(sex=pd.Categorical(np.tile(["m", "f", None, "x"], 10)))
+    mixed = ab.IncompleteData.from_frame(mixed)
+    model = ab.NotMIWAEPPCA(mixed, sign={"income": "high", "the bmi": "low"})
+    found = model.missingness.directions()
+    assert {k: float(v) for k, v in found.items() if float(v)} == {
+        "income ~ income": 1.0,
+        "the bmi ~ the bmi": -1.0,
+    }
+    declared = ab.missing({"age": "age", "income": "income + age"}, sign={"income": "high"})
+    assert [dict(c.signs) for c in declared.columns] == [{}, {"income": "+"}]
+    declared = ab.missing("income ~ income", sign="free")
+    assert dict(declared.columns[0].signs) == {}
+
+
+def test_a_limit_needs_the_side_of_what_is_missing_only():
+    full = ab.IncompleteData.from_frame(frame().assign(age=np.arange(40.0)))
+    model = ab.NotMIWAEPPCA(full, "limit", sign={"income": "low", "the bmi": "high"})
+    assert model.missingness.side.tolist()[1:] == [-1, 1]
+    with pytest.raises(ValueError, match=r"of column 'income': give .*: sign=\{'income': 'high'\}"):
+        ab.NotMIWAEPPCA(full, "limit", sign={"the bmi": "high"})
+
+
+@pytest.mark.parametrize(
+    ("sign", "message"),
+    [
+        ({"incme": "+"}, r"names column 'incme', .* did you mean 'income'\? there are age, income"),
+        ({0: "+"}, "names column 0, which is not there"),
+        ({"income": "up"}, "sign 'up' of column 'income' is not one of '.' or 'high'"),
+        ({"income": 1}, "sign 1 of column 'income' is not one of"),
+        ({"income": ["+"]}, r"sign \['\+'\] of column 'income' is not one of"),
+        (1, "sign 1 is not one of .* 'free' or None"),
+        (True, "sign True is not one of"),
+        ("HIGH", "sign 'HIGH' is not one of"),
+        (["+", 1, None], "sign 1 of column 'income' is not one of"),
+        (["+"], "sign has 1 entries for 3 columns; give one a column, or by name"),
+    ],
+)
+@pytest.mark.parametrize("what", ["self-masking", "limit"])
+def test_what_is_refused(data, sign, message, what):
+    with pytest.raises(ValueError, match=message):
+        ab.NotMIWAEPPCA(data, what, sign=sign)
+
+
+def test_declared_and_grouped_mechanisms_speak_it_too(data):
+    with pytest.raises(ValueError, match="sign 'up' of column 'income' is not one of"):
+        ab.missing("income ~ income", sign={"income": "up"})
+    grouped = frame().assign(site=pd.Categorical(list("ab") * 20))
+    grouped = ab.IncompleteData.from_frame(grouped, covariates=["site"])
+    found = RandomIntercepts.by(grouped, "site", sign={"income": "low"})
+    assert found.sign.tolist() == [0, -1, 0]
+
+
+def test_directions_of_columns_that_are_left():
+    names = ["age", "income", "bmi"]
+    assert kept_signs({"income": "high", "age": "low"}, names, ["age", "bmi"]) == {"age": "low"}
+    assert kept_signs(["high", "low", None], names, ["bmi", "income"]) == ["-", None]
+    assert kept_signs("high", names, ["bmi"]) == "high"
+    assert kept_signs(None, names, ["bmi"]) is None
+    with pytest.raises(ValueError, match="names column 'incme'"):
+        kept_signs({"incme": "high"}, names, ["age"])
