@@ -139,9 +139,7 @@ class _Draws:
         return {
             "posterior": own,
             "posterior_predictive": xr.Dataset(replicated, coords=grid),
-            "log_likelihood": xr.Dataset(
-                likelihood, coords=row_coordinates(self.data.index, "unit")
-            ),
+            "log_likelihood": xr.Dataset(likelihood, coords=of_units),
         }
 
 

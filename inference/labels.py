@@ -12,8 +12,8 @@ def row_coordinates(index: pd.Index, dimension: str = "row") -> dict[str, Any]:
     """Coordinates of a dimension whose n labels are those of a table's rows.
 
     Numbers, text and dates without a zone stay what they are; all others (dates with a zone,
-    periods, durations, intervals, mixed types) become text. Labels of several levels become text, and
-    each level has a coordinate of its own beside it, ``row_NAME`` or ``row_0``, ``row_1``, ...
+    periods, durations, intervals, mixed types) become text. Labels of several levels become text,
+    and each level has a coordinate of its own beside it, ``row_NAME`` or ``row_0``, ``row_1``.
 
     >>> index = pd.MultiIndex.from_product([[1, 2], ["x", "y"]], names=["patient", None])
     >>> found = row_coordinates(index)
