@@ -14,7 +14,6 @@ from torch import Tensor
 from ...models.pixel_distributions import PixelNormal
 from ...models.row_distributions import RowNormal
 
-
 #: dimensions that are filled evenly together; more of them line up in Sobol sequences of few points
 _TOGETHER = 4
 

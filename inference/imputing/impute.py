@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import torch
 from pyro import poutine
 from torch import Tensor
-from tqdm import tqdm
 
 from ...data import IncompleteData, Ratings
 from ...data.constants import part_of
-from ..diagnostics import khat_threshold
 from ..evaluating import evaluating
 from ..fitting.fit import of_model
 from ..fitting.targets import with_matching_target
-from .imputation import REFINED_PARTICLES, Imputation
-from .particles import PAIRS_AT_ONCE, Rule, Sampler
-from .refine import refined_guide
-from .stream import Estimates
-
-#: rows with a smaller share of effective particles are given a proposal of their own
-_FEW_EFFECTIVE = 0.05
+from .imputation import Imputation
+from .particles import Rule
+from .task import Programs, Task
 
 
 def impute(
@@ -50,9 +44,11 @@ def impute(
     :param data: rows to impute, of the columns the model was made for; where they were read by
         themselves, the fit's schema decides about codes of levels, origins of dates and scales.
     :param particles: L, importance samples a row.
-    :param refine: give rows whose Pareto k-hat is too high, or whose ESS is under a twentieth of
-        the particles, a proposal of their own and four times the particles; what was gained is in
-        ``result.refined`` and ``khat_before``.
+    :param refine: give rows with a Pareto k-hat above one half, or with an ESS under a twentieth
+        of the particles, a proposal of their own and four times the particles. A pilot run decides
+        which, and not the weights that are then used: kept where they happen to be small, those
+        would make the evidence too low. What was gained is in ``result.refined`` and
+        ``khat_before``.
     :param num_draws: posterior draws to keep of every cell, for quantiles, intervals and
         multiple imputation.
     :param independent_rows: let no row's means depend on which rows it is imputed with, or in
@@ -114,7 +110,7 @@ def imputed(
 ) -> Imputation:
     """As :func:`impute`, of :func:`prepared` data and by these programs of the model."""
     with evaluating(model, seed, data.x.device):
-        task = _Task(
+        task = Task(
             programs,
             data,
             particles,
@@ -133,13 +129,6 @@ def imputed(
 
 
 _Table = TypeVar("_Table", IncompleteData, Ratings)
-
-
-class Programs(NamedTuple):
-    """A model and guide to impute with."""
-
-    model: Callable[..., Any]
-    guide: Callable[..., Any]
 
 
 def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) -> Programs:
@@ -198,101 +187,3 @@ def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
         mechanism.check(data)
     parameter = next(iter(model.parameters()), data.x)
     return model, data.to(device=parameter.device, dtype=parameter.dtype)
-
-
-def _blocks(count: int, particles: int) -> Iterator[slice]:
-    """Rows a block: large enough for long loops, small enough for some particles at once."""
-    size = max(16, min(512, PAIRS_AT_ONCE // max(1, min(particles, 64))))
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
-
-
-class _Task:
-    """One table to impute, in blocks of rows."""
-
-    def __init__(
-        self,
-        programs: Programs,
-        data: IncompleteData,
-        particles: int,
-        num_draws: int,
-        missing: str,
-        rule: Rule,
-        common: int | None,
-        progress: bool,
-    ) -> None:
-        self.programs, self.data = programs, data
-        self.particles, self.num_draws = particles, num_draws
-        self.missing, self.rule, self.common, self.progress = missing, rule, common, progress
-        levels = [column.num_values if column.levels else 0 for column in data.schema]
-        self.num_values = torch.tensor(levels)
-
-    def first(self) -> Estimates:
-        """Estimates with the model's own guide."""
-        sampler = self._sampler(self.programs.guide)
-        blocks = list(_blocks(len(self.data), self.particles))
-        parts = [
-            sampler.estimate(
-                self.data.x[block],
-                self.data.s[block],
-                self.particles,
-                self.num_draws,
-                **self.data.extras(block),
-            )
-            for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False)
-        ]
-        return _joined(parts)
-
-    def refined(self, first: Estimates) -> tuple[Estimates, Tensor]:
-        """Second estimates for the rows whose weights are too uneven, kept where better.
-
-        Beside a high k-hat a small ESS counts: a narrow guide can miss mass that k-hat, which
-        looks at the weights it drew, knows nothing of.
-        """
-        data = self.data
-        refined = torch.zeros(len(data), dtype=torch.bool)
-        threshold = khat_threshold(self.particles)
-        few = first.ess.cpu() < _FEW_EFFECTIVE * self.particles
-        uneven_rows = ((first.khat > threshold) | few).nonzero().flatten()
-        if not len(uneven_rows):
-            return first, refined
-        fields = {name: value.clone() for name, value in first._asdict().items()}
-        cell_row = (~data.s).nonzero(as_tuple=True)[0]
-        chunks = uneven_rows.split(128)
-        for rows in tqdm(chunks, desc="refine", disable=not self.progress, leave=False):
-            here = rows.to(data.x.device)
-            x, s, extras = data.x[here], data.s[here], data.extras(here)
-            guide = refined_guide(self.programs, x, s, self.missing, **extras)
-            second = self._sampler(guide).estimate(
-                x, s, REFINED_PARTICLES * self.particles, self.num_draws, **extras
-            )
-            fine = (second.khat <= threshold) & (second.ess > first.ess[rows]).cpu()
-            more = (second.ess > first.ess[rows]).cpu()
-            better = ((second.khat < first.khat[rows]) & more) | fine
-            refined[rows[better]] = True
-            for name in ("log_evidence", "ess", "khat"):
-                fields[name][rows[better]] = getattr(second, name)[better]
-            # cells come row by row, in the table's order and in the block's
-            inside = torch.zeros(len(data), dtype=torch.bool)
-            inside[rows[better]] = True
-            target = inside.to(cell_row.device)[cell_row]
-            block_row = (~s).nonzero(as_tuple=True)[0]
-            source = better.to(block_row.device)[block_row]
-            for name in ("mean", "variance", "mcse", "draws", "probabilities"):
-                fields[name][..., target] = getattr(second, name)[..., source]
-        return Estimates(**fields), refined
-
-    def _sampler(self, guide: Callable[..., Any]) -> Sampler:
-        return Sampler(
-            self.programs.model,
-            guide,
-            self.missing,
-            self.rule,
-            units=self.data.scaler,
-            num_values=self.num_values,
-            common=self.common,
-        )
-
-
-def _joined(parts: list[Estimates]) -> Estimates:
-    return Estimates(*(torch.cat(field, dim=-1) for field in zip(*parts, strict=True)))

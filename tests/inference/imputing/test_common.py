@@ -1,4 +1,4 @@
-"""Random numbers that rows share: independent between sites, and of no consequence to the answer."""
+"""Random numbers that rows share: independent between sites, of no consequence to the answer."""
 
 import numpy as np
 import pandas as pd

@@ -1,0 +1,130 @@
+"""The work of imputing: estimates in blocks of rows, and again with better proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ...data import IncompleteData
+from .imputation import REFINED_PARTICLES
+from .particles import PAIRS_AT_ONCE, Rule, Sampler
+from .refine import refined_guide
+from .stream import Estimates
+
+#: rows with a smaller share of effective particles are given a proposal of their own
+_FEW_EFFECTIVE = 0.05
+#: and rows with a higher k-hat: from here on the variance of the weights is infinite
+_HEAVY_TAILED = 0.5
+#: the pilot that decides about it: one in so many particles, but enough to judge by
+_PILOT_SHARE, _PILOT_LEAST = 4, 500
+
+
+class Programs(NamedTuple):
+    """A model and guide to impute with."""
+
+    model: Callable[..., Any]
+    guide: Callable[..., Any]
+
+
+class Task:
+    """One table to impute, in blocks of rows; the arguments are those of ``impute``."""
+
+    def __init__(
+        self,
+        programs: Programs,
+        data: IncompleteData,
+        particles: int,
+        num_draws: int,
+        missing: str,
+        rule: Rule,
+        common: int | None,
+        progress: bool,
+    ) -> None:
+        self.programs, self.data = programs, data
+        self.particles, self.num_draws = particles, num_draws
+        self.missing, self.rule, self.common, self.progress = missing, rule, common, progress
+        levels = [column.num_values if column.levels else 0 for column in data.schema]
+        self.num_values = torch.tensor(levels)
+
+    def first(self) -> Estimates:
+        """Estimates with the model's own guide."""
+        return self._in_blocks(self.particles, self.num_draws)
+
+    def refined(self, first: Estimates) -> tuple[Estimates, Tensor]:
+        """Second estimates for the rows whose weights are too uneven for the model's own guide.
+
+        Which rows, and whether a proposal of their own serves them better, is decided by pilot
+        runs; what is reported comes from fresh draws, whatever they look like, so that the mean
+        weight stays an unbiased estimate of the evidence. Beside a high k-hat a small ESS counts:
+        a narrow guide can miss mass that k-hat, which looks at the weights it drew, knows
+        nothing of.
+        """
+        data = self.data
+        refined = torch.zeros(len(data), dtype=torch.bool)
+        size = min(self.particles, max(_PILOT_LEAST, self.particles // _PILOT_SHARE))
+        pilot = self._in_blocks(size, 0)
+        khat, ess = pilot.khat, pilot.ess.cpu()
+        uneven_rows = ((khat > _HEAVY_TAILED) | (ess < _FEW_EFFECTIVE * size)).nonzero().flatten()
+        if not len(uneven_rows):
+            return first, refined
+        fields = {name: value.clone() for name, value in first._asdict().items()}
+        cell_row = (~data.s).nonzero(as_tuple=True)[0]
+        chunks = uneven_rows.split(128)
+        for rows in tqdm(chunks, desc="refine", disable=not self.progress, leave=False):
+            here = rows.to(data.x.device)
+            x, s, extras = data.x[here], data.s[here], data.extras(here)
+            guide = refined_guide(self.programs, x, s, self.missing, **extras)
+            sampler = self._sampler(guide)
+            trial = sampler.estimate(x, s, size, 0, **extras)
+            more = REFINED_PARTICLES * trial.ess.cpu() > ess[rows]
+            better = more & ((trial.khat < khat[rows]) | (trial.khat <= _HEAVY_TAILED))
+            if not bool(better.any()):
+                continue
+            second = sampler.estimate(
+                x, s, REFINED_PARTICLES * self.particles, self.num_draws, **extras
+            )
+            refined[rows[better]] = True
+            for name in ("log_evidence", "ess", "khat"):
+                fields[name][rows[better]] = getattr(second, name)[better]
+            # cells come row by row, in the table's order and in the block's
+            inside = torch.zeros(len(data), dtype=torch.bool)
+            inside[rows[better]] = True
+            target = inside.to(cell_row.device)[cell_row]
+            block_row = (~s).nonzero(as_tuple=True)[0]
+            source = better.to(block_row.device)[block_row]
+            for name in ("mean", "variance", "mcse", "draws", "probabilities"):
+                fields[name][..., target] = getattr(second, name)[..., source]
+        return Estimates(**fields), refined
+
+    def _in_blocks(self, particles: int, num_draws: int) -> Estimates:
+        sampler, data = self._sampler(self.programs.guide), self.data
+        blocks = list(_blocks(len(data), particles))
+        parts = [
+            sampler.estimate(
+                data.x[block], data.s[block], particles, num_draws, **data.extras(block)
+            )
+            for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False)
+        ]
+        return Estimates(*(torch.cat(field, dim=-1) for field in zip(*parts, strict=True)))
+
+    def _sampler(self, guide: Callable[..., Any]) -> Sampler:
+        return Sampler(
+            self.programs.model,
+            guide,
+            self.missing,
+            self.rule,
+            units=self.data.scaler,
+            num_values=self.num_values,
+            common=self.common,
+        )
+
+
+def _blocks(count: int, particles: int) -> Iterator[slice]:
+    """Rows a block: large enough for long loops, small enough for some particles at once."""
+    size = max(16, min(512, PAIRS_AT_ONCE // max(1, min(particles, 64))))
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
