@@ -210,7 +210,7 @@ def test_what_is_used_does_not_look_at_what_was_used_to_choose():
 
 
 def test_few_effective_particles_are_enough_to_be_refined():
-    """Weights that are 1 for one draw in 25 and 0 else: k-hat, which sees equal ones, is content."""
+    """Weights that are 1 for one draw in 25 and 0 else: k-hat, which sees equal ones, is good."""
     truth = LinearGaussian(np.ones((1, 1)), np.zeros(1), np.full(1, 0.02))
     data = as_data(np.zeros((3, 1)), np.array([[False], [False], [True]]))
     mechanism = SelfMasking(1, slope=-300.0, offset=300 * 1.75)
