@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +14,27 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from ...data import IncompleteData, Schema
 from ...data.numeric import column_names
-from ...models import MIWAE, PPCA, Missingness, NotMIWAE, NotMIWAEPPCA
+from ...models import Missingness
 from ..fitting.fit import FitResult, fit
 from ..held_out import held_out_bound, mask_left_out
+from ..imputing.imputation import Imputation
 from ..imputing.impute import impute
-from .options import fit_options, model_options
-from .reading import table_of
+from .columns import covariates_of_kept, missingness_of_kept, of_kept, schema_of_kept
+from .completing import as_numbers, filled, indicator_names, with_indicators
+from .options import check_parameters, fit_options, model_options
+from .reading import Given, given_table, seen_by_model, without_unseen_levels
 from .sampling import new_rows
 from .storage import load_imputer, save_imputer
 
-MODELS: dict[str, Any] = {
-    "not-miwae-ppca": NotMIWAEPPCA,
-    "not-miwae": NotMIWAE,
-    "ppca": PPCA,
-    "miwae": MIWAE,
-}
+NOTHING_MISSING = (
+    "no value of the table is missing, so that nothing can be learnt about why values go missing; "
+    "if gaps are coded (-99, '?'), name the codes in missing_values"
+)
 
 
 class MNARImputer(TransformerMixin, BaseEstimator):
@@ -40,19 +44,28 @@ class MNARImputer(TransformerMixin, BaseEstimator):
     other levels. It is deterministic, and a row's values do not depend on the rows beside it.
 
     Arrays and tables of numbers come back as arrays (or as ``set_output`` says); tables with
-    other columns (booleans, categories, text, dates, nullable types) as tables of their dtypes.
+    other columns (booleans, categories, text, dates, nullable types, whole numbers that a float
+    would change) as tables of their dtypes. Observed cells are as they were given. Tables of
+    polars and other libraries are read, masked arrays and arrays of objects too.
 
     :param model: ``"not-miwae-ppca"``, ``"not-miwae"``, ``"ppca"`` or ``"miwae"``.
     :param missingness: why values are absent: a name, a formula, formulas by column, what
         :func:`absentia.missing` returns, or a mechanism; see :func:`absentia.NotMIWAE`.
+        Of what is said by column (here, in ``sign`` and ``schema``) that of a column without any
+        value is left out with the column.
     :param sign: for self-masking, ``"+"`` where high values go missing, ``"-"`` where low ones do.
     :param latent_dim: None for the model's default.
     :param model_options: further arguments of the model, such as ``{"hidden": (64,)}``.
-    :param schema: what columns are, as for :meth:`absentia.IncompleteData.from_frame`.
+    :param schema: what columns are, as for :meth:`absentia.IncompleteData.from_frame`; all
+        categories of a categorical dtype are levels.
     :param covariates: names of columns that are given and not modelled; they pass through.
-    :param missing_values: what stands for a missing value, beside NaN and None.
-    :param keep_empty_features: columns without any value are kept, as zeros, or dropped.
+    :param missing_values: what stands for a missing value, beside NaN, None and pd.NA: a value,
+        several (``[-9, -8]``), or either by column (``{"age": -9}``). 0 is not False, nor ``"0"``.
+    :param keep_empty_features: columns without any value in ``fit`` are kept, gaps among numbers
+        as zeros, or dropped.
     :param add_indicator: append the mask of the features that had missing values in ``fit``.
+    :param unseen_levels: of new rows, what a level that ``fit`` did not see is: an ``"error"``, or
+        ``"missing"`` for the model (it comes back as it was given).
     :param particles: importance samples a row in ``transform`` and ``score``.
     :param steps, learning_rate, fit_options: of :func:`absentia.fit`; None is 1e-2 for the linear
         and 2e-3 for the deep models.
@@ -85,6 +98,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         missing_values: Any = np.nan,
         keep_empty_features: bool = False,
         add_indicator: bool = False,
+        unseen_levels: str = "error",
         particles: int = 500,
         steps: int = 3_000,
         learning_rate: float | None = None,
@@ -102,6 +116,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         self.missing_values = missing_values
         self.keep_empty_features = keep_empty_features
         self.add_indicator = add_indicator
+        self.unseen_levels = unseen_levels
         self.particles = particles
         self.steps = steps
         self.learning_rate = learning_rate
@@ -123,27 +138,34 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         return self
 
     def _learn(self, X: Any) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"model {self.model!r} is not one of {', '.join(MODELS)}")
-        further, settings = model_options(self.model_options), fit_options(self.fit_options)
-        frame, self._plain_array = table_of(self, X, reset=True)
+        kind = check_parameters(self)
+        further, settings = model_options(self.model_options, kind), fit_options(self.fit_options)
+        frame = given_table(self, X, reset=True).frame
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._names = column_names(frame.columns)
-        self._empty = frame.isna().all(axis=0).to_numpy()
-        self._gaps = frame.isna().any(axis=0).to_numpy()
+        missing = frame.isna().to_numpy()
+        self._gaps, self._empty = missing.any(0), missing.all(0)
         kept = frame.loc[:, ~self._empty]
         if kept.shape[1] == 0:
             raise ValueError("no feature has an observed value; there is nothing to learn from")
+        self._template = kept.iloc[:0].copy()
         data = IncompleteData.from_frame(
-            kept, schema=self.schema, covariates=list(self.covariates), dtype=torch.float64
+            seen_by_model(kept),
+            schema=schema_of_kept(self.schema, kept, self._names),
+            covariates=covariates_of_kept(self.covariates, self._names, self._empty),
+            dtype=torch.float64,
         )
         options: dict[str, Any] = {"latent_dim": self.latent_dim, "seed": self._seed % 2**16}
+        if "margins" in further:
+            further["margins"] = self._of_kept(further["margins"], "margins", data)
         if self.model.startswith("not-"):
-            what = self.missingness
+            what = missingness_of_kept(self.missingness, self._names, column_names(kept.columns))
             # a module is trained where it is: the parameter stays as it was given
             what = copy.deepcopy(what) if isinstance(what, Missingness) else what
-            options |= {"missingness": what, "sign": self.sign}
-        model = MODELS[self.model](data, **options, **further)
+            options |= {"missingness": what, "sign": self._of_kept(self.sign, "sign", data)}
+        model = kind(data, **options, **further)
+        if bool(data.s.all()):
+            warnings.warn(NOTHING_MISSING, stacklevel=3)
         rate = self.learning_rate
         if rate is None:
             rate = 1e-2 if self.model.endswith("ppca") else 2e-3
@@ -157,8 +179,13 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             **settings,
         )
         self._mask = mask_left_out(self.result_, data)
-        self._template = kept.iloc[:0].copy()
         self.n_iter_ = self.steps
+
+    def _of_kept(self, given: Any, what: str, data: IncompleteData) -> Any:
+        """Of a setting of the modelled columns, what belongs to those that have values."""
+        beside = set(map(str, self.covariates))
+        modelled = [name for name in self._names if name not in beside]
+        return of_kept(given, what, modelled, data.columns)
 
     @property
     def model_(self) -> Any:
@@ -184,46 +211,41 @@ class MNARImputer(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> Any:
         """The table with its missing values filled in; observed ones are as they were."""
-        frame, data = self._data(X)
-        found = impute(
-            self.result_,
-            data,
-            self.particles,
-            refine=False,
-            num_draws=0,
-            independent_rows=True,
-            seed=self._seed % 2**16,
-            progress=bool(self.verbose),
-        )
-        completed = found.to_frame()
-        completed = self._with_empty(completed, frame)
+        given, data = self._data(X)
+        values = None if data is None else self._imputed(data, independent_rows=True).point
+        completed = self._completed(given.frame, values)
         if self.add_indicator:
-            for name, gap in zip(self._names, self._gaps, strict=True):
-                if gap:
-                    place = self._names.index(name)
-                    mask = frame.iloc[:, place].isna()
-                    completed[f"missingindicator_{name}"] = mask.to_numpy(dtype=float)
-        if _numbers_only(completed):
-            return completed.to_numpy(dtype=np.float64)
-        return completed
+            completed = with_indicators(completed, given.frame, self._gaps)
+        # a container that was asked for has dtypes of its own, as the table has
+        asked = _get_output_config("transform", self)["dense"] != "default"
+        return completed if asked else as_numbers(completed, given.array)
 
     def multiple_impute(self, X: Any, m: int = 20) -> pd.DataFrame:
         """m completed tables under each other: posterior draws, numbered by index level
         "imputation" from 1.
         """
-        if m < 1:
-            raise ValueError(f"m is {m}; give at least 1")
-        frame, data = self._data(X)
-        found = impute(
+        whole = isinstance(m, Integral) and not isinstance(m, bool)
+        if not whole or m < 1:
+            raise ValueError(f"m is {m!r}; give a whole number, at least 1")
+        given, data = self._data(X)
+        several = [None] * m if data is None else self._imputed(data, num_draws=m).draws(m)
+        tables = [self._completed(given.frame, values) for values in several]
+        return pd.concat(tables, keys=range(1, m + 1), names=["imputation"])
+
+    def _imputed(self, data: IncompleteData, num_draws: int = 0, **options: Any) -> Imputation:
+        return impute(
             self.result_,
             data,
             self.particles,
-            num_draws=m,
+            refine=num_draws > 0,
+            num_draws=num_draws,
             seed=self._seed % 2**16,
             progress=bool(self.verbose),
+            **options,
         )
-        tables = [self._with_empty(table, frame) for table in found.frames(m)]
-        return pd.concat(tables, keys=range(1, m + 1), names=["imputation"])
+
+    def _completed(self, frame: pd.DataFrame, values: Any) -> pd.DataFrame:
+        return filled(frame, self.schema_, self._empty, self.keep_empty_features, values)
 
     def sample(self, n: int = 1) -> pd.DataFrame:
         """n new complete rows of the modelled columns, drawn from p(x) in the table's dtypes."""
@@ -241,7 +263,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         of its own for them; they count by a logistic regression on what is observed, fitted with
         the model. See :func:`absentia.held_out_bound`.
         """
-        _, data = self._data(X)
+        check_is_fitted(self, "result_")
+        data = self._read(given_table(self, X, reset=False).frame)
         seed = self._seed % 2**16
         bound = held_out_bound(self.result_, data, self.particles, seed=seed, mask=self._mask)
         return float(bound.mean())
@@ -267,8 +290,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             if self.keep_empty_features or not empty
         ]
         if self.add_indicator:
-            gaps = zip(names, self._gaps, strict=True)
-            kept += [f"missingindicator_{name}" for name, gap in gaps if gap]
+            kept += indicator_names(names, self._gaps)
         return np.asarray(kept, dtype=object)
 
     def save(self, path: str | Path) -> None:
@@ -292,22 +314,17 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def _data(self, X: Any) -> tuple[pd.DataFrame, IncompleteData]:
+    def _data(self, X: Any) -> tuple[Given, IncompleteData | None]:
+        """A table as it was given, and as the model reads it; None where no value is missing."""
         check_is_fitted(self, "result_")
-        frame, _ = table_of(self, X, reset=False)
-        kept = frame.loc[:, ~self._empty]
-        return frame, IncompleteData.from_frame(kept, like=self.result_, dtype=torch.float64)
+        given = given_table(self, X, reset=False)
+        data = self._read(given.frame)
+        places = [self._names.index(name) for name in data.columns]
+        gaps = given.frame.iloc[:, places].isna().to_numpy()
+        return given, data if gaps.any() else None
 
-    def _with_empty(self, completed: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-        """Columns that had no value in ``fit`` put back, as zeros, if they are to be kept."""
-        if not self.keep_empty_features or not self._empty.any():
-            return completed
-        result = completed.copy()
-        for place in np.flatnonzero(self._empty):
-            result.insert(int(place), frame.columns[int(place)], np.zeros(len(frame)))
-        return result
-
-
-def _numbers_only(frame: pd.DataFrame) -> bool:
-    """Whether all columns are of numpy's plain numbers."""
-    return all(isinstance(d, np.dtype) and d.kind in "iuf" for d in frame.dtypes)
+    def _read(self, frame: pd.DataFrame) -> IncompleteData:
+        kept = seen_by_model(frame.loc[:, ~self._empty])
+        if self.unseen_levels == "missing":
+            kept = without_unseen_levels(kept, self.schema_)
+        return IncompleteData.from_frame(kept, like=self.result_, dtype=torch.float64)

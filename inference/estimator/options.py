@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
-from ...models import Configurable
+import numpy as np
+
+from ...models import MIWAE, PPCA, Configurable, NotMIWAE, NotMIWAEPPCA
+from ..fitting.fit import fit
+from ..fitting.settings import FitSettings
+from .markers import nearest
+
+if TYPE_CHECKING:
+    from .imputer import MNARImputer
+
+MODELS: dict[str, Callable[..., Any]] = {
+    "not-miwae-ppca": NotMIWAEPPCA,
+    "not-miwae": NotMIWAE,
+    "ppca": PPCA,
+    "miwae": MIWAE,
+}
+#: whose further arguments a model takes
+_WIDER: dict[Any, Callable[..., Any]] = {MIWAE: NotMIWAE, PPCA: NotMIWAEPPCA}
+#: arguments of the linear models' encoder
+_NETWORK = ("hidden", "activation")
 
 #: arguments of a model and of a fit that are arguments of the imputer, by their names there
 _OF_MODEL = {
@@ -23,13 +45,45 @@ _OF_FIT = {
 }
 
 
-def model_options(given: Any) -> dict[str, Any]:
+def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
+    """The model that an imputer names, once everything that it was given by itself is checked.
+
+    Raises:
+        ValueError: for a parameter that could not be used, before anything is read or fitted.
+    """
+    if not isinstance(imputer.model, str) or imputer.model not in MODELS:
+        close = nearest(imputer.model, MODELS)
+        raise ValueError(f"model {imputer.model!r} is not one of {', '.join(MODELS)}{close}")
+    for name in ("particles", "steps"):
+        _check_whole(name, getattr(imputer, name))
+    if imputer.latent_dim is not None:
+        _check_whole("latent_dim", imputer.latent_dim)
+    rate = imputer.learning_rate
+    if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < float("inf")):
+        raise ValueError(f"learning_rate is {rate!r}; give a positive number, or None")
+    for name in ("keep_empty_features", "add_indicator"):
+        if not isinstance(getattr(imputer, name), bool | np.bool_):
+            raise ValueError(f"{name} is {getattr(imputer, name)!r}; give True or False")
+    if imputer.unseen_levels not in ("error", "missing"):
+        raise ValueError(f"unseen_levels is {imputer.unseen_levels!r}; give 'error' or 'missing'")
+    return MODELS[imputer.model]
+
+
+def _check_whole(name: str, value: Any) -> None:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise ValueError(f"{name} is {value!r}; give a whole number, at least 1")
+
+
+def model_options(given: Any, model: Callable[..., Any]) -> dict[str, Any]:
     """``model_options`` as keyword arguments, with modules of their own for the fit to train.
 
     Raises:
-        ValueError: no mapping, or an argument that the imputer itself has.
+        ValueError: no mapping, an argument that the imputer itself has, or one that the model
+            does not have.
     """
-    found = _checked("model_options", given, _OF_MODEL)
+    known = [*_named(model), *_named(_WIDER.get(model, model)), *_NETWORK]
+    found = _checked("model_options", given, _OF_MODEL, known)
     # a module is trained where it is: the parameter of the imputer stays as it was given
     return {k: copy.deepcopy(v) if isinstance(v, Configurable) else v for k, v in found.items()}
 
@@ -38,12 +92,22 @@ def fit_options(given: Any) -> dict[str, Any]:
     """``fit_options`` as keyword arguments.
 
     Raises:
-        ValueError: no mapping, or an argument that the imputer itself has.
+        ValueError: no mapping, an argument that the imputer itself has, or one that a fit does
+            not have.
     """
-    return _checked("fit_options", given, _OF_FIT)
+    known = [*_named(fit), *(field.name for field in fields(FitSettings))]
+    found = _checked("fit_options", given, _OF_FIT, known)
+    FitSettings.of({k: v for k, v in found.items() if k not in _named(fit)})
+    return found
 
 
-def _checked(name: str, given: Any, own: Mapping[str, str]) -> dict[str, Any]:
+def _named(function: Callable[..., Any]) -> list[str]:
+    """The keyword arguments of a function, but for the data that it reads."""
+    given = inspect.signature(function).parameters.values()
+    return [one.name for one in given if one.kind is one.KEYWORD_ONLY]
+
+
+def _checked(name: str, given: Any, own: Mapping[str, str], known: Iterable[str]) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
@@ -53,5 +117,12 @@ def _checked(name: str, given: Any, own: Mapping[str, str]) -> dict[str, Any]:
             raise ValueError(
                 f"{name} gives {key!r}, which is the imputer's own argument {argument}; write "
                 f"MNARImputer({argument}=...) and leave {key!r} out of {name}"
+            )
+    offered = [key for key in dict.fromkeys(known) if key not in own]
+    for key in given:
+        if key not in offered:
+            raise ValueError(
+                f"{name} gives {key!r}, which is not one of {', '.join(offered)}"
+                f"{nearest(key, offered)}"
             )
     return dict(given)

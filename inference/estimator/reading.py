@@ -2,34 +2,152 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
+from ...data import Schema
+from ...data.encode import distinct
+from ...data.foreign import EXACT, as_frame, is_table
+from ...data.numeric import column_names
+from .markers import has_inexact, with_gaps
+
 if TYPE_CHECKING:
     from .imputer import MNARImputer
 
 
-def table_of(imputer: MNARImputer, X: Any, reset: bool) -> tuple[pd.DataFrame, bool]:
-    """Any input as a table whose missing values are what pandas calls missing."""
-    if isinstance(X, pd.DataFrame):
-        validate_data(imputer, X, reset=reset, skip_check_array=True)
-        if 0 in X.shape:
-            raise ValueError(
-                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
-                f"while a minimum of 1 is required."
-            )
-        unnamed = not reset and not hasattr(imputer, "feature_names_in_")
-        frame = X.set_axis(list(imputer._names), axis=1) if unnamed else X
+class Given(NamedTuple):
+    """A table as it was given, its markers turned into gaps; and whether it was an array."""
+
+    frame: pd.DataFrame
+    array: bool
+
+
+def given_table(imputer: MNARImputer, X: Any, reset: bool) -> Given:
+    """Any input as a table whose missing values are what pandas calls missing.
+
+    Tables of other libraries are converted; masked entries, None, NaN and pd.NA of arrays are
+    missing, and whole numbers keep their digits.
+
+    Raises:
+        ValueError: no row or column, other columns than in ``fit``, infinity.
+    """
+    array = not is_table(X)
+    frame = _of_array(imputer, X, reset) if array else _of_table(imputer, as_frame(X), reset)
+    marked = with_gaps(frame, imputer.missing_values, column_names(frame.columns))
+    if array:
+        marked = _widened(marked)
+    return Given(marked, array)
+
+
+def seen_by_model(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with whole numbers beyond 2**53 rounded to floats, near enough for a density."""
+    large = [j for j in range(frame.shape[1]) if has_inexact(frame.iloc[:, j])]
+    if not large:
+        return frame
+    result = frame.copy()
+    for j in large:
+        series = frame.iloc[:, j]
+        values = series.to_numpy(dtype=object, na_value=np.nan).astype(np.float64)
+        result.isetitem(j, pd.Series(values, index=series.index, name=series.name))
+    return result
+
+
+def without_unseen_levels(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The table in which a value that is no level of its column is missing."""
+    result = frame.copy()
+    names = column_names(frame.columns)
+    for column in schema:
+        if column.levels:
+            j = names.index(column.name)
+            positions, values = distinct(frame.iloc[:, j])
+            known = np.array([*(value in column.levels for value in values), True])
+            if not known.all():
+                series = frame.iloc[:, j]
+                result.isetitem(j, series.astype(object).where(known[positions], None))
+    return result
+
+
+def _of_table(imputer: MNARImputer, frame: pd.DataFrame, reset: bool) -> pd.DataFrame:
+    validate_data(imputer, frame, reset=reset, skip_check_array=True)
+    _check_size(frame.shape)
+    unnamed = not reset and not hasattr(imputer, "feature_names_in_")
+    return frame.set_axis(list(imputer._names), axis=1) if unnamed else frame
+
+
+def _of_array(imputer: MNARImputer, X: Any, reset: bool) -> pd.DataFrame:
+    X = _plain_array(X)
+    if X is None or not _readable_objects(X):
+        X = validate_data(imputer, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
     else:
-        array = validate_data(
-            imputer, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
+        validate_data(imputer, X, reset=reset, skip_check_array=True)
+        _check_size(X.shape)
+    names = [f"x{j}" for j in range(X.shape[1])] if reset else list(imputer._names)
+    return pd.concat([_column(X[:, j], name) for j, name in enumerate(names)], axis=1)
+
+
+def _plain_array(X: Any) -> Any:
+    """Masked arrays and lists as arrays, of objects where numbers alone do not hold them."""
+    if isinstance(X, np.ma.MaskedArray):
+        gaps, values = np.ma.getmaskarray(X), np.asarray(X.data)
+        exact = values.dtype.kind in "biuf" and (
+            values.dtype.kind in "bf" or not (np.abs(values[~gaps].astype(object)) > EXACT).any()
         )
-        names = [f"x{j}" for j in range(array.shape[1])] if reset else list(imputer._names)
-        frame = pd.DataFrame(array, columns=names)
-    marker = imputer.missing_values
-    if marker is not None and not pd.isna(marker):
-        frame = frame.mask(frame == marker)
-    return frame, not isinstance(X, pd.DataFrame)
+        if exact:
+            return np.where(gaps, np.nan, values.astype(np.float64))
+        values = values.astype(object)
+        values[gaps] = None
+        return values
+    if isinstance(X, list | tuple):
+        try:
+            found = np.asarray(X)
+        except ValueError:  # rows of several lengths: scikit-learn says so
+            return X
+        # numpy makes text of everything beside text
+        return np.array(X, dtype=object) if found.dtype.kind in "US" else found
+    return X
+
+
+def _readable_objects(X: Any) -> bool:
+    """Whether it is a table of objects that columns can be made of."""
+    if not isinstance(X, np.ndarray) or X.dtype != object or X.ndim != 2:
+        return False
+    return all(isinstance(v, Real | str) or pd.api.types.is_scalar(v) for v in X.flat)
+
+
+def _column(values: np.ndarray, name: str) -> pd.Series[Any]:
+    if values.dtype != object:
+        return pd.Series(values, name=name)
+    missing = pd.isna(values)
+    present = values[~missing]
+    if all(isinstance(v, Real) and not isinstance(v, bool | np.bool_) for v in present):
+        if not any(isinstance(v, int | np.integer) and abs(int(v)) > EXACT for v in present):
+            numbers = np.full(len(values), np.nan)
+            numbers[~missing] = present.astype(np.float64)
+            return pd.Series(numbers, name=name)
+        return pd.Series(np.where(missing, None, values), name=name, dtype=object)
+    return pd.Series(np.where(missing, None, values), name=name, dtype=object).infer_objects()
+
+
+def _widened(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of an array in float64; whole numbers stay such beside those that it would change."""
+    kinds = "bf" if any(has_inexact(series) for _, series in frame.items()) else "biuf"
+    result = frame.copy()
+    for j in range(frame.shape[1]):
+        series = frame.iloc[:, j]
+        plain = isinstance(series.dtype, np.dtype) and series.dtype.kind in kinds
+        if plain or isinstance(series.dtype, pd.BooleanDtype):
+            values = series.to_numpy(np.float64, na_value=np.nan)
+            result.isetitem(j, pd.Series(values, index=series.index, name=series.name))
+    return result
+
+
+def _check_size(shape: tuple[int, ...]) -> None:
+    if 0 in shape:
+        raise ValueError(
+            f"Found array with {shape[0]} sample(s) and {shape[1]} feature(s) "
+            f"while a minimum of 1 is required."
+        )

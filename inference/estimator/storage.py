@@ -61,7 +61,6 @@ def _of_version_2(kind: type[MNARImputer], held: dict[str, Any], result: FitResu
         loaded.missingness = result.model.missingness
     loaded._seed, loaded._names = held["seed"], tuple(held["names"])
     loaded._empty, loaded._gaps = np.array(held["empty"]), np.array(held["gaps"])
-    loaded._plain_array = held["plain_array"]
     # before there was one, bounds left out the masks that the mechanism leaves out
     loaded._mask = MaskAtRandom.from_dict(held.get("mask", {"factors": []}))
     columns: dict[Any, Any] = {}

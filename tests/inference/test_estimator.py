@@ -28,6 +28,11 @@ def quick(**options):
     return MNARImputer(**{**QUICK, **options})
 
 
+# scikit-learn's checks fit to complete tables, of which the imputer warns
+COMPLETE = "ignore:no value of the table is missing:UserWarning"
+
+
+@pytest.mark.filterwarnings(COMPLETE)
 @parametrize_with_checks([quick()])
 def test_scikit_learn(estimator, check):
     check(estimator)
@@ -49,6 +54,7 @@ EXTRA = [
 
 # these checks transform arrays after a fit to tables, which scikit-learn itself warns of
 @pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
+@pytest.mark.filterwarnings(COMPLETE)
 @pytest.mark.parametrize("name", EXTRA)
 def test_scikit_learn_s_other_checks(name):
     getattr(estimator_checks, name)("MNARImputer", quick())
@@ -302,7 +308,7 @@ def test_covariates_pass_through():
 MISTAKES = {
     "model": ({"model": "gan"}, "model 'gan' is not one of"),
     "missingness": ({"missingness": "moon"}, "missingness 'moon' is not one of"),
-    "schema": ({"schema": {"q": "count"}}, "names column 'q'"),
+    "schema": ({"schema": {"q": "count"}}, "schema names column 'q', which the table does not"),
 }
 
 
@@ -331,9 +337,37 @@ def test_arguments_that_are_the_imputer_s_own(options, message):
         quick(**options).fit(table(30)[1])
 
 
-def test_a_setting_that_no_fit_has():
-    with pytest.raises(TypeError, match="'warp' is no setting of a fit; there are particles, "):
-        quick(fit_options={"warp": 9}).fit(table(30)[1])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "not-miwae-pca"}, "not one of .*; did you mean 'not-miwae-ppca'?"),
+        ({"particles": -5}, "particles is -5; give a whole number"),
+        ({"particles": 10.5}, r"particles is 10\.5"),
+        ({"steps": 0}, "steps is 0"),
+        ({"learning_rate": -0.1}, r"learning_rate is -0\.1; give a positive number"),
+        ({"latent_dim": 0}, "latent_dim is 0"),
+        ({"add_indicator": "yes"}, "add_indicator is 'yes'; give True or False"),
+        ({"unseen_levels": "ignore"}, "give 'error' or 'missing'"),
+        ({"fit_options": {"batchsize": 8}}, "gives 'batchsize'.*; did you mean 'batch_size'?"),
+        ({"fit_options": {"warp": 9}}, "gives 'warp', which is not one of checkpoint, device"),
+        ({"fit_options": {"validation": 2.0}}, r"validation is 2\.0"),
+        ({"model_options": {"hiden": (8,)}}, "gives 'hiden'.*; did you mean 'hidden'?"),
+        ({"covariates": ["x00"]}, "covariate 'x00' is no column of the table; did you mean"),
+        ({"covariates": "x1"}, "covariates is 'x1'; give a list of names"),
+        ({"missing_values": {"x00": -1}}, "missing_values names column 'x00', .*; did you mean"),
+        ({"missing_values": [[-1]]}, r"missing_values holds \[-1\]; give a value, a list"),
+        ({"schema": {"x00": "count"}}, "schema names column 'x00', .*; did you mean"),
+        ({"missingness": {"x00": "x1"}}, "missingness names column 'x00', .*; did you mean"),
+    ],
+    ids=str,
+)
+def test_what_could_not_be_used_is_refused_before_the_fit(options, message, monkeypatch):
+    def fit(*args, **kwargs):
+        raise AssertionError("the fit was begun")
+
+    monkeypatch.setattr("absentia.inference.estimator.imputer.fit", fit)
+    with pytest.raises(ValueError, match=message):
+        quick(**options).fit(table(30)[1])
 
 
 @pytest.mark.parametrize("other", ["names", "array"])
