@@ -134,7 +134,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         fresh._learn(X)
         for name in vars(self).keys() - vars(fresh).keys():
             delattr(self, name)
-        vars(self).update(vars(fresh))
+        self.__dict__.update(vars(fresh))
         return self
 
     def _learn(self, X: Any) -> None:

@@ -41,7 +41,7 @@ def load_imputer(kind: type[MNARImputer], path: str | Path) -> MNARImputer:
             held = document["imputer"]
             loaded = kind(**{k: from_json(v) for k, v in held["settings"].items()})
             learnt = {k: from_json(v) for k, v in held["learnt"].items()}
-            vars(loaded).update(learnt, result_=result)
+            loaded.__dict__.update(learnt, result_=result)
             return loaded
     except Exception as error:  # whatever is wrong inside the file, it is the file's fault
         why = f"{type(error).__name__}: {reason(error)}"

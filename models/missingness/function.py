@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,10 +31,52 @@ class FunctionMissingness(Missingness):
         """What the function says."""
         return self.function(x, **context)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle keeps functions by name, and behind a decorator's name stands the mechanism.
+
+        The function is found as an attribute of what has its name: that is what qualified names
+        are for. Protocols before 4, such as that of ``torch.save``, do not know them.
+        """
+        name = _name_of_mechanism(self.function)
+        if name is not None:
+            self.function.__qualname__ = f"{name}.function"
+        reduced = super().__reduce_ex__(protocol)
+        if name is None or protocol >= 4:
+            return reduced
+        by_name = _ByName(self.function.__module__, name)
+        state = {**reduced[2], "function": by_name, "config": {**self.config, "function": by_name}}
+        return (*reduced[:2], state, *reduced[3:])
+
     def extra_repr(self) -> str:
         """The function's name and whether it is elementwise."""
         name = getattr(self.function, "__name__", repr(self.function))
         return f"{name}, elementwise={self.elementwise}"
+
+
+class _ByName:
+    """A decorated function in a pickle, by the name of its mechanism."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __reduce__(self) -> Any:
+        return _function_behind, (self.module, self.name)
+
+
+def _function_behind(module: str, name: str) -> Any:
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found.function
+
+
+def _name_of_mechanism(function: Any) -> str | None:
+    """The name in its module of the mechanism that a decorator made of a function, if it did."""
+    name = getattr(function, "__qualname__", "").removesuffix(".function")
+    found = sys.modules.get(getattr(function, "__module__", None) or "")
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return name if isinstance(found, FunctionMissingness) and found.function is function else None
 
 
 def missingness(
