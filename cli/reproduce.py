@@ -15,7 +15,7 @@ from rich.table import Table
 from .common import console, errors, one_line_errors, say
 
 if TYPE_CHECKING:
-    from ..experiments.runner import Report, SideBySide
+    from ..experiments.runner import Report, SideBySide, TaskTable
 
 _NAME = typer.Argument(help="An experiment: uci, ...; or a file NAME.toml.", show_default=False)
 _BUDGET = typer.Option(help="One of the experiment's budgets.")
@@ -43,7 +43,7 @@ def reproduce(
     goes on where it was when it is started again.
     """
     with one_line_errors():
-        from ..experiments.runner import Progress, Report, Spec, plan, run
+        from ..experiments.runner import Progress, Spec, plan, run, table_of
 
         if jobs == 0:
             raise ValueError("--jobs is 0; give how many cells to run at once, or -1")
@@ -64,7 +64,7 @@ def reproduce(
             failed = run(spec, budget, folder, jobs, tell, method)
         finally:
             signal.signal(signal.SIGTERM, before)
-        _show(Report.of(spec, budget, folder), Format.text)
+        _show(table_of(spec, budget, folder), Format.text)
         if failed:
             say(f"error: {len(failed)} cells failed, the first of them {failed[0].cell}", errors)
             raise typer.Exit(1)
@@ -85,7 +85,7 @@ def results(
 ) -> None:
     """Print the results that an experiment has so far, beside the published figures."""
     with one_line_errors():
-        from ..experiments.runner import Report, SideBySide, Spec
+        from ..experiments.runner import SideBySide, Spec, table_of
 
         spec = Spec.named(name)
         folder = _folder(spec.name, budget, out)
@@ -97,7 +97,7 @@ def results(
                 raise ValueError("several scores have no CSV; ask for one --score at a time")
             _show(SideBySide.of(spec, budget, folder, score), format)
         else:
-            _show(Report.of(spec, budget, folder, first), format)
+            _show(table_of(spec, budget, folder, first), format)
         if figure is not None:
             from ..experiments.runner.figures import draw
 
@@ -108,7 +108,7 @@ def _folder(name: str, budget: str, out: Path | None) -> Path:
     return Path("absentia-results") / f"{name}-{budget}" if out is None else out
 
 
-def _show(report: Report | SideBySide, format: Format) -> None:
+def _show(report: Report | SideBySide | TaskTable, format: Format) -> None:
     from ..experiments.runner import Report, markdown
 
     if format is Format.csv and isinstance(report, Report):

@@ -20,7 +20,7 @@ import re
 from pathlib import Path
 
 from ..data.files import write_text_atomic
-from .runner import Report, SideBySide, Spec, markdown
+from .runner import Report, SideBySide, Spec, TaskTable, markdown, table_of
 
 FILES = (Path("README.md"), Path("experiments/results/README.md"))
 _BLOCK = re.compile(
@@ -46,11 +46,11 @@ def refreshed(text: str, results: Path) -> str:
 
     def drawn(block: re.Match[str]) -> str:
         spec = Spec.named(block["name"])
-        report: Report | SideBySide
+        report: Report | SideBySide | TaskTable
         if block["choice"]:
             report = _chosen(spec, results / spec.name, block["choice"])
         else:
-            report = Report.of(spec, "full", results / spec.name, block["score"])
+            report = table_of(spec, "full", results / spec.name, block["score"])
         table = markdown(report.rows())
         return f"{block[1]}{table}\n\n{report.found} of {report.planned} cells.\n{block[5]}"
 

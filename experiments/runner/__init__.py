@@ -11,6 +11,7 @@ from .report import Report, markdown
 from .run import Progress, run
 from .side_by_side import SideBySide
 from .spec import Method, Scenario, Spec, Table, spec_names
+from .task_table import TaskTable, table_of
 
 __all__ = [
     "Cell",
@@ -21,8 +22,10 @@ __all__ = [
     "SideBySide",
     "Spec",
     "Table",
+    "TaskTable",
     "markdown",
     "plan",
     "run",
     "spec_names",
+    "table_of",
 ]

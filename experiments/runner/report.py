@@ -154,11 +154,14 @@ class Report:
 
     def caption(self) -> str:
         """What the table is, in a line or two."""
-        note = f" {self.spec.note}" if self.spec.note else ""
-        return (
-            f"{self.spec.title} ({self.spec.source}): {self.found} of {self.planned} cells. Ours "
-            f"(standard error over seeds) [published, difference].{note}"
-        )
+        return caption(self.spec, self.found, self.planned, "[published, difference]")
+
+
+def caption(spec: Spec, found: int, planned: int, beside: str = "") -> str:
+    """What a table of the experiment is, in a line or two."""
+    ours = f"Ours (standard error over seeds) {beside}".rstrip()
+    note = f" {spec.note}" if spec.note else ""
+    return f"{spec.title} ({spec.source}): {found} of {planned} cells. {ours}.{note}"
 
 
 def results(spec: Spec, budget: str, folder: Path) -> list[Read]:

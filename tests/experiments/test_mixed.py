@@ -1,6 +1,7 @@
 """Baselines, scores and one cell of the experiment on mixed tables."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ from sklearn.linear_model import BayesianRidge
 from sklearn.metrics import accuracy_score, brier_score_loss
 
 from absentia.data import Column, IncompleteData
-from absentia.experiments import mixed
 from absentia.experiments.mixed_baselines import encoded, mean_mode, mice, miss_forest
 from absentia.experiments.mixed_metrics import column_scores
+from absentia.experiments.runner import Spec, plan
+from absentia.experiments.runner.run import run_cell
+from absentia.experiments.tasks.mixed import amputated, mixed_table
 
 
 def dependent(rows=300, seed=0):
@@ -112,17 +115,42 @@ def test_scores_against_scikit_learn_and_by_hand():
     assert one["brier"] == pytest.approx(0.2**2 + 0.5**2 + 0.7**2)
 
 
-def test_one_cell_from_one_end_to_the_other(monkeypatch):
-    monkeypatch.setattr(mixed, "FIT", {"steps": 10})
-    monkeypatch.setattr(mixed, "LATENTS", (1,))
-    monkeypatch.setattr(mixed, "PARTICLES", 20)
-    monkeypatch.setattr(mixed, "MOST_ROWS", 150)
-    cells = [mixed.run_cell("anes96", m, 0) for m in ("mean or mode", "ppca", "not-miwae, high")]
-    cells = json.loads(json.dumps(cells))
-    text = mixed.table_of(cells)
-    assert "| educ (ordinal) | brier |" in text
-    assert "| TVnews (count) | RMSE |" in text
-    frame, gone, data = mixed.amputated("anes96", 0)
+def quick(table, method, **more):
+    """A cell of the quick budget, with other settings."""
+    (cell,) = (
+        cell
+        for cell in plan(Spec.named("mixed"), "quick")
+        if (cell.configuration["table"]["name"], cell.method) == (table, method)
+    )
+    return replace(cell, configuration={**cell.configuration, **more})
+
+
+def test_one_cell_from_one_end_to_the_other():
+    few = {"rows": 150, "fit": {"steps": 10}, "impute": {"particles": 20}}
+    cells = [
+        quick("anes96", method, **few, choose=choose)
+        for method, choose in (
+            ("mean or mode", {}),
+            ("ppca", {"latent_dim": [1, 2]}),
+            ("not-miwae, high", {"latent_dim": [1]}),
+        )
+    ]
+    found = [json.loads(json.dumps(run_cell(cell))) for cell in cells]
+    rows = mixed_table([(c.method, c.column, f) for c, f in zip(cells, found, strict=True)])
+    assert rows[0] == ["table", "column", "score", "mean or mode", "ppca", "not-miwae, high"]
+    labels = [row[:3] for row in rows]
+    assert ["anes96", "educ (ordinal)", "brier"] in labels
+    assert ["anes96", "TVnews (count)", "rmse"] in labels
+    scores = found[1]["scores"]
+    brier = [one["brier"] for one in scores.values() if "brier" in one]
+    assert found[1]["metrics"]["brier"] == pytest.approx(np.mean(brier))
+    best = max(found[1]["bounds"], key=found[1]["bounds"].get)
+    assert best == str(found[1]["chosen"])
+
+
+def test_every_second_column_loses_values_and_the_others_none():
+    frame, gone, data = amputated(quick("anes96", "mice", rows=150).configuration)
+    assert len(frame) == 150
     assert gone[:, ::2].any(0).all()
     assert not gone[:, 1::2].any()
     assert data.s.numpy()[gone].sum() == 0

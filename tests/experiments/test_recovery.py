@@ -1,16 +1,23 @@
 """The recovery experiment: what it draws, and that one cell recovers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from absentia.experiments import recovery
+from absentia.experiments.runner import Spec, plan
+from absentia.experiments.runner.run import run_cell
+from absentia.experiments.tasks.recovery import complete_table, masked, recovery_table
+
+SPEC = Spec.named("recovery")
+SCENARIOS = {scenario.name: scenario.arguments for scenario in SPEC.scenarios}
 
 
-@pytest.mark.parametrize("name", recovery.MECHANISMS)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_values_go_missing_by_the_mechanism(name):
-    table = recovery.complete_table(0, 4000)
-    gone = recovery.masked(table, name, 0).isna()
-    _, truth = recovery.MECHANISMS[name]
+    table = complete_table(0, 4000)
+    gone = masked(table, SCENARIOS[name], 0).isna()
+    truth = SCENARIOS[name]["coefficients"]
     assert set(gone.columns[gone.any()]) == set(truth)
     assert (gone[list(truth)].mean() > 0.05).all()
     if name == "self-masking":
@@ -20,12 +27,21 @@ def test_values_go_missing_by_the_mechanism(name):
         assert abs(error) < 4 * np.sqrt((expected * (1 - expected)).mean() / 4000)
 
 
-def test_intervals_hold_the_truth_of_a_small_cell(monkeypatch):
-    monkeypatch.setattr(
-        recovery, "SETTINGS", {"steps": 400, "learning_rate": 1e-2, "particles": 10}
+def test_intervals_hold_the_truth_of_a_small_cell():
+    (cell,) = (
+        cell
+        for cell in plan(SPEC, "full")
+        if cell.column == "at random" and cell.configuration["seed"] == 1
     )
-    cell = recovery.run_cell("at random", 1, rows=600)
-    for found in cell["coefficients"].values():
-        assert abs(found["estimate"] - found["truth"]) < 4 * found["sd"]
-        assert 0.02 < found["sd"] < 0.5
-    assert "at random | a ~ w |" in recovery.table_of([cell, {**cell, "seed": 2}])
+    small = {
+        "table": {**cell.configuration["table"], "rows": 600},
+        "fit": {**cell.configuration["fit"], "steps": 400},
+    }
+    found = run_cell(replace(cell, configuration={**cell.configuration, **small}))
+    for one in found["coefficients"].values():
+        assert abs(one["estimate"] - one["truth"]) < 4 * one["sd"]
+        assert 0.02 < one["sd"] < 0.5
+    rows = recovery_table([(cell.method, cell.column, found)] * 2)
+    assert ["at random", "a ~ w"] in [row[:2] for row in rows]
+    held = round(found["metrics"]["coverage"] * len(found["coefficients"]))
+    assert rows[-1][-1] == f"{2 * held} of {2 * len(found['coefficients'])}"
