@@ -1,4 +1,4 @@
-"""The command line: ``absentia demo``, ``impute``, ``inspect``, ``report``, ``reproduce``, ..."""
+"""The command line: ``absentia demo``, ``example``, ``impute``, ``inspect``, ``report``, ..."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import typer
 
 from .demo import demo
+from .example import example
 from .impute import impute
 from .inspect import inspect
 from .report import report
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, impute, inspect, report, reproduce, results, tune):
+for command in (demo, example, impute, inspect, report, reproduce, results, tune):
     app.command()(command)
 
 __all__ = ["app"]

@@ -124,7 +124,9 @@ def impute(
         fields = read_fields(table, declared, columns_of(result), form)
         say_how_it_was_read(fields)
         check_table(fields.frame, out)
-        untouched = carried(fields.frame, table, leave_out, id_column, covariate, declared)
+        untouched = carried(fields.frame, table, leave_out, id_column, covariate)
+        # a schema may speak of the whole table, as that of inspect does
+        declared = {name: kind for name, kind in declared.items() if name not in untouched}
         if draws and "imputation" in fields.frame.columns:
             raise ValueError("column 'imputation' is also the number of a draw; rename it")
         modelled = fields.frame.drop(columns=untouched)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -98,7 +97,6 @@ def carried(
     leave_out: list[str] | None,
     id_column: str | None,
     covariate: list[str] | None,
-    declared: Iterable[str],
 ) -> list[str]:
     """The columns that are carried through untouched.
 
@@ -112,9 +110,8 @@ def carried(
             raise ValueError(
                 f"{table} has no column '{name}' ({option}); it has {listed(frame.columns, 10)}"
             )
-        for given, other in ((covariate, "--covariate"), (declared, "--schema")):
-            if name in (given or []):
-                raise ValueError(f"{option} and {other} both name column '{name}'; drop one")
+        if name in (covariate or []):
+            raise ValueError(f"{option} and --covariate both name column '{name}'; drop one")
     untouched = list(dict.fromkeys(name for _, name in named))
     if len(untouched) == len(frame.columns):
         raise ValueError(f"every column of {table} is left out: there is nothing to model")

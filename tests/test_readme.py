@@ -1,9 +1,16 @@
-"""The Python blocks of README.md run, in order, in one namespace."""
+"""The Python blocks of README.md run, in order, in one namespace; so do its shell examples."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
+
+from absentia.cli import app
+from absentia.experiments.runner import Spec
+from absentia.experiments.tuning import Sweep
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```python[^\S\n]*\n(.*?)^```[^\S\n]*$", flags=re.MULTILINE | re.DOTALL)
@@ -30,3 +37,42 @@ def test_a_mechanism_of_one_s_own_takes_eight_lines_at_most():
     assert body is not None
     lines = [line for line in body[0].splitlines() if line.strip()]
     assert len(lines) <= 8
+
+
+SHELL = re.compile(r"^```sh[^\S\n]*\n(.*?)^```[^\S\n]*$", flags=re.MULTILINE | re.DOTALL)
+#: as pasted but for how long they take
+QUICKER = {
+    "impute": ["--steps", "20", "--particles", "50"],
+    "report": ["--particles", "50"],
+}
+
+
+def commands():
+    """The commands of README's shell examples, in order, as a shell splits them."""
+    text = README.read_text(encoding="utf-8")
+    lines = [line for block in SHELL.finditer(text) for line in block[1].splitlines()]
+    split = [shlex.split(line, comments=True) for line in lines]
+    return [words[1:] for words in split if words[:1] == ["absentia"]]
+
+
+def test_shell_examples_run_in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jobs = [words for words in commands() if words[0] in ("example", "inspect", *QUICKER)]
+    assert [words[0] for words in jobs] == ["example", "inspect", *["impute"] * 3, "report"]
+    for words in jobs:
+        done = CliRunner().invoke(app, [*words, *QUICKER.get(words[0], [])])
+        assert done.exit_code == 0, f"{' '.join(words)}\n{done.output}"
+    for name in ("filled.csv", "filled-rows.csv", "filled-draws.csv", "report.html", "fit"):
+        assert (tmp_path / name).exists()
+
+
+def test_shell_examples_name_experiments_and_options_that_there_are():
+    named = {"reproduce": Spec, "results": Spec, "tune": Sweep}
+    jobs = [words for words in commands() if words[0] in named]
+    assert {words[0] for words in jobs} == set(named)
+    for words in jobs:
+        command = typer.main.get_command(app).commands[words[0]]
+        context = command.make_context(words[0], words[1:])  # refuses unknown options
+        found = named[words[0]].named(context.params["name"])
+        if "budget" in context.params:
+            assert context.params["budget"] in found.budgets

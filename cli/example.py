@@ -1,0 +1,37 @@
+"""``absentia example``: a table to try the other commands on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import one_line_errors, say
+from .paths import check_outputs, make_folders
+
+
+def example(
+    out: Annotated[Path, typer.Argument(help="CSV or Parquet to write.")] = Path("people.csv"),
+    truth: Annotated[
+        Path | None, typer.Option(help="Also write the complete table, to compare with.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=10, help="How many people.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+) -> None:
+    """Write a made-up table of people whose high incomes are missing, to try things on."""
+    with one_line_errors():
+        from ..data.example import people
+        from ..data.tables import check_suffix, write_tables
+
+        complete, asked = people(rows, seed)
+        tables = {out: asked} if truth is None else {out: asked, truth: complete}
+        for path in tables:
+            check_suffix(path)
+        check_outputs([], [("OUT", out), ("--truth", truth)])
+        make_folders(tables)
+        write_tables(tables)
+        share = asked["income"].isna().mean()
+        say(f"{out}: {rows} people; {share:.0%} of the incomes are missing, mostly high ones")
+        if truth is not None:
+            say(f"what is missing there: {truth}")
