@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,11 @@ from .expressions import Lookup
 from .factors import Factor, Source, products
 from .grammar import LATENTS, Formula, Term
 from .levels import codings
+
+#: coefficients of one formula
+MOST_COLUMNS = 5000
+#: factors with levels in one term, whose margins are 2 to the power of their number
+_MOST_LEVELLED = 6
 
 
 class Design:
@@ -94,12 +100,13 @@ class Design:
         for factor in (factor for factors in terms for factor in factors):
             _check_names(factor, sources, latent_dim, mask_latent_dim)
         parts, part_of = _parts(formula, terms)
+        dims = {"latent": latent_dim, "mask_latent": mask_latent_dim}
+        _check_size(formula, parts, part_of, dims)
         names: list[str] = []
         term_of: list[int] = []
         signs: list[str | None] = []
         center: list[float] = []
         scale: list[float] = []
-        dims = {"latent": latent_dim, "mask_latent": mask_latent_dim}
         for t, factors in zip(part_of, parts, strict=True):
             found, labels = _observed(factors, table, dims)
             for column, label in zip(found, labels, strict=True):
@@ -229,6 +236,12 @@ def _check_names(
 def _parts(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Factor]], list[int]]:
     """The terms with their levels coded, and the term that each part belongs to."""
     for term, factors in zip(formula.terms, terms, strict=True):
+        levelled = sum(factor.of is not None for factor in factors)
+        if levelled > _MOST_LEVELLED:
+            raise ValueError(
+                f"'{term.name}' is a product of {levelled} columns with levels; {_MOST_LEVELLED} "
+                f"are the most"
+            )
         for factor in factors:
             if factor.of is not None and len(factor.of.levels) < 2:
                 raise ValueError(f"'{term.name}': {factor.of.name} has one level only; drop it")
@@ -251,6 +264,21 @@ def _parts(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Facto
             )
             part_of.append(t)
     return parts, part_of
+
+
+def _check_size(
+    formula: Formula, parts: list[list[Factor]], part_of: list[int], dims: Mapping[str, int]
+) -> None:
+    """Refuse more columns than a mechanism can have, before any is made."""
+    widths = [0] * len(formula.terms)
+    for t, part in zip(part_of, parts, strict=True):
+        widths[t] += math.prod(factor.width(dims) for factor in part)
+    if sum(widths) > MOST_COLUMNS:
+        t = max(range(len(widths)), key=widths.__getitem__)
+        raise ValueError(
+            f"it stands for {sum(widths)} coefficients, '{formula.terms[t].name}' alone for "
+            f"{widths[t]}; {MOST_COLUMNS} are the most: leave terms out, or merge levels"
+        )
 
 
 def _check_count(term: Term, count: int) -> None:

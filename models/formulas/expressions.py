@@ -6,7 +6,8 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -56,6 +57,9 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+#: the largest bases
+MOST_DF, MOST_DEGREE = 100, 20
+_DEEPEST = 100  # operations within each other
 _QUOTED = re.compile(r"`([^`]*)`")
 
 
@@ -77,11 +81,21 @@ class Expression:
     def __init__(self, source: str, state: dict[str, Any] | None = None) -> None:
         self.source = source
         self.quoted: dict[str, str] = {}
+        self._place = "quoted"
+        while self._place in source:
+            self._place += "_"
         text = _QUOTED.sub(self._placeholder, source)
         try:
             self.tree = ast.parse(text.strip(), mode="eval").body
         except SyntaxError as error:
-            raise ValueError(f"'{source}' cannot be read ({error.msg})") from error
+            raise ValueError(f"'{_short(source)}' cannot be read ({error.msg})") from error
+        except (RecursionError, MemoryError) as error:
+            raise ValueError(f"'{_short(source)}' is nested too deeply") from error
+        if _depth(self.tree) > _DEEPEST:
+            raise ValueError(
+                f"'{_short(source)}' is nested too deeply; {_DEEPEST} operations within each other "
+                f"are the most"
+            )
         #: under what the calls that learn keep their state
         self._keys: dict[ast.Call, str] = {}
         self.state: dict[str, Any] = {} if state is None else dict(state)
@@ -94,7 +108,7 @@ class Expression:
             raise ValueError(f"'{source}' reads no column; multiply within I(2 * x)")
 
     def _placeholder(self, match: re.Match[str]) -> str:
-        key = f"quoted_{len(self.quoted)}_"
+        key = f"{self._place}_{len(self.quoted)}_"
         self.quoted[key] = match.group(1)
         return key
 
@@ -130,11 +144,15 @@ class Expression:
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, bool) or not isinstance(node.value, int | float):
                 raise ValueError(f"'{self.source}': {node.value!r} is no number")
+            if not abs(node.value) <= sys.float_info.max:
+                raise ValueError(f"'{self.source}' has a number that is too large")
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
             self._inspect(node.operand)
         elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
             self._inspect(node.left)
             self._inspect(node.right)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+            raise ValueError(f"'{self.source}': ^ is no power within a function; write **")
         elif isinstance(node, ast.Compare) and len(node.ops) == 1:
             if type(node.ops[0]) not in _OPERATORS:
                 raise ValueError(f"'{self.source}': that comparison has no meaning here")
@@ -167,6 +185,10 @@ class Expression:
             raise ValueError(f"'{self.source}': {name}() stands alone or in products only")
         if name in ("center", "scale", "standardize"):
             self._keys[node] = ast.unparse(node)
+        if name in DEFAULTS:
+            self._sizes(name, node)
+        elif name == "hinge":
+            self._options(node, "knot")
         self._inspect(node.args[0])
 
     def _options(self, node: ast.Call, *names: str, **defaults: float) -> list[float]:
@@ -205,10 +227,33 @@ class Expression:
                 return self._basis(name, node, x, learning)
         return [self._value(node, lookup, learning)]
 
-    def _basis(self, name: str, node: ast.Call, x: Tensor, learning: bool) -> list[Tensor]:
+    def _sizes(self, name: str, node: ast.Call) -> list[int]:
+        """The options of a basis: whole numbers within bounds, the number of its columns first."""
         options = self._options(node, *OPTIONS[name], **DEFAULTS[name])
+        found = []
+        for option, value in zip(OPTIONS[name], options, strict=True):
+            most = MOST_DF if option == "df" else MOST_DEGREE
+            if not (math.isfinite(value) and value == int(value) and 1 <= value <= most):
+                raise ValueError(
+                    f"'{self.source}': {option} {value!r} is not a whole number from 1 to {most}"
+                )
+            found.append(int(value))
+        return found
+
+    def width(self, dims: Mapping[str, int]) -> int:
+        """How many columns it has, given the latents' dimensions."""
+        if self.latents:
+            return dims[next(iter(self.latents))]
+        node = self.tree
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            name = node.func.id
+            if name in DEFAULTS:
+                return self._sizes(name, node)[0]
+        return 1
+
+    def _basis(self, name: str, node: ast.Call, x: Tensor, learning: bool) -> list[Tensor]:
+        first, *more = self._sizes(name, node)
         try:
-            first, *more = [_whole(value) for value in options]
             if name == "poly":
                 if learning:
                     self.state[name] = splines.learn_polynomial(x, first)
@@ -318,7 +363,15 @@ def _calls(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
 
 
-def _whole(value: float) -> int:
-    if not math.isfinite(value) or value != int(value) or value < 1:
-        raise ValueError(f"{value!r} is not a whole number from 1 on")
-    return int(value)
+def _depth(tree: ast.AST) -> int:
+    """How many operations stand within each other at most; by a list and not by recursion."""
+    deepest, waiting = 0, [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
+    return deepest
+
+
+def _short(source: str) -> str:
+    return source if len(source) <= 60 else source[:60] + "..."

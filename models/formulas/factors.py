@@ -84,6 +84,10 @@ class Factor:
             return [shown]
         return [f"{shown}[{i + 1}]" for i in range(count)]
 
+    def width(self, dims: Mapping[str, int]) -> int:
+        """How many columns it has, given the latents' dimensions."""
+        return self.expression.width(dims) if self.of is None else len(self.codes)
+
     @property
     def unscaled(self) -> bool:
         """Whether its columns stay as they are."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from formulaic.errors import FormulaicError
-from formulaic.parser import DefaultFormulaParser
+
+from .algebra import DIRECTION, RefusedError, terms_of
 
 Direction = Literal["+", "-"]
 #: words that mean something here, so that a column of that name stands in backticks
@@ -19,8 +20,11 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]|\[\d+(;\d+)*m")
 _WORD = re.compile(r"(?<![\w.])[^\W\d][\w.]*")
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _QUOTED = re.compile(r"`([^`]+)`")
-_PLACE = re.compile(r"_quoted_(\d+)_")
-_MARK = re.compile(r"_direction_(up|down)_(\d+)_\((.*)\)", re.DOTALL)
+_MARK = re.compile(rf"{DIRECTION}_(up|down)_(\d+)_\((.*)\)", re.DOTALL)
+#: characters of a formula, and brackets within brackets
+_LONGEST, _DEEPEST = 50_000, 40
+_SHOWN = 200  # characters of a formula that an error repeats
+_LONG_NUMBER = re.compile(r"(?<!\w)\d{41}")
 _PYTHON_OPERATORS = ("and", "else", "for", "if", "in", "is", "lambda", "not", "or")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
@@ -61,10 +65,13 @@ def parse(text: str) -> Formula:
         return reader.formula()
     except SyntaxError as error:  # formulaic lets Python's through
         raise reader.wrong(f"cannot be read: {error.msg}.") from error
+    except (RecursionError, MemoryError) as error:
+        raise reader.wrong("is nested too deeply; write it in simpler terms.") from error
+    except RefusedError as error:
+        raise reader.wrong(reader.shown(str(error))) from error
     except FormulaicError as error:
         reason = _COLOUR.sub("", str(error).split("\n")[0]).strip()
-        reason = _MARK.sub(lambda m: ("+" if m[1] == "up" else "-") + m[3], reader.decoded(reason))
-        raise reader.wrong(f"cannot be read: {reason}") from error
+        raise reader.wrong(f"cannot be read: {reader.shown(reason)}") from error
 
 
 class _Reader:
@@ -74,12 +81,26 @@ class _Reader:
         self.text = text
         self.quoted: list[str] = []
         self.directions = 0
+        #: how a placeholder begins: as no name in the text does
+        self.place = "_quoted"
+        while self.place in text:
+            self.place += "_"
 
     def wrong(self, what: str) -> ValueError:
-        shown = re.sub(r"\s+", " ", self.text)
+        shown = "".join(c if c.isprintable() else " " for c in self.text[: 2 * _SHOWN])
+        shown = re.sub(r"\s+", " ", shown)
+        if len(shown) > _SHOWN or len(self.text) > 2 * _SHOWN:
+            shown = shown[:_SHOWN] + "..."
         return ValueError(f"formula '{shown}' {what}")
 
+    def shown(self, reason: str) -> str:
+        """A reason in the words of the text, at a length that can be read."""
+        found = _MARK.sub(lambda m: ("+" if m[1] == "up" else "-") + m[3], self.decoded(reason))
+        return found if len(found) <= 2 * _SHOWN else found[: 2 * _SHOWN] + "..."
+
     def formula(self) -> Formula:
+        if len(self.text) > _LONGEST:
+            raise self.wrong(f"has {len(self.text)} characters; {_LONGEST} are the most.")
         sides = self._protected().split("~")
         if len(sides) > 2 or not all(side.strip() for side in sides):
             raise self.wrong("is not 'column ~ terms' nor terms alone; correct it.")
@@ -94,6 +115,15 @@ class _Reader:
         parts = _QUOTED.split(self.text)
         if any("`" in part for part in parts[::2]):
             raise self.wrong("cannot be read: a backtick is not closed.")
+        for k in range(1, len(parts), 2):
+            before, after = parts[k - 1], parts[k + 1]
+            side_by_side = not after and k + 2 < len(parts)
+            if side_by_side or re.search(r"[\w.]$", before) or re.match(r"[\w.]", after):
+                raise self.wrong(
+                    f"cannot be read: `{parts[k]}` touches what stands beside it; a name stands in "
+                    f"one pair of backticks, and holds none."
+                )
+        self._check_letters("".join(parts[::2]))
         parts[::2] = [_WORD.sub(lambda m: self._placed(m[0], False), p) for p in parts[::2]]
         parts[1::2] = [self._placed(name, True) for name in parts[1::2]]
         return "".join(parts)
@@ -107,15 +137,41 @@ class _Reader:
             return name
         if name not in self.quoted:
             self.quoted.append(name)
-        return f"_quoted_{self.quoted.index(name)}_"
+        return f"{self.place}_{self.quoted.index(name)}_"
+
+    def _check_letters(self, text: str) -> None:
+        """Refuse what no formula has, and brackets that do not match or are too many."""
+        for letter in text:
+            if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Cn") and not letter.isspace():
+                raise self.wrong(
+                    f"has the character {letter!r}; write it without, or a name that has it in "
+                    f"backticks."
+                )
+        if DIRECTION in text:
+            raise self.wrong(f"has a name with '{DIRECTION}', which is taken; put it in backticks.")
+        if "%" in text:
+            raise self.wrong("has a '%', which means nothing here; write a product, 'a:b'.")
+        if _LONG_NUMBER.search(text):
+            raise self.wrong("has a number of more than 40 digits; write it as 1.5e40.")
+        expected: list[str] = []
+        for letter in text:
+            if letter in _CLOSERS:
+                expected.append(_CLOSERS[letter])
+            elif letter in _CLOSERS.values() and (not expected or letter != expected.pop()):
+                raise self.wrong(f"cannot be read: '{letter}' closes no bracket.")
+            if len(expected) > _DEEPEST:
+                raise self.wrong(f"has more than {_DEEPEST} brackets within each other.")
+        if expected:
+            raise self.wrong(f"cannot be read: a '{expected[-1]}' is missing.")
 
     def decoded(self, source: str) -> str:
         """The names again, in backticks."""
-        return _PLACE.sub(lambda m: f"`{self.quoted[int(m[1])]}`", source)
+        place = rf"{self.place}_(\d+)_"
+        return re.sub(place, lambda m: f"`{self.quoted[int(m[1])]}`", source)
 
     def _response(self, side: str) -> tuple[str, ...]:
-        left = self._parsed(side + " - 1")
-        if not left or "-" in side or any(len(t) != 1 or not t[0][1] for t in left):
+        left = [] if "-" in side else self._parsed(side + " - 1")
+        if not left or any(len(t) != 1 or not t[0][1] for t in left):
             raise self.wrong("must have names of columns on its left, 'a + b ~ ...'.")
         return tuple(_bare(self.decoded(term[0][0])) for term in left)
 
@@ -125,7 +181,7 @@ class _Reader:
             raise self.wrong(
                 "has a '.' for all columns, which is not known here; name the columns."
             )
-        found: Any = DefaultFormulaParser().get_terms(text)
+        found: Any = terms_of(text)
         if isinstance(getattr(found, "root", ()), tuple):
             raise self.wrong("cannot be read: it has several parts.")
         return [
@@ -135,6 +191,7 @@ class _Reader:
 
     def _terms(self, found: list[list[str]]) -> tuple[Term, ...]:
         terms: list[Term] = []
+        before: set[frozenset[str]] = set()
         users: dict[int, list[str]] = {k: [] for k in range(self.directions)}
         for factors in found:
             signs: dict[int, Direction] = {}
@@ -150,8 +207,9 @@ class _Reader:
                 raise self.wrong(f"gives one term two directions, '{name}'; give one.")
             for k in signs:
                 users[k].append(name)
-            if any(set(term.factors) == set(sources) for term in terms):
+            if frozenset(sources) in before:
                 raise self.wrong(f"has the term '{name}' twice; write it once.")
+            before.add(frozenset(sources))
             terms.append(Term(name, tuple(sources), next(iter(signs.values()), None)))
         for names in users.values():
             if not names:
@@ -167,21 +225,26 @@ class _Reader:
         """Signs that stand directly before a term, as calls that the parser lets through."""
         result, i = "", 0
         before = "~"  # the last character that is no space
+        signs = ""  # that stand in a row
         while i < len(text):
             letter = text[i]
             start = i + 1 + len(text[i + 1 :]) - len(text[i + 1 :].lstrip())
+            signs = signs + letter if letter in "+-" else signs if letter.isspace() else ""
+            if len(signs) > 2:
+                raise self.wrong("has more than two signs in a row; give each term one direction.")
             if letter in "+-" and before in "~+-*:/(" and _opens(text[start:]):
                 if text[start] == "(":
                     raise self.wrong("has a direction before a bracket; give it to single terms.")
                 end = _factor_end(text, start)
                 factor = text[start + 1 : end - 1] if text[start] == "{" else text[start:end]
                 way = "up" if letter == "+" else "down"
-                result += f"_direction_{way}_{self.directions}_({factor})"
+                result += f"{DIRECTION}_{way}_{self.directions}_({factor})"
                 self.directions += 1
-                before, i = ")", end
+                before, signs, i = ")", "", end
                 continue
-            # within calls signs are arithmetic
+            # within calls signs are arithmetic; a letter within a number (1e5) begins no factor
             end = _factor_end(text, i) if _PLAIN.match(letter) or letter == "{" else i + 1
+            end = max(end, i + 1)
             result += text[i:end]
             before = before if letter.isspace() else text[end - 1]
             i = end

@@ -1,0 +1,157 @@
+"""What operators between terms mean: formulaic's algebra, bounded, and without its silent cases."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from formulaic.parser import DefaultFormulaParser, DefaultOperatorResolver
+from formulaic.parser.types import Operator, OrderedSet, Term
+
+#: what a formula may stand for; far beyond what data can tell, and made in no time
+MOST_TERMS, MOST_FACTORS, MOST_POWER = 2000, 8, 8
+_MOST_PRODUCTS = 20_000
+#: how the call begins that stands for a term with a direction, see :mod:`grammar`
+DIRECTION = "_direction"
+
+
+class RefusedError(ValueError):
+    """An operator that has no one meaning here, or too many terms; in words."""
+
+
+class BoundedOperators(DefaultOperatorResolver):
+    """The operators ``+ - : * **`` of Wilkinson's notation; others say what to write instead."""
+
+    @property
+    def operators(self) -> list[Operator]:
+        """As formulaic has them, with the functions of this module in their place."""
+        own: dict[tuple[str, int], Callable[..., Any]] = {
+            ("+", 2): _sum,
+            ("-", 2): _without,
+            ("-", 1): _nothing_before,
+            (":", 2): _products,
+            ("*", 2): lambda left, right: _sum(_sum(left, right), _products(left, right)),
+            ("**", 2): lambda left, right: _power(left, right, "**"),
+            ("^", 2): lambda left, right: _power(left, right, "^"),
+            ("/", 2): _ratio,
+        }
+        found = []
+        for operator in super().operators:
+            function = own.get((operator.symbol, operator.arity))
+            if function is not None:
+                operator._to_terms = function
+            found.append(operator)
+        return found
+
+
+def terms_of(text: str) -> Any:
+    """The terms of a text, as formulaic's parser gives them.
+
+    Raises:
+        RefusedError: see there.
+        FormulaicError, SyntaxError: it cannot be read.
+    """
+    return DefaultFormulaParser(operator_resolver=BoundedOperators()).get_terms(text)
+
+
+def _sum(left: OrderedSet, right: OrderedSet) -> OrderedSet:
+    return _counted(_without_numbers(left | right))
+
+
+def _without(left: OrderedSet, right: OrderedSet) -> OrderedSet:
+    """Terms without those that are taken away, which must be there."""
+    for term in right:
+        if any(factor.expr.startswith(DIRECTION) for factor in term.factors):
+            raise RefusedError("takes away a term with a direction; write 'a - b' or 'a + -b'.")
+        if term in left:
+            continue
+        name = _name(term)
+        if name == "1":
+            raise RefusedError(
+                "takes away an intercept that is not there; write '0 + ...' once, at the beginning."
+            )
+        raise RefusedError(
+            f"takes away '{name}', which is no term before it. Between two terms '-' leaves out "
+            f"('a*b - a'); a direction stands directly before its term: 'age + -{name}'."
+        )
+    return left - right
+
+
+def _nothing_before(terms: OrderedSet) -> OrderedSet:
+    raise RefusedError(
+        f"takes away '{_name(next(iter(terms)))}' within brackets; write '0 + ...' once, at the "
+        f"beginning, for no intercept."
+    )
+
+
+def _products(left: Iterable[Term], right: Iterable[Term]) -> OrderedSet:
+    left, right = list(_without_numbers(left)), list(_without_numbers(right))
+    if len(left) * len(right) > _MOST_PRODUCTS:
+        raise RefusedError(_too_many())
+    found = [a * b for a in left for b in right]
+    for term in found:
+        if len(term.factors) > MOST_FACTORS:
+            raise RefusedError(
+                f"has a product of {len(term.factors)} factors; {MOST_FACTORS} are the most that a "
+                f"term may have."
+            )
+    return _counted(OrderedSet(found))
+
+
+def _power(left: OrderedSet, right: OrderedSet, symbol: str) -> OrderedSet:
+    """All products of up to so many of the terms."""
+    shown = ", ".join(map(_name, right))
+    try:
+        power = ast.literal_eval(shown)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        power = None
+    if not isinstance(power, int) or not 1 <= power <= MOST_POWER:
+        shown = shown if len(shown) <= 20 else shown[:20] + "..."
+        raise RefusedError(
+            f"has the power {shown}; give a whole number from 1 to {MOST_POWER}, as in "
+            f"'(a + b + c)**2', or write I(x**{shown}) for a power of numbers."
+        )
+    if len(left) == 1:
+        name = _name(next(iter(left)))
+        raise RefusedError(
+            f"has '{name}{symbol}{power}', which is '{name}' alone in this notation; write "
+            f"I({name}**{power}) for the power of its numbers."
+        )
+    found = left
+    for _ in range(power - 1):
+        found = _products(found, left)
+    return found
+
+
+def _ratio(left: OrderedSet, right: OrderedSet) -> OrderedSet:
+    a, b = (", ".join(map(_name, list(side)[:3])) for side in (left, right))
+    raise RefusedError(
+        f"has '{a} / {b}', which may mean two things; write I({a} / {b}) for the ratio, or "
+        f"{a} + {a}:{b} for {b} within {a}."
+    )
+
+
+def _without_numbers(terms: Iterable[Term]) -> Any:
+    for term in terms:
+        for factor in term.factors:
+            if factor.expr[:1].isdigit() and factor.expr != "1":
+                raise RefusedError(
+                    f"has the number {factor.expr} as a term or factor; numbers stand within a "
+                    f"function, as in I(2 * x)."
+                )
+    return terms
+
+
+def _counted(terms: OrderedSet) -> OrderedSet:
+    if len(terms) > MOST_TERMS:
+        raise RefusedError(_too_many())
+    return terms
+
+
+def _too_many() -> str:
+    return f"stands for more than {MOST_TERMS} terms; write out the ones that matter."
+
+
+def _name(term: Term) -> str:
+    return ":".join(factor.expr for factor in term.factors)
