@@ -32,8 +32,9 @@ def filled(
         k = names.index(column.name)
         series: Any = restored(frame.iloc[:, k], column, values[:, j])
         result.isetitem(k, series)
-    for k in np.flatnonzero(empty):
-        result.isetitem(int(k), _with_zeros(result.iloc[:, k]))
+    for place in np.flatnonzero(empty):
+        zeros: Any = _with_zeros(result.iloc[:, int(place)])
+        result.isetitem(int(place), zeros)
     return result if keep_empty else result.loc[:, ~empty]
 
 

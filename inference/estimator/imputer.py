@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from ..imputing.imputation import Imputation
 from ..imputing.impute import impute
 from .columns import covariates_of_kept, missingness_of_kept, of_kept, schema_of_kept
 from .completing import as_numbers, filled, indicator_names, with_indicators
-from .options import check_parameters, fit_options, model_options
-from .reading import Given, given_table, seen_by_model, without_unseen_levels
+from .options import check_parameters, check_whole, fit_options, model_options
+from .reading import Given, given_names, given_table, seen_by_model, without_unseen_levels
 from .sampling import new_rows
 from .storage import load_imputer, save_imputer
 
@@ -144,7 +143,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._names = column_names(frame.columns)
         missing = frame.isna().to_numpy()
-        self._gaps, self._empty = missing.any(0), missing.all(0)
+        self._gaps: np.ndarray = np.any(missing, axis=0)
+        self._empty: np.ndarray = np.all(missing, axis=0)
         kept = frame.loc[:, ~self._empty]
         if kept.shape[1] == 0:
             raise ValueError("no feature has an observed value; there is nothing to learn from")
@@ -224,9 +224,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         """m completed tables under each other: posterior draws, numbered by index level
         "imputation" from 1.
         """
-        whole = isinstance(m, Integral) and not isinstance(m, bool)
-        if not whole or m < 1:
-            raise ValueError(f"m is {m!r}; give a whole number, at least 1")
+        check_whole("m", m)
         given, data = self._data(X)
         several = [None] * m if data is None else self._imputed(data, num_draws=m).draws(m)
         tables = [self._completed(given.frame, values) for values in several]
@@ -272,23 +270,9 @@ class MNARImputer(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns that ``transform`` returns."""
         check_is_fitted(self, "result_")
-        known = getattr(self, "feature_names_in_", None)
-        if input_features is None:
-            names = list(known) if known is not None else [f"x{j}" for j in range(len(self._names))]
-        else:
-            names = list(input_features)
-            if len(names) != self.n_features_in_:
-                raise ValueError(
-                    f"input_features should have length equal to number of features "
-                    f"({self.n_features_in_}), got {len(names)}"
-                )
-            if known is not None and names != list(known):
-                raise ValueError("input_features is not equal to feature_names_in_")
-        kept = [
-            name
-            for name, empty in zip(names, self._empty, strict=True)
-            if self.keep_empty_features or not empty
-        ]
+        names = given_names(self, input_features)
+        whole = np.zeros_like(self._empty) if self.keep_empty_features else self._empty
+        kept = [name for name, left_out in zip(names, whole, strict=True) if not left_out]
         if self.add_indicator:
             kept += indicator_names(names, self._gaps)
         return np.asarray(kept, dtype=object)

@@ -27,7 +27,7 @@ def with_gaps(frame: pd.DataFrame, missing_values: Any, names: Sequence[str]) ->
     Raises:
         ValueError: a column that is not there, or a marker that is no single value.
     """
-    found = {}
+    found: dict[int, Any] = {}
     for j, markers in enumerate(_by_column(missing_values, names)):
         if markers:
             series = frame.iloc[:, j]

@@ -55,10 +55,10 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
         close = nearest(imputer.model, MODELS)
         raise ValueError(f"model {imputer.model!r} is not one of {', '.join(MODELS)}{close}")
     for name in ("particles", "steps"):
-        _check_whole(name, getattr(imputer, name))
+        check_whole(name, getattr(imputer, name))
     if imputer.latent_dim is not None:
-        _check_whole("latent_dim", imputer.latent_dim)
-    rate = imputer.learning_rate
+        check_whole("latent_dim", imputer.latent_dim)
+    rate: Any = imputer.learning_rate
     if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < float("inf")):
         raise ValueError(f"learning_rate is {rate!r}; give a positive number, or None")
     for name in ("keep_empty_features", "add_indicator"):
@@ -69,7 +69,8 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
     return MODELS[imputer.model]
 
 
-def _check_whole(name: str, value: Any) -> None:
+def check_whole(name: str, value: Any) -> None:
+    """Refuse what is no whole number from 1 on."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < 1:
         raise ValueError(f"{name} is {value!r}; give a whole number, at least 1")

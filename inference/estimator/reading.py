@@ -43,6 +43,23 @@ def given_table(imputer: MNARImputer, X: Any, reset: bool) -> Given:
     return Given(marked, array)
 
 
+def given_names(imputer: MNARImputer, input_features: Any = None) -> list[str]:
+    """Names of the features that ``fit`` was given, or those by which an array's are called."""
+    known = getattr(imputer, "feature_names_in_", None)
+    if input_features is None:
+        count = imputer.n_features_in_
+        return list(known) if known is not None else [f"x{j}" for j in range(count)]
+    names = list(input_features)
+    if len(names) != imputer.n_features_in_:
+        raise ValueError(
+            f"input_features should have length equal to number of features "
+            f"({imputer.n_features_in_}), got {len(names)}"
+        )
+    if known is not None and names != list(known):
+        raise ValueError("input_features is not equal to feature_names_in_")
+    return names
+
+
 def seen_by_model(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with whole numbers beyond 2**53 rounded to floats, near enough for a density."""
     large = [j for j in range(frame.shape[1]) if has_inexact(frame.iloc[:, j])]
@@ -52,7 +69,7 @@ def seen_by_model(frame: pd.DataFrame) -> pd.DataFrame:
     for j in large:
         series = frame.iloc[:, j]
         values = series.to_numpy(dtype=object, na_value=np.nan).astype(np.float64)
-        result.isetitem(j, pd.Series(values, index=series.index, name=series.name))
+        result.isetitem(j, values)
     return result
 
 
@@ -66,12 +83,13 @@ def without_unseen_levels(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
             positions, values = distinct(frame.iloc[:, j])
             known = np.array([*(value in column.levels for value in values), True])
             if not known.all():
-                series = frame.iloc[:, j]
-                result.isetitem(j, series.astype(object).where(known[positions], None))
+                seen: Any = frame.iloc[:, j].astype(object).where(known[positions], None)
+                result.isetitem(j, seen)
     return result
 
 
 def _of_table(imputer: MNARImputer, frame: pd.DataFrame, reset: bool) -> pd.DataFrame:
+    column_names(frame.columns)
     validate_data(imputer, frame, reset=reset, skip_check_array=True)
     _check_size(frame.shape)
     unnamed = not reset and not hasattr(imputer, "feature_names_in_")
@@ -81,7 +99,8 @@ def _of_table(imputer: MNARImputer, frame: pd.DataFrame, reset: bool) -> pd.Data
 def _of_array(imputer: MNARImputer, X: Any, reset: bool) -> pd.DataFrame:
     X = _plain_array(X)
     if X is None or not _readable_objects(X):
-        X = validate_data(imputer, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
+        # infinity may be a marker; where it is none it is refused by column and row
+        X = validate_data(imputer, X, reset=reset, dtype="numeric", ensure_all_finite=False)
     else:
         validate_data(imputer, X, reset=reset, skip_check_array=True)
         _check_size(X.shape)
@@ -128,8 +147,14 @@ def _column(values: np.ndarray, name: str) -> pd.Series[Any]:
             numbers = np.full(len(values), np.nan)
             numbers[~missing] = present.astype(np.float64)
             return pd.Series(numbers, name=name)
-        return pd.Series(np.where(missing, None, values), name=name, dtype=object)
-    return pd.Series(np.where(missing, None, values), name=name, dtype=object).infer_objects()
+        return _objects(values, missing, name)
+    return _objects(values, missing, name).infer_objects()
+
+
+def _objects(values: np.ndarray, missing: np.ndarray, name: str) -> pd.Series[Any]:
+    held = values.copy()
+    held[missing] = None
+    return pd.Series(list(held), name=name, dtype="object")
 
 
 def _widened(frame: pd.DataFrame) -> pd.DataFrame:
@@ -140,8 +165,7 @@ def _widened(frame: pd.DataFrame) -> pd.DataFrame:
         series = frame.iloc[:, j]
         plain = isinstance(series.dtype, np.dtype) and series.dtype.kind in kinds
         if plain or isinstance(series.dtype, pd.BooleanDtype):
-            values = series.to_numpy(np.float64, na_value=np.nan)
-            result.isetitem(j, pd.Series(values, index=series.index, name=series.name))
+            result.isetitem(j, series.to_numpy(np.float64, na_value=np.nan))
     return result
 
 

@@ -99,6 +99,7 @@ def test_empty_columns_of_other_types_are_kept_as_they_are():
 
 EMPTY = {
     "sign list": {"sign": ["+", None, "-", "+"]},
+    "signs by name": {"sign": {"a": "high", "d": "low"}},
     "formulas by column": {"missingness": {"a": "+a", "d": "+d"}},
     "formulas": {"missingness": ["a ~ a", "d ~ d + a"]},
     "one formula": {"missingness": "d ~ d"},
@@ -133,6 +134,11 @@ def test_the_entries_of_a_sign_list_stay_with_their_columns():
     found = imputer.fit(with_one).transform(with_one)
     expected = quick(sign=["-", None, "+"]).fit_transform(given)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_formula_that_reads_a_column_without_values_is_refused_by_name():
+    with pytest.raises(ValueError, match="'a ~ a \\+ d': there is no column 'd'"):
+        quick(missingness=["a ~ a + d", "d ~ 1"]).fit(frame(d=np.nan))
 
 
 def test_settings_by_column_in_cross_validation():
@@ -225,6 +231,15 @@ def test_markers_of_arrays_and_their_columns():
         np.testing.assert_array_equal(found, expected)
     left = quick(missing_values={"x0": -9}).fit_transform(coded)
     assert (left[:3, 1] == -8).all()
+
+
+def test_infinity_may_stand_for_a_gap():
+    x = table()
+    coded = np.nan_to_num(x, nan=np.inf)
+    found = quick(missing_values=[np.inf, -9]).fit_transform(coded)
+    np.testing.assert_array_equal(found, quick().fit_transform(x))
+    with pytest.raises(ValueError, match=r"column 'x0', row .*inf"):
+        quick().fit(coded)
 
 
 def test_a_marker_among_categories_is_no_level():
