@@ -72,11 +72,16 @@ def check_model_folder(folder: Path) -> None:
     """Refuse a folder that a model cannot be saved in: other things are kept there.
 
     Raises:
-        ValueError: it holds other things than a model.
+        ValueError: it holds other things than a model (what a killed save left does not count).
         OSError: it cannot be written to.
     """
+    from ..inference.saved_folder import check_folder, is_left_behind
+
     check_writable(folder / _MODEL_FILE)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MODEL_FILE).exists():
+    check_folder(folder)
+    if not folder.is_dir() or (folder / _MODEL_FILE).exists():
+        return
+    if not all(is_left_behind(path.name) for path in folder.iterdir()):
         raise ValueError(f"{folder} holds other things than a model; give a new folder with --save")
 
 

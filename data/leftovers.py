@@ -32,11 +32,29 @@ def temporary_beside(target: Path) -> Path:
     """
     suffix = target.suffix if len(os.fsencode(target.suffix)) <= 40 else ""
     start = os.fsencode(target.stem)[:100].decode("utf-8", "ignore")
-    token = secrets.token_hex(6)
-    name = f".{start}.absentia-{_machine()}-{os.getpid()}-{token}{suffix}"
+    name = f".{start}.absentia-{writer()}{suffix}"
     made = target.with_name(name)
     _in_use.add(made)
     return made
+
+
+def writer() -> str:
+    """Part of a file's name: the machine and process that write it, and a random end.
+
+    >>> writer().count("-")
+    2
+    """
+    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(6)}"
+
+
+def is_gone(machine: str, process: int) -> bool:
+    """Whether the process of a :func:`writer` is known to have ended."""
+    return machine == _machine() and os.name == "posix" and not _alive(process)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is a temporary one."""
+    return _NAME.fullmatch(name) is not None
 
 
 def give_up(temporary: Path) -> None:
@@ -66,8 +84,10 @@ def tidy(folder: Path) -> None:
 
 
 def _abandoned(path: Path, machine: str, process: int) -> bool:
+    if machine == _machine() and process == os.getpid():
+        return path not in _in_use
     if machine == _machine() and os.name == "posix":
-        return path not in _in_use if process == os.getpid() else not _alive(process)
+        return is_gone(machine, process)
     try:
         return time.time() - path.stat().st_mtime > _SECONDS_TILL_OLD
     except OSError:

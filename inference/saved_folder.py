@@ -1,9 +1,9 @@
 """A folder that holds a document and its tensors as a unit, replaced in one move and checked.
 
-The tensors stand in a file named after their digest, beside those that they replace; the document
-names that file and its SHA-256 digest, and ends with a digest of its own. Moving the new document
-to its place is what replaces one model by another: whenever a run is killed, the document that is
-there belongs to the tensors that it names. Other files in the folder are left alone.
+The tensors stand in a file of a new name, beside those that they replace; the document names that
+file and its SHA-256 digest, and ends with a digest of its own. Moving the new document to its place
+is what replaces one model by another: whenever a run is killed, and whoever else writes here, the
+tensors that the document names are there and its own. Other files in the folder are left alone.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ..data.files import atomic_path, reason, write_text_atomic
+from ..data.leftovers import is_gone, is_temporary, writer
 
 FORMAT_VERSION = 3
 _FORMAT = "absentia model"
 _DOCUMENT = "model.json"
-_TENSORS = re.compile(r"weights-[0-9a-f]{16}\.safetensors")
+_TENSORS = re.compile(r"weights-([0-9a-f]{8})-(\d+)-[0-9a-f]{12}\.safetensors")
 #: before version 3 there were no digests, and these names
 _OLD_TENSORS, _OLD_IMPUTER = "weights.safetensors", "imputer.json"
 #: no save takes as long
@@ -46,6 +47,11 @@ def check_folder(path: str | Path) -> None:
     _replaced(Path(os.path.realpath(path)))
 
 
+def is_left_behind(name: str) -> bool:
+    """Whether a file of this name, in a folder without a document, is of a save that was killed."""
+    return bool(_TENSORS.fullmatch(name)) or is_temporary(name)
+
+
 def write_folder(
     path: str | Path, document: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> None:
@@ -57,21 +63,19 @@ def write_folder(
     replaced = _replaced(folder)
     content = save({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()})
     digest = hashlib.sha256(content).hexdigest()
-    name = f"weights-{digest[:16]}.safetensors"
+    name = f"weights-{writer()}.safetensors"
     about = {"format": _FORMAT, "format_version": FORMAT_VERSION}
     held = {"weights": {"file": name, "sha256": digest}}
     text = _signed({**about, **held, **document})
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        _write_bytes(folder / name, content)
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(content)
         write_text_atomic(folder / _DOCUMENT, text)
     except BaseException:
-        if name not in replaced:
-            (folder / name).unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         raise
-    if not (folder / name).exists():  # removed by a run that replaced the same model meanwhile
-        _write_bytes(folder / name, content)
-    for old in (replaced | _left_behind(folder)) - {name}:
+    for old in replaced | _left_behind(folder):
         (folder / old).unlink(missing_ok=True)
 
 
@@ -114,18 +118,15 @@ def _replaced(folder: Path) -> set[str]:
 
 
 def _left_behind(folder: Path) -> set[str]:
-    """Tensors that no document names, because a save was killed, and that no run may yet name."""
+    """Tensors that no document names, because a save was killed, and that no run will name."""
     found = set()
     for path in folder.glob("weights-*.safetensors"):
+        of = _TENSORS.fullmatch(path.name)
         with contextlib.suppress(OSError):
-            unused = time.time() - path.stat().st_mtime > _SECONDS_OF_A_SAVE
-            found |= {path.name} if unused and _TENSORS.fullmatch(path.name) else set()
-    return found
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+            old = time.time() - path.stat().st_mtime > _SECONDS_OF_A_SAVE
+            found |= {path.name} if of and (old or is_gone(of[1], int(of[2]))) else set()
+    # looked up last: what has ended names nothing any more
+    return found - _replaced(folder)
 
 
 def _signed(document: Mapping[str, Any]) -> str:

@@ -99,7 +99,8 @@ def _index(index: pd.Index) -> dict[str, Any]:
     if isinstance(index, pd.RangeIndex):
         return {"range": range(index.start, index.stop, index.step), "name": index.name}
     found = {"dtype": index.dtype, "values": list(index), "name": index.name}
-    return found | ({"freq": index.freqstr} if getattr(index, "freqstr", None) else {})
+    freq = index.freqstr if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) else None
+    return found if freq is None else {**found, "freq": freq}
 
 
 def _made_index(parts: dict[str, Any]) -> pd.Index:
@@ -108,9 +109,7 @@ def _made_index(parts: dict[str, Any]) -> pd.Index:
     if "range" in parts:
         return pd.RangeIndex(parts["range"], name=parts["name"])
     made = pd.Index(_objects(parts["values"]), dtype=parts["dtype"], name=parts["name"])
-    if "freq" in parts and isinstance(made, pd.DatetimeIndex | pd.TimedeltaIndex):
-        made.freq = parts["freq"]
-    return made
+    return type(made)(made, freq=parts["freq"]) if "freq" in parts else made
 
 
 def _objects(values: list[Any]) -> np.ndarray:

@@ -73,7 +73,7 @@ def _function_behind(module: str, name: str) -> Any:
 def _name_of_mechanism(function: Any) -> str | None:
     """The name in its module of the mechanism that a decorator made of a function, if it did."""
     name = getattr(function, "__qualname__", "").removesuffix(".function")
-    found = sys.modules.get(getattr(function, "__module__", None) or "")
+    found: Any = sys.modules.get(getattr(function, "__module__", None) or "")
     for part in name.split("."):
         found = getattr(found, part, None)
     return name if isinstance(found, FunctionMissingness) and found.function is function else None

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from absentia.cli import app
-from absentia.cli.paths import check_outputs, check_writable
+from absentia.cli.paths import check_model_folder, check_outputs, check_writable
 from absentia.data.tables import TableError, write_tables
 
 
@@ -58,6 +58,7 @@ CLASHES = [
     "--out o.csv --save o.csv",
     "--out o.csv --save .",
     "--out o.csv --save full",
+    "--out o.csv --save model",
     "--out o.csv --report model/model.json",
     "--out o.csv --checkpoint model/weights.safetensors",
     "--out o.csv --fitted model --report model/r.html",
@@ -95,6 +96,15 @@ def test_what_does_not_clash_is_allowed(place):
     check_outputs([Path("full/diary.txt")], [("--out", Path("full/o.csv"))])
     assert not Path("r").exists()  # nothing is made before it is needed
     check_writable(Path("o.csv"))
+
+
+def test_what_a_killed_save_left_is_no_hindrance(tmp_path):
+    (tmp_path / f"weights-{'0' * 8}-1-{'0' * 12}.safetensors").write_bytes(b"")
+    (tmp_path / ".model.absentia-01234567-1-0123456789ab.json").write_bytes(b"")
+    check_model_folder(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds other things than a model"):
+        check_model_folder(tmp_path)
 
 
 def test_several_tables_are_written_all_or_none(tmp_path, monkeypatch):

@@ -279,14 +279,20 @@ def test_a_killed_save_leaves_one_model_or_the_other(data, tmp_path):
 
 
 def test_weights_that_a_killed_save_left_are_removed(data, saved):
-    old, new = (saved / f"weights-{c * 16}.safetensors" for c in "01")
-    for path in (old, new):
+    machine = weights_of(saved).name.split("-")[1]
+    whose = (f"{'0' * 8}-1", f"{'0' * 8}-1", f"{machine}-{os.getpid()}", f"{machine}-{2**22 + 1}")
+    old, new, own, ended = (
+        saved / f"weights-{who}-{str(k) * 12}.safetensors" for k, who in enumerate(whose)
+    )
+    for path in (old, new, own, ended):
         path.write_bytes(b"")
     hour_ago = time.time() - 3700
     os.utime(old, (hour_ago, hour_ago))
     ab.save(fit(ab.PPCA(data), data), saved)
     assert not old.exists()
+    assert not ended.exists()  # Linux numbers processes up to 2**22
     assert new.exists()  # another run may be about to name it
+    assert own.exists()
     ab.load(saved)
 
 

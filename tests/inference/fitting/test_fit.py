@@ -2,6 +2,9 @@
 
 import copy
 import math
+import os
+import signal
+import time
 
 import numpy as np
 import pandas as pd
@@ -335,6 +338,33 @@ def test_an_interrupted_fit_that_draws_discrete_columns(tmp_path, formulas):
         with pytest.raises(Killed):
             run(data, model=make(), checkpoint=path, callback=kill_at(step), **options)
     same(whole, run(data, model=make(), checkpoint=path, **options))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fit_that_is_killed_again_and_again_ends_as_if_it_never_was(tmp_path):
+    """Killed by the system at any moment, also while a checkpoint is written."""
+    data, path = mixed(), tmp_path / "fit.pt"
+    options = {"steps": 24, "evaluations": 24, "batch_size": 8}
+
+    def make():
+        return ab.NotMIWAE(data, ["x ~ x + n", "c ~ x"], hidden=[4], latent_dim=1)
+
+    start = time.perf_counter()
+    whole = run(data, model=make(), **options)
+    takes = time.perf_counter() - start
+    for k in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                run(data, model=make(), checkpoint=path, **options)
+                time.sleep(600)
+            finally:
+                os._exit(1)
+        time.sleep(takes * (0.1 + 0.1 * k))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    same(whole, run(data, model=make(), checkpoint=path, **options))
+    assert not path.exists()
 
 
 def test_what_only_some_minibatches_show_is_kept(tmp_path):
