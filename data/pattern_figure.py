@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ _LONGEST_NAME = 24
 _INK, _PALE, _GREY = "#b5432f", "#e9e5dc", "#6b7a83"
 
 
-def draw_missingness(table: Table, path: Path) -> None:
+def draw_missingness(table: Table, path: Path, columns: Sequence[str] | None = None) -> None:
     """Write the figure as PNG: one panel for rates and patterns, one for the masks' correlations.
 
     Columns that are never missing are counted in the title and not drawn; of more than 30 columns
@@ -29,25 +30,34 @@ def draw_missingness(table: Table, path: Path) -> None:
     >>> path.read_bytes()[1:4]
     b'PNG'
 
+    Args:
+        table: with missing values.
+        path: of the PNG.
+        columns: which columns; all when left out.
+
     Raises:
-        ValueError: no row, or no column.
+        ValueError: no row, or no column, or no such column.
         OSError: the file cannot be written.
     """
-    write_figure_atomic(path, missingness_figure(table), dpi=130)
+    write_figure_atomic(path, missingness_figure(table, columns), dpi=130)
 
 
-def missingness_figure(table: Table) -> Any:
+def missingness_figure(table: Table, columns: Sequence[str] | None = None) -> Any:
     """The figure that :func:`draw_missingness` writes.
 
+    Args:
+        table: with missing values.
+        columns: which columns; all when left out.
+
     Raises:
-        ValueError: no row, or no column.
+        ValueError: no row, or no column, or no such column.
     """
     # not pyplot, which keeps figures and a backend for the whole process
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from .shown_figure import ShownFigure
 
-    gone = gone_of(table)
+    gone = _chosen(gone_of(table), columns)
     n, width = gone.shape
     rates = gone.mean().sort_values(ascending=False, kind="stable")
     lacking = gone.loc[:, list(rates.index[rates > 0])]
@@ -87,11 +97,27 @@ def missingness_figure(table: Table) -> Any:
     return figure
 
 
+def _chosen(gone: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
+    if columns is None:
+        return gone
+    asked = [columns] if isinstance(columns, str) else list(columns)
+    for name in asked:
+        if name not in gone.columns:
+            few = ", ".join(map(str, gone.columns[:12])) + (", ..." if gone.shape[1] > 12 else "")
+            raise ValueError(f"columns= names {name!r}, which is not one of {few}")
+    if not asked:
+        raise ValueError("columns= is empty; name at least one, or leave it out")
+    return gone[list(dict.fromkeys(asked))]
+
+
 def _title(n: int, width: int, lacking: int, patterns: int) -> str:
     text = f"{n} rows, {width} columns, {width - lacking} of them complete"
-    limits = ((lacking, _MOST_COLUMNS, "columns"), (patterns, _MOST_PATTERNS, "patterns"))
-    cut = [f"{most} of {of} {what}" for of, most, what in limits if of > most]
-    return text + (f"\n(shown: {' and '.join(cut)}, the most frequent)" if cut else "")
+    cut = []
+    if lacking > _MOST_COLUMNS:
+        cut.append(f"the {_MOST_COLUMNS} most missing of {lacking} columns with gaps")
+    if patterns > _MOST_PATTERNS:
+        cut.append(f"the {_MOST_PATTERNS} most frequent of {patterns} patterns")
+    return text + (f"\n(shown: {' and '.join(cut)})" if cut else "")
 
 
 def _short(name: str) -> str:

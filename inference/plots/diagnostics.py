@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.stats import binom
 from ..checks import Calibration
 from ..diagnostics import khat_threshold
 from ..imputing.imputation import Imputation
-from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain
+from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain, shown
 
 
 def plot_reliability(imputation: Imputation) -> Figure:
@@ -73,8 +74,13 @@ def plot_history(fitted: Any) -> Figure:
     return figure
 
 
-def plot_calibration(found: Calibration) -> Figure:
+def plot_calibration(found: Calibration, columns: Sequence[str] | None = None) -> Figure:
     """Histograms of ranks, with the band that 99 % of uniform ones keep to.
+
+    Of more than twelve the first are drawn, and a line above says so.
+
+    :param columns: which; all when left out.
+    :raises ValueError: there are no ranks of this name.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -83,9 +89,10 @@ def plot_calibration(found: Calibration) -> Figure:
     >>> len(ab.plots.plot_calibration(Calibration({"x": ranks}, 99, 10)).axes)
     1
     """
-    figure, axes = panels(len(found.ranks))
+    names, left_out = shown(list(found.ranks), columns)
+    figure, axes = panels(len(names))
     table = found.table
-    for panel, name in zip(axes, found.ranks, strict=True):
+    for panel, name in zip(axes, names, strict=True):
         counts = found.counts(name)
         panel.bar(np.arange(found.bins) + 0.5, counts, 0.95, color=OBSERVED)
         low, high = binom.interval(0.99, counts.sum(), 1 / found.bins)
@@ -94,4 +101,5 @@ def plot_calibration(found: Calibration) -> Figure:
         panel.set_xticks(edges, [f"{edge * (found.draws + 1) / found.bins:.0f}" for edge in edges])
         p_value = float(table["p_value"][name])
         plain(panel, f"{name}, p = {p_value:.2g}", "rank of the truth", "simulations")
+    figure.suptitle(left_out, fontsize=10)
     return figure

@@ -9,15 +9,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..imputing.imputation import Imputation
-from .style import IMPUTED, OBSERVED, QUIET, panels, plain
+from .style import IMPUTED, OBSERVED, QUIET, panels, plain, shown
 
 
 def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -> Figure:
     """Observed and imputed values of each column that goes missing, as densities.
 
+    Of more than twelve columns the most missing are drawn, and a line above says so.
+
     They need not be alike: where values are missing not at random they must not be. Imputed are
     draws, whose spread is that of the missing values, and not means.
 
+    :param columns: which; those that have missing values when left out.
     :raises ValueError: for a column without missing values.
 
     >>> import numpy as np
@@ -31,7 +34,9 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
     """
     data = imputation.data
     seen = data.s.cpu().numpy()
-    columns = data.gaps(columns)
+    rates = dict(zip(data.columns, (~seen).mean(0), strict=True))
+    gaps = data.gaps(columns)
+    columns, left_out = shown(gaps, columns, [rates[name] for name in gaps])
     draws = imputation.draws(min(50, imputation.num_draws))
     figure, axes = panels(len(columns))
     for panel, name in zip(axes, columns, strict=True):
@@ -51,14 +56,18 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
         share = 100 * np.mean(~seen[:, j])
         plain(panel, f"{name} ({share:.0f} % missing)", name, "density")
     axes[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(left_out, fontsize=10)
     return figure
 
 
-def plot_row(imputation: Imputation, row: Any) -> Figure:
+def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = None) -> Figure:
     """One row's posterior: a histogram a missing cell, beside what was observed of the column.
 
+    Of more than twelve missing cells the first are drawn, and a line above says so.
+
     :param row: its label in the table.
-    :raises ValueError: there is none of this label, or it misses nothing.
+    :param columns: which of its missing cells; all when left out.
+    :raises ValueError: there is none of this label, or it misses nothing, or not that column.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -74,10 +83,11 @@ def plot_row(imputation: Imputation, row: Any) -> Figure:
     gone = np.flatnonzero(~data.s[i].cpu().numpy())
     if not len(gone):
         raise ValueError(f"row {row!r} has no missing value")
+    names, left_out = shown([data.columns[j] for j in gone], columns)
     draws = imputation.draws(imputation.num_draws)[:, i]
-    figure, axes = panels(len(gone))
-    for panel, j in zip(axes, gone, strict=True):
-        name = data.columns[j]
+    figure, axes = panels(len(names))
+    for panel, name in zip(axes, names, strict=True):
+        j = list(data.columns).index(name)
         seen = data.values[~np.isnan(data.values[:, j]), j]
         panel.hist(
             seen, bins=30, density=True, color=OBSERVED, alpha=0.35, label="column, observed"
@@ -87,7 +97,8 @@ def plot_row(imputation: Imputation, row: Any) -> Figure:
         plain(panel, f"row {row}", name, "density")
     axes[0].legend(frameon=False, fontsize=8)
     khat = imputation.khat[i]
-    figure.suptitle(f"k-hat {khat:.2f}, ESS {imputation.ess[i]:.0f}", fontsize=10)
+    title = f"k-hat {khat:.2f}, ESS {imputation.ess[i]:.0f}"
+    figure.suptitle("\n".join(filter(None, (title, left_out))), fontsize=10)
     return figure
 
 

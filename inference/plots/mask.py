@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,11 +12,20 @@ from matplotlib.figure import Figure
 from ...data import IncompleteData
 from ...data.pattern_figure import missingness_figure
 from ..checks import MaskCheck
-from .style import MECHANISM, OBSERVED, QUIET, panels, plain
+from .style import MECHANISM, OBSERVED, QUIET, panels, plain, shown
+
+_MOST_RATES = 30
 
 
-def plot_missingness(table: IncompleteData | pd.DataFrame) -> Figure:
+def plot_missingness(
+    table: IncompleteData | pd.DataFrame, columns: Sequence[str] | None = None
+) -> Figure:
     """Rates, patterns, and what goes missing together.
+
+    Of more than 30 columns the most missing are drawn, and the title says so.
+
+    :param columns: which; all when left out.
+    :raises ValueError: there is no such column.
 
     >>> import pandas as pd
     >>> import absentia as ab
@@ -22,13 +33,17 @@ def plot_missingness(table: IncompleteData | pd.DataFrame) -> Figure:
     >>> len(ab.plots.plot_missingness(frame).axes) > 3
     True
     """
-    return missingness_figure(table)
+    return missingness_figure(table, columns)
 
 
-def plot_mask_check(check: MaskCheck) -> Figure:
+def plot_mask_check(check: MaskCheck, columns: Sequence[str] | None = None) -> Figure:
     """What was seen of the mask beside replicates: rates, tenths of other columns, calibration.
 
-    Of the tenths those are drawn whose column of the two deviates most.
+    Of the tenths those are drawn whose column of the two deviates most; of the rates of more than
+    thirty columns the highest, and the title says so.
+
+    :param columns: whose rates and tenths; all when left out.
+    :raises ValueError: there is no such column.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -40,13 +55,22 @@ def plot_mask_check(check: MaskCheck) -> Figure:
     3
     """
     figure, (left, middle, right) = panels(3)
-    _beside(left, check.rates)
-    left.set_xticks(range(len(check.rates)), check.rates.index, rotation=60, ha="right")
+    names, left_out = shown(
+        list(check.rates.index), columns, check.rates["observed"].tolist(), _MOST_RATES
+    )
+    rates = check.rates.loc[names]
+    _beside(left, rates)
+    left.set_xticks(range(len(rates)), rates.index, rotation=60, ha="right")
+    left.tick_params(axis="x", labelsize=10 if len(rates) <= 10 else 6)
     plain(left, "missing, by column", "", "share")
-    if len(check.deciles):
-        pairs = check.deciles.groupby(level=["missing", "by"], sort=False)["p_value"].min()
+    figure.suptitle(left_out and f"rates: {left_out}", fontsize=10)
+    deciles = check.deciles
+    if columns is not None and len(deciles):
+        deciles = deciles[deciles.index.get_level_values("missing").isin(names)]
+    if len(deciles):
+        pairs = deciles.groupby(level=["missing", "by"], sort=False)["p_value"].min()
         missing, by = pairs.index[int(pairs.to_numpy().argmin())]
-        tenths = pd.DataFrame(check.deciles.xs((missing, by), level=["missing", "by"]))
+        tenths = pd.DataFrame(deciles.xs((missing, by), level=["missing", "by"]))
         _beside(middle, tenths)
         middle.set_xticks(range(len(tenths)), tenths.index)
         plain(middle, f"{missing} missing, by {by}", f"tenth of {by}, as observed", "share")

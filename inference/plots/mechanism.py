@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ...data import IncompleteData
 from ..imputing.impute import coefficient_medians, prepared
 from ..uncertainty.sources import Parameters, sources
-from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain
+from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain, shown
 
 _POINTS = 200
 
@@ -51,7 +51,8 @@ def plot_mechanism(
     at their means. Below the curves the
     distribution of what was observed and, given an imputation, of what was imputed.
 
-    :param columns: which; all that have missing values when left out.
+    :param columns: which; those that have missing values when left out, of more than twelve the
+        most missing (a line above says so).
     :param parameters: where the band's parameters come from, as for
         :func:`absentia.multiple_imputation`; ``"fixed"`` draws none.
     :raises ValueError: for an ignorable mechanism, one that reads latents or covariates, or a
@@ -75,7 +76,9 @@ def plot_mechanism(
             f"the mechanism reads {', '.join(mechanism.asks)}: it is a curve a row and not one"
         )
     imputation = getattr(imputation, "modelled", imputation)
-    columns = data.gaps(columns)
+    gaps = data.gaps(columns)
+    rates = 1 - data.s.double().mean(0).cpu().numpy()
+    columns, left_out = shown(gaps, columns, [rates[list(data.columns).index(g)] for g in gaps])
     grids = {name: _grid(data, name, imputation) for name in columns}
     context = {"s": data.s[:1].new_ones(1, len(data.columns))} if mechanism.asks else {}
     place = {name: list(data.columns).index(name) for name in columns}
@@ -103,6 +106,7 @@ def plot_mechanism(
             panel.fill_between(grids[name], *ends, color=MECHANISM, alpha=0.25, lw=0)
         panel.set_ylim(-0.02, 1.02)
         plain(panel, name, name, "P(missing | value)")
+    figure.suptitle(left_out, fontsize=10)
     return figure
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +14,8 @@ from ...data.shown_figure import ShownFigure
 OBSERVED, IMPUTED, MECHANISM, TRUE = "#56B4E9", "#E69F00", "#D55E00", "#000000"
 QUIET = "#6b7a83"
 _PANEL = (4.2, 3.2)
+#: panels of one figure: by itself, and where somebody names what to draw
+MOST_PANELS, _MOST_NAMED = 12, 48
 
 
 def panels(count: int, across: int = 3, size: tuple[float, float] = _PANEL) -> tuple[Figure, Any]:
@@ -27,6 +31,49 @@ def panels(count: int, across: int = 3, size: tuple[float, float] = _PANEL) -> t
     for spare in axes[count:]:
         spare.set_visible(False)
     return figure, axes[:count]
+
+
+def shown(
+    names: Sequence[str],
+    columns: Sequence[str] | None,
+    missing: Sequence[float] | None = None,
+    most: int = MOST_PANELS,
+) -> tuple[list[str], str]:
+    """What one figure has room for, in the order given, and a line that says what it leaves out.
+
+    >>> shown(["a", "b", "c"], None, missing=[0.1, 0.3, 0.2], most=2)[0]
+    ['b', 'c']
+
+    Args:
+        names: all that could be drawn.
+        columns: those that were asked for; None for as many as there is room for.
+        missing: the share missing of each name: the most missing come first.
+        most: the room, where nothing was asked for.
+
+    Raises:
+        ValueError: no such name, or one that came twice.
+    """
+    of = list(names)
+    if columns is not None:
+        asked = [columns] if isinstance(columns, str) else list(columns)
+        for name in asked:
+            if name not in of:
+                listed = ", ".join(map(str, of[:12])) + (", ..." if len(of) > 12 else "")
+                raise ValueError(f"columns= names {name!r}, which is not one of {listed}")
+            if asked.count(name) > 1:
+                raise ValueError(f"columns= names {name!r} twice; give it once")
+        if not asked:
+            raise ValueError("columns= is empty; name at least one, or leave it out")
+        if len(asked) <= _MOST_NAMED:
+            return asked, ""
+        return asked[:_MOST_NAMED], f"the first {_MOST_NAMED} of {len(asked)} columns asked for"
+    if len(of) <= most:
+        return of, ""
+    if missing is None:
+        return of[:most], f"the first {most} of {len(of)}; columns= names others"
+    rank = np.argsort(-np.asarray(missing, dtype=float), kind="stable")[:most]
+    kept = [of[k] for k in sorted(rank)]
+    return kept, f"the {most} most missing of {len(of)} columns; columns= names others"
 
 
 def plain(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:

@@ -135,3 +135,77 @@ def test_a_notebook_shows_them_without_pyplot(fitted):
     for figure in (panels(2)[0], ab.plots.plot_missingness(data)):
         shown, _ = DisplayFormatter().format(figure)
         assert shown["image/png"][:4] == b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """A hundred columns, of which 60 have gaps: the later the more."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(80, 100)), columns=[f"c{j:03}" for j in range(100)])
+    for j in range(40, 100):
+        frame.iloc[rng.permutation(80)[: 10 + (j - 40) // 2], j] = np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    model = ab.NotMIWAEPPCA(data, latent_dim=1, sign="+")
+    return data, ab.impute(model, data, particles=20, num_draws=20), model
+
+
+def height(figure):
+    return figure.get_size_inches()[1]
+
+
+def titles(figure):
+    return [axes.get_title().split(" ")[0] for axes in figure.axes if axes.get_visible()]
+
+
+def test_figures_of_wide_tables_are_of_the_most_missing_and_say_so(wide):
+    data, imputation, model = wide
+    last = [f"c{j:03}" for j in range(88, 100)]
+    figure = ab.plots.plot_imputed(imputation)
+    assert titles(figure) == last
+    assert height(figure) < 14
+    line = "the 12 most missing of 60 columns; columns= names others"
+    assert figure.get_suptitle() == line
+    figure = ab.plots.plot_mechanism(model, data, parameters="fixed")
+    assert [t for t in titles(figure) if t] == last
+    assert figure.get_suptitle() == line
+    row = int(data.index[int(np.isnan(data.values).sum(1).argmax())])
+    figure = ab.plots.plot_row(imputation, row)
+    assert len([axes for axes in figure.axes if axes.get_visible()]) == 12
+    assert "the first 12 of" in figure.get_suptitle()
+    ranks = {name: np.arange(1000) % 100 for name in data.columns}
+    figure = ab.plots.plot_calibration(Calibration(ranks, 99, 10))
+    assert height(figure) < 14
+    assert figure.get_suptitle() == "the first 12 of 100; columns= names others"
+    figure = ab.plots.plot_missingness(data)
+    assert max(figure.get_size_inches()) < 32
+    assert "the 30 most missing of 60 columns with gaps" in figure.get_suptitle()
+
+
+def test_columns_chooses_what_is_drawn(wide):
+    data, imputation, model = wide
+    two = ["c050", "c041"]
+    assert titles(ab.plots.plot_imputed(imputation, two)) == two
+    mechanism = ab.plots.plot_mechanism(model, data, two, parameters="fixed")
+    assert [t for t in titles(mechanism) if t] == two
+    ranks = Calibration({name: np.arange(1000) % 100 for name in data.columns}, 99, 10)
+    assert titles(ab.plots.plot_calibration(ranks, two)) == ["c050,", "c041,"]
+    pattern = ab.plots.plot_missingness(data, two)
+    assert pattern.get_suptitle().startswith("80 rows, 2 columns")
+    assert height(pattern) < 10
+    row = int(np.flatnonzero(np.isnan(data.values[:, [50, 41]]).all(1))[0])
+    of_row = ab.plots.plot_row(imputation, row, two)
+    assert [axes.get_xlabel() for axes in of_row.axes] == two
+    check = ab.check_mask(model, data, replications=20)
+    rates = ab.plots.plot_mask_check(check)
+    assert len(rates.axes[0].get_xticks()) == 30
+    assert "the 30 most missing of" in rates.get_suptitle()
+    rates = ab.plots.plot_mask_check(check, two)
+    assert [t.get_text() for t in rates.axes[0].get_xticklabels()] == two
+    gaps = [f"c{j:03}" for j in range(40, 100)]
+    many = ab.plots.plot_imputed(imputation, gaps)
+    assert many.get_suptitle() == "the first 48 of 60 columns asked for"
+    for draw in (ab.plots.plot_missingness, lambda d, c: ab.plots.plot_calibration(ranks, c)):
+        with pytest.raises(ValueError, match=r"columns= names 'nix', which is not one of c000, "):
+            draw(data, ["nix"])
+        with pytest.raises(ValueError, match="columns= is empty"):
+            draw(data, [])

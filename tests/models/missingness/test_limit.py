@@ -74,7 +74,7 @@ def test_it_is_described_by_its_place():
 
 def test_sides_must_be_given():
     _, data = truncated(20)
-    for sign in (None, ["+", None]):
+    for sign in (None, [None, "+"]):
         with pytest.raises(ValueError, match="which side is hidden"):
             ab.NotMIWAE(data, "limit", sign=sign)
 
