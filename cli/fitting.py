@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,14 @@ def read_data(
         ValueError: a column that cannot be modelled; names it and the option that helps.
     """
     from ..data import IncompleteData
+    from ..data.cautions import ColumnWarning
 
     try:
-        data = IncompleteData.from_frame(
-            modelled, schema="infer" if inferred else declared, covariates=covariate or []
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ColumnWarning)  # said below, with options
+            data = IncompleteData.from_frame(
+                modelled, schema="infer" if inferred else declared, covariates=covariate or []
+            )
     except ValueError:
         for line in lines_of(suspected):
             say(f"note: {line}")

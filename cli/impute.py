@@ -134,7 +134,7 @@ def impute(
         if result is not None:
             data = IncompleteData.from_frame(modelled, like=result)
         else:
-            suspected = suspicions(fields, untouched, declared)
+            suspected = suspicions(fields, untouched, declared, schema == "infer")
             data = read_data(modelled, table, declared, schema == "infer", covariate, suspected)
             if save is None and not modelled.isna().any(axis=None):
                 write_as_read(fields, table, places)

@@ -93,7 +93,7 @@ def inspect(
             _show(related, "what a column's absence goes with")
             say(f"the pattern {'is' if is_monotone(frame) else 'is not'} monotone")
             say(_CAUTION)
-        for line in lines_of(suspicions(fields, (), declared)):
+        for line in lines_of(suspicions(fields, (), declared, by is Grounds.values)):
             say(f"note: {line}")
         empty = [str(name) for name in rates.index[rates["missing"] == len(frame)]]
         unusable = [*refused, *(name for name in empty if name not in refused)]

@@ -23,7 +23,10 @@ class Suspicion(NamedTuple):
 
 
 def suspicions(
-    fields: Fields, untouched: Iterable[str] = (), declared: Collection[str] = ()
+    fields: Fields,
+    untouched: Iterable[str] = (),
+    declared: Collection[str] = (),
+    inferred: bool = False,
 ) -> list[Suspicion]:
     """What is suspected of the columns that are to be modelled, in the table's order.
 
@@ -31,13 +34,14 @@ def suspicions(
         fields: the table as it was read.
         untouched: columns that are carried through.
         declared: columns whose kind was declared.
+        inferred: whether the other kinds are inferred from the values.
     """
     from ..data.suspects import suspects
 
     left_out = list(untouched)
     frame = fields.frame.drop(columns=left_out)
     texts = None if fields.csv is None else fields.csv.texts.drop(columns=left_out)
-    found = suspects(frame, texts, declared)
+    found = suspects(frame, texts, declared, inferred)
     return [_of_row(row) for row in found.itertuples()]
 
 

@@ -119,6 +119,15 @@ def instants(series: pd.Series[Any]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(series[series.notna()])
 
 
+def start_of_day(moments: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """When the day of each moment begins: midnight, or the first moment where clocks skip it."""
+    local = moments.tz_localize(None).normalize()
+    if moments.tz is None:
+        return local
+    first = np.ones(len(local), dtype=bool)  # where midnight comes twice
+    return local.tz_localize(moments.tz, ambiguous=first, nonexistent="shift_forward")
+
+
 def is_duration(dtype: str) -> bool:
     """Whether a dtype's name is one of numpy's or Arrow's durations."""
     return dtype.startswith(("timedelta64", "duration"))

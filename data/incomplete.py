@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .cautions import caution_of_codes, caution_of_sentinels
 from .checks import check_fits, check_observed
 from .constants import whole_table, with_constants
+from .foreign import as_frame
 from .infer import Declaration
 from .layout import Layout, schemas_of
+from .markers import without_markers
 from .numeric import array_values, column_names
 from .reading import Reading, target_frame
 from .recode import same_meaning
@@ -89,6 +92,7 @@ class IncompleteData:
         schema: str | Mapping[str, Declaration] | Schema | None = None,
         covariates: Sequence[str] = (),
         standardise: bool = True,
+        na_values: Any = None,
         like: Layout | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> IncompleteData:
@@ -104,6 +108,8 @@ class IncompleteData:
                 that read them.
             standardise: centre and scale by the observed entries; False keeps the units (positive
                 and bounded columns are warped all the same).
+            na_values: what stands for missing besides: a value or several (``[-99, "?"]``), or by
+                column (``{"bmi": -99}``).
             like: take columns, schema and scaler from here (the other options are then not
                 read); such new rows may have a column with no observed value.
             dtype: of ``x``.
@@ -112,9 +118,20 @@ class IncompleteData:
             ValueError: an empty table, repeated names, values that a column cannot take, infinity,
                 a column with no observed value, a covariate with a missing one, or columns other
                 than those of ``like``.
+
+        Warns:
+            SentinelWarning: a repeated, extreme value that looks as if it stood for missing.
+            CodedColumnsWarning: without ``schema``, columns with gaps that hold a few whole
+                numbers or shares and are read as any number.
         """
-        reading = Reading.of_frame(df, schema, covariates, like)
-        return cls._of(reading, standardise, like, dtype)
+        reading = Reading.of_frame(
+            without_markers(as_frame(df), na_values), schema, covariates, like
+        )
+        data = cls._of(reading, standardise, like, dtype)
+        if like is None:
+            caution_of_sentinels(data.values, data.schema)
+            caution_of_codes(data.values, data.schema)
+        return data
 
     @classmethod
     def from_numpy(
@@ -149,7 +166,10 @@ class IncompleteData:
                 neither boolean nor 0/1, and NaN where the mask says observed.
         """
         reading = Reading.of_array(values, mask, columns, index, schema, covariates, like)
-        return cls._of(reading, standardise, like, dtype)
+        data = cls._of(reading, standardise, like, dtype)
+        if like is None:
+            caution_of_sentinels(data.values, data.schema, arrays=True)
+        return data
 
     @classmethod
     def from_torch(

@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from .codes import code_kind
 from .column import KINDS, LARGEST_COUNT, LEVELLED, Column, Kind, Level
-from .encode import TICKS, distinct, encoded, instants, plain
+from .encode import TICKS, distinct, encoded, instants, plain, start_of_day
 from .numeric import Family, family, not_numeric, numbers, row_name
 
 #: a kind by name, or with its details, or a whole column
@@ -198,8 +199,7 @@ def _of_dates(series: pd.Series[Any], name: str, dtype: str, why: str) -> Column
     if series.notna().sum() == 0:
         return Column(name, "datetime", dtype=dtype, why=why, origin=0)
     index = instants(series)
-    local = index.tz_localize(None)
-    days = bool((local == local.normalize()).all())
+    days = bool((index == start_of_day(index)).all())
     # in Python's integers: nanoseconds of far years do not fit into 64 bits
     origin = int(index.asi8.min()) * (TICKS["ns"] // TICKS[index.unit])
     return Column(name, "datetime", dtype=dtype, why=why, origin=origin, whole_days=days)
@@ -214,10 +214,18 @@ def _of_numbers(series: pd.Series[Any], name: str, dtype: str) -> Column:
     whole = bool((np.floor(seen) == seen).all())
     if whole and set(np.unique(seen)) <= {0.0, 1.0}:
         return Column(name, "binary", (0, 1), dtype=dtype, why="only 0 and 1")
+    code = code_kind(seen)
+    if code == "bounded":
+        why = f"shares, {low:g} to {high:g}"
+        return Column(name, "bounded", lower=0.0, upper=1.0, dtype=dtype, why=why)
     # pandas turns integers into floats where some are missing
     integers = pd.api.types.is_integer_dtype(series.dtype) or len(seen) < len(values)
     if pd.api.types.is_object_dtype(series.dtype):
         integers = all(isinstance(v, int | np.integer) for v in series.dropna())
+    if code is not None and integers:
+        grades = tuple(range(int(low), int(high) + 1))
+        kind = cast(Kind, code)
+        return Column(name, kind, grades, dtype=dtype, why=f"only {low:g} to {high:g}, all of them")
     if whole and integers and 0 <= low <= 2 and high <= 100:
         why = f"all values whole, {low:g} to {high:g}"
         return Column(name, "count", dtype=dtype, top=_top_above(high), why=why)

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .column import LEVELLED, Column
-from .encode import TICKS, check_domain, distinct, instants, is_duration, zoned
+from .encode import TICKS, check_domain, distinct, instants, is_duration, start_of_day, zoned
 
 _DAY = pd.Timedelta(days=1)
 # where imputed dates and durations end: what every resolution and Python's own dates can hold
@@ -185,7 +185,7 @@ def _dates(series: pd.Series[Any], column: Column, seconds: np.ndarray) -> Any:
     if zone is not None:
         moments = moments.tz_localize("UTC").tz_convert(zone)
     if column.whole_days:
-        moments = (moments + _DAY / 2).normalize()
+        moments = start_of_day(moments + _DAY / 2)
     return list(moments) if isinstance(series.dtype, pd.ArrowDtype) else moments.as_unit(unit)
 
 

@@ -198,9 +198,11 @@ def infer_schema(
     durations continuous in seconds, and every number is continuous. Categories that never occur
     are no levels: nothing can be learnt about them (a restored column still has them).
 
-    By values, too: numbers are binary if only 0 and 1 occur; a count if they are whole, start at
-    0, 1 or 2, end at 100 or below, and are of an integer dtype or beside missing values (which
-    make pandas turn integers into floats); positive if all are above 0 with a skewness above 1
+    By values, too: numbers are binary if only 0 and 1 occur; bounded from 0 to 1 if they are
+    shares; and where they are whole, of an integer dtype or beside missing values (which make
+    pandas turn integers into floats): binary or ordinal if they are codes (1 and 2; 1 to 5), see
+    :func:`absentia.data.codes.code_kind`, else a count if they start at 0, 1 or 2 and end at 100
+    or below; positive if all are above 0 with a skewness above 1
     that logs at least halve.
 
     >>> df = pd.DataFrame({"visits": [0, 3, 1], "stage": ["I", "II", "I"]})

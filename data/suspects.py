@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from .codes import code_kind, declaration_of
 from .constants import nearly_constant
 from .foreign import EXACT, as_frame
 from .numeric import column_names
@@ -18,7 +19,7 @@ from .spellings import dates_in, leading_zero, numbers_in, same_but_for_spelling
 #: what a column may be suspected of
 KINDS = (
     "empty", "nearly empty", "digits lost", "leading zeros", "numbers as text", "dates as text",
-    "word among numbers", "spelling", "identifier", "constant", "sentinel",
+    "word among numbers", "spelling", "identifier", "constant", "sentinel", "codes",
 )  # fmt: skip
 _NAMED_SO = re.compile(r"(?:^|[_ .-])(?:id|ids|uuid|guid|key|identifier)$|(?<=[a-z])I[Dd]$", re.I)
 #: fewer rows show nothing
@@ -33,7 +34,10 @@ class _Suspicion(NamedTuple):
 
 
 def suspects(
-    frame: Any, texts: pd.DataFrame | None = None, declared: Collection[str] = ()
+    frame: Any,
+    texts: pd.DataFrame | None = None,
+    declared: Collection[str] = (),
+    inferred: bool = False,
 ) -> pd.DataFrame:
     """Which columns are probably not what they seem; one row a column, in the table's order.
 
@@ -55,13 +59,14 @@ missing? | IncompleteData.from_frame(df, na_values={'bmi': -99})
         texts: the same table as it is spelled in a file, where it comes from one.
         declared: names of columns whose kind was declared: they are what they were said to be,
             and only sentinels and lost digits are looked for.
+        inferred: whether kinds are inferred from the values: codes are no numbers then.
     """
     frame = as_frame(frame)
     rows = []
     for j, name in enumerate(column_names(frame.columns)):
         fields = None if texts is None else texts.iloc[:, j]
         found = _of_column(frame.iloc[:, j], name, fields, name in declared)
-        if found is not None:
+        if found is not None and not (inferred and found.kind == "codes"):
             rows.append((name, *found))
     return pd.DataFrame(rows, columns=["column", *_Suspicion._fields], dtype=object)
 
@@ -154,7 +159,20 @@ def _of_numbers(
         says = f"{name!r} holds dates as numbers ({values[0]:.0f})"
         cure = f"df[{name!r}] = pd.to_datetime(df[{name!r}].astype('Int64').astype(str))"
         return _Suspicion("dates as text", says, cure, _without(name))
-    return None if found is None else _sentinel(name, found, n)
+    if found is not None:
+        return _sentinel(name, found, n)
+    code = code_kind(values) if len(values) < n else None
+    return None if code is None else _codes(name, code, values)
+
+
+def _codes(name: str, code: str, values: np.ndarray) -> _Suspicion:
+    what = "shares" if code == "bounded" else "whole numbers"
+    says = (
+        f"{name!r} holds {what} from {values.min():g} to {values.max():g} and was read as any "
+        "number, so that what is imputed may lie between and outside of them"
+    )
+    cure = f"IncompleteData.from_frame(df, schema={{{name!r}: {declaration_of(code)!r}}})"
+    return _Suspicion("codes", says, cure, "--schema infer")
 
 
 def _is_id(values: np.ndarray, name: str, n: int) -> bool:

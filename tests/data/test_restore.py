@@ -145,3 +145,35 @@ def test_an_empty_column_of_new_rows_becomes_what_it_holds():
     assert filled["c"].tolist() == ["b", "b"]
     assert filled["n"].tolist() == [1, 1]
     assert pd.api.types.is_datetime64_dtype(filled["d"])
+
+
+@pytest.mark.parametrize("backed", ["pandas", "arrow"])
+def test_days_that_begin_after_midnight(backed):
+    """Where clocks skip midnight (São Paulo, November 2018) a day begins at one o'clock."""
+    zone = "America/Sao_Paulo"
+    local = pd.Series(pd.date_range("2018-10-30", periods=12))
+    days = local.dt.tz_localize(zone, nonexistent="shift_forward")
+    if backed == "arrow":
+        days = days.astype(pd.ArrowDtype(pa.timestamp("us", tz=zone)))
+    gappy = days.copy()
+    gappy[[2, 6]] = None
+    data = IncompleteData.from_frame(pd.DataFrame({"d": gappy, "v": np.arange(12.0)}))
+    assert data.schema["d"].whole_days
+    seconds = np.zeros((12, 2))
+    seconds[[2, 6], 0] = [(5 - 1 / 3) * 86400, (5 + 1 / 3) * 86400]
+    done = data.to_frame(seconds)["d"]
+    assert done[[2, 6]].tolist() == [pd.Timestamp("2018-11-04 01:00", tz=zone)] * 2
+    assert done.drop([2, 6]).tolist() == days.drop([2, 6]).tolist()
+
+
+def test_days_whose_midnight_comes_twice():
+    zone = "America/Havana"  # on 2020-11-01 one o'clock became midnight again
+    days = pd.Series(pd.date_range("2020-10-28", periods=8)).dt.tz_localize(zone, ambiguous="NaT")
+    days[4] = pd.Timestamp("2020-11-01").tz_localize(zone, ambiguous=True)
+    gappy = days.copy()
+    gappy[1] = None
+    data = IncompleteData.from_frame(pd.DataFrame({"d": gappy, "v": np.arange(8.0)}))
+    assert data.schema["d"].whole_days
+    seconds = np.zeros((8, 2))
+    seconds[1, 0] = 4.2 * 86400
+    assert data.to_frame(seconds)["d"][1] == days[4]
