@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -173,13 +174,35 @@ def listed(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def _own_warnings() -> list[type[Warning]]:
+    from ..inference import IdentificationWarning, OutsideRangeWarning
+
+    return [IdentificationWarning, OutsideRangeWarning]
+
+
 class one_line_errors:
-    """A mistake in the input ends in one line and exit status 2; a bug keeps its traceback."""
+    """A mistake in the input ends in one line and exit status 2; a bug keeps its traceback.
+
+    What absentia warns of becomes a line, too, on standard error.
+    """
 
     def __enter__(self) -> None:
-        return None
+        self._before = warnings.catch_warnings()
+        self._before.__enter__()
+        usual = warnings.showwarning
+
+        def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
+            if str(category.__module__).startswith("absentia."):
+                say(f"warning: {message}", errors)
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = show
+        for category in _own_warnings():
+            warnings.simplefilter("always", category)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._before.__exit__(kind, error, trace)
         if isinstance(error, ValueError | OSError | FloatingPointError):
             say(f"error: {' '.join(str(error).split())}", errors)
             raise typer.Exit(2) from None

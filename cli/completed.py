@@ -93,7 +93,10 @@ def write_as_read(fields: Fields, table: Path, places: Places) -> None:
 
 
 def say_how_far_to_trust(filled: Any, rows_path: Path) -> None:
-    """Print how good the weights are, and what to do about poor ones."""
+    """Print means beside those at random, how good the weights are, and what to do about poor ones.
+
+    Good weights say that the numbers are what the model implies, not that the model is right.
+    """
     say(repr(filled))
     unreliable = int((~filled.reliable).sum())
     if np.isnan(filled.khat).all():

@@ -102,6 +102,7 @@ def build_model(
     missing: list[str] | None,
     missingness: MechanismName,
     sign: str | dict[str, str] | None,
+    slope_prior: str | float,
     data: Any,
     latent_dim: int | None,
     seed: int,
@@ -116,4 +117,11 @@ def build_model(
     make = NotMIWAE if model is ModelName.not_miwae else NotMIWAEPPCA
     if missing:
         return make(data, missing, latent_dim=latent_dim, seed=seed)
-    return make(data, missingness.value, sign=sign, latent_dim=latent_dim, seed=seed)
+    return make(
+        data,
+        missingness.value,
+        sign=sign,
+        slope_prior=slope_prior,
+        latent_dim=latent_dim,
+        seed=seed,
+    )

@@ -13,7 +13,7 @@ from .common import MechanismName, ModelName, declared_in, one_line_errors, say
 from .completed import Places, say_how_far_to_trust, write_as_read, write_completed
 from .fields import columns_of, read_fields
 from .fitting import build_model, fit_model, read_data
-from .impute_options import carried, check_options, signs_of
+from .impute_options import carried, check_options, prior_in, signs_of
 from .reading import (
     DateFormat,
     Decimal,
@@ -51,6 +51,13 @@ def impute(
             "known); of one column as income=high, repeatable."
         ),
     ] = None,
+    slope_prior: Annotated[
+        str,
+        typer.Option(
+            help="Prior on slopes of self-masking whose sign is free: 'weak', 'flat' (none), or "
+            "the sd of a Normal, per sd of the column."
+        ),
+    ] = "weak",
     schema: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +118,7 @@ def impute(
     with one_line_errors():
         known = signs_of(sign)
         check_options(context, model, missingness, known, fitted, learning_rate)
+        prior = prior_in(slope_prior)
         form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
         places = Places.beside(out, draws > 0, report, checkpoint)
         schema_path = None if schema in (None, "infer") else Path(str(schema))
@@ -139,7 +147,7 @@ def impute(
             if save is None and not modelled.isna().any(axis=None):
                 write_as_read(fields, table, places)
                 return
-            built = build_model(model, missing, missingness, known, data, latent_dim, seed)
+            built = build_model(model, missing, missingness, known, prior, data, latent_dim, seed)
             result = fit_model(built, data, model, steps, learning_rate, seed, checkpoint, progress)
             if save is not None:
                 result.save(save)

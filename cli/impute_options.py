@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,7 @@ def check_options(
             "missing",
             "missingness",
             "sign",
+            "slope_prior",
             "schema",
             "covariate",
             "latent_dim",
@@ -39,15 +41,21 @@ def check_options(
     if fitted is not None and given:
         raise ValueError(f"--{min(given).replace('_', '-')} has no effect with --fitted; drop it")
     ignorable = model in (ModelName.miwae, ModelName.ppca)
-    if ignorable and given & {"missing", "missingness", "sign"}:
+    if ignorable and given & {"missing", "missingness", "sign", "slope_prior"}:
         raise ValueError(
-            f"{model.value} takes values to be missing at random; --missing, --missingness and "
-            f"--sign go with not-miwae and not-miwae-ppca"
+            f"{model.value} takes values to be missing at random; --missing, --missingness, "
+            f"--sign and --slope-prior go with not-miwae and not-miwae-ppca"
         )
     if "missing" in given and given & {"missingness", "sign"}:
         raise ValueError(
             "--missing says it column by column; drop --missingness and --sign (a direction is "
             "written into the formula: 'income ~ +income')"
+        )
+    named_so = missingness.value.startswith("self-masking") and "missing" not in given
+    if "slope_prior" in given and not named_so:
+        raise ValueError(
+            "--slope-prior belongs to --missingness self-masking; drop it (formulas and other "
+            "mechanisms have no prior)"
         )
     limit = missingness is MechanismName.limit
     signed = limit or missingness.value.startswith("self-masking")
@@ -84,6 +92,23 @@ def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
     if "" in found:
         return None if found[""] == "free" else found[""]
     return found or None
+
+
+def prior_in(text: str) -> str | float:
+    """What --slope-prior says.
+
+    Raises:
+        ValueError: it is neither a name nor a positive number.
+    """
+    if text in ("weak", "flat"):
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"--slope-prior is '{text}'; give weak, flat or a positive number")
+    return number
 
 
 def _source(context: typer.Context, name: str) -> str:

@@ -24,6 +24,7 @@ from .fitting import (
     fit,
 )
 from .held_out import held_out_bound
+from .identification import IdentificationWarning
 from .imputing import (
     Imputation,
     Prediction,
@@ -32,6 +33,7 @@ from .imputing import (
     predict_ratings,
     refined_guide,
 )
+from .imputing.beside import OutsideRangeWarning
 from .integration import CollapseError, collapse
 from .sensitivity import (
     SensitivityCurve,
@@ -58,6 +60,7 @@ __all__ = [
     "FitResult",
     "FitSettings",
     "FormatError",
+    "IdentificationWarning",
     "ImportanceWeightedELBO",
     "Imputation",
     "Logger",
@@ -65,6 +68,7 @@ __all__ = [
     "MaskCheck",
     "MultipleImputation",
     "NonFiniteLossError",
+    "OutsideRangeWarning",
     "ParameterPosterior",
     "Pooled",
     "Prediction",

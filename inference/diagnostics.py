@@ -24,7 +24,7 @@ def effective_sample_size(log_weight: Tensor) -> Tensor:
 
 
 def khat_threshold(particles: int) -> float:
-    """min(1 - 1/log10 K, 0.7): above it a row's estimates are not reliable at this K.
+    """min(1 - 1/log10 K, 0.7): above it a row's weights are too uneven at this K.
 
     (Vehtari, Simpson, Gelman, Yao & Gabry, "Pareto smoothed importance sampling", JMLR 2024.)
 

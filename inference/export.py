@@ -100,7 +100,7 @@ class _Draws:
             "x_replicated": x,
             "s_replicated": s,
         }
-        for name, value in _estimands(model, coefficients).items():
+        for name, value in _estimands(model, data, coefficients).items():
             kept[f"coefficient {name}"] = value
         if self.with_z:
             kept["z"] = _latents(programs, data, self.particles, seed)
@@ -153,11 +153,11 @@ def _dims(label: str, shape: Sequence[int], columns: int) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def _estimands(model: Any, coefficients: Any) -> dict[str, np.ndarray]:
+def _estimands(model: Any, data: IncompleteData, coefficients: Any) -> dict[str, np.ndarray]:
     mechanism = getattr(model, "missingness", None)
     if mechanism is None or mechanism.ignorable:
         return {}
-    found = mechanism.estimands(**(coefficients or {}))
+    found = mechanism.shown(data, **(coefficients or {}))
     return {name: value.detach().double().cpu().numpy() for name, value in found.items()}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +27,9 @@ from .missingness.declared import Declared, declared, missing
 from .missingness.directions import Sign, direction, directions
 from .modelled import of_modelled
 
+#: the prior on slopes of self-masking whose sign is free: by name, or its sd per sd of the column
+SlopePrior = Literal["weak", "flat"] | float
+
 MISSINGNESS = (
     "self-masking",
     "self-masking-probit",
@@ -40,14 +44,31 @@ MISSINGNESS = (
 )
 
 
+#: the sd of the weakly informative prior on slopes of free sign, per sd of the column
+WEAK = 0.5
+
+
 def mechanism_for(
-    what: Any, data: IncompleteData, sign: Sign, latent_dim: int, mask_latent_dim: int
+    what: Any,
+    data: IncompleteData,
+    sign: Sign,
+    latent_dim: int,
+    mask_latent_dim: int,
+    slope_prior: SlopePrior = "flat",
 ) -> Missingness:
     """The mechanism of a name, a declaration or a module, started from the data's missing rates.
 
     :raises ValueError: for an unknown name, ``sign`` where it has no place, or a mechanism that
         cannot have produced the table.
     """
+    shrinkage = _shrinkage(slope_prior)
+    masking = isinstance(what, str) and what.startswith("self-masking") and "~" not in what
+    if not isinstance(slope_prior, str) and not masking:
+        raise ValueError(
+            f"slope_prior={slope_prior!r} has no place here; it goes with "
+            f"missingness='self-masking': give absentia.missing(..., shrinkage={slope_prior!r}) or "
+            f"SelfMasking(..., shrinkage={slope_prior!r})"
+        )
     if isinstance(what, Missingness):
         _no_sign(sign, "it goes with missingness='self-masking'; give it to yours")
         found = what.config.get("num_columns", len(data.columns))
@@ -59,12 +80,25 @@ def mechanism_for(
         return what
     sign = of_modelled(sign, data)
     if isinstance(what, str) and "~" not in what:
-        return _named(what, data, sign, latent_dim, mask_latent_dim)
+        return _named(what, data, sign, latent_dim, mask_latent_dim, shrinkage)
     _no_sign(sign, "write the direction into the formula, '+income', or use absentia.missing()")
     formulas = of_modelled(declared(what), data)
     if not formulas.columns:  # all are of columns with one value
         return _named("ignorable", data, None, latent_dim, mask_latent_dim)
     return FormulaMissingness.declared(formulas, data, latent_dim, mask_latent_dim)
+
+
+def _shrinkage(slope_prior: SlopePrior) -> float | None:
+    """The sd of the slopes' prior, None where it is flat."""
+    if slope_prior in ("weak", "flat"):
+        return WEAK if slope_prior == "weak" else None
+    number = isinstance(slope_prior, int | float) and not isinstance(slope_prior, bool)
+    if not number or not 0 < float(slope_prior) < math.inf:
+        raise ValueError(
+            f"slope_prior is {slope_prior!r}; give 'weak', 'flat' or a positive number, the sd of "
+            f"a Normal prior on the slopes per sd of their columns"
+        )
+    return float(slope_prior)
 
 
 def _no_sign(sign: Sign, remedy: str) -> None:
@@ -73,7 +107,12 @@ def _no_sign(sign: Sign, remedy: str) -> None:
 
 
 def _named(
-    name: str, data: IncompleteData, sign: Sign, latent_dim: int, mask_latent_dim: int
+    name: str,
+    data: IncompleteData,
+    sign: Sign,
+    latent_dim: int,
+    mask_latent_dim: int,
+    shrinkage: float | None,
 ) -> Missingness:
     if name not in MISSINGNESS:
         raise ValueError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
@@ -86,11 +125,12 @@ def _named(
         name = "ignorable"  # nothing is missing that a formula could explain
     masking = name.startswith("self-masking")
     if mixed and (masking or name in ("two-sided", "spline", "linear")):
-        return FormulaMissingness.declared(_by_formula(name, data, sign, link), data)
+        shrinkage = shrinkage if masking else None
+        return FormulaMissingness.declared(_by_formula(name, data, sign, link, shrinkage), data)
     if masking:
         plain = sign is None or isinstance(sign, str)
         own = direction(sign) if plain else directions(sign, data.columns)
-        mechanism: Missingness = SelfMasking(columns, link, own)
+        mechanism: Missingness = SelfMasking(columns, link, own, shrinkage=shrinkage)
     elif name == "limit":
         return Threshold.limit_of(data, _sides(sign, data))
     elif name == "nonlinear":
@@ -124,7 +164,9 @@ def _sides(sign: Sign, data: IncompleteData) -> list[str]:
     return ["below" if one == "-" else "above" for one in found]
 
 
-def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Declared:
+def _by_formula(
+    name: str, data: IncompleteData, sign: Sign, link: Link, shrinkage: float | None
+) -> Declared:
     """The named mechanisms for a table with columns of several kinds.
 
     A column without missing values needs no mechanism; levels without an order have no direction.
@@ -149,7 +191,7 @@ def _by_formula(name: str, data: IncompleteData, sign: Sign, link: Link) -> Decl
             direction = given[j]
             if direction is not None and not levels:
                 signs[column.name] = direction
-    return missing(formulas, sign=signs or None, link=link)
+    return missing(formulas, sign=signs or None, link=link, shrinkage=shrinkage)
 
 
 def _own(name: str, column: str, kind: str, values: np.ndarray) -> str:
@@ -168,4 +210,4 @@ def _term(column: str) -> str:
     return f"`{column}`"
 
 
-__all__ = ["MISSINGNESS", "mechanism_for"]
+__all__ = ["MISSINGNESS", "SlopePrior", "mechanism_for"]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..data import IncompleteData
-from .declarations import mechanism_for
+from .declarations import SlopePrior, mechanism_for
 from .decoders import Decoder, GaussianDecoder, LinearGaussianDecoder, StudentTDecoder
 from .encoders import (
     Encoder,
@@ -45,6 +45,7 @@ def NotMIWAE(
     missingness: Why = "self-masking",
     *,
     sign: Sign = None,
+    slope_prior: SlopePrior = "weak",
     latent_dim: int | None = None,
     decoder: str | Decoder = "gaussian",
     encoder: str | Encoder = "mask-aware",
@@ -70,6 +71,10 @@ def NotMIWAE(
     :param sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
         ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known: for all
         columns, by name (``{"income": "high"}``, the others free) or one a column.
+    :param slope_prior: of self-masking slopes whose sign is free, per sd of their columns:
+        ``"weak"``, Normal(0, 0.5); a number, Normal(0, that sd); or ``"flat"``, none, as in the
+        paper. The fit ends at the posterior mode. With a flat prior a decoder that does not have
+        the values' shape (a Gaussian, of skewed ones) takes that shape for a mechanism.
     :param latent_dim: default min(p - 1, 10).
     :param decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), or a module.
     :param encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
@@ -98,9 +103,10 @@ def NotMIWAE(
         if isinstance(encoder, str):
             _known("encoder", encoder, ENCODERS)
         z_given_x = _encoder(encoder, families, x_given_z.latent_dim, network)
-        return _selection_model(
-            data, x_given_z, z_given_x, missingness, sign, mask_latent_dim, network, margins
+        s_given_x = mechanism_for(
+            missingness, data, sign, x_given_z.latent_dim, mask_latent_dim, slope_prior
         )
+        return _selection_model(data, x_given_z, z_given_x, s_given_x, network, margins)
 
 
 def NotMIWAEPPCA(
@@ -108,6 +114,7 @@ def NotMIWAEPPCA(
     missingness: Why = "self-masking",
     *,
     sign: Sign = None,
+    slope_prior: SlopePrior = "weak",
     latent_dim: int | None = None,
     encoder: str | Encoder | None = None,
     scale: ScaleKind = "shared",
@@ -144,9 +151,10 @@ def NotMIWAEPPCA(
             decoder = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
         chosen = encoder or ("exact" if all_real(families) else "mask-aware")
         z_given_x = _encoder(chosen, families, latent_dim, network)
-        return _selection_model(
-            data, decoder, z_given_x, missingness, sign, mask_latent_dim, network, margins
+        s_given_x = mechanism_for(
+            missingness, data, sign, decoder.latent_dim, mask_latent_dim, slope_prior
         )
+        return _selection_model(data, decoder, z_given_x, s_given_x, network, margins)
 
 
 def MaskedNotMIWAE(
@@ -154,6 +162,7 @@ def MaskedNotMIWAE(
     missingness: Why = "self-masking",
     *,
     sign: Sign = None,
+    slope_prior: SlopePrior = "weak",
     mask_latent_dim: int = 1,
     mask_hidden: Sequence[int] = (),
     linear: bool = False,
@@ -164,7 +173,7 @@ def MaskedNotMIWAE(
     logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s), with q(z, z_s | x_o, s); integrated exactly
     where the mechanism of x is.
 
-    :param missingness, sign: the mechanism of x, as for :func:`NotMIWAE`.
+    :param missingness, sign, slope_prior: the mechanism of x, as for :func:`NotMIWAE`.
     :param mask_latent_dim: dimensions of z_s.
     :param mask_hidden: widths of hidden layers of m; none is a linear map.
     :param linear: the decoder of PPCA, and the options of :func:`NotMIWAEPPCA`.
@@ -181,7 +190,7 @@ def MaskedNotMIWAE(
     )
     if missingness == "mask-latent":
         raise ValueError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")
-    own = mechanism_for(missingness, data, sign, latent_dim, 0)
+    own = mechanism_for(missingness, data, sign, latent_dim, 0, slope_prior)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(options.get("seed", 0)) + 2)
         masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
@@ -216,14 +225,11 @@ def _selection_model(
     data: IncompleteData,
     decoder: Decoder,
     encoder: Encoder,
-    missingness: Why,
-    sign: Sign,
-    mask_latent_dim: int,
+    mechanism: Missingness,
     network: dict[str, Any],
     margins: Margins | None,
 ) -> SelectionModel:
     columns = len(data.columns)
-    mechanism = mechanism_for(missingness, data, sign, decoder.latent_dim, mask_latent_dim)
     for part, name in ((decoder, "decoder"), (encoder, "encoder"), (mechanism, "missingness")):
         found = getattr(part, "config", {}).get("num_columns", columns)
         if found != columns:

@@ -22,6 +22,7 @@ from .sites import (
     FEATURES,
     MARGINS,
     MASK_LATENT,
+    SHRINKAGE,
     Z_MASK,
     S,
     X,
@@ -95,6 +96,9 @@ class SelectionModel(RowModel):
         coefficients = self.missingness.coefficients(features)
         if self.margins is not None:
             pyro.factor(MARGINS, self.margins(self.decoder))
+        log_prior = self.missingness.log_prior()
+        if log_prior is not None:
+            pyro.factor(SHRINKAGE, log_prior)
         with rows, latent:
             z = pyro.sample(Z, self.prior())
         z_mask = self._mask_latent(rows, self.mask_prior)

@@ -23,6 +23,7 @@ X_UNOBSERVED = "x_unobserved"
 Y = "y"  # a target that is predicted from x
 S = "s"  # the mask: which features are observed
 MARGINS = "margins"  # what is known of the columns' margins, outside the rows
+SHRINKAGE = "shrinkage"  # the log-prior of learnt slopes of the mechanism, outside the rows
 
 PARTICLE_DIM = -3
 ROW_DIM = -2

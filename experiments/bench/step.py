@@ -90,7 +90,7 @@ def _batches(data: IncompleteData, size: int) -> Callable[[], tuple[Tensor, Tens
 
 
 def _model(data: IncompleteData, latent_dim: int, hidden: int) -> SelectionModel:
-    return NotMIWAE(data, latent_dim=latent_dim, hidden=[hidden, hidden])
+    return NotMIWAE(data, latent_dim=latent_dim, hidden=[hidden, hidden], slope_prior="flat")
 
 
 def plain_step(

@@ -14,7 +14,7 @@ from ...data.amputation import level_self_masking
 from ...inference import fit, impute
 from ..mixed_baselines import MixedCompleted, encoded, mean_mode, mice, miss_forest
 from ..mixed_metrics import column_scores
-from .methods import MODELS, candidates
+from .methods import MODELS, as_published, candidates
 
 _SUBSET = 1234  # seed of the rows that are taken of a long table, the same for all cells
 _BASELINES: dict[str, Any] = {
@@ -111,16 +111,21 @@ def _by_model(
     offered = list(candidates(configuration["choose"])) or [{}]
     fits = [
         fit(
-            make(data, seed=seed, **{**configuration["model"], **one}),
+            make(
+                data,
+                seed=seed,
+                **as_published(configuration["kind"], {**configuration["model"], **one}),
+            ),
             data,
             seed=seed,
             progress=False,
+            check=False,
             **configuration["fit"],
         )
         for one in offered
     ]
     best = int(np.argmax([one.bound for one in fits]))
-    found = impute(fits[best], data, num_draws=0, seed=seed, **configuration["impute"])
+    found = impute(fits[best], data, num_draws=0, seed=seed, check=False, **configuration["impute"])
     chances = {}
     for j, column in enumerate(data.schema):
         if column.levels:

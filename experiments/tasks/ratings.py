@@ -104,7 +104,7 @@ def _by_model(
     bounds: dict[str, float] = {}
     for candidate in list(candidates(configuration["choose"])) or [{}]:
         model = RatingsNotMIWAE(data, seed=seed, **{**options, **candidate})
-        fitted = fit(model, data, seed=seed, progress=False, **training)
+        fitted = fit(model, data, seed=seed, progress=False, check=False, **training)
         bounds[", ".join(f"{k}={v}" for k, v in candidate.items())] = fitted.bound
         if best is None or fitted.bound > best[0]:
             best = fitted.bound, fitted, candidate

@@ -61,10 +61,10 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(configuration: Mapping[str, Any], data: IncompleteData, seed: int) -> tuple[Any, float]:
-    options = dict(configuration["model"])
+    options = {"slope_prior": "flat", **configuration["model"]}  # as the paper has it
     predictor = options.pop("predictor", [64])
     settings: dict[str, Any] = {"validation": 0.1, **configuration["fit"]}
-    settings |= {"seed": seed, "progress": False}
+    settings |= {"seed": seed, "progress": False, "check": False}
     if configuration["kind"] == "joint":
         model = SupervisedNotMIWAE(data, predictor=predictor, seed=seed, **options)
         fitted = fit(model, data, **settings)

@@ -102,7 +102,7 @@ def calibration(
     if infer is None:
 
         def infer(table: IncompleteData) -> np.ndarray:
-            found = impute(model, table, particles, num_draws=draws, seed=seed + 1)
+            found = impute(model, table, particles, num_draws=draws, seed=seed + 1, check=False)
             return found.draws(draws)
 
     several = infer(hidden)

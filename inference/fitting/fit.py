@@ -21,6 +21,7 @@ from ...data.schema import Schema
 from ..elbo import ImportanceWeightedELBO
 from ..randomness import random_state, seeded, set_random_state
 from .batches import Batches
+from .checking import check_slopes
 from .checkpoint import checkpoint_path, damaged, read_checkpoint, write_checkpoint
 from .loggers import Logger
 from .nonfinite import NonFiniteLossError, first_bad_site
@@ -51,6 +52,9 @@ class FitResult:
     settings: FitSettings
     schema: Schema | None = None
     covariate_schema: Schema | None = None
+    #: what the mechanism's slopes on the values themselves rest on, a row a column; None where it
+    #: was not checked. See :func:`absentia.check_identification`.
+    identification: pd.DataFrame | None = None
 
     def save(self, path: str | Path) -> None:
         """Write weights, configuration, standardisation and columns; see :func:`absentia.save`."""
@@ -69,6 +73,7 @@ def fit(
     dtype: torch.dtype | None = None,
     callback: Callable[[dict[str, float]], None] | None = None,
     loggers: Sequence[Logger] = (),
+    check: bool = True,
     **settings: Any,
 ) -> FitResult:
     """Fit ``model`` to ``data`` and return the best state seen on held-out rows.
@@ -82,6 +87,9 @@ def fit(
     :param checkpoint: a file to save the fit's state in at every evaluation; if it exists, the
         fit goes on from it and ends as if it had never stopped. It is removed at the end.
     :param callback: called with each row of the history.
+    :param check: see afterwards, on some of the rows, what the mechanism's slopes on the values
+        themselves rest on, and warn (:class:`absentia.IdentificationWarning`) where that is the
+        decoder's shape alone; ``identification`` of the result.
     :param loggers: where the history is written as it comes: :class:`absentia.CSVLogger`,
         :class:`absentia.TensorBoardLogger`, :class:`absentia.WandbLogger`, or your own.
     :raises NonFiniteLossError: if the loss is no longer finite; names the site. The model keeps
@@ -140,6 +148,7 @@ def fit(
         settings=plan,
         schema=whole.schema,
         covariate_schema=data.covariate_schema,
+        identification=check_slopes(model, data, plan, stacklevel=3) if check else None,
     )
 
 

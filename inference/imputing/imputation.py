@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ...data import IncompleteData
 from ..diagnostics import khat_threshold
+from .at_random import at_random_cells
+from .beside import beside, lines
 from .stream import Estimates
 
 #: a row whose proposal was refined gets this many times the particles asked for
@@ -46,6 +48,9 @@ class Imputation:
     ) -> None:
         self.data = data
         self._modelled: Imputation | None = None
+        #: of the check by :func:`absentia.fit` or :func:`absentia.impute`, where there was one:
+        #: what the slopes of the mechanism on the values themselves rest on, a row a column
+        self.identification: pd.DataFrame | None = None
         self.particles = particles
         self.rule = rule
         self.log_evidence = _numpy(estimates.log_evidence)
@@ -202,7 +207,7 @@ class Imputation:
             return self
         result = copy.copy(self)
         result._modelled = self
-        for name in ("mean", "point", "median", "sd", "mcse"):
+        for name in ("mean", "point", "median", "sd", "mcse", "_at_random"):
             result.__dict__.pop(name, None)
         missing = np.nonzero(np.isnan(whole.values))
         where = missing[1]
@@ -228,8 +233,27 @@ class Imputation:
         result._probabilities = spread(padded, certain)
         return result
 
+    def by_column(self) -> pd.DataFrame:
+        """Means by column beside those under missing at random, in the data's own units.
+
+        One row a column with missing values that has a mean (no categories): how many are
+        ``missing``, ``observed_mean``, ``imputed_mean``, ``at_random_mean``, the ``lowest`` and
+        ``highest`` observed value, and ``outside``, whether the imputed mean lies outside them. At
+        random means by probabilistic PCA, a short EM on the model's scale
+        (:mod:`absentia.inference.imputing.at_random`): a yardstick, not a fit. Where the two
+        differ, the assumed mechanism makes the difference.
+        """
+        return beside(self.data, self.mean[self._missing], self._at_random)
+
+    @cached_property
+    def _at_random(self) -> np.ndarray:
+        return at_random_cells(self.data)
+
     def rows(self) -> pd.DataFrame:
-        """Diagnostics a row: log evidence, ESS, k-hat before and after refinement."""
+        """Diagnostics a row: log evidence, ESS, k-hat before and after refinement.
+
+        ``weights_good`` is :attr:`reliable`: it judges the importance weights, not the model.
+        """
         return pd.DataFrame(
             {
                 "log_evidence": self.log_evidence,
@@ -238,14 +262,19 @@ class Imputation:
                 "khat": self.khat,
                 "khat_before": self.khat_before,
                 "refined": self.refined,
-                "reliable": self.reliable,
+                "weights_good": self.reliable,
             },
             index=self.data.index,
         )
 
     @property
     def reliable(self) -> np.ndarray:
-        """Rows (n,) whose k-hat is at most min(1 - 1/log10 L, 0.7), L the particles asked for."""
+        """Rows (n,) whose weights are good: k-hat at most min(1 - 1/log10 L, 0.7), L particles.
+
+        It says that the importance sampling gives what the fitted model implies. Whether the model
+        and its mechanism are right it does not say: see :meth:`by_column` and
+        :func:`absentia.check_identification`.
+        """
         return self.khat <= khat_threshold(self.particles)
 
     def summary(self) -> dict[str, float]:
@@ -255,18 +284,20 @@ class Imputation:
             "particles": self.particles,
             "median_ess_share": float(np.median(self.ess / self.row_particles)),
             "khat_threshold": threshold,
-            "reliable_rows_before": float(np.mean(self.khat_before <= threshold)),
-            "reliable_rows": float(np.mean(self.reliable)),
+            "weights_good_before": float(np.mean(self.khat_before <= threshold)),
+            "weights_good": float(np.mean(self.reliable)),
             "refined_rows": float(np.mean(self.refined)),
         }
 
     def __repr__(self) -> str:
-        """Cells, particles, and the share of reliable rows."""
+        """Cells, particles, how good the weights are, and means beside those at random."""
         cells = len(self._missing[0])
         share = 100 * np.mean(self.reliable)
-        return (
-            f"Imputation({cells} cells, {self.particles} particles, {share:.1f}% of rows reliable)"
+        first = (
+            f"Imputation({cells} cells, {self.particles} particles, weights good in {share:.1f} % "
+            f"of rows)"
         )
+        return "\n".join([first, *lines(self.by_column(), self.data.schema)])
 
     def _kept(self) -> np.ndarray:
         if not len(self._draws):

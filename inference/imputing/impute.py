@@ -14,6 +14,8 @@ from ...data.constants import part_of
 from ..evaluating import evaluating
 from ..fitting.fit import of_model
 from ..fitting.targets import with_matching_target
+from ..identification import MOST_COLUMNS, identification_table, warn_of
+from .beside import warn_outside
 from .imputation import Imputation
 from .particles import Rule
 from .task import Programs, Task
@@ -31,6 +33,7 @@ def impute(
     independent_rows: bool = False,
     seed: int = 0,
     progress: bool = False,
+    check: bool = True,
 ) -> Imputation:
     """Impute the missing cells of ``data``: E[h(x_m) | x_o, s] ~ sum_k w~_k h_k.
 
@@ -54,6 +57,9 @@ def impute(
     :param independent_rows: let no row's means depend on which rows it is imputed with, or in
         which order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
     :param seed: the same seed gives the same imputation.
+    :param check: warn of columns whose imputed values lie, on average, outside what was observed
+        (:class:`absentia.OutsideRangeWarning`) and, for a model whose fit did not, of slopes that
+        nothing identifies (:class:`absentia.IdentificationWarning`).
 
     Coefficients that have priors are held at their posterior medians.
 
@@ -91,7 +97,24 @@ def impute(
         seed=seed,
         progress=progress,
     )
+    if check:
+        _check(fitted, model, found)
     return found if tuple(given.columns) == tuple(data.columns) else found.beside_constants()
+
+
+def _check(fitted: Any, model: Any, found: Imputation) -> None:
+    """Warn of what may be wrong with an imputation although its weights are good."""
+    found.identification = getattr(fitted, "identification", None)
+    few = len(model.columns) <= MOST_COLUMNS
+    if found.identification is None and found.num_draws and few:
+        found.identification = identification_table(model, found.data, found.draws(1)[0])
+        warn_of(found.identification, stacklevel=4)
+    if not few or model.missingness.ignorable:
+        return
+    table = found.by_column()
+    given = [name for j, name in enumerate(found.data.columns)
+             if model.missingness.known(j) == "given"]  # fmt: skip
+    warn_outside(table.drop(index=given, errors="ignore"), found.data.schema, stacklevel=4)
 
 
 def imputed(

@@ -32,12 +32,12 @@ def plot_reliability(imputation: Imputation) -> Figure:
     khat = np.maximum(imputation.khat[rows], -0.5)  # equal weights have k-hat minus infinity
     bad = khat > threshold
     left.scatter(rows[~bad], khat[~bad], s=8, color=OBSERVED)
-    left.scatter(rows[bad], khat[bad], s=14, color=MECHANISM, marker="x", label="not reliable")
+    left.scatter(rows[bad], khat[bad], s=14, color=MECHANISM, marker="x", label="uneven")
     left.axhline(threshold, color=QUIET, ls="--", lw=1, label=f"threshold {threshold:.2f}")
     left.legend(frameon=False, fontsize=8)
     plain(
         left,
-        f"{100 * (1 - bad.mean()) if len(bad) else 100:.1f} % of rows reliable",
+        f"{100 * (1 - bad.mean()) if len(bad) else 100:.1f} % of rows with good weights",
         "row",
         "k-hat",
     )

@@ -132,7 +132,15 @@ def _grid(data: IncompleteData, name: str, imputation: Any) -> np.ndarray:
     shown = data.values[:, j] if imputation is None else imputation.mean[:, j]
     low, high = np.nanmin(shown), np.nanmax(shown)
     room = 0.15 * (high - low)
-    return np.linspace(low - room, high + room, _POINTS)
+    lowest, highest = low - room, high + room
+    column = data.schema[j]
+    if column.kind == "positive":  # of what is not above 0 there is no probability
+        lowest = max(lowest, min(low, 1e-3 * high))
+    elif column.kind == "count":
+        lowest = max(lowest, 0.0)
+    elif column.kind == "bounded" and column.lower is not None and column.upper is not None:
+        lowest, highest = max(lowest, column.lower), min(highest, column.upper)
+    return np.linspace(lowest, highest, _POINTS)
 
 
 def _distributions(panel: Any, data: IncompleteData, name: str, imputation: Any) -> None:

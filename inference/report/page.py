@@ -16,6 +16,7 @@ from ...data.files import write_text_atomic
 from ..imputing.imputation import Imputation
 from ..imputing.impute import impute, prepared
 from ..sensitivity import SensitivityCurve
+from .cautions import LOOKED_AT, cautions
 from .sections import Section, Writer
 
 _PACKAGES = ("absentia", "torch", "pyro-ppl", "numpy", "arviz")
@@ -65,9 +66,10 @@ def report(
     writer = Writer(fitted, data, replications, seed)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        filled = imputation.modelled if imputation else impute(fitted, data, seed=seed)
+        filled = imputation.modelled if imputation else impute(fitted, data, seed=seed, check=False)
         sections = writer.sections(filled, curves)
-    said = [str(w.message) for w in heard if issubclass(w.category, UserWarning)]
+    said = cautions(fitted, filled, writer.identification, writer.p_values, replications)
+    said += [_sentence(w.message) for w in heard if issubclass(w.category, UserWarning)]
     write_text_atomic(path, _rendered(title, data, filled, sections, list(dict.fromkeys(said))))
     return path
 
@@ -86,18 +88,24 @@ def _rendered(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    reliable = 100 * float(np.mean(filled.reliable))
+    good = 100 * float(np.mean(filled.reliable))
     return environment.get_template("page.html").render(
         title=title,
         rows=len(data),
         columns=len(data.columns),
         cells=int((~data.s).sum()),
         rate=f"{100 * data.missing_rate:.1f}",
-        reliable=f"{reliable:.1f}",
+        good=f"{good:.1f}",
+        looked_at=LOOKED_AT,
         sections=sections,
         warnings=warned,
         versions=", ".join(_versions()),
     )
+
+
+def _sentence(message: Warning | str) -> str:
+    text = str(message).strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _versions() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ import pandas as pd
 from ...data import IncompleteData
 from ..checks import check_mask, check_values
 from ..checks.predictive import MOST_COLUMNS
+from ..identification import IdentificationWarning
+from ..imputing.beside import readable
 from ..imputing.imputation import Imputation
 from ..plots import (
     plot_history,
@@ -54,6 +57,9 @@ class Writer:
         order = [j for j in np.argsort(-gaps, kind="stable") if gaps[j] > 0]
         self.columns = [data.columns[j] for j in order[:_MOST_COLUMNS]]
         self.left = len(order) - len(self.columns)
+        #: what the page's head speaks of, as the sections find it
+        self.identification: pd.DataFrame | None = None
+        self.p_values: dict[str, np.ndarray] = {}
 
     def sections(self, filled: Imputation, curves: Sequence[SensitivityCurve]) -> list[Section]:
         """All of them, in order."""
@@ -92,20 +98,35 @@ class Writer:
                     + ". Nothing in the table can show whether these shifts are right."
                 )
             return found
-        found.verbatim = str(mechanism.describe(self.data))
+        with warnings.catch_warnings():
+            # the head of the page says it
+            warnings.simplefilter("ignore", IdentificationWarning)
+            own = check_identification(self.fitted, self.data, seed=self.seed)
+        self.identification = own
+        found.verbatim = str(mechanism.describe(self.data).checked(own))
         found.text = (
             "Every answer below rests on these equations. Where a value's absence depends on the "
             "value itself, the data speak for a slope only through the shape that the model gives "
             "the values, or through other columns that go with the value and that its mechanism "
             "does not read."
         )
-        own = check_identification(self.fitted, self.data, seed=self.seed)
         if len(own):
-            found.tables.append(("What identifies the slopes on the values themselves", _html(own)))
+            shown = own[["rests_on", "r2", "by", "skewness", "kurtosis"]]
+            shown.columns = pd.Index(
+                ["rests on", "explained by others", "above all", "skewness", "excess kurtosis"]
+            )
+            title = "What the slopes on the values themselves rest on"
+            found.tables.append((title, _html(shown)))
         if is_small(self.model):
             try:
                 estimates = coefficient_posterior(self.fitted, self.data, seed=self.seed)
-                found.tables.append(("Coefficients, 90 % intervals", _html(estimates)))
+                title = (
+                    "Coefficients of the log-odds of being missing, in the data's own units, with "
+                    "90 % intervals"
+                )
+                if getattr(mechanism, "link", "logit") == "probit":
+                    title = title.replace("log-odds", "probit")
+                found.tables.append((title, _html(estimates)))
             except ValueError as error:
                 found.text += f" Coefficients have no intervals here: {error}."
         try:
@@ -140,12 +161,20 @@ class Writer:
         summary = pd.Series(filled.summary(), name="value").to_frame()
         found = Section(
             "What was imputed, and how far to trust it",
-            "Values were imputed by self-normalised importance sampling. A row with a Pareto k-hat "
-            "above the threshold is not reliable: raise the number of particles there. Draws "
-            "hold the parameters as fitted; for analyses use multiple_imputation and pool, which "
-            "do not.",
+            "Values were imputed by self-normalised importance sampling. The weights of a row with "
+            "a Pareto k-hat above the threshold are too uneven: raise the number of particles "
+            "there. Good weights mean that the numbers are what the fitted model implies, not that "
+            "the model is right. Draws hold the parameters as fitted; for analyses use "
+            "multiple_imputation and pool, which do not.",
         )
-        found.tables.append(("Diagnostics", _html(summary)))
+        found.tables += [
+            (
+                "Means beside those under missing at random (a short PPCA fit): where they differ, "
+                "the assumed mechanism makes the difference",
+                _html(_beside(filled)),
+            ),
+            ("Weights", _html(summary)),
+        ]
         if not self.columns:
             found.text = "Nothing is missing in this table."
             return found
@@ -157,7 +186,9 @@ class Writer:
         least = incomplete[np.argmax(np.nan_to_num(filled.khat[incomplete], neginf=-9.0))]
         if self.data.index.is_unique:
             label = self.data.index[least]
-            found.figures.append(("The least reliable row", _png(plot_row, filled, label)))
+            found.figures.append(
+                ("The row with the most uneven weights", _png(plot_row, filled, label))
+            )
         if hasattr(self.fitted, "history"):
             found.figures.append(("The fit", _png(plot_history, self.fitted)))
         return found
@@ -175,8 +206,10 @@ class Writer:
             mask = check_mask(self.fitted, self.data, **options)
             found.figures.append(("The mask, seen and replicated", _png(plot_mask_check, mask)))
             found.tables.append(("Share missing", _html(mask.rates)))
+            self.p_values["shares missing"] = mask.rates["p_value"].to_numpy()
         if not self.data.schema.discrete.any():
             values = check_values(self.fitted, self.data, **options)
+            self.p_values["statistics of observed values"] = values["p_value"].to_numpy()
             worst = values.sort_values("p_value").head(12)
             found.tables.append(("Observed values, the least well reproduced", _html(worst)))
         return found
@@ -202,6 +235,19 @@ def _shown_columns(left: int) -> str:
     return (
         f"Figures show the columns with most missing values; {left} are left out." if left else ""
     )
+
+
+def _beside(filled: Imputation) -> pd.DataFrame:
+    """Means by column as a reader wants them; dates as days."""
+    table = filled.by_column()
+    keys = ["observed_mean", "imputed_mean", "at_random_mean", "lowest", "highest"]
+    shown = pd.DataFrame({"missing": table["missing"].astype(str)}, index=table.index)
+    for key in keys:
+        shown[key.replace("_", " ")] = [
+            readable(value, str(name), filled.data.schema) for name, value in table[key].items()
+        ]
+    shown["outside what was observed"] = np.where(table["outside"], "YES", "no")
+    return shown
 
 
 def _png(draw: Callable[..., Any], *arguments: Any, **options: Any) -> str:

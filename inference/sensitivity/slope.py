@@ -176,7 +176,7 @@ class _Sweep:
         if near is not None:
             _take_over(model, self.fits[near].model)
             options = {**options, "steps": max(options["steps"] // _SHORTER, 1)}
-        fitted = self.fits[slope] = fit(model, self.data, **options)
+        fitted = self.fits[slope] = fit(model, self.data, **{"check": False, **options})
         try:
             posterior = ParameterPosterior(fitted, self.data, seed=self.seed)
         except ValueError:  # too many parameters for a Normal approximation

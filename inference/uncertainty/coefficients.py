@@ -59,8 +59,9 @@ def coefficient_posterior(
     :param polish: Newton steps towards the maximum with one information matrix; where they lead
         far, as many again with a new one. A stochastic fit ends near its maximum.
     :param decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
-    :returns: one row a coefficient: estimate, sd, lower, upper; a formula's are of the log-odds
-        of being missing, in the data's own units.
+    :returns: one row a coefficient: estimate, sd, lower, upper; of the log-odds of being
+        **missing**, in the data's own units, named ``"income ~ age"`` (parameters of a mechanism of
+        your own and of networks are as they are).
     :raises ValueError: for a mechanism without anything to estimate, or a model of more than 600
         parameters under ``decoder="joint"``.
     """
@@ -80,7 +81,7 @@ def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
     """Estimands by the delta method."""
     quantile = float(norm.ppf((1 + level) / 2))
     rows, moving, far = {}, [], []
-    directions = target.model.missingness.directions()
+    directions = target.model.missingness.shown_directions(target.data)
     target.put(found.at)
     for label, name, k, estimate, j in _slopes(target):
         sd = math.sqrt(max(float(j @ found.covariance @ j), 0.0))

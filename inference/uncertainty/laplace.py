@@ -89,7 +89,7 @@ class Target:
     def estimands(self) -> dict[str, Tensor]:
         """What an analyst would report, with gradients."""
         context: dict[str, Any] = self.sites()
-        found: dict[str, Tensor] = self.model.missingness.estimands(**context)
+        found: dict[str, Tensor] = self.model.missingness.shown(self.data, **context)
         return found
 
     def __len__(self) -> int:

@@ -111,7 +111,7 @@ def _settings(fitted: FitResult, steps: int, seed: int) -> dict[str, Any]:
 def _bootstrapped(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
     rows = np.random.default_rng(seed).integers(len(data), size=len(data))
     model = copy.deepcopy(fitted.model)
-    return fit(model, data.rows(np.sort(rows)), **_settings(fitted, steps, seed)).model
+    return fit(model, data.rows(np.sort(rows)), check=False, **_settings(fitted, steps, seed)).model
 
 
 def _from_scratch(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
@@ -119,4 +119,4 @@ def _from_scratch(fitted: FitResult, data: IncompleteData, steps: int, seed: int
         model = rebuild(fitted.model.config)
     model.missingness.initialise(data.s.cpu().to(torch.get_default_dtype()).mean(0))
     model.to(data.x)
-    return fit(model, data, **_settings(fitted, steps, seed)).model
+    return fit(model, data, check=False, **_settings(fitted, steps, seed)).model

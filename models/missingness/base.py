@@ -15,7 +15,13 @@ from ...data.constants import varying_of
 from ..configurable import Configurable
 from ..mask_distributions import MaskDistribution
 from ..special import log_ndtr
-from .description import ColumnDescription, Description, identification, resting_on_others
+from .description import (
+    ColumnDescription,
+    Description,
+    identification,
+    resting_on_others,
+    shadows_among,
+)
 
 Link = Literal["logit", "probit"]
 
@@ -162,7 +168,8 @@ class Missingness(Configurable):
     def describe(self, like: Any = None) -> Description:
         """Equations, graph and identification in words; ``print`` it.
 
-        :param like: the data, or a fit: column names and units are taken from there.
+        :param like: the data, or a fit: column names and units are taken from there, and of a fit
+            what the check of its slopes found.
 
         >>> import numpy as np
         >>> import absentia as ab
@@ -181,6 +188,7 @@ class Missingness(Configurable):
         complete = (
             None if rates is None else [n for n, r in zip(names, rates, strict=True) if r == 1]
         )
+        shadows = shadows_among(complete, like)
         p = len(names)
         reads, ignored = self.reads(p).cpu(), self.ignorable_columns(p).cpu()
         drawn = self.drawn_columns(p).cpu()
@@ -192,7 +200,9 @@ class Missingness(Configurable):
                 continue
             values = tuple(n for k, n in enumerate(names) if bool(reads[j, k]))
             others = tuple(_CONTEXT[name] for name in self.asks if name in _CONTEXT)
-            identified, reason = identification(name, values, (), others, self.known(j), complete)
+            identified, reason = identification(
+                name, values, (), others, self.known(j), complete, shadows
+            )
             columns.append(
                 ColumnDescription(
                     name,
@@ -208,7 +218,8 @@ class Missingness(Configurable):
                 )
             )
         units = "in standard deviations" if scaler is None else "in the data's own units"
-        return Description(f"{type(self).__name__} (x {units})", resting_on_others(columns))
+        found = Description(f"{type(self).__name__} (x {units})", resting_on_others(columns))
+        return found.checked(getattr(like, "identification", None))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """The log-odds of column ``column`` being missing, in the scaler's units."""
@@ -223,7 +234,7 @@ class Missingness(Configurable):
         return torch.ones(num_columns, num_columns, dtype=torch.bool)
 
     def known(self, column: int) -> str | None:
-        """What was said of a column's own coefficients: "given", "prior", "direction" or None."""
+        """What was said of a column's own coefficients: "given", "prior", "shrunk", "direction"."""
         return None
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
@@ -244,10 +255,33 @@ class Missingness(Configurable):
         """Of estimands whose sign is given: by name 1, -1, or 0 where free, in their shape."""
         return {}
 
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
+        """The estimands as tables, pictures and exports show them.
+
+        Where they are coefficients: of the log-odds of being **missing**, in the data's own units,
+        named ``"income ~ age"``. By default :meth:`estimands` as they are.
+
+        Args:
+            data: names and units.
+            sampled: values of the coefficients that have priors.
+        """
+        return self.estimands(**sampled)
+
+    def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
+        """Of what :meth:`shown` names, as :meth:`directions`."""
+        return self.directions()
+
     @property
     def has_priors(self) -> bool:
         """Whether :meth:`coefficients` samples anything."""
         return False
+
+    def log_prior(self) -> Tensor | None:
+        """The log-density of a prior on learnt parameters, a scalar, or None without one.
+
+        The model adds it to its joint density, so a fit ends at the posterior's mode.
+        """
+        return None
 
 
 _CONTEXT = {"z": "latent", "z_mask": "mask_latent", "covariates": "covariates"}

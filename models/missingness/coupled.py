@@ -9,11 +9,12 @@ import torch
 from pyro.distributions import Bernoulli
 from torch import Tensor, nn
 
-from ...data import Standardiser
+from ...data import IncompleteData, Standardiser
 from ..families import Expansion, Families
 from ..networks import mlp
 from .base import Missingness, logit_of_rate
 from .description import equation, in_units
+from .shown import in_own_units, incomplete
 
 
 class LinearMissingness(Missingness):
@@ -40,6 +41,14 @@ class LinearMissingness(Missingness):
         terms = [(-float(w), k) for k, w in enumerate(self.linear.weight[column])]
         intercept = -float(self.linear.bias[column])
         return equation("logit", names[column], *in_units(intercept, terms, names, scaler))
+
+    def shown(self, data: IncompleteData) -> dict[str, Tensor]:
+        """Rows of A and b, of the log-odds of being missing, in the data's own units."""
+        found: dict[str, Tensor] = {}
+        for j, _ in incomplete(data):
+            row = self.linear.weight[j]
+            found |= in_own_units(data, j, self.linear.bias[j], list(enumerate(row)))
+        return found
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:

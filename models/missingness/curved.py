@@ -9,10 +9,11 @@ from pyro.distributions import Bernoulli
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ...data import Standardiser
+from ...data import IncompleteData, Standardiser
 from ..formulas.splines import natural_spline
 from .base import Missingness, logit_of_rate
 from .description import equation
+from .shown import in_own_units, incomplete, term_of
 
 
 class TwoSided(Missingness):
@@ -72,6 +73,21 @@ class TwoSided(Missingness):
     def estimands(self) -> dict[str, Tensor]:
         """a, b and c."""
         return {"offset": self.offset, "slope": self.slope, "curve": self.curve}
+
+    def shown(self, data: IncompleteData) -> dict[str, Tensor]:
+        """Of the log-odds of being missing by the value and its square, in the data's units."""
+        found: dict[str, Tensor] = {}
+        for j, _ in incomplete(data):
+            own, curve = [(j, self.slope[j])], [(j, -self.curve[j])]
+            found |= in_own_units(data, j, self.offset[j], own, curve)
+        return found
+
+    def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
+        """Of the curve, where it is given."""
+        if self.hides is None:
+            return {}
+        curve = torch.ones_like(self.raw_curve) * (1.0 if self.hides == "extremes" else -1.0)
+        return {f"{name} ~ {term_of(data, j)}^2": curve[j].detach() for j, name in incomplete(data)}
 
     def directions(self) -> dict[str, Tensor]:
         """Of the curve, where it is given."""

@@ -27,6 +27,7 @@ class DeclaredColumn:
     fixed: Mapping[str, float]
     priors: Mapping[str, Mapping[str, Any]]
     units: Units
+    shrinkage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def missing(
     fixed: Mapping[str, Any] | None = None,
     units: Units = "sd",
     link: Link = "logit",
+    shrinkage: float | None = None,
 ) -> Declared:
     """Say why values are absent: a formula of the log-odds of being **missing**, a line a column.
 
@@ -80,6 +82,9 @@ def missing(
     :param units: what ``prior`` and ``fixed`` are per: ``"sd"``, a standard deviation of the term
         as observed (the intercept then belongs to average terms), or ``"data"``, its own unit.
     :param link: ``"logit"`` or ``"probit"``.
+    :param shrinkage: a Normal(0, shrinkage) prior, per standard deviation of the term, on the
+        coefficients of the column's own value that have no direction, value or prior; they stay
+        parameters, and a fit ends at their posterior mode. None is a flat prior.
     :raises ValueError: for a formula that cannot be read, two for one column, or an option for a
         column that has none.
     """
@@ -87,6 +92,8 @@ def missing(
         raise ValueError(f"link {link!r} is not one of logit, probit")
     if units not in ("sd", "data"):
         raise ValueError(f"units {units!r} is not one of sd, data")
+    if shrinkage is not None and not 0 < shrinkage < math.inf:
+        raise ValueError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
     parsed = _parsed(formulas)
     names = [name for formula in parsed for name in formula.response]
     _check_options(names, sign=sign, prior=prior, fixed=fixed)
@@ -101,6 +108,7 @@ def missing(
                     _of_column(fixed, name, names, formula),
                     _priors(prior, name, names, formula),
                     units,
+                    shrinkage,
                 )
             )
     return Declared(_once(tuple(columns)), link)

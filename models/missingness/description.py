@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from ...data import Standardiser
+import pandas as pd
+
+from ...data import IncompleteData, Standardiser
+from ...data.row_numbers import row_numbers
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,21 @@ class Description:
             if one.column == column:
                 return one
         raise KeyError(f"no column {column!r}; there are {[c.column for c in self.columns]}")
+
+    def checked(self, found: pd.DataFrame | None) -> Description:
+        """The same, where conditions of identification were looked at in the data.
+
+        Args:
+            found: of :func:`absentia.check_identification`; None changes nothing.
+        """
+        if found is None:
+            return self
+        judged = dict(found.iterrows())
+        columns = tuple(
+            _judged(one, judged[one.column]) if one.column in judged else one
+            for one in self.columns
+        )
+        return replace(self, columns=columns)
 
     @property
     def edges(self) -> tuple[tuple[str, str, str], ...]:
@@ -178,6 +197,31 @@ def _listed(names: Sequence[str]) -> str:
 _MOST_PARAGRAPHS = 4
 _MOST_NAMES = 20
 _WORDS = {True: "yes", False: "NO", None: "on a condition"}
+
+
+def _judged(one: ColumnDescription, row: pd.Series[Any]) -> ColumnDescription:
+    """A column whose slope may rest on shadow variables, with what the data say of those."""
+    if row["known"] in ("given", "prior") or one.colluders:
+        return one
+    known = {
+        "shrunk": "; its slope is shrunk towards 0",
+        "direction": "; its direction is given",
+    }.get(str(row["known"]), "")
+    if not row["identified"]:
+        return replace(
+            one,
+            identified=False,
+            reason=f"by nothing but the shape that the decoder gives its values: the columns that "
+            f"stay out of its equation explain hardly anything of it{known}",
+        )
+    return replace(
+        one,
+        identified=None,
+        reason=f"if {row['by']} and being missing have nothing to do with each other given the "
+        f"value (shadow variables, Miao & Tchetgen Tchetgen, 2016): they go with it{known}",
+    )
+
+
 _FLAGGED = ("self-censoring", "colluder")
 
 
@@ -228,6 +272,19 @@ def in_units(
     return intercept, shown
 
 
+def shadows_among(complete: Sequence[str] | None, like: Any) -> list[str] | None:
+    """Of the complete columns those that may say something of a value: none that number rows.
+
+    Args:
+        complete: their names, None where the data are not known.
+        like: the data, where they are.
+    """
+    if complete is None or not isinstance(like, IncompleteData):
+        return None if complete is None else list(complete)
+    labels = row_numbers(like)
+    return [name for name in complete if name not in labels]
+
+
 def resting_on_others(columns: Sequence[ColumnDescription]) -> tuple[ColumnDescription, ...]:
     """Identification passed on: what reads another column rests on the law of that column.
 
@@ -262,12 +319,14 @@ def identification(
     others: Sequence[str],
     known: str | None,
     complete: Sequence[str] | None,
+    shadows: Sequence[str] | None = None,
 ) -> tuple[bool | None, str]:
     """Whether a column's mechanism is identified, and by what.
 
     :param known: what was said of the coefficients of the column's own value: "given", "prior",
-        "direction" or None.
+        "direction", "shrunk" or None.
     :param complete: columns without missing values, None where the data are not known.
+    :param shadows: those of them that may be shadow variables, by default all.
     """
     whole = set() if complete is None else set(complete)
     if any(name in masks for name in values if name != column):
@@ -293,8 +352,10 @@ def identification(
         return True, "its coefficients are given"
     if known == "prior":
         return None, "by its prior: the data add what the parametric form lets them"
-    shadows = [name for name in (complete or ()) if name not in values]
+    whole_list = complete if shadows is None else shadows
+    shadows = [name for name in (whole_list or ()) if name not in values]
     direction = "; its direction is given" if known == "direction" else ""
+    direction = "; its slope is shrunk towards 0" if known == "shrunk" else direction
     if shadows:
         listed = ", ".join(shadows[:4]) + (", ..." if len(shadows) > 4 else "")
         return None, (

@@ -15,7 +15,14 @@ from ...data.warps import Warp
 from ..mask_distributions import ProbitBernoulli, SequentialMask
 from .base import Affine, Link, Missingness, logit_of_rate
 from .declared import Declared
-from .description import ColumnDescription, Description, equation, identification, resting_on_others
+from .description import (
+    ColumnDescription,
+    Description,
+    equation,
+    identification,
+    resting_on_others,
+    shadows_among,
+)
 from .learned import arguments_for
 from .predictor import LinearPredictor
 
@@ -278,6 +285,12 @@ class FormulaMissingness(Missingness):
         """Whether some coefficient is a latent site."""
         return any(part.priors for part in self.part_of.values())
 
+    def log_prior(self) -> Tensor | None:
+        """Of the coefficients that are shrunk, column by column."""
+        found = [part.log_prior() for part in self.part_of.values()]
+        terms = [term for term in found if term is not None]
+        return torch.stack(terms).sum() if terms else None
+
     def coefficients(self, features: Any) -> dict[str, Tensor]:
         """A site a coefficient with a prior, named ``"income ~ age"``."""
         sampled: dict[str, Tensor] = {}
@@ -316,6 +329,7 @@ class FormulaMissingness(Missingness):
     def describe(self, like: Any = None) -> Description:
         """See :meth:`Missingness.describe`; units and names are known here."""
         complete = [name for name, rate in zip(self.columns, self.rates, strict=True) if rate == 1]
+        shadows = shadows_among(complete, like)
         columns = []
         for j, name in enumerate(self.columns):
             if j not in self.part_of:
@@ -327,7 +341,9 @@ class FormulaMissingness(Missingness):
             others = tuple(c for c in self.covariates if c in part.design.reads)
             others += ("latent",) * part.design.reads_latent
             others += ("mask_latent",) * part.design.reads_mask_latent
-            identified, reason = identification(name, values, masks, others, part.known, complete)
+            identified, reason = identification(
+                name, values, masks, others, part.known, complete, shadows
+            )
             columns.append(
                 ColumnDescription(
                     name,
@@ -341,7 +357,8 @@ class FormulaMissingness(Missingness):
                 )
             )
         title = "FormulaMissingness (in the data's own units)"
-        return Description(title, resting_on_others(columns))
+        found = Description(title, resting_on_others(columns))
+        return found.checked(getattr(like, "identification", None))
 
     def _integration(self, j: int) -> str:
         if bool(self.drawn[j]):

@@ -135,7 +135,9 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
         raise ValueError(
             f"'{both[0]}' of column '{column.column}' has a prior and a fixed value; give one"
         )
+    shrinkage = {} if column.shrinkage is None else {"shrinkage": column.shrinkage}
     return {
+        **shrinkage,
         "column": column.column,
         "text": column.formula.text.split("~")[-1].strip(),
         "design": design.to_dict(),

@@ -129,9 +129,21 @@ class MaskLatentShift(Missingness):
         """Whether the mechanism has any."""
         return self.own.has_priors
 
+    def log_prior(self) -> Tensor | None:
+        """The mechanism's."""
+        return self.own.log_prior()
+
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
         """The mechanism's; the shift's weights are known up to a turn of z_s only."""
         return self.own.estimands(**sampled)
+
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
+        """The mechanism's."""
+        return self.own.shown(data, **sampled)
+
+    def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
+        """The mechanism's."""
+        return self.own.shown_directions(data)
 
     def directions(self) -> dict[str, Tensor]:
         """The mechanism's."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyro
 import torch
-from pyro.distributions import FoldedDistribution
+from pyro.distributions import FoldedDistribution, Normal
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -31,6 +31,7 @@ class LinearPredictor(nn.Module):
         self.in_data_units = entry["units"] == "data"
         self.priors: dict[str, Any] = dict(entry["priors"])
         self.signs: dict[str, str] = dict(entry["signs"])
+        self.shrinkage: float | None = entry.get("shrinkage")
         fixed: dict[str, float] = dict(entry["fixed"])
         scale = torch.as_tensor(self.design.scale, dtype=torch.float64)
         self.unit = scale if self.in_data_units else torch.ones_like(scale)
@@ -87,6 +88,14 @@ class LinearPredictor(nn.Module):
                 prior = FoldedDistribution(prior)
             found[self.site(name)] = pyro.sample(self.site(name), prior)
         return found
+
+    def log_prior(self) -> Tensor | None:
+        """Normal(0, shrinkage) on learnt coefficients of the column's own value, if wanted."""
+        places = [k for k, q in enumerate(self.free) if self._reads_own(q)]
+        places = [k for k in places if self.names[self.free[k]] not in self.signs]
+        if self.shrinkage is None or self.raw is None or not places:
+            return None
+        return Normal(0.0, self.shrinkage).log_prob(self.raw[places]).sum()
 
     def coefficients(self, context: Mapping[str, Any]) -> tuple[Tensor, Tensor | None]:
         """(q,) per standard deviation of each term, and the intercept at average terms."""
@@ -157,7 +166,9 @@ class LinearPredictor(nn.Module):
             return "given"
         if all(self.names[q] in self.given or self.names[q] in self.priors for q in own):
             return "prior"
-        return "direction" if any(self.names[q] in self.signs for q in own) else None
+        if any(self.names[q] in self.signs for q in own):
+            return "direction"
+        return None if self.shrinkage is None else "shrunk"
 
     def _reads_own(self, q: int) -> bool:
         return self.column in self.design.reads_of(self.design.term_of[q])

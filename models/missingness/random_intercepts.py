@@ -16,6 +16,7 @@ from ..sites import ROW_DIM
 from .base import Affine
 from .directions import Sign, directions
 from .self_masking import SelfMasking
+from .shown import incomplete
 
 
 class RandomIntercepts(SelfMasking):
@@ -108,6 +109,14 @@ class RandomIntercepts(SelfMasking):
         """Slopes, offsets, and the groups' deviations."""
         found = {"slope": self.slope, "offset": self.offset}
         return found if group_offset is None else {**found, "group_offset": group_offset}
+
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
+        """Slopes, intercepts of an average group, and deviations of the groups from it."""
+        found = super().shown(data)
+        for j, name in incomplete(data) if "group_offset" in sampled else ():
+            for g, deviation in enumerate(sampled["group_offset"][:, j]):
+                found[f"{name} ~ group {g}"] = -deviation
+        return found
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
         """Site ``group_offset`` (groups, p)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..mask_distributions import ProbitBernoulli
 from .base import Affine, Link, Missingness, logit_of_rate
 from .description import equation, in_units
 from .directions import Sign, directions
+from .shown import in_own_units, incomplete, term_of
 
 
 class SelfMasking(Missingness):
@@ -34,6 +36,9 @@ class SelfMasking(Missingness):
         as ratings of items do.
     :param prior_scale: a Normal(0, prior_scale) prior on the slopes, which become a Pyro site
         ``slope`` outside the rows plate; their signs must then be free.
+    :param shrinkage: the same prior on the slopes whose sign is free, which stay parameters: a fit
+        ends at their posterior mode. None, the default here, is a flat prior. (Slopes are per
+        standard deviation, so 1.0 is weakly informative; the named models use it by default.)
 
     >>> import torch
     >>> from absentia.models import SelfMasking
@@ -53,6 +58,7 @@ class SelfMasking(Missingness):
         offset: float | Sequence[float] | None = None,
         prior_scale: float | None = None,
         shared: bool = False,
+        shrinkage: float | None = None,
     ) -> None:
         super().__init__()
         if link not in ("logit", "probit"):
@@ -74,7 +80,12 @@ class SelfMasking(Missingness):
             )
         if shared and prior_scale is not None:
             raise ValueError("prior_scale= puts a Normal on each slope; leave shared out")
+        if shrinkage is not None and not 0 < shrinkage < math.inf:
+            raise ValueError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
+        if shrinkage is not None and (slope is not None or prior_scale is not None):
+            raise ValueError("shrinkage= is for slopes that are learnt and have no other prior")
         self.link, self.shared = link, shared
+        self.shrinkage = shrinkage
         self.prior_scale = prior_scale
         slopes = 1 if shared else num_columns
         self.register_buffer("sign", _signs(sign, slopes))
@@ -149,6 +160,11 @@ class SelfMasking(Missingness):
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Slope and offset of one column, turned to its log-odds of being missing."""
         intercept = -float(self.offset.expand_as(self.slope)[column])
+        if self.prior_scale is not None:
+            center = 0.0 if scaler is None else float(scaler.center[column])
+            name = f"({names[column]} - {center:.4g})" if center else names[column]
+            prior = f"[Normal(0, {self.prior_scale:g}) per sd]"
+            return equation(self.link, names[column], intercept, [(prior, name)])
         return equation(
             self.link,
             names[column],
@@ -156,12 +172,14 @@ class SelfMasking(Missingness):
         )
 
     def known(self, column: int) -> str | None:
-        """Given, with a prior, or of a known direction."""
+        """Given, with a prior, of a known direction, or shrunk."""
         if self.fixed_slope:
             return "given"
         if self.prior_scale is not None:
             return "prior"
-        return "direction" if bool(self.sign.expand_as(self.offset)[column] != 0) else None
+        if bool(self.sign.expand_as(self.offset)[column] != 0):
+            return "direction"
+        return None if self.shrinkage is None else "shrunk"
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
@@ -181,10 +199,32 @@ class SelfMasking(Missingness):
         """Of the slopes, against that of the sign: high values that go missing lower P(s = 1)."""
         return {} if self.fixed_slope else {"slope": -self.sign}
 
+    def shown(self, data: IncompleteData, slope: Tensor | None = None) -> dict[str, Tensor]:
+        """Slopes and offsets of the log-odds (probit) of being missing, in the data's units."""
+        slopes = self.slope if slope is None else slope
+        found: dict[str, Tensor] = {}
+        for j, _ in incomplete(data):
+            found |= in_own_units(data, j, self.offset[j], [(j, slopes[j])])
+        return found
+
+    def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
+        """Of the slopes: 1 where high values go missing, -1 where low ones do, 0 where free."""
+        if self.fixed_slope:
+            return {}
+        sign = self.sign.expand_as(self.offset)
+        return {f"{name} ~ {term_of(data, j)}": sign[j] for j, name in incomplete(data)}
+
     @property
     def has_priors(self) -> bool:
         """Whether the slopes are a latent site."""
         return self.prior_scale is not None
+
+    def log_prior(self) -> Tensor | None:
+        """Normal(0, shrinkage) on every slope of free sign."""
+        free = self.sign == 0
+        if self.shrinkage is None or not bool(free.any()):
+            return None
+        return Normal(0.0, self.shrinkage).log_prob(self.raw_slope[free]).sum()
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
         """Site ``slope`` (p,) in the features plate alone, where the slopes have a prior."""

@@ -15,6 +15,7 @@ from ...data import IncompleteData, Standardiser
 from ..mask_distributions import ProbitBernoulli
 from .base import Affine, Link, Missingness
 from .description import equation, in_units
+from .shown import incomplete, term_of
 
 
 class Threshold(Missingness):
@@ -149,6 +150,20 @@ class Threshold(Missingness):
     def estimands(self) -> dict[str, Tensor]:
         """Thresholds and their sharpness."""
         return {"threshold": self.threshold, "sharpness": self.sharpness}
+
+    def shown(self, data: IncompleteData) -> dict[str, Tensor]:
+        """Thresholds in the data's own units, and by how much the log-odds rise beyond them."""
+        found: dict[str, Tensor] = {}
+        for j, name in incomplete(data):
+            center, scale = float(data.scaler.center[j]), float(data.scaler.scale[j])
+            term = term_of(data, j)
+            found[f"{name} ~ threshold of {term}"] = center + scale * self.threshold[j]
+            found[f"{name} ~ {term}"] = self.side[j] * self.sharpness[j] / scale
+        return found
+
+    def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
+        """Sharpness has that of the side."""
+        return {f"{name} ~ {term_of(data, j)}": self.side[j] for j, name in incomplete(data)}
 
     def directions(self) -> dict[str, Tensor]:
         """Sharpness is positive."""

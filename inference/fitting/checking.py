@@ -1,0 +1,55 @@
+"""After a fit: what its mechanism's slopes rest on, checked on some of the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ...data import IncompleteData
+from ..identification import (
+    MOST_COLUMNS,
+    columns_on_themselves,
+    identification_table,
+    warn_of,
+)
+from .settings import FitSettings
+
+_PARTICLES = 20
+_FEWEST, _MOST = 200, 1_000  # rows
+_SHARE = 0.01  # of the particles that the fit itself drew
+
+
+def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> pd.DataFrame | None:
+    """What :func:`absentia.check_identification` finds, on as many rows as cost little.
+
+    None for ratings, for models without a mechanism and for more than 500 columns. Warns as the
+    check does.
+    """
+    if not isinstance(data, IncompleteData) or len(data.columns) > MOST_COLUMNS:
+        return None
+    if getattr(model, "missingness", None) is None:
+        return None
+    if not columns_on_themselves(model, data):
+        return identification_table(model, data, np.empty(0))
+    from ..imputing.impute import imputed, programs_of  # which needs what fits
+
+    drawn = plan.steps * min(plan.batch_size, len(data)) * plan.particles
+    most = int(np.clip(_SHARE * drawn / _PARTICLES, _FEWEST, _MOST))
+    if len(data) > most:
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(plan.seed))
+        data = data.rows(order[:most].sort().values)
+    filled = imputed(
+        model,
+        data,
+        programs_of(model),
+        _PARTICLES,
+        num_draws=1,
+        missing=plan.missing,
+        seed=plan.seed,
+    )
+    found = identification_table(model, data, filled.draws(1)[0])
+    warn_of(found, stacklevel=stacklevel + 1)
+    return found

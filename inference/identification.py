@@ -1,0 +1,166 @@
+"""What the slopes of a mechanism on the values themselves rest on, read off a completed table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import f as f_distribution
+from scipy.stats import kurtosis, skew
+
+from ..data import IncompleteData
+from ..data.row_numbers import row_numbers
+
+_LITTLE = 0.05  # of a column's variance that others explain
+_CHANCE = 0.01  # of so much by columns that have nothing to do with it
+_ROWS_A_COLUMN = 10  # fewer, and some columns are chosen first, on other rows
+#: of more columns (pictures) a fit and an imputation do not check this by themselves
+MOST_COLUMNS = 500
+_NAMED = 4  # columns that a sentence names
+
+_COLUMNS = ["r2", "by", "skewness", "kurtosis", "known", "rests_on", "identified"]
+
+
+class IdentificationWarning(UserWarning):
+    """Why a column is missing is read off the shape that the decoder gives its values alone."""
+
+
+def identification_table(model: Any, data: IncompleteData, completed: np.ndarray) -> pd.DataFrame:
+    """See :func:`absentia.check_identification`; nothing is warned of here.
+
+    Args:
+        model: with a mechanism.
+        data: in the model's scale.
+        completed: (n, p), one draw of the whole table in the data's own units.
+
+    Returns:
+        A row for every column whose absence depends on its own value.
+    """
+    names = list(data.columns)
+    mechanism = model.missingness
+    own = columns_on_themselves(model, data)
+    rows = {}
+    if own:
+        reads = mechanism.reads(len(names)).cpu().numpy()
+        gone = ~data.s.cpu().numpy()
+        labels = row_numbers(data)
+        table = data.scaler.apply(completed)
+    for j in own:
+        outside = [
+            k for k in range(len(names)) if k != j and not reads[j, k] and names[k] not in labels
+        ]
+        r2, chance, order = _explained(table, j, outside)
+        seen = table[~gone[:, j], j]  # as the decoder sees it
+        known = mechanism.known(j) or ""
+        tied = r2 >= _LITTLE and chance <= _CHANCE
+        rests_on = "the decoder's shape alone"
+        if tied:
+            rests_on = "columns that go with it"
+        if known in ("given", "prior"):
+            rests_on = "what was given" if known == "given" else "its prior"
+        by = ", ".join(names[k] for k in order[:3]) if tied else ""
+        good = tied or known in ("given", "prior")
+        several = len(seen) > 2 and float(np.ptp(seen)) > 0
+        shape = (float(skew(seen)), float(kurtosis(seen))) if several else (0.0, 0.0)
+        rows[names[j]] = (r2, by, *shape, known, rests_on, good)
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS)
+    frame.index.name = "column"
+    return frame
+
+
+def columns_on_themselves(model: Any, data: IncompleteData) -> list[int]:
+    """Columns with missing values whose absence depends on those values."""
+    mechanism = getattr(model, "missingness", None)
+    if mechanism is None:
+        return []
+    p = len(data.columns)
+    reads = mechanism.reads(p).cpu().numpy()
+    ignored = mechanism.ignorable_columns(p).cpu().numpy()
+    gone = ~data.s.cpu().numpy().all(0)
+    return [j for j in range(p) if gone[j] and reads[j, j] and not ignored[j]]
+
+
+def warn_of(found: pd.DataFrame, stacklevel: int = 2) -> None:
+    """Warn once of all columns whose slope nothing identifies but the decoder's shape."""
+    doubtful = found.index[~found["identified"].to_numpy(dtype=bool)]
+    if not len(doubtful):
+        return
+    warnings.warn(
+        sentence_of(found.loc[doubtful]), IdentificationWarning, stacklevel=stacklevel + 1
+    )
+
+
+def sentence_of(doubtful: pd.DataFrame) -> str:
+    """One sentence about columns whose slope is not identified.
+
+    >>> row = {"r2": 0.0, "skewness": 2.3}
+    >>> print(sentence_of(pd.DataFrame([row], index=["cost"])).split(":")[0])
+    nothing but the shape of the decoder identifies why 'cost' is missing
+    """
+    names = [f"'{name}'" for name in doubtful.index]
+    more = len(names) - _NAMED
+    listed = ", ".join(names[:_NAMED]) + (f" and {more} more columns" if more > 0 else "")
+    one = len(names) == 1
+    facts = "; ".join(
+        f"{name} {100 * r2:.0f} %, {skewness:.2f}"
+        for name, r2, skewness in zip(
+            names[:_NAMED], doubtful["r2"], doubtful["skewness"], strict=False
+        )
+    )
+    if one:
+        shared, skewness = 100 * doubtful["r2"].iloc[0], doubtful["skewness"].iloc[0]
+        facts = f"{shared:.0f} % of its variance, and what was observed of it has skewness "
+        facts += f"{skewness:.2f}"
+        explains = f"the columns that its mechanism does not read explain {facts}"
+    else:
+        explains = (
+            f"the columns that their mechanisms do not read explain hardly anything of them "
+            f"(share of the variance, skewness of what was observed: {facts})"
+        )
+    it = names[0] if one else "each of them"
+    return (
+        f"nothing but the shape of the decoder identifies why {listed} "
+        f"{'is' if one else 'are'} missing: {explains}, and a decoder of another shape takes that "
+        f"for a mechanism, so what is imputed may be far off. Compare the at-random answer, look "
+        f"at slope_sensitivity, or add a column that goes with {it} and not with being missing"
+    )
+
+
+def _explained(
+    table: np.ndarray, j: int, others: Sequence[int]
+) -> tuple[float, float, Sequence[int]]:
+    """Adjusted R2 of column j on others, the probability of as much by chance, and the others.
+
+    These come by their correlation with it. Where there are too many for the rows, the best few on
+    every other row are judged on the rest.
+    """
+    if not others:
+        return 0.0, 1.0, []
+    order = [others[k] for k in np.argsort(-_correlations(table, j, others), kind="stable")]
+    used: Sequence[int] = others
+    if len(others) > len(table) // _ROWS_A_COLUMN:
+        many = max(1, len(table) // (2 * _ROWS_A_COLUMN))
+        best = np.argsort(-_correlations(table[::2], j, others), kind="stable")[:many]
+        used, table = [others[k] for k in best], table[1::2]
+    n, q = len(table), len(used)
+    if n - q - 1 < 1:
+        return 0.0, 1.0, order
+    centred = table - table.mean(0)
+    y, x = centred[:, j], centred[:, used]
+    residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    left = float(residual @ residual) / max(float(y @ y), float(np.finfo(float).tiny))
+    adjusted = 1 - left * (n - 1) / (n - q - 1)
+    ratio = (1 - left) / q / max(left / (n - q - 1), float(np.finfo(float).tiny))
+    return max(adjusted, 0.0), float(f_distribution.sf(ratio, q, n - q - 1)), order
+
+
+def _correlations(table: np.ndarray, j: int, others: Sequence[int]) -> np.ndarray:
+    """Sizes of the correlations with column j; 0 of a constant."""
+    centred = table - table.mean(0)
+    y, x = centred[:, j], centred[:, others]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        size = np.abs(x.T @ y) / np.sqrt((x**2).sum(0) * (y @ y))
+    return np.nan_to_num(size)

@@ -1,0 +1,101 @@
+"""What the head of the page warns of: checks that failed, each in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom
+
+from ..diagnostics import khat_threshold
+from ..identification import sentence_of
+from ..imputing.beside import outside_sentence
+from ..imputing.imputation import Imputation
+
+#: what is looked at, for the sentence that says that nothing was found
+LOOKED_AT = (
+    "the weights, means of imputed values beside observed ones, what slopes rest on, the bound on "
+    "rows that were held out, and replicated tables"
+)
+_CHANCE = 0.01
+_GAP = 0.1  # nats a column that a training bound may lie above the held-out one
+
+
+def cautions(
+    fitted: Any,
+    filled: Imputation,
+    identification: pd.DataFrame | None,
+    p_values: Mapping[str, np.ndarray],
+    replications: int,
+) -> list[str]:
+    """Sentences about what speaks against using the imputations as they are.
+
+    Args:
+        fitted: with a history, where there is one.
+        filled: the imputations.
+        identification: of :func:`absentia.check_identification`, if it was run.
+        p_values: of replicated tables, by what was compared.
+        replications: how many tables those were.
+    """
+    found = [*_outside(fitted, filled), *_unidentified(identification)]
+    found += [
+        text
+        for what, values in p_values.items()
+        for text in _not_reproduced(what, np.asarray(values, dtype=float), replications)
+    ]
+    return found + _overfitted(fitted, filled) + _uneven(filled)
+
+
+def _outside(fitted: Any, filled: Imputation) -> list[str]:
+    table = filled.by_column()
+    odd = table[table["outside"]]
+    text = outside_sentence(odd, filled.data.schema)
+    return [text[0].upper() + text[1:] + "."] if len(odd) else []
+
+
+def _unidentified(identification: pd.DataFrame | None) -> list[str]:
+    if identification is None:
+        return []
+    doubtful = identification[~identification["identified"].astype(bool)]
+    text = sentence_of(doubtful) if len(doubtful) else ""
+    return [text[0].upper() + text[1:] + "."] if text else []
+
+
+def _not_reproduced(what: str, values: np.ndarray, replications: int) -> list[str]:
+    """More values outside all replicated tables than chance has it."""
+    floor = 2 / (replications + 1)
+    count, total = int((values <= floor * (1 + 1e-9)).sum()), len(values)
+    if not total or binom.sf(count - 1, total, floor) > _CHANCE:
+        return []
+    return [
+        f"The model does not reproduce the table: {count} of {total} {what} lie outside those of "
+        f"all {replications} tables that were drawn anew from it."
+    ]
+
+
+def _overfitted(fitted: Any, filled: Imputation) -> list[str]:
+    history = getattr(fitted, "history", None)
+    if history is None or not len(history):
+        return []
+    best = history.iloc[int((history["step"] - fitted.best_step).abs().argmin())]
+    train, held_out = float(best["train_bound"]), float(best["validation_bound"])
+    if not train - held_out > max(1.0, _GAP * len(filled.data.columns)):
+        return []
+    return [
+        f"The bound is {train:.4g} nats a row on the rows that were fitted and {held_out:.4g} on "
+        f"those that were held out: the model has learnt rows by heart."
+    ]
+
+
+def _uneven(filled: Imputation) -> list[str]:
+    if np.isnan(filled.khat).all():
+        return ["There are too few particles to judge the weights (Pareto k-hat): take 1,000."]
+    count = int((~filled.reliable).sum())
+    if not count:
+        return []
+    return [
+        f"The weights of {count} of {len(filled.khat)} rows are too uneven (Pareto k-hat above "
+        f"{khat_threshold(filled.particles):.2f}): take more particles."
+    ]
