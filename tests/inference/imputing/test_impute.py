@@ -226,14 +226,14 @@ def test_observed_cells_are_returned_to_the_last_bit():
 def test_rows_and_summary(data, imputation):
     rows = imputation.rows()
     assert rows.index.equals(data.index)
-    assert {"log_evidence", "ess", "khat", "khat_before", "refined", "reliable"} <= set(rows)
+    assert {"log_evidence", "ess", "khat", "khat_before", "refined", "weights_good"} <= set(rows)
     np.testing.assert_array_equal(rows["khat"], imputation.khat)
     threshold = khat_threshold(2000)
-    np.testing.assert_array_equal(rows["reliable"], imputation.khat <= threshold)
+    np.testing.assert_array_equal(rows["weights_good"], imputation.khat <= threshold)
     summary = imputation.summary()
     assert summary["khat_threshold"] == threshold
     assert summary["particles"] == 2000
-    assert summary["reliable_rows"] == np.mean(imputation.khat <= threshold)
+    assert summary["weights_good"] == np.mean(imputation.khat <= threshold)
     assert 0 < summary["median_ess_share"] <= 1
     assert "2000 particles" in repr(imputation)
     assert f"{(~data.s).sum()} cells" in repr(imputation)

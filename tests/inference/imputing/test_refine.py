@@ -87,8 +87,8 @@ def test_a_bad_guide_is_found_out_and_repaired(imputations):
     assert np.array_equal(after.reliable, after.refined | (before.khat <= threshold))
     assert np.array_equal(after.khat[kept], before.khat[kept])
     assert np.array_equal(after.khat_before, before.khat)
-    assert after.summary()["reliable_rows"] == np.mean(after.reliable) > 0.9
-    assert after.summary()["reliable_rows_before"] == before.summary()["reliable_rows"]
+    assert after.summary()["weights_good"] == np.mean(after.reliable) > 0.9
+    assert after.summary()["weights_good_before"] == before.summary()["weights_good"]
 
 
 def test_refined_estimates_agree_with_the_exact_answers(truth, data, imputations):

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from matplotlib.image import imread
 
 import absentia as ab
+from absentia.inference.report.cautions import cautions
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 
@@ -84,7 +86,56 @@ def test_missing_at_random_and_warnings(tmp_path):
     assert "taken to be missing at random" in text
     own = ab.fit(ab.NotMIWAEPPCA(data, "a ~ a"), data, steps=100, progress=False)
     text = ab.report(own, data, tmp_path / "own.html", replications=5).read_text()
-    assert "nothing but the shape of the decoder identifies" in text
+    assert "Nothing but the shape of the decoder identifies" in text
+    assert "against using what was imputed as" in text
+    assert "identified: NO, by nothing but the shape" in text  # the description agrees
+
+
+def test_skewed_values_hidden_at_random(tmp_path):
+    """As a newcomer meets it: the page speaks against what it shows, in the words of the data."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"cost": rng.gamma(1.0, 5.0, 200), "age": rng.normal(45, 12, 200)})
+    frame.loc[rng.random(200) < 0.3, "cost"] = np.nan
+    for schema in (None, {"cost": "positive"}):
+        data = ab.IncompleteData.from_frame(frame, schema=schema)
+        fitted = ab.fit(
+            ab.NotMIWAEPPCA(data), data, steps=80, learning_rate=1e-2, check=False, progress=False
+        )
+        text = ab.report(fitted, data, tmp_path / "cost.html", replications=60).read_text()
+        assert "tensor(" not in text
+        assert "No curves" not in text
+        assert "cost ~ Intercept" in text  # of being missing, in the data's units
+        assert "offset[" not in text
+        assert "identified</th>" not in text
+        assert "at random mean" in text
+        assert "weights good in" in text
+        assert "eliable" not in text.replace("unreliable", "")
+        if schema is None:
+            assert re.search(r"\d+ of 12 statistics of observed values lie outside", text)
+
+
+def test_what_failed_is_counted():
+    """More at the floor than chance has it, a training bound far above, uneven weights."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 2))
+    rows[:20, 0] = np.nan
+    data = ab.IncompleteData.from_numpy(rows)
+    fitted = ab.fit(ab.PPCA(data), data, steps=20, progress=False)
+    filled = ab.impute(fitted, data, 100)
+    assert cautions(fitted, filled, None, {}, 100) == []
+    floor = 2 / 101
+    for at_floor, said in ((0, 0), (1, 0), (12, 1)):
+        values = np.r_[np.full(at_floor, floor), rng.uniform(0.1, 1.0, 13 - at_floor)]
+        found = cautions(fitted, filled, None, {"shares missing": values}, 100)
+        assert len(found) == said
+    assert "12 of 13 shares missing lie outside" in found[0]
+    history = fitted.history.copy()
+    history["train_bound"] = history["validation_bound"] + 5
+    (told,) = cautions(replace(fitted, history=history), filled, None, {}, 100)
+    assert "on those that were held out" in told
+    filled.khat[3] = 2.0
+    (told,) = cautions(fitted, filled, None, {}, 100)
+    assert "1 of 60 rows are too uneven" in told
 
 
 def test_tables_of_several_kinds_and_complete_ones(tmp_path):

@@ -69,8 +69,8 @@ def test_a_fixed_decoder_makes_intervals_narrower_under_self_masking():
 @pytest.mark.parametrize(
     ("what", "names"),
     [
-        ("self-masking", ["slope[a]", "offset[a]"]),
-        ("two-sided", ["curve[a]", "slope[a]"]),
+        ("self-masking", ["a ~ a", "a ~ Intercept"]),
+        ("two-sided", ["a ~ a^2", "a ~ a"]),
         ("a ~ +a", ["a ~ Intercept", "a ~ a"]),
     ],
     ids=["self-masking", "two-sided", "signed"],
