@@ -102,7 +102,7 @@ def build_model(
     missing: list[str] | None,
     missingness: MechanismName,
     sign: str | dict[str, str] | None,
-    slope_prior: str | float,
+    slope_prior: Any,
     data: Any,
     latent_dim: int | None,
     seed: int,

@@ -85,12 +85,9 @@ def columns_on_themselves(model: Any, data: IncompleteData) -> list[int]:
 
 def warn_of(found: pd.DataFrame, stacklevel: int = 2) -> None:
     """Warn once of all columns whose slope nothing identifies but the decoder's shape."""
-    doubtful = found.index[~found["identified"].to_numpy(dtype=bool)]
-    if not len(doubtful):
-        return
-    warnings.warn(
-        sentence_of(found.loc[doubtful]), IdentificationWarning, stacklevel=stacklevel + 1
-    )
+    doubtful = found[~found["identified"].astype(bool)]
+    if len(doubtful):
+        warnings.warn(sentence_of(doubtful), IdentificationWarning, stacklevel=stacklevel + 1)
 
 
 def sentence_of(doubtful: pd.DataFrame) -> str:

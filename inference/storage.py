@@ -105,5 +105,6 @@ def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitRe
         bound=document["bound"],
         best_step=document["best_step"],
         settings=FitSettings(**document["settings"]),
-        **schemas,
+        schema=schemas["schema"],
+        covariate_schema=schemas["covariate_schema"],
     )

@@ -84,7 +84,7 @@ def mechanism_for(
     _no_sign(sign, "write the direction into the formula, '+income', or use absentia.missing()")
     formulas = of_modelled(declared(what), data)
     if not formulas.columns:  # all are of columns with one value
-        return _named("ignorable", data, None, latent_dim, mask_latent_dim)
+        return _named("ignorable", data, None, latent_dim, mask_latent_dim, None)
     return FormulaMissingness.declared(formulas, data, latent_dim, mask_latent_dim)
 
 
