@@ -73,7 +73,7 @@ def impute(
     particles: Annotated[int, typer.Option(min=1, help="Importance samples a row.")] = 1000,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 5000,
     learning_rate: Annotated[float | None, typer.Option(min=0.0, help="Peak rate.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of everything random.")] = 0,
     draws: Annotated[
         int, typer.Option(min=0, help="Also write this many posterior draws of the table.")
     ] = 0,

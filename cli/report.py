@@ -28,7 +28,7 @@ def report(
     fitted: Annotated[Path, typer.Option(help="Folder of a fit: impute --save.")],
     out: Annotated[Path, typer.Option(help="The page, HTML.")] = Path("report.html"),
     particles: Annotated[int, typer.Option(min=1, help="Importance samples a row.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of everything random.")] = 0,
     sep: Sep = ",",
     decimal: Decimal = ".",
     thousands: Thousands = None,
