@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .codes import code_kind, declaration_of
+from .foreign import EXACT
 from .schema import Schema
 from .sentinels import sentinel_in
 
@@ -39,6 +40,23 @@ class SentinelWarning(ColumnWarning):
         )
 
 
+class DigitsLostWarning(ColumnWarning):
+    """Whole numbers of more digits than a float keeps: different ones may have become equal.
+
+    Attributes:
+        column: the name.
+        digits: of the largest number.
+    """
+
+    def __init__(self, column: str, digits: int) -> None:
+        self.column, self.digits = column, digits
+        super().__init__(
+            f"column {column!r} holds whole numbers of {digits} digits as floats, which keep 15: "
+            "different ones may have become equal. Drop the column if it is an identifier, or "
+            "rescale it."
+        )
+
+
 class CodedColumnsWarning(ColumnWarning):
     """Columns of few whole numbers, or of shares, that were read as any numbers.
 
@@ -60,6 +78,25 @@ class CodedColumnsWarning(ColumnWarning):
             f"imputed may lie between and outside of them: declare {self.option}, or give "
             "schema='infer'; 'continuous' says that it is meant."
         )
+
+
+def caution_of_digits(values: np.ndarray, schema: Schema) -> None:
+    """Warn of columns of floats (n, p) that look like identifiers of too many digits."""
+    for j, column in enumerate(schema):
+        seen = values[~np.isnan(values[:, j]), j]
+        if column.kind == "continuous" and too_long(seen):
+            digits = len(str(int(np.abs(seen).max())))
+            warnings.warn(DigitsLostWarning(column.name, digits), stacklevel=3)
+
+
+def too_long(values: np.ndarray) -> bool:
+    """Whether numbers (m,), beyond 2**53 all whole, are of one length or two as identifiers are."""
+    if not len(values) or not np.isfinite(values).all():
+        return False
+    low, high = float(np.abs(values).min()), float(np.abs(values).max())
+    if not EXACT < high < 1e20:
+        return False
+    return low >= high / 100
 
 
 def caution_of_sentinels(values: np.ndarray, schema: Schema, arrays: bool = False) -> None:

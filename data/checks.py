@@ -33,7 +33,7 @@ def check_columns_seen(mask: np.ndarray, columns: tuple[str, ...]) -> None:
     if unseen.size:
         raise ValueError(
             f"column {columns[unseen[0]]!r} has no observed value, so there is nothing to "
-            "learn from; drop the column."
+            "learn from; drop the column, or read new rows with like= the fit."
         )
 
 

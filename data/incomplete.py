@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .cautions import caution_of_codes, caution_of_sentinels
+from .cautions import caution_of_codes, caution_of_digits, caution_of_sentinels
 from .checks import check_fits, check_observed
 from .constants import whole_table, with_constants
 from .foreign import as_frame
@@ -121,6 +121,7 @@ class IncompleteData:
 
         Warns:
             SentinelWarning: a repeated, extreme value that looks as if it stood for missing.
+            DigitsLostWarning: floats that look like identifiers of more than 15 digits.
             CodedColumnsWarning: without ``schema``, columns with gaps that hold a few whole
                 numbers or shares and are read as any number.
         """
@@ -129,6 +130,7 @@ class IncompleteData:
         )
         data = cls._of(reading, standardise, like, dtype)
         if like is None:
+            caution_of_digits(data.values, data.schema)
             caution_of_sentinels(data.values, data.schema)
             caution_of_codes(data.values, data.schema)
         return data
@@ -168,6 +170,7 @@ class IncompleteData:
         reading = Reading.of_array(values, mask, columns, index, schema, covariates, like)
         data = cls._of(reading, standardise, like, dtype)
         if like is None:
+            caution_of_digits(data.values, data.schema)
             caution_of_sentinels(data.values, data.schema, arrays=True)
         return data
 

@@ -109,7 +109,8 @@ def _same_moment(series: pd.Series[Any], marker: Any) -> np.ndarray:
 
 def _masked(series: pd.Series[Any], marked: np.ndarray) -> pd.Series[Any]:
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iu":
-        series = series.astype(series.dtype.name.replace("i", "I", 1).replace("u", "U", 1))
+        nullable: Any = series.dtype.name.replace("i", "I", 1).replace("u", "U", 1)
+        series = series.astype(nullable)
     elif series.dtype == np.dtype(bool):
         series = series.astype("boolean")
     return series.mask(marked)

@@ -194,7 +194,7 @@ def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
 
     :raises ValueError: for data with other columns.
     """
-    model = getattr(fitted, "model", fitted)
+    model: Any = getattr(fitted, "model", fitted)
     model = fitted if not isinstance(model, torch.nn.Module) else model
     scaler = getattr(fitted, "scaler", None)
     if isinstance(data, IncompleteData) and scaler is not None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from absentia import IncompleteData
-from absentia.data.cautions import CodedColumnsWarning, SentinelWarning
+from absentia.data.cautions import CodedColumnsWarning, DigitsLostWarning, SentinelWarning
 from absentia.data.codes import code_kind
 from absentia.data.markers import without_markers
 from absentia.data.schema import infer_schema
@@ -44,6 +44,19 @@ def test_arrays_are_cautioned_about_what_is_certain(value, heard):
         warnings.simplefilter("always")
         IncompleteData.from_numpy(array, columns=["a", "b"])
     assert [w.category for w in said] == ([SentinelWarning] if heard else [])
+
+
+def test_identifiers_that_are_floats_already_are_named():
+    ids = 2**60 + np.arange(N)
+    array = np.column_stack([ids, BMI])  # which makes floats of both
+    assert len(np.unique(array[:, 0])) < N
+    with pytest.warns(DigitsLostWarning, match="'id' holds whole numbers of 19 digits as floats"):
+        IncompleteData.from_numpy(array, columns=["id", "bmi"])
+    with pytest.warns(DigitsLostWarning):
+        IncompleteData.from_frame(pd.DataFrame(array))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        IncompleteData.from_numpy(np.column_stack([10.0 ** RNG.uniform(10, 19, N), BMI]))
 
 
 def test_codes_read_as_numbers_are_named_together_with_their_declarations():
