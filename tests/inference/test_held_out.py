@@ -126,6 +126,15 @@ def test_the_mask_at_random_finds_what_it_depends_on_and_else_keeps_to_rates():
     noise = rng.normal(size=(1500, 8))
     noise[rng.random(noise.shape) < 0.3] = np.nan
     assert gain(noise) > -0.05
+    # of many columns few are read, and none that are the best of many by chance
+    noise = rng.normal(size=(600, 40))
+    noise[rng.random(noise.shape) < 0.3] = np.nan
+    noise[:, 0] = rng.normal(size=600)
+    chance = gain(noise)
+    assert chance / 39 > -0.005
+    noise[:, 1] = np.where(rng.random(600) < 1 / (1 + np.exp(-4 * noise[:, 0])), np.nan, 1.0)
+    noise[noise[:, 1] == 1, 1] = rng.normal(size=int((noise[:, 1] == 1).sum()))
+    assert gain(noise) > chance + 0.2
 
 
 def search(x, candidates, steps=150):
