@@ -63,7 +63,7 @@ def _of_version_2(kind: type[MNARImputer], held: dict[str, Any], result: FitResu
     loaded._empty, loaded._gaps = np.array(held["empty"]), np.array(held["gaps"])
     # before there was one, bounds left out the masks that the mechanism leaves out
     loaded._mask = MaskAtRandom.from_dict(held.get("mask", {"factors": []}))
-    columns: dict[Any, Any] = {}
+    columns: Any = {}
     for label, dtype in zip(held["labels"], held["dtypes"], strict=True):
         try:
             columns[label] = pd.Series([], dtype=dtype)

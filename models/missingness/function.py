@@ -40,7 +40,7 @@ class FunctionMissingness(Missingness):
         name = _name_of_mechanism(self.function)
         if name is not None:
             self.function.__qualname__ = f"{name}.function"
-        reduced = super().__reduce_ex__(protocol)
+        reduced: Any = super().__reduce_ex__(protocol)
         if name is None or protocol >= 4:
             return reduced
         by_name = _ByName(self.function.__module__, name)
