@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .column import Column
+from .ids import are_text, coded, known_ids
 from .schema import Schema
 from .standardiser import Standardiser
 
@@ -76,6 +77,33 @@ def whole_positions(what: str, given: Any) -> np.ndarray:
     return found.astype(np.int64)
 
 
+def _positions(
+    what: str, given: Any, ids: Sequence[str] | None, count: int | None
+) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Positions, and the identifiers that they stand for, if these are text."""
+    if ids is None and not are_text(given):
+        return whole_positions(what, given), None
+    if count is not None:
+        raise ValueError(
+            f"num_{what}s={count} is for {what}s counted from 0, these have names; give "
+            f"{what}_ids=, or leave it out."
+        )
+    known = known_ids(what, given if ids is None else ids)
+    if ids is not None:
+        if len(known) < len(list(ids)):
+            raise ValueError(f"{what}_ids has an identifier twice; give each once.")
+        known = tuple(ids)
+    return coded(what, given, known), known
+
+
+def _shown(position: Any, ids: tuple[str, ...] | None) -> str:
+    return str(position) if ids is None else repr(ids[int(position)])
+
+
+def _named(positions: np.ndarray, ids: tuple[str, ...] | None) -> Any:
+    return positions if ids is None else np.array(ids, dtype=object)[positions]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Ratings:
     """Ratings of items (columns) by users (rows), of which most are missing.
@@ -100,6 +128,8 @@ class Ratings:
         starts: (n + 1,), where each user's entries begin.
         items: (entries,), the item of each rating.
         values: (entries,), the ratings in original units.
+        user_ids: the users' identifiers, None where they are counted from 0.
+        item_ids: the items' identifiers, None where they are counted from 0.
     """
 
     columns: tuple[str, ...]
@@ -109,6 +139,8 @@ class Ratings:
     items: Tensor
     values: Tensor
     dtype: torch.dtype = torch.float32
+    user_ids: tuple[str, ...] | None = None
+    item_ids: tuple[str, ...] | None = None
 
     covariate_schema = None
     target = None
@@ -116,32 +148,38 @@ class Ratings:
     @classmethod
     def from_triples(
         cls,
-        users: Sequence[int] | np.ndarray,
-        items: Sequence[int] | np.ndarray,
+        users: Sequence[int] | Sequence[str] | np.ndarray,
+        items: Sequence[int] | Sequence[str] | np.ndarray,
         values: Sequence[float] | np.ndarray,
         *,
         num_users: int | None = None,
         num_items: int | None = None,
+        user_ids: Sequence[str] | None = None,
+        item_ids: Sequence[str] | None = None,
         levels: Sequence[float] | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Ratings:
-        """Ratings from triples (user, item, value), users and items counted from 0.
+        """Ratings from triples (user, item, value), users and items counted from 0 or by name.
 
         Args:
-            users, items: (entries,) integers.
+            users, items: (entries,) integers, or identifiers that are text.
             values: (entries,) numbers.
             num_users, num_items: one more than the largest when left out.
+            user_ids, item_ids: all identifiers, in order; those that occur, sorted, when left out.
             levels: the possible ratings in order, which makes them categorical.
             dtype: of ``x``.
 
         Raises:
-            ValueError: a pair that occurs twice, a position out of range, a rating that is not
-                finite or not one of the levels, an item that nobody rated.
+            ValueError: a pair that occurs twice, a position out of range, an unknown identifier, a
+                rating that is not finite or not one of the levels, an item that nobody rated.
         """
-        user, item = whole_positions("user", users), whole_positions("item", items)
+        user, user_ids = _positions("user", users, user_ids, num_users)
+        item, item_ids = _positions("item", items, item_ids, num_items)
         value = np.asarray(values, dtype=np.float64)
         if not len(user) == len(item) == len(value) or not len(user):
             raise ValueError(f"{len(user)} users, {len(item)} items and {len(value)} ratings.")
+        num_users = num_users if user_ids is None else len(user_ids)
+        num_items = num_items if item_ids is None else len(item_ids)
         n = int(user.max()) + 1 if num_users is None else num_users
         p = int(item.max()) + 1 if num_items is None else num_items
         for what, found, count in (("user", user, n), ("item", item, p)):
@@ -153,16 +191,18 @@ class Ratings:
         twice = (np.diff(user) == 0) & (np.diff(item) == 0)
         if twice.any():
             k = int(np.flatnonzero(twice)[0])
-            raise ValueError(f"user {user[k]} rated item {item[k]} twice; keep one rating.")
+            who, which = _shown(user[k], user_ids), _shown(item[k], item_ids)
+            raise ValueError(f"user {who} rated item {which} twice; keep one rating.")
         if not np.isfinite(value).all():
             raise ValueError(f"a rating is {value[~np.isfinite(value)][0]}; correct or drop it.")
         never = np.setdiff1d(np.arange(p), item)
         if len(never):
             raise ValueError(
-                f"nobody rated item {never[0]}, so there is nothing to learn of it; drop the item "
-                "and number the others anew."
+                f"nobody rated item {_shown(never[0], item_ids)}, so there is nothing to learn of "
+                f"it; drop the item"
+                + (" and number the others anew." if item_ids is None else " from item_ids.")
             )
-        names = tuple(str(j) for j in range(p))
+        names = tuple(str(j) for j in range(p)) if item_ids is None else item_ids
         centre, scale = float(value.mean()), float(value.std()) or 1.0
         columns: list[Column] = [Column(name, "continuous", why="ratings") for name in names]
         if levels is not None:
@@ -183,7 +223,32 @@ class Ratings:
             torch.from_numpy(item),
             torch.from_numpy(value),
             dtype,
+            user_ids,
+            item_ids,
         )
+
+    def positions(self, what: str, given: Any) -> np.ndarray:
+        """Of users or items, as they were named in the triples: their positions.
+
+        Args:
+            what: "user" or "item".
+            given: identifiers where the triples had them, else positions.
+
+        Raises:
+            ValueError: none of these users or items.
+        """
+        ids, count = (
+            (self.user_ids, len(self)) if what == "user" else (self.item_ids, len(self.columns))
+        )
+        if ids is not None:
+            return coded(what, given, ids)
+        if are_text(given):
+            raise ValueError(f"{what}s are counted from 0 in these ratings; give positions.")
+        found = whole_positions(what, given)
+        if len(found) and (found.min() < 0 or found.max() >= count):
+            bad = int(found[(found < 0) | (found >= count)][0])
+            raise ValueError(f"{what} {bad} is not one of 0 to {count - 1}")
+        return found
 
     @property
     def levels(self) -> tuple[Any, ...]:
@@ -237,7 +302,10 @@ class Ratings:
         counts = (self.starts[1:] - self.starts[:-1])[chosen.to(self.starts.device)]
         _, entry = entries_of(self.starts, chosen.to(self.starts.device))
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return replace(self, starts=starts, items=self.items[entry], values=self.values[entry])
+        ids = None if self.user_ids is None else tuple(self.user_ids[i] for i in chosen.tolist())
+        return replace(
+            self, starts=starts, items=self.items[entry], values=self.values[entry], user_ids=ids
+        )
 
     def rescaled(self, scaler: Standardiser) -> Ratings:
         """The same ratings, standardised by another scaler."""
@@ -256,16 +324,18 @@ class Ratings:
         found = hashlib.sha256()
         for part in (self.starts, self.items, self.values):
             found.update(part.cpu().numpy().tobytes())
+        if self.user_ids is not None or self.item_ids is not None:
+            found.update(repr((self.user_ids, self.item_ids)).encode())
         return found.digest()
 
     def to_frame(self) -> pd.DataFrame:
-        """Triples: user, item and rating."""
+        """Triples: user, item and rating, users and items as they were given."""
         counts = self.starts[1:] - self.starts[:-1]
         user = torch.arange(len(self), device=counts.device).repeat_interleave(counts)
         return pd.DataFrame(
             {
-                "user": user.cpu().numpy(),
-                "item": self.items.cpu().numpy(),
+                "user": _named(user.cpu().numpy(), self.user_ids),
+                "item": _named(self.items.cpu().numpy(), self.item_ids),
                 "rating": self.values.cpu().numpy(),
             }
         )

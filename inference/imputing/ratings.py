@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from ...data import Ratings
-from ...data.ratings import whole_positions
 from ..evaluating import evaluating
 from .impute import placed, programs_of
 from .particles import Rule, Sampler
@@ -21,8 +20,8 @@ _USERS_AT_ONCE = 64
 def predict_ratings(
     fitted: Any,
     data: Ratings,
-    users: Sequence[int] | np.ndarray,
-    items: Sequence[int] | np.ndarray,
+    users: Sequence[int] | Sequence[str] | np.ndarray,
+    items: Sequence[int] | Sequence[str] | np.ndarray,
     particles: int = 1000,
     *,
     rule: Rule = "posterior",
@@ -34,7 +33,7 @@ def predict_ratings(
 
     :param fitted: a fit of :func:`absentia.RatingsNotMIWAE`, or the model.
     :param data: the users' ratings.
-    :param users, items: (m,) positions.
+    :param users, items: (m,) positions, or identifiers where the ratings have them.
     :param rule: as for :func:`absentia.impute`.
     :raises ValueError: other items than the model's, or a user that is not there.
 
@@ -57,13 +56,9 @@ def predict_ratings(
             f"{list(schema[schema.names[0]].levels)}, these have {list(data.levels)}"
         )
     model, data = placed(fitted, data)
-    user, item = whole_positions("user", users), whole_positions("item", items)
+    user, item = data.positions("user", users), data.positions("item", items)
     if len(user) != len(item):
         raise ValueError(f"{len(user)} users and {len(item)} items; give pairs")
-    for what, found, count in (("user", user, len(data)), ("item", item, len(data.columns))):
-        if len(found) and (found.min() < 0 or found.max() >= count):
-            bad = int(found[(found < 0) | (found >= count)][0])
-            raise ValueError(f"{what} {bad} is not one of 0 to {count - 1}")
     programs = programs_of(model)
     levels = torch.full((len(data.columns),), len(data.levels))
     sampler = Sampler(programs.model, programs.guide, "auto", rule, num_values=levels)

@@ -1,9 +1,11 @@
 """Ratings held sparsely: rows on demand against a dense table, and what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+import absentia as ab
 from absentia.data import Ratings
 from absentia.data.rating_sources import load_coat, load_yahoo_r3
 
@@ -118,3 +120,67 @@ def test_yahoo_from_a_folder(tmp_path):
     (tmp_path / "a-test.txt").write_text("1\t1\tgood\n")
     with pytest.raises(ValueError, match="line 1: not a user, a song and a rating"):
         load_yahoo_r3(tmp_path)
+
+
+def named():
+    users = ["eve", "bob", "eve", "ann", "bob"]
+    items = ["Alien", "Brazil", "Casino", "Alien", "Alien"]
+    return users, items, [5.0, 1.0, 3.0, 2.0, 4.0]
+
+
+def test_ids_that_are_text_come_back_as_given():
+    users, items, values = named()
+    ratings = Ratings.from_triples(users, items, values)
+    assert ratings.columns == ("Alien", "Brazil", "Casino")
+    assert ratings.user_ids == ("ann", "bob", "eve")
+    want = pd.DataFrame({"user": users, "item": items, "rating": values})
+    back = ratings.to_frame().sort_values(["user", "item"], ignore_index=True)
+    pd.testing.assert_frame_equal(
+        back, want.sort_values(["user", "item"], ignore_index=True), check_dtype=False
+    )
+    # and of some users, in another container, or under an order that was given
+    some = ratings.rows([2, 0]).to_frame()
+    assert list(some["user"]) == ["eve", "eve", "ann"]
+    for kind in (np.array, pd.Series, pd.Categorical, lambda v: pd.array(v, dtype="string")):
+        again = Ratings.from_triples(kind(users), kind(items), values)
+        assert again.fingerprint() == ratings.fingerprint()
+    other = Ratings.from_triples(users, items, values, item_ids=["Casino", "Alien", "Brazil"])
+    assert other.columns == ("Casino", "Alien", "Brazil")
+    assert other.s[[0]].tolist() == [[False, True, False]]
+    digits = Ratings.from_triples(["007", "7"], [0, 0], [1.0, 2.0])
+    assert digits.to_frame()["user"].tolist() == ["007", "7"]
+    assert digits.to_frame()["item"].tolist() == [0, 0]
+
+
+def test_predictions_are_asked_for_by_name():
+    ratings = Ratings.from_triples(*named())
+    model = ab.RatingsNotMIWAE(ratings, latent_dim=1)
+    found = ab.predict_ratings(model, ratings, ["eve", "ann"], ["Alien", "Casino"], particles=20)
+    assert found[0] == 5.0
+    assert np.isfinite(found[1])
+    with pytest.raises(ValueError, match="user 'zoe' is not one of 'ann', 'bob', 'eve'"):
+        ab.predict_ratings(model, ratings, ["zoe"], ["Alien"])
+    with pytest.raises(ValueError, match="item 0 is not one of 'Alien'"):
+        ab.predict_ratings(model, ratings, ["eve"], [0])
+    counted = Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="users are counted from 0"):
+        counted.positions("user", ["eve"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((["a", None], ["x", "x"]), "user None is no identifier, and others are text"),
+        ((["a", 3], ["x", "x"]), "user 3 is no identifier"),
+        ((["a", ""], ["x", "x"]), "user '' is no identifier"),
+        ((["a", "a"], ["x", "x"]), "user 'a' rated item 'x' twice"),
+        ((["a", "b"], ["x", "x"], {"num_users": 4}), "num_users=4 is for users counted from 0"),
+        ((["a", "b"], ["x", "y"], {"item_ids": ["x"]}), "item 'y' is not one of 'x'"),
+        ((["a", "b"], ["x", "x"], {"item_ids": ["x", "z"]}), "nobody rated item 'z'"),
+        ((["a", "b"], ["x", "x"], {"user_ids": ["a", "b", "a"]}), "an identifier twice"),
+    ],
+)
+def test_ids_that_are_refused(given, message):
+    users, items, *options = given
+    with pytest.raises(ValueError, match=message):
+        Ratings.from_triples(users, items, [1.0, 2.0], **(options[0] if options else {}))

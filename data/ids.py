@@ -1,0 +1,48 @@
+"""Identifiers that are text, as positions 0, 1, ... and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def are_text(given: Any) -> bool:
+    """Whether these are identifiers and no numbers."""
+    if getattr(getattr(given, "dtype", None), "kind", "O") in "iufb":
+        return False
+    return any(isinstance(value, str | bytes) for value in given)
+
+
+def known_ids(what: str, given: Any) -> tuple[str, ...]:
+    """The different identifiers among these, sorted.
+
+    >>> known_ids("user", ["eve", "bob", "eve"])
+    ('bob', 'eve')
+
+    Raises:
+        ValueError: one that is no text, or empty.
+    """
+    for value in given:
+        if not isinstance(value, str) or not value:
+            raise ValueError(
+                f"{what} {value!r} is no identifier, and others are text; give text for all of "
+                f"them, or positions from 0."
+            )
+    return tuple(sorted({str(value) for value in given}))
+
+
+def coded(what: str, given: Any, ids: Sequence[str]) -> np.ndarray:
+    """The position of each identifier among the known ones.
+
+    Raises:
+        ValueError: one that is not known.
+    """
+    found = pd.Index(ids, dtype=object).get_indexer(pd.Index(list(given), dtype=object))
+    if len(found) and found.min() < 0:
+        odd = list(given)[int(np.flatnonzero(found < 0)[0])]
+        few = ", ".join(repr(one) for one in ids[:8]) + (", ..." if len(ids) > 8 else "")
+        raise ValueError(f"{what} {odd!r} is not one of {few}.")
+    return found.astype(np.int64)
