@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from ..data import Column, Schema
 from ..data.csv_fields import CSVTable
 from ..data.csv_format import CSVFormat
+from ..data.csv_gaps import Gaps, mark_gaps
 from ..data.csv_types import ISO_DATE, expected_types
 from ..data.tables import read_csv_table, read_table
 
@@ -22,10 +23,12 @@ class Fields:
 
     Attributes:
         frame: the table (n, p).
+        gaps: what was read as missing that is not empty.
         csv: what was read beside it where the table is a CSV.
     """
 
     frame: pd.DataFrame
+    gaps: Gaps
     csv: CSVTable | None = None
 
     @property
@@ -89,14 +92,16 @@ def read_fields(
         TableError: as :func:`absentia.data.tables.read_table`.
     """
     if path.suffix.lower() != ".csv":
-        if form is not None and form != CSVFormat():
+        form = form or CSVFormat()
+        if replace(form, na_values=()) != CSVFormat():
             raise ValueError(
-                f"{path} is no CSV, whose types are stored in it: drop --sep, --decimal, "
-                "--thousands, --encoding, --na-values, --keep-na and --date-format"
+                f"{path} is no CSV, its types are stored in it: drop --sep, --decimal, "
+                "--thousands, --encoding, --keep-na and --date-format"
             )
-        return Fields(read_table(path))
+        frame, gaps = mark_gaps(read_table(path), form)
+        return Fields(frame, gaps)
     table = read_csv_table(path, form, expected_types(declared, like))
-    return Fields(table.frame, table)
+    return Fields(table.frame, table.gaps, table)
 
 
 def columns_of(fitted: Any) -> list[Column] | None:

@@ -22,7 +22,7 @@ NaValues = Annotated[
     typer.Option(
         "--na-values",
         "--na",
-        help="CSV: what else stands for missing, -99 say, or income=-99 in one column; repeatable.",
+        help="What else stands for missing, -99 say, or income=-99 in one column; repeatable.",
     ),
 ]
 KeepNa = Annotated[
@@ -56,21 +56,19 @@ def csv_format(
 
 
 def say_how_it_was_read(fields: Fields) -> None:
-    """Say what of a CSV was read otherwise than it stands there, or might have been."""
-    if fields.csv is None:
-        return
-    blank = fields.csv.blank_rows
+    """Say what was read otherwise than it stands there, or might have been."""
+    blank = 0 if fields.csv is None else fields.csv.blank_rows
     if blank:
         rows = "1 row" if blank == 1 else f"{blank} rows"
         say(f"note: {rows} at the end with nothing in them: left out, here and in what is written")
-    for line in _of_gaps(fields.csv.gaps):
+    for line in _of_gaps(fields.gaps):
         say(f"note: {line}")
 
 
 def what_is_missing(fields: Fields) -> str:
     """What counts as a gap in such a file."""
     if fields.csv is None:
-        return "a gap is a null or NaN"
+        return "a gap is a null or NaN, and what --na-values names"
     return "an empty field is a gap, a word such as NA among numbers, and what --na-values names"
 
 

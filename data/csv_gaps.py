@@ -12,6 +12,7 @@ import pandas as pd
 
 from .csv_format import MISSING_WORDS, CSVFormat
 from .csv_types import ANYTHING, Expected, spelled_by
+from .markers import without_markers
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def find_gaps(
     texts: pd.DataFrame, form: CSVFormat, expected: Mapping[str, Expected]
 ) -> tuple[dict[str, np.ndarray], Gaps]:
     """Which fields are missing, by column, and which of them are not empty."""
-    given = _given(form, texts.columns)
+    given = words_by_column(form, texts.columns)
     counts = {str(name): Counter(column) for name, column in texts.items()}
     missing: dict[str, set[str]] = {}
     words: dict[str, set[str]] = {}
@@ -84,8 +85,8 @@ def find_gaps(
     return masks, gaps
 
 
-def _given(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str]]:
-    """The fields that were said to stand for missing, by column."""
+def words_by_column(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str]]:
+    """The fields that were said to stand for missing, by column: "-99", or "income=-99" in one."""
     found: dict[str, list[str]] = {str(name): [] for name in names}
     for word in form.na_values:
         column, mark, rest = word.rpartition("=")
@@ -95,6 +96,23 @@ def _given(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str]]:
             for words in found.values():
                 words.append(word)
     return found
+
+
+def mark_gaps(frame: pd.DataFrame, form: CSVFormat) -> tuple[pd.DataFrame, Gaps]:
+    """A table that is no CSV with what was said to stand for missing missing."""
+    gaps = Gaps()
+    given = words_by_column(form, frame.columns)
+    result = frame
+    for word in dict.fromkeys(word for words in given.values() for word in words):
+        columns = {name: [word] for name, words in given.items() if word in words}
+        marked = without_markers(result, columns)
+        counts = marked.isna().sum() - result.isna().sum()
+        for name, count in counts[counts > 0].items():
+            gaps.count(gaps.read, word, str(name), int(count))
+        if not (counts > 0).any():
+            gaps.nowhere.append(word)
+        result = marked
+    return result, gaps
 
 
 def _same(text: str, word: str, form: CSVFormat) -> bool:
