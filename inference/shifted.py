@@ -10,6 +10,7 @@ from pyro.distributions import Normal
 from torch import Tensor
 
 from ..models.row_distributions import RowNormal
+from .points import seed_of, spread_points
 
 
 class ShiftedSobol:
@@ -35,15 +36,13 @@ class ShiftedSobol:
         """(K, n, d) draws; from the distribution's own noise where it is no Normal."""
         n, d = fn.batch_shape[-2:]
         normal = isinstance(fn, Normal | RowNormal)
-        if not normal or d > torch.quasirandom.SobolEngine.MAXDIM:
+        if not normal:
             own = fn.rsample if fn.has_rsample else fn.sample
             drawn: Tensor = own(() if len(fn.batch_shape) > 2 else (self.count,))
             return drawn
-        key = (self.seed + sum(ord(c) * 31**i for i, c in enumerate(name))) % 2**31
-        points = torch.quasirandom.SobolEngine(d, scramble=True, seed=key).draw(
-            self.count, dtype=torch.float64
-        )
-        generator = torch.Generator().manual_seed(key)
+        key = f"{self.seed} {name}"
+        points = spread_points(self.count, d, key)
+        generator = torch.Generator().manual_seed(seed_of(f"shift {key}"))
         shift = torch.rand(n, d, generator=generator, dtype=torch.float64)
         uniform = ((points.unsqueeze(1) + shift) % 1.0).clamp(1e-9, 1 - 1e-9)
         eps = (math.sqrt(2) * torch.erfinv(2 * uniform - 1)).to(fn.loc)

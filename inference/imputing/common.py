@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Any
 
@@ -13,22 +12,15 @@ from torch import Tensor
 
 from ...models.pixel_distributions import PixelNormal
 from ...models.row_distributions import RowNormal
-
-#: dimensions that are filled evenly together; more of them line up in Sobol sequences of few points
-_TOGETHER = 4
+from ..points import spread_points
 
 
 class CommonNoise:
     """Scrambled Sobol points, one a particle, from which every row's draws are made.
 
     The rows' estimates differ by their data alone: imputing a row by itself, or among others in
-    any order, gives the same numbers (common random numbers).
-
-    The dimensions of all sites are taken four at a time. Each four have a Sobol sequence of their
-    own, scrambled (randomised quasi-Monte Carlo: Owen, 1997) and with its points in a random order
-    of their own. Without that order two sequences run alike, however they are scrambled, and the
-    draws of two sites would be correlated; with it they are independent (Owen, "Latin supercube
-    sampling for very high-dimensional simulations", ACM TOMACS 1998).
+    any order, gives the same numbers (common random numbers). Sites and dimensions are independent
+    of each other.
 
     Args:
         particles: how many will be asked for in all, chunk by chunk.
@@ -63,9 +55,7 @@ class CommonNoise:
     def uniform(self, name: str, size: int) -> Tensor:
         """(count, size) numbers in (0, 1) for the current particles."""
         if name not in self.points:
-            starts = range(0, size, _TOGETHER)
-            groups = [_points(self.particles, f"{self.seed} {k} {name}") for k in starts]
-            self.points[name] = torch.cat(groups, -1)[:, :size]
+            self.points[name] = spread_points(self.particles, size, f"{self.seed} {name}")
         part = self.points[name][self.first : self.first + self.count].to(self.like)
         # 0 and 1, which rounding can reach, have no finite quantile
         rounding = torch.finfo(part.dtype).eps / 2
@@ -96,13 +86,3 @@ class CommonNoise:
                 f"which rows that share random numbers need"
             ) from error
         return found
-
-
-def _points(count: int, key: str) -> Tensor:
-    """A scrambled Sobol sequence (count, _TOGETHER) in a random order, both made from ``key``."""
-    digest = hashlib.blake2b(key.encode(), digest_size=7).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest, "big"))
-    scrambling = int(torch.randint(2**62, (), generator=generator))
-    engine = torch.quasirandom.SobolEngine(_TOGETHER, scramble=True, seed=scrambling)
-    points = engine.draw(count, dtype=torch.float64)
-    return points[torch.randperm(count, generator=generator)]

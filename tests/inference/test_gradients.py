@@ -340,6 +340,21 @@ def test_the_gradient_of_sampled_discrete_values_is_that_of_their_enumeration(pa
     assert_within_se(mean, truth, se)
 
 
+@pytest.mark.parametrize("particles", [1, 4])
+def test_the_score_of_discrete_values_scales_with_the_minibatch(particles):
+    model, x = bernoulli_model(), (X > 0).double()
+    elbo = ImportanceWeightedELBO(particles, missing="sample")
+    results = []
+    for size in (None, 10 * N):
+        pyro.set_rng_seed(3)
+        loss = elbo.differentiable_loss(model.model, model.guide, x, S, size)
+        parameters = list(model.decoder.parameters())
+        results.append(torch.autograd.grad(loss, parameters))
+    for one, ten in zip(*results, strict=True):
+        assert one.abs().max() > 1e-3
+        torch.testing.assert_close(10 * one, ten)
+
+
 def test_summed_discrete_values_need_no_score():
     model = bernoulli_model()
     collapsed = ImportanceWeightedELBO(5, gradient="dreg", missing="collapse")

@@ -287,3 +287,36 @@ def test_warped_columns_have_means_in_their_own_units():
     draws = found.draws(4000)[:, gone, 0]
     se = draws.std(0) / math.sqrt(4000 / 10)  # draws of few particles repeat
     assert_within_se(draws.mean(0), found.mean[gone, 0], se, sigmas=4.5)
+
+
+@torch.no_grad()
+def test_warped_columns_have_spreads_and_intervals_in_their_own_units():
+    """A log-Normal around 5000 with a log-sd far from 1, and a share: nothing is scaled twice."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "price": np.exp(8.5 + 0.2 * rng.normal(size=40)),
+            "share": 1 / (1 + np.exp(-3 * rng.normal(size=40))),
+            "height": 170 + 9 * rng.normal(size=40),
+        }
+    )
+    frame[rng.random(frame.shape) < 0.3] = np.nan
+    schema = {"price": "positive", "share": {"kind": "bounded", "lower": 0, "upper": 1}}
+    data = ab.IncompleteData.from_frame(frame, schema=schema, dtype=torch.float64)
+    model = randomised(ab.MIWAE(data, latent_dim=1, hidden=[4]).double(), seed=5)
+    found = ab.impute(model, data, particles=400, num_draws=4000, seed=0, refine=False)
+    gone = ~data.s.numpy()
+    draws = found.draws(4000)
+    effective = np.minimum(found.ess, 4000)[:, None]
+    np.testing.assert_allclose(draws.std(0)[gone], found.sd[gone], rtol=0.25)
+    error = (found.sd / np.sqrt(effective))[gone]
+    assert_within_se(draws.mean(0)[gone], found.mean[gone], error, sigmas=4.5)
+    for j in range(3):  # what varies given z costs nothing, so that the error is smaller
+        mine = gone[:, j]
+        ratio = found.mcse[mine, j] * np.sqrt(effective[mine, 0]) / found.sd[mine, j]
+        assert 0.1 < np.median(ratio) < 1.2
+    low, high = found.interval(0.8)
+    for end, q in ((low, 0.1), (high, 0.9)):
+        np.testing.assert_allclose(end[gone], np.quantile(draws, q, axis=0)[gone], rtol=0.02)
+    inside = ((low < draws) & (draws < high))[:, gone].mean(0)
+    assert_within_se(inside, 0.8, np.full(inside.shape, np.sqrt(0.16 / 4000)), 4.5, floor=0.01)

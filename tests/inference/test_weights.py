@@ -254,6 +254,26 @@ def test_a_scale_stands_outside(data):
     torch.testing.assert_close(run.log_weight, plain.log_weight, rtol=0, atol=0)
 
 
+def test_a_scale_counts_for_global_sites_too():
+    """It is not inside their logarithm either: log p - log q of the one draw, so many times."""
+
+    def model(x):
+        g = pyro.sample("g", Normal(0.0, 1.0))
+        with pyro.plate("rows", len(x), dim=-1):
+            pyro.sample("x", Normal(pyro.sample("z", Normal(g, 1.0)), 1.0), obs=x)
+
+    def guide(x):
+        pyro.sample("g", Normal(0.3, 0.5))
+        with pyro.plate("rows", len(x), dim=-1):
+            pyro.sample("z", Normal(x, 1.0))
+
+    scaled = [poutine.scale(program, scale=12.5) for program in (model, guide)]
+    run = weights(*scaled, torch.randn(5), num_particles=3, max_plate_nesting=1)
+    g = run.globals["g"].value
+    expected = 12.5 * (Normal(0.0, 1.0).log_prob(g) - Normal(0.3, 0.5).log_prob(g))
+    torch.testing.assert_close(run.log_global, expected)
+
+
 def test_a_subsample_is_shared_by_guide_and_model():
     table = torch.arange(60.0)
     seen = []

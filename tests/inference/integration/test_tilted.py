@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from absentia.inference.integration.packing import pack, parameters_of, pick
 from absentia.inference.integration.quadrature import rule_for
 from absentia.inference.integration.summed import TiltedDiscrete, TiltedQuadrature
-from absentia.inference.integration.tilted import TiltedNormal, Untilted
+from absentia.inference.integration.tilted import Drawn, TiltedNormal, Together, Untilted
 from absentia.models import Affine
 from tests.oracles import LOG_LINK, assert_within_se, hidden_cdf, hidden_moments, panels
 
@@ -232,6 +232,57 @@ def test_select_picks_particles_and_cells(kind):
         torch.testing.assert_close(
             chosen.log_missing, tilted.log_missing[particles, cells].unsqueeze(0)
         )
+
+
+def test_a_drawn_value_is_reported_in_its_units_and_drawn_in_the_models():
+    """Moments are of what is reported; a draw stays the value that other columns' absence saw."""
+    torch.manual_seed(0)
+    values = torch.randn(4, 3).double()
+    at, report = -torch.rand(4, 3).double(), values.exp()
+    tilted = Drawn(values, at, report)
+    particles, cells = torch.tensor([3, 0, 2]), torch.tensor([0, 2, 1])
+    picked = (particles, cells)
+    chosen = tilted.select(*picked)
+    alone = Drawn(values, at)
+    for found, expected in (
+        (tilted.sample(), values),
+        (tilted.moments()[0], report),
+        (tilted.moments()[1], torch.zeros(4, 3).double()),
+        (tilted.log_missing, at),
+        (chosen.sample(), values[picked].unsqueeze(0)),
+        (chosen.moments()[0], report[picked].unsqueeze(0)),
+        (chosen.log_missing, at[picked].unsqueeze(0)),
+        (alone.moments()[0], values),
+    ):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_the_probabilities_of_a_drawn_level():
+    tilted = Drawn(torch.tensor([[0.0, 2.0], [1.0, 2.0]]), torch.zeros(2, 2))
+    found = tilted.probabilities(torch.tensor([1, 0]), 4)
+    assert found.shape == (4, 2, 2)
+    assert found.argmax(0).tolist() == [[2, 0], [2, 1]]
+    assert (found.sum(0) == 1).all()
+
+
+def test_parts_are_put_together_in_the_order_of_their_cells():
+    """Also where each part is picked from by itself."""
+    torch.manual_seed(1)
+    loc, drawn = torch.randn(2, 3), torch.randn(2, 2)
+    first = (torch.tensor([4, 0, 2]), Untilted(Normal(loc, 0.5), -torch.rand(2, 3)))
+    second = (torch.tensor([3, 1]), Drawn(drawn, -torch.rand(2, 2)))
+    tilted = Together([first, second], (2,))
+    mean, variance = tilted.moments()
+    torch.testing.assert_close(
+        mean, torch.stack([loc[:, 1], drawn[:, 1], loc[:, 2], drawn[:, 0], loc[:, 0]], 1)
+    )
+    assert (variance[0] > 0).tolist() == [True, False, True, False, True]
+    particles, cells = torch.tensor([1, 0, 1, 1, 0]), torch.tensor([3, 3, 0, 4, 1])
+    chosen = tilted.select(particles, cells)
+    torch.testing.assert_close(chosen.moments()[0], mean[particles, cells].unsqueeze(0))
+    torch.testing.assert_close(
+        chosen.log_missing, tilted.log_missing[particles, cells].unsqueeze(0)
+    )
 
 
 def test_untilted_is_the_decoder():
