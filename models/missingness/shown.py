@@ -52,10 +52,10 @@ def in_own_units(
 
     >>> import numpy as np
     >>> import absentia as ab
-    >>> data = ab.IncompleteData.from_numpy(np.array([[50.0], [54.0], [np.nan]]), columns=["a"])
+    >>> data = ab.IncompleteData.from_numpy(np.array([[49.0], [50.0], [51.0]]), columns=["a"])
     >>> own = in_own_units(data, 0, torch.tensor(0.0), [(0, torch.tensor(-1.0))])
-    >>> {name: float(value) for name, value in own.items()}          # mean 52, sd 2
-    {'a ~ Intercept': -26.0, 'a ~ a': 0.5}
+    >>> {name: float(value) for name, value in own.items()}          # mean 50, sd 1
+    {'a ~ Intercept': -50.0, 'a ~ a': 1.0}
     """
     name = data.columns[column]
     intercept = -offset
