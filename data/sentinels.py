@@ -29,7 +29,8 @@ def sentinel_in(values: np.ndarray, zero: bool = False) -> Sentinel | None:
 
     It occurs at least twice and beside at least two other values. One that is commonly written for
     "missing" lies outside the others by half of their range, or is the only negative number; any
-    other value lies outside by twice the range, and occurs at least three times.
+    other value lies outside by twice the range, is ten times as large as all others, and occurs at
+    least three times.
 
     >>> sentinel_in(np.array([31.0, 58, -99, 44, -99, 27]))
     Sentinel(value=-99.0, times=2, low=27.0, high=58.0)
@@ -65,4 +66,6 @@ def _apart(value: float, count: int, gap: float, others: np.ndarray, zero: bool)
     if zero and value == 0 and others.min() > 0:
         lower, upper = np.quantile(others, [0.25, 0.75])
         return count > 2 and len(np.unique(others)) >= 10 and gap > upper - lower
-    return count > 2 and len(np.unique(others)) >= 5 and gap >= 2 * width
+    # zeros and ones far from the rest are often answers: another value must dwarf all others
+    dwarfs = abs(value) >= 10 * np.abs(others).max()
+    return count > 2 and len(np.unique(others)) >= 5 and gap >= 2 * width and bool(dwarfs)
