@@ -71,30 +71,6 @@ def directions(sign: Any, columns: Sequence[str]) -> list[Direction | None]:
     return [direction(value, name) for value, name in zip(given, columns, strict=True)]
 
 
-def kept_signs(sign: Any, columns: Sequence[str], kept: Sequence[str]) -> Any:
-    """``sign`` for a table that lost columns, such as those that are empty in a fold.
-
-    >>> kept_signs({"income": "high", "age": "low"}, ["age", "income"], ["age"])
-    {'age': 'low'}
-    >>> kept_signs(["+", None], ["age", "income"], ["income"])
-    [None]
-
-    Args:
-        sign: as given for all columns.
-        columns: all of them, in order.
-        kept: those that are left.
-
-    Raises:
-        ValueError: as :func:`directions`, of all columns.
-    """
-    found = directions(sign, columns)
-    if sign is None or isinstance(sign, str):
-        return sign
-    if isinstance(sign, Mapping):
-        return {name: value for name, value in sign.items() if name in kept}
-    return [one for one, name in zip(found, columns, strict=True) if name in kept]
-
-
 def _unknown(name: Any, columns: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(name), list(columns), 1)
     guess = f"did you mean '{close[0]}'? " if close else ""

@@ -7,7 +7,6 @@ import torch
 
 import absentia as ab
 from absentia.models import RandomIntercepts, rebuild
-from absentia.models.missingness.directions import kept_signs
 
 
 def frame(n=40):
@@ -101,11 +100,13 @@ def test_declared_and_grouped_mechanisms_speak_it_too(data):
     assert found.sign.tolist() == [0, -1, 0]
 
 
-def test_directions_of_columns_that_are_left():
-    names = ["age", "income", "bmi"]
-    assert kept_signs({"income": "high", "age": "low"}, names, ["age", "bmi"]) == {"age": "low"}
-    assert kept_signs(["high", "low", None], names, ["bmi", "income"]) == ["-", None]
-    assert kept_signs("high", names, ["bmi"]) == "high"
-    assert kept_signs(None, names, ["bmi"]) is None
-    with pytest.raises(ValueError, match="names column 'incme'"):
-        kept_signs({"incme": "high"}, names, ["age"])
+def test_an_imputer_passes_directions_on_and_drops_those_of_empty_columns():
+    quick = {"steps": 2, "particles": 10, "random_state": 0}
+    empty = frame().assign(age=np.nan)
+    for sign in ({"age": "low", "income": "high", "the bmi": "-"}, ["low", "high", "-"]):
+        imputer = ab.MNARImputer(sign=sign, **quick).fit(empty)
+        assert imputer.mechanism_.sign.tolist() == [1, -1]
+    with pytest.raises(ValueError, match="'incme'"):
+        ab.MNARImputer(sign={"incme": "high"}, **quick).fit(empty)
+    with pytest.raises(ValueError, match="sign 'up' of column 'income' is not one of"):
+        ab.MNARImputer(sign={"income": "up"}, **quick).fit(empty)
