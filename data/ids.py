@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 
 def are_text(given: Any) -> bool:
@@ -40,9 +39,10 @@ def coded(what: str, given: Any, ids: Sequence[str]) -> np.ndarray:
     Raises:
         ValueError: one that is not known.
     """
-    found = pd.Index(ids, dtype=object).get_indexer(pd.Index(list(given), dtype=object))
+    place = {one: k for k, one in enumerate(ids)}
+    found = np.array([place.get(one, -1) for one in given], dtype=np.int64)
     if len(found) and found.min() < 0:
         odd = list(given)[int(np.flatnonzero(found < 0)[0])]
         few = ", ".join(repr(one) for one in ids[:8]) + (", ..." if len(ids) > 8 else "")
         raise ValueError(f"{what} {odd!r} is not one of {few}.")
-    return found.astype(np.int64)
+    return found

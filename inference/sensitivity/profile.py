@@ -135,6 +135,6 @@ def crossing(found: dict[float, float], side: int, drop: float) -> float:
 
 def interval(profile: pd.Series, level: float) -> tuple[float, float]:
     """The slopes whose log-likelihood is within chi-square of the maximum; open ends infinite."""
-    found = {float(slope): float(height) for slope, height in profile.items()}
+    found = dict(zip(profile.index.to_numpy(float), profile.to_numpy(float), strict=True))
     drop = float(chi2.ppf(level, 1))
     return crossing(found, -1, drop), crossing(found, 1, drop)

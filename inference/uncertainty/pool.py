@@ -85,11 +85,11 @@ def pool(
         raise ValueError(f"level is {level}; give a probability such as 0.95")
     if complete_df is not None and not complete_df > 0:
         raise ValueError(f"complete_df is {complete_df}; give a positive number, or leave it out")
-    found = [_analysed(label, table, analysis) for label, table in _one_by_one(tables, analysis)]
-    m = len(found)
+    analysed = [_analysed(label, table, analysis) for label, table in _one_by_one(tables, analysis)]
+    m = len(analysed)
     if m < 2:
         raise ValueError(f"{m} table(s) to pool; the variance between tables needs at least 2")
-    (first, one), *others = found
+    (first, one), *others = analysed
     names = one.estimate.index
     for label, other in others:
         if set(other.estimate.index) != set(names):
@@ -97,7 +97,7 @@ def pool(
                 f"table {label} has estimates {list(other.estimate.index)}, table {first} "
                 f"{list(names)}; an analysis must name the same ones in every table"
             )
-    found = [_in_order(one, names) for _, one in found]
+    found = [_in_order(one, names) for _, one in analysed]
     estimates = np.stack([one.estimate.to_numpy(float) for one in found])
     within = np.mean([one.covariance for one in found], axis=0)
     centred = estimates - estimates.mean(0)
