@@ -48,7 +48,7 @@ class Fields:
                 levelled = name in schema.names and bool(schema[str(name)].levels)
                 known = _spellings(self.frame[name], text) if levelled else {}
                 values = completed[name].to_numpy(dtype=object)[filled]
-                seen = text[self.frame[name].notna()].unique()
+                seen = list(text[self.frame[name].notna()].unique())
                 cells[filled] = [
                     known[v] if v in known else _text(v, seen, self.form) for v in values
                 ]

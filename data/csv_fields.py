@@ -79,11 +79,11 @@ def read_csv(
         labels = texts.pop(header[0])
         texts.index = pd.Index(labels.to_numpy(), dtype=object)
     missing, gaps = find_gaps(texts, form, expected)
-    frame = pd.DataFrame(
-        {name: typed(column, missing[name], form, expected.get(name, ANYTHING))
-         for name, column in texts.items()},
-        index=texts.index, columns=texts.columns,
-    )  # fmt: skip
+    types = {
+        str(name): typed(column, missing[str(name)], form, expected.get(str(name), ANYTHING))
+        for name, column in texts.items()
+    }
+    frame = pd.DataFrame(types, index=texts.index, columns=texts.columns)
     if labels is not None:
         nothing = np.zeros(len(labels), dtype=bool)
         frame.index = pd.Index(typed(labels, nothing, CSVFormat(), Expected("values"))).rename(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -117,7 +117,7 @@ def typed(
     if spelled == "dates":
         dates = _dates(fields, form)
         assert dates is not None  # seen by spelled_by
-        taken = dates.take(codes, allow_fill=True, fill_value=pd.NaT)
+        taken = dates.take(codes, allow_fill=True, fill_value=cast(Any, pd.NaT))
         return pd.Series(taken, index=texts.index, name=texts.name)
     read = TRUE_WORDS.__contains__ if spelled == "booleans" else str
     values = np.array([*map(read, fields), np.nan], dtype=object)[codes]
@@ -147,7 +147,7 @@ def _dates(fields: Sequence[str], form: CSVFormat) -> pd.DatetimeIndex | None:
     if form.date_format is None:
         return None
     try:
-        dates = pd.to_datetime(pd.Index(fields), format=form.date_format)
+        dates: Any = pd.to_datetime(pd.Index(fields), format=form.date_format)
     except ValueError:
         return None
     if not isinstance(dates, pd.DatetimeIndex):  # several time zones

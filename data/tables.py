@@ -170,11 +170,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _integers(column: pa.ChunkedArray) -> Any:
-    """Integers with gaps, of the width that the file has."""
-    name = str(column.type)  # int64, uint8
-    return pd.api.types.pandas_dtype(name.replace("int", "Int").replace("u", "U")).__from_arrow__(
-        column
-    )
+    """Integers with gaps, of the width that the file has: int64, uint8."""
+    kind: Any = pd.api.types.pandas_dtype(str(column.type).replace("i", "I").replace("u", "U"))
+    return kind.__from_arrow__(column)
 
 
 def check_suffix(path: Path) -> str:
