@@ -91,7 +91,7 @@ ELEMENTWISE = {
 @pytest.mark.parametrize("name", ELEMENTWISE)
 @torch.no_grad()
 def test_collapsed_weights_are_sums_over_all_missing_values(name):
-    data = discrete_table()
+    data = discrete_table(seed=2)
     model = a_model(data, ELEMENTWISE[name])
     elbo = ab.ImportanceWeightedELBO(4, missing="collapse")
     pyro.set_rng_seed(1)
@@ -114,7 +114,7 @@ def test_collapsed_weights_are_sums_over_all_missing_values(name):
 @torch.no_grad()
 def test_imputed_probabilities_are_the_posterior_s(what):
     """Against enumeration over the values and Gauss-Hermite quadrature over z."""
-    data = discrete_table()
+    data = discrete_table(seed=2)
     model = a_model(data, what)
     found = ab.impute(model, data, particles=20_000, num_draws=400, seed=2, refine=False)
     for i in range(len(data)):
@@ -145,7 +145,7 @@ def test_imputed_probabilities_are_the_posterior_s(what):
 @torch.no_grad()
 def test_partial_draws_are_unbiased():
     """Columns that others read are drawn, the rest is summed: weights average to p(x_o, s)."""
-    data = discrete_table()
+    data = discrete_table(seed=2)
     model = a_model(data, {"b1": "b1 + c", "b2": "b2", "o": "o + b1", "n": "n"})
     sampler = Sampler(model.model, model.guide)
     pyro.set_rng_seed(4)

@@ -51,5 +51,9 @@ def test_sites_of_one_row_are_independent_where_rows_have_shifts_of_their_own():
         for k in range(2)
     ]
     assert np.abs(found).max() < 4.8
+    # each row has its own shift: no two rows use the same numbers, and their errors differ
+    assert np.abs(a[:, 0] - a[:, 1]).max() > 0.1
+    means = np.concatenate([a.mean(0), b.mean(0)], -1)
+    assert (means.std(0) > 1e-4).all()
     # rows share their points, so that their correlations are not 160 independent ones
     assert np.sqrt(np.mean(np.square(found))) < 1.6
