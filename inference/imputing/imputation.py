@@ -243,7 +243,8 @@ class Imputation:
         (:mod:`absentia.inference.imputing.at_random`): a yardstick, not a fit. Where the two
         differ, the assumed mechanism makes the difference.
         """
-        return beside(self.data, self.mean[self._missing], self._at_random)
+        own = self.modelled  # a constant has nothing to compare, and would be a column of it
+        return beside(own.data, own.mean[own._missing], own._at_random)
 
     @cached_property
     def _at_random(self) -> np.ndarray:

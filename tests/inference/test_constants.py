@@ -66,6 +66,7 @@ def test_a_constant_is_filled_and_changes_nothing_else(alone, kind, place):
     assert np.array_equal(found.draws(3)[..., others], wanted.draws(3))
     assert (found.sd[:, place] == 0).all()
     assert bound == its_bound
+    pd.testing.assert_frame_equal(found.by_column(), wanted.by_column())
     done = found.to_frame()
     assert list(done.columns) == list(table.columns)
     assert done["k"].dtype == table["k"].dtype
