@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -14,6 +15,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from .stopping import signal_of, signals_that_stop
 
 console = Console()
 errors = Console(stderr=True)
@@ -183,10 +186,18 @@ def _own_warnings() -> list[type[Warning]]:
 class one_line_errors:
     """A mistake in the input ends in one line and exit status 2; a bug keeps its traceback.
 
-    What absentia warns of becomes a line, too, on standard error.
+    What absentia warns of becomes a line, too, on standard error. A signal that stops the command
+    ends in one line with 128 and the signal's number; all that was finished is kept.
+
+    Args:
+        after_stop: how to go on after one.
     """
 
-    def __enter__(self) -> None:
+    def __init__(self, after_stop: str = "") -> None:
+        self.after_stop = after_stop
+        self._signals = signals_that_stop()
+
+    def __enter__(self) -> one_line_errors:
         self._before = warnings.catch_warnings()
         self._before.__enter__()
         usual = warnings.showwarning
@@ -200,9 +211,18 @@ class one_line_errors:
         warnings.showwarning = show
         for category in _own_warnings():
             warnings.simplefilter("always", category)
+        self._signals.__enter__()
+        return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._signals.__exit__()
         self._before.__exit__(kind, error, trace)
-        if isinstance(error, ValueError | OSError | FloatingPointError):
-            say(f"error: {' '.join(str(error).split())}", errors)
+        if isinstance(error, KeyboardInterrupt):
+            number = signal_of(error)
+            more = f"; {self.after_stop}" if self.after_stop else ""
+            say(f"stopped by {signal.Signals(number).name}{more}", errors)
+            raise typer.Exit(128 + number) from None
+        if isinstance(error, ValueError | OSError | FloatingPointError | MemoryError):
+            what = str(error) or "there is not enough memory"
+            say(f"error: {' '.join(what.split())}", errors)
             raise typer.Exit(2) from None

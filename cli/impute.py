@@ -115,7 +115,7 @@ def impute(
     In a CSV empty cells are missing, and words such as NA in columns of numbers; of other codes
     (-99, "unknown") tell with --na-values.
     """
-    with one_line_errors():
+    with one_line_errors(_going_on(checkpoint)):
         known = signs_of(sign)
         check_options(context, model, missingness, known, fitted, learning_rate)
         prior = prior_in(slope_prior)
@@ -159,3 +159,9 @@ def impute(
         if report is not None:
             write_report(result, data, report, filled, seed)
         say(f"completed table: {out}")
+
+
+def _going_on(checkpoint: Path | None) -> str:
+    if checkpoint is None:
+        return "give --checkpoint FILE, and a fit that is stopped goes on where it was"
+    return f"the same command goes on from {checkpoint}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +41,7 @@ def reproduce(
     A cell is one method on one table with one seed, a JSON file in OUT. A run that was stopped
     goes on where it was when it is started again.
     """
-    with one_line_errors():
+    with one_line_errors() as here:
         from ..experiments.runner import Progress, Spec, plan, run, table_of
 
         if jobs == 0:
@@ -51,22 +50,26 @@ def reproduce(
         folder = _folder(spec.name, budget, out)
         say(f"{spec.title}: {len(plan(spec, budget))} cells in all, results in {folder}")
 
+        reasons: Counter[str] = Counter()
+
         def tell(progress: Progress) -> None:
             done = f"{progress.done} of {progress.total}"
             if progress.error is None:
                 say(f"{done}: {progress.cell}, {progress.seconds:.0f} s")
-            else:
+                return
+            reasons[progress.error] += 1
+            if reasons[progress.error] == 1:  # the same of every cell says no more
                 say(f"failed: {progress.cell}: {progress.error}", errors)
 
-        # a terminated run ends as an interrupted one does, and takes its workers with it
-        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-        try:
-            failed = run(spec, budget, folder, jobs, tell, method)
-        finally:
-            signal.signal(signal.SIGTERM, before)
+        here.after_stop = f"finished cells are in {folder}, and the same command does the others"
+        failed = run(spec, budget, folder, jobs, tell, method)
         _show(table_of(spec, budget, folder), Format.text)
         if failed:
-            say(f"error: {len(failed)} cells failed, the first of them {failed[0].cell}", errors)
+            why = ""
+            if len(reasons) < len(failed):
+                why = " for one reason" if len(reasons) == 1 else f" for {len(reasons)} reasons"
+            first = failed[0].cell
+            say(f"error: {len(failed)} cells failed{why}, the first of them {first}", errors)
             raise typer.Exit(1)
 
 

@@ -28,13 +28,14 @@ def tune(
     A sweep that was stopped goes on when it is started again. OUT/trials.csv has every trial,
     OUT/importance.csv and OUT/sweep.png what mattered, OUT/best.json the best settings.
     """
-    with one_line_errors():
+    with one_line_errors() as here:
         from ..experiments.tuning import Sweep, tune
 
         if jobs == 0:
             raise ValueError("--jobs is 0; give how many trials to run at once, or -1")
         sweep = Sweep.named(name)
         folder = Path("absentia-results") / f"tune-{sweep.name}" if out is None else out
+        here.after_stop = f"finished trials are in {folder}, and the same command does the others"
         found = tune(sweep, folder, jobs, trials)
         complete = found[found["state"] == "COMPLETE"]
         best = complete.sort_values("bound").iloc[-1]

@@ -72,3 +72,13 @@ def check_same_columns(given: tuple[str, ...], wanted: tuple[str, ...]) -> None:
         parts = [f"lacks {absent}"] if absent else []
         parts += [f"has the unknown {extra}"] if extra else []
         raise ValueError(f"the table {' and '.join(parts)}; give the columns {list(wanted)}.")
+
+
+def check_real(dtype: torch.dtype) -> None:
+    """Refuse a dtype that would cut standardised values to whole numbers.
+
+    Raises:
+        ValueError: for integers, booleans and complex numbers.
+    """
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype is {dtype}; give torch.float32 or torch.float64.")

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from .cautions import caution_of_codes, caution_of_digits, caution_of_sentinels
-from .checks import check_fits, check_observed
+from .checks import check_fits, check_observed, check_real
 from .constants import whole_table, with_constants
 from .foreign import as_frame
 from .infer import Declaration
@@ -475,6 +475,7 @@ def _tensors(
     dtype: torch.dtype,
     device: torch.device,
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    check_real(dtype)
     mask = ~np.isnan(values)
     x = torch.tensor(np.where(mask, scaler.apply(values), 0.0), dtype=dtype, device=device)
     check_fits(x, columns)

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from .checks import check_real
 from .column import Column
 from .ids import are_text, coded, known_ids
 from .schema import Schema
@@ -173,6 +174,7 @@ class Ratings:
             ValueError: a pair that occurs twice, a position out of range, an unknown identifier, a
                 rating that is not finite or not one of the levels, an item that nobody rated.
         """
+        check_real(dtype)
         user, user_ids = _positions("user", users, user_ids, num_users)
         item, item_ids = _positions("item", items, item_ids, num_items)
         value = np.asarray(values, dtype=np.float64)
@@ -315,6 +317,7 @@ class Ratings:
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Ratings:
         """The same ratings on this device, with ``x`` in this dtype."""
+        check_real(dtype or self.dtype)
         where = self.values.device if device is None else torch.device(device)
         moved = {name: getattr(self, name).to(where) for name in ("starts", "items", "values")}
         return replace(self, **moved, dtype=dtype or self.dtype)

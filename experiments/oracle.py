@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..data.process import seeded
 from ..inference.integration.truncated import truncated_above
-from ..inference.randomness import seeded
 
 
 def truncated_gaussian(

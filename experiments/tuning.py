@@ -7,12 +7,8 @@ is kept beside its bound, to see after the sweep whether the two agree.
 from __future__ import annotations
 
 import json
-import os
-import platform
-import tomllib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,95 +21,17 @@ from scipy.stats import spearmanr
 from ..data import IncompleteData
 from ..data.files import write_figure_atomic, write_text_atomic
 from ..data.tables import read_table
+from ..data.workers import is_alive, this_process, work_for, workers_stopped_with_us
 from ..inference import impute
 from ..inference.plots.style import MECHANISM, OBSERVED
 from .metrics import rmse
+from .sweep import Sweep
 from .tasks.completion import data_of
 from .tasks.methods import check_comparable, fitted_by, made
 from .tasks.tables import Hidden, hidden_table
 
-FOLDER = Path(__file__).resolve().parent / "sweeps"
 _VALIDATION = 0.2
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What is tuned, over what, and on which table.
-
-    ``search`` maps ``"model.NAME"`` or ``"fit.NAME"`` to ``{low, high}`` (whole numbers or not,
-    ``log = true`` for a logarithmic scale) or ``{choice = [...]}``. A fifth of the rows is held
-    out, whatever the method says. Pruning saves time and leaves the importances to the better
-    trials: ``prune = false`` where they are what is asked for.
-    """
-
-    name: str
-    title: str
-    configuration: Mapping[str, Any]
-    search: Mapping[str, Mapping[str, Any]]
-    trials: int = 30
-    seed: int = 0
-    file: str | None = None
-    prune: bool = True
-
-    @classmethod
-    def named(cls, name: str) -> Sweep:
-        """One that comes with the package, or a file NAME.toml.
-
-        Raises:
-            ValueError: there is none, or the file lacks something; names it.
-        """
-        path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
-        known = sorted(p.stem for p in FOLDER.glob("*.toml"))
-        if not path.is_file():
-            raise ValueError(f"no sweep '{name}'; choose from {', '.join(known)}, or give a file")
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{path} is not TOML: {error}") from None
-        for key in ("title", "method", "search"):
-            if key not in document:
-                raise ValueError(f"{path.name}: '{key}' is missing")
-        if ("file" in document) == ("table" in document):
-            raise ValueError(f"{path.name}: give either file = 'TABLE.csv' or [table]")
-        for key, range_ in document["search"].items():
-            _check_range(f"{path.name}, search '{key}'", key, range_)
-        method, table = document["method"], dict(document.get("table", {"name": "file"}))
-        configuration = {
-            "table": {"make": "real", **table},
-            "amputation": document.get("amputation", {"name": "above_mean"}),
-            "kind": method["kind"],
-            "model": method.get("model", {}),
-            "fit": method.get("fit", {}),
-            "impute": method.get("impute", {}),
-            "choose": {},
-            "scale": method.get("scale", "observed"),
-            "rows": document.get("rows"),
-            "seed": int(document.get("seed", 0)),
-        }
-        return cls(
-            path.stem,
-            document["title"],
-            configuration,
-            document["search"],
-            int(document.get("trials", 30)),
-            int(document.get("seed", 0)),
-            _beside(path, document.get("file")),
-            bool(document.get("prune", True)),
-        )
-
-
-def _beside(path: Path, file: str | None) -> str | None:
-    """A relative path is read from the folder of the sweep's own file."""
-    return None if file is None else str(path.parent / file)
-
-
-def _check_range(where: str, key: str, found: Mapping[str, Any]) -> None:
-    if not key.startswith(("model.", "fit.")):
-        raise ValueError(f"{where}: names begin with 'model.' or 'fit.'")
-    if "choice" in found:
-        return
-    if not {"low", "high"} <= set(found) or not found["low"] < found["high"]:
-        raise ValueError(f"{where}: give low and high, low first, or choice = [...]")
+_MADE_OF = "made of"  # of what its trials are, in a study
 
 
 def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -> pd.DataFrame:
@@ -138,9 +56,15 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
     if wanted < 1:
         raise ValueError(f"{wanted} trials; give at least 1")
     _check_comparable(sweep)
-    _forget_dead(_study(sweep, folder))
+    study = _study(sweep, folder)
+    _check_same(study, sweep, folder)
+    _forget_dead(study)
     workers = effective_n_jobs(jobs)
-    Parallel(n_jobs=workers)(delayed(_work)(sweep, folder, wanted) for _ in range(workers))
+    us = this_process()
+    with workers_stopped_with_us():
+        Parallel(n_jobs=workers)(
+            delayed(work_for)(us, _work, sweep, folder, wanted) for _ in range(workers)
+        )
     found = table_of(sweep, folder)
     failed = int(found["error"].notna().sum())
     if failed:
@@ -148,7 +72,9 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
     write_text_atomic(folder / "trials.csv", found.to_csv(index=False))
     complete = found[found["state"] == "COMPLETE"]
     if not len(complete):
-        raise ValueError(f"no trial of {wanted} came to an end; see {folder / 'trials.csv'}")
+        errors = found["error"].dropna()
+        why = f" ({errors.iloc[0]})" if len(errors) else ""
+        raise ValueError(f"no trial of {wanted} came to an end{why}; see {folder / 'trials.csv'}")
     importance = importances(sweep, folder)
     write_text_atomic(folder / "importance.csv", importance.to_csv())
     write_figure_atomic(folder / "sweep.png", figure(found, importance))
@@ -167,7 +93,7 @@ def _study(sweep: Sweep, folder: Path) -> Any:
         raise ImportError("tuning needs Optuna: pip install 'absentia[tune]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name=sweep.name,
         storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
         load_if_exists=True,
@@ -175,6 +101,9 @@ def _study(sweep: Sweep, folder: Path) -> Any:
         sampler=_sampler(sweep, 0),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=6, n_warmup_steps=2),
     )
+    if not study.trials and _MADE_OF not in study.user_attrs:
+        study.set_user_attr(_MADE_OF, sweep.made_of())
+    return study
 
 
 def _sampler(sweep: Sweep, number: int) -> Any:
@@ -194,12 +123,17 @@ def _work(sweep: Sweep, folder: Path, wanted: int) -> None:
     while sum(map(_counts, study.trials)) < wanted:
         trial = study.ask()
         study.sampler = _sampler(sweep, trial.number)
-        trial.set_user_attr("process", [platform.node(), os.getpid()])
+        trial.set_user_attr("process", this_process())
         try:
             study.tell(trial, _objective(sweep, trial))
         except optuna.TrialPruned:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        except (ArithmeticError, ValueError) as error:  # a setting with which no fit succeeds
+        except (
+            ArithmeticError,
+            MemoryError,
+            TypeError,
+            ValueError,
+        ) as error:  # a setting with which no fit succeeds
             trial.set_user_attr("error", f"{type(error).__name__}: {error}")
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         except BaseException:
@@ -212,22 +146,43 @@ def _counts(trial: Any) -> bool:
     return trial.state.name != "FAIL" or "error" in trial.user_attrs
 
 
+def _check_same(study: Any, sweep: Sweep, folder: Path) -> None:
+    """Refuse to go on with trials of another table or other settings: no best one would be best."""
+    names = [s.study_name for s in study._storage.get_all_studies() if s.study_name != sweep.name]
+    if names:
+        raise ValueError(f"{folder} holds trials of sweep '{names[0]}'; give another --out")
+    known, now = study.user_attrs.get(_MADE_OF), sweep.made_of()
+    if known is None:
+        raise ValueError(
+            f"{folder} holds trials of an earlier version of absentia, which did not write of what "
+            f"they were; give another --out"
+        )
+    for name in [*now, *known]:
+        before, after = known.get(name), now.get(name)
+        if before == after:
+            continue
+        raise ValueError(
+            f"{folder} holds trials of another {name}{_difference(before, after)}; give another "
+            f"--out, or put it back"
+        )
+
+
+def _difference(before: Any, after: Any) -> str:
+    """The first setting that differs, in words."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        key = next(k for k in [*after, *before] if before.get(k) != after.get(k))
+        return f": {key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}"
+    if isinstance(before, str) and len(before) == 64:  # a hash says nothing to a reader
+        return ""
+    return f": it was {json.dumps(before)} and is {json.dumps(after)}"
+
+
 def _forget_dead(study: Any) -> None:
     """Trials of processes of this machine that were killed count as failed, and are run anew."""
     for trial in study.trials:
-        node, pid = trial.user_attrs.get("process", (None, None))
-        if trial.state.name == "RUNNING" and node == platform.node() and not _alive(pid):
+        process = trial.user_attrs.get("process")
+        if trial.state.name == "RUNNING" and process is not None and not is_alive(tuple(process)):
             study.tell(trial.number, state=type(trial.state).FAIL)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _objective(sweep: Sweep, trial: Any) -> float:

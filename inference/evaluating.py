@@ -1,4 +1,4 @@
-"""A model as it is judged and used: in evaluation mode, seeded, without Pyro's validation."""
+"""A model as it is computed with: by one thread, in its own dtype, without Pyro's validation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,31 @@ from contextlib import contextmanager
 import pyro
 import torch
 
-from .randomness import seeded
+from ..data.process import own_settings, seeded
+
+
+@contextmanager
+def computing(model: torch.nn.Module) -> Iterator[None]:
+    """Pyro's programs may run inside: other threads wait, the caller's defaults do not matter."""
+    parameter = next(iter(model.parameters()), None)
+    dtype = torch.float32 if parameter is None else parameter.dtype
+    with own_settings(dtype), pyro.validation_enabled(False), _without_inference_mode():
+        yield
+
+
+@contextmanager
+def _without_inference_mode() -> Iterator[None]:
+    """What is made in inference mode and kept could never be part of a gradient again."""
+    if torch.is_inference_mode_enabled():
+        with torch.inference_mode(False), torch.no_grad():
+            yield
+    else:
+        yield
 
 
 @contextmanager
 def evaluating(model: torch.nn.Module, seed: int, device: torch.device) -> Iterator[None]:
-    """The block runs so; the model's mode, the random state and the validation come back after.
+    """The block is computed so, seeded and in evaluation mode; all is as before after it.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -25,10 +44,17 @@ def evaluating(model: torch.nn.Module, seed: int, device: torch.device) -> Itera
     >>> model.training
     True
     """
-    training = model.training
-    model.eval()
-    try:
-        with seeded(seed, device), pyro.validation_enabled(False):
+    with computing(model), seeded(seed, device):
+        training = model.training
+        model.eval()
+        try:
             yield
-    finally:
-        model.train(training)
+        finally:
+            model.train(training)
+
+
+@contextmanager
+def learning() -> Iterator[None]:
+    """Gradients are taken inside, also where the caller is in ``no_grad`` or ``inference_mode``."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield

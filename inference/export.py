@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyro
 import torch
 import xarray as xr
 
 from ..data import IncompleteData
+from ..data.process import seeded
 from ..models.sites import Z
+from .evaluating import computing
 from .imputing.impute import imputed, prepared, programs_of
 from .labels import row_coordinates, variable_name
 from .marginal import Marginal
-from .randomness import seeded
 from .replicate import replicates
 from .uncertainty.sources import Parameters, sources
 
@@ -103,7 +103,7 @@ class _Draws:
         for name, value in _estimands(model, data, coefficients).items():
             kept[f"coefficient {name}"] = value
         if self.with_z:
-            kept["z"] = _latents(programs, data, self.particles, seed)
+            kept["z"] = _latents(model, programs, data, self.particles, seed)
         for name, value in kept.items():
             self.values.setdefault(name, []).append(np.asarray(value))
 
@@ -162,10 +162,12 @@ def _estimands(model: Any, data: IncompleteData, coefficients: Any) -> dict[str,
 
 
 @torch.no_grad()
-def _latents(programs: Any, data: IncompleteData, particles: int, seed: int) -> np.ndarray:
+def _latents(
+    model: Any, programs: Any, data: IncompleteData, particles: int, seed: int
+) -> np.ndarray:
     """A draw of every row's latent (n, d), by weight."""
     parts = []
-    with seeded(seed, data.x.device), pyro.validation_enabled(False):
+    with computing(model), seeded(seed, data.x.device):
         for rows in torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE):
             run, _ = _run(programs, data, rows, particles)
             chosen = torch.distributions.Categorical(logits=run.log_weight.T).sample()
@@ -192,7 +194,7 @@ def _weights(model: Any, data: IncompleteData, particles: int, seed: int) -> xr.
     from .diagnostics import effective_sample_size, pareto_khat
 
     programs, parts = programs_of(model), []
-    with seeded(seed, data.x.device), pyro.validation_enabled(False):
+    with computing(model), seeded(seed, data.x.device):
         for rows in torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE):
             parts.append(_run(programs, data, rows, particles)[0].log_weight)
     log_weight = torch.cat(parts, 1)

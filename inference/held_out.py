@@ -51,7 +51,9 @@ def held_out_bound(
     >>> ab.held_out_bound(ab.PPCA(data, latent_dim=1), data, particles=50).shape
     torch.Size([3])
     """
-    result = impute(fitted, data, particles, refine=False, num_draws=0, seed=seed, check=False)
+    result = impute(
+        fitted, data, particles, refine=False, num_draws=0, seed=seed, check=False, unfitted=True
+    )
     _, own = prepared(fitted, data)
     bound = torch.from_numpy(result.log_evidence + own.log_slope())
     if isinstance(mask, IncompleteData):

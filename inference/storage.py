@@ -10,6 +10,7 @@ import torch
 
 from ..data import Schema, Standardiser
 from ..data.files import reason
+from ..data.process import own_settings, seeded
 from ..models import rebuild
 from .fitting.fit import FitResult
 from .fitting.settings import FitSettings
@@ -84,10 +85,11 @@ def read(path: str | Path) -> tuple[FitResult, dict[str, Any]]:
 
 def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitResult:
     # before version 3 types were not kept, and a dictionary with a "type" inside a list was none
-    if document["format_version"] >= 3:
-        document = {k: v if k == "imputer" else from_json(v) for k, v in document.items()}
-    else:
-        document = {**document, "model": rebuild(document["model"])}
+    with own_settings(), seeded(0):  # parameters are drawn, to be replaced by those of the file
+        if document["format_version"] >= 3:
+            document = {k: v if k == "imputer" else from_json(v) for k, v in document.items()}
+        else:
+            document = {**document, "model": rebuild(document["model"])}
     model = document["model"]
     model.to(dtype=getattr(torch, document["dtype"]))
     set_tensors(model, tensors)

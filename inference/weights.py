@@ -31,6 +31,7 @@ from pyro.poutine.subsample_messenger import _Subsample
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from ..data.process import one_at_a_time
 from ..models.sites import MAX_PLATE_NESTING, ROWS
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -109,7 +110,7 @@ def weights(
     handler = _Weigher(num_particles, path_only, row_plate, max_plate_nesting, draw)
     if draw is not None:
         draw.start(num_particles)
-    with handler:
+    with one_at_a_time(), handler:
         guide(*args, **kwargs)
         handler.start_model()
         model(*args, **kwargs)

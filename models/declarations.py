@@ -6,7 +6,6 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from ..data import IncompleteData
 from .families import all_real, families_of
@@ -146,7 +145,7 @@ def _named(
             "ignorable": Ignorable,
         }
         mechanism = kinds[name](columns)
-    mechanism.initialise(data.s.to(torch.get_default_dtype()).mean(0))
+    mechanism.initialise(data.s.float().mean(0))
     return mechanism
 
 

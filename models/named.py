@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from ..data import IncompleteData
+from ..data.process import seeded
+from .building import building
 from .declarations import SlopePrior, mechanism_for
 from .decoders import Decoder, GaussianDecoder, LinearGaussianDecoder, StudentTDecoder
 from .encoders import (
@@ -40,6 +40,7 @@ ENCODERS: dict[str, Any] = {
 DECODERS: dict[str, Any] = {"gaussian": GaussianDecoder, "student-t": StudentTDecoder}
 
 
+@building
 def NotMIWAE(
     data: IncompleteData,
     missingness: Why = "self-masking",
@@ -95,8 +96,7 @@ def NotMIWAE(
     data = modelled(data, missingness, decoder, encoder)
     families = families_of(data)
     latent_dim = checked_latent_dim(latent_dim, len(families), 10)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = {"hidden": hidden, "activation": activation}
         shape = {"scale": scale, "floor": floor, "skip": skip, **network}
         x_given_z = _decoder(decoder, data, families, latent_dim, shape)
@@ -109,6 +109,7 @@ def NotMIWAE(
         return _selection_model(data, x_given_z, z_given_x, s_given_x, network, margins)
 
 
+@building
 def NotMIWAEPPCA(
     data: IncompleteData,
     missingness: Why = "self-masking",
@@ -141,8 +142,7 @@ def NotMIWAEPPCA(
     data = modelled(data, missingness, encoder)
     families = families_of(data)
     latent_dim = checked_latent_dim(latent_dim, len(families), 32)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         if all_real(families):
             linear = LinearGaussianDecoder(latent_dim, len(families), scale, floor)
             linear.start_from(available_covariance(data))
@@ -157,6 +157,7 @@ def NotMIWAEPPCA(
         return _selection_model(data, decoder, z_given_x, s_given_x, network, margins)
 
 
+@building
 def MaskedNotMIWAE(
     data: IncompleteData,
     missingness: Why = "self-masking",
@@ -191,8 +192,7 @@ def MaskedNotMIWAE(
     if missingness == "mask-latent":
         raise ValueError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")
     own = mechanism_for(missingness, data, sign, latent_dim, 0, slope_prior)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(options.get("seed", 0)) + 2)
+    with seeded(int(options.get("seed", 0)) + 2):
         masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
     return (NotMIWAEPPCA if linear else NotMIWAE)(data, masked, **options)
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyro
-import torch
 from pyro.distributions import Normal
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ..data import IncompleteData
+from ..data.process import seeded
+from .building import building
 from .configurable import Configurable
 from .decoders import Decoder, GaussianDecoder
 from .encoders import Encoder, MaskAwareEncoder
@@ -133,6 +134,7 @@ class ParallelModel(RowModel):
             pyro.sample(Z, self.encoder(x, s))
 
 
+@building
 def GNR(
     data: IncompleteData,
     *,
@@ -168,8 +170,7 @@ def GNR(
     families = families_of(data)
     p = len(families)
     latent_dim = checked_latent_dim(latent_dim, p, 10)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         trunk = Trunk(latent_dim, hidden, activation, stochastic)
         if all_real(families):
             decoder: Decoder = GaussianDecoder(
@@ -178,7 +179,7 @@ def GNR(
         else:
             decoder = MixedDecoder(trunk.features, families, hidden=[], scale=scale, floor=floor)
         mask = NoSelfCensoring(p, trunk.features, hidden=mask_hidden, alpha=alpha)
-        mask.initialise(data.s.to(torch.get_default_dtype()).mean(0))
+        mask.initialise(data.s.float().mean(0))
         if encoder is None:
             mixed = {} if all_real(families) else {"families": families}
             encoder = MaskAwareEncoder(p, latent_dim, hidden, activation, **mixed)

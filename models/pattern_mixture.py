@@ -12,6 +12,7 @@ from pyro.distributions import Normal, StudentT, TorchDistribution
 from torch import Tensor
 
 from ..data import IncompleteData
+from .building import building
 from .decoders import Decoder
 from .encoders import Encoder
 from .margins import KnownMargins
@@ -91,6 +92,7 @@ def shifted(given: TorchDistribution, by: Tensor) -> TorchDistribution:
     raise TypeError(f"a {type(given).__name__} cannot be shifted: delta is for real numbers")
 
 
+@building
 def PatternMixture(
     data: IncompleteData,
     delta: Mapping[str, float],
@@ -111,7 +113,8 @@ def PatternMixture(
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
     >>> model = ab.PatternMixture(data, {"x1": -1.0}, decoder="linear", latent_dim=1)
-    >>> ab.impute(model, data, particles=100).mean.shape
+    >>> fitted = ab.fit(model, data, steps=20, progress=False)
+    >>> ab.impute(fitted, data, particles=100).mean.shape
     (3, 2)
     """
     for name in delta:

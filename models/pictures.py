@@ -9,6 +9,8 @@ import torch
 
 from ..data import IncompleteData
 from ..data.images import checked_shape
+from ..data.process import seeded
+from .building import building
 from .convolutional import ConvDecoder, ConvEncoder, ImageFamily
 from .declarations import MISSINGNESS, mechanism_for
 from .missingness import ChannelSelfMasking, ConvMissingness, Missingness, OutshinesOthers
@@ -24,6 +26,7 @@ IMAGE_MISSINGNESS = (
 )
 
 
+@building
 def ImageNotMIWAE(
     data: IncompleteData,
     shape: Sequence[int],
@@ -63,7 +66,8 @@ def ImageNotMIWAE(
     >>> pixels[pixels > 0.9] = np.nan
     >>> data = ab.IncompleteData.from_numpy(pixels, standardise=False)
     >>> model = ab.ImageNotMIWAE(data, (3, 3, 3), latent_dim=2, channels=[4])
-    >>> ab.impute(model, data, particles=20).mean.shape
+    >>> fitted = ab.fit(model, data, steps=2, progress=False)
+    >>> ab.impute(fitted, data, particles=20).mean.shape
     (6, 27)
     """
     checked_families(data)
@@ -83,15 +87,14 @@ def ImageNotMIWAE(
         raise ValueError("family='bernoulli' is for pixels of 0 and 1: use standardise=False")
     if squash and not bool(((data.x >= 0) & (data.x <= 1)).all()):
         raise ValueError("squash=True is for pixels between 0 and 1, read with standardise=False")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         decoder = ConvDecoder(
             latent_dim, shape, channels, activation, family, scale, floor, squash, correlated
         )
         encoder = ConvEncoder(shape, latent_dim, channels, activation)
         mechanism = _mechanism(missingness, shape, channel)
         if isinstance(missingness, str) and isinstance(mechanism, Missingness):
-            mechanism.initialise(data.s.to(torch.get_default_dtype()).mean(0))
+            mechanism.initialise(data.s.float().mean(0))
         mechanism = mechanism_for(mechanism, data, None, latent_dim, 0)
         _check_pictures(mechanism, shape)
     seen = data.x.where(data.s, torch.nan)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from ..data import Ratings
+from ..data.process import seeded
+from .building import building
 from .decoders import Decoder, GaussianDecoder
 from .encoders import SetEncoder
 from .families import all_real, families_of
@@ -18,6 +18,7 @@ from .scales import ScaleKind
 from .selection import SelectionModel
 
 
+@building
 def RatingsNotMIWAE(
     data: Ratings,
     missingness: str | Missingness = "self-masking",
@@ -69,8 +70,7 @@ def RatingsNotMIWAE(
         raise ValueError(f"missingness {missingness!r} is not one of self-masking, ignorable")
     if sign is not None and missingness != "self-masking":
         raise ValueError(f"sign= belongs to self-masking, not to {missingness!r}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network: dict[str, Any] = {"hidden": hidden, "activation": activation, "skip": skip}
         if all_real(families):
             decoder: Decoder = GaussianDecoder(latent_dim, p, scale=scale, floor=floor, **network)
@@ -85,7 +85,7 @@ def RatingsNotMIWAE(
         else:
             ignorable = missingness == "ignorable"
             mechanism = Ignorable(p) if ignorable else SelfMasking(p, sign=sign, shared=True)
-            mechanism.initialise(data.observed_rate().to(torch.get_default_dtype()))
+            mechanism.initialise(data.observed_rate().float())
         mask_encoder = None
         if mask_latent_dim:
             mechanism = MaskLatentShift(mechanism, p, mask_latent_dim)

@@ -12,7 +12,9 @@ from pyro import poutine
 from torch import Tensor
 
 from ..data import IncompleteData
+from ..data.process import seeded
 from ..data.recode import same_meaning
+from .building import building
 from .decoders import Decoder
 from .encoders import Encoder
 from .margins import KnownMargins
@@ -100,6 +102,7 @@ class SupervisedModel(SelectionModel):
         super().guide(x, s, size, covariates)
 
 
+@building
 def SupervisedNotMIWAE(
     data: IncompleteData,
     missingness: Why = "self-masking",
@@ -136,8 +139,7 @@ def SupervisedNotMIWAE(
     """
     data = modelled(data, missingness, predictor, options.get("decoder"), options.get("encoder"))
     if not isinstance(predictor, Predictor):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
+        with seeded(seed + 1):
             predictor = Predictor.for_data(data, predictor)
     if first_stage is None:
         base = NotMIWAE(data, missingness, seed=seed, **options)

@@ -8,8 +8,8 @@ import pyro
 import torch
 
 from ...data import IncompleteData, amputation, real
+from ...data.process import seeded
 from ...inference import ImportanceWeightedELBO, fit
-from ...inference.randomness import seeded
 from ...models import NotMIWAE
 from .step import PARTICLES, absentia_step
 from .timing import interleaved

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .spec import Spec
+
+_LONGEST = 60  # characters of a name; three and a seed make the name of a file
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
             f"{spec.name} has no budget '{budget}'; there are {', '.join(spec.budgets)}"
         )
     allowed = spec.budgets[budget]
+    of_table = file_names([table.name for table in spec.tables])
+    of_scenario = file_names([scenario.name for scenario in spec.scenarios])
+    of_method = file_names([method.name for method in spec.methods_run])
     cells = []
     for seed in range(int(allowed["seeds"])):
         for table in spec.tables:
@@ -71,14 +76,37 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
                     }
                     if spec.task != "complete":
                         configuration["task"] = spec.task
-                    parts = [table.name, scenario.name, method.name, str(seed)]
+                    parts = [of_table[table.name], of_scenario[scenario.name]]
+                    parts += [of_method[method.name], str(seed)]
                     if len(spec.scenarios) == 1:
                         del parts[1]
                     column = spec.column(table.name, scenario.name)
-                    name = "--".join(map(_slug, parts))
-                    cells.append(Cell(name, method.name, column, configuration))
+                    cells.append(Cell("--".join(parts), method.name, column, configuration))
     return cells
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower().replace("+", "plus")).strip("-")
+def file_names(names: Sequence[str]) -> dict[str, str]:
+    """By name what stands for it in the names of files, in ASCII and lower case; no two are alike.
+
+    A name of which something essential would be lost carries a hash: one that has letters of other
+    alphabets, would be hidden or is very long, and all but the first of those that would be alike.
+
+    >>> from absentia.experiments.runner.cells import file_names
+    >>> list(file_names(["PPCA, limit", "not-MIWAE"]).values())
+    ['ppca-limit', 'not-miwae']
+    >>> len(set(file_names(["self", "Self", "均值", "中位数", ".ring"]).values()))
+    5
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        slug = re.sub(r"[^a-z0-9.]+", "-", name.lower().replace("+", "plus")).strip("-")
+        foreign = any(c.isalnum() and not c.isascii() for c in name)
+        if foreign or not slug or slug.startswith(".") or len(slug) > _LONGEST:
+            slug = _hashed(slug, name)
+        found[name] = _hashed(slug, name) if slug in found.values() else slug
+    return found
+
+
+def _hashed(slug: str, name: str) -> str:
+    start = slug[:_LONGEST].strip(".-")
+    return f"{start}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
+from joblib import Parallel, delayed, effective_n_jobs
 
 from ...data.files import write_text_atomic
+from ...data.workers import this_process, work_for, workers_stopped_with_us
 from ..tasks import TASKS
+from ..tasks.tables import check_available
 from .cells import Cell, plan
 from .spec import Spec
 
@@ -62,7 +63,7 @@ def run(
 
     Raises:
         ValueError: an unknown budget, or a method that the spec does not run.
-        OSError: the folder cannot be written to.
+        OSError: the folder cannot be written to, or a table cannot be had.
     """
     cells = plan(spec, budget)
     if methods:
@@ -73,13 +74,15 @@ def run(
         cells = [cell for cell in cells if cell.method in methods]
     folder.mkdir(parents=True, exist_ok=True)
     todo = [cell for cell in cells if cell.result(folder) is None]
+    _check_tables(todo)
     _sweep(folder)
     failed: list[Progress] = []
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+    workers = max(1, min(effective_n_jobs(jobs), len(todo)))
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
     finished = len(cells) - len(todo)
-    try:
+    with workers_stopped_with_us():
         for name, seconds, error in parallel(
-            delayed(_run_and_write)(cell, folder) for cell in todo
+            delayed(work_for)(this_process(), _run_and_write, cell, folder) for cell in todo
         ):
             finished += error is None
             progress = Progress(finished, len(cells), name, seconds, error)
@@ -87,11 +90,14 @@ def run(
                 failed.append(progress)
             if say is not None:
                 say(progress)
-    except BaseException:
-        # workers would go on with the cell in hand, for minutes, and with those they hold in store
-        get_reusable_executor().shutdown(wait=False, kill_workers=True)
-        raise
     return failed
+
+
+def _check_tables(cells: list[Cell]) -> None:
+    """Each table once, before any work."""
+    tables = {json.dumps(cell.configuration["table"], sort_keys=True): cell for cell in cells}
+    for cell in tables.values():
+        check_available(cell.configuration["table"])
 
 
 def _sweep(folder: Path) -> None:

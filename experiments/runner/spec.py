@@ -8,6 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..declared import (
+    NUMBER,
+    Kinds,
+    check_amputation,
+    check_fit,
+    check_impute,
+    check_keys,
+    check_kind,
+    check_method,
+    check_table,
+    check_tables,
+    check_task,
+    is_open,
+    model_options,
+)
+
 FOLDER = Path(__file__).resolve().parent.parent / "specs"
 
 #: published figures, a number or a number and its standard error
@@ -125,19 +141,33 @@ class Spec:
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path} is not TOML: {error}") from None
         where = path.name
-        _check_keys(where, document, _SPEC, ("title", "source", "method", "budget", "scenario"))
-        tables = [Table(name) for name in document.get("tables", [])]
-        for one in document.get("table", []):
-            _check_keys(f"{where}, [[table]]", one, None, ("name", "make"))
+        check_keys(where, document, _SPEC, ("title", "source", "method", "budget", "scenario"))
+        task = document.get("task", "complete")
+        check_task(where, task)
+        tables = []
+        for name in document.get("tables", []):
+            check_kind(f"{where}: 'tables' holds what", name, (str,))
+            tables.append(Table(name))
+        for one in check_tables(f"{where}: 'table'", document.get("table", [])):
+            check_keys(f"{where}, [[table]]", one, None, ("name", "make"))
             tables.append(Table(one["name"], one["make"], _others(one, "name", "make")))
         scenarios = []
-        for one in document["scenario"]:
-            _check_keys(f"{where}, [[scenario]]", one, None, ("name", "amputation"))
+        for one in check_tables(f"{where}: 'scenario'", document["scenario"]):
+            check_keys(f"{where}, [[scenario]]", one, None, ("name", "amputation"))
             others = _others(one, "name", "amputation")
             scenarios.append(Scenario(one["name"], one["amputation"], others))
-        methods = [_method(f"{where}, [[method]]", one) for one in document["method"]]
+        methods = [
+            _method(f"{where}, [[method]]", one, task)
+            for one in check_tables(f"{where}: 'method'", document["method"])
+        ]
         for budget, options in document["budget"].items():
-            _check_keys(f"{where}, [budget.{budget}]", options, _BUDGET, ("seeds",))
+            here = f"{where}, [budget.{budget}]"
+            check_keys(here, options, _BUDGET, ("seeds",))
+            check_fit(f"{here}, fit", options.get("fit", {}), task)
+            check_impute(f"{here}, impute", options.get("impute", {}), task)
+            for key in ("seeds", "rows"):
+                if options.get(key, 1) < 1:
+                    raise ValueError(f"{here}: '{key}' is {options[key]}; give at least 1")
         spec = cls(
             path.stem,
             document["title"],
@@ -148,9 +178,15 @@ class Spec:
             document["budget"],
             document.get("score", "rmse"),
             document.get("note", ""),
-            document.get("task", "complete"),
+            task,
         )
         _check_names(where, spec)
+        for table in tables if is_open(task) else ():
+            place = f"{where}, table '{table.name}'"
+            check_table(place, table.name, table.make, table.arguments)
+        for scenario in scenarios if is_open(task) else ():
+            place = f"{where}, scenario '{scenario.name}'"
+            check_amputation(place, scenario.amputation, scenario.arguments)
         return spec
 
 
@@ -163,43 +199,55 @@ def spec_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-_SPEC = (
-    "title",
-    "source",
-    "score",
-    "note",
-    "task",
-    "tables",
-    "table",
-    "scenario",
-    "budget",
-    "method",
-)
-_BUDGET = ("seeds", "rows", "fit", "impute")
-_METHOD = ("name", "kind", "model", "fit", "impute", "choose", "scale", "published")
+_SPEC: dict[str, Kinds] = {
+    "title": (str,),
+    "source": (str,),
+    "score": (str,),
+    "note": (str,),
+    "task": (str,),
+    "tables": (list,),
+    "table": (list,),
+    "scenario": (list,),
+    "budget": (dict,),
+    "method": (list,),
+}
+_BUDGET: dict[str, Kinds] = {"seeds": (int,), "rows": (int,), "fit": (dict,), "impute": (dict,)}
+_METHOD: dict[str, Kinds] = {
+    "name": (str,),
+    "kind": (str,),
+    "model": (dict,),
+    "fit": (dict,),
+    "impute": (dict,),
+    "choose": (dict,),
+    "scale": (str,),
+    "published": (dict,),
+}
 
 
-def _method(where: str, one: Mapping[str, Any]) -> Method:
-    _check_keys(where, one, _METHOD, ("name", "kind"))
-    published: dict[str, Figure] = {}
-    for column, figure in one.get("published", {}).items():
-        pair = figure if isinstance(figure, list) else [figure, None]
-        published[column] = (float(pair[0]), None if pair[1] is None else float(pair[1]))
+def _method(where: str, one: Mapping[str, Any], task: str) -> Method:
+    check_keys(where, one, _METHOD, ("name", "kind"))
+    where = f"{where} '{one['name']}'"
+    if one["kind"] != "published" and is_open(task):
+        check_method(where, one, task)
+        options = model_options(task, one["kind"])
+        check_keys(f"{where}, choose", one.get("choose", {}), dict.fromkeys(options, (list,)))
+    published = {
+        column: _figure(f"{where}, published '{column}'", figure)
+        for column, figure in one.get("published", {}).items()
+    }
     scale = one.get("scale", "complete")
     if scale not in ("complete", "observed"):
-        raise ValueError(f"{where} '{one['name']}': scale '{scale}' is not complete or observed")
+        raise ValueError(f"{where}: scale '{scale}' is not complete or observed")
     return Method(**{**one, "published": published})
 
 
-def _check_keys(
-    where: str, found: Mapping[str, Any], known: tuple[str, ...] | None, needed: tuple[str, ...]
-) -> None:
-    lacking = [key for key in needed if key not in found]
-    if lacking:
-        raise ValueError(f"{where}: '{lacking[0]}' is missing")
-    unknown = [key for key in found if known is not None and key not in known]
-    if unknown:
-        raise ValueError(f"{where}: '{unknown[0]}' is not one of {', '.join(known or ())}")
+def _figure(where: str, found: Any) -> Figure:
+    pair = found if isinstance(found, list) else [found]
+    if len(pair) not in (1, 2):
+        raise ValueError(f"{where} is {found!r}; give a number, or [number, standard error]")
+    for number in pair:
+        check_kind(where, number, NUMBER)
+    return float(pair[0]), float(pair[1]) if len(pair) > 1 else None
 
 
 def _check_names(where: str, spec: Spec) -> None:
@@ -210,6 +258,8 @@ def _check_names(where: str, spec: Spec) -> None:
         ("scenario", spec.scenarios),
         ("method", spec.methods),
     ):
+        for thing in things:
+            check_kind(f"{where}, {what}: 'name'", thing.name, (str,))
         names = [thing.name for thing in things]
         twice = [name for name in names if names.count(name) > 1]
         if twice:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...data import amputation, image_amputation, real, synthetic
 from ...data.images import Shape, load_images
+from ...data.rating_sources import load_coat, load_yahoo_r3
 
 _OF_TABLES = ("above_mean", "extremes", "centre", "angular_sector")
 _OF_PICTURES = ("circular_mask", "brightest_channel")
@@ -52,6 +53,25 @@ class Hidden:
     def _part(self, rows: slice) -> Hidden:
         target = None if self.target is None else self.target[rows]
         return Hidden(self.truth[rows], self.missing[rows], self.shape, 0, target)
+
+
+def check_available(table: Mapping[str, Any]) -> None:
+    """Fetch or find a table of a cell's configuration, so that cells need not fail one by one.
+
+    Raises:
+        OSError: it cannot be fetched, or its folder lacks it.
+        ValueError: it is not the table that is known here.
+    """
+    given = {key: value for key, value in table.items() if key in ("folder", "grey")}
+    if table["make"] == "real":
+        given.pop("grey", None)
+        real.load(table.get("of", table["name"]), **given)
+    elif table["make"] == "images":
+        load_images(table["of"], first=1, **given)
+    elif table["make"] == "coat":
+        load_coat()
+    elif table["make"] == "yahoo-r3":
+        load_yahoo_r3(table["folder"])
 
 
 def hidden_table(configuration: Mapping[str, Any]) -> Hidden:

@@ -102,7 +102,9 @@ def calibration(
     if infer is None:
 
         def infer(table: IncompleteData) -> np.ndarray:
-            found = impute(model, table, particles, num_draws=draws, seed=seed + 1, check=False)
+            found = impute(
+                model, table, particles, num_draws=draws, seed=seed + 1, check=False, unfitted=True
+            )
             return found.draws(draws)
 
     several = infer(hidden)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyro
 import torch
 from pyro import poutine
 from pyro.infer import MCMC, NUTS
@@ -14,9 +13,10 @@ from pyro.ops.stats import effective_sample_size
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.process import seeded
 from ...models.sites import X_UNOBSERVED, Z_MASK, Z
+from ..evaluating import computing, learning
 from ..imputing.impute import imputed, prepared, programs_of
-from ..randomness import seeded
 from ..uncertainty.laplace import exact
 
 _MOST_DIMENSIONS = 500
@@ -79,7 +79,7 @@ def cross_check(
             f"{potential.size} dimensions, more than {_MOST_DIMENSIONS}; give fewer rows"
         )
     found = imputed(model, few, programs, particles, refine=True, num_draws=0, seed=seed)
-    with seeded(seed), pyro.validation_enabled(False):
+    with computing(model), learning(), seeded(seed):
         kernel = NUTS(potential_fn=potential)
         start = {name: value.clone() for name, value in potential.start.items()}
         chain = MCMC(

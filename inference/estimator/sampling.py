@@ -11,7 +11,7 @@ import torch
 from ...data.constants import part_of, whole_table
 from ...data.numeric import column_names
 from ...data.restore import restored
-from ..randomness import seeded
+from ..evaluating import evaluating
 
 if TYPE_CHECKING:
     from .imputer import MNARImputer
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def new_rows(imputer: MNARImputer, n: int) -> pd.DataFrame:
     """n complete rows of the modelled columns, drawn from p(x)."""
     model, template = imputer.model_, imputer._template
-    with torch.no_grad(), seeded(imputer._seed % 2**16 + 1):
+    device = next(model.parameters()).device
+    with torch.no_grad(), evaluating(model, imputer._seed % 2**16 + 1, device):
         z = model.prior().sample((n,))
         scaler = part_of(imputer.result_, model.columns).scaler
         values = scaler.invert(model.decoder(z).sample().cpu().numpy())

@@ -11,15 +11,23 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pandas as pd
-import pyro
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from ...data import IncompleteData, Ratings, Standardiser
+from ...data.memory import asked_for
+from ...data.process import (
+    callers_turn,
+    one_at_a_time,
+    random_state,
+    seeded,
+    set_random_state,
+)
 from ...data.schema import Schema
+from ...models.never_fitted import forget_start
 from ..elbo import ImportanceWeightedELBO
-from ..randomness import random_state, seeded, set_random_state
+from ..evaluating import computing, learning
 from .batches import Batches
 from .checking import check_slopes
 from .checkpoint import checkpoint_path, damaged, read_checkpoint, write_checkpoint
@@ -114,27 +122,32 @@ def fit(
     data = of_model(model, data)
     if isinstance(data, IncompleteData):
         data = _checked(model, data)
-    model.to(device=device, dtype=dtype)
-    parameter = next(model.parameters())
-    data = data.to(device=parameter.device, dtype=parameter.dtype)
-    train, held_out = _split(data, plan)
-    run = _Run(model, train, held_out, plan, path)
-    was_training = model.training
-    model.train()
+    _check_trainable(model, dtype)
     told: list[Callable[[dict[str, float]], None]] = [logger.log for logger in loggers]
     told += [callback] if callback is not None else []
-    try:
-        for logger in loggers:
-            logger.start(plan.to_dict(), resumed=run.path is not None and run.path.exists())
-        with seeded(plan.seed, parameter.device), pyro.validation_enabled(False):
-            run.go(progress, told)
-    finally:
-        run.restore_best()
-        model.train(was_training)
-        for logger in loggers:
-            logger.finish()
-    if run.path is not None:
-        run.path.unlink(missing_ok=True)
+    asked = {"particles": plan.particles, "batch_size": plan.batch_size}
+    with asked_for("fit", **asked), one_at_a_time(), learning():
+        model.to(device=device, dtype=dtype)
+        parameter = next(model.parameters())
+        with computing(model):
+            data = data.to(device=parameter.device, dtype=parameter.dtype)
+            train, held_out = _split(data, plan)
+            run = _Run(model, train, held_out, plan, path)
+            was_training = model.training
+            model.train()
+            try:
+                for logger in loggers:
+                    logger.start(plan.to_dict(), resumed=path is not None and path.exists())
+                with seeded(plan.seed, parameter.device):
+                    run.go(progress, told)
+            finally:
+                run.restore_best()
+                model.train(was_training)
+                for logger in loggers:
+                    logger.finish()
+    if path is not None:
+        path.unlink(missing_ok=True)
+    forget_start(model)
     history = pd.DataFrame(run.history)
     bound = run.best_bound if held_out is not None else float(history["train_bound"].iloc[-1])
     whole = data.whole if isinstance(data, IncompleteData) and data.whole else data
@@ -187,6 +200,18 @@ def of_model(model: Any, data: Any) -> Any:
         f"the model was made for columns {list(columns)}, the data have {list(given)}; "
         f"read them with like= the training data"
     )
+
+
+def _check_trainable(model: Any, dtype: torch.dtype | None) -> None:
+    """Refuse parameters that no gradient can reach, and a dtype that has none."""
+    if dtype is not None and not dtype.is_floating_point:
+        raise ValueError(f"dtype is {dtype}; give torch.float32 or torch.float64")
+    for name, parameter in model.named_parameters():
+        if parameter.is_inference():
+            raise ValueError(
+                f"parameter '{name}' was made inside torch.inference_mode() and cannot be "
+                f"trained; make the model outside of it"
+            )
 
 
 def _split(data: Table, plan: FitSettings) -> tuple[Table, Table | None]:
@@ -242,7 +267,9 @@ class _Run:
                 bar.set_postfix(bound=f"{row['bound']:.3f}")
                 total, count = torch.zeros(()), 0
                 for tell in told:
-                    tell(row)
+                    with callers_turn(self.train.x.device):
+                        tell(row)
+                self.model.train()
 
     def _out_of_patience(self) -> bool:
         return self.plan.patience is not None and self.waited >= self.plan.patience

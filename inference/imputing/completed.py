@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.memory import asked_for
 from ...models.sites import X_UNOBSERVED
 from ..evaluating import evaluating
 from ..weights import Weighted
@@ -37,7 +38,7 @@ def average(
     if particles < 1:
         raise ValueError(f"particles is {particles}; give at least 1")
     sampler = Sampler(programs.model, programs.guide)
-    with evaluating(model, seed, data.x.device):
+    with asked_for("predict", particles=particles), evaluating(model, seed, data.x.device):
         rows = torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)
         parts = [_of_rows(sampler, data, part, particles, of) for part in rows]
     means, sizes = zip(*parts, strict=True)

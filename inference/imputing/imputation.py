@@ -29,7 +29,8 @@ class Imputation:
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=100)
+    >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=20, progress=False)
+    >>> imputation = ab.impute(fitted, data, particles=100)
     >>> low, high = imputation.interval(0.9)
     >>> bool(low[1, 1] < imputation.mean[1, 1] < high[1, 1])
     True

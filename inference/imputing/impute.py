@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ...data import IncompleteData, Ratings
 from ...data.constants import part_of
+from ...data.memory import asked_for, check_memory
+from ...models.never_fitted import never_fitted
 from ..evaluating import evaluating
 from ..fitting.fit import of_model
 from ..fitting.targets import with_matching_target
@@ -34,6 +36,7 @@ def impute(
     seed: int = 0,
     progress: bool = False,
     check: bool = True,
+    unfitted: bool = False,
 ) -> Imputation:
     """Impute the missing cells of ``data``: E[h(x_m) | x_o, s] ~ sum_k w~_k h_k.
 
@@ -60,15 +63,20 @@ def impute(
     :param check: warn of columns whose imputed values lie, on average, outside what was observed
         (:class:`absentia.OutsideRangeWarning`) and, for a model whose fit did not, of slopes that
         nothing identifies (:class:`absentia.IdentificationWarning`).
+    :param unfitted: allow a model whose parameters are those it was made with. A model that was
+        trained by a loop of your own needs no such word.
 
     Coefficients that have priors are held at their posterior medians.
 
-    :raises ValueError: for data with other columns, or an unknown rule.
+    :raises ValueError: for data with other columns, an unknown rule, or a model that was never
+        fitted.
+    :raises MemoryError: for more draws than this machine can hold.
 
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=100)
+    >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=20, progress=False)
+    >>> imputation = ab.impute(fitted, data, particles=100)
     >>> imputation.mean.shape, imputation.khat.shape
     ((3, 2), (3,))
     """
@@ -84,6 +92,12 @@ def impute(
         raise ValueError("independent_rows=True goes without refinement; give refine=False")
     given = data
     model, data = prepared(fitted, data)
+    if not unfitted:
+        check_was_fitted(fitted)
+    cells = int((~data.s).sum())
+    check_memory(
+        8.0 * num_draws * cells, f"{num_draws} draws of {cells} missing cells", "lower num_draws"
+    )
     found = imputed(
         model,
         data,
@@ -132,7 +146,8 @@ def imputed(
     progress: bool = False,
 ) -> Imputation:
     """As :func:`impute`, of :func:`prepared` data and by these programs of the model."""
-    with evaluating(model, seed, data.x.device):
+    asked = asked_for("impute", particles=particles, num_draws=num_draws)
+    with asked, evaluating(model, seed, data.x.device):
         task = Task(
             programs,
             data,
@@ -149,6 +164,18 @@ def imputed(
         if refine:
             estimates, refined = task.refined(estimates)
     return Imputation(data, estimates, particles, rule, khat_before=before, refined=refined)
+
+
+def check_was_fitted(fitted: Any) -> None:
+    """Refuse a model whose parameters have not moved since it was made; any fit is taken.
+
+    :raises ValueError: for such a model.
+    """
+    if isinstance(fitted, torch.nn.Module) and never_fitted(fitted):
+        raise ValueError(
+            f"this {type(fitted).__name__} was never fitted: its parameters are those it was made "
+            f"with; fit it with absentia.fit, or give unfitted=True if that is meant"
+        )
 
 
 _Table = TypeVar("_Table", IncompleteData, Ratings)

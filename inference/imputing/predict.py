@@ -13,7 +13,7 @@ from torch import Tensor
 from ...data import IncompleteData
 from ..weights import Weighted
 from .completed import average
-from .impute import prepared, programs_of
+from .impute import check_was_fitted, prepared, programs_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,7 @@ def predict(
     particles: int = 1000,
     *,
     seed: int = 0,
+    unfitted: bool = False,
 ) -> Prediction:
     """p(y | x_o, s) = sum_k w_k p(y | x_o, x^m_k), with the mask's density in the weights.
 
@@ -58,19 +59,24 @@ def predict(
     :param fitted: a fit of a :class:`~absentia.models.SupervisedModel`, or the model.
     :param data: rows of the columns that it was fitted to.
     :param particles: importance samples a row.
-    :raises ValueError: the model predicts nothing, or the data have other columns.
+    :param unfitted: as for :func:`absentia.impute`.
+    :raises ValueError: the model predicts nothing or was never fitted, or the data have
+        other columns.
 
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
     >>> data = data.with_target([0.5, 1.0, 0.2])
     >>> model = ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
-    >>> ab.predict(model, data, particles=100).mean.shape
+    >>> fitted = ab.fit(model, data, steps=20, progress=False)
+    >>> ab.predict(fitted, data, particles=100).mean.shape
     (3,)
     """
     model, data = prepared(fitted, data)
     if not hasattr(model, "predictor"):
         raise ValueError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
+    if not unfitted:
+        check_was_fitted(fitted)
     data = data.without_target()
 
     def of(whole: Tensor, run: Weighted) -> Tensor:

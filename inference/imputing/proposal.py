@@ -13,6 +13,7 @@ from pyro.distributions import Delta, TorchDistribution
 from torch import Size, Tensor
 from torch.distributions import constraints
 
+from ...data.process import one_at_a_time
 from ...models.sites import COLUMN_DIM, LATENT, ROW_DIM, ROWS
 from ..integration.packing import parameters_of
 
@@ -48,7 +49,7 @@ def latent_sites(
     guide: Callable[..., Any], x: Tensor, s: Tensor, **extras: Tensor
 ) -> list[LatentSite]:
     """The guide's latent sites of the rows, with the distributions it proposes for (x, s)."""
-    with torch.no_grad():
+    with one_at_a_time(), torch.no_grad():
         trace = poutine.trace(guide).get_trace(x, s, **extras)
     sites = []
     for name, node in trace.nodes.items():

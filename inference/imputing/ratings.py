@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from ...data import Ratings
+from ...data.memory import asked_for
 from ..evaluating import evaluating
-from .impute import placed, programs_of
+from .impute import check_was_fitted, placed, programs_of
 from .particles import Rule, Sampler
 
 _USERS_AT_ONCE = 64
@@ -26,6 +27,7 @@ def predict_ratings(
     *,
     rule: Rule = "posterior",
     seed: int = 0,
+    unfitted: bool = False,
 ) -> np.ndarray:
     """E[x_ij | what the user rated and what not] of pairs (user, item), in the ratings' units.
 
@@ -35,12 +37,15 @@ def predict_ratings(
     :param data: the users' ratings.
     :param users, items: (m,) positions, or identifiers where the ratings have them.
     :param rule: as for :func:`absentia.impute`.
-    :raises ValueError: other items than the model's, or a user that is not there.
+    :param unfitted: as for :func:`absentia.impute`.
+    :raises ValueError: a model that was never fitted, other items than the model's, or a user
+        that is not there.
 
     >>> import absentia as ab
     >>> data = ab.Ratings.from_triples([0, 0, 1], [0, 1, 1], [5.0, 4.0, 1.0])
     >>> model = ab.RatingsNotMIWAE(data, latent_dim=1)
-    >>> ab.predict_ratings(model, data, [0, 1], [1, 0], particles=20)[0]
+    >>> fitted = ab.fit(model, data, steps=20, validation=0.0, progress=False)
+    >>> ab.predict_ratings(fitted, data, [0, 1], [1, 0], particles=20)[0]
     np.float64(4.0)
     """
     if not isinstance(data, Ratings):
@@ -49,6 +54,8 @@ def predict_ratings(
         raise ValueError(f"rule {rule!r} is not one of posterior, decoder-mean")
     if particles < 1:
         raise ValueError(f"particles is {particles}; give at least 1")
+    if not unfitted:
+        check_was_fitted(fitted)
     schema = getattr(fitted, "schema", None)
     if schema is not None and schema[schema.names[0]].levels != data.levels:
         raise ValueError(
@@ -65,7 +72,8 @@ def predict_ratings(
     result = np.empty(len(user))
     if not len(user):
         return result
-    with evaluating(model, seed, data.x.device):
+    asked = asked_for("predict_ratings", particles=particles)
+    with asked, evaluating(model, seed, data.x.device):
         wanted = torch.from_numpy(np.unique(user)).to(data.x.device)
         for rows in wanted.split(_USERS_AT_ONCE):
             table = _of_users(sampler, data, rows, particles)

@@ -21,7 +21,8 @@ def plot_reliability(imputation: Imputation) -> Figure:
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=50)
+    >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=20, progress=False)
+    >>> imputation = ab.impute(fitted, data, particles=50)
     >>> len(ab.plots.plot_reliability(imputation).axes)
     2
     """

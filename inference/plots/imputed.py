@@ -28,7 +28,8 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
     >>> rows = np.random.default_rng(0).normal(size=(60, 2))
     >>> rows[rows > 1] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows)
-    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=50)
+    >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=20, progress=False)
+    >>> imputation = ab.impute(fitted, data, particles=50)
     >>> len(ab.plots.plot_imputed(imputation).axes)
     2
     """
@@ -72,7 +73,8 @@ def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = N
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> imputation = ab.impute(ab.PPCA(data, latent_dim=1), data, particles=50)
+    >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=20, progress=False)
+    >>> imputation = ab.impute(fitted, data, particles=50)
     >>> ab.plots.plot_row(imputation, 1).axes[0].get_xlabel()
     'x1'
     """

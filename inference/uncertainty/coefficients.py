@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyro
 import torch
 from scipy.stats import norm
 
 from ...data import IncompleteData
+from ..evaluating import computing, learning
 from .laplace import Maximum, Target, maximum
 from .parameters import target_of
 
@@ -73,7 +73,7 @@ def coefficient_posterior(
             f"{type(target.model.missingness).__name__} has no coefficient to estimate: all are "
             f"given"
         )
-    with pyro.validation_enabled(False):
+    with computing(target.model), learning():
         return _table(target, maximum(target, target.start(), polish), level)
 
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ...data import IncompleteData
+from ...data.process import seeded
+from ..evaluating import learning
 from ..imputing.impute import coefficient_medians
 from ..marginal import Marginal
-from ..randomness import seeded
 from ..score import has_scores
 from ..weights import Noise
 from .redundancy import redundant
@@ -36,6 +37,7 @@ _RISING = 1e-6  # of the largest curvature: more than the error of differences
 class Target:
     """log p(x_o, s) and priors, as a function of decoder and mechanism in one vector."""
 
+    @learning()
     def __init__(
         self,
         model: Any,
@@ -112,6 +114,7 @@ class Target:
         """Orthonormal directions (q, r) that change parameters and not p(x), to be held."""
         return redundant(self.model, self.tensors, least)
 
+    @learning()
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """Minus the log posterior and its gradient."""
         self.put(vector)
@@ -166,6 +169,7 @@ class Target:
                 yield -(bound + run.log_global) if number == 0 else -bound
 
 
+@learning()
 def exact(model: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
     """A copy of the model, in float64 and for evaluation, and the data with it."""
     model = copy.deepcopy(model).double().eval()

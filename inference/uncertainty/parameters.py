@@ -6,13 +6,13 @@ import copy
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyro
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
 from ...data import IncompleteData
 from ..diagnostics import pareto_khat
+from ..evaluating import computing
 from ..imputing.impute import prepared
 from ..shifted import ShiftedSobol
 from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
@@ -77,7 +77,7 @@ class ParameterPosterior:
         seed: int = 0,
     ) -> None:
         self.target = target_of(fitted, data, decoder, particles, missing, seed)
-        with pyro.validation_enabled(False):
+        with computing(self.target.model):
             self.maximum: Maximum = maximum(self.target, self.target.start(), polish)
         held = self.target.redundant(_NO_EFFECT)
         self._basis = np.linalg.svd(held, full_matrices=True)[0][:, held.shape[1] :]
@@ -90,7 +90,7 @@ class ParameterPosterior:
         """``count`` draws with weights: at least 100 give k-hat a tail to look at."""
         noise = np.random.default_rng(seed).normal(size=(count, self._root.shape[0]))
         vectors = self.maximum.at + noise @ self._root.T @ self._basis.T
-        with pyro.validation_enabled(False):
+        with computing(self.target.model):
             log_p = np.array([-self.target.value(vector) for vector in vectors])
         self.target.put(self.maximum.at)
         return weighted_draws(vectors, log_p + 0.5 * np.square(noise).sum(1))
@@ -106,7 +106,7 @@ class ParameterPosterior:
         target.particles = 2 ** int(np.log2(draws))  # a power of two lays Sobol points evenly
         target.noise = ShiftedSobol
         try:
-            with pyro.validation_enabled(False):
+            with computing(target.model):
                 return -target.value(self.maximum.at)
         finally:
             target.particles, target.noise = usual
@@ -129,7 +129,7 @@ class ParameterPosterior:
             value, gradient = moved.target(first + within @ u)
             return value, within.T @ gradient
 
-        with pyro.validation_enabled(False):
+        with computing(self.target.model):
             found = minimize(
                 at,
                 np.zeros(within.shape[1]),

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...data.process import seeded
 from ...models import LinearGaussianDecoder, NetworkDecoder
-from ..randomness import seeded
+from ..evaluating import learning
 
 
 def redundant(model: Any, tensors: Sequence[Tensor], least: float = 0.0) -> np.ndarray:
@@ -76,6 +77,7 @@ def _without_effect(
     return result
 
 
+@learning()
 def _jacobian(decoder: LinearGaussianDecoder, tensors: list[Tensor]) -> np.ndarray:
     """Derivatives (moments, parameters) of mean and covariance of x."""
     weight, p = decoder.mean.weight, decoder.num_columns

@@ -13,9 +13,10 @@ from joblib import Parallel, delayed
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.process import own_settings, seeded
+from ...data.workers import this_process, work_for
 from ...models import rebuild
 from ..fitting.fit import FitResult, fit
-from ..randomness import seeded
 from .laplace import MOST_PARAMETERS
 from .parameters import ParameterPosterior
 
@@ -68,7 +69,10 @@ def sources(
         steps = max(fitted.settings.steps // shorter, 1) if steps is None else steps
         again = _bootstrapped if parameters == "bootstrap" else _from_scratch
         parallel = Parallel(n_jobs=jobs, return_as="generator")
-        refits = parallel(delayed(again)(fitted, data, steps, seed + 7919 * k) for k in range(m))
+        us = this_process()
+        refits = parallel(
+            delayed(work_for)(us, again, fitted, data, steps, seed + 7919 * k) for k in range(m)
+        )
         return Sources(parameters, np.nan, ((model, None) for model in refits))
     model = copy.deepcopy(fitted.model)
     if parameters == "fixed":
@@ -115,8 +119,8 @@ def _bootstrapped(fitted: FitResult, data: IncompleteData, steps: int, seed: int
 
 
 def _from_scratch(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
-    with seeded(seed):
+    with own_settings(), seeded(seed):
         model = rebuild(fitted.model.config)
-    model.missingness.initialise(data.s.cpu().to(torch.get_default_dtype()).mean(0))
+        model.missingness.initialise(data.s.cpu().float().mean(0))
     model.to(data.x)
     return fit(model, data, check=False, **_settings(fitted, steps, seed)).model

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from absentia import ImportanceWeightedELBO, NotMIWAE
+from absentia.data.process import seeded
 from absentia.experiments.bench.command import main
 from absentia.experiments.bench.imputation import (
     in_own_process,
@@ -18,7 +19,6 @@ from absentia.experiments.bench.plain import PlainNotMIWAE
 from absentia.experiments.bench.step import synthetic_table
 from absentia.experiments.bench.timing import interleaved
 from absentia.inference.imputing.particles import Sampler
-from absentia.inference.randomness import seeded
 
 
 @pytest.mark.parametrize("size", [None, 80])

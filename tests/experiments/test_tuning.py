@@ -1,6 +1,7 @@
 """Sweeps: they resume, choose by the bound, and say what mattered."""
 
 import json
+import platform
 
 import numpy as np
 import pandas as pd
@@ -166,7 +167,7 @@ def test_two_processes_share_the_trials(toy, tmp_path):
 def test_a_killed_trial_is_run_anew(toy, tmp_path):
     sweep, folder = Sweep.named(str(toy)), tmp_path / "out"
     study = tuning._study(sweep, folder)
-    study.ask().set_user_attr("process", [tuning.platform.node(), 2**22 + 1])  # no such process
+    study.ask().set_user_attr("process", [platform.node(), 2**22 + 1])  # no such process
     found = tune(sweep, folder, trials=2)
     assert found["state"].tolist()[0] == "FAIL"
     assert (found["state"] != "FAIL").sum() == 2
@@ -187,6 +188,7 @@ def test_bounds_that_cannot_be_compared_are_refused_before_the_first_trial(
 ):
     path = tmp_path / "toy.toml"
     head = TOY.split("[search")[0].replace('model = {sign = "+"}', "model = {}")
+    head = head.replace('"not-miwae"', '"gnr"' if "alpha" in search else '"not-miwae"')
     path.write_text(f"{head}[search.{search}\n")
     with pytest.raises(ValueError, match=message):
         tune(Sweep.named(str(path)), tmp_path / "out")

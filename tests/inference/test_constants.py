@@ -99,7 +99,7 @@ def test_other_models_leave_it_out_too(model):
 def test_predictor_and_pattern_mixture():
     data = ab.IncompleteData.from_frame(BASE.assign(k=gappy([2.5] * N, float)))
     mixture = ab.PatternMixture(data, {"a": 1.0, "k": 3.0}, decoder="linear", latent_dim=1)
-    assert ab.impute(mixture, data, 20).to_frame()["k"].tolist() == [2.5] * N
+    assert ab.impute(mixture, data, 20, unfitted=True).to_frame()["k"].tolist() == [2.5] * N
     labelled = data.with_target(FULL[:, 1] > 0)
     model = ab.SupervisedNotMIWAE(labelled, sign="+", latent_dim=1, hidden=[4], predictor=[])
     fitted = ab.fit(model, labelled, steps=2, progress=False)

@@ -44,13 +44,13 @@ def test_delta_moves_the_imputations_by_itself(decoder):
     options = {"latent_dim": 1, "decoder": decoder}
     still, moved = (ab.PatternMixture(data, {"b": d}, **options).double() for d in (0.0, 0.8))
     moved.load_state_dict({**still.state_dict(), "delta": moved.delta})
-    a, b = (ab.impute(m, data, 4000, seed=0, refine=False) for m in (still, moved))
+    a, b = (ab.impute(m, data, 4000, seed=0, refine=False, unfitted=True) for m in (still, moved))
     gone = np.isnan(data.values)
     by = 0.8 * data.scaler.scale[1]
     np.testing.assert_allclose((b.mean - a.mean)[gone], by, rtol=1e-6)
     np.testing.assert_allclose(b.mean[~gone], data.values[~gone])
     np.testing.assert_allclose(b.sd[gone], a.sd[gone], rtol=1e-5)
-    sampled = ab.impute(moved, data, 4000, seed=1, refine=False, missing="sample")
+    sampled = ab.impute(moved, data, 4000, seed=1, refine=False, missing="sample", unfitted=True)
     error = np.hypot(sampled.mcse, b.mcse)[gone]
     assert np.all(np.abs(sampled.mean - b.mean)[gone] < 5 * error)
 
@@ -102,7 +102,7 @@ def test_levels_stay_where_numbers_are_shifted():
     frame.loc[30:50, "b"] = np.nan
     data = ab.IncompleteData.from_frame(frame)
     still, moved = (ab.PatternMixture(data, {"b": d}, latent_dim=1, hidden=[4]) for d in (0.0, 2.0))
-    a, b = (ab.impute(m, data, 200, seed=0, refine=False) for m in (still, moved))
+    a, b = (ab.impute(m, data, 200, seed=0, refine=False, unfitted=True) for m in (still, moved))
     by = 2.0 * data.scaler.scale[1]
     np.testing.assert_allclose((b.mean - a.mean)[30:51, 1], by, rtol=1e-5)
     pd.testing.assert_frame_equal(a.probabilities("a"), b.probabilities("a"))

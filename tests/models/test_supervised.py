@@ -132,7 +132,7 @@ def test_columns_with_levels_are_read_as_indicators():
     data = ab.IncompleteData.from_frame(frame).with_target(np.arange(20) % 2 == 0)
     model = ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
     assert model.predictor.expansion.num_features == 4
-    assert set(ab.predict(model, data, 20).best) <= {True, False}
+    assert set(ab.predict(model, data, 20, unfitted=True).best) <= {True, False}
 
 
 def test_what_does_not_fit_is_refused():
@@ -186,8 +186,10 @@ def test_a_target_comes_in_the_models_units():
 def test_models_without_a_predictor_leave_a_target_alone():
     data = table()
     plain = ab.NotMIWAE(data.without_target(), latent_dim=1, hidden=[4]).double()
-    with_target = ab.impute(plain, data, 30, seed=0).mean
-    np.testing.assert_array_equal(with_target, ab.impute(plain, data.without_target(), 30).mean)
+    with_target = ab.impute(plain, data, 30, seed=0, unfitted=True).mean
+    np.testing.assert_array_equal(
+        with_target, ab.impute(plain, data.without_target(), 30, unfitted=True).mean
+    )
 
 
 def test_calibration_does_not_keep_the_real_labels():
@@ -203,7 +205,7 @@ def test_without_a_target_it_is_imputed_and_checked_as_the_model_it_is():
     data = table()
     model = made(data)
     alone = data.without_target()
-    rows = ab.impute(model, alone, 50, independent_rows=True, refine=False).mean
+    rows = ab.impute(model, alone, 50, independent_rows=True, refine=False, unfitted=True).mean
     assert np.isfinite(rows).all()
     found = ab.cross_check(model, alone, rows=1, samples=60, warm_up=60, particles=300)
     assert (found["difference"].abs() < 6).all()

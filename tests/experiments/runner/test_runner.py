@@ -99,10 +99,10 @@ def test_what_is_not_there(toy, tmp_path):
     spec = Spec.named(str(toy))
     with pytest.raises(ValueError, match="no budget 'endless'; there are quick"):
         plan(spec, "endless")
-    toy.write_text(TOY.replace('amputation = "above_mean"', 'amputation = "all"'))
-    failed = run(Spec.named(str(toy)), "quick", tmp_path / "out")
+    toy.write_text(TOY.replace('amputation = "above_mean"', 'amputation = "circular_mask"'))
+    failed = run(Spec.named(str(toy)), "quick", tmp_path / "out")  # it is for pictures
     assert len(failed) == 4
-    assert "amputation 'all'" in str(failed[0].error)
+    assert "amputation 'circular_mask'" in str(failed[0].error)
     assert list((tmp_path / "out").iterdir()) == []
 
 

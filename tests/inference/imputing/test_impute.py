@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import absentia as ab
+from absentia.data.process import seeded
 from absentia.data.synthetic import LinearGaussian
 from absentia.inference import effective_sample_size, khat_threshold, pareto_khat
-from absentia.inference.randomness import seeded
 from absentia.models import LinearMissingness, SelfMasking
 
 P, D, SLOPE, OFFSET = 4, 2, -2.0, 0.5
@@ -99,7 +99,7 @@ def test_spread_and_quantiles_are_those_of_the_exact_posterior(truth):
     model = ab.NotMIWAEPPCA(table, SelfMasking(1, slope=SLOPE, offset=OFFSET), latent_dim=1)
     weight = float(model.decoder.mean.weight.detach())
     sd = np.hypot(weight, float(model.decoder.scale(None).detach()))
-    found = ab.impute(model, table, 20_000, num_draws=4000)
+    found = ab.impute(model, table, 20_000, num_draws=4000, unfitted=True)
     x = np.linspace(-8 * sd, 8 * sd, 20_001)
     density = np.exp(-0.5 * (x / sd) ** 2) / (1 + np.exp(SLOPE * x + OFFSET))
     density /= density.sum()
@@ -203,7 +203,7 @@ def test_observed_cells_are_returned_to_the_last_bit():
     index = pd.Index([f"row {i}" for i in range(30)], name="id")
     frame = pd.DataFrame(x, columns=["a", "b", "c", "d"], index=index)
     data = ab.IncompleteData.from_frame(frame)
-    found = ab.impute(ab.PPCA(data, latent_dim=2), data, 100)
+    found = ab.impute(ab.PPCA(data, latent_dim=2), data, 100, unfitted=True)
     seen = ~np.isnan(x)
     for table in (found.mean, found.median, found.draws(1)[0], found.quantile(0.2)):
         assert table.dtype == np.float64
@@ -351,7 +351,7 @@ def test_a_table_without_missing_values():
     x = np.random.default_rng(0).normal(size=(10, 3))
     data = ab.IncompleteData.from_numpy(x)
     for make in (ab.PPCA, ab.NotMIWAE, ab.NotMIWAEPPCA):
-        found = ab.impute(make(data, latent_dim=2), data, 50)
+        found = ab.impute(make(data, latent_dim=2), data, 50, unfitted=True)
         for table in (found.mean, found.median, *found.draws(2)):
             assert table.tobytes() == x.tobytes()
         assert np.isfinite(found.log_evidence).all()
@@ -362,7 +362,7 @@ def test_a_table_without_missing_values():
 def test_one_row(data, make, missing):
     model = make(data, latent_dim=2)
     for row in (data.rows([0]), data.rows([1]), data.rows([5])):
-        found = ab.impute(model, row, 50, missing=missing)
+        found = ab.impute(model, row, 50, missing=missing, unfitted=True)
         assert found.mean.shape == (1, P)
         assert np.isfinite(found.mean).all()
         assert np.isfinite(found.draws(200)).all()
@@ -380,7 +380,7 @@ def test_an_exact_guide_is_never_refined(truth, data):
 
 
 def test_few_particles(data):
-    found = ab.impute(ab.NotMIWAE(data), data, 1)
+    found = ab.impute(ab.NotMIWAE(data), data, 1, unfitted=True)
     assert np.isfinite(found.mean).all()
     assert found.ess == pytest.approx(np.ones(20))
     assert np.isnan(found.khat).all()
@@ -422,17 +422,17 @@ def test_double_precision_reaches_the_draws(truth, data):
 @pytest.mark.parametrize("missingness", ["linear", "nonlinear"])
 def test_coupled_mechanisms_are_sampled(data, missingness):
     model = ab.NotMIWAE(data, missingness, latent_dim=2, hidden=[8])
-    found = ab.impute(model, data, 60)
+    found = ab.impute(model, data, 60, unfitted=True)
     assert np.isfinite(found.mean).all()
     with pytest.raises(ValueError, match="not elementwise"):
-        ab.impute(model, data, 60, missing="collapse")
+        ab.impute(model, data, 60, missing="collapse", unfitted=True)
 
 
 @pytest.mark.parametrize("decoder", ["gaussian", "student-t"])
 @pytest.mark.parametrize("missingness", ["self-masking", "self-masking-probit", "ignorable"])
 def test_every_decoder_under_every_mechanism(data, decoder, missingness):
     model = ab.NotMIWAE(data, missingness, decoder=decoder, latent_dim=2, hidden=[8])
-    found = ab.impute(model, data, 60)
+    found = ab.impute(model, data, 60, unfitted=True)
     hidden = ~data.s.numpy()
     assert np.isfinite(found.mean).all()
     assert (found.sd[hidden] > 0).all()

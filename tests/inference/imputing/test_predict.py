@@ -91,12 +91,12 @@ def test_more_levels():
     rows[rng.random(40) < 0.5, 1] = np.nan
     data = ab.IncompleteData.from_numpy(rows).with_target(y)
     model = ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
-    found = ab.predict(model, data, 4000, seed=0)
+    found = ab.predict(model, data, 4000, seed=0, unfitted=True)
     assert list(found.probabilities) == ["low", "mid", "high"]
     assert set(found.best) <= {"low", "mid", "high"}
     assert np.isnan(found.mean).all()
-    again = ab.predict(model, data, 4000, seed=0)
+    again = ab.predict(model, data, 4000, seed=0, unfitted=True)
     np.testing.assert_array_equal(found.probabilities, again.probabilities)
-    other = ab.predict(model, data, 4000, seed=1)
+    other = ab.predict(model, data, 4000, seed=1, unfitted=True)
     error = 0.5 / np.sqrt(np.minimum(found.ess, other.ess))[:, None]
     assert (np.abs(found.probabilities - other.probabilities) < 5 * error).all(axis=None)

@@ -74,7 +74,7 @@ def test_levels_are_bars():
     frame = pd.DataFrame({"stage": list("abcab") * 8, "x": np.arange(40.0)})
     frame.loc[::7, "stage"] = None
     data = ab.IncompleteData.from_frame(frame)
-    imputation = ab.impute(ab.MIWAE(data, latent_dim=1), data, 50)
+    imputation = ab.impute(ab.MIWAE(data, latent_dim=1), data, 50, unfitted=True)
     panel = ab.plots.plot_imputed(imputation, ["stage"]).axes[0]
     heights = [bar.get_height() for bar in panel.patches]
     assert sum(heights[:3]) == pytest.approx(1.0)

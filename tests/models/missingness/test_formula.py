@@ -287,7 +287,7 @@ def test_equations_in_the_data_s_units():
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"a": rng.normal(100, 15, 40), "w": rng.normal(0, 0.1, 40)})
     frame.loc[:9, "a"] = np.nan
-    table = ab.IncompleteData.from_frame(frame)
+    table = ab.IncompleteData.from_frame(frame, dtype=torch.float64)
     fixed = {"Intercept": -13.0, "a": 0.12, "w": 2.5}
     given = mechanism(missing("a ~ a + w", fixed=fixed, units="data"), table)
     assert given.describe()["a"].equation == "logit P(a missing) = -13 + 0.12 a + 2.5 w"

@@ -1,0 +1,251 @@
+"""What a TOML file of an experiment or a sweep may say: names and types, checked before any work.
+
+An error names the file and the key, what stands there and what is allowed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from typing import Any
+
+from ..data import amputation, image_amputation, real, synthetic
+from ..data.images import load_images
+from ..inference import impute, predict, predict_ratings
+from ..inference.fitting.settings import FitSettings
+from ..models import NotMIWAE, NotMIWAEPPCA, RatingsNotMIWAE, SupervisedNotMIWAE
+from .tasks import TASKS
+from .tasks.fillers import BASELINES
+from .tasks.methods import MODELS
+
+Kinds = tuple[type, ...]
+NUMBER: Kinds = (int, float)
+_NAMES = {
+    str: "text", int: "a whole number", float: "a number", bool: "true or false",
+    list: "a list", dict: "a table",
+}  # fmt: skip
+_FIGURES = {
+    "above_mean": amputation.above_mean,
+    "extremes": amputation.extremes,
+    "centre": amputation.centre,
+    "angular_sector": amputation.angular_sector,
+    "clipped": image_amputation.clipped,
+    "circular_mask": image_amputation.circular_mask,
+    "brightest_channel": image_amputation.brightest_channel,
+}
+#: what the runner itself gives
+_GIVEN = (
+    "data", "fitted", "unfitted", "seed", "progress", "x", "shape", "table", "truth", "users",
+    "items",
+)  # fmt: skip
+_RATINGS = ("ratings-not-miwae", "mf", "mf-ips", "item-mean", "mean")
+_SUPERVISED = ("joint", "two-stage", "mean-imputed", "complete")
+#: tasks whose methods, tables and amputations are any of the known ones; others have their own
+_OPEN = ("complete", "ratings", "supervised", "transfer")
+_IMPUTES: Mapping[str, Callable[..., Any]] = {"ratings": predict_ratings, "supervised": predict}
+
+
+def check_kind(where: str, value: Any, kinds: Kinds) -> None:
+    """Refuse a value of another type; a whole number is a number, true and false are none.
+
+    Raises:
+        ValueError: naming the place, what stands there, and what is allowed.
+    """
+    kind = bool if isinstance(value, bool) else type(value)
+    if kind in kinds or (kind is int and float in kinds):
+        return
+    allowed = " or ".join(_NAMES[k] for k in kinds if not (k is int and float in kinds))
+    raise ValueError(f"{where} is {value!r}; give {allowed}")
+
+
+def check_keys(
+    where: str, found: Any, known: Mapping[str, Kinds] | None, needed: Collection[str] = ()
+) -> None:
+    """Refuse what is no table, lacks a key, or has one that is unknown or of another type.
+
+    Args:
+        where: the file and the place in it.
+        found: what stands there.
+        known: the types by key; None where any key may stand.
+        needed: keys that must be there.
+
+    Raises:
+        ValueError: naming the place and the key.
+    """
+    if not isinstance(found, dict):
+        raise ValueError(f"{where} is {found!r}; give a table")
+    lacking = [key for key in needed if key not in found]
+    if lacking:
+        raise ValueError(f"{where}: '{lacking[0]}' is missing")
+    for key, value in found.items():
+        if known is not None and key not in known:
+            raise ValueError(f"{where}: '{key}' is not one of {', '.join(known)}")
+        if known is not None and known[key]:
+            check_kind(f"{where}: '{key}'", value, known[key])
+
+
+def check_tables(where: str, found: Any) -> list[dict[str, Any]]:
+    """Refuse what is no list of tables.
+
+    Raises:
+        ValueError: naming the place.
+    """
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValueError(f"{where} is {found!r}; write it between double brackets, [[...]]")
+    return found
+
+
+def fit_options(task: str = "complete") -> dict[str, Kinds]:
+    """Types of the settings of a fit, by name."""
+    found: dict[str, Kinds] = {}
+    for one in fields(FitSettings):
+        if one.name != "seed":
+            found[one.name] = (int,) if one.default is None else _like(one.default)
+    return {**found, "on": (str,)} if task == "complete" else found
+
+
+def check_fit(where: str, found: Any, task: str = "complete") -> None:
+    """Refuse settings that no fit has, or values that none takes.
+
+    Raises:
+        ValueError: naming the place and the setting.
+    """
+    if task not in _OPEN:
+        return
+    check_keys(where, found, fit_options(task))
+    try:
+        FitSettings(**{k: v for k, v in found.items() if k != "on"})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from None
+    if found.get("on", "complete") != "complete":
+        raise ValueError(f"{where}: 'on' is {found['on']!r}; give 'complete', or leave it out")
+
+
+def check_impute(where: str, found: Any, task: str = "complete") -> None:
+    """Refuse options that imputation does not have.
+
+    Raises:
+        ValueError: naming the place and the option.
+    """
+    if task not in _OPEN:
+        return
+    check_keys(where, found, {**_options(_IMPUTES.get(task, impute)), "draws": (int,)})
+
+
+def is_open(task: str) -> bool:
+    """Whether a task takes any of the known methods, tables and amputations."""
+    return task in _OPEN
+
+
+def kinds_of_method(task: str) -> tuple[str, ...]:
+    """What ``kind`` may be."""
+    if task == "ratings":
+        return _RATINGS
+    return _SUPERVISED if task == "supervised" else (*MODELS, *BASELINES)
+
+
+def model_options(task: str, kind: str) -> dict[str, Kinds]:
+    """Types of the options of a kind of method, by name."""
+    if task == "ratings":
+        own = _options(RatingsNotMIWAE) if kind == "ratings-not-miwae" else {}
+        return {**own, "ratings": (str,)} if own else own
+    if task == "supervised":
+        joint = kind in ("joint", "two-stage")
+        own = {**_options(NotMIWAE), **_options(SupervisedNotMIWAE)} if joint else {}
+        return {**own, "predictor": (list,)}
+    if kind in BASELINES:
+        return _options(BASELINES[kind])
+    found = _options(MODELS[kind])
+    if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(MODELS[kind]).parameters.values()):
+        others = [NotMIWAEPPCA] if "ppca" in kind else [NotMIWAE]
+        others += [NotMIWAEPPCA] if kind == "masked-not-miwae" else []
+        for other in others:
+            found = {**_options(other), **found}
+        if "ppca" in kind or kind == "masked-not-miwae":  # of its network, where it has one
+            found |= {"hidden": (list,), "activation": (str,)}
+    if kind in ("ppca", "miwae"):  # ignorable
+        found = {k: v for k, v in found.items() if k not in ("missingness", "sign")}
+    return {**found, "latent_dim": (int, str), "margin_rows": (int, float, str), "to": (int,)}
+
+
+def check_method(where: str, method: Mapping[str, Any], task: str = "complete") -> None:
+    """Refuse a kind of method, or options of it, that do not exist.
+
+    Raises:
+        ValueError: naming the place and the key.
+    """
+    kinds = kinds_of_method(task)
+    if method["kind"] not in kinds:
+        raise ValueError(f"{where}: kind '{method['kind']}' is not one of {', '.join(kinds)}")
+    check_keys(f"{where}, model", method.get("model", {}), model_options(task, method["kind"]))
+    check_fit(f"{where}, fit", method.get("fit", {}), task)
+    check_impute(f"{where}, impute", method.get("impute", {}), task)
+
+
+def check_amputation(where: str, name: Any, arguments: Mapping[str, Any]) -> None:
+    """Refuse a way to hide values, or arguments of it, that do not exist.
+
+    Raises:
+        ValueError: naming the place and the key.
+    """
+    if name == "none":
+        check_keys(where, dict(arguments), {})
+        return
+    if name not in _FIGURES:
+        raise ValueError(f"{where}: amputation {name!r} is not one of {', '.join(_FIGURES)}, none")
+    check_keys(where, dict(arguments), _options(_FIGURES[name]))
+
+
+def check_table(where: str, name: str, make: Any, arguments: Mapping[str, Any]) -> None:
+    """Refuse a table that cannot be made.
+
+    Raises:
+        ValueError: naming the place and the key.
+    """
+    makes: dict[str, dict[str, Kinds]] = {
+        "real": {"of": (str,), "without": (list,), "with_target": (bool,), "folder": (str,)},
+        "images": {**_options(load_images), "of": (str,), "test": (int,), "first": (int,)},
+        "gaussian_2d": _options(synthetic.gaussian_2d),
+        "ring": _options(synthetic.ring),
+        "coat": {},
+        "yahoo-r3": {"folder": (str,)},
+    }
+    if make not in makes:
+        raise ValueError(f"{where}: make {make!r} is not one of {', '.join(makes)}")
+    check_keys(where, dict(arguments), makes[make])
+    if make == "real" and arguments.get("of", name) not in real.names():
+        raise ValueError(
+            f"{where}: '{arguments.get('of', name)}' is not one of {', '.join(real.names())}"
+        )
+
+
+def check_task(where: str, task: Any) -> None:
+    """Refuse a task that does not exist.
+
+    Raises:
+        ValueError: naming the place.
+    """
+    if task not in TASKS:
+        raise ValueError(f"{where}: task {task!r} is not one of {', '.join(TASKS)}")
+
+
+def _options(function: Callable[..., Any]) -> dict[str, Kinds]:
+    """Types of a function's arguments by name, as far as their defaults tell; () is any."""
+    found: dict[str, Kinds] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in _GIVEN or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        default = parameter.default
+        found[name] = () if default is parameter.empty or default is None else _like(default)
+    found |= {"missingness": (str, dict)} if "missingness" in found else {}
+    return found
+
+
+def _like(default: Any) -> Kinds:
+    """The types that may stand where this is the default."""
+    if isinstance(default, bool):
+        return (bool,)
+    if isinstance(default, tuple | list):
+        return (list,)
+    return NUMBER if isinstance(default, float) else (type(default),)

@@ -1,0 +1,187 @@
+"""What is tuned, over what and on which table, as a TOML file declares it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .declared import (
+    NUMBER,
+    Kinds,
+    check_amputation,
+    check_keys,
+    check_kind,
+    check_method,
+    check_table,
+    fit_options,
+    model_options,
+)
+
+FOLDER = Path(__file__).resolve().parent / "sweeps"
+_SWEEP: dict[str, Kinds] = {
+    "title": (str,),
+    "trials": (int,),
+    "seed": (int,),
+    "rows": (int,),
+    "prune": (bool,),
+    "file": (str,),
+    "table": (dict,),
+    "amputation": (dict,),
+    "method": (dict,),
+    "search": (dict,),
+}
+_METHOD: dict[str, Kinds] = {
+    "kind": (str,),
+    "model": (dict,),
+    "fit": (dict,),
+    "impute": (dict,),
+    "scale": (str,),
+}
+_RANGE: dict[str, Kinds] = {"low": NUMBER, "high": NUMBER, "log": (bool,), "choice": (list,)}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is tuned, over what, and on which table.
+
+    ``search`` maps ``"model.NAME"`` or ``"fit.NAME"`` to ``{low, high}`` (whole numbers or not,
+    ``log = true`` for a logarithmic scale) or ``{choice = [...]}``. A fifth of the rows is held
+    out, whatever the method says. Pruning saves time and leaves the importances to the better
+    trials: ``prune = false`` where they are what is asked for.
+    """
+
+    name: str
+    title: str
+    configuration: Mapping[str, Any]
+    search: Mapping[str, Mapping[str, Any]]
+    trials: int = 30
+    seed: int = 0
+    file: str | None = None
+    prune: bool = True
+
+    @classmethod
+    def named(cls, name: str) -> Sweep:
+        """One that comes with the package, or a file NAME.toml.
+
+        The table is ``file = "TABLE.csv"``, by itself or in ``[table]``, from the folder of the
+        TOML file where it is relative; or a complete table by name, of which ``[amputation]``
+        hides values.
+
+        Raises:
+            ValueError: there is none, or the file is not right; names it and the key.
+        """
+        path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+        known = sorted(p.stem for p in FOLDER.glob("*.toml"))
+        if not path.is_file():
+            raise ValueError(f"no sweep '{name}'; choose from {', '.join(known)}, or give a file")
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not TOML: {error}") from None
+        where = path.name
+        check_keys(where, document, _SWEEP, ("title", "method", "search"))
+        for key in ("trials", "rows"):
+            if document.get(key, 1) < 1:
+                raise ValueError(f"{where}: '{key}' is {document[key]}; give at least 1")
+        file, table = _table(path, document)
+        method = document["method"]
+        check_keys(f"{where}, [method]", method, _METHOD, ("kind",))
+        check_method(f"{where}, [method]", method)
+        scale = method.get("scale", "observed")
+        if scale not in ("complete", "observed"):
+            raise ValueError(f"{where}, [method]: scale '{scale}' is not complete or observed")
+        if not document["search"]:
+            raise ValueError(f"{where}: [search] is empty; give what to search over")
+        for key, range_ in document["search"].items():
+            _check_range(f"{where}, search '{key}'", key, range_, method["kind"])
+        hidden = dict(document.get("amputation", {"name": "above_mean"}))
+        arguments = {k: v for k, v in hidden.items() if k != "name"}
+        check_amputation(f"{where}, [amputation]", hidden.get("name"), arguments)
+        configuration = {
+            "table": table,
+            "amputation": hidden,
+            "kind": method["kind"],
+            "model": method.get("model", {}),
+            "fit": method.get("fit", {}),
+            "impute": method.get("impute", {}),
+            "choose": {},
+            "scale": scale,
+            "rows": document.get("rows"),
+            "seed": document.get("seed", 0),
+        }
+        return cls(
+            path.stem,
+            document["title"],
+            configuration,
+            document["search"],
+            document.get("trials", 30),
+            document.get("seed", 0),
+            file,
+            document.get("prune", True),
+        )
+
+    def made_of(self) -> dict[str, Any]:
+        """What the bounds of trials depend on, by name: the table's content and all settings.
+
+        Raises:
+            OSError: the table cannot be read.
+        """
+        found = {"search": self.search, "seed": self.seed}
+        found |= {f"[{part}]": value for part, value in self.configuration.items()}
+        if self.file is not None:
+            found["content of the table"] = hashlib.sha256(Path(self.file).read_bytes()).hexdigest()
+        plain: dict[str, Any] = json.loads(json.dumps(found))
+        return plain
+
+
+def _table(path: Path, document: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The file of the table, or what the complete table is."""
+    where, table = path.name, dict(document.get("table", {}))
+    if ("file" in document) == ("table" in document):
+        raise ValueError(f"{where}: give either file = 'TABLE.csv' or [table]")
+    file = document.get("file", table.get("file"))
+    if file is not None:
+        check_keys(f"{where}, [table]", table, {"file": (str,)})
+        if "amputation" in document:
+            raise ValueError(f"{where}: [amputation] is for complete tables, not for a file")
+        if "rows" in document:
+            raise ValueError(f"{where}: 'rows' is for complete tables, not for a file")
+        beside = path.parent / file
+        if not beside.is_file():
+            raise ValueError(f"{where}: there is no file '{beside}'")
+        return str(beside), {"make": "real", "name": "file"}
+    check_keys(f"{where}, [table]", table, None, ("name",))
+    check_kind(f"{where}, [table]: 'name'", table["name"], (str,))
+    table = {"make": "real", **table}
+    arguments = {k: v for k, v in table.items() if k not in ("name", "make")}
+    check_table(f"{where}, [table]", table["name"], table["make"], arguments)
+    return None, table
+
+
+def _check_range(where: str, key: str, found: Any, kind: str) -> None:
+    """What a setting is searched over: numbers from low to high, or a choice."""
+    part, _, name = key.partition(".")
+    options = {"model": model_options("complete", kind), "fit": fit_options()}
+    if part not in options:
+        raise ValueError(f"{where}: names begin with 'model.' or 'fit.'")
+    if name not in options[part]:
+        raise ValueError(f"{where}: '{name}' is not one of {', '.join(options[part])}")
+    check_keys(where, found, _RANGE)
+    kinds = options[part][name]
+    if "choice" in found:
+        if len(found) > 1 or not found["choice"]:
+            raise ValueError(f"{where}: give choice = [...], of at least one, and nothing else")
+        for value in found["choice"]:
+            check_kind(f"{where}: a choice", value, kinds or (type(value),))
+        return
+    if not {"low", "high"} <= set(found) or not found["low"] < found["high"]:
+        raise ValueError(f"{where}: give low and high, low first, or choice = [...]")
+    if found.get("log") and not found["low"] > 0:
+        raise ValueError(f"{where}: low is {found['low']}; a logarithmic scale begins above 0")
+    for end in ("low", "high"):
+        check_kind(f"{where}: '{end}'", found[end], kinds or NUMBER)

@@ -1,0 +1,41 @@
+"""Whether a model is as it was made: nothing that it says has been learnt.
+
+A model knows its start by a hash of its parameters. Training moves them, by :func:`absentia.fit` or
+by a loop of one's own; so does ``load_state_dict``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import nn
+
+_START = "_start"
+
+
+def remember_start(model: nn.Module) -> None:
+    """These parameters are the start."""
+    model.__dict__[_START] = _hash(model)
+
+
+def forget_start(model: nn.Module) -> None:
+    """The parameters are the result of a fit, wherever they stand."""
+    model.__dict__.pop(_START, None)
+
+
+def never_fitted(model: nn.Module) -> bool:
+    """Whether all parameters are where they started; False of a model whose start is not known."""
+    start = model.__dict__.get(_START)
+    return start is not None and start == _hash(model)
+
+
+def _hash(model: nn.Module) -> str | None:
+    """Of what is learnt, in one precision, so that ``double()`` is no training."""
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    if not learnt:
+        return None
+    found = hashlib.sha256()
+    for parameter in learnt:
+        found.update(parameter.detach().to("cpu", torch.float32).numpy().tobytes())
+    return found.hexdigest()
