@@ -151,6 +151,8 @@ def fit(
     history = pd.DataFrame(run.history)
     bound = run.best_bound if held_out is not None else float(history["train_bound"].iloc[-1])
     whole = data.whole if isinstance(data, IncompleteData) and data.whole else data
+    with computing(model):
+        identification = check_slopes(model, data, plan, stacklevel=3) if check else None
     return FitResult(
         model=model,
         scaler=whole.scaler,
@@ -161,7 +163,7 @@ def fit(
         settings=plan,
         schema=whole.schema,
         covariate_schema=data.covariate_schema,
-        identification=check_slopes(model, data, plan, stacklevel=3) if check else None,
+        identification=identification,
     )
 
 

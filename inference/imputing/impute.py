@@ -13,7 +13,7 @@ from ...data import IncompleteData, Ratings
 from ...data.constants import part_of
 from ...data.memory import asked_for, check_memory
 from ...models.never_fitted import never_fitted
-from ..evaluating import evaluating
+from ..evaluating import computing, evaluating
 from ..fitting.fit import of_model
 from ..fitting.targets import with_matching_target
 from ..identification import MOST_COLUMNS, identification_table, warn_of
@@ -112,7 +112,8 @@ def impute(
         progress=progress,
     )
     if check:
-        _check(fitted, model, found)
+        with computing(model):
+            _check(fitted, model, found)
     return found if tuple(given.columns) == tuple(data.columns) else found.beside_constants()
 
 

@@ -206,7 +206,7 @@ def test_means_at_random_beside_those_imputed():
     found = at_random_cells(data)
     rows = hidden[:, 0]
     assert np.sqrt(np.mean((found - exact[rows]) ** 2)) < 0.03  # of an sd of .59 that is left
-    filled = ab.impute(ab.PPCA(data, latent_dim=1), data, 20)
+    filled = ab.impute(ab.PPCA(data, latent_dim=1), data, 20, unfitted=True)
     table = filled.by_column()
     assert list(table.index) == ["x0"]
     assert table.loc["x0", "missing"] == rows.sum()
@@ -233,7 +233,7 @@ def test_means_at_random_of_other_kinds():
     for name in ("pay", "smokes", "day", "kind"):
         frame.loc[rng.random(n) < 0.3, name] = None
     data = ab.IncompleteData.from_frame(frame, schema={"pay": "positive"})
-    filled = ab.impute(ab.PPCA(data, latent_dim=1), data, 20, check=False)
+    filled = ab.impute(ab.PPCA(data, latent_dim=1), data, 20, check=False, unfitted=True)
     table = filled.by_column()
     assert list(table.index) == ["pay", "smokes", "day"]  # a category has no mean
     gone = frame["pay"].isna()
