@@ -215,7 +215,9 @@ def _calibrated(
     mechanism = model.missingness
     if set(mechanism.asks) & {"z", "z_mask"} or not gaps:
         return pd.DataFrame(columns=["predicted", "missing", "cells"])
-    filled = impute(fitted, data, particles, refine=False, num_draws=5, seed=seed, check=False)
+    filled = impute(
+        fitted, data, particles, refine=False, num_draws=5, seed=seed, check=False, unfitted=True
+    )
     context = {name: data.extras()[name] for name in mechanism.asks if name != "s"}
     if "s" in mechanism.asks:
         context["s"] = data.s

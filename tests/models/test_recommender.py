@@ -115,7 +115,7 @@ def test_levels_are_averaged_by_their_chances():
     data = ratings(whole, rng.random((50, 6)) < 0.5, levels=[1, 2, 3, 4, 5])
     model = ab.RatingsNotMIWAE(data, latent_dim=2, hidden=[])
     assert isinstance(model.decoder, MixedDecoder)
-    found = ab.predict_ratings(model, data, np.arange(50), np.zeros(50, int), 20)
+    found = ab.predict_ratings(model, data, np.arange(50), np.zeros(50, int), 20, unfitted=True)
     assert ((found >= 1) & (found <= 5)).all()
     fitted = ab.fit(model, data, steps=5, progress=False)
     assert np.isfinite(fitted.bound)
