@@ -55,6 +55,7 @@ def commands():
     return [words[1:] for words in split if words[:1] == ["absentia"]]
 
 
+@pytest.mark.slow
 def test_shell_examples_run_in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     jobs = [words for words in commands() if words[0] in ("example", "inspect", *QUICKER)]
