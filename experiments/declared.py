@@ -25,7 +25,7 @@ _NAMES = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false",
     list: "a list", dict: "a table",
 }  # fmt: skip
-_FIGURES = {
+_FIGURES: Mapping[str, Callable[..., Any]] = {
     "above_mean": amputation.above_mean,
     "extremes": amputation.extremes,
     "centre": amputation.centre,
