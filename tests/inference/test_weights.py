@@ -33,7 +33,7 @@ def data():
 
 
 def not_miwae(data, mechanism="self-masking", **options):
-    model = ab.NotMIWAE(data, mechanism, latent_dim=2, hidden=[6], **options)
+    model = ab.NotMIWAE(data, mechanism, slope_prior="flat", latent_dim=2, hidden=[6], **options)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))

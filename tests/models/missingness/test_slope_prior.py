@@ -38,6 +38,8 @@ def test_free_slopes_have_a_prior_by_default(data, make, name):
         own.raw_slope.copy_(slope)
     expected = Normal(0.0, 0.5).log_prob(slope).sum().item()
     assert prior_of(model, data) == pytest.approx(expected, rel=1e-5)
+    run = ab.weights(model.model, model.guide, data.x[:6], data.s[:6], num_particles=2)
+    assert run.log_global.item() == pytest.approx(expected, rel=1e-5)  # once, outside the rows
     assert prior_of(make(data, name, slope_prior="flat", latent_dim=1), data) == 0.0
 
 
