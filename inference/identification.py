@@ -79,7 +79,7 @@ def columns_on_themselves(model: Any, data: IncompleteData) -> list[int]:
     p = len(data.columns)
     reads = mechanism.reads(p).cpu().numpy()
     ignored = mechanism.ignorable_columns(p).cpu().numpy()
-    gone = ~data.s.cpu().numpy().all(0)
+    gone = (~data.s).any(0).tolist()
     return [j for j in range(p) if gone[j] and reads[j, j] and not ignored[j]]
 
 
