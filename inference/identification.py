@@ -77,10 +77,9 @@ def columns_on_themselves(model: Any, data: IncompleteData) -> list[int]:
     if mechanism is None:
         return []
     p = len(data.columns)
-    reads = mechanism.reads(p).cpu().numpy()
-    ignored = mechanism.ignorable_columns(p).cpu().numpy()
+    reads, ignored = mechanism.reads(p).cpu(), mechanism.ignorable_columns(p).cpu()
     gone = (~data.s).any(0).tolist()
-    return [j for j in range(p) if gone[j] and reads[j, j] and not ignored[j]]
+    return [j for j in range(p) if gone[j] and bool(reads[j, j]) and not bool(ignored[j])]
 
 
 def warn_of(found: pd.DataFrame, stacklevel: int = 2) -> None:

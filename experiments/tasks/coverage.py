@@ -42,13 +42,16 @@ def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
     options = {"seed": seed, **configuration["model"]}
     settings = {"seed": seed, "progress": False, **configuration["fit"]}
     tables = int(configuration["impute"]["tables"])
-    more = {"parameters": "fixed"} if kind == "plug-in" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a k-hat that is too high is kept below
         random = kind == "at-random"
         model = PPCA(data, **options) if random else NotMIWAEPPCA(data, "y ~ +y", **options)
         several = multiple_imputation(
-            fit(model, data, check=False, **settings), data, tables, seed=seed, **more
+            fit(model, data, check=False, **settings),
+            data,
+            tables,
+            parameters="fixed" if kind == "plug-in" else "auto",
+            seed=seed,
         )
     pooled = several.pool(analyse, complete_df=len(data) - 2).table
     truth = pd.Series([MEAN, SLOPE], ANALYSES)

@@ -40,10 +40,10 @@ def recovery(configuration: Mapping[str, Any]) -> dict[str, Any]:
         warnings.simplefilter("always")
         found = coefficient_posterior(fitted, data, level=level, seed=seed)
     described = model.missingness.describe()
-    coefficients = {
+    coefficients: dict[str, dict[str, float]] = {
         f"{column} ~ {term}": {
             "truth": value,
-            **found.loc[f"{column} ~ {term}"].astype(float).to_dict(),
+            **{str(k): float(v) for k, v in found.loc[f"{column} ~ {term}"].items()},
         }
         for column, values in truth.items()
         for term, value in values.items()
