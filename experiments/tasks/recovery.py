@@ -43,7 +43,7 @@ def recovery(configuration: Mapping[str, Any]) -> dict[str, Any]:
     coefficients: dict[str, dict[str, float]] = {
         f"{column} ~ {term}": {
             "truth": value,
-            **{str(k): float(v) for k, v in found.loc[f"{column} ~ {term}"].items()},
+            **_numbers(found.loc[f"{column} ~ {term}"]),
         }
         for column, values in truth.items()
         for term, value in values.items()
@@ -56,6 +56,10 @@ def recovery(configuration: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": [str(one.message) for one in said],
         "identified": {c: described[c].identified for c in truth},
     }
+
+
+def _numbers(row: Any) -> dict[str, float]:
+    return {str(name): float(value) for name, value in row.items()}
 
 
 def coverage_of(coefficients: Mapping[str, Mapping[str, float]]) -> float:

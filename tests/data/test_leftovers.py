@@ -81,30 +81,28 @@ def test_what_a_living_process_writes_is_left_alone(tmp_path):
         assert len(os.listdir(tmp_path)) == 2  # b.json, and what the child writes
 
 
-OLD = time.time() - 2 * leftovers._SECONDS_TILL_OLD
-
-
 @pytest.mark.parametrize(
-    ("name", "age", "goes"),
+    ("name", "old", "goes"),
     [
-        (".a.absentia-{other}-1-0123456789ab.json", OLD, True),
-        (".a.absentia-{other}-1-0123456789ab.json", None, False),
-        (".a.absentia-{machine}-{me}-0123456789ab.json", None, True),  # a number used again
-        (".a.absentia-{machine}-{me}-0123456789ab", None, True),
-        (".a.absentia-{machine}-99999999999999999999-0123456789ab", None, False),
-        (".a-0123456789ab.json", OLD, False),
-        ("a.absentia-{machine}-{me}-0123456789ab.json", OLD, False),
-        (".a.absentia-{machine}-{me}-notes.json", OLD, False),
-        ("a.json", OLD, False),
+        (".a.absentia-{other}-1-0123456789ab.json", True, True),
+        (".a.absentia-{other}-1-0123456789ab.json", False, False),
+        (".a.absentia-{machine}-{me}-0123456789ab.json", False, True),  # a number used again
+        (".a.absentia-{machine}-{me}-0123456789ab", False, True),
+        (".a.absentia-{machine}-99999999999999999999-0123456789ab", False, False),
+        (".a-0123456789ab.json", True, False),
+        ("a.absentia-{machine}-{me}-0123456789ab.json", True, False),
+        (".a.absentia-{machine}-{me}-notes.json", True, False),
+        ("a.json", True, False),
     ],
 )
-def test_only_such_names_are_removed(tmp_path, name, age, goes):
+def test_only_such_names_are_removed(tmp_path, name, old, goes):
     machine = leftovers._machine()
     other = "0" * 8
     path = tmp_path / name.format(other=other, machine=machine, me=os.getpid())
     path.write_text("?")
-    if age is not None:
-        os.utime(path, (age, age))
+    if old:
+        long_ago = time.time() - 2 * leftovers._SECONDS_TILL_OLD
+        os.utime(path, (long_ago, long_ago))
     leftovers.tidy(tmp_path)
     assert path.exists() == (not goes)
 
