@@ -58,8 +58,8 @@ from .models import (
     SelfMasking,
     SupervisedNotMIWAE,
     missing,
-    missingness,
 )
+from .models.missingness import missingness
 
 __version__ = "0.1.0"
 

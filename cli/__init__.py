@@ -9,13 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
 
-from .demo import demo
-from .example import example
-from .impute import impute
-from .inspect import inspect
-from .report import report
-from .reproduce import reproduce, results
-from .tune import tune
+from . import demo, example, impute, inspect, report, reproduce, tune
 
 app = typer.Typer(
     help="Impute tables whose values are missing because of what they are (MNAR).",
@@ -23,7 +17,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, example, impute, inspect, report, reproduce, results, tune):
+for command in (
+    demo.demo,
+    example.example,
+    impute.impute,
+    inspect.inspect,
+    report.report,
+    reproduce.reproduce,
+    reproduce.results,
+    tune.tune,
+):
     app.command()(command)
 
 __all__ = ["app"]

@@ -108,7 +108,7 @@ def kinds_of(
         ValueError: a declaration that names no column, or that the values contradict.
     """
     from ..data import Column, Schema, infer_schema
-    from ..data.numeric import column_names
+    from ..data.columns.types import column_names
     from ..data.schema import check_declared_names
 
     names = column_names(frame.columns)

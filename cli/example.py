@@ -21,7 +21,7 @@ def example(
 ) -> None:
     """Write a made-up table of people whose high incomes are missing, to try things on."""
     with one_line_errors():
-        from ..data.example import people
+        from ..data.datasets.example import people
         from ..data.tables import check_suffix, write_tables
 
         complete, asked = people(rows, seed)

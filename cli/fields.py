@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from ..data import Column, Schema
-from ..data.csv_fields import CSVTable
-from ..data.csv_format import CSVFormat
-from ..data.csv_gaps import Gaps, mark_gaps
-from ..data.csv_types import ISO_DATE, expected_types
+from ..data.csv.fields import CSVTable
+from ..data.csv.format import CSVFormat
+from ..data.csv.gaps import Gaps, mark_gaps
+from ..data.csv.types import ISO_DATE, expected_types
 from ..data.tables import read_csv_table, read_table
 
 

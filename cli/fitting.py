@@ -31,7 +31,7 @@ def read_data(
         ValueError: a column that cannot be modelled; names it and the option that helps.
     """
     from ..data import IncompleteData
-    from ..data.cautions import ColumnWarning
+    from ..data.columns.cautions import ColumnWarning
 
     try:
         with warnings.catch_warnings():

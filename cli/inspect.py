@@ -140,9 +140,9 @@ def _write(
     frame: pd.DataFrame,
 ) -> None:
     """All files or none: they are made in a folder of their own and then moved together."""
-    from ..data.files import temporary_folder, write_text_atomic
-    from ..data.pattern_figure import draw_missingness
+    from ..data.system.files import temporary_folder, write_text_atomic
     from ..data.tables import write_table
+    from ..inference.plots.patterns import draw_missingness
 
     names = [*(f"{name}.csv" for name in tables), "schema.toml", "missingness.png"]
     check_outputs(inputs, [("--out", out / name) for name in names])

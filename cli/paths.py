@@ -75,7 +75,7 @@ def check_model_folder(folder: Path) -> None:
         ValueError: it holds other things than a model (what a killed save left does not count).
         OSError: it cannot be written to.
     """
-    from ..inference.saved_folder import check_folder, is_left_behind
+    from ..inference.storage.folder import check_folder, is_left_behind
 
     check_writable(folder / _MODEL_FILE)
     check_folder(folder)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ..data.csv_format import CSVFormat
-from ..data.csv_gaps import Gaps
+from ..data.csv.format import CSVFormat
+from ..data.csv.gaps import Gaps
 from .common import listed, quoted, say
 from .fields import Fields
 
@@ -48,7 +48,7 @@ def csv_format(
     """The format that the options name.
 
     Raises:
-        ValueError: as :class:`absentia.data.csv_format.CSVFormat`.
+        ValueError: as :class:`absentia.data.csv.format.CSVFormat`.
     """
     separator = {"\\t": "\t", "tab": "\t"}.get(sep, sep)
     words = tuple(na_values or ())

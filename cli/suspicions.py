@@ -36,7 +36,7 @@ def suspicions(
         declared: columns whose kind was declared.
         inferred: whether the other kinds are inferred from the values.
     """
-    from ..data.suspects import suspects
+    from ..data.columns.suspects import suspects
 
     left_out = list(untouched)
     frame = fields.frame.drop(columns=left_out)

@@ -1,12 +1,12 @@
 """What is seen: tables with missing values, their amputation, synthetic and real data."""
 
-from . import amputation, mixed, real, synthetic
-from .column import Column
+from . import amputation, datasets
+from .columns.column import Column
+from .columns.suspects import suspects
 from .incomplete import IncompleteData
 from .ratings import Ratings
 from .schema import Schema, infer_schema
 from .standardiser import Standardiser
-from .suspects import suspects
 
 __all__ = [
     "Column",
@@ -15,9 +15,7 @@ __all__ = [
     "Schema",
     "Standardiser",
     "amputation",
+    "datasets",
     "infer_schema",
-    "mixed",
-    "real",
     "suspects",
-    "synthetic",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .numeric import row_name
+from .columns.types import row_name
 
 
 def check_observed(

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .cautions import caution_of_codes, caution_of_digits, caution_of_sentinels
 from .checks import check_fits, check_observed, check_real
-from .constants import whole_table, with_constants
+from .columns.cautions import caution_of_codes, caution_of_digits, caution_of_sentinels
+from .columns.constants import whole_table, with_constants
+from .columns.infer import Declaration
+from .columns.recode import same_meaning
+from .columns.restore import restored
+from .columns.types import array_values, column_names
 from .foreign import as_frame
-from .infer import Declaration
 from .layout import Layout, schemas_of
 from .markers import without_markers
-from .numeric import array_values, column_names
 from .reading import Reading, target_frame
-from .recode import same_meaning
-from .restore import restored
 from .schema import Schema
 from .standardiser import Standardiser
 

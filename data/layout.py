@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 
 from .checks import check_same_columns
-from .column import Column
-from .infer import Declaration, checked_declaration
-from .numeric import array_values, column_names
+from .columns.column import Column
+from .columns.infer import Declaration, checked_declaration
+from .columns.types import array_values, column_names
 from .schema import Schema, check_declared_names, infer_schema
 from .standardiser import Standardiser
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .numeric import column_names
+from .columns.types import column_names
 
 
 def without_markers(frame: pd.DataFrame, markers: Any) -> pd.DataFrame:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from .column import Column
+from .columns.column import Column
+from .columns.types import column_names
 from .incomplete import IncompleteData
-from .numeric import column_names
 from .schema import Schema, infer_schema
 
 #: what these functions read; of an IncompleteData the modelled columns, not the covariates

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .checks import check_real
-from .column import Column
+from .columns.column import Column
 from .ids import are_text, coded, known_ids
 from .schema import Schema
 from .standardiser import Standardiser

@@ -17,9 +17,10 @@ from .checks import (
     check_observed,
     check_same_columns,
 )
-from .encode import check_domain
+from .columns.encode import check_domain
+from .columns.infer import Declaration
+from .columns.types import array_values, boolean_mask, column_names, table_shape
 from .foreign import as_frame
-from .infer import Declaration
 from .layout import (
     Layout,
     covariate_table,
@@ -30,7 +31,6 @@ from .layout import (
     schemas_of,
     split,
 )
-from .numeric import array_values, boolean_mask, column_names, table_shape
 from .schema import Schema, infer_schema
 from .standardiser import Standardiser
 

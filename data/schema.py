@@ -12,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from .column import Column, Kind
-from .encode import encoded
-from .infer import Declaration, checked_declaration, column_of
-from .numeric import column_names
-from .recode import recoded
-from .warps import Warp
+from .columns.column import Column, Kind
+from .columns.encode import encoded
+from .columns.infer import Declaration, checked_declaration, column_of
+from .columns.recode import recoded
+from .columns.types import column_names
+from .columns.warps import Warp
 
 __all__ = ["Column", "Declaration", "Kind", "Schema", "infer_schema"]
 
@@ -201,8 +201,8 @@ def infer_schema(
     By values, too: numbers are binary if only 0 and 1 occur; bounded from 0 to 1 if they are
     shares; and where they are whole, of an integer dtype or beside missing values (which make
     pandas turn integers into floats): binary or ordinal if they are codes (1 and 2; 1 to 5), see
-    :func:`absentia.data.codes.code_kind`, else a count if they start at 0, 1 or 2 and end at 100
-    or below; positive if all are above 0 with a skewness above 1
+    :func:`absentia.data.columns.codes.code_kind`, else a count if they start at 0, 1 or 2 and end
+    at 100 or below; positive if all are above 0 with a skewness above 1
     that logs at least halve.
 
     >>> df = pd.DataFrame({"visits": [0, 3, 1], "stage": ["I", "II", "I"]})

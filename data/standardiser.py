@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from .warps import Warp
+from .columns.warps import Warp
 
 Values = TypeVar("Values", np.ndarray, torch.Tensor)
 

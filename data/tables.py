@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .csv_fields import CSVTable, check_unique, read_csv
-from .csv_format import CSVFormat
-from .csv_types import Expected
-from .files import TableError, atomic_path, reason
+from .csv.fields import CSVTable, check_unique, read_csv
+from .csv.format import CSVFormat
+from .csv.types import Expected
+from .system.files import TableError, atomic_path, reason
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -25,7 +25,7 @@ def read_table(path: str | os.PathLike[str], form: CSVFormat | None = None) -> p
     """Read a CSV (header in the first line) or Parquet file.
 
     In a CSV an empty field is missing, and so is a word such as ``NA`` among numbers; what else
-    :class:`absentia.data.csv_format.CSVFormat` says. Columns get the types that their fields
+    :class:`absentia.data.csv.format.CSVFormat` says. Columns get the types that their fields
     spell. A first column with an empty header holds the row labels.
 
     >>> import tempfile

@@ -10,8 +10,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
-from ..data import amputation, image_amputation, real, synthetic
-from ..data.images import load_images
+from ..data import amputation
+from ..data.amputation import images as image_amputation
+from ..data.datasets import synthetic
+from ..data.datasets import uci as real
+from ..data.datasets.images import load_images
 from ..inference import impute, predict, predict_ratings
 from ..inference.fitting.settings import FitSettings
 from ..models import NotMIWAE, NotMIWAEPPCA, RatingsNotMIWAE, SupervisedNotMIWAE

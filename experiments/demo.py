@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import IncompleteData, amputation, real
-from ..data.files import write_text_atomic
+from ..data import IncompleteData, amputation
+from ..data.datasets import uci as real
+from ..data.system.files import write_text_atomic
 from ..data.tables import write_table
 from ..inference import fit, impute
 from ..models import MIWAE, PPCA, NotMIWAEPPCA

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..data.files import write_figure_atomic
+from ..data.system.files import write_figure_atomic
 from ..inference import FitResult, Imputation
 from ..inference.plots.mechanism import mechanism_curve
 from ..inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE

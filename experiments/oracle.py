@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..data.process import seeded
+from ..data.system.process import seeded
 from ..inference.integration.truncated import truncated_above
 
 

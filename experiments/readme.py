@@ -19,7 +19,7 @@ import argparse
 import re
 from pathlib import Path
 
-from ..data.files import write_text_atomic
+from ..data.system.files import write_text_atomic
 from .runner import Report, SideBySide, Spec, TaskTable, markdown, table_of
 
 FILES = (Path("README.md"), Path("experiments/results/README.md"))

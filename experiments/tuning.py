@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from ..data import IncompleteData
-from ..data.files import write_figure_atomic, write_text_atomic
+from ..data.system.files import write_figure_atomic, write_text_atomic
+from ..data.system.workers import is_alive, this_process, work_for, workers_stopped_with_us
 from ..data.tables import read_table
-from ..data.workers import is_alive, this_process, work_for, workers_stopped_with_us
 from ..inference import impute
 from ..inference.plots.style import MECHANISM, OBSERVED
 from .metrics import rmse

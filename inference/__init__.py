@@ -12,7 +12,7 @@ from .checks import (
 from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
 from .elbo import ImportanceWeightedELBO
 from .estimator import MNARImputer
-from .export import to_arviz
+from .export.tree import to_arviz
 from .fitting import (
     CSVLogger,
     FitResult,
@@ -25,6 +25,7 @@ from .fitting import (
 )
 from .held_out import held_out_bound
 from .identification import IdentificationWarning
+from .importance import Weighted, WeightError, weights
 from .imputing import (
     Imputation,
     Prediction,
@@ -42,7 +43,7 @@ from .sensitivity import (
     delta_sensitivity,
     slope_sensitivity,
 )
-from .storage import FormatError, load, save
+from .storage.fits import FormatError, load, save
 from .uncertainty import (
     MultipleImputation,
     ParameterPosterior,
@@ -51,7 +52,6 @@ from .uncertainty import (
     multiple_imputation,
     pool,
 )
-from .weights import Weighted, WeightError, weights
 
 __all__ = [
     "CSVLogger",

@@ -12,9 +12,9 @@ from pyro.infer.elbo import ELBO
 from torch import Tensor, nn
 
 from ..models.sites import MAX_PLATE_NESTING, ROWS
-from .marginal import Marginal, Missing
-from .score import has_scores, score_terms
-from .weights import Weighted
+from .importance import Weighted
+from .integrator import Marginal, Missing
+from .vimco import has_scores, score_terms
 
 Gradient = Literal["auto", "dreg", "iwae", "stl"]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pyro
 import torch
 
-from ..data.process import own_settings, seeded
+from ..data.system.process import own_settings, seeded
 
 
 @contextmanager

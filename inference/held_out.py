@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..data import IncompleteData
 from ..models import Missingness
-from ..models.modelled import modelled
-from .imputing.impute import impute, prepared
+from ..models.zoo.modelled import modelled
+from .imputing.tables import impute, prepared
 from .mask_at_random import MaskAtRandom
 
 

@@ -12,7 +12,7 @@ from scipy.stats import f as f_distribution
 from scipy.stats import kurtosis, skew
 
 from ..data import IncompleteData
-from ..data.row_numbers import row_numbers
+from ..data.columns.row_numbers import row_numbers
 
 _LITTLE = 0.05  # of a column's variance that others explain
 _CHANCE = 0.01  # of so much by columns that have nothing to do with it

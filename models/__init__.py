@@ -1,22 +1,6 @@
 """What is believed about the data: decoders, encoders, mechanisms, and models made of them."""
 
 from .configurable import Configurable, rebuild
-from .convolutional import ConvDecoder, ConvEncoder
-from .decoders import (
-    Decoder,
-    GaussianDecoder,
-    LinearGaussianDecoder,
-    NetworkDecoder,
-    StudentTDecoder,
-)
-from .encoders import (
-    Encoder,
-    ExactConditionalEncoder,
-    MaskAwareEncoder,
-    SetEncoder,
-    ZeroFilledEncoder,
-)
-from .margins import KnownMargins
 from .missingness import (
     Affine,
     ChannelSelfMasking,
@@ -41,18 +25,33 @@ from .missingness import (
     Threshold,
     TwoSided,
     missing,
-    missingness,
 )
-from .mixed_decoder import MixedDecoder
-from .named import MIWAE, PPCA, MaskedNotMIWAE, NotMIWAE, NotMIWAEPPCA
-from .parallel import GNR, ParallelModel, Trunk
-from .pattern_mixture import PatternMixture, PatternMixtureModel
-from .pictures import ImageNotMIWAE
-from .predictors import Predictor
-from .recommender import RatingsNotMIWAE
-from .rows import RowModel, StandardNormalPrior
-from .selection import SelectionModel
-from .supervised import SupervisedModel, SupervisedNotMIWAE
+from .networks.convolutional import ConvDecoder, ConvEncoder
+from .networks.decoders import (
+    Decoder,
+    GaussianDecoder,
+    LinearGaussianDecoder,
+    NetworkDecoder,
+    StudentTDecoder,
+)
+from .networks.encoders import (
+    Encoder,
+    ExactConditionalEncoder,
+    MaskAwareEncoder,
+    SetEncoder,
+    ZeroFilledEncoder,
+)
+from .networks.mixed_decoder import MixedDecoder
+from .networks.target_heads import Predictor
+from .programs.base import RowModel, StandardNormalPrior
+from .programs.margins import KnownMargins
+from .programs.parallel import GNR, ParallelModel, Trunk
+from .programs.pattern_mixture import PatternMixture, PatternMixtureModel
+from .programs.selection import SelectionModel
+from .programs.supervised import SupervisedModel, SupervisedNotMIWAE
+from .zoo.images import ImageNotMIWAE
+from .zoo.ratings import RatingsNotMIWAE
+from .zoo.tables import MIWAE, PPCA, MaskedNotMIWAE, NotMIWAE, NotMIWAEPPCA
 
 __all__ = [
     "GNR",
@@ -111,6 +110,5 @@ __all__ = [
     "TwoSided",
     "ZeroFilledEncoder",
     "missing",
-    "missingness",
     "rebuild",
 ]

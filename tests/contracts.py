@@ -50,7 +50,7 @@ from absentia.models import (
     ZeroFilledEncoder,
     missing,
 )
-from absentia.models.declarations import mechanism_for
+from absentia.models.zoo.mechanism_names import mechanism_for
 
 N, P, D, K = 6, 4, 2, 3  # rows, columns, latent dimensions, particles
 

@@ -13,8 +13,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, log_expit, log_ndtr, logsumexp
 
 from absentia import IncompleteData
-from absentia.data.synthetic import LinearGaussian
-from absentia.models.selection import SelectionModel
+from absentia.data.datasets.synthetic import LinearGaussian
+from absentia.models.programs.selection import SelectionModel
 
 LOG_LINK = {"logit": log_expit, "probit": log_ndtr}
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(40)

@@ -7,8 +7,9 @@ from typing import Any
 import pyro
 import torch
 
-from ...data import IncompleteData, amputation, real
-from ...data.process import seeded
+from ...data import IncompleteData, amputation
+from ...data.datasets import uci as real
+from ...data.system.process import seeded
 from ...inference import ImportanceWeightedELBO, fit
 from ...models import NotMIWAE
 from .step import PARTICLES, absentia_step

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ...data.files import write_text_atomic
+from ...data.system.files import write_text_atomic
 from .collapsed import collapse_figures
 from .imputation import imputation_figures
 from .report import machine, table, versions

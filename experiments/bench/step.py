@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData, amputation
-from ...data.synthetic import LinearGaussian
+from ...data.datasets.synthetic import LinearGaussian
 from ...inference import ImportanceWeightedELBO
 from ...models import NotMIWAE, SelectionModel
 from .plain import PlainNotMIWAE

@@ -8,7 +8,7 @@ True
 
 from .cells import Cell, plan
 from .report import Report, markdown
-from .run import Progress, run
+from .running import Progress, run
 from .side_by_side import SideBySide
 from .spec import Method, Scenario, Spec, Table, spec_names
 from .task_table import TaskTable, table_of

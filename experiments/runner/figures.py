@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...data.files import write_figure_atomic
+from ...data.system.files import write_figure_atomic
 from ...inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE
 from ..tasks.tables import hidden_table
 from .cells import plan

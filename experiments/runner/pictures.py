@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...data.images import as_pictures
+from ...data.datasets.images import as_pictures
 from ..tasks.tables import Hidden, hidden_table
 
 _MAPS = 3  # learnt P(missing | picture) beside the completed pictures

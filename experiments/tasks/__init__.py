@@ -5,31 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .completion import completion
-from .coverage import coverage, coverage_table
-from .mixed import mixed_columns, mixed_table
-from .ratings import ratings
-from .recovery import recovery, recovery_table
-from .supervised import supervised
-from .transfer import transfer
+from . import completion, coverage, mixed, ratings, recovery, supervised, transfer
 
 #: each returns ``metrics``, and whatever else its figures need, as plain data
 TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "complete": completion,
-    "coverage": coverage,
-    "mixed": mixed_columns,
-    "ratings": ratings,
-    "recovery": recovery,
-    "supervised": supervised,
-    "transfer": transfer,
+    "complete": completion.completion,
+    "coverage": coverage.coverage,
+    "mixed": mixed.mixed_columns,
+    "ratings": ratings.ratings,
+    "recovery": recovery.recovery,
+    "supervised": supervised.supervised,
+    "transfer": transfer.transfer,
 }
 
 #: tables of their own for tasks whose results are more than a number a method and heading:
 #: functions of (method, heading, result) of every cell that has a result
 TABLES: Mapping[str, Callable[[Sequence[tuple[str, str, Mapping[str, Any]]]], list[list[str]]]] = {
-    "coverage": coverage_table,
-    "mixed": mixed_table,
-    "recovery": recovery_table,
+    "coverage": coverage.coverage_table,
+    "mixed": mixed.mixed_table,
+    "recovery": recovery.recovery_table,
 }
 
 __all__ = ["TABLES", "TASKS"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import models
 from ...data import IncompleteData
-from ...data.images import Shape
+from ...data.datasets.images import Shape
 from ...inference import FitResult, fit
 from ...inference.held_out import check_same_density
 from ...models import (

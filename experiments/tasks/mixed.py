@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...data import IncompleteData, mixed
+from ...data import IncompleteData
 from ...data.amputation import level_self_masking
+from ...data.datasets import statsmodels_tables as mixed
 from ...inference import fit, impute
 from ..mixed_baselines import MixedCompleted, encoded, mean_mode, mice, miss_forest
 from ..mixed_metrics import column_scores

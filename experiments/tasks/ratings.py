@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...data import Ratings
-from ...data.rating_sources import load_coat, load_yahoo_r3
+from ...data.datasets.ratings import load_coat, load_yahoo_r3
 from ...inference import fit, predict_ratings
 from ...models import RatingsNotMIWAE
 from ..matrix_factorisation import chosen_factorisation, inverse_propensities

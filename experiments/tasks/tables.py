@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...data import amputation, image_amputation, real, synthetic
-from ...data.images import Shape, load_images
-from ...data.rating_sources import load_coat, load_yahoo_r3
+from ...data import amputation
+from ...data.amputation import images as image_amputation
+from ...data.datasets import synthetic
+from ...data.datasets import uci as real
+from ...data.datasets.images import Shape, load_images
+from ...data.datasets.ratings import load_coat, load_yahoo_r3
 
 _OF_TABLES = ("above_mean", "extremes", "centre", "angular_sector")
 _OF_PICTURES = ("circular_mask", "brightest_channel")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...data import IncompleteData, image_amputation
+from ...data import IncompleteData
+from ...data.amputation import images as image_amputation
 from ...inference import impute
 from ...models import OutshinesOthers, SelectionModel
 from ..metrics import rmse

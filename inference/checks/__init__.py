@@ -1,9 +1,9 @@
 """Is the model believable and its posterior right? Replicates, LOO, calibration, NUTS."""
 
-from .calibration import Calibration, calibration
 from .leave_out import compare
 from .nuts import cross_check
 from .predictive import MaskCheck, check_mask, check_values
+from .simulation_based import Calibration, calibration
 
 __all__ = [
     "Calibration",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...data import IncompleteData
-from ..export import to_arviz
+from ..export.tree import to_arviz
 from ..held_out import check_same_density
 
 
@@ -41,7 +41,7 @@ def compare(
     >>> ab.compare(fits, data, particles=20, draws=200).index[0]
     'a ~ b'
     """
-    from ..arviz_compat import compare as arviz_compare
+    from ..export.compat import compare as arviz_compare
 
     if len(fits) < 2:
         raise ValueError(f"{len(fits)} model(s) to compare; give at least two, by name")

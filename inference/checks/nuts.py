@@ -13,10 +13,10 @@ from pyro.ops.stats import effective_sample_size
 from torch import Tensor
 
 from ...data import IncompleteData
-from ...data.process import seeded
+from ...data.system.process import seeded
 from ...models.sites import X_UNOBSERVED, Z_MASK, Z
 from ..evaluating import computing, learning
-from ..imputing.impute import imputed, prepared, programs_of
+from ..imputing.tables import imputed, prepared, programs_of
 from ..uncertainty.laplace import exact
 
 _MOST_DIMENSIONS = 500

@@ -12,7 +12,7 @@ import torch
 from scipy.stats import skew
 
 from ...data import IncompleteData
-from ..imputing.impute import coefficient_medians, impute, prepared
+from ..imputing.tables import coefficient_medians, impute, prepared
 from ..replicate import replicates
 
 _DECILES = 10

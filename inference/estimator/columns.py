@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from ...data import Column, Schema, infer_schema
-from ...data.column import LEVELLED
-from ...data.encode import plain
-from ...data.numeric import column_names
+from ...data.columns.column import LEVELLED
+from ...data.columns.encode import plain
+from ...data.columns.types import column_names
 from ...models import Missingness
-from ...models.declarations import MISSINGNESS
-from ...models.missingness.declared import Declared, declared
+from ...models.missingness.formula.declaration import Declared, declared
+from ...models.zoo.mechanism_names import MISSINGNESS
 from .markers import nearest
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ...data import Schema
-from ...data.numeric import column_names
-from ...data.restore import restored
+from ...data.columns.restore import restored
+from ...data.columns.types import column_names
 from .markers import has_inexact
 
 

@@ -17,12 +17,12 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from ...data import IncompleteData, Schema
-from ...data.numeric import column_names
+from ...data.columns.types import column_names
 from ...models import Missingness
-from ..fitting.fit import FitResult, fit
+from ..fitting.loop import FitResult, fit
 from ..held_out import held_out_bound, mask_left_out
 from ..imputing.imputation import Imputation
-from ..imputing.impute import impute
+from ..imputing.tables import impute
 from .columns import covariates_of_kept, missingness_of_kept, of_kept, schema_of_kept
 from .completing import as_numbers, filled, indicator_names, with_indicators
 from .options import check_parameters, check_whole, fit_options, model_options

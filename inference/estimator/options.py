@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...models import MIWAE, PPCA, Configurable, NotMIWAE, NotMIWAEPPCA
-from ..fitting.fit import fit
+from ..fitting.loop import fit
 from ..fitting.settings import FitSettings
 from .markers import nearest
 

@@ -10,9 +10,9 @@ import pandas as pd
 from sklearn.utils.validation import validate_data
 
 from ...data import Schema
-from ...data.encode import distinct
+from ...data.columns.encode import distinct
+from ...data.columns.types import column_names
 from ...data.foreign import EXACT, as_frame, is_table
-from ...data.numeric import column_names
 from .markers import has_inexact, with_gaps
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ...data.constants import part_of, whole_table
-from ...data.numeric import column_names
-from ...data.restore import restored
+from ...data.columns.constants import part_of, whole_table
+from ...data.columns.restore import restored
+from ...data.columns.types import column_names
 from ..evaluating import evaluating
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ...data.files import reason
-from ..fitting.fit import FitResult
+from ...data.system.files import reason
+from ..fitting.loop import FitResult
 from ..mask_at_random import MaskAtRandom
-from ..storage import FormatError, read, write
-from ..typed_json import from_json, to_json
+from ..storage.fits import FormatError, read, write
+from ..storage.typed_json import from_json, to_json
 
 if TYPE_CHECKING:
     from .imputer import MNARImputer

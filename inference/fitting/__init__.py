@@ -1,7 +1,7 @@
 """Maximising the bound: minibatches, optimiser, history, checkpoints."""
 
-from .fit import FitResult, fit
 from .loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from .loop import FitResult, fit
 from .nonfinite import NonFiniteLossError
 from .settings import FitSettings
 

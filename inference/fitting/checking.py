@@ -34,7 +34,7 @@ def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> p
         return None
     if not columns_on_themselves(model, data):
         return identification_table(model, data, np.empty(0))
-    from ..imputing.impute import imputed, programs_of  # which needs what fits
+    from ..imputing.tables import imputed, programs_of  # which needs what fits
 
     drawn = plan.steps * min(plan.batch_size, len(data)) * plan.particles
     most = int(np.clip(_SHARE * drawn / _PARTICLES, _FEWEST, _MOST))

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ...data.files import atomic_path
+from ...data.system.files import atomic_path
 
 _MAGIC = b"absentia checkpoint 1\n"
 #: the parts of a checkpoint and their types

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ...models.mask_distributions import MaskDistribution
-from ..weights import weights
+from ...models.distributions.mask import MaskDistribution
+from ..importance import weights
 
 
 class NonFiniteLossError(FloatingPointError):

@@ -1,10 +1,10 @@
 """Averages of what is missing over weighted particles: tables, targets, ratings."""
 
 from .imputation import Imputation
-from .impute import impute
-from .predict import Prediction, predict
 from .ratings import predict_ratings
 from .refine import refined_guide
+from .tables import impute
+from .targets import Prediction, predict
 
 __all__ = [
     "Imputation",

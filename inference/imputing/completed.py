@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
-from ...data.memory import asked_for
+from ...data.system.memory import asked_for
 from ...models.sites import X_UNOBSERVED
 from ..evaluating import evaluating
-from ..weights import Weighted
+from ..importance import Weighted
 from .particles import Sampler
 
 _ROWS_AT_ONCE = 256

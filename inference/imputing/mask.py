@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ...data import IncompleteData
 from ...models.sites import S
-from ..integration.collapse import CollapsedMask
-from ..weights import Weighted
+from ..importance import Weighted
+from ..integration.handler import CollapsedMask
 from .completed import average
-from .impute import prepared, programs_of
+from .tables import prepared, programs_of
 
 
 def mask_probability(

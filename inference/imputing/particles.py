@@ -11,12 +11,12 @@ from torch.nn.functional import one_hot
 
 from ...data import Standardiser
 from ...models.sites import X_UNOBSERVED
+from ..importance import Weighted
+from ..integration.conditionals import Tilted, Together
+from ..integration.dispatch import IgnoredInOtherUnits, tilt
 from ..integration.summed import TiltedQuadrature
-from ..integration.tilt import IgnoredInOtherUnits, tilt
-from ..integration.tilted import Tilted, Together
-from ..marginal import Marginal
-from ..weights import Weighted
-from .common import CommonNoise
+from ..integrator import Marginal
+from ..randomness.shared import CommonNoise
 from .stream import Estimates, Stream
 
 Rule = Literal["posterior", "decoder-mean"]

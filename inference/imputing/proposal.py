@@ -13,7 +13,7 @@ from pyro.distributions import Delta, TorchDistribution
 from torch import Size, Tensor
 from torch.distributions import constraints
 
-from ...data.process import one_at_a_time
+from ...data.system.process import one_at_a_time
 from ...models.sites import COLUMN_DIM, LATENT, ROW_DIM, ROWS
 from ..integration.packing import parameters_of
 

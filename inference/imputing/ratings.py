@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from ...data import Ratings
-from ...data.memory import asked_for
+from ...data.system.memory import asked_for
 from ..evaluating import evaluating
-from .impute import check_was_fitted, placed, programs_of
 from .particles import Rule, Sampler
+from .tables import check_was_fitted, placed, programs_of
 
 _USERS_AT_ONCE = 64
 

@@ -1,5 +1,5 @@
 """Missing values integrated out of a model: in closed form, by sums, by quadrature, or drawn."""
 
-from .collapse import CollapseError, collapse
+from .handler import CollapseError, collapse
 
 __all__ = ["CollapseError", "collapse"]

@@ -7,8 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .conditionals import Tilted, filled_up
 from .packing import Picker
-from .tilted import Tilted, filled_up
 
 
 class TiltedDiscrete(Tilted):

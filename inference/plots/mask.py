@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...data import IncompleteData
-from ...data.pattern_figure import missingness_figure
 from ..checks import MaskCheck
+from .patterns import missingness_figure
 from .style import MECHANISM, OBSERVED, QUIET, panels, plain, shown
 
 _MOST_RATES = 30

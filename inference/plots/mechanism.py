@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ...data import IncompleteData
-from ..imputing.impute import coefficient_medians, prepared
+from ..imputing.tables import coefficient_medians, prepared
 from ..uncertainty.sources import Parameters, sources
 from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain, shown
 

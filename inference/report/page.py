@@ -12,9 +12,9 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...data import IncompleteData
-from ...data.files import write_text_atomic
+from ...data.system.files import write_text_atomic
 from ..imputing.imputation import Imputation
-from ..imputing.impute import impute, prepared
+from ..imputing.tables import impute, prepared
 from ..sensitivity import SensitivityCurve
 from .cautions import LOOKED_AT, cautions
 from .sections import Section, Writer

@@ -1,9 +1,9 @@
 """How an answer depends on what is assumed of the missing values."""
 
-from .answers import answers
 from .curve import SensitivityCurve
 from .delta import delta_sensitivity
 from .identification import check_identification
+from .pooled import answers
 from .slope import slope_sensitivity
 
 __all__ = [

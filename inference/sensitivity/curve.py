@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..uncertainty.analysis import is_fitted
-from ..uncertainty.pool import Pooled, pool
+from ..uncertainty.rubin import Pooled, pool
 from .profile import interval
 
 #: how small models are fitted: to all rows

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ...data import IncompleteData
 from ..identification import columns_on_themselves, identification_table, warn_of
-from ..imputing.impute import impute, prepared
+from ..imputing.tables import impute, prepared
 
 
 def check_identification(

@@ -11,7 +11,7 @@ import torch
 
 from ...data import IncompleteData
 from ...models import NotMIWAEPPCA, missing
-from ..fitting.fit import FitResult, fit
+from ..fitting.loop import FitResult, fit
 from ..uncertainty.multiple import multiple_imputation, tables_of
 from ..uncertainty.parameters import ParameterDraws, ParameterPosterior
 from .curve import FIT, SensitivityCurve, analysed, rows_of

@@ -3,7 +3,7 @@
 from .coefficients import coefficient_posterior
 from .multiple import MultipleImputation, multiple_imputation
 from .parameters import ParameterPosterior
-from .pool import Pooled, pool
+from .rubin import Pooled, pool
 
 __all__ = [
     "MultipleImputation",

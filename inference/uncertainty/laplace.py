@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ...data import IncompleteData
-from ...data.process import seeded
+from ...data.system.process import seeded
 from ..evaluating import learning
-from ..imputing.impute import coefficient_medians
-from ..marginal import Marginal
-from ..score import has_scores
-from ..weights import Noise
+from ..importance import Noise
+from ..imputing.tables import coefficient_medians
+from ..integrator import Marginal
+from ..vimco import has_scores
 from .redundancy import redundant
 
 #: more parameters than this and their information matrix takes too long

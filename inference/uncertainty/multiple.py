@@ -11,9 +11,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from ...data import IncompleteData
-from ..fitting.fit import FitResult
-from ..imputing.impute import imputed, prepared, programs_of
-from .pool import Pooled, pool
+from ..fitting.loop import FitResult
+from ..imputing.tables import imputed, prepared, programs_of
+from .rubin import Pooled, pool
 from .sources import Parameters, Source, sources
 
 

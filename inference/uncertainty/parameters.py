@@ -13,8 +13,8 @@ from torch import Tensor
 from ...data import IncompleteData
 from ..diagnostics import pareto_khat
 from ..evaluating import computing
-from ..imputing.impute import prepared
-from ..shifted import ShiftedSobol
+from ..imputing.tables import prepared
+from ..randomness.shifted import ShiftedSobol
 from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
 
 _NO_EFFECT = 0.01  # of the largest: of a direction on mean and covariance of x
@@ -152,7 +152,7 @@ class ParameterPosterior:
 
 def weighted_draws(vectors: np.ndarray, log_ratio: np.ndarray) -> ParameterDraws:
     """Pareto-smoothed weights of draws with these log-ratios, target less proposal."""
-    from ..arviz_compat import psis
+    from ..export.compat import psis
 
     finite = np.where(np.isfinite(log_ratio), log_ratio, -np.inf)
     khat = float(pareto_khat(torch.from_numpy(finite)[:, None])[0])

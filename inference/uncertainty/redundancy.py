@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...data.process import seeded
+from ...data.system.process import seeded
 from ...models import LinearGaussianDecoder, NetworkDecoder
 from ..evaluating import learning
 

@@ -13,10 +13,10 @@ from joblib import Parallel, delayed
 from torch import Tensor
 
 from ...data import IncompleteData
-from ...data.process import own_settings, seeded
-from ...data.workers import this_process, work_for
+from ...data.system.process import own_settings, seeded
+from ...data.system.workers import this_process, work_for
 from ...models import rebuild
-from ..fitting.fit import FitResult, fit
+from ..fitting.loop import FitResult, fit
 from .laplace import MOST_PARAMETERS
 from .parameters import ParameterPosterior
 

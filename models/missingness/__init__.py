@@ -2,20 +2,20 @@
 
 from .base import Affine, Missingness
 from .clipping import Clipping
-from .contextual import NoSelfCensoring, ObservedMissingness
-from .coupled import LinearMissingness, NonLinearMissingness
 from .curved import SplineMissingness, TwoSided
-from .declared import Declared, missing
 from .description import ColumnDescription, Description
-from .formula import FormulaMissingness
+from .formula.declaration import Declared, missing
+from .formula.mechanism import FormulaMissingness
 from .function import FunctionMissingness, missingness
 from .group import GroupMissingness
 from .ignorable import Ignorable
-from .images import ChannelSelfMasking, ConvMissingness, OutshinesOthers
-from .masked import MaskLatentShift
+from .mask_latent import MaskLatentShift
+from .observed import NoSelfCensoring, ObservedMissingness
+from .pixels import ChannelSelfMasking, ConvMissingness, OutshinesOthers
 from .random_intercepts import RandomIntercepts
 from .self_masking import SelfMasking
 from .threshold import Threshold
+from .whole_row import LinearMissingness, NonLinearMissingness
 
 __all__ = [
     "Affine",

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from ...data import IncompleteData, Standardiser
-from ...data.constants import varying_of
+from ...data.columns.constants import varying_of
 from ..configurable import Configurable
-from ..mask_distributions import MaskDistribution
-from ..special import log_ndtr
+from ..distributions.mask import MaskDistribution
+from ..distributions.special import log_ndtr
 from .description import (
     ColumnDescription,
     Description,

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...data import IncompleteData, Standardiser
-from ..formulas.splines import natural_spline
 from .base import Missingness, logit_of_rate
 from .description import equation
+from .formula.splines import natural_spline
 from .shown import in_own_units, incomplete, term_of
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ...data import IncompleteData, Standardiser
-from ...data.row_numbers import row_numbers
+from ...data.columns.row_numbers import row_numbers
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def missingness(
 
     >>> import torch
     >>> from pyro.distributions import Bernoulli
-    >>> from absentia.models import missingness
+    >>> from absentia.models.missingness import missingness
     >>> @missingness(elementwise=True)
     ... def hides_extremes(x):
     ...     return Bernoulli(logits=3 - x**2)

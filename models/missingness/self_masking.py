@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...data import IncompleteData, Standardiser
-from ..mask_distributions import ProbitBernoulli
+from ..distributions.mask import ProbitBernoulli
 from .base import Affine, Link, Missingness, logit_of_rate
 from .description import equation, in_units
 from .directions import Sign, directions

@@ -133,7 +133,7 @@ def test_all_files_or_none(table, tmp_path, monkeypatch):
     def fails(*_):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("absentia.data.pattern_figure.draw_missingness", fails)
+    monkeypatch.setattr("absentia.inference.plots.patterns.draw_missingness", fails)
     result = invoke("inspect", path, "--out", out)
     assert result.exit_code == 2
     assert "the disk is full" in result.stderr

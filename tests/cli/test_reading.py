@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from absentia.cli import app
-from absentia.data.csv_format import CSVFormat
+from absentia.data.csv.format import CSVFormat
 from absentia.data.tables import read_table
 
 QUICK = ["--steps", "10", "--particles", "50"]

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from absentia.cli.common import one_line_errors
-from absentia.data.files import atomic_path
+from absentia.data.system.files import atomic_path
 
 
 def write_until_stopped(target, number):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from absentia import IncompleteData
-from absentia.data.cautions import CodedColumnsWarning, DigitsLostWarning, SentinelWarning
-from absentia.data.codes import code_kind
+from absentia.data.columns.cautions import CodedColumnsWarning, DigitsLostWarning, SentinelWarning
+from absentia.data.columns.codes import code_kind
 from absentia.data.markers import without_markers
 from absentia.data.schema import infer_schema
 

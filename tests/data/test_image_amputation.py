@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from absentia.data.image_amputation import brightest_channel, circular_mask, clipped
+from absentia.data.amputation.images import brightest_channel, circular_mask, clipped
 
 SHAPE = (3, 7, 9)
 X = np.random.default_rng(0).random((40, 189))

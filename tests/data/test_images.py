@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from absentia.data import images
-from absentia.data.images import as_pictures, load_images
+from absentia.data.datasets import images
+from absentia.data.datasets.images import as_pictures, load_images
 
 
 def test_digits_are_scikit_learns():

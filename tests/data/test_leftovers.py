@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from absentia.data import leftovers
-from absentia.data.files import atomic_path, temporary_folder, write_text_atomic
+from absentia.data.system import leftovers
+from absentia.data.system.files import atomic_path, temporary_folder, write_text_atomic
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from absentia.data.memory import NotEnoughMemoryError, asked_for, check_memory
+from absentia.data.system.memory import NotEnoughMemoryError, asked_for, check_memory
 
 
 @pytest.mark.parametrize(

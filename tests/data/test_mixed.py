@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from absentia.data import IncompleteData, mixed
+from absentia.data import IncompleteData
 from absentia.data.amputation import level_self_masking
+from absentia.data.datasets import statsmodels_tables as mixed
 
 KINDS = {
     "anes96": {"count": 2, "ordinal": 5, "continuous": 2, "binary": 1},

@@ -11,9 +11,9 @@ from sklearn.metrics import matthews_corrcoef, roc_auc_score
 from statsmodels.datasets import anes96
 from statsmodels.stats.contingency_tables import Table2x2
 
-from absentia.data import IncompleteData, infer_schema, real
+from absentia.data import IncompleteData, infer_schema
 from absentia.data.amputation import above_mean
-from absentia.data.pattern_figure import draw_missingness
+from absentia.data.datasets import uci as real
 from absentia.data.patterns import (
     associations,
     co_missing,
@@ -21,6 +21,7 @@ from absentia.data.patterns import (
     missing_rates,
     patterns,
 )
+from absentia.inference.plots.patterns import draw_missingness
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from absentia.data.process import callers_turn, one_at_a_time, own_settings, seeded
+from absentia.data.system.process import callers_turn, one_at_a_time, own_settings, seeded
 
 
 def test_the_same_seed_gives_the_same_numbers():

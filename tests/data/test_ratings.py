@@ -7,7 +7,7 @@ import torch
 
 import absentia as ab
 from absentia.data import Ratings
-from absentia.data.rating_sources import load_coat, load_yahoo_r3
+from absentia.data.datasets.ratings import load_coat, load_yahoo_r3
 
 RNG = np.random.default_rng(0)
 TABLE = np.where(RNG.random((9, 6)) < 0.5, RNG.integers(1, 6, (9, 6)), 0).astype(float)

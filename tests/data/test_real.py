@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 import sklearn.datasets
 
-from absentia.data import IncompleteData, amputation, real, sources
+from absentia.data import IncompleteData, amputation
+from absentia.data.datasets import uci as real
+from absentia.data.datasets import uci_sources as sources
 from absentia.data.tables import TableError
 
 SHAPES = {

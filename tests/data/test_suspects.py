@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from absentia.data.sentinels import sentinel_in
-from absentia.data.suspects import identifiers, suspects
+from absentia.data.columns.sentinels import sentinel_in
+from absentia.data.columns.suspects import identifiers, suspects
 
 RNG = np.random.default_rng(0)
 N = 40

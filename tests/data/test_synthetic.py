@@ -6,8 +6,8 @@ from scipy.integrate import dblquad, quad
 from scipy.special import expit, log_expit, log_ndtr
 from scipy.stats import multivariate_normal, norm
 
-from absentia.data.hidden import HiddenEntry
-from absentia.data.synthetic import LinearGaussian, gaussian_2d, ring
+from absentia.data.datasets.exact_self_masking import HiddenEntry
+from absentia.data.datasets.synthetic import LinearGaussian, gaussian_2d, ring
 
 LINKS = {"logit": log_expit, "probit": log_ndtr}
 

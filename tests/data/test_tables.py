@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from absentia.data.files import atomic_path, write_text_atomic
+from absentia.data.system.files import atomic_path, write_text_atomic
 from absentia.data.tables import TableError, read_table, write_table
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from absentia.data.warps import Warp
+from absentia.data.columns.warps import Warp
 
 WARPS = {"log": Warp("log"), "logit": Warp("logit", -2.0, 3.0)}
 

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from absentia.data.workers import end_with, is_alive, this_process, work_for
+from absentia.data.system.workers import end_with, is_alive, this_process, work_for
 
 PARENT = """
 import os, pathlib, sys, time
 from joblib import Parallel, delayed
-from absentia.data.workers import this_process, work_for, workers_stopped_with_us
+from absentia.data.system.workers import this_process, work_for, workers_stopped_with_us
 
 def work(folder):
     (pathlib.Path(folder) / str(os.getpid())).touch()

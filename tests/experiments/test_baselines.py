@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from absentia.data import amputation, real
+from absentia.data import amputation
+from absentia.data.datasets import uci as real
 from absentia.experiments import baselines
 from absentia.experiments.metrics import bias, coverage, rmse
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from absentia import ImportanceWeightedELBO, NotMIWAE
-from absentia.data.process import seeded
+from absentia.data.system.process import seeded
 from absentia.experiments.bench.command import main
 from absentia.experiments.bench.imputation import (
     in_own_process,

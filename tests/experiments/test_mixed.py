@@ -16,7 +16,7 @@ from absentia.data import Column, IncompleteData
 from absentia.experiments.mixed_baselines import encoded, mean_mode, mice, miss_forest
 from absentia.experiments.mixed_metrics import column_scores
 from absentia.experiments.runner import Spec, plan
-from absentia.experiments.runner.run import run_cell
+from absentia.experiments.runner.running import run_cell
 from absentia.experiments.tasks.mixed import amputated, mixed_table
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from absentia.experiments.runner import Spec, plan
-from absentia.experiments.runner.run import run_cell
+from absentia.experiments.runner.running import run_cell
 from absentia.experiments.tasks.recovery import complete_table, masked, recovery_table
 
 SPEC = Spec.named("recovery")

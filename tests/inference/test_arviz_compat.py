@@ -6,7 +6,7 @@ import torch
 from scipy.special import logsumexp
 
 from absentia.inference import pareto_khat
-from absentia.inference.arviz_compat import IS_ONE, arviz, from_groups, psis
+from absentia.inference.export.compat import IS_ONE, arviz, from_groups, psis
 
 
 def test_groups_keep_their_values_and_labels():

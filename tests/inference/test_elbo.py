@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
 import absentia as ab
-from absentia.data.synthetic import LinearGaussian
+from absentia.data.datasets.synthetic import LinearGaussian
 from absentia.inference import CollapseError, ImportanceWeightedELBO
 from absentia.models import (
     ExactConditionalEncoder,
@@ -20,7 +20,7 @@ from absentia.models import (
     MaskAwareEncoder,
     SelfMasking,
 )
-from absentia.models.row_distributions import RowNormal
+from absentia.models.distributions.row_normal import RowNormal
 from tests.oracles import as_data, assert_within_se, log_expected_sigmoid, mean_and_se, true_model
 
 P, D = 4, 2

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import absentia as ab
-from absentia.data.synthetic import LinearGaussian
+from absentia.data.datasets.synthetic import LinearGaussian
 from absentia.models import ExactConditionalEncoder, SelfMasking
 from tests.oracles import as_data, assert_within_se, self_masked_table, true_model
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 import absentia as ab
-from absentia.inference import arviz_compat, effective_sample_size, pareto_khat
-from absentia.inference.arviz_compat import arviz
+from absentia.inference import effective_sample_size, pareto_khat
+from absentia.inference.export import compat as arviz_compat
+from absentia.inference.export.compat import arviz
 
 
 def table(n=120, seed=0):

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import absentia as ab
-from absentia.inference.labels import row_coordinates, storable, variable_name
+from absentia.inference.export.labels import row_coordinates, storable, variable_name
 
 N = 6
 NAMES = ["pay / hour", "", "`c`"]

@@ -5,8 +5,8 @@ import pytest
 import torch
 from pyro.distributions import Normal
 
-from absentia.inference.points import seed_of, spread_points
-from absentia.inference.shifted import ShiftedSobol
+from absentia.inference.randomness.points import seed_of, spread_points
+from absentia.inference.randomness.shifted import ShiftedSobol
 
 
 @pytest.mark.parametrize("count", [32, 300, 2048])

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 import absentia as ab
-from absentia.data.synthetic import LinearGaussian
+from absentia.data.datasets.synthetic import LinearGaussian
 from absentia.inference import ImportanceWeightedELBO, collapse
 from absentia.models import ExactConditionalEncoder, SelfMasking
 from tests.oracles import as_data, assert_within_se, log_expected_sigmoid, true_model

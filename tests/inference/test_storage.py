@@ -13,7 +13,8 @@ import torch
 from pyro.distributions import Bernoulli
 
 import absentia as ab
-from absentia.inference import FormatError, saved_folder
+from absentia.inference import FormatError
+from absentia.inference.storage import folder as saved_folder
 from absentia.models import FunctionMissingness, SelfMasking
 
 

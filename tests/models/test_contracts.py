@@ -33,8 +33,7 @@ from absentia.models import (
     TwoSided,
     rebuild,
 )
-
-from ..contracts import (
+from tests.contracts import (
     DECODERS,
     ENCODERS,
     MECHANISMS,

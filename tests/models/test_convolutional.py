@@ -80,7 +80,7 @@ def test_pixels_of_zero_and_one_are_summed_out():
     with torch.no_grad():
         model.missingness.slope.fill_(-2.0)
         model.missingness.offset.fill_(1.0)
-    from absentia.inference.marginal import Marginal
+    from absentia.inference.integrator import Marginal
 
     run, tilted = Marginal("collapse").run(
         model.model, model.guide, data.x, data.s, num_particles=3

@@ -6,8 +6,7 @@ import scipy.stats
 import torch
 
 from absentia.models import GaussianDecoder, LinearGaussianDecoder, StudentTDecoder
-
-from ..contracts import randomised
+from tests.contracts import randomised
 
 
 @pytest.mark.parametrize("scale", ["shared", "column"])

@@ -12,8 +12,7 @@ from absentia.models import (
     SetEncoder,
     ZeroFilledEncoder,
 )
-
-from ..contracts import D, N, P, randomised
+from tests.contracts import D, N, P, randomised
 
 
 @pytest.fixture

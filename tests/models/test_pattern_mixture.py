@@ -9,7 +9,7 @@ from pyro.distributions import Normal
 
 import absentia as ab
 from absentia.inference.replicate import replicates
-from absentia.models.pattern_mixture import shifted
+from absentia.models.programs.pattern_mixture import shifted
 
 
 def table(n=80):

@@ -10,7 +10,7 @@ from torch.distributions import MultivariateNormal
 
 import absentia as ab
 from absentia.models import ConvDecoder, ImageNotMIWAE, OutshinesOthers
-from absentia.models.pixel_distributions import PixelNormal, given_observed
+from absentia.models.distributions.pixel_normal import PixelNormal, given_observed
 
 N, C, PIXELS = 8, 3, 4
 P = C * PIXELS

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from absentia.models.row_distributions import RowNormal
+from absentia.models.distributions.row_normal import RowNormal
 
 N, D = 5, 3
 

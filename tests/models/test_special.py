@@ -4,8 +4,8 @@ import mpmath
 import pytest
 import torch
 
-from absentia.models.mask_distributions import ProbitBernoulli
-from absentia.models.special import inverse_mills, log_ndtr
+from absentia.models.distributions.mask import ProbitBernoulli
+from absentia.models.distributions.special import inverse_mills, log_ndtr
 
 POINTS = [-1e4, -3000.0, -100.0, -37.5, -12.0, -5.0, -1.0, -1e-3, 0.0, 0.3, 1.0, 3.0, 6.0, 9.0]
 

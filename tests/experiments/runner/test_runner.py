@@ -15,10 +15,10 @@ from scipy.stats import norm
 from typer.testing import CliRunner
 
 from absentia.cli import app
-from absentia.data import real
+from absentia.data.datasets import uci as real
 from absentia.experiments.metrics import crps, interval_scores
 from absentia.experiments.runner import Report, Spec, markdown, plan, run, spec_names
-from absentia.experiments.runner.run import run_cell
+from absentia.experiments.runner.running import run_cell
 from absentia.experiments.tasks.tables import hidden_table
 
 TOY = """

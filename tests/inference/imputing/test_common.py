@@ -10,8 +10,8 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 
 import absentia as ab
-from absentia.data.synthetic import LinearGaussian
-from absentia.inference.imputing.common import CommonNoise
+from absentia.data.datasets.synthetic import LinearGaussian
+from absentia.inference.randomness.shared import CommonNoise
 from absentia.models import ExactConditionalEncoder, LinearMissingness
 from tests.oracles import as_data, true_model
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import absentia as ab
-from absentia.data.process import seeded
-from absentia.data.synthetic import LinearGaussian
+from absentia.data.datasets.synthetic import LinearGaussian
+from absentia.data.system.process import seeded
 from absentia.inference import effective_sample_size, khat_threshold, pareto_khat
 from absentia.models import LinearMissingness, SelfMasking
 

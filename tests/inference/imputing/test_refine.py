@@ -11,7 +11,7 @@ from scipy.stats import norm
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 import absentia as ab
-from absentia.data.synthetic import LinearGaussian
+from absentia.data.datasets.synthetic import LinearGaussian
 from absentia.inference import khat_threshold, pareto_khat, refined_guide, weights
 from absentia.inference.imputing.proposal import (
     SHARE_OF_GUIDE,

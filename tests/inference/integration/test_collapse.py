@@ -15,10 +15,10 @@ from scipy.stats import t as student
 from torch import nn
 
 import absentia as ab
-from absentia.data.synthetic import LinearGaussian
+from absentia.data.datasets.synthetic import LinearGaussian
 from absentia.inference import CollapseError, ImportanceWeightedELBO, collapse
+from absentia.inference.integration.conditionals import TiltedNormal, Untilted
 from absentia.inference.integration.summed import TiltedDiscrete, TiltedQuadrature
-from absentia.inference.integration.tilted import TiltedNormal, Untilted
 from absentia.models import (
     Decoder,
     ExactConditionalEncoder,

@@ -7,10 +7,10 @@ from pyro.distributions import Binomial, Categorical, LogNormal, Normal, Student
 from scipy.stats import kstest, norm
 from scipy.stats import t as student
 
+from absentia.inference.integration.conditionals import Drawn, TiltedNormal, Together, Untilted
 from absentia.inference.integration.packing import pack, parameters_of, pick
 from absentia.inference.integration.quadrature import rule_for
 from absentia.inference.integration.summed import TiltedDiscrete, TiltedQuadrature
-from absentia.inference.integration.tilted import Drawn, TiltedNormal, Together, Untilted
 from absentia.models import Affine
 from tests.oracles import LOG_LINK, assert_within_se, hidden_cdf, hidden_moments, panels
 

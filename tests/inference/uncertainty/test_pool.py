@@ -12,7 +12,7 @@ from statsmodels.imputation.mice import MICE, MICEData
 from statsmodels.tsa.api import VAR
 
 import absentia as ab
-from absentia.inference.uncertainty.pool import barnard_rubin
+from absentia.inference.uncertainty.rubin import barnard_rubin
 
 
 def regression(seed=0, n=120):

@@ -13,8 +13,8 @@ import pytest
 import torch
 from formulaic import model_matrix
 
-from absentia.models.formulas import Design, Source, parse
-from absentia.models.formulas.expressions import Expression
+from absentia.models.missingness.formula import Design, Source, parse
+from absentia.models.missingness.formula.expressions import Expression
 
 N = 60
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from absentia.models.formulas import parse
+from absentia.models.missingness.formula import parse
 
 READ = {
     "income ~ income + age": (("income",), [("income", None), ("age", None)], True),

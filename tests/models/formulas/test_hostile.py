@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from absentia.models.formulas import Design, Source, parse
+from absentia.models.missingness.formula import Design, Source, parse
 
 NAMES = [f"x{j}" for j in range(3000)]
 HOSTILE = {

@@ -8,7 +8,7 @@ import patsy
 import pytest
 import torch
 
-from absentia.models.formulas import Design, Source, parse
+from absentia.models.missingness.formula import Design, Source, parse
 
 N = 240
 LEVELS = {"sex": "fm", "job": "abcd", "site": "xyz"}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.interpolate import BSpline, CubicSpline
 
-from absentia.models.formulas.splines import (
+from absentia.models.missingness.formula.splines import (
     b_spline,
     natural_knots,
     natural_pieces,

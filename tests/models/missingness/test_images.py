@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import absentia as ab
-from absentia.inference.marginal import Marginal
+from absentia.inference.integrator import Marginal
 from absentia.models import ChannelSelfMasking, ConvMissingness, ImageNotMIWAE, OutshinesOthers
 
 SHAPE = (3, 4, 5)

@@ -68,7 +68,7 @@ def test_collapsed_is_the_average_over_what_is_missing(link):
     data = table(n=4)
     name = "self-masking" if link == "logit" else "self-masking-probit"
     model = masked(data, missingness=name)
-    run, tilted = ab.inference.marginal.Marginal("collapse").run(
+    run, tilted = ab.inference.integrator.Marginal("collapse").run(
         model.model, model.guide, data.x, data.s, num_particles=3
     )
     rows, columns = (~data.s).nonzero(as_tuple=True)

@@ -20,7 +20,7 @@ from absentia.models import (
     Threshold,
     TwoSided,
 )
-from absentia.models.formulas.splines import natural_spline
+from absentia.models.missingness.formula.splines import natural_spline
 from tests.oracles import assert_within_se
 
 

@@ -16,8 +16,7 @@ from absentia.models import (
     SelectionModel,
     SelfMasking,
 )
-
-from ...contracts import randomised
+from tests.contracts import randomised
 
 
 @pytest.mark.parametrize("link", ["logit", "probit"])

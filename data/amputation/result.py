@@ -1,0 +1,98 @@
+"""The result of an amputation, and the checks that all amputations share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..columns.types import array_values
+
+
+@dataclass(frozen=True, eq=False)
+class Amputation:
+    """A mask over complete data and the mechanism's probability of each entry being seen.
+
+    >>> x = np.array([[1.0, 5.0], [3.0, 6.0]])
+    >>> certain(np.array([[1, 1], [0, 1]])).apply(x)
+    array([[ 1.,  5.],
+           [nan,  6.]])
+
+    Attributes:
+        mask: (n, p) boolean, True where observed.
+        probability: (n, p), P(s = 1 | x); 0 or 1 where the mechanism is deterministic.
+    """
+
+    mask: np.ndarray
+    probability: np.ndarray
+
+    def apply(self, x: ArrayLike) -> np.ndarray:
+        """A float64 copy of ``x`` (n, p) with NaN where missing."""
+        x = array_values(x)
+        if x.shape != self.mask.shape:
+            raise ValueError(f"x has shape {x.shape} but the mask has {self.mask.shape}.")
+        return np.where(self.mask, x, np.nan)
+
+
+def certain(probability: np.ndarray) -> Amputation:
+    """The amputation of a deterministic mechanism, from (n, p) zeros and ones."""
+    return Amputation(probability == 1, np.asarray(probability, dtype=np.float64))
+
+
+def drawn(probability: np.ndarray, seed: int) -> Amputation:
+    """Entries observed independently with the given probabilities (n, p)."""
+    # uniform() lies in [0, 1): probability 1 is always observed and 0 never.
+    uniform = np.random.default_rng(seed).uniform(size=probability.shape)
+    return Amputation(uniform < probability, probability)
+
+
+def complete_values(x: ArrayLike) -> np.ndarray:
+    """``x`` as float64 (n, p); a ValueError names the first entry that is not finite."""
+    values = array_values(x)
+    if 0 in values.shape:
+        raise ValueError(f"x has shape {values.shape}; there is nothing to amputate.")
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        i, j = (int(k) for k in bad[0])
+        raise ValueError(
+            f"x holds {values[i, j]} in row {i}, column {j}; amputation needs complete data."
+        )
+    return values
+
+
+def column_positions(columns: Sequence[int] | None, p: int, default: int) -> list[int]:
+    """Positions among ``p`` columns, the first ``default`` when none are given.
+
+    Raises:
+        ValueError: naming a position that does not exist, is not an integer or is repeated.
+    """
+    if columns is None:
+        return list(range(default))
+    chosen = []
+    for c in columns:
+        if isinstance(c, bool) or not isinstance(c, int | np.integer):
+            raise ValueError(f"column {c!r} is not a position; give integers from 0 to {p - 1}.")
+        if not -p <= c < p:
+            raise ValueError(f"column {c} does not exist; x has columns 0 to {p - 1}.")
+        if int(c) % p in chosen:
+            raise ValueError(f"column {c} is given twice.")
+        chosen.append(int(c) % p)
+    return chosen
+
+
+def check_share(name: str, value: float, upper: float) -> None:
+    """Refuse a share outside [0, upper]."""
+    if not 0 <= value <= upper:
+        raise ValueError(f"{name} is {value}; it must lie between 0 and {upper:g}.")
+
+
+def one_each(name: str, values: ArrayLike, count: int) -> np.ndarray:
+    """One finite number, or one for each of ``count`` columns, as (count,) or ()."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape not in ((), (count,)):
+        raise ValueError(f"{name} have shape {array.shape}; give one number or {count}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite.")
+    return array

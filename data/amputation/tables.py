@@ -1,0 +1,286 @@
+"""Making entries of complete data missing by a known mechanism.
+
+Every function returns an :class:`Amputation`: the mask and the probabilities it came from.
+
+>>> x = np.array([[1.0, 5.0], [3.0, 6.0]])
+>>> above_mean(x).apply(x)
+array([[ 1.,  5.],
+       [nan,  6.]])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.special import expit, ndtr
+
+from ..schema import infer_schema
+from .result import (
+    Amputation,
+    certain,
+    check_share,
+    column_positions,
+    complete_values,
+    drawn,
+    one_each,
+)
+
+
+def above_mean(
+    x: ArrayLike, columns: Sequence[int] | None = None, offset: float = 0.0
+) -> Amputation:
+    """Missing where x_ij > mean_j + offset * sd_j of the complete column.
+
+    The deterministic self-masking of Ipsen, Mattei & Frellsen (ICLR 2021), section 4.
+
+    Args:
+        x: (n, p) complete data.
+        columns: positions to amputate; the first floor(p / 2) when left out.
+        offset: moves the threshold, in standard deviations (ddof 0) of the column.
+
+    Raises:
+        ValueError: ``x`` is not complete, or a position is not one of its columns.
+    """
+    x = complete_values(x)
+    chosen = column_positions(columns, x.shape[1], default=x.shape[1] // 2)
+    probability = np.ones(x.shape)
+    part = x[:, chosen]
+    probability[:, chosen] = part <= part.mean(axis=0) + offset * part.std(axis=0)
+    return certain(probability)
+
+
+def logistic_self_masking(
+    x: ArrayLike,
+    slopes: ArrayLike,
+    offsets: ArrayLike,
+    columns: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Amputation:
+    """P(s_ij = 1 | x) = sigmoid(slope_j x_ij + offset_j); a negative slope hides high values.
+
+    Args:
+        x: (n, p) complete data.
+        slopes: one number, or one for each amputated column, in 1 / unit of the column.
+        offsets: as ``slopes``, without unit.
+        columns: positions to amputate; all when left out.
+        seed: of the draw of the mask.
+
+    Raises:
+        ValueError: as :func:`above_mean`, or another number of slopes or offsets.
+    """
+    return _self_masking(x, slopes, offsets, columns, seed, expit)
+
+
+def probit_self_masking(
+    x: ArrayLike,
+    slopes: ArrayLike,
+    offsets: ArrayLike,
+    columns: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Amputation:
+    """P(s_ij = 1 | x) = Phi(slope_j x_ij + offset_j); see :func:`logistic_self_masking`."""
+    return _self_masking(x, slopes, offsets, columns, seed, ndtr)
+
+
+def level_self_masking(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    slope: float = 2.0,
+    rate: float = 0.3,
+    seed: int = 0,
+) -> Amputation:
+    """P(s_ij = 0) = sigmoid(slope * score_ij + b_j) for columns of any kind; b_j gives the rate.
+
+    The score is the standardised number, code of an ordered level or 0/1; of levels without order
+    each has a score of its own, drawn from a standard Normal. Positive slopes hide high values.
+
+    Args:
+        frame: a complete table of n rows and p columns, in the table's order.
+        columns: names of the columns that lose values.
+        slope: in 1 / standard deviation of the score.
+        rate: share of each of these columns that goes missing, on average.
+        seed: of the levels' scores and of the mask.
+
+    Raises:
+        ValueError: a value is missing already, an unknown column, or a rate outside (0, 1).
+
+    >>> table = pd.DataFrame({"a": pd.Categorical(list("xyz") * 40), "b": range(120)})
+    >>> mask = level_self_masking(table, ["a", "b"], seed=1).mask
+    >>> bool(table["b"][~mask[:, 1]].mean() > table["b"].mean())
+    True
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"rate is {rate}; give a share between 0 and 1.")
+    names = [str(name) for name in frame.columns]
+    unknown = [name for name in columns if name not in names]
+    if unknown:
+        raise ValueError(f"no column {unknown[0]!r}; there are {', '.join(names)}.")
+    if frame.isna().any(axis=None):
+        raise ValueError("the table has missing values already; give a complete one.")
+    kinds = infer_schema(frame, by="dtype")
+    codes = kinds.encode(frame)
+    generator = np.random.default_rng(seed)
+    probability = np.ones(codes.shape)
+    for name in columns:
+        j = names.index(name)
+        score = codes[:, j]
+        if kinds[j].kind == "categorical" and kinds[j].num_values > 2:
+            score = generator.normal(size=kinds[j].num_values)[score.astype(int)]
+        score = slope * (score - score.mean()) / score.std()
+        offset = brentq(lambda b, t=score: expit(t + b).mean() - rate, -50, 50)
+        probability[:, j] = 1 - expit(score + offset)
+    return drawn(probability, seed)
+
+
+def extremes(
+    x: ArrayLike, fraction: float = 0.25, columns: Sequence[int] | None = None
+) -> Amputation:
+    """The lowest and the highest ``fraction`` of each column missing, by rank.
+
+    Args:
+        x: (n, p) complete data.
+        fraction: at each end, in [0, 0.5]; floor(fraction * n) entries.
+        columns: positions to amputate; the first floor(p / 2) when left out.
+
+    Raises:
+        ValueError: as :func:`above_mean`, or another fraction.
+    """
+    x = complete_values(x)
+    check_share("fraction", fraction, 0.5)
+    chosen = column_positions(columns, x.shape[1], default=x.shape[1] // 2)
+    k = int(fraction * len(x))
+    probability = np.ones(x.shape)
+    for j in chosen:
+        order = np.argsort(x[:, j], kind="stable")  # ties go by row, so the count is exact
+        probability[order[:k], j] = 0
+        probability[order[len(x) - k :], j] = 0
+    return certain(probability)
+
+
+def centre(x: ArrayLike, fraction: float = 0.3, columns: Sequence[int] | None = None) -> Amputation:
+    """The ``fraction`` of each column around its mean missing, by rank.
+
+    The floor(fraction * n) entries are a block of neighbouring ranks, half of it below the
+    rank at which the mean would stand and half above.
+
+    Args:
+        x: (n, p) complete data.
+        fraction: in [0, 1].
+        columns: positions to amputate; the first floor(p / 2) when left out.
+
+    Raises:
+        ValueError: as :func:`above_mean`, or another fraction.
+    """
+    x = complete_values(x)
+    check_share("fraction", fraction, 1.0)
+    chosen = column_positions(columns, x.shape[1], default=x.shape[1] // 2)
+    k = int(fraction * len(x))
+    probability = np.ones(x.shape)
+    for j in chosen:
+        order = np.argsort(x[:, j], kind="stable")
+        rank = int(np.searchsorted(x[order, j], x[:, j].mean()))
+        first = min(max(rank - k // 2, 0), len(x) - k)
+        probability[order[first : first + k], j] = 0
+    return certain(probability)
+
+
+def angular_sector(x: ArrayLike, low: float, high: float) -> Amputation:
+    """The first of two columns missing where the angle atan2(x_1, x_0) lies in [low, high).
+
+    Args:
+        x: (n, 2) complete data.
+        low: in radians; the sector runs from here counter-clockwise.
+        high: in radians, above ``low`` by at most 2 pi.
+
+    Raises:
+        ValueError: ``x`` is not complete or not (n, 2), or the sector is empty or too wide.
+    """
+    x = complete_values(x)
+    if x.shape[1] != 2:
+        raise ValueError(f"x has shape {x.shape}; an angle needs (n, 2).")
+    if not 0 < high - low <= 2 * np.pi:
+        raise ValueError(f"the sector [{low}, {high}) must be between 0 and 2 pi wide.")
+    probability = np.ones(x.shape)
+    angle = np.arctan2(x[:, 1], x[:, 0])
+    probability[:, 0] = np.mod(angle - low, 2 * np.pi) >= high - low
+    return certain(probability)
+
+
+def mcar(x: ArrayLike, rate: float, seed: int, columns: Sequence[int] | None = None) -> Amputation:
+    """Missing completely at random: each entry of ``columns`` (all) with probability ``rate``.
+
+    Raises:
+        ValueError: as :func:`above_mean`, or a rate outside [0, 1].
+    """
+    x = complete_values(x)
+    check_share("rate", rate, 1.0)
+    probability = np.ones(x.shape)
+    probability[:, column_positions(columns, x.shape[1], default=x.shape[1])] = 1 - rate
+    return drawn(probability, seed)
+
+
+def mar(
+    x: ArrayLike,
+    rate: float,
+    drivers: Sequence[int],
+    targets: Sequence[int],
+    slope: float,
+    seed: int,
+) -> Amputation:
+    """Missing at random: driven by columns that are always observed.
+
+    P(s_ij = 0 | x) = sigmoid(slope * d_i + b) for each target j, where d_i is the sum of the
+    standardised drivers and b makes the mean of these probabilities equal to ``rate``.
+
+    Args:
+        x: (n, p) complete data.
+        rate: expected share of missing entries in each target, in (0, 1).
+        drivers: positions that stay observed.
+        targets: positions to amputate; none of the drivers.
+        slope: per standard deviation; 0 is MCAR in the targets.
+        seed: of the draw of the mask.
+
+    Raises:
+        ValueError: as :func:`above_mean`, another rate, or a column that is both.
+    """
+    x = complete_values(x)
+    if not 0 < rate < 1:
+        raise ValueError(f"rate is {rate}; it must lie strictly between 0 and 1.")
+    if not np.isfinite(slope):
+        raise ValueError(f"slope is {slope}; give a finite number.")
+    driving = column_positions(drivers, x.shape[1], default=0)
+    amputated = column_positions(targets, x.shape[1], default=0)
+    both = sorted(set(driving) & set(amputated))
+    if both:
+        raise ValueError(f"column {both[0]} is both driver and target; a driver stays observed.")
+    part = x[:, driving]
+    sd = part.std(axis=0)
+    drive = slope * ((part - part.mean(axis=0)) / np.where(sd > 0, sd, 1.0)).sum(axis=1)
+    # At these ends every probability is beyond the rate, so the root lies between them.
+    ends = np.log(rate) - np.log1p(-rate) - drive
+    low, high = float(ends.min()) - 1e-3, float(ends.max()) + 1e-3
+    b = brentq(lambda b: float(expit(drive + b).mean()) - rate, low, high, xtol=1e-12)
+    probability = np.ones(x.shape)
+    probability[:, amputated] = expit(-(drive + b))[:, None]
+    return drawn(probability, seed)
+
+
+def _self_masking(
+    x: ArrayLike,
+    slopes: ArrayLike,
+    offsets: ArrayLike,
+    columns: Sequence[int] | None,
+    seed: int,
+    link: np.ufunc,
+) -> Amputation:
+    x = complete_values(x)
+    chosen = column_positions(columns, x.shape[1], default=x.shape[1])
+    a = one_each("slopes", slopes, len(chosen))
+    b = one_each("offsets", offsets, len(chosen))
+    probability = np.ones(x.shape)
+    probability[:, chosen] = link(a * x[:, chosen] + b)
+    return drawn(probability, seed)

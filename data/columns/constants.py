@@ -1,0 +1,83 @@
+"""Columns with one value: they say nothing, and are restored instead of modelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..schema import Schema
+from ..standardiser import Standardiser
+
+#: numbers that differ by less than this share of their size differ by rounding
+ROUNDING = 1e-9
+
+
+def nearly_constant(values: np.ndarray) -> bool:
+    """Whether numbers (m,) differ by no more than the rounding of their arithmetic."""
+    low, high = values.min(), values.max()
+    return bool(high - low <= ROUNDING * max(abs(low), abs(high)))
+
+
+def with_constants(schema: Schema, values: np.ndarray) -> Schema:
+    """The schema with the one value of the columns that have no other among (n, p), as numbers.
+
+    A single row says of no number that it is constant.
+    """
+    columns = []
+    for j, column in enumerate(schema):
+        seen = values[~np.isnan(values[:, j]), j]
+        enough = len(seen) > 0 and (len(values) > 1 or len(column.levels) == 1)
+        finite = enough and bool(np.isfinite(seen).all())
+        only = float(seen[0]) if finite and nearly_constant(seen) else None
+        columns.append(replace(column, constant=only))
+    return Schema(tuple(columns))
+
+
+@dataclass(frozen=True)
+class Varying:
+    """Names, scale, kinds and mask of the columns of a layout that are not constant."""
+
+    columns: tuple[str, ...]
+    scaler: Standardiser
+    schema: Schema
+    s: Any = None
+    covariate_schema: Schema | None = None
+
+
+def varying_names(schema: Schema) -> tuple[str, ...]:
+    """The columns that have several values; all of them where none has."""
+    return tuple(c.name for c in schema if c.constant is None) or schema.names
+
+
+def part_of(layout: Any, names: Sequence[str]) -> Any:
+    """A layout (data, or a fit) of some of its columns."""
+    places = [layout.columns.index(name) for name in names]
+    seen = getattr(layout, "s", None)
+    return Varying(
+        tuple(names),
+        layout.scaler.select(places),
+        layout.schema.select(names),
+        None if seen is None else seen[:, places],
+        getattr(layout, "covariate_schema", None),
+    )
+
+
+def varying_of(layout: Any, count: int | None) -> Any:
+    """The columns of a layout that are not constant, where there are ``count`` of these."""
+    schema = getattr(layout, "schema", None)
+    if schema is None or len(layout.columns) == count:
+        return layout
+    names = varying_names(schema)
+    return part_of(layout, names) if len(names) == count else layout
+
+
+def whole_table(values: np.ndarray, schema: Schema, names: Sequence[str]) -> np.ndarray:
+    """Values (..., q) of the columns ``names`` beside the constants of a schema, (..., p)."""
+    table = np.empty((*values.shape[:-1], len(schema)))
+    for j, column in enumerate(schema):
+        inside = column.name in names
+        table[..., j] = values[..., list(names).index(column.name)] if inside else column.constant
+    return table

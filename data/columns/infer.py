@@ -1,0 +1,244 @@
+"""What kind of column a column is: as declared, or by its dtype, or by its values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+
+from .codes import code_kind
+from .column import KINDS, LARGEST_COUNT, LEVELLED, Column, Kind, Level
+from .encode import TICKS, distinct, encoded, instants, plain, start_of_day
+from .types import Family, family, not_numeric, numbers, row_name
+
+#: a kind by name, or with its details, or a whole column
+Declaration = str | Mapping[str, Any] | Column
+
+#: text with more distinct values is taken for names, not for categories
+MOST_STRINGS = 50
+_DETAILS = ("kind", "levels", "lower", "upper", "top")
+_DAY = 86_400
+
+
+def column_of(
+    series: pd.Series[Any],
+    name: str,
+    declared: Declaration | None = None,
+    by: Literal["dtype", "values"] = "values",
+) -> Column:
+    """The :class:`Column` of a series (n,), see :func:`absentia.data.infer_schema`."""
+    found = family(series, name)
+    if declared is not None:
+        return _declared(series, name, found, declared)
+    dtype = str(series.dtype)
+    if found == "empty":
+        return Column(name, "continuous", dtype=dtype, why="no observed value")
+    if found == "booleans":
+        return Column(name, "binary", levels=(False, True), dtype=dtype, why=f"dtype {dtype}")
+    if found == "categories":
+        return _of_categories(series, name, dtype)
+    if found == "text":
+        return _of_text(series, name, dtype)
+    if found == "dates":
+        return _of_dates(series, name, dtype, f"dtype {dtype}")
+    if found == "durations":
+        return Column(name, "continuous", dtype=dtype, why=f"dtype {dtype}, in seconds")
+    if by == "values":
+        return _of_numbers(series, name, dtype)
+    return Column(name, "continuous", dtype=dtype, why=f"dtype {dtype}")
+
+
+def checked_declaration(name: str, declared: Declaration) -> dict[str, Any]:
+    """A declaration as a mapping with "kind".
+
+    Raises:
+        ValueError: an unknown kind or detail.
+    """
+    if isinstance(declared, Column):
+        return {k: v for k, v in declared.to_dict().items() if k in _DETAILS}
+    details = {"kind": declared} if isinstance(declared, str) else declared
+    where = f"column {name!r}"
+    if not isinstance(details, Mapping):
+        raise ValueError(
+            f"{where} is declared as {declared!r}; give a kind, or a table with kind and "
+            f"{', '.join(_DETAILS[1:])}."
+        )
+    unknown = [key for key in details if key not in _DETAILS]
+    if unknown:
+        raise ValueError(f"{where}: {unknown[0]!r} is not one of {', '.join(_DETAILS)}.")
+    if details.get("kind") not in KINDS:
+        raise ValueError(f"{where}: kind {details.get('kind')!r} is not one of {', '.join(KINDS)}.")
+    return dict(details)
+
+
+def _declared(series: pd.Series[Any], name: str, found: Family, declared: Declaration) -> Column:
+    if isinstance(declared, Column):
+        if declared.name != name:
+            raise ValueError(f"column {name!r} is declared by a Column named {declared.name!r}.")
+        dtype = str(series.dtype)
+        if declared.kind == "datetime" and declared.origin is None and found == "dates":
+            return _of_dates(series, name, dtype, declared.why)
+        column = replace(declared, dtype=dtype)
+        encoded(series, column)
+        return column
+    details = checked_declaration(name, declared)
+    kind = cast(Kind, details.pop("kind"))
+    dtype = str(series.dtype)
+    if kind == "datetime":
+        if details:
+            raise ValueError(f"column {name!r}: {next(iter(details))!r} does not go with dates.")
+        if found not in ("dates", "empty"):
+            present = series.dropna()
+            raise ValueError(not_numeric(name, found, present, "convert it with pd.to_datetime"))
+        return _of_dates(series, name, dtype, "declared")
+    if found == "dates":
+        raise ValueError(f"column {name!r} holds dates, not {kind} values; declare it 'datetime'.")
+    if kind in LEVELLED:
+        if "levels" in details:
+            details["levels"] = tuple(map(plain, _as_list(name, details["levels"])))
+        else:
+            details["levels"] = _levels(series, name, found, kind)
+    elif found in ("text", "categories", "booleans"):
+        remedy = f"{kind} values are numbers: declare it 'categorical', convert it"
+        raise ValueError(not_numeric(name, found, series.dropna(), remedy))
+    if kind == "count" and "top" not in details:
+        details["top"] = _top(series, name, found)
+    column = Column(name, kind, dtype=dtype, why="declared", **details)
+    encoded(series, column)  # refuses values that contradict the kind
+    return column
+
+
+def _as_list(name: str, levels: Any) -> list[Any]:
+    if isinstance(levels, list | tuple | np.ndarray | pd.Index):
+        return list(levels)
+    raise ValueError(f"column {name!r}: levels are {levels!r}; give a list.")
+
+
+def _levels(series: pd.Series[Any], name: str, found: Family, kind: Kind) -> tuple[Level, ...]:
+    if found == "booleans":
+        return (False, True)
+    if found == "empty":
+        raise ValueError(f"column {name!r} has no observed value; give its levels, or drop it.")
+    values = distinct(series)[1]
+    words = any(isinstance(v, str) for v in values)
+    if found != "categories" or (kind == "ordinal" and not series.cat.ordered):
+        if kind == "ordinal" and words:
+            raise ValueError(
+                f"column {name!r} is declared ordinal but text has no order of its own; give "
+                f"levels=[...] from lowest to highest of {', '.join(map(repr, values[:10]))}."
+            )
+        values = sorted(values, key=lambda v: (str(v), 0) if words else ("", v))
+    if kind == "binary":
+        if set(values) <= {0, 1} and not words:
+            return (False, True) if any(isinstance(v, bool) for v in values) else (0, 1)
+        if len(values) != 2:
+            raise ValueError(
+                f"column {name!r} is declared binary but holds {len(values)} distinct values "
+                f"({', '.join(map(repr, values[:3]))}); declare it 'categorical', or give levels."
+            )
+    return tuple(values)
+
+
+def _top(series: pd.Series[Any], name: str, found: Family) -> int:
+    if found == "empty":
+        return 10
+    values = numbers(series, name)
+    bad = np.flatnonzero((values < 0) | (np.floor(values) < values))
+    if bad.size:
+        raise ValueError(
+            f"column {name!r}, row {row_name(series.index, bad[0])}: got {values[bad[0]]:g}; a "
+            "count is a whole number from 0 on; declare the column 'positive' or 'continuous'."
+        )
+    largest = float(np.nanmax(values))
+    if largest > LARGEST_COUNT:
+        i = int(np.nanargmax(values))
+        raise ValueError(
+            f"column {name!r}, row {row_name(series.index, i)}: got {largest:g}; counts go up "
+            f"to {LARGEST_COUNT}; declare the column 'positive' or 'continuous'."
+        )
+    return _top_above(largest)
+
+
+def _top_above(largest: float) -> int:
+    return int(max(2 * largest, largest + 10))
+
+
+def _of_categories(series: pd.Series[Any], name: str, dtype: str) -> Column:
+    # Unused categories are kept by the dtype for restoring; nothing could be learnt about them.
+    levels = tuple(distinct(series)[1])
+    if series.cat.ordered:
+        return Column(name, "ordinal", levels, dtype=dtype, why="dtype category, ordered")
+    kind: Kind = "binary" if len(levels) == 2 else "categorical"
+    return Column(name, kind, levels, dtype=dtype, why="dtype category")
+
+
+def _of_text(series: pd.Series[Any], name: str, dtype: str) -> Column:
+    levels = tuple(sorted(map(str, distinct(series)[1])))
+    read = pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce").notna().to_numpy()
+    if read.any() and not read.all():
+        stray = levels[int(np.flatnonzero(~read)[0])]
+        raise ValueError(
+            f"column {name!r} holds text ({stray!r}) among numbers; correct it, mark it missing, "
+            f"or declare the column (schema={{{name!r}: 'categorical'}})."
+        )
+    count, seen = len(levels), int(series.notna().sum())
+    if count > 2 and (count > MOST_STRINGS or 2 * count >= seen):
+        raise ValueError(
+            f"column {name!r} has {count} distinct strings; declare it "
+            f"(schema={{{name!r}: 'categorical'}}) or drop it."
+        )
+    kind: Kind = "binary" if count == 2 else "categorical"
+    why = f"{count} distinct string{'s' if count > 1 else ''}"
+    return Column(name, kind, levels, dtype=dtype, why=why)
+
+
+def _of_dates(series: pd.Series[Any], name: str, dtype: str, why: str) -> Column:
+    if series.notna().sum() == 0:
+        return Column(name, "datetime", dtype=dtype, why=why, origin=0)
+    index = instants(series)
+    days = bool((index == start_of_day(index)).all())
+    # in Python's integers: nanoseconds of far years do not fit into 64 bits
+    origin = int(index.asi8.min()) * (TICKS["ns"] // TICKS[index.unit])
+    return Column(name, "datetime", dtype=dtype, why=why, origin=origin, whole_days=days)
+
+
+def _of_numbers(series: pd.Series[Any], name: str, dtype: str) -> Column:
+    values = numbers(series, name)
+    seen = values[~np.isnan(values)]
+    if not np.isfinite(seen).all():  # refused by name when the table is read
+        return Column(name, "continuous", dtype=dtype, why="numbers")
+    low, high = float(seen.min()), float(seen.max())
+    whole = bool((np.floor(seen) == seen).all())
+    if whole and set(np.unique(seen)) <= {0.0, 1.0}:
+        return Column(name, "binary", (0, 1), dtype=dtype, why="only 0 and 1")
+    code = code_kind(seen)
+    if code == "bounded":
+        why = f"shares, {low:g} to {high:g}"
+        return Column(name, "bounded", lower=0.0, upper=1.0, dtype=dtype, why=why)
+    # pandas turns integers into floats where some are missing
+    integers = pd.api.types.is_integer_dtype(series.dtype) or len(seen) < len(values)
+    if pd.api.types.is_object_dtype(series.dtype):
+        integers = all(isinstance(v, int | np.integer) for v in series.dropna())
+    if code is not None and integers:
+        grades = tuple(range(int(low), int(high) + 1))
+        kind = cast(Kind, code)
+        return Column(name, kind, grades, dtype=dtype, why=f"only {low:g} to {high:g}, all of them")
+    if whole and integers and 0 <= low <= 2 and high <= 100:
+        why = f"all values whole, {low:g} to {high:g}"
+        return Column(name, "count", dtype=dtype, top=_top_above(high), why=why)
+    if low > 0 and low < high:
+        skewness, of_logs = _skewness(seen / high), _skewness(np.log(seen))
+        if skewness > 1 and abs(of_logs) < skewness / 2:
+            why = f"above 0 and skewed ({skewness:.1f}, logs {of_logs:.1f})"
+            return Column(name, "positive", dtype=dtype, why=why)
+    why = "numbers, some below 0" if low < 0 else f"numbers, {low:g} to {high:g}"
+    return Column(name, "continuous", dtype=dtype, why=why)
+
+
+def _skewness(values: np.ndarray) -> float:
+    deviation = values - values.mean()
+    spread = np.sqrt(np.mean(deviation**2))
+    return float(np.mean((deviation / spread) ** 3)) if spread > 0 else 0.0

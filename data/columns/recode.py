@@ -1,0 +1,106 @@
+"""From the codes, level order and date origins of one schema to those of another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .column import LEVELLED, Column, Level
+from .encode import TICKS, check_domain, is_duration, plain, zoned
+from .types import row_name
+
+
+def same_meaning(one: Column, other: Column) -> bool:
+    """Whether a number means the same in both columns."""
+    if (one.kind == "datetime") != (other.kind == "datetime"):
+        return False
+    if one.kind == "datetime":
+        return one.origin == other.origin and zoned(one.dtype) == zoned(other.dtype)
+    limits = ("levels", "lower", "upper", "top")
+    return (
+        one.kind == other.kind
+        and all(getattr(one, name) == getattr(other, name) for name in limits)
+        and is_duration(one.dtype) == is_duration(other.dtype)
+    )
+
+
+def recoded(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) -> np.ndarray:
+    """Numbers (n,) of a column as another schema writes them, NaN where missing.
+
+    >>> own = Column("stage", "ordinal", levels=("high", "low"))
+    >>> wanted = Column("stage", "ordinal", levels=("low", "mid", "high"))
+    >>> recoded(np.array([0, 1, np.nan]), own, wanted, pd.RangeIndex(3))
+    array([ 2.,  0., nan])
+
+    Args:
+        values: (n,) codes, seconds or numbers, as ``own`` has them.
+        own: what the column is in the rows.
+        wanted: what it is to be.
+        index: the n row labels, for errors.
+
+    Raises:
+        ValueError: a value that the other column cannot take, or columns of different types;
+            names column, row and value.
+    """
+    present = ~np.isnan(values)
+    if same_meaning(own, wanted) or not present.any():
+        return values
+    was, becomes = _type(own), _type(wanted)
+    if was == becomes == "dates":
+        _check_zones(own, wanted)
+        return values + ((own.origin or 0) - (wanted.origin or 0)) / TICKS["ns"]
+    if becomes == "levels" and was in ("levels", "numbers"):
+        return _codes(values, own, wanted, index)
+    if becomes == "numbers" and was == "levels":
+        if any(isinstance(level, str) for level in own.levels):
+            raise _other_type(own, wanted)
+        lookup = np.array([float(level) for level in own.levels])
+        values = np.where(present, lookup[np.where(present, values, 0).astype(int)], np.nan)
+    elif was != becomes:
+        raise _other_type(own, wanted)
+    check_domain(values, wanted, index)
+    return values
+
+
+def _type(column: Column) -> str:
+    """What the values of a column are: "levels", "dates", "durations" or "numbers"."""
+    if column.kind in LEVELLED:
+        return "levels"
+    if column.kind == "datetime":
+        return "dates"
+    return "durations" if is_duration(column.dtype) else "numbers"
+
+
+def _codes(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) -> np.ndarray:
+    known: dict[Level, int] = {level: code for code, level in enumerate(wanted.levels)}
+    result = np.full(len(values), np.nan)
+    for i in np.flatnonzero(~np.isnan(values)):
+        number = values[i]
+        level = own.levels[int(number)] if own.kind in LEVELLED else plain(number)
+        if level not in known:
+            raise ValueError(
+                f"column {own.name!r}, row {row_name(index, int(i))}: got {level!r}; the fit knows "
+                f"{wanted.allowed}; correct it, mark it missing, or fit to data that have it."
+            )
+        result[i] = known[level]
+    return result
+
+
+def _check_zones(own: Column, wanted: Column) -> None:
+    if zoned(own.dtype) != zoned(wanted.dtype):
+        has, had = ("a", "none") if zoned(own.dtype) else ("no", "one")
+        raise ValueError(
+            f"column {own.name!r} has {has} time zone and the fit's data have {had}; convert it "
+            "with .dt.tz_localize."
+        )
+
+
+def _other_type(own: Column, wanted: Column) -> ValueError:
+    has, had = (
+        "durations" if is_duration(column.dtype) else f"{column.kind} values"
+        for column in (own, wanted)
+    )
+    return ValueError(
+        f"column {own.name!r} holds {has} and the fit has {had} there; convert it, or read the "
+        "rows with from_frame(rows, like=fit)."
+    )

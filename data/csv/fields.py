@@ -1,0 +1,203 @@
+"""A CSV's fields as they stand in the file, which of them are gaps, and the table of types."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..system.files import TableError, reason
+from .format import CSVFormat
+from .gaps import Gaps, find_gaps
+from .types import ANYTHING, Expected, typed
+
+_MAGIC = {
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"PK": "a spreadsheet or a ZIP archive; export it as CSV in UTF-8",
+    b"PAR1": "a Parquet file; name it .parquet",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet; export it as CSV in UTF-8",
+    b"%PDF": "a PDF; export the table as CSV in UTF-8",
+}
+_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_SEPARATORS = {";": "--sep ';'", "\t": "--sep '\\t'", "|": "--sep '|'"}
+
+
+@dataclass(frozen=True)
+class CSVTable:
+    """A CSV's table in types, and its fields.
+
+    Attributes:
+        frame: the table (n, p) in the types that its fields spell, NaN where missing.
+        texts: the fields (n, p), under the row labels as the file spells them.
+        form: how the file is written.
+        blank_rows: how many rows at the end had nothing in them and were not read.
+        gaps: what was read as missing, or not, that is not empty.
+    """
+
+    frame: pd.DataFrame
+    texts: pd.DataFrame
+    form: CSVFormat
+    blank_rows: int
+    gaps: Gaps
+
+
+def read_csv(
+    path: Path, form: CSVFormat | None = None, expected: Mapping[str, Expected] | None = None
+) -> CSVTable:
+    """Read a CSV file whose first line names the columns.
+
+    A first column with an empty header holds the row labels. Rows at the end whose fields are all
+    empty, as spreadsheets leave them, are not read.
+
+    Args:
+        path: the file.
+        form: how it is written.
+        expected: what columns are to be read as, by name.
+
+    Raises:
+        TableError: no CSV in this format, without column names, with repeated ones or with rows of
+            different lengths; one line that names the file.
+    """
+    form, expected = form or CSVFormat(), expected or {}
+    header, rows, labelled = _rows(path, form)
+    blank = _blank_at_the_end(rows)
+    rows = rows[: len(rows) - blank]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+    texts = pd.DataFrame(
+        {
+            name: pd.Series(column, dtype=object)
+            for name, column in zip(header, columns, strict=True)
+        }
+    )
+    labels = None
+    if labelled:
+        labels = texts.pop(header[0])
+        texts.index = pd.Index(labels.to_numpy(), dtype=object)
+    missing, gaps = find_gaps(texts, form, expected)
+    types = {
+        str(name): typed(column, missing[str(name)], form, expected.get(str(name), ANYTHING))
+        for name, column in texts.items()
+    }
+    frame = pd.DataFrame(types, index=texts.index, columns=texts.columns)
+    if labels is not None:
+        nothing = np.zeros(len(labels), dtype=bool)
+        frame.index = pd.Index(typed(labels, nothing, CSVFormat(), Expected("values"))).rename(None)
+    return CSVTable(frame, texts, form, blank, gaps)
+
+
+def _rows(path: Path, form: CSVFormat) -> tuple[list[str], list[list[str]], bool]:
+    with path.open("rb") as file:
+        start = file.read(8)
+    for magic, what in _MAGIC.items():
+        if start.startswith(magic):
+            raise TableError(f"{path}: not a CSV table but {what}.")
+    encoding = form.encoding
+    for bom, name in _BOMS.items():
+        if start.startswith(bom) and not encoding.lower().startswith("utf-16"):
+            raise TableError(f"{path}: not text in UTF-8 but in UTF-16; give --encoding {name}.")
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        encoding = "utf-8-sig"
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            lines = csv.reader(
+                _without_zero_bytes(file, path), delimiter=form.separator, strict=True
+            )
+            header = next((line for line in lines if line), [])
+            _check_header(header, path, form)
+            rows = []
+            for line in lines:
+                if not line and len(header) > 1:
+                    continue
+                if line and len(line) != len(header):
+                    raise TableError(
+                        f"{path}: line {lines.line_num} has {len(line)} fields but the header has "
+                        f"{len(header)}; the file is damaged or not separated by "
+                        f"{_named(form.separator)}."
+                    )
+                rows.append(line)
+    except UnicodeError as error:
+        raise TableError(
+            f"{path}: not text in {form.encoding.upper()}; name its encoding (--encoding cp1252 "
+            "is what spreadsheets write), or save it as CSV in UTF-8."
+        ) from error
+    except csv.Error as error:
+        raise TableError(
+            f"{path}: line {lines.line_num} is not CSV ({reason(error)}); look for a quotation "
+            "mark that is not closed."
+        ) from error
+    return header, rows, header[0].strip() == ""
+
+
+def _without_zero_bytes(lines: Iterable[str], path: Path) -> Iterator[str]:
+    for line in lines:
+        if "\0" in line:
+            raise TableError(f"{path}: not text: it holds bytes that are zero.")
+        yield line
+
+
+def _blank_at_the_end(rows: list[list[str]]) -> int:
+    """How many rows at the end have nothing in them; of one column, lines without a quoted field.
+
+    Lines of one column that are empty become rows of one empty field here.
+    """
+    blank = 0
+    for row in reversed(rows):
+        if any(field.strip() for field in row) or (len(row) == 1):
+            break
+        blank += 1
+    for row in rows:
+        if not row:
+            row.append("")
+    return blank
+
+
+def _check_header(header: list[str], path: Path, form: CSVFormat) -> None:
+    names = [name.strip() for name in header]
+    if not any(names):
+        raise TableError(f"{path}: no column names; the first line must name the columns.")
+    if len(names) == 1:
+        for mark, option in _SEPARATORS.items():
+            if mark in names[0]:
+                raise TableError(
+                    f"{path}: not separated by {_named(form.separator)} but, it seems, by "
+                    f"{_named(mark)}; give {option}."
+                )
+        if form.separator != "," and "," in names[0]:
+            raise TableError(f"{path}: not separated by {_named(form.separator)}; drop --sep.")
+    if "" in names[1:]:
+        raise TableError(f"{path}: column {names.index('', 1) + 1} has no name; name it.")
+    check_unique(names, path)
+    numbers = [form.is_number(name) for name in names]
+    if all(numbers) and not _in_a_row(names, form):
+        raise TableError(
+            f"{path}: no column names; the first line holds numbers ({names[0]}, ...); write a "
+            "line with the names of the columns above it."
+        )
+
+
+def _in_a_row(names: list[str], form: CSVFormat) -> bool:
+    """Whether names that are numbers count columns, 0, 1, 2, or years, 1990, 2000, 2010."""
+    if not all(map(form.is_whole, names)):
+        return False
+    steps = np.diff([form.whole_of(name) for name in names])
+    return bool((steps > 0).all()) and len(set(steps)) <= 1
+
+
+def _named(separator: str) -> str:
+    return {",": "commas", ";": "semicolons", "\t": "tabs"}.get(separator, repr(separator))
+
+
+def check_unique(names: Iterable[str], path: Path) -> None:
+    """Refuse repeated column names.
+
+    Raises:
+        TableError: naming one.
+    """
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise TableError(f"{path}: column name {name!r} occurs {count} times; rename it.")

@@ -1,0 +1,105 @@
+"""The real tables of the experiments, complete and in original units, checked on reading.
+
+``ABSENTIA_DATA_DIR`` may name a folder with the tidy CSVs; without it the originals are
+fetched once from OpenML and UCI through scikit-learn's cache. Only ``breast`` needs neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from ..tables import read_table
+from .uci_sources import SOURCES, Source, content_sha256
+
+FOLDER_VARIABLE = "ABSENTIA_DATA_DIR"
+
+
+def names() -> tuple[str, ...]:
+    """What :func:`load` can load.
+
+    >>> names()
+    ('banknote', 'breast', 'concrete', 'wine-red', 'wine-white', 'yeast')
+    """
+    return tuple(sorted([*SOURCES, "breast"]))
+
+
+def load(name: str, *, folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """The features of a real table; the target is left out, see :func:`target`.
+
+    >>> load("breast").shape
+    (569, 30)
+
+    Args:
+        name: one of :func:`names`. Sizes: banknote 1372 x 4, breast 569 x 30, concrete
+            1030 x 8, wine-red 1599 x 11, wine-white 4898 x 11, yeast 1484 x 8.
+        folder: holds ``<name>.csv``; the variable ABSENTIA_DATA_DIR when left out, and a
+            download when that is not set either.
+
+    Raises:
+        ValueError: an unknown name, or a table that is not the one this package knows.
+        OSError: the download failed.
+    """
+    return _table(name, folder).iloc[:, :-1]
+
+
+def target(name: str, *, folder: str | os.PathLike[str] | None = None) -> pd.Series:
+    """The target of a real table; arguments and errors as :func:`load`."""
+    return _table(name, folder).iloc[:, -1]
+
+
+def _table(name: str, folder: str | os.PathLike[str] | None) -> pd.DataFrame:
+    if name == "breast":
+        return _breast()
+    if name not in SOURCES:
+        raise ValueError(f"{name!r} is not a known table; choose from {', '.join(names())}.")
+    source = SOURCES[name]
+    place = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
+    if place:
+        return _from_folder(name, source, Path(place))
+    return _from_network(name, source)
+
+
+def _breast() -> pd.DataFrame:
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer(as_frame=True)
+    return bunch.frame.rename(columns=lambda c: str(c).replace(" ", "_"))
+
+
+def _from_folder(name: str, source: Source, folder: Path) -> pd.DataFrame:
+    path = folder / f"{name}.csv"
+    table = read_table(path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != source.file_sha256:
+        raise ValueError(
+            f"{path} is not the expected file: SHA-256 {found}, expected {source.file_sha256}; "
+            "replace it, or point elsewhere."
+        )
+    return table
+
+
+def _from_network(name: str, source: Source) -> pd.DataFrame:
+    remedy = f"set {FOLDER_VARIABLE} to a folder with {name}.csv"
+    try:
+        table = source.fetch()
+    except OSError as error:  # what urllib raises, too
+        raise OSError(f"{name!r} could not be fetched ({error}); {remedy}.") from error
+    expected = (source.rows, len(source.features) + 1)
+    if table.shape != expected:
+        raise ValueError(f"fetched {name!r} is {table.shape}, expected {expected}; {remedy}.")
+    table = table.set_axis([*source.features, source.target], axis=1).reset_index(drop=True)
+    try:
+        features = table[list(source.features)].astype(float)
+    except ValueError as error:
+        raise ValueError(f"fetched {name!r} holds text ({error}); {remedy}.") from error
+    found = content_sha256(features.to_numpy(), source.decimals)
+    if found != source.content_sha256:
+        raise ValueError(
+            f"fetched {name!r} has other numbers than expected: content hash {found}, expected "
+            f"{source.content_sha256}; {remedy}."
+        )
+    return features.assign(**{source.target: table[source.target]})

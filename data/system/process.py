@@ -1,0 +1,128 @@
+"""What torch and Pyro keep for the whole process, ours alone while a computation runs.
+
+Pyro's stack of handlers, its validation flag, torch's random numbers and default dtype belong to
+no thread. Threads that ran Pyro programs at once would mix them up and get wrong numbers without
+an error; here they wait for each other.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor
+
+_lock = threading.RLock()
+
+
+def _renew() -> None:
+    """A forked child has no thread that would ever release its parent's lock."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """No two threads are inside at once; one that is may enter again.
+
+    >>> from absentia.data.system.process import one_at_a_time
+    >>> with one_at_a_time(), one_at_a_time():
+    ...     print("inside")
+    inside
+    """
+    with _lock:
+        yield
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Inside, torch's random numbers follow from ``seed``; afterwards all is as before.
+
+    Threads wait for each other, see :func:`one_at_a_time`.
+
+    >>> import torch
+    >>> from absentia.data.system.process import seeded
+    >>> with seeded(3):
+    ...     a = torch.rand(2)
+    >>> with seeded(3):
+    ...     b = torch.rand(2)
+    >>> bool((a == b).all())
+    True
+    """
+    device = torch.device(device)
+    devices = [device] if device.type == "cuda" else []
+    with one_at_a_time(), torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def own_settings(dtype: torch.dtype = torch.float32) -> Iterator[None]:
+    """Inside, new tensors are of ``dtype`` and on the CPU, whatever the caller's defaults are.
+
+    So that ``torch.set_default_dtype`` and ``torch.set_default_device`` change no result. Threads
+    wait for each other, see :func:`one_at_a_time`.
+
+    >>> import torch
+    >>> from absentia.data.system.process import own_settings
+    >>> with own_settings(torch.float64):
+    ...     torch.zeros(1).dtype
+    torch.float64
+    """
+    with ExitStack() as stack:
+        stack.enter_context(one_at_a_time())
+        before = torch.get_default_dtype()
+        if before != dtype:
+            torch.set_default_dtype(dtype)
+            stack.callback(torch.set_default_dtype, before)
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
+
+
+@contextmanager
+def callers_turn(device: torch.device | str = "cpu") -> Iterator[None]:
+    """A caller's own code inside a computation: what it draws or sets changes nothing of ours.
+
+    >>> import torch
+    >>> from absentia.data.system.process import callers_turn, seeded
+    >>> with seeded(3):
+    ...     with callers_turn():
+    ...         _ = torch.rand(5)
+    ...     a = torch.rand(2)
+    >>> with seeded(3):
+    ...     b = torch.rand(2)
+    >>> bool((a == b).all())
+    True
+    """
+    device = torch.device(device)
+    devices = [device] if device.type == "cuda" else []
+    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
+
+
+def random_state(device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Where torch's random numbers stand, on the processor and on ``device``."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.device(device).type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_random_state(state: Mapping[str, Tensor], device: torch.device | str = "cpu") -> None:
+    """Go on from where :func:`random_state` stood."""
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

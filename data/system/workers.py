@@ -1,0 +1,91 @@
+"""Processes that compute for one that waits for them, and end when it ends, however it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from joblib.externals.loky import get_reusable_executor
+from tqdm import tqdm
+
+#: a machine and the number of a process there
+Process = tuple[str, int]
+_R = TypeVar("_R")
+_EVERY = 0.5  # seconds
+_watching: set[int] = set()
+
+
+def this_process() -> Process:
+    """What a worker is told, so that it knows for whom it works."""
+    return platform.node(), os.getpid()
+
+
+def is_alive(process: Process) -> bool:
+    """Whether it runs; of one on another machine nothing is known, and it is taken to."""
+    node, pid = process
+    if node != platform.node():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def work_for(parent: Process, work: Callable[..., _R], *args: Any) -> _R:
+    """In a worker: ``work(*args)``, as long as the parent lives; see :func:`end_with`.
+
+    >>> from absentia.data.system.workers import this_process, work_for
+    >>> work_for(this_process(), max, 1, 2)
+    2
+    """
+    end_with(parent)
+    return work(*args)
+
+
+def end_with(parent: Process) -> None:
+    """In a worker: from now on this process ends when the one that started it has ended.
+
+    One that is killed can tell nobody, and its workers would go on for minutes with the cell in
+    hand. Where the work is done by the waiting process itself, or by processes that are not its
+    own (a cluster's), nothing happens.
+    """
+    node, pid = parent
+    if node != platform.node() or pid == os.getpid() or pid in _watching:
+        return
+    if os.getppid() != pid:
+        # it ended while this worker was starting
+        if multiprocessing.current_process().name.startswith("Loky") and not is_alive(parent):
+            os._exit(1)
+        return
+    _watching.add(pid)
+    # progress bars lock by a semaphore of the system, which a process that is killed leaves behind
+    tqdm.set_lock(threading.RLock())
+    threading.Thread(target=_wait_for_end_of, args=(pid,), daemon=True).start()
+
+
+def _wait_for_end_of(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_EVERY)
+    os._exit(1)
+
+
+@contextmanager
+def workers_stopped_with_us() -> Iterator[None]:
+    """Where the block is left by an error or an interrupt, joblib's workers are killed at once.
+
+    They would go on with the cell in hand, for minutes, and with those they hold in store.
+    """
+    try:
+        yield
+    except BaseException:
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        raise

@@ -1,0 +1,122 @@
+"""Simulation-based calibration: over data drawn from the model, truths rank evenly among draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2, chisquare
+
+from ...data import IncompleteData
+from ..imputing.tables import impute, prepared
+from ..replicate import replicates
+
+Infer = Callable[[IncompleteData], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Ranks of the truth among ``draws`` posterior draws, by quantity.
+
+    ``table`` has a row a quantity: how many ranks, the chi-square p-value of their being uniform
+    over 0..draws, and ``bias``, the mean rank less one half, in standard errors (negative: the
+    truth lies below the draws).
+    """
+
+    ranks: Mapping[str, np.ndarray]
+    draws: int
+    bins: int
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a quantity."""
+        rows = {}
+        for name, rank in self.ranks.items():
+            place = (rank + 0.5) / (self.draws + 1)
+            bias = (place.mean() - 0.5) * np.sqrt(12 * len(rank))
+            rows[name] = (len(rank), chisquare(self.counts(name)).pvalue, bias)
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["ranks", "p_value", "bias"])
+
+    @property
+    def p_value(self) -> float:
+        """Of all quantities together: the sum of their chi-squares."""
+        p = self.table["p_value"].clip(lower=1e-300)
+        each = chi2.isf(p, self.bins - 1)
+        return float(chi2.sf(each.sum(), (self.bins - 1) * len(p)))
+
+    def counts(self, name: str) -> np.ndarray:
+        """How many ranks fall into each bin, for a histogram."""
+        edges = np.linspace(0, self.draws + 1, self.bins + 1)
+        return np.histogram(self.ranks[name], edges)[0]
+
+
+def calibration(
+    model: Any,
+    data: IncompleteData,
+    *,
+    rows: int = 2000,
+    draws: int = 99,
+    particles: int = 1000,
+    bins: int = 10,
+    infer: Infer | None = None,
+    seed: int = 0,
+) -> Calibration:
+    """Simulation-based calibration of a whole model's imputations (Talts et al., 2018).
+
+    A table of ``rows`` rows is drawn from the model, z, x and s; every value that its mask hides is
+    ranked among draws from p(x_m | x_o, s). Where weights, guide and draws are right, ranks are
+    uniform, whatever the model's parameters: every row is a simulation of its own. The model's
+    parameters are taken as they are, what is tested is the inference.
+
+    :param model: a fit, or a model of yours.
+    :param data: of the columns, scale and covariates that the model was made for (rows of it are
+        repeated where more are wanted).
+    :param infer: your own inference: a table with missing values -> draws (m, n, p) in the data's
+        units; :func:`absentia.impute` when left out.
+    :param bins: of the histogram that is tested.
+    :raises ValueError: if bins do not divide draws + 1, or nothing goes missing.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> table = np.random.default_rng(0).normal(size=(50, 2))
+    >>> table[:20, 0] = np.nan
+    >>> data = ab.IncompleteData.from_numpy(table)
+    >>> model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=1)
+    >>> found = ab.calibration(model, data, rows=400, particles=200)
+    >>> found.p_value > 1e-3
+    True
+    """
+    if (draws + 1) % bins:
+        raise ValueError(f"{bins} bins do not divide the {draws + 1} ranks; give bins that do")
+    of, data = prepared(model, data)
+    if getattr(of.missingness, "alpha", 1) != 1:
+        raise ValueError("with alpha other than 1 the model's weights are not of what it draws")
+    data = data.rows(np.arange(rows) % len(data)).without_target()  # labels go with real rows
+    x, s = replicates(of, data, seed=seed)
+    if s.all():
+        raise ValueError("no value of the simulated table is missing; there is nothing to rank")
+    hidden = data.with_values(np.where(s, x, np.nan))
+    if infer is None:
+
+        def infer(table: IncompleteData) -> np.ndarray:
+            found = impute(
+                model, table, particles, num_draws=draws, seed=seed + 1, check=False, unfitted=True
+            )
+            return found.draws(draws)
+
+    several = infer(hidden)
+    generator = np.random.default_rng(seed)
+    ranks = {}
+    for j, name in enumerate(data.columns):
+        gone = ~s[:, j]
+        if not gone.any():
+            continue
+        truth, drawn = x[gone, j], several[:draws, gone, j]
+        below = (drawn < truth).sum(0)
+        # values that a column takes more than once are ranked at random among their equals
+        ties = (drawn == truth).sum(0)
+        ranks[name] = below + generator.integers(0, ties + 1)
+    return Calibration(ranks, draws, bins)

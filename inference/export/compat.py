@@ -1,0 +1,106 @@
+"""ArviZ 0.23 (InferenceData, Python 3.11) and ArviZ 1.x (DataTree, Python 3.12 on) as one.
+
+The only module that imports ArviZ; it is imported where it is needed, not with absentia.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+with warnings.catch_warnings():
+    # 0.23 announces 1.0 at its first import of the day
+    warnings.simplefilter("ignore", FutureWarning)
+    import arviz
+
+#: whether this is ArviZ 1.x
+IS_ONE = int(arviz.__version__.split(".")[0]) >= 1
+
+
+def from_groups(
+    groups: dict[str, dict[str, np.ndarray]],
+    coords: dict[str, Any] | None = None,
+    dims: dict[str, list[str]] | None = None,
+) -> Any:
+    """An InferenceData (0.23) or DataTree (1.x) of these groups.
+
+    :param groups: by group name, arrays by variable; sampled groups (posterior, ...) have leading
+        dimensions chain and draw.
+    :param coords, dims: labels of the further dimensions, as in ArviZ.
+
+    >>> import numpy as np
+    >>> from absentia.inference.export.compat import from_groups
+    >>> posterior = {"slope": np.zeros((1, 5, 2))}
+    >>> tree = from_groups({"posterior": posterior}, dims={"slope": ["column"]})
+    >>> tree["posterior"]["slope"].dims
+    ('chain', 'draw', 'column')
+    """
+    # of one name and two signatures: type checkers see only the one that is installed
+    from_dict: Any = arviz.from_dict
+    if IS_ONE:
+        return from_dict(groups, coords=coords, dims=dims)
+    return from_dict(**groups, coords=coords, dims=dims)
+
+
+def from_datasets(groups: dict[str, Any]) -> Any:
+    """An InferenceData (0.23) or DataTree (1.x) of xarray datasets, by group.
+
+    >>> import xarray as xr
+    >>> from absentia.inference.export.compat import from_datasets
+    >>> tree = from_datasets({"observed_data": xr.Dataset({"x": ("row", [1.0, 2.0])})})
+    >>> tree["observed_data"]["x"].sum().item()
+    3.0
+    """
+    if IS_ONE:
+        import xarray
+
+        return xarray.DataTree.from_dict(groups)
+    with warnings.catch_warnings():
+        # of groups and names that are not in its schema, such as row-wise sample_stats
+        warnings.simplefilter("ignore", UserWarning)
+        return arviz.InferenceData(**groups)
+
+
+def loo(tree: Any) -> Any:
+    """ArviZ's PSIS-LOO of an export's log-likelihood, row by row."""
+    return arviz.loo(tree, pointwise=True)
+
+
+def compare(trees: dict[str, Any]) -> Any:
+    """ArviZ's table of PSIS-LOO over models."""
+    with warnings.catch_warnings():
+        # of pandas, about ArviZ's own code
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return arviz.compare(trees)
+
+
+def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """ArviZ's Pareto-smoothed log-weights and k-hat: (K, n) -> (K, n), (n,); -inf where equal.
+
+    >>> import numpy as np
+    >>> from absentia.inference.export.compat import psis
+    >>> smoothed, khat = psis(np.random.default_rng(0).normal(size=(500, 3)))
+    >>> smoothed.shape, khat.shape
+    ((500, 3), (3,))
+    """
+    columns = np.ascontiguousarray(np.asarray(log_weight, dtype=np.float64).T)
+    size = np.maximum(np.abs(columns).max(1), 1.0)
+    uneven = np.ptp(columns, axis=1) > 64 * np.finfo(np.float64).eps * size
+    # equal weights have no tail to smooth: 1.x refuses them
+    smoothed = np.full(columns.shape, -np.log(columns.shape[1]))
+    khat = np.full(len(columns), -np.inf)
+    if uneven.any():
+        smoothed[uneven], khat[uneven] = _psis(columns[uneven])
+    return smoothed.T, khat
+
+
+def _psis(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if IS_ONE:
+        from arviz_stats.base import array_stats
+
+        smoothed, khat = array_stats.psislw(columns, axis=-1)
+    else:
+        smoothed, khat = arviz.psislw(columns)
+    return np.asarray(smoothed), np.asarray(khat)

@@ -1,0 +1,332 @@
+"""The one place where log-weights are made.
+
+Per row i and particle k (maths: section 2)
+
+    log w_ik = log p(x_o, s, z_k, ...) - log q(z_k, ...)
+
+with every latent site that the guide does not sample proposed from the model itself, so that it
+cancels. One handler runs the guide, then the model, and adds up log-densities as the sites go by;
+no trace is kept.
+
+Shapes at a site with rows at dim -2 and columns at dim -1 (K particles, n rows, p columns):
+
+    fn.batch_shape   drawn with      value        log_prob     summed to
+    1.  (n, p)       rsample((K,))   (K, n, p)    (K, n, p)    (K, n)
+    2.  (K, n, p)    rsample(())     (K, n, p)    (K, n, p)    (K, n)
+    3.  (n, p)       observed        (n, p)       (n, p)       (n,), broadcast
+    4.  outside the rows plate: global, one draw for all particles, kept apart
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from pyro.distributions import Delta, Normal
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.subsample_messenger import _Subsample
+from torch import Size, Tensor
+from torch.distributions import Distribution
+
+from ..data.system.process import one_at_a_time
+from ..models.sites import MAX_PLATE_NESTING, ROWS
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+class WeightError(ValueError):
+    """The model and guide do not have importance weights per row; the site is named."""
+
+
+class Site(NamedTuple):
+    """What a run left at a sample site."""
+
+    fn: Any
+    value: Tensor
+    mask: Tensor | bool | None
+    in_guide: bool
+    is_observed: bool
+    row_dim: int | None
+
+
+class Noise(Protocol):
+    """Where draws come from: told of every run, then asked site by site."""
+
+    def start(self, count: int) -> None:
+        """The next ``count`` particles begin."""
+
+    def forget(self) -> None:
+        """The current particles were not used after all."""
+
+    def draw(self, name: str, fn: Any) -> Tensor:
+        """(K, n, ...) draws of a site's distribution."""
+
+
+class Weighted(NamedTuple):
+    """Importance weights of one run.
+
+    ``log_weight`` (K, n); ``scale``, the common factor of plates and ``poutine.scale``, which
+    belongs outside the logarithm; ``sites`` by name, the model's and the guide's inside the rows
+    plate; ``globals``, the sites outside it; ``log_global``, their summed log p - log q, scaled.
+    """
+
+    log_weight: Tensor
+    scale: Tensor | float
+    sites: dict[str, Site]
+    globals: dict[str, Site]
+    log_global: Tensor
+
+
+def weights(
+    model: Callable[..., Any],
+    guide: Callable[..., Any],
+    *args: Any,
+    num_particles: int,
+    path_only: bool = False,
+    row_plate: str = ROWS,
+    max_plate_nesting: int = MAX_PLATE_NESTING,
+    draw: Noise | None = None,
+    **kwargs: Any,
+) -> Weighted:
+    """Run ``guide`` and ``model`` once with K particles and return the importance weights.
+
+    :param path_only: leave the guide's own score out of the gradient of log q (the gradient
+        reaches its parameters only through the drawn values), as DReG and STL need.
+    :param draw: where the rows' draws come from, if not from their distributions.
+    :raises WeightError: a guide site that the model does not have, row sites under different
+        scales, a second plate left of the rows.
+
+    >>> import torch
+    >>> import absentia as ab
+    >>> x = torch.tensor([[1.0, 2.0], [3.0, float("nan")], [0.0, 1.0]])
+    >>> data = ab.IncompleteData.from_torch(x)
+    >>> model = ab.NotMIWAE(data, latent_dim=1, hidden=[8])
+    >>> ab.weights(model.model, model.guide, data.x, data.s, num_particles=5).log_weight.shape
+    torch.Size([5, 3])
+    """
+    handler = _Weigher(num_particles, path_only, row_plate, max_plate_nesting, draw)
+    if draw is not None:
+        draw.start(num_particles)
+    with one_at_a_time(), handler:
+        guide(*args, **kwargs)
+        handler.start_model()
+        model(*args, **kwargs)
+    return handler.finish()
+
+
+class _Weigher(Messenger):
+    def __init__(
+        self,
+        num_particles: int,
+        path_only: bool,
+        row_plate: str,
+        max_plate_nesting: int,
+        draw: Noise | None = None,
+    ) -> None:
+        super().__init__()
+        self.draw = draw
+        self.num_particles = num_particles
+        self.path_only = path_only
+        self.row_plate = row_plate
+        self.nesting = max_plate_nesting
+        self.in_guide = True
+        self.log_weight: Tensor | None = None
+        self.log_global: Tensor | None = None
+        self.scale: Tensor | float | None = None
+        self.rows = 0
+        self.sites: dict[str, Site] = {}
+        self.globals: dict[str, Site] = {}
+        self.guided: dict[str, Site] = {}
+        self.subsamples: dict[str, Any] = {}
+        self.auxiliary: set[str] = set()
+
+    def start_model(self) -> None:
+        """The guide has run; from now on its sites are replayed."""
+        self.in_guide = False
+        self.guided = {**self.sites, **self.globals}
+
+    def finish(self) -> Weighted:
+        """The weights, once both programs have run."""
+        unused = [name for name in self.guided if name not in self.auxiliary]
+        if unused:
+            raise WeightError(
+                f"the guide samples site '{unused[0]}', which the model does not have; rename it "
+                f"or mark it infer={{'is_auxiliary': True}}"
+            )
+        if self.log_weight is None:
+            raise WeightError(f"no sample site stands in a plate named '{self.row_plate}'")
+        log_weight = self.log_weight.expand(self.num_particles, self.rows)
+        log_global = log_weight.new_zeros(()) if self.log_global is None else self.log_global
+        scale = 1.0 if self.scale is None else self.scale
+        return Weighted(log_weight, scale, self.sites, self.globals, log_global)
+
+    def _pyro_sample(self, msg: Any) -> None:
+        fn = msg["fn"]
+        if type(fn) is _Subsample:
+            self._subsample(msg)
+            return
+        if msg["infer"] and msg["infer"].get("_deterministic"):
+            return
+        row_dim = None
+        for frame in msg["cond_indep_stack"]:
+            if frame.name == self.row_plate:
+                row_dim = frame.dim
+                self.rows = frame.size
+            if frame.dim is not None and frame.dim < -self.nesting:
+                raise WeightError(
+                    f"site '{msg['name']}' stands in plate '{frame.name}' at dim {frame.dim}, "
+                    f"where the particles are; give max_plate_nesting={-frame.dim}"
+                )
+        name = msg["name"]
+        if not msg["is_observed"] and msg["infer"].get("was_observed"):
+            raise WeightError(f"site '{name}' was unconditioned; observe it to have weights")
+        replayed = self.guided.pop(name, None)
+        if replayed is not None:
+            msg["value"] = replayed.value
+            msg["done"] = True
+        elif not msg["is_observed"] and msg["value"] is None:
+            msg["value"] = self._draw(name, fn, row_dim)
+            msg["done"] = True
+        self._add(msg, row_dim, proposed=replayed is not None)
+
+    def _subsample(self, msg: Any) -> None:
+        """Plates of the model use the guide's subsample."""
+        name = msg["name"]
+        if msg["value"] is None:
+            msg["value"] = self.subsamples.get(name)
+        if msg["value"] is None:
+            msg["value"] = msg["fn"]()
+        msg["done"] = True
+        self.subsamples[name] = msg["value"]
+
+    def _draw(self, name: str, fn: Any, row_dim: int | None) -> Tensor:
+        sample = fn.rsample if fn.has_rsample else fn.sample
+        if row_dim is None:
+            value: Tensor = sample()  # global: one draw for all particles
+            return value
+        if self.draw is not None:
+            return self.draw.draw(name, fn)
+        missing_dims = self.nesting - len(fn.batch_shape)
+        if missing_dims >= 0:
+            value = sample((self.num_particles,) + (1,) * missing_dims)
+            return value
+        if missing_dims == -1 and fn.batch_shape[0] in (1, self.num_particles):
+            if fn.batch_shape[0] != self.num_particles:
+                fn = fn.expand((self.num_particles, *fn.batch_shape[1:]))
+                sample = fn.rsample if fn.has_rsample else fn.sample
+            value = sample()
+            return value
+        raise WeightError(
+            f"site '{name}' has batch shape {tuple(fn.batch_shape)}; at most "
+            f"{self.nesting} plate dimensions fit right of the particles"
+        )
+
+    def _add(self, msg: Any, row_dim: int | None, proposed: bool) -> None:
+        """Add (or in the guide subtract) the site's log-density, per row."""
+        name, fn, value, mask = msg["name"], msg["fn"], msg["value"], msg["mask"]
+        observed = msg["is_observed"]
+        site = Site(fn, value, mask, self.in_guide or proposed, observed, row_dim)
+        (self.sites if row_dim is not None else self.globals)[name] = site
+        if self.in_guide and msg["infer"].get("is_auxiliary"):
+            self.auxiliary.add(name)
+        # a latent site that only the model samples is its own proposal: it cancels
+        counts = self.in_guide or proposed or observed
+        if not counts or mask is False:
+            return
+        if self.in_guide and self.path_only and not observed:
+            log_prob = log_prob_without_score(fn, value)
+        else:
+            log_prob = log_density(fn, value)
+        if isinstance(mask, Tensor):
+            # the mask has batch dimensions only; log_prob has them too
+            log_prob = log_prob.masked_fill(~mask, 0.0)
+        if row_dim is None:
+            plates = max((-f.dim for f in msg["cond_indep_stack"] if f.dim is not None), default=0)
+            if log_prob.dim() > plates:
+                raise WeightError(
+                    f"site '{name}' has batch dimensions that no plate declares; if it differs "
+                    f"between rows put it into plate '{self.row_plate}', else use to_event()"
+                )
+            term = log_prob.sum() * msg["scale"]
+            term = -term if self.in_guide else term
+            self.log_global = term if self.log_global is None else self.log_global + term
+            return
+        self._check_scale(name, msg["scale"])
+        row_term = self._per_row(name, log_prob, row_dim)
+        if self.log_weight is None:
+            self.log_weight = -row_term if self.in_guide else row_term
+        elif self.in_guide:
+            self.log_weight = self.log_weight - row_term
+        else:
+            self.log_weight = self.log_weight + row_term
+
+    def _check_scale(self, name: str, scale: Any) -> None:
+        if isinstance(scale, Tensor) and scale.dim() > 0:
+            raise WeightError(
+                f"site '{name}' has a scale of shape {tuple(scale.shape)}; one number is needed, "
+                f"which stands outside the logarithm"
+            )
+        if self.scale is None:
+            self.scale = scale
+        elif scale is not self.scale and not _same(scale, self.scale):
+            raise WeightError(
+                f"site '{name}' has scale {float(scale):g}, another site of its rows "
+                f"{float(self.scale):g}; the sites of a row share one scale, which stands outside "
+                f"the logarithm (to temper one density, give it as a distribution)"
+            )
+
+    def _per_row(self, name: str, log_prob: Tensor, row_dim: int) -> Tensor:
+        dims = log_prob.dim()
+        if dims > self.nesting + 1:
+            raise WeightError(
+                f"site '{name}' has log-densities of shape {tuple(log_prob.shape)}; at most "
+                f"{self.nesting} plate dimensions fit right of the particles"
+            )
+        others = [d for d in range(-1, -self.nesting - 1, -1) if d != row_dim and -d <= dims]
+        return log_prob.sum(others) if others else log_prob
+
+
+def _same(a: Any, b: Any) -> bool:
+    return float(a) == float(b)
+
+
+def log_density(fn: Any, value: Tensor) -> Tensor:
+    """``fn.log_prob(value)``; a Normal's in five passes over memory, where torch takes nine."""
+    if type(fn) is not Normal:
+        log_prob: Tensor = fn.log_prob(value)
+        return log_prob
+    if fn._validate_args:
+        fn._validate_sample(value)
+    error = (value - fn.loc) / fn.scale
+    return -torch.addcmul(fn.scale.log() + _HALF_LOG_2PI, error, error, value=0.5)
+
+
+def log_prob_without_score(fn: Any, value: Tensor) -> Tensor:
+    """log q(value) whose gradient reaches the parameters of q only through ``value``."""
+    if isinstance(fn, Delta):
+        return fn.log_prob(value)
+    frozen = _frozen(fn)
+    if frozen is not None:
+        return log_density(frozen, value)
+    # a distribution with parameters out of sight (a flow): subtract the score's gradient
+    score = fn.log_prob(value.detach())
+    return fn.log_prob(value) - (score - score.detach())
+
+
+def _frozen(fn: Distribution) -> Distribution | None:
+    """A copy of the distribution with its tensors detached, or None if some are out of reach."""
+    twin = copy.copy(fn)
+    for name, attribute in list(twin.__dict__.items()):
+        if isinstance(attribute, Tensor):
+            twin.__dict__[name] = attribute.detach()
+        elif isinstance(attribute, Distribution):
+            inner = _frozen(attribute)
+            if inner is None:
+                return None
+            twin.__dict__[name] = inner
+        elif not isinstance(attribute, bool | int | float | str | Size | type(None)):
+            return None
+    return twin

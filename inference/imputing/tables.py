@@ -1,0 +1,240 @@
+"""Imputation: self-normalised estimates of what is missing, with their diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from ...data import IncompleteData, Ratings
+from ...data.columns.constants import part_of
+from ...data.system.memory import asked_for, check_memory
+from ...models.never_fitted import never_fitted
+from ..evaluating import computing, evaluating
+from ..fitting.loop import of_model
+from ..fitting.targets import with_matching_target
+from ..identification import MOST_COLUMNS, identification_table, warn_of
+from .beside import warn_outside
+from .imputation import Imputation
+from .particles import Rule
+from .task import Programs, Task
+
+
+def impute(
+    fitted: Any,
+    data: IncompleteData,
+    particles: int = 1000,
+    *,
+    rule: Rule = "posterior",
+    refine: bool = True,
+    num_draws: int = 200,
+    missing: str = "auto",
+    independent_rows: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    check: bool = True,
+    unfitted: bool = False,
+) -> Imputation:
+    """Impute the missing cells of ``data``: E[h(x_m) | x_o, s] ~ sum_k w~_k h_k.
+
+    With the missing values integrated out, h_k is the *tilted* moment E[x_j | z_k, s_j = 0];
+    where they are sampled, x_jk itself. ``rule="decoder-mean"`` averages E[x_j | z_k] instead, as
+    the published code does (Ipsen et al., 2021, eq. 17): under MNAR that converges to
+    something else, biased towards the observed side, and serves to reproduce published tables; its
+    draws are of x_j | z_k.
+
+    :param fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
+    :param data: rows to impute, of the columns the model was made for; where they were read by
+        themselves, the fit's schema decides about codes of levels, origins of dates and scales.
+    :param particles: L, importance samples a row.
+    :param refine: give rows with a Pareto k-hat above one half, or with an ESS under a twentieth
+        of the particles, a proposal of their own and four times the particles. A pilot run decides
+        which, and not the weights that are then used: kept where they happen to be small, those
+        would make the evidence too low. What was gained is in ``result.refined`` and
+        ``khat_before``.
+    :param num_draws: posterior draws to keep of every cell, for quantiles, intervals and
+        multiple imputation.
+    :param independent_rows: let no row's means depend on which rows it is imputed with, or in
+        which order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
+    :param seed: the same seed gives the same imputation.
+    :param check: warn of columns whose imputed values lie, on average, outside what was observed
+        (:class:`absentia.OutsideRangeWarning`) and, for a model whose fit did not, of slopes that
+        nothing identifies (:class:`absentia.IdentificationWarning`).
+    :param unfitted: allow a model whose parameters are those it was made with. A model that was
+        trained by a loop of your own needs no such word.
+
+    Coefficients that have priors are held at their posterior medians.
+
+    :raises ValueError: for data with other columns, an unknown rule, or a model that was never
+        fitted.
+    :raises MemoryError: for more draws than this machine can hold.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=20, progress=False)
+    >>> imputation = ab.impute(fitted, data, particles=100)
+    >>> imputation.mean.shape, imputation.khat.shape
+    ((3, 2), (3,))
+    """
+    if rule not in ("posterior", "decoder-mean"):
+        raise ValueError(f"rule {rule!r} is not one of posterior, decoder-mean")
+    if particles < 1:
+        raise ValueError(f"particles is {particles}; give at least 1")
+    if num_draws < 0:
+        raise ValueError(f"num_draws is {num_draws}; give at least 0")
+    if missing not in ("auto", "collapse", "sample"):
+        raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
+    if independent_rows and refine:
+        raise ValueError("independent_rows=True goes without refinement; give refine=False")
+    given = data
+    model, data = prepared(fitted, data)
+    if not unfitted:
+        check_was_fitted(fitted)
+    cells = int((~data.s).sum())
+    check_memory(
+        8.0 * num_draws * cells, f"{num_draws} draws of {cells} missing cells", "lower num_draws"
+    )
+    found = imputed(
+        model,
+        data,
+        programs_of(model),
+        particles,
+        rule=rule,
+        refine=refine,
+        num_draws=num_draws,
+        missing=missing,
+        independent_rows=independent_rows,
+        seed=seed,
+        progress=progress,
+    )
+    if check:
+        with computing(model):
+            _check(fitted, model, found)
+    return found if tuple(given.columns) == tuple(data.columns) else found.beside_constants()
+
+
+def _check(fitted: Any, model: Any, found: Imputation) -> None:
+    """Warn of what may be wrong with an imputation although its weights are good."""
+    found.identification = getattr(fitted, "identification", None)
+    few = len(model.columns) <= MOST_COLUMNS
+    if found.identification is None and found.num_draws and few:
+        found.identification = identification_table(model, found.data, found.draws(1)[0])
+        warn_of(found.identification, stacklevel=4)
+    if not few or model.missingness.ignorable:
+        return
+    table = found.by_column()
+    given = [name for j, name in enumerate(found.data.columns)
+             if model.missingness.known(j) == "given"]  # fmt: skip
+    warn_outside(table.drop(index=given, errors="ignore"), found.data.schema, stacklevel=4)
+
+
+def imputed(
+    model: Any,
+    data: IncompleteData,
+    programs: Programs,
+    particles: int,
+    *,
+    rule: Rule = "posterior",
+    refine: bool = False,
+    num_draws: int = 0,
+    missing: str = "auto",
+    independent_rows: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+) -> Imputation:
+    """As :func:`impute`, of :func:`prepared` data and by these programs of the model."""
+    asked = asked_for("impute", particles=particles, num_draws=num_draws)
+    with asked, evaluating(model, seed, data.x.device):
+        task = Task(
+            programs,
+            data,
+            particles,
+            num_draws,
+            missing,
+            rule,
+            common=seed if independent_rows else None,
+            progress=progress,
+        )
+        estimates = task.first()
+        before = estimates.khat.clone()
+        refined = torch.zeros(len(data), dtype=torch.bool)
+        if refine:
+            estimates, refined = task.refined(estimates)
+    return Imputation(data, estimates, particles, rule, khat_before=before, refined=refined)
+
+
+def check_was_fitted(fitted: Any) -> None:
+    """Refuse a model whose parameters have not moved since it was made; any fit is taken.
+
+    :raises ValueError: for such a model.
+    """
+    if isinstance(fitted, torch.nn.Module) and never_fitted(fitted):
+        raise ValueError(
+            f"this {type(fitted).__name__} was never fitted: its parameters are those it was made "
+            f"with; fit it with absentia.fit, or give unfitted=True if that is meant"
+        )
+
+
+_Table = TypeVar("_Table", IncompleteData, Ratings)
+
+
+def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) -> Programs:
+    """The model's own, with coefficients that have priors held, at their posterior medians.
+
+    Drawn afresh a chunk they would differ between particles that are weighed against each other.
+
+    :param coefficients: other values to hold them at, by site.
+    """
+    held = coefficient_medians(model) if coefficients is None else coefficients
+    if not held:
+        return Programs(model.model, model.guide)
+    return Programs(
+        poutine.condition(model.model, data=held), poutine.block(model.guide, hide=list(held))
+    )
+
+
+@torch.no_grad()
+def coefficient_medians(model: Any) -> dict[str, Tensor]:
+    """Posterior medians of the mechanism's coefficients that have priors, by site."""
+    guide = getattr(model, "coefficient_guide", None)
+    return {} if guide is None else guide.median()
+
+
+def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
+    """The model of a fit, and data in its scale, precision and place.
+
+    :raises ValueError: for data with other columns, or a target of another kind.
+    :raises TypeError: for ratings.
+    """
+    if not isinstance(data, IncompleteData):
+        known = "ratings have predict_ratings" if isinstance(data, Ratings) else "give a table"
+        raise TypeError(f"data is a {type(data).__name__}, not IncompleteData: {known}")
+    model, data = placed(fitted, data)
+    return model, with_matching_target(model, data)
+
+
+def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
+    """The model of a fit, and a table or ratings in its scale, precision and place.
+
+    :raises ValueError: for data with other columns.
+    """
+    model: Any = getattr(fitted, "model", fitted)
+    model = fitted if not isinstance(model, torch.nn.Module) else model
+    scaler = getattr(fitted, "scaler", None)
+    if isinstance(data, IncompleteData) and scaler is not None:
+        # what a fit knows of constant columns decides, not what new rows hold there
+        whole = tuple(data.columns) == tuple(fitted.columns)
+        layout = fitted if whole else part_of(fitted, tuple(model.columns))
+        data = of_model(layout, data).under(layout)
+    data = of_model(model, data)
+    if isinstance(data, Ratings) and scaler is not None:
+        data = data.rescaled(scaler)
+    mechanism = getattr(model, "missingness", None)
+    if mechanism is not None and isinstance(data, IncompleteData):
+        mechanism.check(data)
+    parameter = next(iter(model.parameters()), data.x)
+    return model, data.to(device=parameter.device, dtype=parameter.dtype)

@@ -1,0 +1,111 @@
+"""Predicting a target from incomplete rows, averaged over what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...data import IncompleteData
+from ..importance import Weighted
+from .completed import average
+from .tables import check_was_fitted, prepared, programs_of
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """p(y | x_o, s) of every row.
+
+    Attributes:
+        mean: (n,), E[y] in the target's units; the code's expectation for two levels, NaN for more.
+        sd: (n,), standard deviation of y, what is missing and the noise together.
+        probabilities: (n, C) table by level, empty for a continuous target.
+        ess: (n,), effective sample size of the weights.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    probabilities: pd.DataFrame
+    ess: np.ndarray
+
+    @property
+    def best(self) -> np.ndarray:
+        """(n,), the most probable level, or the mean of a continuous target."""
+        if self.probabilities.shape[1] == 0:
+            return self.mean
+        columns = self.probabilities.columns.to_numpy()
+        chosen: np.ndarray = columns[self.probabilities.to_numpy().argmax(1)]
+        return chosen
+
+
+def predict(
+    fitted: Any,
+    data: IncompleteData,
+    particles: int = 1000,
+    *,
+    seed: int = 0,
+    unfitted: bool = False,
+) -> Prediction:
+    """p(y | x_o, s) = sum_k w_k p(y | x_o, x^m_k), with the mask's density in the weights.
+
+    Where the missing values can be integrated out of p(s | x), the weights are those of the
+    integrated model and x^m_k is drawn from p(x^m | z_k, s = 0), which varies less than drawing
+    it from the decoder. A target that the data have is not read.
+
+    :param fitted: a fit of a :class:`~absentia.models.SupervisedModel`, or the model.
+    :param data: rows of the columns that it was fitted to.
+    :param particles: importance samples a row.
+    :param unfitted: as for :func:`absentia.impute`.
+    :raises ValueError: the model predicts nothing or was never fitted, or the data have
+        other columns.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> data = data.with_target([0.5, 1.0, 0.2])
+    >>> model = ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
+    >>> fitted = ab.fit(model, data, steps=20, progress=False)
+    >>> ab.predict(fitted, data, particles=100).mean.shape
+    (3,)
+    """
+    model, data = prepared(fitted, data)
+    if not hasattr(model, "predictor"):
+        raise ValueError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
+    if not unfitted:
+        check_was_fitted(fitted)
+    data = data.without_target()
+
+    def of(whole: Tensor, run: Weighted) -> Tensor:
+        return torch.cat(_moments(model.predictor(whole)), -1)
+
+    both, ess = average(model, programs_of(model), data, particles, of, seed)
+    found, square = (half.double().cpu().numpy() for half in both.chunk(2, -1))
+    return _prediction(model.predictor, found, square, ess.double().cpu().numpy(), data.index)
+
+
+def _moments(given: Any) -> tuple[Tensor, Tensor]:
+    """Probabilities of the levels, or mean and second moment; (K, n, C) each."""
+    if given.has_enumerate_support:
+        probs = given.probs
+        if probs.dim() > 3:  # categorical
+            return probs.squeeze(-2), probs.squeeze(-2)
+        both = torch.cat([1 - probs, probs], -1)
+        return both, both
+    return given.mean, given.variance + given.mean.square()
+
+
+def _prediction(
+    predictor: Any, found: np.ndarray, square: np.ndarray, ess: np.ndarray, index: pd.Index
+) -> Prediction:
+    if predictor.kind == "continuous":
+        variance = np.clip(square - found**2, 0, None)[:, 0]
+        mean = predictor.center + predictor.unit * found[:, 0]
+        sd = predictor.unit * np.sqrt(variance)
+        return Prediction(mean, sd, pd.DataFrame(index=index), ess)
+    table = pd.DataFrame(found, index=index, columns=predictor.levels)
+    mean = found[:, 1] if found.shape[1] == 2 else np.full(len(found), np.nan)
+    return Prediction(mean, np.sqrt(np.clip(mean * (1 - mean), 0, None)), table, ess)

@@ -1,0 +1,259 @@
+"""p(x_j | z, s_j = 0): what a missing value is like, given that it is missing.
+
+One class a way of integrating. Each works on the missing cells only, packed: cell c of the batch
+is (row[c], column[c]), and its tensors are (K, M) for K particles and M missing cells.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+
+from ...models.distributions.special import inverse_mills, log_ndtr
+from .logistic_normal import LogisticNormal, log_expected_sigmoid, logistic_normal
+from .packing import Picker, pick
+from .truncated import logistic_tilted, truncated_above
+
+
+class Tilted(ABC):
+    """A missing cell's decoder distribution, tilted by the probability of being missing."""
+
+    @property
+    @abstractmethod
+    def log_missing(self) -> Tensor:
+        """log P(s_j = 0 | z) = log int p(x_j | z) (1 - pi_j(x_j)) dx_j, (K, M), differentiable."""
+
+    @abstractmethod
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """E[x_j | z, s_j = 0] and Var[x_j | z, s_j = 0], (K, M) each, without gradients."""
+
+    @abstractmethod
+    def sample(self) -> Tensor:
+        """One draw of x_j a particle and cell, (K, M)."""
+
+    @abstractmethod
+    def select(self, particles: Tensor, cells: Tensor) -> Tilted:
+        """The cells at (particles[i], cells[i]), as tensors of shape (1, len(cells))."""
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """P(x_j = v | z, s_j = 0) of cells with values 0, ..., V - 1: (V, K, len(cells))."""
+        raise TypeError(f"the values of a {type(self).__name__} are not finitely many")
+
+
+class Untilted(Tilted):
+    """The decoder's own distribution: the mask does not depend on the cell's value.
+
+    :param log_missing: log P(s_j = 0), (K, M); none under an ignorable mechanism, which is not
+        part of the likelihood.
+    """
+
+    def __init__(self, decoder: TorchDistribution, log_missing: Tensor | None = None) -> None:
+        self.decoder = decoder
+        self._log_missing = log_missing
+
+    @property
+    def log_missing(self) -> Tensor:
+        """As given; zero where the mechanism is ignorable."""
+        if self._log_missing is not None:
+            return self._log_missing
+        return torch.zeros((), device=self.decoder.mean.device, dtype=self.decoder.mean.dtype)
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the decoder."""
+        return self.decoder.mean.detach(), self.decoder.variance.detach()
+
+    def sample(self) -> Tensor:
+        """A draw of the decoder."""
+        return self.decoder.sample()
+
+    def select(self, particles: Tensor, cells: Tensor) -> Untilted:
+        """At the chosen particles and cells."""
+        chosen = pick(self.decoder, particles, cells)
+        if self._log_missing is None:
+            return Untilted(chosen)
+        shape = self._log_missing.shape
+        return Untilted(chosen, Picker(shape, particles, cells)(self._log_missing))
+
+    @torch.no_grad()
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """The decoder's."""
+        return filled_up(self.decoder.probs[..., cells, :].movedim(-1, 0), num_values)
+
+
+class Drawn(Tilted):
+    """Values that were drawn, since the absence of other columns depends on them.
+
+    :param values: (K, M), what was drawn from the decoder.
+    :param log_missing: log P(s_j = 0 | x) at them, (K, M).
+    :param report: what moments are taken of, where it is not the values themselves.
+    """
+
+    def __init__(self, values: Tensor, log_missing: Tensor, report: Tensor | None = None) -> None:
+        self.values, self._log_missing = values, log_missing
+        self.report = values if report is None else report
+
+    @property
+    def log_missing(self) -> Tensor:
+        """At the drawn values."""
+        return self._log_missing
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """The values; what varies is left to the particles."""
+        report = self.report.detach()
+        return report, torch.zeros_like(report)
+
+    def sample(self) -> Tensor:
+        """The values."""
+        return self.values.detach()
+
+    def select(self, particles: Tensor, cells: Tensor) -> Drawn:
+        """At the chosen particles and cells."""
+        at = Picker(self.values.shape, particles, cells)
+        return Drawn(at(self.values), at(self._log_missing), at(self.report))
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """One at the value that was drawn."""
+        values = torch.arange(num_values, device=cells.device).view(-1, 1, 1)
+        return (self.values[..., cells] == values).to(self.values.dtype)
+
+
+class TiltedNormal(Tilted):
+    """Normal decoder and affine mechanism: closed forms (maths: section 3).
+
+    With t = -(a x + b) ~ Normal(m, r^2), m = -(a mu + b), r = |a| sigma, and G = log P(s = 0):
+    E[x | s = 0] = mu - a sigma^2 G'(m) and Var = sigma^2 + a^2 sigma^4 G''(m) (Stein's lemma).
+    Probit: G = log Phi(m / sqrt(1 + r^2)). Logit: :mod:`.logistic_normal`.
+    """
+
+    def __init__(self, loc: Tensor, scale: Tensor, slope: Tensor, offset: Tensor, link: str):
+        self.loc, self.scale, self.slope, self.offset, self.link = loc, scale, slope, offset, link
+        self.m = -(slope * loc + offset)
+        self.r = slope.abs() * scale
+
+    @cached_property
+    def log_missing(self) -> Tensor:
+        """In closed form."""
+        if self.link == "probit":
+            return log_ndtr(self.m / (1 + self.r.square()).sqrt())
+        if torch.is_grad_enabled():
+            return log_expected_sigmoid(self.m, self.r)
+        return self._logistic.log_prob  # the moments will ask for the same series
+
+    @cached_property
+    def _logistic(self) -> LogisticNormal:
+        return logistic_normal(self.m, self.r)
+
+    @torch.no_grad()
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance given z and s_j = 0."""
+        if self.link == "probit":
+            root = (1 + self.r.square()).sqrt()
+            c = self.m / root
+            mills = inverse_mills(c)
+            first, second = mills / root, -mills * (mills + c) / root.square()
+        else:
+            _, first, second = self._logistic
+        shift = self.slope * self.scale.square()
+        variance = self.scale.square() + shift.square() * second
+        return self.loc - shift * first, variance.clamp_min(0)
+
+    @torch.no_grad()
+    def sample(self) -> Tensor:
+        """Exact draws: a truncated (probit) or logistic-tilted t, then x given t."""
+        variance = self.r.square()
+        if self.link == "probit":
+            # y = t + Normal(0, 1) is truncated to y > 0; t given y is Normal
+            root = (1 + variance).sqrt()
+            y = self.m + root * truncated_above(-self.m / root).to(self.m.dtype)
+            spread = self.scale / root
+            gain = self.slope * self.scale.square() / root.square()
+            return self.loc - gain * (y - self.m) + spread * torch.randn_like(self.m)
+        t = logistic_tilted(self.m, self.r).to(self.m.dtype)
+        # where the slope vanishes t says nothing of x
+        steep = self.r > 1e-4
+        inverse = torch.where(steep, -(t + self.offset) / torch.where(steep, self.slope, 1.0), 0.0)
+        return torch.where(steep, inverse, self.loc + self.scale * torch.randn_like(self.m))
+
+    def select(self, particles: Tensor, cells: Tensor) -> TiltedNormal:
+        """At the chosen particles and cells."""
+        at = Picker(self.m.shape, particles, cells)
+        return TiltedNormal(
+            at(self.loc), at(self.scale), at(self.slope), at(self.offset), self.link
+        )
+
+
+class Together(Tilted):
+    """Cells that are integrated in different ways, each part with the cells it has.
+
+    :param parts: (cells (M_i,), their tilted distribution); together all M cells.
+    :param leading: the shape left of the cells, (K,).
+    """
+
+    def __init__(self, parts: list[tuple[Tensor, Tilted]], leading: tuple[int, ...]) -> None:
+        self.parts, self.leading = parts, leading
+        self.order = torch.cat([cells for cells, _ in parts]).argsort()
+
+    def _joined(self, values: list[Tensor]) -> Tensor:
+        shaped = [
+            value.expand(*self.leading, len(cells))
+            if value.dim() <= len(self.leading) + 1
+            else value.reshape(*self.leading, len(cells))
+            for value, (cells, _) in zip(values, self.parts, strict=True)
+        ]
+        return torch.cat(shaped, -1)[..., self.order]
+
+    @cached_property
+    def log_missing(self) -> Tensor:
+        """Part by part."""
+        return self._joined([tilted.log_missing for _, tilted in self.parts])
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Part by part."""
+        mean, variance = zip(*(tilted.moments() for _, tilted in self.parts), strict=True)
+        return self._joined(list(mean)), self._joined(list(variance))
+
+    def sample(self) -> Tensor:
+        """Part by part."""
+        return self._joined([tilted.sample() for _, tilted in self.parts])
+
+    def _part_and_place(self) -> tuple[Tensor, Tensor]:
+        count = len(self.order)
+        part, place = self.order.new_zeros(count), self.order.new_zeros(count)
+        for number, (cells, _) in enumerate(self.parts):
+            part[cells] = number
+            place[cells] = torch.arange(len(cells), device=cells.device)
+        return part, place
+
+    def select(self, particles: Tensor, cells: Tensor) -> Together:
+        """At the chosen particles and cells."""
+        part, place = self._part_and_place()
+        chosen = []
+        for number, (_, tilted) in enumerate(self.parts):
+            here = (part[cells] == number).nonzero().flatten()
+            if len(here):
+                chosen.append((here, tilted.select(particles[here], place[cells[here]])))
+        return Together(chosen, (1,))
+
+    def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
+        """Part by part; the cells asked for all have finitely many values."""
+        part, place = self._part_and_place()
+        result: Tensor | None = None
+        for number, (_, tilted) in enumerate(self.parts):
+            here = (part[cells] == number).nonzero().flatten()
+            if not len(here):
+                continue
+            found = tilted.probabilities(place[cells[here]], num_values)
+            if result is None:
+                result = found.new_zeros(num_values, *self.leading, len(cells))
+            result[..., here] = found.expand(num_values, *self.leading, len(here))
+        return torch.zeros(num_values, *self.leading, 0) if result is None else result
+
+
+def filled_up(found: Tensor, num_values: int) -> Tensor:
+    """Probabilities (v, K, M) with zeros for the values that only wider columns have."""
+    absent = num_values - len(found)
+    return torch.cat([found, found.new_zeros(absent, *found.shape[1:])]) if absent else found

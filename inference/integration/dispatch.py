@@ -1,0 +1,194 @@
+"""Which way of integrating fits which missing cell: by its column's family and mechanism."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pyro.distributions import Normal, TorchDistribution
+from torch import Tensor
+
+from ...data import Standardiser
+from ...models.distributions.mask import MaskDistribution
+from ...models.distributions.mixed import MixedColumns
+from ...models.missingness import Affine
+from . import quadrature
+from .conditionals import Drawn, Tilted, TiltedNormal, Together, Untilted
+from .packing import pack
+from .summed import TiltedDiscrete, TiltedQuadrature
+
+_DRAWN, _IGNORED, _FREE, _AFFINE, _GENERAL = range(5)
+
+
+def tilt(
+    decoder: TorchDistribution,
+    mask: MaskDistribution | None,
+    s: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    drawn: Tensor | None = None,
+    units: Standardiser | None = None,
+) -> Tilted:
+    """p(x_j | z, s_j = 0) at the missing cells (rows[c], columns[c]).
+
+    :param decoder: p(x | z), batch shape (..., n, p).
+    :param mask: p(s | x), with the mechanism and the x that it came from; None for p(x_j | z),
+        what the decoder says of the cells whatever the mask.
+    :param s: (n, p), the mask that was seen.
+    :param drawn: (p,), columns whose missing values x already holds.
+    :param units: whose warped columns are reported in the data's own units.
+    :raises TypeError: where no rule fits a column's family.
+    """
+    return _Tilting(decoder, mask, s, rows, columns, drawn, units).tilted()
+
+
+class _Tilting:
+    def __init__(
+        self,
+        decoder: TorchDistribution,
+        mask: MaskDistribution | None,
+        s: Tensor,
+        rows: Tensor,
+        columns: Tensor,
+        drawn: Tensor | None,
+        units: Standardiser | None,
+    ) -> None:
+        self.decoder, self.mask, self.s = decoder, mask, s
+        self.rows, self.columns, self.units = rows, columns, units
+        self.leading = tuple(decoder.batch_shape[:-2])
+        self.affine: Affine | None = None
+        if mask is not None and not mask.missingness.ignorable:
+            self.affine = mask.missingness.affine(mask.x, **mask.context)
+        self.way = self._ways(drawn)
+
+    def _ways(self, drawn: Tensor | None) -> Tensor:
+        """How each column is integrated, (p,)."""
+        p = self.decoder.batch_shape[-1]
+        if self.mask is None:
+            return torch.full((p,), _IGNORED)
+        mechanism = self.mask.missingness
+        way = torch.full((p,), _GENERAL)
+        if self.affine is not None:
+            closed = self.affine.columns
+            way = torch.full((p,), _AFFINE) if closed is None else way.where(~closed.cpu(), _AFFINE)
+        if mechanism.reads_no_value:
+            way = torch.full((p,), _FREE)
+        way[mechanism.ignorable_columns(p).cpu()] = _IGNORED
+        if drawn is not None:
+            way[drawn.cpu()] = _DRAWN
+        return way
+
+    def tilted(self) -> Tilted:
+        """All cells, in parts where they are not all of one kind."""
+        p = self.decoder.batch_shape[-1]
+        families: list[tuple[Tensor, Any]] = [(torch.arange(p), self.decoder)]
+        if isinstance(self.decoder, MixedColumns):
+            families = [(own.cpu(), fn) for own, fn in self.decoder.parts]
+        warped = torch.zeros(p, dtype=torch.bool)
+        if self.units is not None:
+            warped = torch.from_numpy(~self.units.linear)
+        kinds: list[tuple[Tensor, int, bool, Any, Tensor]] = []
+        for own, fn in families:
+            place = torch.zeros(p, dtype=torch.long)
+            place[own] = torch.arange(len(own))
+            for code in torch.unique(self.way[own] * 2 + warped[own]).tolist():
+                chosen = own[(self.way[own] * 2 + warped[own]) == code]
+                kinds.append((chosen, code // 2, bool(code % 2), fn, place))
+        if len(kinds) == 1:  # no cell needs to be told from another
+            _, way, warp, fn, _ = kinds[0]
+            return self._part(way, warp, fn, self.rows, self.columns, self.columns)
+        parts = []
+        for chosen, way, warp, fn, place in kinds:
+            mine = torch.zeros(p, dtype=torch.bool)
+            mine[chosen] = True
+            cells = mine.to(self.columns.device)[self.columns].nonzero().flatten()
+            if len(cells):
+                rows, columns = self.rows[cells], self.columns[cells]
+                local = place.to(columns.device)[columns]
+                parts.append((cells, self._part(way, warp, fn, rows, columns, local)))
+        if not parts:
+            _, way, warp, fn, _ = kinds[0]
+            return self._part(way, warp, fn, self.rows, self.columns, self.columns)
+        return Together(parts, self.leading)
+
+    def _part(
+        self, way: int, warped: bool, fn: Any, rows: Tensor, columns: Tensor, local: Tensor
+    ) -> Tilted:
+        """Cells of one family and one way; ``local`` are their columns within the family."""
+        if way == _DRAWN:
+            assert self.mask is not None
+            values = self.mask.x[..., rows, columns].expand(*self.leading, len(rows))
+            at = self.mask.log_prob(self.s)[..., rows, columns]
+            return Drawn(values, at, self._reported(values, columns) if warped else None)
+        packed = pack(fn, rows, local)
+        if way == _IGNORED and not warped:
+            return Untilted(packed)
+        if way == _FREE and not warped:
+            assert self.mask is not None
+            gone = self.mask.log_prob(torch.zeros_like(self.s, dtype=self.mask.x.dtype))
+            at = gone[..., rows, columns].expand(*self.leading, len(rows))
+            return Untilted(packed, at)
+        if way == _AFFINE and isinstance(packed, Normal) and not warped:
+            assert self.affine is not None
+            return TiltedNormal(packed.loc, packed.scale, *self.affine.at(rows, columns)[:3])
+
+        def log_missing_at(values: Tensor) -> Tensor:
+            """log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""
+            if way == _IGNORED:
+                return torch.zeros_like(values)
+            if way == _AFFINE:  # evaluated on the missing cells alone
+                assert self.affine is not None
+                return self.affine.at(rows, columns).log_missing(values)
+            assert self.mask is not None
+            mechanism, context = self.mask.missingness, self.mask.context
+            found: Tensor = mechanism.log_missing(values, rows, columns, self.mask.x, **context)
+            return found
+
+        if packed.has_enumerate_support:
+            support = packed.enumerate_support(expand=False)
+            values = support.view(len(support), 1, 1)
+            log_density = packed.log_prob(support)
+            log_density = log_density.view(len(support), -1, len(rows))
+            return TiltedDiscrete(values, log_density, log_missing_at(values.to(log_density.dtype)))
+        if not quadrature.applies_to(packed):
+            raise TypeError(
+                f"no rule to integrate a {type(packed).__name__} under "
+                f"{'no mask' if self.mask is None else type(self.mask.missingness).__name__}"
+            )
+        nodes, log_weight = quadrature.rule_for(packed, lambda v: log_missing_at(v).exp())
+        rule = TiltedQuadrature(nodes, packed.log_prob(nodes) + log_weight, log_missing_at(nodes))
+        if warped:
+            rule.report = self._reported(nodes, columns)
+        if way == _IGNORED:  # the mask is no part of the likelihood
+            return IgnoredInOtherUnits(rule)
+        return rule
+
+    def _reported(self, values: Tensor, columns: Tensor) -> Tensor:
+        assert self.units is not None
+        return self.units.invert_cells(values.detach(), columns)
+
+
+class IgnoredInOtherUnits(Untilted):
+    """Cells of an ignorable column that are reported in other units than the model's."""
+
+    def __init__(self, rule: TiltedQuadrature) -> None:
+        self.rule = rule
+
+    @property
+    def log_missing(self) -> Tensor:
+        """Zero."""
+        return torch.zeros((), device=self.rule.joint.device, dtype=self.rule.joint.dtype)
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Of what is reported."""
+        return self.rule.moments()
+
+    def sample(self) -> Tensor:
+        """From the rule."""
+        return self.rule.sample()
+
+    def select(self, particles: Tensor, cells: Tensor) -> IgnoredInOtherUnits:
+        """At the chosen particles and cells."""
+        chosen = self.rule.select(particles, cells)
+        assert isinstance(chosen, TiltedQuadrature)
+        return IgnoredInOtherUnits(chosen)

@@ -1,0 +1,1 @@
+"""Random numbers: seeded without a trace, evenly spread, shared by rows or shifted between them."""

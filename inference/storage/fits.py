@@ -1,0 +1,112 @@
+"""Fitted models on disk: safetensors weights beside a JSON of everything else, no pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ...data import Schema, Standardiser
+from ...data.system.files import reason
+from ...data.system.process import own_settings, seeded
+from ...models import rebuild
+from ..fitting.loop import FitResult
+from ..fitting.settings import FitSettings
+from .folder import FormatError, read_folder, write_folder
+from .typed_json import from_json, set_tensors, tensors_of, to_json
+
+__all__ = ["FormatError", "load", "read", "save", "write"]
+
+
+def save(fitted: FitResult, path: str | Path) -> None:
+    """Write a fitted model to the folder ``path``: a document and its weights, no pickle.
+
+    A model that is there is replaced in one move: whenever the run is killed, the folder holds one
+    of the two, whole. Other files in the folder are left alone.
+
+    :raises FormatError: if the model was made with arguments that cannot be kept (a Python
+        function as mechanism, say), or a ``model.json`` is there that is no saved model; nothing
+        is written then.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=5, progress=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ab.save(fitted, folder)
+    ...     again = ab.load(folder)
+    >>> again.columns
+    ('x0', 'x1')
+    """
+    write(fitted, path)
+
+
+def write(fitted: FitResult, path: str | Path, **further: Any) -> None:
+    """What :func:`save` does, with further entries of the document."""
+    covariates = fitted.covariate_schema
+    document = {
+        "model": fitted.model,
+        "dtype": str(next(fitted.model.parameters()).dtype).removeprefix("torch."),
+        "columns": list(fitted.columns),
+        "scaler": fitted.scaler.to_dict(),
+        "schema": None if fitted.schema is None else fitted.schema.to_dict(),
+        "covariate_schema": None if covariates is None else covariates.to_dict(),
+        "settings": fitted.settings.to_dict(),
+        "bound": fitted.bound,
+        "best_step": fitted.best_step,
+        "history": fitted.history.to_dict("list"),
+    }
+    kept = {name: to_json(part, name) for name, part in document.items()}
+    write_folder(path, {**kept, **further}, tensors_of(fitted.model))
+
+
+def load(path: str | Path) -> FitResult:
+    """Read what :func:`save` wrote, or an earlier version of it.
+
+    :raises FormatError: if ``path`` holds no saved model, one of a newer format version, or one of
+        which a byte has changed.
+    """
+    return read(path)[0]
+
+
+def read(path: str | Path) -> tuple[FitResult, dict[str, Any]]:
+    """The fitted model in a folder, and the whole document about it."""
+    document, tensors = read_folder(path)
+    try:
+        return _result(document, tensors), document
+    except Exception as error:  # whatever is wrong inside the files, it is the files' fault
+        raise FormatError(
+            f"'{path}' cannot be read: {type(error).__name__}: {reason(error)}"
+        ) from error
+
+
+def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitResult:
+    # before version 3 types were not kept, and a dictionary with a "type" inside a list was none
+    with own_settings(), seeded(0):  # parameters are drawn, to be replaced by those of the file
+        if document["format_version"] >= 3:
+            document = {k: v if k == "imputer" else from_json(v) for k, v in document.items()}
+        else:
+            document = {**document, "model": rebuild(document["model"])}
+    model = document["model"]
+    model.to(dtype=getattr(torch, document["dtype"]))
+    set_tensors(model, tensors)
+    # version 1 knew numbers only: center and scale, no schema
+    scaler = document.get("scaler", document)
+    schemas = {
+        name: None if document.get(name) is None else Schema.from_dict(document[name])
+        for name in ("schema", "covariate_schema")
+    }
+    return FitResult(
+        model=model.eval(),
+        scaler=Standardiser.from_dict(scaler),
+        columns=tuple(document["columns"]),
+        history=pd.DataFrame(document["history"]),
+        bound=document["bound"],
+        best_step=document["best_step"],
+        settings=FitSettings(**document["settings"]),
+        schema=schemas["schema"],
+        covariate_schema=schemas["covariate_schema"],
+    )

@@ -1,0 +1,186 @@
+"""Distributions of the mask s: one that remembers its mechanism, and a probit Bernoulli."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pyro.distributions import Bernoulli, TorchDistribution
+from torch import Size, Tensor
+
+from .special import log_ndtr
+
+
+class _OfBase(TorchDistribution):
+    """A mask distribution made of another, ``base``, whose moments and draws it has."""
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
+
+    def __init__(self, base: TorchDistribution) -> None:
+        self.base = base
+        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        """The base's."""
+        return self.base.support
+
+    @property
+    def mean(self) -> Tensor:
+        """P(observed)."""
+        return self.base.mean
+
+    @property
+    def variance(self) -> Tensor:
+        """The base's."""
+        return self.base.variance
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Masks, 1 where observed."""
+        return self.base.sample(Size(sample_shape))
+
+
+class MaskDistribution(_OfBase):
+    """p(s | x, context) together with where it came from, for handlers that integrate x out.
+
+    Everything is passed on to ``base``, the distribution that the mechanism returned.
+
+    >>> import torch
+    >>> from absentia.models import SelfMasking
+    >>> mask = SelfMasking(2)(torch.zeros(7, 2))
+    >>> type(mask.missingness).__name__, mask.expand([5, 7, 2]).batch_shape
+    ('SelfMasking', torch.Size([5, 7, 2]))
+    """
+
+    def __init__(
+        self, base: TorchDistribution, missingness: Any, context: dict[str, Any], x: Tensor
+    ) -> None:
+        self.missingness, self.context, self.x = missingness, context, x
+        super().__init__(base)
+
+    @property
+    def has_enumerate_support(self) -> bool:
+        """The base's."""
+        return bool(self.base.has_enumerate_support)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> MaskDistribution:
+        """The same mask distribution over more leading dimensions."""
+        if Size(batch_shape) == self.batch_shape:
+            return self
+        base = self.base.expand(batch_shape)
+        return MaskDistribution(base, self.missingness, self.context, self.x)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of every cell, batch shape."""
+        return self.base.log_prob(value)
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """The base's."""
+        return self.base.enumerate_support(expand)
+
+    def __getattr__(self, name: str) -> Any:
+        """``probs``, ``logits`` and the like are the base's."""
+        if name in ("base", "__setstate__"):  # not yet made, in the middle of copying
+            raise AttributeError(name)
+        return getattr(self.base, name)
+
+
+class ProbitBernoulli(Bernoulli):
+    """Bernoulli with P(s = 1) = Phi(score), whose log-density stays accurate in both tails.
+
+    >>> import torch
+    >>> from absentia.models.distributions.mask import ProbitBernoulli
+    >>> ProbitBernoulli(torch.tensor([-40.0])).log_prob(torch.ones(1)).round(decimals=1)
+    tensor([-804.6000])
+    """
+
+    def __init__(self, score: Tensor, validate_args: bool | None = None) -> None:
+        self.score = score
+        super().__init__(probs=torch.special.ndtr(score), validate_args=validate_args)
+
+    def expand(self, batch_shape: Size, _instance: object = None) -> ProbitBernoulli:
+        """The same distribution over more leading dimensions."""
+        return ProbitBernoulli(self.score.expand(batch_shape), validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log Phi(score) where value is 1, log Phi(-score) where it is 0."""
+        if self._validate_args:
+            self._validate_sample(value)
+        return log_ndtr(torch.where(value > 0.5, self.score, -self.score))
+
+
+class Tempered(_OfBase):
+    """A density to the power alpha, drawn from as it was: log p(s) counts alpha times.
+
+    >>> import torch
+    >>> from pyro.distributions import Bernoulli
+    >>> from absentia.models.distributions.mask import Tempered
+    >>> Tempered(Bernoulli(torch.tensor([0.5])), 2.0).log_prob(torch.ones(1)).exp()
+    tensor([0.2500])
+    """
+
+    def __init__(self, base: TorchDistribution, alpha: float) -> None:
+        super().__init__(base)
+        self.alpha = alpha
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> Tempered:
+        """The same over more leading dimensions."""
+        return Tempered(self.base.expand(batch_shape), self.alpha)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """alpha log p(value)."""
+        return self.alpha * self.base.log_prob(value)
+
+
+class SequentialMask(TorchDistribution):
+    """A mask in which the absence of a column depends on the absence of columns before it.
+
+    :param given: the columns' distributions given the mask that was seen: their product is the
+        density of that mask.
+    :param order: the columns, each after those that it depends on.
+    :param at: the columns' distributions given another mask (..., n, p).
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
+
+    def __init__(
+        self,
+        given: TorchDistribution,
+        order: list[int],
+        at: Callable[[Tensor], TorchDistribution],
+    ) -> None:
+        self.given, self.order, self.at = given, order, at
+        super().__init__(given.batch_shape, given.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        """Booleans."""
+        return self.given.support
+
+    @property
+    def mean(self) -> Tensor:
+        """P(observed) of each column given the mask that was seen."""
+        return self.given.mean
+
+    @property
+    def variance(self) -> Tensor:
+        """Given the mask that was seen."""
+        return self.given.variance
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> SequentialMask:
+        """The same mask distribution over more leading dimensions."""
+        return SequentialMask(self.given.expand(batch_shape), self.order, self.at)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of every cell, at the mask that was seen."""
+        return self.given.log_prob(value)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """New masks, column after column."""
+        with torch.no_grad():
+            s = torch.ones(Size(sample_shape) + self.batch_shape, device=self.given.mean.device)
+            s = s.to(self.given.mean.dtype)
+            for j in self.order:
+                s[..., j] = torch.bernoulli(self.at(s).mean.expand(s.shape)[..., j])
+            return s

@@ -1,0 +1,175 @@
+"""Distributions of tables whose columns are of different families, batch shape (..., n, p)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Size, Tensor
+from torch.distributions import constraints
+from torch.nn.functional import one_hot
+
+
+class FiniteValues(TorchDistribution):
+    """One of the values 0, 1, ..., V - 1 with log-probabilities log softmax(logits).
+
+    Levels, grades and counts alike. ``logits`` is (..., n, p, V); -inf where a column has fewer
+    values than the widest one. Values are floats, since they share a table with real numbers.
+
+    >>> import torch
+    >>> from absentia.models.distributions.mixed import FiniteValues
+    >>> FiniteValues(torch.zeros(7, 2, 3)).log_prob(torch.ones(7, 2)).exp()[0]
+    tensor([0.3333, 0.3333])
+    """
+
+    arg_constraints = {"logits": constraints.real_vector}  # noqa: RUF012 (torch's own convention)
+    has_enumerate_support = True
+
+    def __init__(self, logits: Tensor, validate_args: bool | None = None) -> None:
+        self.logits = logits - logits.logsumexp(-1, keepdim=True)
+        super().__init__(logits.shape[:-1], Size(), validate_args=validate_args)
+
+    @property
+    def num_values(self) -> int:
+        """V."""
+        return self.logits.shape[-1]
+
+    @property
+    def support(self) -> Any:
+        """The integers 0 to V - 1."""
+        return constraints.integer_interval(0, self.num_values - 1)
+
+    @property
+    def probs(self) -> Tensor:
+        """(..., n, p, V)."""
+        return self.logits.exp()
+
+    @property
+    def mean(self) -> Tensor:
+        """Of the values, as numbers."""
+        return (self.probs * self._values()).sum(-1)
+
+    @property
+    def variance(self) -> Tensor:
+        """Of the values, as numbers."""
+        return (self.probs * self._values().square()).sum(-1) - self.mean.square()
+
+    def _values(self) -> Tensor:
+        return torch.arange(self.num_values, dtype=self.logits.dtype, device=self.logits.device)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> FiniteValues:
+        """The same distribution over more leading dimensions."""
+        logits = self.logits.expand(Size(batch_shape) + self.logits.shape[-1:])
+        return FiniteValues(logits, validate_args=False)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Values, as floats."""
+        shape = Size(sample_shape) + self.batch_shape
+        with torch.no_grad():
+            return self.icdf(torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The smallest value whose distribution function reaches ``value`` in (0, 1)."""
+        cumulative = self.probs.cumsum(-1)[..., :-1]
+        return (value.unsqueeze(-1) > cumulative).sum(-1).to(self.logits.dtype)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of every cell, batch shape."""
+        if self._validate_args:
+            self._validate_sample(value)
+        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        if value.dim() <= len(self.batch_shape):  # one lookup a particle and cell
+            index = value.long().expand(shape).unsqueeze(-1)
+            return self.logits.expand(*shape, -1).gather(-1, index).squeeze(-1)
+        # many values against the same logits: a gather would copy them as often
+        hot = one_hot(value.long(), self.num_values).to(torch.bool)
+        return torch.where(hot, self.logits, 0.0).sum(-1)
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """(V, 1, ..., 1), or with the batch shape behind V."""
+        values = self._values().view(-1, *(1,) * len(self.batch_shape))
+        return values.expand(-1, *self.batch_shape) if expand else values
+
+
+class MixedColumns(TorchDistribution):
+    """Independent columns of several families: each part has the columns it says.
+
+    Draws are reparameterised where a column's family is; the others' log-density is
+    :meth:`score_log_prob`, from which the bound makes their gradient.
+
+    >>> import torch
+    >>> from pyro.distributions import Normal
+    >>> from absentia.models.distributions.mixed import FiniteValues, MixedColumns
+    >>> mixed = MixedColumns([(torch.tensor([0, 2]), Normal(torch.zeros(7, 2), 1.0)),
+    ...                       (torch.tensor([1]), FiniteValues(torch.zeros(7, 1, 3)))])
+    >>> mixed.batch_shape, mixed.sample().shape
+    (torch.Size([7, 3]), torch.Size([7, 3]))
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
+    support = constraints.real
+    has_rsample = True
+
+    def __init__(self, parts: Sequence[tuple[Tensor, Any]]) -> None:
+        self.parts = list(parts)
+        columns = torch.cat([own for own, _ in self.parts])
+        self._order = columns.argsort()
+        rows = torch.broadcast_shapes(*(fn.batch_shape[:-1] for _, fn in self.parts))
+        super().__init__(Size((*rows, len(columns))), Size(), validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> MixedColumns:
+        """The same distribution over more leading dimensions."""
+        rows = Size(batch_shape)[:-1]
+        return MixedColumns([(own, fn.expand((*rows, len(own)))) for own, fn in self.parts])
+
+    def _together(self, values: list[Tensor], leading: Any = None) -> Tensor:
+        if leading is None:
+            leading = torch.broadcast_shapes(*(value.shape[:-1] for value in values))
+        whole = torch.cat([value.expand(*leading, value.shape[-1]) for value in values], -1)
+        return whole[..., self._order]
+
+    @property
+    def mean(self) -> Tensor:
+        """(..., n, p)."""
+        return self._together([fn.mean for _, fn in self.parts])
+
+    @property
+    def variance(self) -> Tensor:
+        """(..., n, p)."""
+        return self._together([fn.variance for _, fn in self.parts])
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draws of shape sample_shape + (..., n, p)."""
+        with torch.no_grad():
+            return self.rsample(sample_shape)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """Draws whose gradient is that of the reparameterised columns alone."""
+        draws = [
+            (fn.rsample if fn.has_rsample else fn.sample)(Size(sample_shape))
+            for _, fn in self.parts
+        ]
+        return self._together(draws, Size(sample_shape) + self.batch_shape[:-1])
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Column by column."""
+        return self._together([fn.icdf(value[..., own]) for own, fn in self.parts])
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of every cell, batch shape."""
+        return self._together([fn.log_prob(value[..., own]) for own, fn in self.parts])
+
+    def score_log_prob(self, value: Tensor) -> Tensor | None:
+        """log_prob of the columns that are not reparameterised, zero elsewhere; None if all are."""
+        if all(fn.has_rsample for _, fn in self.parts):
+            return None
+        return self._together(
+            [
+                torch.zeros_like(value[..., own])
+                if fn.has_rsample
+                else fn.log_prob(value[..., own])
+                for own, fn in self.parts
+            ]
+        )

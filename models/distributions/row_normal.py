@@ -1,0 +1,91 @@
+"""Distributions that are joint over a row's latent vector, shaped as the latent plate asks.
+
+The latent plate lays z out as batch shape (n, d) with no event dimensions. A Gaussian with
+correlated components still fits: its log-density per dimension is written as the conditional
+log q(z_j | the components after it), whose sum over the plate is the joint log-density.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Size, Tensor
+from torch.distributions import constraints
+
+
+class RowNormal(TorchDistribution):
+    """Normal with full covariance over the last batch dimension, given by its precision.
+
+    ``loc`` is (..., n, d); ``precision_tril`` (..., n, d, d) is the lower Cholesky factor L of
+    the precision, L L^T. A draw is loc + L^-T eps; log_prob has shape (..., n, d) and only its
+    sum over d is meant as a density.
+
+    >>> import torch
+    >>> from absentia.models.distributions.row_normal import RowNormal
+    >>> RowNormal(torch.zeros(7, 2), torch.eye(2).expand(7, 2, 2)).log_prob(torch.zeros(7, 2)).shape
+    torch.Size([7, 2])
+    """
+
+    arg_constraints = {  # noqa: RUF012 (torch's own convention)
+        "loc": constraints.real,
+        "precision_tril": constraints.real_vector,  # one row of the factor a latent dimension
+    }
+    support = constraints.real
+    has_rsample = True
+
+    def __init__(
+        self, loc: Tensor, precision_tril: Tensor, validate_args: bool | None = None
+    ) -> None:
+        self.loc, self.precision_tril = loc, precision_tril
+        super().__init__(loc.shape, Size(), validate_args=validate_args)
+
+    def expand(self, batch_shape: Size, _instance: object = None) -> RowNormal:
+        """The same distribution over more leading dimensions."""
+        batch_shape = Size(batch_shape)
+        return RowNormal(
+            self.loc.expand(batch_shape),
+            self.precision_tril.expand(batch_shape + batch_shape[-1:]),
+            validate_args=False,
+        )
+
+    @property
+    def mean(self) -> Tensor:
+        """(..., n, d)."""
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        """Marginal variances, (..., n, d)."""
+        identity = torch.eye(self.loc.shape[-1], dtype=self.loc.dtype, device=self.loc.device)
+        inverse = torch.linalg.solve_triangular(self.precision_tril, identity, upper=False)
+        return inverse.square().sum(-2)
+
+    def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
+        """Draws of shape sample_shape + (..., n, d)."""
+        shape = Size(sample_shape) + self.loc.shape
+        eps = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
+        return self.loc + _solve_rows(self.precision_tril, eps, len(Size(sample_shape)))
+
+    def transformed(self, eps: Tensor) -> Tensor:
+        """loc + L^-T eps for standard normal numbers (K, n, d)."""
+        return self.loc + _solve_rows(self.precision_tril, eps, 1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Conditional log-densities whose sum over the last dimension is log q(z)."""
+        centred = value - self.loc
+        if centred.dim() == self.precision_tril.dim():  # (K, n, d): one product a row, not K
+            eps = (centred.movedim(0, -2) @ self.precision_tril).movedim(-2, 0)
+        else:
+            eps = (centred.unsqueeze(-2) @ self.precision_tril).squeeze(-2)
+        log_det = self.precision_tril.diagonal(dim1=-2, dim2=-1).log()
+        return -0.5 * eps.square() + log_det - 0.5 * math.log(2 * math.pi)
+
+
+def _solve_rows(tril: Tensor, eps: Tensor, extra: int) -> Tensor:
+    """L^-T eps for eps (sample_shape..., n, d): one triangular solve a row for all particles."""
+    if extra == 1 and tril.dim() == eps.dim():
+        right = eps.movedim(0, -1)  # (n, d, K)
+        return torch.linalg.solve_triangular(tril.mT, right, upper=True).movedim(-1, 0)
+    return torch.linalg.solve_triangular(tril.mT, eps.unsqueeze(-1), upper=True).squeeze(-1)

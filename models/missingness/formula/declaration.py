@@ -1,0 +1,235 @@
+"""What somebody says of why values are absent, before any data are seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from ..base import Link
+from ..directions import direction
+from . import Formula, parse
+from .priors import prior_to_dict
+
+Units = Literal["sd", "data"]
+#: how a formula's intercept is called where coefficients are named
+INTERCEPT = "Intercept"
+
+
+@dataclass(frozen=True)
+class DeclaredColumn:
+    """One column's formula with what is known of its coefficients, by their names."""
+
+    column: str
+    formula: Formula
+    signs: Mapping[str, str]
+    fixed: Mapping[str, float]
+    priors: Mapping[str, Mapping[str, Any]]
+    units: Units
+    shrinkage: float | None = None
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Formulas of some columns; all others are ignorable. Made by :func:`missing`."""
+
+    columns: tuple[DeclaredColumn, ...]
+    link: Link = "logit"
+
+    def __and__(self, other: Declared) -> Declared:
+        """Both declarations together.
+
+        :raises ValueError: if both speak of one column, or with different links.
+        """
+        if self.link != other.link:
+            raise ValueError(f"links {self.link} and {other.link} do not go together")
+        return replace(self, columns=_once(self.columns + other.columns))
+
+
+def missing(
+    formulas: str | Iterable[str] | Mapping[str, str],
+    *,
+    sign: str | Mapping[str, str | None] | None = None,
+    prior: Any = None,
+    fixed: Mapping[str, Any] | None = None,
+    units: Units = "sd",
+    link: Link = "logit",
+    shrinkage: float | None = None,
+) -> Declared:
+    """Say why values are absent: a formula of the log-odds of being **missing**, a line a column.
+
+    >>> import absentia as ab
+    >>> from pyro.distributions import Normal
+    >>> one = ab.missing("income ~ +income + age")             # high incomes go missing
+    >>> two = ab.missing("bmi ~ bmi + I(bmi**2)", prior=Normal(0, 1))
+    >>> [c.column for c in (one & two).columns]
+    ['income', 'bmi']
+
+    The right side is Wilkinson notation over the table's columns, its covariates, ``latent`` (the
+    row's z), ``mask_latent`` (a latent of the mask's own) and ``is_missing(column)``; see
+    :mod:`absentia.models.missingness.formula` for its functions. Ordinal columns count as their
+    grade, ``C(stage)`` makes levels of them. A column that is not named is ignorable.
+
+    :param formulas: ``"income ~ income + age"``, several, or ``{"income": "income + age"}``.
+    :param sign: a direction of the column's own coefficient, ``"+"`` where high values go missing,
+        ``"-"`` where low ones do (or ``"high"`` and ``"low"``): for all columns, by column, or
+        written into the formula.
+    :param prior: a Pyro distribution over the real line for every coefficient but the intercept, or
+        distributions by name, or by column and name; such coefficients become Pyro sites.
+    :param fixed: values of coefficients by name (``{"income": 2.0, "Intercept": -1.0}``), or by
+        column and name: these are given, not learnt.
+    :param units: what ``prior`` and ``fixed`` are per: ``"sd"``, a standard deviation of the term
+        as observed (the intercept then belongs to average terms), or ``"data"``, its own unit.
+    :param link: ``"logit"`` or ``"probit"``.
+    :param shrinkage: a Normal(0, shrinkage) prior, per standard deviation of the term, on the
+        coefficients of the column's own value that have no direction, value or prior; they stay
+        parameters, and a fit ends at their posterior mode. None is a flat prior.
+    :raises ValueError: for a formula that cannot be read, two for one column, or an option for a
+        column that has none.
+    """
+    if link not in ("logit", "probit"):
+        raise ValueError(f"link {link!r} is not one of logit, probit")
+    if units not in ("sd", "data"):
+        raise ValueError(f"units {units!r} is not one of sd, data")
+    if shrinkage is not None and not 0 < shrinkage < math.inf:
+        raise ValueError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
+    parsed = _parsed(formulas)
+    names = [name for formula in parsed for name in formula.response]
+    _check_options(names, sign=sign, prior=prior, fixed=fixed)
+    columns = []
+    for formula in parsed:
+        for name in formula.response:
+            columns.append(
+                DeclaredColumn(
+                    name,
+                    formula,
+                    _signs(name, formula, sign, len(names)),
+                    _of_column(fixed, name, names, formula),
+                    _priors(prior, name, names, formula),
+                    units,
+                    shrinkage,
+                )
+            )
+    return Declared(_once(tuple(columns)), link)
+
+
+def declared(what: Any) -> Declared:
+    """Whatever named constructors take for ``missingness`` beside names and modules."""
+    if isinstance(what, Declared):
+        return what
+    if isinstance(what, str | Mapping):
+        return missing(what)
+    if isinstance(what, Sequence) and len(what):
+        result = declared(what[0])
+        for other in what[1:]:
+            result = result & declared(other)
+        return result
+    raise TypeError(
+        f"missingness is a {type(what).__name__}; give a name, a formula, formulas by column, or a "
+        f"Missingness (the decorator @absentia.missingness() makes one of a function)"
+    )
+
+
+def _parsed(formulas: str | Iterable[str] | Mapping[str, str]) -> list[Formula]:
+    if isinstance(formulas, Mapping):
+        found = []
+        for name, right in formulas.items():
+            formula = parse(right)
+            if formula.response:
+                raise ValueError(
+                    f"formula '{right}' of column '{name}' has a left side; leave it out, the key "
+                    f"says which column it is"
+                )
+            found.append(replace(formula, response=(name,)))
+        return found
+    texts = [formulas] if isinstance(formulas, str) else list(formulas)
+    found = [parse(text) for text in texts]
+    for formula in found:
+        if not formula.response:
+            raise ValueError(
+                f"formula '{formula.text}' does not say whose absence it explains; write "
+                f"'column ~ {formula.text}'"
+            )
+    return found
+
+
+def _once(columns: tuple[DeclaredColumn, ...]) -> tuple[DeclaredColumn, ...]:
+    names = [c.column for c in columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"column '{name}' has {names.count(name)} formulas; give it one")
+    return columns
+
+
+def _check_options(names: list[str], **options: Any) -> None:
+    if options.get("fixed") is not None and not isinstance(options["fixed"], Mapping):
+        raise ValueError(
+            f"fixed is {options['fixed']!r}; give values by coefficient, {{'age': 1.0}}"
+        )
+    for name, number in _flat(options.get("fixed") or {}):
+        if not isinstance(number, int | float) or not math.isfinite(number):
+            raise ValueError(f"fixed= gives '{name}' the value {number!r}; give a finite number")
+    for option, value in options.items():
+        if not isinstance(value, Mapping):
+            continue
+        by_column = option == "sign" or any(isinstance(v, Mapping) for v in value.values())
+        unknown = [name for name in value if name not in names]
+        if by_column and unknown:
+            raise ValueError(
+                f"{option}= names column '{unknown[0]}', which has no formula here; there are "
+                f"{', '.join(names)}"
+            )
+        if not by_column and len(names) > 1:
+            raise ValueError(
+                f"{option}= is for one formula, and there are {len(names)}; give it by column: "
+                f"{option}={{'{names[0]}': {{...}}}}"
+            )
+
+
+def _flat(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in given.items():
+        yield from _flat(value) if isinstance(value, Mapping) else [(name, value)]
+
+
+def _signs(name: str, formula: Formula, sign: Any, count: int) -> dict[str, str]:
+    """Directions by term: those in the formula, and that of the column's own term."""
+    found: dict[str, str] = {t.name: t.sign for t in formula.terms if t.sign is not None}
+    own = sign.get(name) if isinstance(sign, Mapping) else sign
+    own = direction(own, name)
+    if own is None:
+        return found
+    terms = [term.name for term in formula.terms]
+    if name not in terms:
+        raise ValueError(
+            f"sign= of column '{name}' is for its own term, which formula '{formula.text}' does "
+            f"not have; write the direction into the formula, '+age' or '-age'"
+        )
+    if found.get(name, own) != own:
+        raise ValueError(f"column '{name}' has sign {own!r} and the opposite in its formula")
+    return {**found, name: own}
+
+
+def _of_column(given: Any, name: str, names: list[str], formula: Formula) -> dict[str, Any]:
+    """Of an option by name, or by column and name, what belongs to one column."""
+    if given is None:
+        return {}
+    nested = [isinstance(value, Mapping) for value in given.values()]
+    if any(nested) and not all(nested):
+        raise ValueError("fixed= is by coefficient, or by column and coefficient, not both")
+    if any(isinstance(value, Mapping) for value in given.values()):
+        return dict(given.get(name, {}))
+    return dict(given)
+
+
+def _priors(prior: Any, name: str, names: list[str], formula: Formula) -> dict[str, Any]:
+    if prior is None:
+        return {}
+    if isinstance(prior, Mapping):
+        mine = prior
+        if set(prior) <= set(names) and any(
+            isinstance(v, Mapping) and "family" not in v for v in prior.values()
+        ):
+            mine = prior.get(name, {})
+        return {key: prior_to_dict(value) for key, value in mine.items()}
+    return {"*": prior_to_dict(prior)}

@@ -1,0 +1,150 @@
+"""A mechanism whose log-odds are shifted by a latent of the mask's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyro.distributions import Bernoulli, TorchDistribution
+from pyro.distributions.torch_distribution import MaskedDistribution
+from torch import Tensor, nn
+
+from ...data import IncompleteData, Standardiser
+from ..distributions.mask import ProbitBernoulli
+from ..networks.mlp import mlp
+from .base import Affine, Missingness
+from .group import GroupMissingness
+
+
+def _check_shiftable(own: Missingness) -> None:
+    name = type(own).__name__
+    if own.ignorable:
+        raise ValueError(f"{name} is ignorable: there is nothing to shift")
+    if own.mask_latent_dim or "z_mask" in own.asks:
+        raise ValueError(f"{name} has a mask latent of its own: it needs no other")
+    if "s" in own.asks or isinstance(own, GroupMissingness) or getattr(own, "alpha", 1) != 1:
+        raise ValueError(
+            f"{name} is no probability a column, whose log-odds could be shifted; a mask latent "
+            f"explains what goes missing together without it"
+        )
+
+
+def _shifted(given: TorchDistribution, shift: Tensor) -> TorchDistribution:
+    if isinstance(given, ProbitBernoulli):
+        return ProbitBernoulli(given.score + shift)
+    if type(given) is not Bernoulli:
+        raise TypeError(f"the log-odds of a {type(given).__name__} cannot be shifted")
+    return Bernoulli(logits=given.logits + shift)
+
+
+class MaskLatentShift(Missingness):
+    """logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s): a mechanism, and what goes missing together.
+
+    (Choquet & Pauchet, masked not-MIWAE.) z_s ~ Normal(0, I) is a latent of the mask alone, site
+    ``z_mask``: values that are absent for a common reason that has nothing to do with x (a page
+    that was skipped) need not be explained by x. The shift enters the offset, so a mechanism that
+    can be integrated stays so.
+
+    :param own: the mechanism of x; a Bernoulli of logits or a probit.
+    :param mask_latent_dim: dimensions of z_s.
+    :param hidden: widths of hidden layers of m; none is a linear map.
+
+    >>> import torch
+    >>> from absentia.models import MaskLatentShift, SelfMasking
+    >>> mechanism = MaskLatentShift(SelfMasking(3), 3, mask_latent_dim=2)
+    >>> mechanism(torch.zeros(7, 3), z_mask=torch.zeros(7, 2)).batch_shape
+    torch.Size([7, 3])
+    """
+
+    def __init__(
+        self,
+        own: Missingness,
+        num_columns: int,
+        mask_latent_dim: int = 1,
+        hidden: Sequence[int] = (),
+    ) -> None:
+        super().__init__()
+        if mask_latent_dim < 1:
+            raise ValueError(f"mask_latent_dim is {mask_latent_dim}; give at least 1")
+        _check_shiftable(own)
+        self.own = own
+        self.mask_latent_dim = mask_latent_dim
+        self.asks = (*own.asks, "z_mask")
+        self.elementwise = own.elementwise
+        self.hyperparameters = tuple(f"own.{name}" for name in own.hyperparameters)
+        self.network = mlp(mask_latent_dim, hidden)
+        features = hidden[-1] if len(hidden) else mask_latent_dim
+        self.shift = nn.Linear(features, num_columns, bias=False)  # own has an offset already
+        # away from zero: at zero the encoder of z_s would learn nothing
+        nn.init.normal_(self.shift.weight, std=0.1)
+
+    def forward(self, x: Tensor, z_mask: Tensor, **context: Any) -> TorchDistribution:
+        """Of batch shape (..., n, p), and the mechanism's own link."""
+        given, shift = self.own(x, **context).base, self.shift(self.network(z_mask))
+        if isinstance(given, MaskedDistribution):  # columns that are left out of the likelihood
+            return _shifted(given.base_dist, shift).mask(given._mask)
+        return _shifted(given, shift)
+
+    def affine(self, x: Tensor, z_mask: Tensor, **context: Any) -> Affine | None:
+        """The mechanism's, with an offset a row and particle."""
+        own = self.own.affine(x, **context)
+        if own is None:
+            return None
+        return own._replace(offset=own.offset + self.shift(self.network(z_mask)))
+
+    def drawn_columns(self, num_columns: int) -> Tensor:
+        """The mechanism's."""
+        return self.own.drawn_columns(num_columns)
+
+    def ignorable_columns(self, num_columns: int) -> Tensor:
+        """The mechanism's."""
+        return self.own.ignorable_columns(num_columns)
+
+    def reads(self, num_columns: int) -> Tensor:
+        """The mechanism's."""
+        return self.own.reads(num_columns)
+
+    def initialise(self, observed_rate: Tensor) -> None:
+        """As the mechanism starts."""
+        self.own.initialise(observed_rate)
+
+    def check(self, data: IncompleteData) -> None:
+        """What the mechanism refuses."""
+        self.own.check(data)
+
+    def known(self, column: int) -> str | None:
+        """What is known of the mechanism's own coefficients."""
+        return self.own.known(column)
+
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """The mechanism's, and the shift."""
+        return f"{self.own.equation(column, names, scaler)} + m(mask_latent)"
+
+    def coefficients(self, features: Any) -> dict[str, Tensor]:
+        """The mechanism's coefficients that have priors."""
+        return self.own.coefficients(features)
+
+    @property
+    def has_priors(self) -> bool:
+        """Whether the mechanism has any."""
+        return self.own.has_priors
+
+    def log_prior(self) -> Tensor | None:
+        """The mechanism's."""
+        return self.own.log_prior()
+
+    def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
+        """The mechanism's; the shift's weights are known up to a turn of z_s only."""
+        return self.own.estimands(**sampled)
+
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
+        """The mechanism's."""
+        return self.own.shown(data, **sampled)
+
+    def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
+        """The mechanism's."""
+        return self.own.shown_directions(data)
+
+    def directions(self) -> dict[str, Tensor]:
+        """The mechanism's."""
+        return self.own.directions()

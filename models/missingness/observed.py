@@ -1,0 +1,155 @@
+"""Mechanisms that read no missing value: observed columns only, or latents only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from pyro.distributions import Bernoulli, TorchDistribution
+from torch import Tensor, nn
+
+from ...data import IncompleteData, Standardiser
+from ..distributions.mask import Tempered
+from ..networks.mlp import mlp
+from .base import Affine, Missingness, logit_of_rate
+from .description import equation, in_units
+
+
+class ObservedMissingness(Missingness):
+    """logit P(s_j = 1 | x) = b_j + sum over columns k that are never missing of w_jk x_k: MAR.
+
+    It changes no imputation of its own (the mechanism is ignorable in Rubin's sense), but it makes
+    p(s | x) a model that can be drawn from, compared by its bound, and tilted in a sensitivity
+    analysis.
+
+    :param observed: positions of the columns that are never missing.
+
+    >>> import torch
+    >>> from absentia.models import ObservedMissingness
+    >>> ObservedMissingness(3, observed=[0])(torch.zeros(7, 3)).batch_shape
+    torch.Size([7, 3])
+    """
+
+    elementwise = True
+
+    def __init__(self, num_columns: int, observed: Sequence[int]) -> None:
+        super().__init__()
+        wrong = [k for k in observed if not 0 <= k < num_columns]
+        if wrong or not len(observed):
+            raise ValueError(
+                f"observed is {list(observed)}; give positions from 0 to {num_columns - 1}"
+            )
+        self.observed: Tensor
+        self.register_buffer("observed", torch.tensor(list(observed)), persistent=False)
+        self.linear = nn.Linear(len(observed), num_columns)
+        nn.init.zeros_(self.linear.weight)
+
+    def check(self, data: IncompleteData) -> None:
+        """Refuse a table in which one of these columns has missing values."""
+        for k in self.observed.tolist():
+            if not bool(data.s[:, k].all()):
+                raise ValueError(
+                    f"column '{data.columns[k]}' is declared never missing, but has missing "
+                    f"values; leave it out of observed="
+                )
+
+    def forward(self, x: Tensor) -> Bernoulli:
+        """Bernoulli of batch shape (..., n, p)."""
+        return Bernoulli(logits=self.linear(x[..., self.observed]))
+
+    def affine(self, x: Tensor) -> Affine:
+        """Of slope zero, with an offset a row."""
+        offset = self.linear(x[..., self.observed])
+        return Affine(torch.zeros_like(self.linear.bias), offset, "logit")
+
+    def reads(self, num_columns: int) -> Tensor:
+        """The columns that are never missing."""
+        found = torch.zeros(num_columns, num_columns, dtype=torch.bool)
+        found[:, self.observed] = True
+        return found
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Weights turned to the log-odds of being missing."""
+        weights = zip(self.linear.weight[column].tolist(), self.observed.tolist(), strict=True)
+        terms = [(-w, k) for w, k in weights]
+        intercept = -float(self.linear.bias[column])
+        return equation("logit", names[column], *in_units(intercept, terms, names, scaler))
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Offsets from the observed rates."""
+        self.linear.bias.copy_(logit_of_rate(observed_rate))
+
+
+class NoSelfCensoring(Missingness):
+    """logit P(s_j = 1 | row) = b_j + w_j' u with u a latent of the row: none reads its own value.
+
+    Values and masks are then independent given the latents. ``latent="z"`` shares the latent of
+    x, so that the mask informs the values through it (a shared-parameter model: Wu & Carroll,
+    Biometrics 1988); ``latent="mask"`` gives the mask a latent of its own, site ``z_mask``, which
+    lets absences depend on each other and on nothing else.
+
+    :param latent_dim: of z, or of the mask's own latent.
+    :param hidden: widths of hidden layers between latent and log-odds; none is a linear map.
+    :param alpha: p(s | u) counts to this power (Chen et al., GNR, CIKM 2023): above 1 the mask
+        weighs more in what is learnt of u. Only for alpha >= 1 is the bound still one on
+        log p(x_o, s); at 0 the mask is ignored.
+
+    >>> import torch
+    >>> from absentia.models import NoSelfCensoring
+    >>> NoSelfCensoring(3, 2)(torch.zeros(7, 3), z=torch.zeros(7, 2)).batch_shape
+    torch.Size([7, 3])
+    """
+
+    elementwise = True
+    reads_no_value = True
+
+    def __init__(
+        self,
+        num_columns: int,
+        latent_dim: int,
+        latent: str = "z",
+        hidden: Sequence[int] = (),
+        alpha: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= alpha < math.inf:
+            raise ValueError(f"alpha is {alpha}; give a number >= 0")
+        if latent not in ("z", "mask"):
+            raise ValueError(f"latent {latent!r} is not one of z, mask")
+        self.asks = ("z" if latent == "z" else "z_mask",)
+        self.mask_latent_dim = 0 if latent == "z" else latent_dim
+        self.alpha = alpha
+        self.network = mlp(latent_dim, hidden)
+        self.linear = nn.Linear(hidden[-1] if len(hidden) else latent_dim, num_columns)
+        # away from zero: at zero the encoder of a latent of the mask's own would learn nothing
+        nn.init.normal_(self.linear.weight, std=0.1)
+
+    def forward(
+        self, x: Tensor, z: Tensor | None = None, z_mask: Tensor | None = None
+    ) -> TorchDistribution:
+        """Bernoulli of batch shape (..., n, p), to the power alpha."""
+        mask = Bernoulli(logits=self.linear(self.network(z if z is not None else z_mask)))
+        return mask if self.alpha == 1 else Tempered(mask, self.alpha)
+
+    def reads(self, num_columns: int) -> Tensor:
+        """No value at all."""
+        return torch.zeros(num_columns, num_columns, dtype=torch.bool)
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Its form; a latent has no units."""
+        latent = "mask_latent" if self.mask_latent_dim else "latent"
+        if len(self.network):
+            return f"logit P({names[column]} missing) = network({latent})"
+        terms = [
+            (-float(w), f"{latent}[{d + 1}]") for d, w in enumerate(self.linear.weight[column])
+        ]
+        return equation("logit", names[column], -float(self.linear.bias[column]), terms)
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Offsets from the observed rates."""
+        self.linear.bias.copy_(logit_of_rate(observed_rate))

@@ -1,0 +1,216 @@
+"""Mechanisms for pictures: channel by channel, by neighbouring pixels, by the pixel's channels."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pyro.distributions import Bernoulli, TorchDistribution
+from torch import Tensor, nn
+
+from ...data import IncompleteData, Standardiser
+from ...data.datasets.images import checked_shape
+from .base import Affine, Missingness, logit_of_rate
+from .description import equation, in_units
+
+_ALWAYS = 30.0  # log-odds of a pixel that never goes missing
+_START_OF_GAIN = 20.0  # channels of a pixel differ by hundredths: from 1 it never gets steep
+
+
+class ChannelSelfMasking(Missingness):
+    """logit P(s_j = 1 | x) = a_c x_j + b_c: one slope and offset for each channel c of a picture.
+
+    :param shape: (C, H, W).
+
+    >>> import torch
+    >>> from absentia.models import ChannelSelfMasking
+    >>> ChannelSelfMasking((3, 4, 4)).slope.shape
+    torch.Size([3])
+    """
+
+    elementwise = True
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.channels, self.pixels = _channels_and_pixels(shape)
+        self.slope = nn.Parameter(torch.zeros(self.channels))
+        self.offset = nn.Parameter(torch.zeros(self.channels))
+
+    def forward(self, x: Tensor) -> Bernoulli:
+        """Bernoulli of batch shape (..., n, p)."""
+        slope, offset, *_ = self.affine(x)
+        return Bernoulli(logits=slope * x + offset)
+
+    def affine(self, x: Tensor) -> Affine:
+        """Slopes and offsets, repeated over the pixels."""
+        slope, offset = (v.repeat_interleave(self.pixels) for v in (self.slope, self.offset))
+        return Affine(slope, offset, "logit")
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Slope and offset of the pixel's channel, turned to its log-odds of being missing."""
+        k = column // self.pixels
+        terms = [(-float(self.slope[k]), column)]
+        intercept = -float(self.offset[k])
+        return equation("logit", names[column], *in_units(intercept, terms, names, scaler))
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Offsets from the channels' observed rates."""
+        rate = observed_rate.reshape(self.channels, self.pixels).mean(1)
+        self.offset.copy_(logit_of_rate(rate))
+
+
+class ConvMissingness(Missingness):
+    """logits of s by convolutions of the picture: a pixel's absence depends on its surroundings.
+
+    :param shape: (C, H, W).
+    :param hidden: channels of hidden layers; none is one convolution, of ``kernel`` pixels a side.
+
+    >>> import torch
+    >>> from absentia.models import ConvMissingness
+    >>> ConvMissingness((3, 4, 4), hidden=[8])(torch.zeros(7, 48)).batch_shape
+    torch.Size([7, 48])
+    """
+
+    def __init__(self, shape: Sequence[int], hidden: Sequence[int] = (), kernel: int = 3) -> None:
+        super().__init__()
+        if kernel % 2 != 1 or kernel < 1:
+            raise ValueError(f"kernel is {kernel}; give an odd number of pixels")
+        self.channels, self.pixels = _channels_and_pixels(shape)
+        self.shape = checked_shape(shape)
+        layers: list[nn.Module] = []
+        widths = [self.channels, *hidden]
+        for given, wanted in itertools.pairwise(widths):
+            layers += [nn.Conv2d(given, wanted, kernel, padding=kernel // 2), nn.ReLU()]
+        self.network = nn.Sequential(*layers)
+        self.head = nn.Conv2d(widths[-1], self.channels, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Bernoulli:
+        """Bernoulli of batch shape (..., n, p)."""
+        logits = self.head(self.network(x.reshape(-1, *self.shape)))
+        return Bernoulli(logits=logits.reshape(x.shape))
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Offsets from the channels' observed rates, weights small."""
+        rate = observed_rate.reshape(self.channels, self.pixels).mean(1)
+        self.head.weight.mul_(0.1)
+        bias: Any = self.head.bias
+        bias.copy_(logit_of_rate(rate))
+
+
+class OutshinesOthers(Missingness):
+    """logit P(s_j = 1 | x) = b - a (x_j - max of the pixel's other channels), in one channel.
+
+    For pixels in [0, 1]. Other channels are never missing and have no mechanism, so that the
+    missing values can be integrated out. Which channel is hidden is no part of what is learnt: two
+    numbers that serve any channel, see :meth:`of_channel`.
+
+    :param shape: (C, H, W) with two channels or more.
+    :param channel: the one that goes missing.
+    :param gain: given a, not learnt; ``offset`` b likewise.
+
+    >>> import torch
+    >>> from absentia.models import OutshinesOthers
+    >>> mechanism = OutshinesOthers((2, 1, 1), channel=1, gain=20.0, offset=0.0)
+    >>> mechanism(torch.tensor([[0.5, 0.9], [0.5, 0.1]])).mean[:, 1].round(decimals=3)
+    tensor([0., 1.])
+    """
+
+    elementwise = True
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        channel: int,
+        gain: float | None = None,
+        offset: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels, self.pixels = _channels_and_pixels(shape)
+        if self.channels < 2 or not 0 <= channel < self.channels:
+            raise ValueError(
+                f"there is no channel {channel} beside others among {self.channels} channels"
+            )
+        self.channel = channel
+        self.gain: Tensor
+        self.offset: Tensor
+        for name, value, start in (("gain", gain, _START_OF_GAIN), ("offset", offset, 0.0)):
+            if value is None:
+                self.register_parameter(name, nn.Parameter(torch.tensor(start)))
+            else:
+                self.register_buffer(name, torch.tensor(float(value)))
+
+    def of_channel(self, channel: int) -> OutshinesOthers:
+        """The same mechanism where another channel goes missing."""
+        shape = (self.channels, 1, self.pixels)
+        gain, offset = (float(v.detach()) for v in (self.gain, self.offset))
+        return OutshinesOthers(shape, channel, gain, offset).to(self.gain)
+
+    def forward(self, x: Tensor) -> TorchDistribution:
+        """Bernoulli of batch shape (..., n, p), of density one in the other channels."""
+        slope, offset, *_ = self.affine(x)
+        here = self._channel(x).bool()
+        # the others are always seen
+        logits = torch.where(here, slope * x + offset, _ALWAYS)
+        return Bernoulli(logits=logits).mask(here)
+
+    def affine(self, x: Tensor) -> Affine:
+        """Of slope -a, with an offset a pixel, from the other channels."""
+        pixels = x.unflatten(-1, (self.channels, self.pixels))
+        beside = [c for c in range(self.channels) if c != self.channel]
+        others = pixels[..., beside, :].amax(-2)
+        here = self._channel(x)
+        offset = x.new_zeros(*x.shape[:-1], self.channels, self.pixels)
+        offset[..., self.channel, :] = self.offset + self.gain * others
+        return Affine(-self.gain * here, offset.flatten(-2), "logit", here.bool())
+
+    @torch.no_grad()
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Its form, with what was learnt."""
+        gain, offset = float(self.gain), float(self.offset)
+        others = "max of the pixel's other channels"
+        return (
+            f"logit P({names[column]} missing) = {-offset:.4g} + {gain:.4g} "
+            f"({names[column]} - {others})"
+        )
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Offset from the channel's observed rate, unless it was given."""
+        if isinstance(self.offset, nn.Parameter):
+            rate = observed_rate.reshape(self.channels, self.pixels)[self.channel].mean()
+            self.offset.copy_(logit_of_rate(rate))
+
+    def check(self, data: IncompleteData) -> None:
+        """Refuse a table in which another channel has missing values."""
+        gone = ~data.s.all(0).reshape(self.channels, self.pixels).all(1)
+        gone[self.channel] = False
+        if bool(gone.any()):
+            raise ValueError(
+                f"channel {int(gone.nonzero()[0])} has missing pixels, but only channel "
+                f"{self.channel} may; amputate that one, or use ChannelSelfMasking"
+            )
+
+    def ignorable_columns(self, num_columns: int) -> Tensor:
+        """The other channels."""
+        return ~self._channel(self.gain).bool()
+
+    def reads(self, num_columns: int) -> Tensor:
+        """A pixel of the channel reads the same pixel of every channel."""
+        pixel = torch.arange(num_columns) % self.pixels
+        return (pixel[:, None] == pixel) & self._channel(torch.zeros(())).bool()[:, None]
+
+    def _channel(self, like: Tensor) -> Tensor:
+        """(p,), one in the channel that goes missing."""
+        found = torch.zeros(self.channels, self.pixels, dtype=like.dtype, device=like.device)
+        found[self.channel] = 1
+        return found.flatten()
+
+
+def _channels_and_pixels(shape: Sequence[int]) -> tuple[int, int]:
+    channels, height, width = checked_shape(shape)
+    return channels, height * width

@@ -1,0 +1,171 @@
+"""Decoders: z -> the distribution of x given z, batch shape (..., n, p).
+
+A decoder is a module whose call returns a Pyro distribution; a new one needs no more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pyro.distributions import Normal, StudentT, TorchDistribution
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from ..configurable import Configurable
+from .mlp import mlp
+from .scales import Scale, ScaleKind
+
+
+class Decoder(Configurable):
+    """Base of the decoders: ``decoder(z)`` with ``z`` of shape (..., n, d) returns p(x | z)."""
+
+    latent_dim: int
+    num_columns: int
+
+    def forward(self, z: Tensor) -> TorchDistribution:
+        """The distribution of x given z, batch shape (..., n, p)."""
+        raise NotImplementedError
+
+    def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (p,) of every column, E and Var of x_j, from draws ``nodes`` of z."""
+        x = self(nodes)
+        mean, variance = x.mean.expand(len(nodes), -1), x.variance.expand(len(nodes), -1)
+        return mean.mean(0), variance.mean(0) + mean.var(0, correction=0)
+
+
+class NetworkDecoder(Decoder):
+    """Location and scale of every column by one network of z; its subclasses say of what family.
+
+    :param hidden: widths of the hidden layers; any depth.
+    :param scale: ``"entry"`` for a scale sigma(z), ``"column"`` or ``"shared"`` for a free one.
+    :param floor: lower limit of the scale, in sd of the standardised columns.
+    :param skip: add a linear map of z to the network's location, so that the decoder extends
+        beyond what was observed as a linear model does and bends only where the data say so.
+    :param outputs: how many locations the network has; one a column when left out.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_columns: int,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "tanh",
+        scale: ScaleKind = "entry",
+        floor: float = 1e-2,
+        skip: bool = False,
+        outputs: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.num_columns = latent_dim, num_columns
+        self.network = mlp(latent_dim, hidden, activation=activation)
+        features = hidden[-1] if len(hidden) else latent_dim
+        outputs = num_columns if outputs is None else outputs
+        self.mean = nn.Linear(features, outputs)
+        self.scale = Scale(scale, features, num_columns, floor)
+        self.skip = nn.Linear(latent_dim, outputs, bias=False) if skip else None
+        if self.skip is not None:
+            nn.init.normal_(self.skip.weight, std=latent_dim**-0.5)
+
+    def location_and_scale(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """mu(z) (..., n, p) and sigma(z), broadcastable to it."""
+        h = self.network(z)
+        location = self.mean(h)
+        if self.skip is not None:
+            location = location + self.skip(z)
+        return location, self.scale(h)
+
+
+class GaussianDecoder(NetworkDecoder):
+    """x | z ~ Normal(mu(z), sigma(z)), the decoder of MIWAE and not-MIWAE (Ipsen et al., 2021).
+
+    >>> import torch
+    >>> from absentia.models import GaussianDecoder
+    >>> GaussianDecoder(2, 5, hidden=[16])(torch.zeros(7, 2)).batch_shape
+    torch.Size([7, 5])
+    """
+
+    def forward(self, z: Tensor) -> Normal:
+        """Normal of batch shape (..., n, p)."""
+        location, scale = self.location_and_scale(z)
+        return Normal(location, scale)
+
+
+class StudentTDecoder(NetworkDecoder):
+    """x | z ~ StudentT(nu_j, mu(z), sigma(z)), for columns with outliers.
+
+    The degrees of freedom are learnt, one a column, and kept above 2 so that the variance that
+    imputation reports exists.
+
+    >>> import torch
+    >>> from absentia.models import StudentTDecoder
+    >>> StudentTDecoder(2, 5, hidden=[16])(torch.zeros(7, 2)).mean.shape
+    torch.Size([7, 5])
+    """
+
+    def __init__(self, latent_dim: int, num_columns: int, **network: Any) -> None:
+        super().__init__(latent_dim, num_columns, **network)
+        self.df = nn.Parameter(torch.full((num_columns,), 3.0))
+
+    def forward(self, z: Tensor) -> StudentT:
+        """StudentT of batch shape (..., n, p)."""
+        location, scale = self.location_and_scale(z)
+        return StudentT(2.0 + softplus(self.df), location, scale)
+
+
+_START_NOISE = 0.1  # variance, of columns standardised to 1
+
+
+class LinearGaussianDecoder(Decoder):
+    """x | z ~ Normal(z W + mu, sigma): probabilistic PCA (Tipping & Bishop, JRSS-B 1999).
+
+    ``scale="shared"`` is PPCA, ``scale="column"`` factor analysis.
+
+    >>> import torch
+    >>> from absentia.models import LinearGaussianDecoder
+    >>> LinearGaussianDecoder(2, 5)(torch.zeros(7, 2)).batch_shape
+    torch.Size([7, 5])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_columns: int,
+        scale: ScaleKind = "shared",
+        floor: float = 1e-2,
+    ) -> None:
+        super().__init__()
+        if scale == "entry":
+            raise ValueError("a linear Gaussian decoder has scale='shared' or scale='column'")
+        self.latent_dim, self.num_columns = latent_dim, num_columns
+        self.mean = nn.Linear(latent_dim, num_columns)
+        self.scale = Scale(scale, latent_dim, num_columns, floor)
+        nn.init.normal_(self.mean.weight, std=latent_dim**-0.5)
+        nn.init.zeros_(self.mean.bias)
+
+    def forward(self, z: Tensor) -> Normal:
+        """Normal of batch shape (..., n, p)."""
+        return Normal(self.mean(z), self.scale(z))
+
+    @torch.no_grad()
+    def start_from(self, covariance: Tensor) -> None:
+        """PPCA's closed form for this covariance (p, p) of standardised columns, turned at random.
+
+        W = U (Lambda - sigma^2 I)^(1/2) R (Tipping & Bishop, 1999, eq. 7), with sigma of at least
+        a third. From weights drawn at random a mechanism can choose a direction before the decoder
+        has learnt how columns go together, and never come back.
+        """
+        d = self.latent_dim
+        value, vector = torch.linalg.eigh(covariance.double())
+        value, vector = value.flip(0), vector.flip(1)
+        noise = max(float(value[d:].mean()) if len(value) > d else 0.0, _START_NOISE)
+        weight = vector[:, :d] * (value[:d] - noise).clamp_min(0.01).sqrt()
+        turn = torch.linalg.qr(torch.randn(d, d, dtype=weight.dtype))[0]
+        self.mean.weight.copy_(weight @ turn[: weight.shape[1]])
+        self.scale.start_at(noise**0.5)
+
+    def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and diag(W^T W) + sigma^2, without the nodes."""
+        weight = self.mean.weight
+        return self.mean.bias, weight.square().sum(-1) + self.scale(nodes).square()

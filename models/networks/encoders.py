@@ -1,0 +1,194 @@
+"""Encoders: (x, s) -> the guide's distribution of z, batch shape (n, d).
+
+x arrives with its missing cells filled (with zero, the mean of a standardised column) and s as
+booleans, True where observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from pyro.distributions import Normal, TorchDistribution
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from ..configurable import Configurable
+from ..distributions.row_normal import RowNormal
+from .decoders import Decoder, LinearGaussianDecoder
+from .families import Expansion, Families
+from .mlp import mlp
+
+
+class Encoder(Configurable):
+    """Base of the encoders: ``encoder(x, s)`` returns q(z | x_o, s), batch shape (n, d)."""
+
+    def attach(self, decoder: Decoder) -> None:
+        """Told once which decoder it serves; most encoders do not mind."""
+
+    def forward(self, x: Tensor, s: Tensor) -> TorchDistribution:
+        """The distribution of z given what is observed of the row."""
+        raise NotImplementedError
+
+
+class GaussianHeads(nn.Module):
+    """Mean and scale of z from an encoder's features."""
+
+    def __init__(self, features: int, latent_dim: int) -> None:
+        super().__init__()
+        self.mean = nn.Linear(features, latent_dim)
+        self.scale = nn.Linear(features, latent_dim)
+
+    def forward(self, h: Tensor) -> Normal:
+        """Normal of batch shape (n, d)."""
+        return Normal(self.mean(h), 1e-4 + softplus(self.scale(h)))
+
+
+class ZeroFilledEncoder(Encoder):
+    """q(z | x_o): a network on x with zeros at the missing cells (Mattei & Frellsen, 2019).
+
+    The mask reaches it only through the zeros. This is the encoder of the published not-MIWAE.
+
+    :param families: of the columns, where they are not all real numbers; levels are then read as
+        indicators (:class:`~absentia.models.networks.families.Expansion`).
+
+    >>> import torch
+    >>> from absentia.models import ZeroFilledEncoder
+    >>> ZeroFilledEncoder(5, 2)(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
+    torch.Size([7, 2])
+    """
+
+    reads_mask = False
+
+    def __init__(
+        self,
+        num_columns: int,
+        latent_dim: int,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "tanh",
+        families: Families | None = None,
+    ) -> None:
+        super().__init__()
+        self.expansion = None if families is None else Expansion(families)
+        features = num_columns if self.expansion is None else self.expansion.num_features
+        inputs = features + self.reads_mask * num_columns
+        self.network = mlp(inputs, hidden, activation=activation)
+        self.heads = GaussianHeads(hidden[-1] if len(hidden) else inputs, latent_dim)
+
+    def inputs(self, x: Tensor, s: Tensor) -> Tensor:
+        """What the network reads of a row: (n, p), zero where missing."""
+        if self.expansion is not None:
+            x, s = self.expansion(x, s)
+        return x * s
+
+    def forward(self, x: Tensor, s: Tensor) -> Normal:
+        """Normal of batch shape (n, d)."""
+        return self.heads(self.network(self.inputs(x, s)))
+
+
+class MaskAwareEncoder(ZeroFilledEncoder):
+    """q(z | x_o, s): a network on x (zeros at the missing cells) beside the mask.
+
+    Under MNAR which cells are missing says where z is, so the mask is an input (the default).
+
+    >>> import torch
+    >>> from absentia.models import MaskAwareEncoder
+    >>> MaskAwareEncoder(5, 2)(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
+    torch.Size([7, 2])
+    """
+
+    reads_mask = True
+
+    def inputs(self, x: Tensor, s: Tensor) -> Tensor:
+        """(n, 2 p): x with zeros, and the mask, centred."""
+        return torch.cat([super().inputs(x, s), s.to(x.dtype) - 0.5], -1)
+
+
+class SetEncoder(Encoder):
+    """q(z | x_o, s): permutation-invariant, h = sum over observed j of g(x_j e_j, e_j).
+
+    e_j is a learnt embedding of column j (Ma et al., EDDI/Partial VAE, ICML 2019). Missing cells
+    do not enter the sum, so no fill value is needed.
+
+    >>> import torch
+    >>> from absentia.models import SetEncoder
+    >>> SetEncoder(5, 2)(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
+    torch.Size([7, 2])
+    """
+
+    def __init__(
+        self,
+        num_columns: int,
+        latent_dim: int,
+        hidden: Sequence[int] = (128,),
+        embedding_dim: int = 16,
+        set_dim: int = 64,
+        activation: str = "tanh",
+        families: Families | None = None,
+    ) -> None:
+        super().__init__()
+        self.expansion = None if families is None else Expansion(families)
+        features = num_columns if self.expansion is None else self.expansion.num_features
+        self.embedding = nn.Parameter(torch.randn(features, embedding_dim))
+        self.element = mlp(2 * embedding_dim, [set_dim], set_dim, activation)
+        self.network = mlp(set_dim, hidden, activation=activation)
+        self.heads = GaussianHeads(hidden[-1] if len(hidden) else set_dim, latent_dim)
+
+    def forward(self, x: Tensor, s: Tensor) -> Normal:
+        """Normal of batch shape (n, d)."""
+        if self.expansion is not None:
+            x, s = self.expansion(x, s)
+        rows, columns = s.nonzero(as_tuple=True)  # of few ratings among many items, only those
+        embedding = self.embedding[columns]
+        elements = self.element(torch.cat([x[rows, columns, None] * embedding, embedding], -1))
+        empty = elements.new_zeros(len(x), elements.shape[-1])
+        pooled = empty.index_add(0, rows, elements) / s.shape[-1] ** 0.5
+        return self.heads(self.network(pooled))
+
+
+class ExactConditionalEncoder(Encoder):
+    """q(z | x_o) = p(z | x_o), exact for a linear Gaussian decoder; it has no parameters.
+
+    With x_j | z ~ N(w_j z + mu_j, sigma_j^2) and z ~ N(0, I), the conditional is Normal with
+    precision I + sum over observed j of w_j w_j^T / sigma_j^2 (Tipping & Bishop, 1999). Then
+    log w = log p(x_o) + log p(s | x_o, z): the weights carry only the mask's term, and under an
+    ignorable mechanism they are constant.
+
+    >>> import torch
+    >>> from absentia.models import ExactConditionalEncoder, LinearGaussianDecoder
+    >>> encoder = ExactConditionalEncoder(5, 2)
+    >>> encoder.attach(LinearGaussianDecoder(2, 5))
+    >>> encoder(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
+    torch.Size([7, 2])
+    """
+
+    def __init__(self, num_columns: int, latent_dim: int) -> None:
+        super().__init__()
+        self.num_columns, self.latent_dim = num_columns, latent_dim
+
+    def attach(self, decoder: Decoder) -> None:
+        """Read the decoder's weights from now on.
+
+        :raises TypeError: for a decoder that is not linear Gaussian.
+        """
+        if not isinstance(decoder, LinearGaussianDecoder):
+            raise TypeError(
+                f"the exact conditional q(z | x_o) needs a LinearGaussianDecoder, not "
+                f"{type(decoder).__name__}; use MaskAwareEncoder with it"
+            )
+        # held beside the registered modules: its parameters belong to the decoder alone
+        self.__dict__["decoder"] = decoder
+
+    def forward(self, x: Tensor, s: Tensor) -> RowNormal:
+        """RowNormal of batch shape (n, d)."""
+        decoder: LinearGaussianDecoder = self.__dict__["decoder"]
+        weight = decoder.mean.weight  # (p, d)
+        inverse = decoder.scale(x).expand(self.num_columns).square().reciprocal()
+        observed = s.to(x.dtype) * inverse  # (n, p)
+        outer = (weight.unsqueeze(-1) * weight.unsqueeze(-2)).flatten(1)  # (p, d * d)
+        eye = torch.eye(self.latent_dim, dtype=x.dtype, device=x.device)
+        precision = (observed @ outer).unflatten(-1, (self.latent_dim, self.latent_dim)) + eye
+        tril = torch.linalg.cholesky(precision)
+        shift = ((x - decoder.mean.bias) * observed) @ weight  # (n, d)
+        loc = torch.cholesky_solve(shift.unsqueeze(-1), tril).squeeze(-1)
+        return RowNormal(loc, tril)

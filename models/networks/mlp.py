@@ -1,0 +1,42 @@
+"""Feed-forward networks shared by decoders, encoders and mechanisms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "leaky-relu": nn.LeakyReLU,
+    "softplus": nn.Softplus,
+}
+
+
+def mlp(
+    inputs: int, hidden: Sequence[int], outputs: int | None = None, activation: str = "tanh"
+) -> nn.Sequential:
+    """Linear layers with an activation after each hidden one; acts on the last dimension.
+
+    ``hidden`` gives width and depth; ``outputs=None`` leaves the last linear layer away, for
+    networks with several heads.
+
+    >>> from absentia.models.networks.mlp import mlp
+    >>> len(mlp(4, [16, 16], 2))
+    5
+
+    :raises ValueError: if the activation is not one of :data:`ACTIVATIONS`.
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), ACTIVATIONS[activation]()]
+        inputs = width
+    if outputs is not None:
+        layers.append(nn.Linear(inputs, outputs))
+    return nn.Sequential(*layers)

@@ -1,0 +1,29 @@
+"""Where decoders start: what can be seen of a table before any fit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...data import IncompleteData
+
+
+def available_covariance(data: IncompleteData) -> Tensor:
+    """Covariances (p, p) of the standardised columns, each over the rows that have both.
+
+    Symmetric, not always positive definite; 0 for columns that no two rows have both of.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> from absentia.models.networks.starts import available_covariance
+    >>> table = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, np.nan]])
+    >>> data = ab.IncompleteData.from_numpy(table, standardise=False)
+    >>> available_covariance(data)[0].tolist()
+    [0.6666666666666666, 0.25]
+    """
+    seen = data.s.cpu().double()
+    x = data.x.cpu().double() * seen
+    centre = x.sum(0) / seen.sum(0).clamp_min(1)
+    gone = (x - centre) * seen
+    pairs = seen.T @ seen
+    return torch.where(pairs > 1, gone.T @ gone / pairs.clamp_min(1), torch.zeros(()).double())

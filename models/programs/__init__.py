@@ -1,0 +1,1 @@
+"""Pyro programs: a model and its guide, with named sites for values, latents and the mask."""

@@ -1,0 +1,86 @@
+"""What models of a table's rows have in common: their plates, prior, and standing with Pyro."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pyro
+import torch
+from pyro.distributions import Normal
+from pyro.poutine.runtime import _PYRO_STACK
+from pyro.poutine.trace_messenger import TraceMessenger
+from torch import Tensor
+
+from ..configurable import Configurable
+from ..plates import Plate
+from ..sites import COLUMN_DIM, FEATURES, LATENT, ROW_DIM, ROWS
+
+_COUNT = itertools.count()
+
+
+class StandardNormalPrior(Configurable):
+    """z ~ Normal(0, I)."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
+        self.register_buffer("one", torch.ones(latent_dim), persistent=False)
+        self.zero: Tensor
+        self.one: Tensor
+
+    def forward(self) -> Normal:
+        """Normal of batch shape (d,)."""
+        return Normal(self.zero, self.one)
+
+
+class RowModel(Configurable):
+    """Base of the models: a Pyro program ``model`` and a ``guide`` over the rows of a table.
+
+    :param columns: names of the columns, in order.
+    :param prior: of the rows' latent z.
+    """
+
+    def __init__(self, columns: list[str] | tuple[str, ...], prior: StandardNormalPrior) -> None:
+        super().__init__()
+        self.columns = tuple(columns)
+        self.prior = prior
+        #: posterior of the mechanism's coefficients, where they have priors
+        self.coefficient_guide: Any = None
+        self._plates: dict[Any, tuple[Any, Any, Any]] = {}
+        self._number = next(_COUNT)  # models share one global store under SVI, not one name
+
+    def plates(self, x: Tensor, size: int | None = None) -> tuple[Any, Any, Any]:
+        """Plates over rows, latent dimensions and columns, made once per batch size."""
+        key = (len(x), size, x.device)
+        if key not in self._plates:
+            if len(self._plates) > 16:
+                self._plates.clear()
+            subsample = None if size is None else torch.arange(len(x), device=x.device)
+            # made outside of the handlers in force: the indices are not theirs to record
+            with pyro.poutine.block():
+                self._plates[key] = (
+                    Plate(ROWS, size or len(x), subsample=subsample, dim=ROW_DIM),
+                    Plate(LATENT, self.prior.latent_dim, dim=COLUMN_DIM),
+                    Plate(FEATURES, len(self.columns), dim=COLUMN_DIM),
+                )
+        return self._plates[key]
+
+    def declare_parameters(self) -> None:
+        """Tell Pyro of the parameters when an optimiser of Pyro's is listening.
+
+        ``SVI`` collects parameters by a handler of its own; only under it do they enter Pyro's
+        global store. Everything else reads ``parameters()``.
+        """
+        if any(isinstance(h, TraceMessenger) and h.param_only for h in _PYRO_STACK):
+            pyro.module(f"absentia_{self._number}", self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plates are remade on demand; they are not part of a model's state."""
+        return {**self.__dict__, "_plates": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy is a model of its own to Pyro."""
+        super().__setstate__(state)
+        self._number = next(_COUNT)

@@ -1,0 +1,122 @@
+"""What is known of columns from elsewhere: their means and standard deviations.
+
+Missing not at random, the level of a column cannot be told from the table alone without trusting
+a distribution's shape. A census, a register or a laboratory's reference range often knows it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ...data import IncompleteData
+from ..configurable import Configurable
+from ..networks.decoders import Decoder
+
+_NODES = 512
+
+
+class KnownMargins(Configurable):
+    """A prior that the model's margins have the given means and standard deviations.
+
+    It is worth ``rows`` complete rows of such a column: with m_j and v_j the mean and variance of
+    x_j that the decoder implies, the joint log-density of the table gains
+
+        - rows * sum_j KL( Normal(mean_j, sd_j) || Normal(m_j, sqrt(v_j)) ),
+
+    up to a constant what so many draws of Normal(mean_j, sd_j) would be expected to say of m_j and
+    v_j. Correlations are left to the table. (Known margins as auxiliary information on
+    nonignorable missingness: Deng, Hillygus, Reiter, Si & Zheng, Statistical Science 2013.)
+
+    :param mean, sd: of each column, in the units of x as the model sees it, None where nothing is
+        known; :meth:`in_units_of` takes them in the data's own units.
+    :param rows: how many rows the knowledge is worth; a few hundred are a strong hint, many times
+        the table's rows make it a constraint.
+    :raises ValueError: for another number of columns than of means, an sd that is not positive,
+        only one of the two known of a column, or ``rows`` that are not positive.
+
+    >>> import torch
+    >>> from absentia.models import KnownMargins, LinearGaussianDecoder
+    >>> known = KnownMargins(2, mean=[0.0, None], sd=[1.0, None], rows=100)
+    >>> bool(known(LinearGaussianDecoder(1, 2)) <= 0)
+    True
+    """
+
+    def __init__(
+        self,
+        num_columns: int,
+        mean: Sequence[float | None],
+        sd: Sequence[float | None],
+        rows: float = 1000.0,
+    ) -> None:
+        super().__init__()
+        if len(mean) != num_columns or len(sd) != num_columns:
+            raise ValueError(
+                f"{len(mean)} means and {len(sd)} sd were given for {num_columns} columns"
+            )
+        for j, (centre, spread) in enumerate(zip(mean, sd, strict=True)):
+            if (centre is None) != (spread is None):
+                raise ValueError(f"column {j}: give both its mean and its sd, or neither")
+            if spread is not None and not spread > 0:
+                raise ValueError(f"column {j}: sd is {spread}; give a positive number")
+        if not rows > 0:
+            raise ValueError(f"rows is {rows}; give a positive number")
+        self.mean: Tensor
+        self.sd: Tensor
+        self.rows: Tensor
+        known = [0.0 if value is None else float(rows) for value in mean]
+        self.register_buffer("mean", torch.tensor([0.0 if v is None else float(v) for v in mean]))
+        self.register_buffer("sd", torch.tensor([1.0 if v is None else float(v) for v in sd]))
+        self.register_buffer("rows", torch.tensor(known))
+
+    @classmethod
+    def in_units_of(
+        cls,
+        data: IncompleteData,
+        margins: Mapping[str, tuple[float, float]],
+        rows: float = 1000.0,
+    ) -> KnownMargins:
+        """Of (mean, sd) by column, in the data's own units.
+
+        :raises ValueError: for a column that the data do not have, or that is no plain number:
+            of a level, a count or a warped column a mean and an sd are not the model's own.
+
+        >>> import numpy as np
+        >>> import absentia as ab
+        >>> data = ab.IncompleteData.from_numpy(np.array([[50.0], [54.0], [np.nan]]))
+        >>> ab.KnownMargins.in_units_of(data, {"x0": (55.0, 4.0)}).rows.tolist()
+        [1000.0]
+        """
+        names = list(data.columns)
+        mean: list[float | None] = [None] * len(names)
+        sd: list[float | None] = [None] * len(names)
+        for name, (centre, spread) in margins.items():
+            if name not in names:
+                raise ValueError(f"the data have no column '{name}'; they have {', '.join(names)}")
+            j = names.index(name)
+            if data.schema[name].kind != "continuous" or not data.scaler.linear[j]:
+                raise ValueError(
+                    f"column '{name}' is {data.schema[name].kind}; margins are for continuous ones"
+                )
+            scale = float(data.scaler.scale[j])
+            mean[j] = (float(centre) - float(data.scaler.center[j])) / scale
+            sd[j] = float(spread) / scale
+        return cls(len(names), mean, sd, rows)
+
+    def forward(self, decoder: Decoder) -> Tensor:
+        """The log-density of the prior, a scalar, at most 0."""
+        mean, variance = decoder.margins(_nodes(decoder.latent_dim).to(self.mean))
+        ratio = self.sd.square() / variance
+        shift = (self.mean - mean).square() / variance
+        divergence: Tensor = 0.5 * (ratio + shift - 1 - ratio.log())
+        return -(self.rows * divergence).sum()
+
+
+@functools.cache  # they are wanted at every step
+def _nodes(latent_dim: int) -> Tensor:
+    """(Q, d) quasi-random draws of Normal(0, I), always the same."""
+    uniform = torch.quasirandom.SobolEngine(latent_dim, scramble=True, seed=0).draw(_NODES)
+    return torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))

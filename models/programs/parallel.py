@@ -1,0 +1,186 @@
+"""GNR: values and mask from one latent by two parallel decoders, as one Pyro program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyro
+from pyro.distributions import Normal
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from ...data import IncompleteData
+from ...data.system.process import seeded
+from ..configurable import Configurable
+from ..distributions.pixel_normal import given_observed
+from ..missingness import Missingness, NoSelfCensoring
+from ..networks.decoders import Decoder, GaussianDecoder
+from ..networks.encoders import Encoder, MaskAwareEncoder
+from ..networks.families import all_real, families_of
+from ..networks.mixed_decoder import MixedDecoder
+from ..networks.mlp import mlp
+from ..networks.scales import ScaleKind
+from ..sites import COLUMN_DIM, TRUNK, S, U, X, Z
+from ..zoo.building import building
+from ..zoo.modelled import modelled
+from ..zoo.tables import checked_latent_dim
+from .base import RowModel, StandardNormalPrior
+
+
+class Trunk(Configurable):
+    """What both decoders read: u = f(z), or u ~ Normal(f(z), g(z)).
+
+    >>> import torch
+    >>> from absentia.models.programs.parallel import Trunk
+    >>> Trunk(2, [16, 8])(torch.zeros(7, 2)).shape
+    torch.Size([7, 8])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "tanh",
+        stochastic: bool = False,
+    ) -> None:
+        super().__init__()
+        if not len(hidden):
+            raise ValueError("hidden is empty; the trunk needs one layer or more")
+        self.latent_dim, self.features = latent_dim, hidden[-1]
+        self.stochastic = stochastic
+        self.network = mlp(latent_dim, hidden, activation=activation)
+        self.heads = nn.Linear(hidden[-1], 2 * hidden[-1]) if stochastic else None
+
+    def forward(self, z: Tensor) -> Tensor | Normal:
+        """(..., n, features), a value or its distribution."""
+        h: Tensor = self.network(z)
+        if self.heads is None:
+            return h
+        location, scale = self.heads(h).chunk(2, -1)
+        return Normal(location, 1e-2 + softplus(scale))
+
+
+class ParallelModel(RowModel):
+    """GNR (Chen et al., CIKM 2023): p(z) p(u | z) prod_j p(x_j | u) p(s_j | u)^alpha.
+
+    A shared-parameter model: values and mask are independent given u, so that imputation,
+    sum_k w_k E[x | u_k], needs no draw of the missing values and is exact given the particles.
+
+    **For alpha < 1 the objective is no lower bound** on log p(x_o, s): the mask counts for less
+    than it is, and at alpha = 0 the model is a MIWAE. For alpha >= 1 it is one, since
+    p(s | u)^alpha <= p(s | u).
+
+    :param missingness: of the mask given u, which reaches it as ``z``.
+
+    >>> import torch, pyro
+    >>> from absentia.models import GaussianDecoder, MaskAwareEncoder, NoSelfCensoring
+    >>> from absentia.models.programs.parallel import ParallelModel, Trunk
+    >>> model = ParallelModel(Trunk(2, [8]), GaussianDecoder(8, 3, hidden=[]),
+    ...     NoSelfCensoring(3, 8), MaskAwareEncoder(3, 2), columns=["a", "b", "c"])
+    >>> x, s = torch.zeros(7, 3), torch.ones(7, 3, dtype=torch.bool)
+    >>> pyro.poutine.trace(model.model).get_trace(x, s).nodes["s"]["fn"].batch_shape
+    torch.Size([7, 3])
+    """
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        decoder: Decoder,
+        missingness: Missingness,
+        encoder: Encoder,
+        columns: list[str] | tuple[str, ...],
+        prior: StandardNormalPrior | None = None,
+    ) -> None:
+        super().__init__(columns, prior or StandardNormalPrior(trunk.latent_dim))
+        if decoder.latent_dim != trunk.features:
+            raise ValueError(f"the decoder reads {decoder.latent_dim} of {trunk.features} features")
+        if missingness.asks != ("z",) or missingness.has_priors:
+            what = "have no priors" if missingness.has_priors else "ask for z alone; it is given u"
+            raise ValueError(f"{type(missingness).__name__} must {what}")
+        size = getattr(encoder, "config", {}).get("latent_dim", trunk.latent_dim)
+        if size != trunk.latent_dim:
+            raise ValueError(
+                f"the encoder has {size} latent dimensions, the trunk {trunk.latent_dim}"
+            )
+        self.trunk, self.decoder, self.missingness = trunk, decoder, missingness
+        self.encoder = encoder
+        self.encoder.attach(decoder)
+
+    def model(
+        self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
+    ) -> Tensor:
+        """The generative program; arguments as for :class:`SelectionModel`."""
+        self.declare_parameters()
+        rows, latent, features = self.plates(x, size)
+        with rows, latent:
+            z = pyro.sample(Z, self.prior())
+        u: Any = self.trunk(z)
+        if self.trunk.stochastic:
+            with rows, pyro.plate(TRUNK, self.trunk.features, dim=COLUMN_DIM):
+                u = pyro.sample(U, u)
+        with rows, features:
+            x = pyro.sample(X, given_observed(self.decoder(u), x, s), obs=x, obs_mask=s)
+            pyro.sample(S, self.missingness(x, z=u), obs=s.to(x.dtype))
+        return x
+
+    def guide(
+        self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
+    ) -> None:
+        """q(z | x_o, s); u and the missing values are proposed from the model itself."""
+        self.declare_parameters()
+        rows, latent, _ = self.plates(x, size)
+        with rows, latent:
+            pyro.sample(Z, self.encoder(x, s))
+
+
+@building
+def GNR(
+    data: IncompleteData,
+    *,
+    alpha: float = 1.0,
+    latent_dim: int | None = None,
+    hidden: Sequence[int] = (128, 128),
+    activation: str = "tanh",
+    stochastic: bool = False,
+    mask_hidden: Sequence[int] = (),
+    scale: ScaleKind = "entry",
+    floor: float = 1e-2,
+    encoder: Encoder | None = None,
+    seed: int = 0,
+) -> ParallelModel:
+    """GNR (Chen et al., CIKM 2023): two decoders of one trunk, for values and mask.
+
+    :param alpha: how much the mask weighs; **below 1 the objective is no bound** on the data's
+        log-likelihood, and bounds of different alpha cannot be compared.
+    :param latent_dim: default min(p - 1, 10).
+    :param hidden: widths of the trunk, the encoder's too.
+    :param stochastic: draw u given z, instead of computing it.
+    :param mask_hidden: widths of hidden layers between u and the mask.
+    :param scale, floor: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
+    :raises ValueError: for a negative alpha.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> ab.GNR(data, alpha=2, latent_dim=1, hidden=[8]).missingness.alpha
+    2
+    """
+    data = modelled(data, encoder)
+    families = families_of(data)
+    p = len(families)
+    latent_dim = checked_latent_dim(latent_dim, p, 10)
+    with seeded(seed):
+        trunk = Trunk(latent_dim, hidden, activation, stochastic)
+        if all_real(families):
+            decoder: Decoder = GaussianDecoder(
+                trunk.features, p, hidden=[], scale=scale, floor=floor
+            )
+        else:
+            decoder = MixedDecoder(trunk.features, families, hidden=[], scale=scale, floor=floor)
+        mask = NoSelfCensoring(p, trunk.features, hidden=mask_hidden, alpha=alpha)
+        mask.initialise(data.s.float().mean(0))
+        if encoder is None:
+            mixed = {} if all_real(families) else {"families": families}
+            encoder = MaskAwareEncoder(p, latent_dim, hidden, activation, **mixed)
+        return ParallelModel(trunk, decoder, mask, encoder, data.columns)

@@ -1,0 +1,141 @@
+"""The selection model p(z) p(x | z) p(s | x) and its guide, as one Pyro program."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pyro
+import torch
+from pyro.infer.autoguide import AutoNormal
+from torch import Tensor
+
+from ..distributions.pixel_normal import given_observed
+from ..missingness import Missingness
+from ..networks.decoders import Decoder
+from ..networks.encoders import Encoder
+from ..plates import Plate
+from ..sites import (
+    COLUMN_DIM,
+    FEATURES,
+    MARGINS,
+    MASK_LATENT,
+    SHRINKAGE,
+    Z_MASK,
+    S,
+    X,
+    Z,
+)
+from .base import RowModel, StandardNormalPrior
+from .margins import KnownMargins
+
+
+class SelectionModel(RowModel):
+    """not-MIWAE and its kin: p(x, s, z) = p(z) p(x | z) p(s | x), guide q(z | x_o, s).
+
+    (Ipsen, Mattei & Frellsen, "not-MIWAE: deep generative modelling with missing not at random
+    data", ICLR 2021, eq. 2-8.) With an ignorable mechanism it is MIWAE, with a linear Gaussian
+    decoder PPCA. ``model`` and ``guide`` are ordinary Pyro programs; parameters live in the
+    module (``state_dict``), not in Pyro's global store.
+
+    :param columns: names of the columns, in order.
+    :param mask_encoder: q(z_mask | x_o, s), for a mechanism that asks for a latent of its own.
+    :param margins: means and standard deviations of columns that are known from elsewhere.
+
+    >>> import torch
+    >>> from absentia.models import (GaussianDecoder, MaskAwareEncoder, SelectionModel, SelfMasking)
+    >>> model = SelectionModel(
+    ...     GaussianDecoder(2, 3), MaskAwareEncoder(3, 2), SelfMasking(3), columns=["a", "b", "c"])
+    >>> x, s = torch.zeros(7, 3), torch.ones(7, 3, dtype=torch.bool)
+    >>> import pyro
+    >>> trace = pyro.poutine.trace(model.model).get_trace(x, s)
+    >>> trace.nodes["z"]["value"].shape
+    torch.Size([7, 2])
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        encoder: Encoder,
+        missingness: Missingness,
+        columns: list[str] | tuple[str, ...],
+        prior: StandardNormalPrior | None = None,
+        mask_encoder: Encoder | None = None,
+        margins: KnownMargins | None = None,
+    ) -> None:
+        super().__init__(
+            columns, StandardNormalPrior(decoder.latent_dim) if prior is None else prior
+        )
+        if (mask_encoder is None) != (missingness.mask_latent_dim == 0):
+            raise ValueError(
+                f"the mechanism has a mask latent of {missingness.mask_latent_dim} dimensions; "
+                f"give mask_encoder= for one of 1 or more, and only then"
+            )
+        self.decoder = decoder
+        self.encoder = encoder
+        self.missingness = missingness
+        self.encoder.attach(decoder)
+        self.mask_encoder = mask_encoder
+        self.margins = margins
+        self.mask_prior = StandardNormalPrior(missingness.mask_latent_dim) if mask_encoder else None
+        self.coefficient_guide = self._guide_of_coefficients()
+
+    def model(
+        self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
+    ) -> Tensor:
+        """The generative program.
+
+        :param x: (n, p), missing cells filled with any finite value.
+        :param s: (n, p) booleans, True where observed.
+        :param size: rows of the whole table, where (x, s) is a minibatch of it.
+        :param covariates: (n, q), what the mechanism may read besides; it is not modelled.
+        :returns: x with its missing cells drawn.
+        """
+        self.declare_parameters()
+        rows, latent, features = self.plates(x, size)
+        coefficients = self.missingness.coefficients(features)
+        if self.margins is not None:
+            pyro.factor(MARGINS, self.margins(self.decoder))
+        log_prior = self.missingness.log_prior()
+        if log_prior is not None:
+            pyro.factor(SHRINKAGE, log_prior)
+        with rows, latent:
+            z = pyro.sample(Z, self.prior())
+        z_mask = self._mask_latent(rows, self.mask_prior)
+        context = self.missingness.context(z=z, z_mask=z_mask, covariates=covariates, s=s)
+        with rows, features:
+            x = pyro.sample(X, given_observed(self.decoder(z), x, s), obs=x, obs_mask=s)
+            pyro.sample(S, self.missingness(x, **context, **coefficients), obs=s.to(x.dtype))
+        return x
+
+    def guide(
+        self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
+    ) -> None:
+        """The amortised posterior of z; x_missing is proposed from the model itself."""
+        self.declare_parameters()
+        rows, latent, _ = self.plates(x, size)
+        if self.coefficient_guide is not None:
+            with pyro.settings.context(module_local_params=True):
+                self.coefficient_guide()
+        with rows, latent:
+            pyro.sample(Z, self.encoder(x, s))
+        self._mask_latent(rows, self.mask_encoder, x, s)
+
+    def _mask_latent(self, rows: Any, distribution: Any, *given: Tensor) -> Tensor | None:
+        """Site ``z_mask``, where the mechanism has a latent of its own."""
+        if distribution is None:
+            return None
+        with rows, pyro.plate(MASK_LATENT, self.missingness.mask_latent_dim, dim=COLUMN_DIM):
+            value: Tensor = pyro.sample(Z_MASK, distribution(*given))
+        return value
+
+    def _guide_of_coefficients(self) -> AutoNormal | None:
+        if not self.missingness.has_priors:
+            return None
+        features = Plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM)
+        with pyro.settings.context(module_local_params=True), torch.no_grad():
+            guide = AutoNormal(
+                functools.partial(self.missingness.coefficients, features), init_scale=0.1
+            )
+            guide()  # sets its parameters up now, so that optimisers and state_dict see them
+        return guide

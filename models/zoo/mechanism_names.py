@@ -1,0 +1,212 @@
+"""From whatever says why values are absent to a mechanism for a table."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from ...data import IncompleteData
+from ..missingness import (
+    FormulaMissingness,
+    Ignorable,
+    LinearMissingness,
+    Missingness,
+    NonLinearMissingness,
+    NoSelfCensoring,
+    SelfMasking,
+    SplineMissingness,
+    Threshold,
+    TwoSided,
+)
+from ..missingness.base import Link
+from ..missingness.directions import Sign, direction, directions
+from ..missingness.formula.declaration import Declared, declared, missing
+from ..networks.families import all_real, families_of
+from .modelled import of_modelled
+
+#: the prior on slopes of self-masking whose sign is free: by name, or its sd per sd of the column
+SlopePrior = Literal["weak", "flat"] | float
+
+MISSINGNESS = (
+    "self-masking",
+    "self-masking-probit",
+    "limit",
+    "two-sided",
+    "spline",
+    "linear",
+    "nonlinear",
+    "latent",
+    "mask-latent",
+    "ignorable",
+)
+
+
+#: the sd of the weakly informative prior on slopes of free sign, per sd of the column
+WEAK = 0.5
+
+
+def mechanism_for(
+    what: Any,
+    data: IncompleteData,
+    sign: Sign,
+    latent_dim: int,
+    mask_latent_dim: int,
+    slope_prior: SlopePrior = "flat",
+) -> Missingness:
+    """The mechanism of a name, a declaration or a module, started from the data's missing rates.
+
+    :raises ValueError: for an unknown name, ``sign`` where it has no place, or a mechanism that
+        cannot have produced the table.
+    """
+    shrinkage = _shrinkage(slope_prior)
+    masking = isinstance(what, str) and what.startswith("self-masking") and "~" not in what
+    if not isinstance(slope_prior, str) and not masking:
+        raise ValueError(
+            f"slope_prior={slope_prior!r} has no place here; it goes with "
+            f"missingness='self-masking': give absentia.missing(..., shrinkage={slope_prior!r}) or "
+            f"SelfMasking(..., shrinkage={slope_prior!r})"
+        )
+    if isinstance(what, Missingness):
+        _no_sign(sign, "it goes with missingness='self-masking'; give it to yours")
+        found = what.config.get("num_columns", len(data.columns))
+        if found != len(data.columns):
+            raise ValueError(
+                f"the missingness is made for {found} columns, the data have {len(data.columns)}"
+            )
+        what.check(data)
+        return what
+    sign = of_modelled(sign, data)
+    if isinstance(what, str) and "~" not in what:
+        return _named(what, data, sign, latent_dim, mask_latent_dim, shrinkage)
+    _no_sign(sign, "write the direction into the formula, '+income', or use absentia.missing()")
+    formulas = of_modelled(declared(what), data)
+    if not formulas.columns:  # all are of columns with one value
+        return _named("ignorable", data, None, latent_dim, mask_latent_dim, None)
+    return FormulaMissingness.declared(formulas, data, latent_dim, mask_latent_dim)
+
+
+def _shrinkage(slope_prior: SlopePrior) -> float | None:
+    """The sd of the slopes' prior, None where it is flat."""
+    if slope_prior in ("weak", "flat"):
+        return WEAK if slope_prior == "weak" else None
+    number = isinstance(slope_prior, int | float) and not isinstance(slope_prior, bool)
+    if not number or not 0 < float(slope_prior) < math.inf:
+        raise ValueError(
+            f"slope_prior is {slope_prior!r}; give 'weak', 'flat' or a positive number, the sd of "
+            f"a Normal prior on the slopes per sd of their columns"
+        )
+    return float(slope_prior)
+
+
+def _no_sign(sign: Sign, remedy: str) -> None:
+    if sign is not None:
+        raise ValueError(f"sign= has no place here; {remedy}")
+
+
+def _named(
+    name: str,
+    data: IncompleteData,
+    sign: Sign,
+    latent_dim: int,
+    mask_latent_dim: int,
+    shrinkage: float | None,
+) -> Missingness:
+    if name not in MISSINGNESS:
+        raise ValueError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
+    if sign is not None and not name.startswith("self-masking") and name != "limit":
+        raise ValueError(f"sign= belongs to self-masking and limits, not to {name!r}")
+    columns, families = len(data.columns), families_of(data)
+    link: Link = "probit" if name.endswith("probit") else "logit"
+    mixed = not all_real(families)
+    if mixed and bool(data.s.all()):
+        name = "ignorable"  # nothing is missing that a formula could explain
+    masking = name.startswith("self-masking")
+    if mixed and (masking or name in ("two-sided", "spline", "linear")):
+        shrinkage = shrinkage if masking else None
+        return FormulaMissingness.declared(_by_formula(name, data, sign, link, shrinkage), data)
+    if masking:
+        plain = sign is None or isinstance(sign, str)
+        own = direction(sign) if plain else directions(sign, data.columns)
+        mechanism: Missingness = SelfMasking(columns, link, own, shrinkage=shrinkage)
+    elif name == "limit":
+        return Threshold.limit_of(data, _sides(sign, data))
+    elif name == "nonlinear":
+        mechanism = NonLinearMissingness(columns, families=families if mixed else None)
+    elif name in ("latent", "mask-latent"):
+        dims = latent_dim if name == "latent" else mask_latent_dim
+        mechanism = NoSelfCensoring(columns, dims, "z" if name == "latent" else "mask")
+    else:
+        kinds: dict[str, Any] = {
+            "two-sided": TwoSided,
+            "spline": SplineMissingness,
+            "linear": LinearMissingness,
+            "ignorable": Ignorable,
+        }
+        mechanism = kinds[name](columns)
+    mechanism.initialise(data.s.float().mean(0))
+    return mechanism
+
+
+def _sides(sign: Sign, data: IncompleteData) -> list[str]:
+    """Which side a limit hides, of each column; of one that is complete it does not matter."""
+    found = directions(sign, data.columns)
+    complete = data.s.all(0).tolist()
+    open_ = [c for c, d, full in zip(data.columns, found, complete, strict=True) if not (d or full)]
+    if open_:
+        raise ValueError(
+            f"missingness='limit' needs to know which side is hidden of column '{open_[0]}': give "
+            f"sign='high' where high values go missing, 'low' where low ones do, for all columns "
+            f"or by name: sign={{'{open_[0]}': 'high'}}"
+        )
+    return ["below" if one == "-" else "above" for one in found]
+
+
+def _by_formula(
+    name: str, data: IncompleteData, sign: Sign, link: Link, shrinkage: float | None
+) -> Declared:
+    """The named mechanisms for a table with columns of several kinds.
+
+    A column without missing values needs no mechanism; levels without an order have no direction.
+    """
+    formulas: dict[str, str] = {}
+    signs: dict[str, str] = {}
+    given = directions(sign, data.columns)
+    seen = data.s.all(0).tolist()
+    for j, column in enumerate(data.schema):
+        levels = column.kind == "categorical" and column.num_values > 2
+        if given[j] is not None and levels and not isinstance(sign, str):
+            raise ValueError(
+                f"column '{column.name}' is categorical, its levels have no direction; give None"
+            )
+        if seen[j]:
+            continue
+        if name == "linear":
+            formulas[column.name] = " + ".join(map(_term, data.columns))
+        else:
+            values = data.values[data.s[:, j].cpu().numpy(), j]
+            formulas[column.name] = _own(name, column.name, column.kind, values)
+            direction = given[j]
+            if direction is not None and not levels:
+                signs[column.name] = direction
+    return missing(formulas, sign=signs or None, link=link, shrinkage=shrinkage)
+
+
+def _own(name: str, column: str, kind: str, values: np.ndarray) -> str:
+    """The formula of a column's own value; a curve needs several values to go through."""
+    term = _term(column)
+    if kind in ("binary", "categorical"):
+        return term
+    if name == "two-sided" and len(np.unique(values)) > 3:
+        return f"{term} + I({term}**2)"
+    knots = np.unique(np.quantile(values, np.linspace(0, 1, 5)))
+    spline = name == "spline" and kind != "ordinal" and len(knots) == 5
+    return f"ns({term}, df=4)" if spline else term
+
+
+def _term(column: str) -> str:
+    return f"`{column}`"
+
+
+__all__ = ["MISSINGNESS", "SlopePrior", "mechanism_for"]

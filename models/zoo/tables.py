@@ -1,0 +1,320 @@
+"""The models of the literature by name: which parts each one composes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...data import IncompleteData
+from ...data.system.process import seeded
+from ..missingness import MaskLatentShift, Missingness
+from ..missingness.directions import Sign
+from ..missingness.formula.declaration import Declared
+from ..networks.decoders import (
+    Decoder,
+    GaussianDecoder,
+    LinearGaussianDecoder,
+    StudentTDecoder,
+)
+from ..networks.encoders import (
+    Encoder,
+    ExactConditionalEncoder,
+    MaskAwareEncoder,
+    SetEncoder,
+    ZeroFilledEncoder,
+)
+from ..networks.families import Families, all_real, families_of
+from ..networks.mixed_decoder import MixedDecoder
+from ..networks.scales import ScaleKind
+from ..networks.starts import available_covariance
+from ..programs.margins import KnownMargins
+from ..programs.selection import SelectionModel
+from .building import building
+from .mechanism_names import SlopePrior, mechanism_for
+from .modelled import modelled
+
+#: a name, a module, a formula, formulas by column, or what :func:`absentia.missing` returns
+Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
+#: what is known of columns from elsewhere: (mean, sd) by name in the data's units, or a module
+Margins = KnownMargins | Mapping[str, tuple[float, float]]
+ENCODERS: dict[str, Any] = {
+    "mask-aware": MaskAwareEncoder,
+    "zero-filled": ZeroFilledEncoder,
+    "set": SetEncoder,
+}
+DECODERS: dict[str, Any] = {"gaussian": GaussianDecoder, "student-t": StudentTDecoder}
+
+
+@building
+def NotMIWAE(
+    data: IncompleteData,
+    missingness: Why = "self-masking",
+    *,
+    sign: Sign = None,
+    slope_prior: SlopePrior = "weak",
+    latent_dim: int | None = None,
+    decoder: str | Decoder = "gaussian",
+    encoder: str | Encoder = "mask-aware",
+    hidden: Sequence[int] = (128, 128),
+    activation: str = "tanh",
+    scale: ScaleKind = "entry",
+    floor: float = 1e-2,
+    skip: bool = False,
+    mask_latent_dim: int = 1,
+    margins: Margins | None = None,
+    seed: int = 0,
+) -> SelectionModel:
+    """not-MIWAE (Ipsen, Mattei & Frellsen, ICLR 2021): a deep latent variable model with p(s | x).
+
+    Where the table has columns of several kinds (``data.schema``) the decoder is a
+    :class:`~absentia.models.MixedDecoder` and levels reach the encoder as indicators.
+
+    :param missingness: why values are absent: ``"self-masking"``, ``"self-masking-probit"``,
+        ``"limit"``, ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
+        ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
+        ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
+        values); or a mechanism of your own.
+    :param sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
+        ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known: for all
+        columns, by name (``{"income": "high"}``, the others free) or one a column.
+    :param slope_prior: of self-masking slopes whose sign is free, per sd of their columns:
+        ``"weak"``, Normal(0, 0.5); a number, Normal(0, that sd); or ``"flat"``, none, as in the
+        paper. The fit ends at the posterior mode. With a flat prior a decoder that does not have
+        the values' shape (a Gaussian, of skewed ones) takes that shape for a mechanism.
+    :param latent_dim: default min(p - 1, 10).
+    :param decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), or a module.
+    :param encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
+    :param scale, floor, skip: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
+    :param mask_latent_dim: of the mask's own latent, where the mechanism reads one.
+    :param margins: means and sd that are known from elsewhere, ``{"income": (52e3, 31e3)}`` in the
+        data's own units, worth 1,000 rows each; :class:`~absentia.models.KnownMargins` for more.
+    :param seed: seeds the initial weights; the global random state is left as it was.
+    :raises ValueError: for an unknown name, or a mechanism for another number of columns.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> model = ab.NotMIWAE(data, sign="+", latent_dim=1, hidden=[8])
+    >>> model.missingness.slope.shape
+    torch.Size([2])
+    """
+    data = modelled(data, missingness, decoder, encoder)
+    families = families_of(data)
+    latent_dim = checked_latent_dim(latent_dim, len(families), 10)
+    with seeded(seed):
+        network = {"hidden": hidden, "activation": activation}
+        shape = {"scale": scale, "floor": floor, "skip": skip, **network}
+        x_given_z = _decoder(decoder, data, families, latent_dim, shape)
+        if isinstance(encoder, str):
+            _known("encoder", encoder, ENCODERS)
+        z_given_x = _encoder(encoder, families, x_given_z.latent_dim, network)
+        s_given_x = mechanism_for(
+            missingness, data, sign, x_given_z.latent_dim, mask_latent_dim, slope_prior
+        )
+        return _selection_model(data, x_given_z, z_given_x, s_given_x, network, margins)
+
+
+@building
+def NotMIWAEPPCA(
+    data: IncompleteData,
+    missingness: Why = "self-masking",
+    *,
+    sign: Sign = None,
+    slope_prior: SlopePrior = "weak",
+    latent_dim: int | None = None,
+    encoder: str | Encoder | None = None,
+    scale: ScaleKind = "shared",
+    floor: float = 1e-2,
+    mask_latent_dim: int = 1,
+    margins: Margins | None = None,
+    seed: int = 0,
+    **network: Any,
+) -> SelectionModel:
+    """not-MIWAE with the decoder of probabilistic PCA; by default the guide is exact p(z | x_o).
+
+    Arguments as for :func:`NotMIWAE`; ``encoder="exact"`` (the default where all columns are real
+    numbers) or one of its encoders, for which ``hidden`` and ``activation`` may be given; by
+    default ``"mask-aware"`` for tables with columns of several kinds, whose decoder is linear in
+    every family. ``scale="column"`` makes it factor analysis. ``latent_dim`` is by default
+    min(p - 1, 32): a full covariance where the table is not wide.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> type(ab.NotMIWAEPPCA(data, latent_dim=1).encoder).__name__
+    'ExactConditionalEncoder'
+    """
+    data = modelled(data, missingness, encoder)
+    families = families_of(data)
+    latent_dim = checked_latent_dim(latent_dim, len(families), 32)
+    with seeded(seed):
+        if all_real(families):
+            linear = LinearGaussianDecoder(latent_dim, len(families), scale, floor)
+            linear.start_from(available_covariance(data))
+            decoder: Decoder = linear
+        else:
+            decoder = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
+        chosen = encoder or ("exact" if all_real(families) else "mask-aware")
+        z_given_x = _encoder(chosen, families, latent_dim, network)
+        s_given_x = mechanism_for(
+            missingness, data, sign, decoder.latent_dim, mask_latent_dim, slope_prior
+        )
+        return _selection_model(data, decoder, z_given_x, s_given_x, network, margins)
+
+
+@building
+def MaskedNotMIWAE(
+    data: IncompleteData,
+    missingness: Why = "self-masking",
+    *,
+    sign: Sign = None,
+    slope_prior: SlopePrior = "weak",
+    mask_latent_dim: int = 1,
+    mask_hidden: Sequence[int] = (),
+    linear: bool = False,
+    **options: Any,
+) -> SelectionModel:
+    """Masked not-MIWAE (Choquet & Pauchet): a second latent z_s shifts the mask's log-odds.
+
+    logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s), with q(z, z_s | x_o, s); integrated exactly
+    where the mechanism of x is.
+
+    :param missingness, sign, slope_prior: the mechanism of x, as for :func:`NotMIWAE`.
+    :param mask_latent_dim: dimensions of z_s.
+    :param mask_hidden: widths of hidden layers of m; none is a linear map.
+    :param linear: the decoder of PPCA, and the options of :func:`NotMIWAEPPCA`.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> ab.MaskedNotMIWAE(data, sign="+", mask_latent_dim=2, latent_dim=1).mask_prior.latent_dim
+    2
+    """
+    data = modelled(data, missingness, options.get("decoder"), options.get("encoder"))
+    latent_dim = checked_latent_dim(
+        options.get("latent_dim"), len(data.columns), 32 if linear else 10
+    )
+    if missingness == "mask-latent":
+        raise ValueError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")
+    own = mechanism_for(missingness, data, sign, latent_dim, 0, slope_prior)
+    with seeded(int(options.get("seed", 0)) + 2):
+        masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
+    return (NotMIWAEPPCA if linear else NotMIWAE)(data, masked, **options)
+
+
+def MIWAE(data: IncompleteData, **options: Any) -> SelectionModel:
+    """MIWAE (Mattei & Frellsen, ICML 2019): :func:`NotMIWAE` with an ignorable mechanism.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> ab.MIWAE(data, latent_dim=1, hidden=[8]).missingness.ignorable
+    True
+    """
+    return NotMIWAE(data, "ignorable", **options)
+
+
+def PPCA(data: IncompleteData, **options: Any) -> SelectionModel:
+    """Probabilistic PCA with values missing at random: the bound is the exact log p(x_o).
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> ab.PPCA(data, latent_dim=1).missingness.ignorable
+    True
+    """
+    return NotMIWAEPPCA(data, "ignorable", **options)
+
+
+def _selection_model(
+    data: IncompleteData,
+    decoder: Decoder,
+    encoder: Encoder,
+    mechanism: Missingness,
+    network: dict[str, Any],
+    margins: Margins | None,
+) -> SelectionModel:
+    columns = len(data.columns)
+    for part, name in ((decoder, "decoder"), (encoder, "encoder"), (mechanism, "missingness")):
+        found = getattr(part, "config", {}).get("num_columns", columns)
+        if found != columns:
+            raise ValueError(f"the {name} is made for {found} columns, the data have {columns}")
+    size = getattr(encoder, "config", {}).get("latent_dim", decoder.latent_dim)
+    if size != decoder.latent_dim:
+        raise ValueError(
+            f"the encoder has {size} latent dimensions, the decoder {decoder.latent_dim}"
+        )
+    mask_encoder = None
+    if mechanism.mask_latent_dim:
+        mask_encoder = _encoder("mask-aware", families_of(data), mechanism.mask_latent_dim, network)
+    if margins is not None and not isinstance(margins, KnownMargins):
+        margins = KnownMargins.in_units_of(data, margins)
+    return SelectionModel(
+        decoder, encoder, mechanism, data.columns, mask_encoder=mask_encoder, margins=margins
+    )
+
+
+def _decoder(
+    decoder: str | Decoder,
+    data: IncompleteData,
+    families: Families,
+    latent_dim: int,
+    shape: dict[str, Any],
+) -> Decoder:
+    if not isinstance(decoder, str):
+        return decoder
+    _known("decoder", decoder, DECODERS)
+    warped = [c for c, linear in zip(data.columns, data.scaler.linear, strict=True) if not linear]
+    if decoder == "student-t" and warped:
+        raise ValueError(
+            f"column '{warped[0]}' is {data.schema[warped[0]].kind}: on its own scale a Student-t "
+            f"has no mean; use decoder='gaussian', or declare the column 'continuous'"
+        )
+    if all_real(families):
+        made: Decoder = DECODERS[decoder](latent_dim, len(families), **shape)
+        return made
+    return MixedDecoder(latent_dim, families, real=decoder, **shape)  # type: ignore[arg-type]
+
+
+def _encoder(
+    encoder: str | Encoder, families: Families, latent_dim: int, network: dict[str, Any]
+) -> Encoder:
+    if not isinstance(encoder, str):
+        return encoder
+    _known("encoder", encoder, [*ENCODERS, "exact"])
+    if encoder != "exact":
+        mixed = {} if all_real(families) else {"families": families}
+        made: Encoder = ENCODERS[encoder](len(families), latent_dim, **network, **mixed)
+        return made
+    if not all_real(families):
+        raise ValueError("encoder='exact' is for tables of real numbers; use 'mask-aware'")
+    if network:
+        raise TypeError(f"{sorted(network)[0]!r} is not an argument with encoder='exact'")
+    return ExactConditionalEncoder(len(families), latent_dim)
+
+
+def checked_families(data: IncompleteData) -> Families:
+    """The families of the columns.
+
+    :raises TypeError: for anything but IncompleteData.
+    """
+    if not isinstance(data, IncompleteData):
+        raise TypeError(
+            f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
+        )
+    return families_of(data)
+
+
+def checked_latent_dim(given: int | None, columns: int, most: int) -> int:
+    """The latent size that was given, or min(columns - 1, most).
+
+    :raises ValueError: for less than 1.
+    """
+    if given is not None and given < 1:
+        raise ValueError(f"latent_dim is {given}; give at least 1, or None for a default")
+    return min(max(columns - 1, 1), most) if given is None else given
+
+
+def _known(what: str, name: str, allowed: Any) -> None:
+    if name not in allowed:
+        raise ValueError(f"{what} {name!r} is not one of {', '.join(allowed)}")
