@@ -25,9 +25,10 @@ def imputed_columns(
 ) -> None:
     """Observed, true and imputed values of some columns, over them P(missing | value).
 
-    :param truth: the complete table (n, p), in the data's units.
-    :param columns: which columns to draw, one panel each.
-    :param true_missing: (column, values) -> the true P(missing | value).
+    Args:
+        truth: the complete table (n, p), in the data's units.
+        columns: which columns to draw, one panel each.
+        true_missing: (column, values) -> the true P(missing | value).
     """
     data = imputation.data
     missing = np.isnan(data.values)

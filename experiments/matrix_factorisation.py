@@ -45,9 +45,10 @@ def factorise(
 ) -> Factorisation:
     """Fit by Adam on all ratings at once.
 
-    :param ratings: user, item, rating.
-    :param penalty: of the squared norms of factors and offsets, per rating.
-    :param weights: (ratings,), inverse propensities; all one when left out.
+    Args:
+        ratings: user, item, rating.
+        penalty: of the squared norms of factors and offsets, per rating.
+        weights: (ratings,), inverse propensities; all one when left out.
 
     >>> table = pd.DataFrame({"user": [0, 0, 1], "item": [0, 1, 0], "rating": [5.0, 1.0, 4.0]})
     >>> factorise(table, 2, 2, rank=1, penalty=1e-3)(np.array([1]), np.array([0])).round()
@@ -85,7 +86,8 @@ def inverse_propensities(
 ) -> np.ndarray:
     """1 / P(given | rating) of each rating, by naive Bayes.
 
-    :param drawn: a few ratings of items drawn at random, for the ratings' true distribution.
+    Args:
+        drawn: a few ratings of items drawn at random, for the ratings' true distribution.
     """
     levels = np.union1d(ratings["rating"], drawn["rating"])
     # one of each level besides, so that none has a chance of zero

@@ -14,7 +14,8 @@ def rmse(
 ) -> float:
     """Root mean squared error over the missing cells, in sd of the complete columns.
 
-    :param imputed, truth: (n, p) in the table's units; ``missing`` (n, p) booleans.
+    Args:
+        imputed, truth: (n, p) in the table's units; ``missing`` (n, p) booleans.
 
     >>> import numpy as np
     >>> from absentia.experiments.metrics import rmse
@@ -68,7 +69,8 @@ def interval_scores(
 ) -> dict[str, float]:
     """CRPS in sd of the complete columns, and how much 50, 80 and 95 % intervals cover.
 
-    :param draws: (m, cells) of the missing cells in the order of ``truth[missing]``.
+    Args:
+        draws: (m, cells) of the missing cells in the order of ``truth[missing]``.
     """
     values = truth[missing]
     unit = truth.std(0) if unit is None else unit

@@ -26,7 +26,8 @@ def truncated_gaussian(
     ``amputation.above_mean``. Each sweep draws every missing cell from its normal conditional
     given the rest of the row, truncated to (mean, infinity).
 
-    :param complete: (n, p); ``missing`` (n, p) booleans.
+    Args:
+        complete: (n, p); ``missing`` (n, p) booleans.
 
     >>> import numpy as np
     >>> from absentia.experiments.oracle import truncated_gaussian

@@ -27,13 +27,14 @@ class ImportanceWeightedELBO(ELBO):
     the value of the whole table; ``pyro.infer.RenyiELBO`` has it inside, where it tempers the
     weights. Sites outside the rows plate are global: one draw for all particles.
 
-    :param num_particles: K.
-    :param gradient: ``"dreg"`` (Tucker et al., ICLR 2019; the encoder's gradient with squared
-        weights and no score), ``"iwae"`` (all of it), ``"stl"`` (no score; Roeder et al., 2017,
-        biased for K > 1); ``"auto"`` is dreg from K = 5 on. DReG and STL want guide sites that
-        are reparameterised and independent given the data.
-    :param missing: what happens to x_unobserved: ``"collapse"`` integrates it out and refuses
-        where it cannot, ``"sample"`` draws it, ``"auto"`` collapses where possible.
+    Args:
+        num_particles: K.
+        gradient: ``"dreg"`` (Tucker et al., ICLR 2019; the encoder's gradient with squared weights
+            and no score), ``"iwae"`` (all of it), ``"stl"`` (no score; Roeder et al., 2017, biased
+            for K > 1); ``"auto"`` is dreg from K = 5 on. DReG and STL want guide sites that are
+            reparameterised and independent given the data.
+        missing: what happens to x_unobserved: ``"collapse"`` integrates it out and refuses where it
+            cannot, ``"sample"`` draws it, ``"auto"`` collapses where possible.
 
     It is used as any ELBO of Pyro's, with ``SVI`` or as a module of its own:
 
@@ -46,8 +47,9 @@ class ImportanceWeightedELBO(ELBO):
     >>> optimiser = torch.optim.Adam(loss.parameters(), 1e-3)
     >>> loss(data.x, data.s).backward(); optimiser.step()
 
-    :raises ValueError: for an unknown option, or a site without the gradient that is asked for;
-        the site is named.
+    Raises:
+        ValueError: for an unknown option, or a site without the gradient that is asked for; the
+            site is named.
     """
 
     def __init__(

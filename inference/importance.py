@@ -93,11 +93,14 @@ def weights(
 ) -> Weighted:
     """Run ``guide`` and ``model`` once with K particles and return the importance weights.
 
-    :param path_only: leave the guide's own score out of the gradient of log q (the gradient
-        reaches its parameters only through the drawn values), as DReG and STL need.
-    :param draw: where the rows' draws come from, if not from their distributions.
-    :raises WeightError: a guide site that the model does not have, row sites under different
-        scales, a second plate left of the rows.
+    Args:
+        path_only: leave the guide's own score out of the gradient of log q (the gradient reaches
+            its parameters only through the drawn values), as DReG and STL need.
+        draw: where the rows' draws come from, if not from their distributions.
+
+    Raises:
+        WeightError: a guide site that the model does not have, row sites under different scales, a
+            second plate left of the rows.
 
     >>> import torch
     >>> import absentia as ab

@@ -23,8 +23,9 @@ class Marginal:
     ``missing="auto"`` integrates what it can: all missing values, or all but those of the columns
     that other columns' absence depends on, or none. What it finds out about a model is kept.
 
-    :param missing: ``"collapse"`` refuses to draw, ``"sample"`` draws everything.
-    :param units: see :class:`collapse`.
+    Args:
+        missing: ``"collapse"`` refuses to draw, ``"sample"`` draws everything.
+        units: see :class:`collapse`.
     """
 
     def __init__(self, missing: str = "auto", units: Standardiser | None = None) -> None:

@@ -61,8 +61,9 @@ def _recording(init: Any) -> Any:
 def rebuild(config: dict[str, Any]) -> Any:
     """The module that ``config`` describes, with fresh parameters.
 
-    :raises ValueError: if the class is unknown; only classes that are already imported are
-        looked up, so that a file can never make Python import code.
+    Raises:
+        ValueError: if the class is unknown; only classes that are already imported are looked up,
+            so that a file can never make Python import code.
     """
     arguments = {key: _rebuilt(value) for key, value in config.items()}
     name = arguments.pop("type")

@@ -28,7 +28,8 @@ def collapse_figures(
 ) -> dict[str, Any]:
     """Both bounds of one fitted model, in nats a row, and both steps' times.
 
-    :param repeats: evaluations of the bound over the whole table, with new random numbers.
+    Args:
+        repeats: evaluations of the bound over the whole table, with new random numbers.
     """
     data = breast_table()
     model = NotMIWAE(data, sign="+", hidden=[hidden, hidden], seed=seed)

@@ -27,8 +27,9 @@ def interleaved(
 ) -> dict[str, Timing]:
     """Time callables in turns, A B C A B C ..., so that all see the same machine.
 
-    :param rounds: timed calls of each.
-    :param warmup: calls of each before that.
+    Args:
+        rounds: timed calls of each.
+        warmup: calls of each before that.
 
     >>> from absentia.experiments.bench.timing import interleaved
     >>> times = interleaved({"a": lambda: None, "b": lambda: sum(range(10_000))}, 9, 1)

@@ -27,8 +27,11 @@ def compare(
     are of the parameters (see :func:`absentia.to_arviz`), so that leaving a row out means
     something; with ``parameters="fixed"`` nothing is left out.
 
-    :param fits: fits by name, all of this data.
-    :raises ValueError: fewer than two fits, or masks of which some have no density.
+    Args:
+        fits: fits by name, all of this data.
+
+    Raises:
+        ValueError: fewer than two fits, or masks of which some have no density.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -39,13 +39,18 @@ def cross_check(
     few standard errors of both; values beyond 4 are a fault of one of them (a small ``ess`` of NUTS
     says which).
 
-    :param rows: how many of the rows with missing values, or which rows.
-    :param samples: of NUTS, after ``warm_up``.
-    :returns: one row a missing cell: ``row``, ``column``, ``importance`` and ``nuts`` means in the
-        data's units, their standard errors ``importance_se`` and ``nuts_se``, NUTS's ``ess``, and
-        the ``difference`` in standard errors of both.
-    :raises ValueError: for columns that are not continuous, rows without missing values, or more
-        than 500 dimensions; give fewer rows.
+    Args:
+        rows: how many of the rows with missing values, or which rows.
+        samples: of NUTS, after ``warm_up``.
+
+    Returns:
+        one row a missing cell: ``row``, ``column``, ``importance`` and ``nuts`` means in the data's
+        units, their standard errors ``importance_se`` and ``nuts_se``, NUTS's ``ess``, and the
+        ``difference`` in standard errors of both.
+
+    Raises:
+        ValueError: for columns that are not continuous, rows without missing values, or more than
+            500 dimensions; give fewer rows.
 
     >>> import numpy as np
     >>> import absentia as ab

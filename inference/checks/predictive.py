@@ -60,8 +60,11 @@ def check_mask(
     says nothing about the mask, and there is nothing to check; columns without a formula are left
     out for the same reason.
 
-    :param replications: tables to draw; p-values are no finer than 2 / (replications + 1).
-    :raises ValueError: for an ignorable mechanism, or data of other columns.
+    Args:
+        replications: tables to draw; p-values are no finer than 2 / (replications + 1).
+
+    Raises:
+        ValueError: for an ignorable mechanism, or data of other columns.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -129,8 +132,11 @@ def check_values(
     decoder of the wrong shape shows in skewness and tails, and under MNAR that is what the level of
     the missing values rests on.
 
-    :returns: one row a column and statistic: observed, mean, lower, upper, p_value.
-    :raises ValueError: for data of other columns.
+    Returns:
+        one row a column and statistic: observed, mean, lower, upper, p_value.
+
+    Raises:
+        ValueError: for data of other columns.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -71,13 +71,16 @@ def calibration(
     uniform, whatever the model's parameters: every row is a simulation of its own. The model's
     parameters are taken as they are, what is tested is the inference.
 
-    :param model: a fit, or a model of yours.
-    :param data: of the columns, scale and covariates that the model was made for (rows of it are
-        repeated where more are wanted).
-    :param infer: your own inference: a table with missing values -> draws (m, n, p) in the data's
-        units; :func:`absentia.impute` when left out.
-    :param bins: of the histogram that is tested.
-    :raises ValueError: if bins do not divide draws + 1, or nothing goes missing.
+    Args:
+        model: a fit, or a model of yours.
+        data: of the columns, scale and covariates that the model was made for (rows of it are
+            repeated where more are wanted).
+        infer: your own inference: a table with missing values -> draws (m, n, p) in the data's
+            units; :func:`absentia.impute` when left out.
+        bins: of the histogram that is tested.
+
+    Raises:
+        ValueError: if bins do not divide draws + 1, or nothing goes missing.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -47,29 +47,31 @@ class MNARImputer(TransformerMixin, BaseEstimator):
     would change) as tables of their dtypes. Observed cells are as they were given. Tables of
     polars and other libraries are read, masked arrays and arrays of objects too.
 
-    :param model: ``"not-miwae-ppca"``, ``"not-miwae"``, ``"ppca"`` or ``"miwae"``.
-    :param missingness: why values are absent: a name, a formula, formulas by column, what
-        :func:`absentia.missing` returns, or a mechanism; see :func:`absentia.NotMIWAE`.
-        Of what is said by column (here, in ``sign`` and ``schema``) that of a column without any
-        value is left out with the column.
-    :param sign: for self-masking, ``"+"`` where high values go missing, ``"-"`` where low ones do.
-    :param latent_dim: None for the model's default.
-    :param model_options: further arguments of the model, such as ``{"hidden": (64,)}``.
-    :param schema: what columns are, as for :meth:`absentia.IncompleteData.from_frame`; all
-        categories of a categorical dtype are levels.
-    :param covariates: names of columns that are given and not modelled; they pass through.
-    :param missing_values: what stands for a missing value, beside NaN, None and pd.NA: a value,
-        several (``[-9, -8]``), or either by column (``{"age": -9}``). 0 is not False, nor ``"0"``.
-    :param keep_empty_features: columns without any value in ``fit`` are kept, gaps among numbers
-        as zeros, or dropped.
-    :param add_indicator: append the mask of the features that had missing values in ``fit``.
-    :param unseen_levels: of new rows, what a level that ``fit`` did not see is: an ``"error"``, or
-        ``"missing"`` for the model (it comes back as it was given).
-    :param particles: importance samples a row in ``transform`` and ``score``.
-    :param steps, learning_rate, fit_options: of :func:`absentia.fit`; None is 1e-2 for the linear
-        and 2e-3 for the deep models.
-    :param random_state: an integer for reproducible results.
-    :param verbose: 1 shows progress.
+    Args:
+        model: ``"not-miwae-ppca"``, ``"not-miwae"``, ``"ppca"`` or ``"miwae"``.
+        missingness: why values are absent: a name, a formula, formulas by column, what
+            :func:`absentia.missing` returns, or a mechanism; see :func:`absentia.NotMIWAE`. Of what
+            is said by column (here, in ``sign`` and ``schema``) that of a column without any value
+            is left out with the column.
+        sign: for self-masking, ``"+"`` where high values go missing, ``"-"`` where low ones do.
+        latent_dim: None for the model's default.
+        model_options: further arguments of the model, such as ``{"hidden": (64,)}``.
+        schema: what columns are, as for :meth:`absentia.IncompleteData.from_frame`; all categories
+            of a categorical dtype are levels.
+        covariates: names of columns that are given and not modelled; they pass through.
+        missing_values: what stands for a missing value, beside NaN, None and pd.NA: a value,
+            several (``[-9, -8]``), or either by column (``{"age": -9}``). 0 is not False, nor
+            ``"0"``.
+        keep_empty_features: columns without any value in ``fit`` are kept, gaps among numbers as
+            zeros, or dropped.
+        add_indicator: append the mask of the features that had missing values in ``fit``.
+        unseen_levels: of new rows, what a level that ``fit`` did not see is: an ``"error"``, or
+            ``"missing"`` for the model (it comes back as it was given).
+        particles: importance samples a row in ``transform`` and ``score``.
+        steps, learning_rate, fit_options: of :func:`absentia.fit`; None is 1e-2 for the linear and
+            2e-3 for the deep models.
+        random_state: an integer for reproducible results.
+        verbose: 1 shows progress.
 
     Attributes: ``result_`` (the :class:`~absentia.inference.FitResult`), ``model_``,
     ``mechanism_``, ``schema_``, ``n_features_in_``, ``feature_names_in_``, ``n_iter_``.
@@ -126,7 +128,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> MNARImputer:
         """Fit model and mechanism to a table (n, p) with missing values; ``y`` is not read.
 
-        :raises ValueError: for an unknown model, or what the table or the mechanism refuses.
+        Raises:
+            ValueError: for an unknown model, or what the table or the mechanism refuses.
         """
         # what is learnt is taken over as a whole: a fit that fails leaves the last one as it was
         fresh = copy.copy(self)
@@ -280,7 +283,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
     def save(self, path: str | Path) -> None:
         """Write the fitted imputer to a folder, without pickle; :meth:`load` reads it.
 
-        :raises FormatError: for a mechanism that is not made of plain data (a function).
+        Raises:
+            FormatError: for a mechanism that is not made of plain data (a function).
         """
         save_imputer(self, path)
 
@@ -288,7 +292,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
     def load(cls, path: str | Path) -> MNARImputer:
         """Read what :meth:`save` wrote.
 
-        :raises FormatError: if the folder holds no fitted model.
+        Raises:
+            FormatError: if the folder holds no fitted model.
         """
         return load_imputer(cls, path)
 

@@ -26,9 +26,10 @@ def from_groups(
 ) -> Any:
     """An InferenceData (0.23) or DataTree (1.x) of these groups.
 
-    :param groups: by group name, arrays by variable; sampled groups (posterior, ...) have leading
-        dimensions chain and draw.
-    :param coords, dims: labels of the further dimensions, as in ArviZ.
+    Args:
+        groups: by group name, arrays by variable; sampled groups (posterior, ...) have leading
+            dimensions chain and draw.
+        coords, dims: labels of the further dimensions, as in ArviZ.
 
     >>> import numpy as np
     >>> from absentia.inference.export.compat import from_groups

@@ -50,11 +50,16 @@ def to_arviz(
     Weighted particles are resampled, so draws are equally weighted and independent; all stand in
     one chain.
 
-    :param parameters: where each draw's parameters come from, as for
-        :func:`absentia.multiple_imputation`; refits are as many as draws there.
-    :param particles: importance samples a row.
-    :returns: InferenceData under ArviZ 0.23, DataTree from 1.0 on.
-    :raises ValueError: as for :func:`absentia.multiple_imputation`.
+    Args:
+        parameters: where each draw's parameters come from, as for
+            :func:`absentia.multiple_imputation`; refits are as many as draws there.
+        particles: importance samples a row.
+
+    Returns:
+        InferenceData under ArviZ 0.23, DataTree from 1.0 on.
+
+    Raises:
+        ValueError: as for :func:`absentia.multiple_imputation`.
 
     >>> import numpy as np
     >>> import absentia as ab

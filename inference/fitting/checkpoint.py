@@ -37,8 +37,9 @@ PARTS: dict[str, type | tuple[type, ...]] = {
 def checkpoint_path(given: str | Path) -> Path:
     """Where a fit's checkpoint stands, a link followed to its end.
 
-    :raises ValueError: for a folder, a folder that does not exist, or a file that is no
-        checkpoint, which the fit would overwrite and remove.
+    Raises:
+        ValueError: for a folder, a folder that does not exist, or a file that is no checkpoint,
+            which the fit would overwrite and remove.
     """
     path = Path(os.path.realpath(given))
     if path.is_dir():
@@ -65,7 +66,8 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """The state to go on from, or None if there is none yet.
 
-    :raises ValueError: if it belongs to a fit with other settings, or cannot be read.
+    Raises:
+        ValueError: if it belongs to a fit with other settings, or cannot be read.
     """
     if not path.exists():
         return None

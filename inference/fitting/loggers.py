@@ -64,7 +64,8 @@ class CSVLogger:
 class TensorBoardLogger:
     """Curves for ``tensorboard --logdir FOLDER`` (needs the package tensorboard).
 
-    :raises ImportError: on the first use, if tensorboard is not installed; says how.
+    Raises:
+        ImportError: on the first use, if tensorboard is not installed; says how.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -101,9 +102,12 @@ class WandbLogger:
 
     Offline it writes to ``folder``/wandb and asks for no account; ``wandb sync`` sends it later.
 
-    :param project, folder: of the run.
-    :param offline: False sends to the account that wandb is logged in to.
-    :raises ImportError: on the first use, if wandb is not installed; says how.
+    Args:
+        project, folder: of the run.
+        offline: False sends to the account that wandb is logged in to.
+
+    Raises:
+        ImportError: on the first use, if wandb is not installed; says how.
     """
 
     def __init__(

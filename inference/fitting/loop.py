@@ -92,17 +92,20 @@ def fit(
     held out; 0 fits all rows and keeps the last state), ``evaluations``, ``patience`` (stop after
     so many evaluations without a better bound) and ``seed``.
 
-    :param checkpoint: a file to save the fit's state in at every evaluation; if it exists, the
-        fit goes on from it and ends as if it had never stopped. It is removed at the end.
-    :param callback: called with each row of the history.
-    :param check: see afterwards, on some of the rows, what the mechanism's slopes on the values
-        themselves rest on, and warn (:class:`absentia.IdentificationWarning`) where that is the
-        decoder's shape alone; ``identification`` of the result.
-    :param loggers: where the history is written as it comes: :class:`absentia.CSVLogger`,
-        :class:`absentia.TensorBoardLogger`, :class:`absentia.WandbLogger`, or your own.
-    :raises NonFiniteLossError: if the loss is no longer finite; names the site. The model keeps
-        its best state so far.
-    :raises ValueError: for settings out of range or a checkpoint of another fit.
+    Args:
+        checkpoint: a file to save the fit's state in at every evaluation; if it exists, the fit
+            goes on from it and ends as if it had never stopped. It is removed at the end.
+        callback: called with each row of the history.
+        check: see afterwards, on some of the rows, what the mechanism's slopes on the values
+            themselves rest on, and warn (:class:`absentia.IdentificationWarning`) where that is the
+            decoder's shape alone; ``identification`` of the result.
+        loggers: where the history is written as it comes: :class:`absentia.CSVLogger`,
+            :class:`absentia.TensorBoardLogger`, :class:`absentia.WandbLogger`, or your own.
+
+    Raises:
+        NonFiniteLossError: if the loss is no longer finite; names the site. The model keeps its
+            best state so far.
+        ValueError: for settings out of range or a checkpoint of another fit.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -188,7 +191,8 @@ def _checked(model: Any, data: IncompleteData) -> IncompleteData:
 def of_model(model: Any, data: Any) -> Any:
     """The data of the model's columns, where the others are constant.
 
-    :raises ValueError: for data of other columns, or in another order, than the model was made for.
+    Raises:
+        ValueError: for data of other columns, or in another order, than the model was made for.
     """
     columns = tuple(getattr(model, "columns", data.columns))
     given = tuple(data.columns)

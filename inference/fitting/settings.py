@@ -17,7 +17,8 @@ Schedule = Literal["one-cycle", "cosine", "constant"]
 class FitSettings:
     """How a model is fitted; every field is an argument of :func:`absentia.fit`.
 
-    :raises ValueError: for a value that is out of range, naming it.
+    Raises:
+        ValueError: for a value that is out of range, naming it.
     """
 
     particles: int = 20
@@ -37,7 +38,8 @@ class FitSettings:
     def of(cls, given: Mapping[str, Any]) -> FitSettings:
         """Settings by name.
 
-        :raises TypeError: for a name that is no setting.
+        Raises:
+            TypeError: for a name that is no setting.
         """
         known = [field.name for field in fields(cls)]
         unknown = [name for name in given if name not in known]

@@ -13,7 +13,8 @@ from ...data import IncompleteData, Schema, Standardiser
 def with_matching_target(model: Any, data: IncompleteData) -> IncompleteData:
     """The data with their target in the predictor's units; without it for a model with none.
 
-    :raises ValueError: a target of another kind, or with a level that the model does not know.
+    Raises:
+        ValueError: a target of another kind, or with a level that the model does not know.
     """
     if data.target is None:
         return data

@@ -32,8 +32,11 @@ def average(
     Where the missing values can be integrated out of the weights they are, and x^m_k is drawn from
     p(x^m | z_k, s = 0), which varies less than drawing it from the decoder.
 
-    :raises ValueError: for less than one particle.
-    :param of: f, of completed rows (K, n, p) and their run; gives (K, n, C).
+    Args:
+        of: f, of completed rows (K, n, p) and their run; gives (K, n, C).
+
+    Raises:
+        ValueError: for less than one particle.
     """
     if particles < 1:
         raise ValueError(f"particles is {particles}; give at least 1")

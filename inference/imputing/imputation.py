@@ -105,7 +105,8 @@ class Imputation:
 
         One row a missing value, under the table's row labels; one column a level.
 
-        :raises ValueError: for a column without levels, or of another name.
+        Raises:
+            ValueError: for a column without levels, or of another name.
         """
         if column not in self.data.columns:
             raise ValueError(f"there is no column '{column}'; give one of {self.data.columns}")
@@ -143,7 +144,8 @@ class Imputation:
         Those of counts and of codes are values that the column takes; a categorical column of three
         levels or more has no order, and its most probable code stands here.
 
-        :raises ValueError: if q is outside [0, 1], or no draws were kept.
+        Raises:
+            ValueError: if q is outside [0, 1], or no draws were kept.
         """
         if not 0 <= q <= 1:
             raise ValueError(f"q is {q}; a quantile lies between 0 and 1")
@@ -174,7 +176,8 @@ class Imputation:
         Within a table all cells of a row come from one particle, so dependence is kept. The
         model's parameters are those of the fit: uncertainty about them is not in the draws.
 
-        :raises ValueError: if more are asked for than were kept.
+        Raises:
+            ValueError: if more are asked for than were kept.
         """
         kept = self._kept()
         if not 1 <= m <= len(kept):

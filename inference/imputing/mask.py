@@ -24,7 +24,8 @@ def mask_probability(
     that was seen is the one that the model expects. (The mask accuracy of Chen et al., GNR, CIKM
     2023, is the share of cells where this is above a half and the value missing, or neither.)
 
-    :raises ValueError: for an ignorable mechanism.
+    Raises:
+        ValueError: for an ignorable mechanism.
 
     >>> import numpy as np
     >>> import absentia as ab

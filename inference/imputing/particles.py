@@ -58,12 +58,13 @@ class _SampledCells:
 class Sampler:
     """Runs a model and guide in chunks and streams them into estimates.
 
-    :param missing: as for :class:`ImportanceWeightedELBO`.
-    :param rule: ``"posterior"`` averages and draws from p(x_j | z_k, s_j = 0), ``"decoder-mean"``
-        p(x_j | z_k).
-    :param units: a scaler with warped columns, whose moments are then in the data's own units.
-    :param num_values: (p,), how many values a column has whose probabilities are wanted, else 0.
-    :param common: the seed of random numbers that all rows share, see :mod:`.common`.
+    Args:
+        missing: as for :class:`ImportanceWeightedELBO`.
+        rule: ``"posterior"`` averages and draws from p(x_j | z_k, s_j = 0), ``"decoder-mean"``
+            p(x_j | z_k).
+        units: a scaler with warped columns, whose moments are then in the data's own units.
+        num_values: (p,), how many values a column has whose probabilities are wanted, else 0.
+        common: the seed of random numbers that all rows share, see :mod:`.common`.
     """
 
     def __init__(

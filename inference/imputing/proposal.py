@@ -63,9 +63,10 @@ def latent_sites(
 class RowMixture(TorchDistribution):
     """A mixture over a row's stacked latents, batch shape (n, 1), event shape (D,).
 
-    :param loc, tril: (n, D) centres and (n, D, D) lower Cholesky factors of the covariance, which
-        the components scale by :func:`widths`.
-    :param guide: what the amortised guide proposes, the last component.
+    Args:
+        loc, tril: (n, D) centres and (n, D, D) lower Cholesky factors of the covariance, which the
+            components scale by :func:`widths`.
+        guide: what the amortised guide proposes, the last component.
     """
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012

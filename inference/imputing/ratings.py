@@ -33,13 +33,16 @@ def predict_ratings(
 
     A pair that was rated keeps its rating. Memory is that of 64 users' rows.
 
-    :param fitted: a fit of :func:`absentia.RatingsNotMIWAE`, or the model.
-    :param data: the users' ratings.
-    :param users, items: (m,) positions, or identifiers where the ratings have them.
-    :param rule: as for :func:`absentia.impute`.
-    :param unfitted: as for :func:`absentia.impute`.
-    :raises ValueError: a model that was never fitted, other items than the model's, or a user
-        that is not there.
+    Args:
+        fitted: a fit of :func:`absentia.RatingsNotMIWAE`, or the model.
+        data: the users' ratings.
+        users, items: (m,) positions, or identifiers where the ratings have them.
+        rule: as for :func:`absentia.impute`.
+        unfitted: as for :func:`absentia.impute`.
+
+    Raises:
+        ValueError: a model that was never fitted, other items than the model's, or a user that is
+            not there.
 
     >>> import absentia as ab
     >>> data = ab.Ratings.from_triples([0, 0, 1], [0, 1, 1], [5.0, 4.0, 1.0])

@@ -42,8 +42,9 @@ def refined_guide(
 
     Its proposal is a mixture of Gaussians around the fitted one and of the amortised guide.
 
-    :param model: has ``model`` and ``guide`` methods; it is left as it is.
-    :param x, s: the rows (n, p), as the model sees them; ``extras`` go to it by name.
+    Args:
+        model: has ``model`` and ``guide`` methods; it is left as it is.
+        x, s: the rows (n, p), as the model sees them; ``extras`` go to it by name.
     """
     sites = latent_sites(model.guide, x, s, **extras)
     loc, tril = _starting_point(sites)

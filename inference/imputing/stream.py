@@ -45,10 +45,11 @@ class Estimates(NamedTuple):
 class Stream:
     """Accumulates chunks of weighted particles for n rows whose missing cells are ``rows``.
 
-    :param rows: (M,) the row of every missing cell.
-    :param particles: L, how many will come in all.
-    :param num_draws: D, how many resampled values to keep of every cell.
-    :param discrete: the cells whose values' probabilities are kept too, V of them at most.
+    Args:
+        rows: (M,) the row of every missing cell.
+        particles: L, how many will come in all.
+        num_draws: D, how many resampled values to keep of every cell.
+        discrete: the cells whose values' probabilities are kept too, V of them at most.
     """
 
     def __init__(

@@ -46,31 +46,32 @@ def impute(
     something else, biased towards the observed side, and serves to reproduce published tables; its
     draws are of x_j | z_k.
 
-    :param fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
-    :param data: rows to impute, of the columns the model was made for; where they were read by
-        themselves, the fit's schema decides about codes of levels, origins of dates and scales.
-    :param particles: L, importance samples a row.
-    :param refine: give rows with a Pareto k-hat above one half, or with an ESS under a twentieth
-        of the particles, a proposal of their own and four times the particles. A pilot run decides
-        which, and not the weights that are then used: kept where they happen to be small, those
-        would make the evidence too low. What was gained is in ``result.refined`` and
-        ``khat_before``.
-    :param num_draws: posterior draws to keep of every cell, for quantiles, intervals and
-        multiple imputation.
-    :param independent_rows: let no row's means depend on which rows it is imputed with, or in
-        which order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
-    :param seed: the same seed gives the same imputation.
-    :param check: warn of columns whose imputed values lie, on average, outside what was observed
-        (:class:`absentia.OutsideRangeWarning`) and, for a model whose fit did not, of slopes that
-        nothing identifies (:class:`absentia.IdentificationWarning`).
-    :param unfitted: allow a model whose parameters are those it was made with. A model that was
-        trained by a loop of your own needs no such word.
+    Args:
+        fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
+        data: rows to impute, of the columns the model was made for; where they were read by
+            themselves, the fit's schema decides about codes of levels, origins of dates and scales.
+        particles: L, importance samples a row.
+        refine: give rows with a Pareto k-hat above one half, or with an ESS under a twentieth of
+            the particles, a proposal of their own and four times the particles. A pilot run decides
+            which, and not the weights that are then used: kept where they happen to be small, those
+            would make the evidence too low. What was gained is in ``result.refined`` and
+            ``khat_before``.
+        num_draws: posterior draws to keep of every cell, for quantiles, intervals and multiple
+            imputation.
+        independent_rows: let no row's means depend on which rows it is imputed with, or in which
+            order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
+        seed: the same seed gives the same imputation.
+        check: warn of columns whose imputed values lie, on average, outside what was observed
+            (:class:`absentia.OutsideRangeWarning`) and, for a model whose fit did not, of slopes
+            that nothing identifies (:class:`absentia.IdentificationWarning`).
+        unfitted: allow a model whose parameters are those it was made with. A model that was
+            trained by a loop of your own needs no such word.
 
     Coefficients that have priors are held at their posterior medians.
 
-    :raises ValueError: for data with other columns, an unknown rule, or a model that was never
-        fitted.
-    :raises MemoryError: for more draws than this machine can hold.
+    Raises:
+        ValueError: for data with other columns, an unknown rule, or a model that was never fitted.
+        MemoryError: for more draws than this machine can hold.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -170,7 +171,8 @@ def imputed(
 def check_was_fitted(fitted: Any) -> None:
     """Refuse a model whose parameters have not moved since it was made; any fit is taken.
 
-    :raises ValueError: for such a model.
+    Raises:
+        ValueError: for such a model.
     """
     if isinstance(fitted, torch.nn.Module) and never_fitted(fitted):
         raise ValueError(
@@ -187,7 +189,8 @@ def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) ->
 
     Drawn afresh a chunk they would differ between particles that are weighed against each other.
 
-    :param coefficients: other values to hold them at, by site.
+    Args:
+        coefficients: other values to hold them at, by site.
     """
     held = coefficient_medians(model) if coefficients is None else coefficients
     if not held:
@@ -207,8 +210,9 @@ def coefficient_medians(model: Any) -> dict[str, Tensor]:
 def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
     """The model of a fit, and data in its scale, precision and place.
 
-    :raises ValueError: for data with other columns, or a target of another kind.
-    :raises TypeError: for ratings.
+    Raises:
+        ValueError: for data with other columns, or a target of another kind.
+        TypeError: for ratings.
     """
     if not isinstance(data, IncompleteData):
         known = "ratings have predict_ratings" if isinstance(data, Ratings) else "give a table"
@@ -220,7 +224,8 @@ def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
 def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
     """The model of a fit, and a table or ratings in its scale, precision and place.
 
-    :raises ValueError: for data with other columns.
+    Raises:
+        ValueError: for data with other columns.
     """
     model: Any = getattr(fitted, "model", fitted)
     model = fitted if not isinstance(model, torch.nn.Module) else model

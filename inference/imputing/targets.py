@@ -56,12 +56,14 @@ def predict(
     integrated model and x^m_k is drawn from p(x^m | z_k, s = 0), which varies less than drawing
     it from the decoder. A target that the data have is not read.
 
-    :param fitted: a fit of a :class:`~absentia.models.SupervisedModel`, or the model.
-    :param data: rows of the columns that it was fitted to.
-    :param particles: importance samples a row.
-    :param unfitted: as for :func:`absentia.impute`.
-    :raises ValueError: the model predicts nothing or was never fitted, or the data have
-        other columns.
+    Args:
+        fitted: a fit of a :class:`~absentia.models.SupervisedModel`, or the model.
+        data: rows of the columns that it was fitted to.
+        particles: importance samples a row.
+        unfitted: as for :func:`absentia.impute`.
+
+    Raises:
+        ValueError: the model predicts nothing or was never fitted, or the data have other columns.
 
     >>> import numpy as np
     >>> import absentia as ab

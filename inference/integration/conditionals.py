@@ -47,8 +47,9 @@ class Tilted(ABC):
 class Untilted(Tilted):
     """The decoder's own distribution: the mask does not depend on the cell's value.
 
-    :param log_missing: log P(s_j = 0), (K, M); none under an ignorable mechanism, which is not
-        part of the likelihood.
+    Args:
+        log_missing: log P(s_j = 0), (K, M); none under an ignorable mechanism, which is not part of
+            the likelihood.
     """
 
     def __init__(self, decoder: TorchDistribution, log_missing: Tensor | None = None) -> None:
@@ -87,9 +88,10 @@ class Untilted(Tilted):
 class Drawn(Tilted):
     """Values that were drawn, since the absence of other columns depends on them.
 
-    :param values: (K, M), what was drawn from the decoder.
-    :param log_missing: log P(s_j = 0 | x) at them, (K, M).
-    :param report: what moments are taken of, where it is not the values themselves.
+    Args:
+        values: (K, M), what was drawn from the decoder.
+        log_missing: log P(s_j = 0 | x) at them, (K, M).
+        report: what moments are taken of, where it is not the values themselves.
     """
 
     def __init__(self, values: Tensor, log_missing: Tensor, report: Tensor | None = None) -> None:
@@ -189,8 +191,9 @@ class TiltedNormal(Tilted):
 class Together(Tilted):
     """Cells that are integrated in different ways, each part with the cells it has.
 
-    :param parts: (cells (M_i,), their tilted distribution); together all M cells.
-    :param leading: the shape left of the cells, (K,).
+    Args:
+        parts: (cells (M_i,), their tilted distribution); together all M cells.
+        leading: the shape left of the cells, (K,).
     """
 
     def __init__(self, parts: list[tuple[Tensor, Tilted]], leading: tuple[int, ...]) -> None:

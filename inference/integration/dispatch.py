@@ -31,13 +31,16 @@ def tilt(
 ) -> Tilted:
     """p(x_j | z, s_j = 0) at the missing cells (rows[c], columns[c]).
 
-    :param decoder: p(x | z), batch shape (..., n, p).
-    :param mask: p(s | x), with the mechanism and the x that it came from; None for p(x_j | z),
-        what the decoder says of the cells whatever the mask.
-    :param s: (n, p), the mask that was seen.
-    :param drawn: (p,), columns whose missing values x already holds.
-    :param units: whose warped columns are reported in the data's own units.
-    :raises TypeError: where no rule fits a column's family.
+    Args:
+        decoder: p(x | z), batch shape (..., n, p).
+        mask: p(s | x), with the mechanism and the x that it came from; None for p(x_j | z), what
+            the decoder says of the cells whatever the mask.
+        s: (n, p), the mask that was seen.
+        drawn: (p,), columns whose missing values x already holds.
+        units: whose warped columns are reported in the data's own units.
+
+    Raises:
+        TypeError: where no rule fits a column's family.
     """
     return _Tilting(decoder, mask, s, rows, columns, drawn, units).tilted()
 

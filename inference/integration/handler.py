@@ -90,11 +90,14 @@ class collapse(Messenger):
     placeholder and density one, so the collapsed program is still a Pyro program, whose joint
     density is p(x_o, s, z): NUTS runs on it.
 
-    :param draw: (p,) booleans, columns whose missing values are drawn instead, because the
-        absence of another column depends on them; the rest is integrated given these draws.
-    :param units: a scaler with warped columns, whose moments are to be in the data's own units.
-    :raises CollapseError: if the decoder has no rule, or if columns must be drawn that ``draw``
-        does not name: then the error's ``draw`` does, None where all must be.
+    Args:
+        draw: (p,) booleans, columns whose missing values are drawn instead, because the absence of
+            another column depends on them; the rest is integrated given these draws.
+        units: a scaler with warped columns, whose moments are to be in the data's own units.
+
+    Raises:
+        CollapseError: if the decoder has no rule, or if columns must be drawn that ``draw`` does
+            not name: then the error's ``draw`` does, None where all must be.
 
     >>> import torch
     >>> import absentia as ab

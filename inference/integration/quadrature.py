@@ -41,8 +41,9 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     """A rule for int p(x) f(x) dx at every missing cell, each by itself: a cell's rule does not
     depend on what other cells are in the batch, but for panels of no width.
 
-    :param decoder: the packed decoder, batch shape (K, M).
-    :param missing_at: P(s_j = 0 | x_j) for values broadcastable to (G, K, M).
+    Args:
+        decoder: the packed decoder, batch shape (K, M).
+        missing_at: P(s_j = 0 | x_j) for values broadcastable to (G, K, M).
     """
     loc, scale = decoder.loc, decoder.scale
     if not loc.numel():

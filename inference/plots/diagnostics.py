@@ -80,8 +80,11 @@ def plot_calibration(found: Calibration, columns: Sequence[str] | None = None) -
 
     Of more than twelve the first are drawn, and a line above says so.
 
-    :param columns: which; all when left out.
-    :raises ValueError: there are no ranks of this name.
+    Args:
+        columns: which; all when left out.
+
+    Raises:
+        ValueError: there are no ranks of this name.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -20,8 +20,11 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
     They need not be alike: where values are missing not at random they must not be. Imputed are
     draws, whose spread is that of the missing values, and not means.
 
-    :param columns: which; those that have missing values when left out.
-    :raises ValueError: for a column without missing values.
+    Args:
+        columns: which; those that have missing values when left out.
+
+    Raises:
+        ValueError: for a column without missing values.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -66,9 +69,12 @@ def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = N
 
     Of more than twelve missing cells the first are drawn, and a line above says so.
 
-    :param row: its label in the table.
-    :param columns: which of its missing cells; all when left out.
-    :raises ValueError: there is none of this label, or it misses nothing, or not that column.
+    Args:
+        row: its label in the table.
+        columns: which of its missing cells; all when left out.
+
+    Raises:
+        ValueError: there is none of this label, or it misses nothing, or not that column.
 
     >>> import numpy as np
     >>> import absentia as ab

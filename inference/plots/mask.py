@@ -24,8 +24,11 @@ def plot_missingness(
 
     Of more than 30 columns the most missing are drawn, and the title says so.
 
-    :param columns: which; all when left out.
-    :raises ValueError: there is no such column.
+    Args:
+        columns: which; all when left out.
+
+    Raises:
+        ValueError: there is no such column.
 
     >>> import pandas as pd
     >>> import absentia as ab
@@ -42,8 +45,11 @@ def plot_mask_check(check: MaskCheck, columns: Sequence[str] | None = None) -> F
     Of the tenths those are drawn whose column of the two deviates most; of the rates of more than
     thirty columns the highest, and the title says so.
 
-    :param columns: whose rates and tenths; all when left out.
-    :raises ValueError: there is no such column.
+    Args:
+        columns: whose rates and tenths; all when left out.
+
+    Raises:
+        ValueError: there is no such column.
 
     >>> import numpy as np
     >>> import absentia as ab

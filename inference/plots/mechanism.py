@@ -21,7 +21,8 @@ _POINTS = 200
 def missing_probability(model: Any, scaler: Any, values: np.ndarray, **context: Any) -> np.ndarray:
     """P(missing | x) (..., p) as a model has learnt it, of values (..., p) in the data's units.
 
-    :param context: what the mechanism asks for besides.
+    Args:
+        context: what the mechanism asks for besides.
     """
     mechanism = model.missingness
     mechanism.eval()
@@ -51,12 +52,15 @@ def plot_mechanism(
     at their means. Below the curves the
     distribution of what was observed and, given an imputation, of what was imputed.
 
-    :param columns: which; those that have missing values when left out, of more than twelve the
-        most missing (a line above says so).
-    :param parameters: where the band's parameters come from, as for
-        :func:`absentia.multiple_imputation`; ``"fixed"`` draws none.
-    :raises ValueError: for an ignorable mechanism, one that reads latents or covariates, or a
-        column without missing values.
+    Args:
+        columns: which; those that have missing values when left out, of more than twelve the most
+            missing (a line above says so).
+        parameters: where the band's parameters come from, as for
+            :func:`absentia.multiple_imputation`; ``"fixed"`` draws none.
+
+    Raises:
+        ValueError: for an ignorable mechanism, one that reads latents or covariates, or a column
+            without missing values.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -16,7 +16,8 @@ def plot_sensitivity(
 
     Shaded: slopes that the data do not contradict; with a profile, a second panel shows it.
 
-    :param value: a value to mark with its tipping points: that of no effect, say.
+    Args:
+        value: a value to mark with its tipping points: that of no effect, say.
 
     >>> import numpy as np
     >>> import absentia as ab

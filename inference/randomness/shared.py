@@ -64,7 +64,8 @@ class CommonNoise:
     def draw(self, name: str, fn: Any) -> Tensor:
         """A draw a particle and row of a distribution with batch shape (n, m) or (K, n, m).
 
-        :raises NotImplementedError: for a family without a known transformation.
+        Raises:
+            NotImplementedError: for a family without a known transformation.
         """
         uniform = self.uniform(name, fn.batch_shape[-1]).unsqueeze(-2)  # (count, 1, m)
         if isinstance(fn, Normal):

@@ -40,12 +40,17 @@ def report(
     weights can be trusted; replicated tables beside the one that was seen; sensitivity curves, if
     given; every warning on the way; versions, and how to cite. A part that does not apply says so.
 
-    :param imputation: of these data by this fit, with draws; made where it is left out.
-    :param curves: of :func:`absentia.slope_sensitivity` or :func:`absentia.delta_sensitivity`.
-    :param replications: tables to replicate for the checks.
-    :returns: where it was written.
-    :raises ValueError: for data of other columns, or an imputation without draws.
-    :raises OSError: the file cannot be written; nothing is left behind then.
+    Args:
+        imputation: of these data by this fit, with draws; made where it is left out.
+        curves: of :func:`absentia.slope_sensitivity` or :func:`absentia.delta_sensitivity`.
+        replications: tables to replicate for the checks.
+
+    Returns:
+        where it was written.
+
+    Raises:
+        ValueError: for data of other columns, or an imputation without draws.
+        OSError: the file cannot be written; nothing is left behind then.
 
     >>> import tempfile
     >>> from pathlib import Path

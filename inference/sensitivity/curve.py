@@ -46,7 +46,8 @@ class SensitivityCurve:
     def of(self, estimand: str | None = None) -> pd.DataFrame:
         """The rows of one estimand, by the assumption's value; the first when left out.
 
-        :raises ValueError: there is none of this name.
+        Raises:
+            ValueError: there is none of this name.
         """
         name = self.estimands[0] if estimand is None else estimand
         if name not in self.estimands:
@@ -59,8 +60,9 @@ class SensitivityCurve:
     ) -> list[float]:
         """Where the curve crosses ``value``, by linear interpolation; none where it does not.
 
-        :param of: ``"estimate"``, or ``"lower"`` or ``"upper"`` for an end of the interval: where
-            the interval begins to hold the value, the conclusion is no longer what it was.
+        Args:
+            of: ``"estimate"``, or ``"lower"`` or ``"upper"`` for an end of the interval: where the
+                interval begins to hold the value, the conclusion is no longer what it was.
         """
         if of not in ("estimate", "lower", "upper"):
             raise ValueError(f"of {of!r} is not one of estimate, lower, upper")
@@ -78,7 +80,8 @@ class SensitivityCurve:
         An end is infinite where the interval is open: as far as slopes were tried (``profile`` has
         them) the data do not contradict them.
 
-        :raises ValueError: for shifts, of which the data say nothing.
+        Raises:
+            ValueError: for shifts, of which the data say nothing.
         """
         if self.profile.empty:
             raise ValueError("nothing in the data speaks for or against a shift of what is missing")
@@ -103,7 +106,8 @@ class SensitivityCurve:
     def support(self) -> str:
         """What the data say of the slope, in a sentence.
 
-        :raises ValueError: for shifts, of which the data say nothing.
+        Raises:
+            ValueError: for shifts, of which the data say nothing.
         """
         low, high = self.supported()
         tried = [f"{slope:.3g}" for slope in (self.profile.index.min(), self.profile.index.max())]

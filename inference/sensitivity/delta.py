@@ -29,13 +29,16 @@ def delta_sensitivity(
     the value given what was observed of its row. No refit and no weights are needed, and nothing in
     the data speaks for one delta or another.
 
-    :param tables: of a missing-at-random model: :func:`absentia.multiple_imputation` of a MIWAE or
-        PPCA.
-    :param column: a real column.
-    :param analysis: of one completed table: what :func:`absentia.pool` takes, or a number or Series
-        (of what it is then the finite table's own).
-    :param deltas: in standard deviations of the column, as observed.
-    :raises ValueError: for a column that is not there or has no numbers to shift.
+    Args:
+        tables: of a missing-at-random model: :func:`absentia.multiple_imputation` of a MIWAE or
+            PPCA.
+        column: a real column.
+        analysis: of one completed table: what :func:`absentia.pool` takes, or a number or Series
+            (of what it is then the finite table's own).
+        deltas: in standard deviations of the column, as observed.
+
+    Raises:
+        ValueError: for a column that is not there or has no numbers to shift.
 
     >>> import numpy as np
     >>> import absentia as ab

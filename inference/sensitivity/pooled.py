@@ -41,10 +41,15 @@ def answers(
     was observed and differ in what they assume (Little & Rubin, *Statistical Analysis with Missing
     Data*, 2019, chapter 15).
 
-    :param analysis: of one completed table: what :func:`absentia.pool` takes, a number or Series.
-    :param deltas: shifts, in sd of the column as observed.
-    :returns: one row an assumption and estimand: estimate, se, lower, upper, fmi.
-    :raises ValueError: for a column that is not there or is not continuous.
+    Args:
+        analysis: of one completed table: what :func:`absentia.pool` takes, a number or Series.
+        deltas: shifts, in sd of the column as observed.
+
+    Returns:
+        one row an assumption and estimand: estimate, se, lower, upper, fmi.
+
+    Raises:
+        ValueError: for a column that is not there or is not continuous.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -50,16 +50,19 @@ def slope_sensitivity(
     A larger model is refitted at every slope, from the nearest one; its profile is a bound, at the
     slopes given alone.
 
-    :param family: slope -> model, such as ``lambda a: ab.NotMIWAEPPCA(data, ab.missing(
-        "income ~ income + age", fixed={"income": a}))``; or a column's name for ``"name ~ name"``
-        in a factor analysis. Models must differ in the slope's value only.
-    :param analysis: of one completed table: what :func:`absentia.pool` takes, or a number or Series
-        (of what it is then the finite table's own).
-    :param slopes: of the log-odds of being **missing**, per sd of the column.
-    :param m: completed tables a slope.
-    :param reweight: False refits at every slope.
-    :param fit_options: of :func:`absentia.fit`, 2,000 steps at a rate of 1e-2 when left out.
-    :raises ValueError: for fewer than two slopes, or a column that is not there.
+    Args:
+        family: slope -> model, such as ``lambda a: ab.NotMIWAEPPCA(data, ab.missing( "income ~
+            income + age", fixed={"income": a}))``; or a column's name for ``"name ~ name"`` in a
+            factor analysis. Models must differ in the slope's value only.
+        analysis: of one completed table: what :func:`absentia.pool` takes, or a number or Series
+            (of what it is then the finite table's own).
+        slopes: of the log-odds of being **missing**, per sd of the column.
+        m: completed tables a slope.
+        reweight: False refits at every slope.
+        fit_options: of :func:`absentia.fit`, 2,000 steps at a rate of 1e-2 when left out.
+
+    Raises:
+        ValueError: for fewer than two slopes, or a column that is not there.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -26,9 +26,10 @@ def save(fitted: FitResult, path: str | Path) -> None:
     A model that is there is replaced in one move: whenever the run is killed, the folder holds one
     of the two, whole. Other files in the folder are left alone.
 
-    :raises FormatError: if the model was made with arguments that cannot be kept (a Python
-        function as mechanism, say), or a ``model.json`` is there that is no saved model; nothing
-        is written then.
+    Raises:
+        FormatError: if the model was made with arguments that cannot be kept (a Python function as
+            mechanism, say), or a ``model.json`` is there that is no saved model; nothing is written
+            then.
 
     >>> import tempfile
     >>> import numpy as np
@@ -66,8 +67,9 @@ def write(fitted: FitResult, path: str | Path, **further: Any) -> None:
 def load(path: str | Path) -> FitResult:
     """Read what :func:`save` wrote, or an earlier version of it.
 
-    :raises FormatError: if ``path`` holds no saved model, one of a newer format version, or one of
-        which a byte has changed.
+    Raises:
+        FormatError: if ``path`` holds no saved model, one of a newer format version, or one of
+            which a byte has changed.
     """
     return read(path)[0]
 

@@ -42,7 +42,8 @@ class FormatError(ValueError):
 def check_folder(path: str | Path) -> None:
     """Refuse a place where no model can be saved, before an hour of fitting.
 
-    :raises FormatError: for a file, or a folder with a ``model.json`` that is no saved model.
+    Raises:
+        FormatError: for a file, or a folder with a ``model.json`` that is no saved model.
     """
     _replaced(Path(os.path.realpath(path)))
 
@@ -57,7 +58,8 @@ def write_folder(
 ) -> None:
     """Write a model to the folder ``path``, in the place of one that is there.
 
-    :raises FormatError: as :func:`check_folder`.
+    Raises:
+        FormatError: as :func:`check_folder`.
     """
     folder = Path(os.path.realpath(path))
     replaced = _replaced(folder)
@@ -82,8 +84,9 @@ def write_folder(
 def read_folder(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The document and the tensors that :func:`write_folder`, or an older version, wrote.
 
-    :raises FormatError: if there is no saved model, one of a newer format version, or one of which
-        a byte has changed.
+    Raises:
+        FormatError: if there is no saved model, one of a newer format version, or one of which a
+            byte has changed.
     """
     folder = Path(path)
     document = _document(folder)

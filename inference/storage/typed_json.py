@@ -41,9 +41,12 @@ class Kind(NamedTuple):
 def to_json(value: Any, where: str, state: bool = False) -> Any:
     """A value as JSON can hold it.
 
-    :param where: what the value is called, for errors.
-    :param state: keep the parameters of modules too, not only how they were made.
-    :raises FormatError: for a value that cannot be kept; says where it stands.
+    Args:
+        where: what the value is called, for errors.
+        state: keep the parameters of modules too, not only how they were made.
+
+    Raises:
+        FormatError: for a value that cannot be kept; says where it stands.
     """
     if value is None or type(value) in (bool, int, float, str):
         return value
@@ -74,7 +77,8 @@ def to_json(value: Any, where: str, state: bool = False) -> Any:
 def from_json(found: Any) -> Any:
     """The value that :func:`to_json` wrote.
 
-    :raises ValueError: for a type that is not known here.
+    Raises:
+        ValueError: for a type that is not known here.
     """
     if isinstance(found, list):
         return [from_json(item) for item in found]

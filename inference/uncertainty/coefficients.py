@@ -54,16 +54,21 @@ def coefficient_posterior(
     >>> bool(table.loc["a ~ b", "lower"] < 2 < table.loc["a ~ b", "upper"])
     True
 
-    :param level: of the intervals.
-    :param particles: importance samples a row.
-    :param polish: Newton steps towards the maximum with one information matrix; where they lead
-        far, as many again with a new one. A stochastic fit ends near its maximum.
-    :param decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
-    :returns: one row a coefficient: estimate, sd, lower, upper; of the log-odds of being
-        **missing**, in the data's own units, named ``"income ~ age"`` (parameters of a mechanism of
-        your own and of networks are as they are).
-    :raises ValueError: for a mechanism without anything to estimate, or a model of more than 600
-        parameters under ``decoder="joint"``.
+    Args:
+        level: of the intervals.
+        particles: importance samples a row.
+        polish: Newton steps towards the maximum with one information matrix; where they lead far,
+            as many again with a new one. A stochastic fit ends near its maximum.
+        decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
+
+    Returns:
+        one row a coefficient: estimate, sd, lower, upper; of the log-odds of being **missing**, in
+        the data's own units, named ``"income ~ age"`` (parameters of a mechanism of your own and of
+        networks are as they are).
+
+    Raises:
+        ValueError: for a mechanism without anything to estimate, or a model of more than 600
+            parameters under ``decoder="joint"``.
     """
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; give a probability such as 0.9")

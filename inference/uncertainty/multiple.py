@@ -71,22 +71,24 @@ def multiple_imputation(
     known: intervals pooled from them are too narrow. Here every table has parameters of its own,
     and is drawn from p(x_m | x_o, s) at them (proper multiple imputation, Rubin 1987).
 
-    :param parameters: where they come from.
+    Args:
+        parameters: where they come from.
 
-        - ``"laplace"``: their posterior, decoder and mechanism, by :class:`ParameterPosterior`;
-          for models of up to 600 parameters.
-        - ``"bootstrap"``: refits to rows drawn with replacement, started from the fit.
-        - ``"ensemble"``: refits to all rows from fresh weights: how far networks trained alike
-          differ, which is not the sampling uncertainty (Lakshminarayanan et al., NeurIPS 2017).
-        - ``"mechanism"``: the posterior of the mechanism alone, the decoder held as it is: its
-          ``coefficient_guide`` where coefficients have priors, else as ``"laplace"``.
-        - ``"fixed"``: those of the fit, improper; to compare with.
-        - ``"auto"``: ``"laplace"`` where the model is small enough and its mechanism reads no
-          latent, else ``"bootstrap"``.
-    :param particles: importance samples a row and table, of which one is drawn by weight.
-    :param steps: of a refit; a quarter of the fit's (bootstrap), or as many (ensemble).
-    :param jobs: refits at once.
-    :raises ValueError: for an unknown kind, fewer than one table, or data of other columns.
+            - ``"laplace"``: their posterior, decoder and mechanism, by :class:`ParameterPosterior`;
+            for models of up to 600 parameters. - ``"bootstrap"``: refits to rows drawn with
+            replacement, started from the fit. - ``"ensemble"``: refits to all rows from fresh
+            weights: how far networks trained alike differ, which is not the sampling uncertainty
+            (Lakshminarayanan et al., NeurIPS 2017). - ``"mechanism"``: the posterior of the
+            mechanism alone, the decoder held as it is: its ``coefficient_guide`` where coefficients
+            have priors, else as ``"laplace"``. - ``"fixed"``: those of the fit, improper; to
+            compare with. - ``"auto"``: ``"laplace"`` where the model is small enough and its
+            mechanism reads no latent, else ``"bootstrap"``.
+        particles: importance samples a row and table, of which one is drawn by weight.
+        steps: of a refit; a quarter of the fit's (bootstrap), or as many (ensemble).
+        jobs: refits at once.
+
+    Raises:
+        ValueError: for an unknown kind, fewer than one table, or data of other columns.
 
     Warns where a Normal approximation of the parameters is unreliable (k-hat above 0.7).
 

@@ -61,8 +61,11 @@ class ParameterPosterior:
     towards the posterior itself, whose k-hat says how far the approximation holds (Vehtari et al.,
     JMLR 2024).
 
-    :param decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known.
-    :raises ValueError: more than 600 parameters, or none.
+    Args:
+        decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known.
+
+    Raises:
+        ValueError: more than 600 parameters, or none.
     """
 
     def __init__(
@@ -116,8 +119,9 @@ class ParameterPosterior:
     ) -> ParameterPosterior:
         """The same Normal for a model that differs in what is given, moved to its maximum there.
 
-        :param model: of the same parameters, and with the guide's own in place.
-        :param start: parameters to search from, in the place of the maximum here.
+        Args:
+            model: of the same parameters, and with the guide's own in place.
+            start: parameters to search from, in the place of the maximum here.
         """
         moved = copy.copy(self)
         moved.target = self.target.of(model, data)
@@ -168,7 +172,8 @@ def target_of(
 ) -> Target:
     """log p(x_o, s) of a copy of the fitted model, in float64.
 
-    :raises ValueError: as :class:`ParameterPosterior`.
+    Raises:
+        ValueError: as :class:`ParameterPosterior`.
     """
     if decoder not in ("joint", "fixed"):
         raise ValueError(f"decoder {decoder!r} is not one of joint, fixed")

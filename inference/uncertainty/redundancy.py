@@ -25,9 +25,10 @@ def redundant(model: Any, tensors: Sequence[Tensor], least: float = 0.0) -> np.n
     more than the turns where there are more latents than the table needs. Where the mechanism reads
     z there are none of the decoder alone.
 
-    :param tensors: the parameters, q numbers in all; others are held anyway.
-    :param least: of a linear decoder, directions with a smaller effect on mean and covariance, as a
-        share of the largest, are among them too.
+    Args:
+        tensors: the parameters, q numbers in all; others are held anyway.
+        least: of a linear decoder, directions with a smaller effect on mean and covariance, as a
+            share of the largest, are among them too.
     """
     decoder, size = model.decoder, sum(tensor.numel() for tensor in tensors)
     found: list[np.ndarray] = []

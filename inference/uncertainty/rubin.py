@@ -57,21 +57,24 @@ def pool(
     uncertainty about the model's parameters: :func:`absentia.multiple_imputation`, not
     ``impute(...).frames()``.
 
-    :param tables: completed tables: several, by name in a mapping, or stacked in one with an index
-        level "imputation" (as ``MNARImputer.multiple_impute`` gives them) or grouped by it; or,
-        with ``analysis`` left out, the results of their analyses.
-    :param analysis: of one table: anything with ``params`` and ``cov_params()`` (statsmodels;
-        parameters of several equations are named by equation and term), or a pair of estimates and
-        variances: numbers, Series, or a Series and a covariance matrix. Labels say which variance
-        belongs to which estimate, whatever their order.
-    :param level: of the intervals.
-    :param complete_df: degrees of freedom that the analysis of a complete table has; those of the
-        results (``df_resid``), or infinitely many, when left out.
-    :raises ValueError: fewer than two tables, results that do not name the same estimates, labels
-        that occur twice or do not fit together, or variances that are negative or not finite; the
-        message names the table.
-    :raises TypeError: tables or a result that are none of these.
-    :raises RuntimeError: an analysis that failed, with the table it failed on.
+    Args:
+        tables: completed tables: several, by name in a mapping, or stacked in one with an index
+            level "imputation" (as ``MNARImputer.multiple_impute`` gives them) or grouped by it; or,
+            with ``analysis`` left out, the results of their analyses.
+        analysis: of one table: anything with ``params`` and ``cov_params()`` (statsmodels;
+            parameters of several equations are named by equation and term), or a pair of estimates
+            and variances: numbers, Series, or a Series and a covariance matrix. Labels say which
+            variance belongs to which estimate, whatever their order.
+        level: of the intervals.
+        complete_df: degrees of freedom that the analysis of a complete table has; those of the
+            results (``df_resid``), or infinitely many, when left out.
+
+    Raises:
+        ValueError: fewer than two tables, results that do not name the same estimates, labels that
+            occur twice or do not fit together, or variances that are negative or not finite; the
+            message names the table.
+        TypeError: tables or a result that are none of these.
+        RuntimeError: an analysis that failed, with the table it failed on.
 
     >>> import numpy as np
     >>> import absentia as ab

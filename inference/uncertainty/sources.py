@@ -50,7 +50,8 @@ def sources(
 
     A model may be the same module changed in place: use it before asking for the next.
 
-    :raises ValueError: for an unknown kind, or fewer than one.
+    Raises:
+        ValueError: for an unknown kind, or fewer than one.
     """
     if parameters not in get_args(Parameters):
         raise ValueError(

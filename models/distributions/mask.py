@@ -136,10 +136,11 @@ class Tempered(_OfBase):
 class SequentialMask(TorchDistribution):
     """A mask in which the absence of a column depends on the absence of columns before it.
 
-    :param given: the columns' distributions given the mask that was seen: their product is the
-        density of that mask.
-    :param order: the columns, each after those that it depends on.
-    :param at: the columns' distributions given another mask (..., n, p).
+    Args:
+        given: the columns' distributions given the mask that was seen: their product is the density
+            of that mask.
+        order: the columns, each after those that it depends on.
+        at: the columns' distributions given another mask (..., n, p).
     """
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)

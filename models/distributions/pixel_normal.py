@@ -19,10 +19,11 @@ from torch.distributions import constraints
 class PixelNormal(TorchDistribution):
     """Normal cells, correlated between the channels of a pixel and independent between pixels.
 
-    :param loc: (..., n, p).
-    :param scale: their sd, broadcastable to it.
-    :param tril: (..., C, C), the lower Cholesky factor of the channels' correlations; one for all
-        pixels, or (n, H * W, C, C).
+    Args:
+        loc: (..., n, p).
+        scale: their sd, broadcastable to it.
+        tril: (..., C, C), the lower Cholesky factor of the channels' correlations; one for all
+            pixels, or (n, H * W, C, C).
 
     >>> import torch
     >>> from absentia.models.distributions.pixel_normal import PixelNormal

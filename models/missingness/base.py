@@ -112,7 +112,8 @@ class Missingness(Configurable):
     def context(self, **known: Any) -> dict[str, Any]:
         """Of what the model knows, the part that this mechanism asks for.
 
-        :raises ValueError: if it asks for something that is not there.
+        Raises:
+            ValueError: if it asks for something that is not there.
         """
         for name in self.asks:
             if known.get(name) is None:
@@ -140,9 +141,12 @@ class Missingness(Configurable):
     ) -> Tensor:
         """log P(s_j = 0 | x) at the cells (rows[c], columns[c]) if x_j had other values there.
 
-        :param values: (Q, K, M), Q values of each of M cells for each of K particles.
-        :param x: (..., n, p), all other values of the rows.
-        :returns: (Q, K, M).
+        Args:
+            values: (Q, K, M), Q values of each of M cells for each of K particles.
+            x: (..., n, p), all other values of the rows.
+
+        Returns:
+            (Q, K, M).
 
         Here by evaluating whole tables; where a column's absence reads no other column, tables of
         as many rows as there are cells in the fullest column.
@@ -162,14 +166,16 @@ class Missingness(Configurable):
     def check(self, data: IncompleteData) -> None:
         """Refuse a table whose pattern of missing values the mechanism cannot produce.
 
-        :raises ValueError: naming the column and the row.
+        Raises:
+            ValueError: naming the column and the row.
         """
 
     def describe(self, like: Any = None) -> Description:
         """Equations, graph and identification in words; ``print`` it.
 
-        :param like: the data, or a fit: column names and units are taken from there, and of a fit
-            what the check of its slopes found.
+        Args:
+            like: the data, or a fit: column names and units are taken from there, and of a fit what
+                the check of its slopes found.
 
         >>> import numpy as np
         >>> import absentia as ab
@@ -247,7 +253,8 @@ class Missingness(Configurable):
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
         """The quantities that an analyst would report, by name, as functions of the parameters.
 
-        :param sampled: values of the coefficients that have priors.
+        Args:
+            sampled: values of the coefficients that have priors.
         """
         return dict(self.named_parameters())
 

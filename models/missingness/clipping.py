@@ -20,9 +20,10 @@ class Clipping(Missingness):
     Censoring whose limits are known, smoothed over 1/k: a scale that ends, an instrument with a
     range. All of it is given, nothing is learnt.
 
-    :param lower, upper: limits in the units of x as the model sees it, None where there is none;
-        :meth:`in_units_of` takes them in the data's own units.
-    :param sharpness: k, per standard deviation.
+    Args:
+        lower, upper: limits in the units of x as the model sees it, None where there is none;
+            :meth:`in_units_of` takes them in the data's own units.
+        sharpness: k, per standard deviation.
 
     >>> import torch
     >>> from absentia.models import Clipping

@@ -19,7 +19,8 @@ from .shown import in_own_units, incomplete, term_of
 class TwoSided(Missingness):
     """logit P(s_j = 1 | x) = b_j + a_j x_j - c_j x_j^2: both extremes go missing, or the middle.
 
-    :param hides: ``"extremes"`` (c_j > 0), ``"middle"`` (c_j < 0), or None where it is free.
+    Args:
+        hides: ``"extremes"`` (c_j > 0), ``"middle"`` (c_j < 0), or None where it is free.
 
     >>> import torch
     >>> from absentia.models import TwoSided
@@ -104,7 +105,8 @@ class TwoSided(Missingness):
 class SplineMissingness(Missingness):
     """logit P(s_j = 1 | x) = b_j + f_j(x_j), f_j a natural cubic spline, linear beyond its knots.
 
-    :param knots: in the units of x as the model sees it.
+    Args:
+        knots: in the units of x as the model sees it.
 
     >>> import torch
     >>> from absentia.models import SplineMissingness

@@ -72,7 +72,8 @@ class Description:
     def __getitem__(self, column: str) -> ColumnDescription:
         """The description of one column.
 
-        :raises KeyError: if there is none of this name.
+        Raises:
+            KeyError: if there is none of this name.
         """
         for one in self.columns:
             if one.column == column:
@@ -323,10 +324,11 @@ def identification(
 ) -> tuple[bool | None, str]:
     """Whether a column's mechanism is identified, and by what.
 
-    :param known: what was said of the coefficients of the column's own value: "given", "prior",
-        "direction", "shrunk" or None.
-    :param complete: columns without missing values, None where the data are not known.
-    :param shadows: those of them that may be shadow variables, by default all.
+    Args:
+        known: what was said of the coefficients of the column's own value: "given", "prior",
+            "direction", "shrunk" or None.
+        complete: columns without missing values, None where the data are not known.
+        shadows: those of them that may be shadow variables, by default all.
     """
     whole = set() if complete is None else set(complete)
     if any(name in masks for name in values if name != column):

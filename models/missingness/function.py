@@ -84,10 +84,11 @@ def missingness(
 ) -> Callable[[Callable[..., TorchDistribution]], FunctionMissingness]:
     """Turn a function of x, shape (..., n, p), into a mechanism; s = 1 means observed.
 
-    :param elementwise: True promises that s_j reads of the missing values only x_j; then they
-        are integrated out by quadrature (or summed, where they are discrete), else sampled.
-    :param asks: what the function takes by name beside x, of ``"z"`` (..., n, d), ``"covariates"``
-        (n, q) and ``"s"`` (n, p).
+    Args:
+        elementwise: True promises that s_j reads of the missing values only x_j; then they are
+            integrated out by quadrature (or summed, where they are discrete), else sampled.
+        asks: what the function takes by name beside x, of ``"z"`` (..., n, d), ``"covariates"`` (n,
+            q) and ``"s"`` (n, p).
 
     >>> import torch
     >>> from pyro.distributions import Bernoulli

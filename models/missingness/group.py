@@ -21,7 +21,8 @@ class GroupMissingness(Missingness):
     its density stands at the group's first column. Columns in no group are a group of their own,
     which is self-masking.
 
-    :param groups: lists of column positions.
+    Args:
+        groups: lists of column positions.
 
     >>> import torch
     >>> from absentia.models import GroupMissingness

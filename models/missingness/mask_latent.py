@@ -45,9 +45,10 @@ class MaskLatentShift(Missingness):
     that was skipped) need not be explained by x. The shift enters the offset, so a mechanism that
     can be integrated stays so.
 
-    :param own: the mechanism of x; a Bernoulli of logits or a probit.
-    :param mask_latent_dim: dimensions of z_s.
-    :param hidden: widths of hidden layers of m; none is a linear map.
+    Args:
+        own: the mechanism of x; a Bernoulli of logits or a probit.
+        mask_latent_dim: dimensions of z_s.
+        hidden: widths of hidden layers of m; none is a linear map.
 
     >>> import torch
     >>> from absentia.models import MaskLatentShift, SelfMasking

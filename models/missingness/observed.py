@@ -23,7 +23,8 @@ class ObservedMissingness(Missingness):
     p(s | x) a model that can be drawn from, compared by its bound, and tilted in a sensitivity
     analysis.
 
-    :param observed: positions of the columns that are never missing.
+    Args:
+        observed: positions of the columns that are never missing.
 
     >>> import torch
     >>> from absentia.models import ObservedMissingness
@@ -91,11 +92,12 @@ class NoSelfCensoring(Missingness):
     Biometrics 1988); ``latent="mask"`` gives the mask a latent of its own, site ``z_mask``, which
     lets absences depend on each other and on nothing else.
 
-    :param latent_dim: of z, or of the mask's own latent.
-    :param hidden: widths of hidden layers between latent and log-odds; none is a linear map.
-    :param alpha: p(s | u) counts to this power (Chen et al., GNR, CIKM 2023): above 1 the mask
-        weighs more in what is learnt of u. Only for alpha >= 1 is the bound still one on
-        log p(x_o, s); at 0 the mask is ignored.
+    Args:
+        latent_dim: of z, or of the mask's own latent.
+        hidden: widths of hidden layers between latent and log-odds; none is a linear map.
+        alpha: p(s | u) counts to this power (Chen et al., GNR, CIKM 2023): above 1 the mask weighs
+            more in what is learnt of u. Only for alpha >= 1 is the bound still one on log p(x_o,
+            s); at 0 the mask is ignored.
 
     >>> import torch
     >>> from absentia.models import NoSelfCensoring

@@ -22,7 +22,8 @@ _START_OF_GAIN = 20.0  # channels of a pixel differ by hundredths: from 1 it nev
 class ChannelSelfMasking(Missingness):
     """logit P(s_j = 1 | x) = a_c x_j + b_c: one slope and offset for each channel c of a picture.
 
-    :param shape: (C, H, W).
+    Args:
+        shape: (C, H, W).
 
     >>> import torch
     >>> from absentia.models import ChannelSelfMasking
@@ -66,8 +67,9 @@ class ChannelSelfMasking(Missingness):
 class ConvMissingness(Missingness):
     """logits of s by convolutions of the picture: a pixel's absence depends on its surroundings.
 
-    :param shape: (C, H, W).
-    :param hidden: channels of hidden layers; none is one convolution, of ``kernel`` pixels a side.
+    Args:
+        shape: (C, H, W).
+        hidden: channels of hidden layers; none is one convolution, of ``kernel`` pixels a side.
 
     >>> import torch
     >>> from absentia.models import ConvMissingness
@@ -109,9 +111,10 @@ class OutshinesOthers(Missingness):
     missing values can be integrated out. Which channel is hidden is no part of what is learnt: two
     numbers that serve any channel, see :meth:`of_channel`.
 
-    :param shape: (C, H, W) with two channels or more.
-    :param channel: the one that goes missing.
-    :param gain: given a, not learnt; ``offset`` b likewise.
+    Args:
+        shape: (C, H, W) with two channels or more.
+        channel: the one that goes missing.
+        gain: given a, not learnt; ``offset`` b likewise.
 
     >>> import torch
     >>> from absentia.models import OutshinesOthers

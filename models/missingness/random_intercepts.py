@@ -26,9 +26,10 @@ class RandomIntercepts(SelfMasking):
     with a site of its own, ``group_offset`` in the plates ``groups`` and ``features``; its
     posterior is the model's ``coefficient_guide``, tau is learnt.
 
-    :param num_groups: how many groups there are.
-    :param covariate: which covariate holds the group, as codes 0, 1, ...
-    :param sign: see :class:`SelfMasking`.
+    Args:
+        num_groups: how many groups there are.
+        covariate: which covariate holds the group, as codes 0, 1, ...
+        sign: see :class:`SelfMasking`.
 
     >>> import torch
     >>> from absentia.models import RandomIntercepts
@@ -53,7 +54,8 @@ class RandomIntercepts(SelfMasking):
     def by(cls, data: IncompleteData, column: str, sign: Sign = None) -> RandomIntercepts:
         """Grouped by one of the data's covariates, a column with levels.
 
-        :raises ValueError: for a column that is no covariate, or has no levels.
+        Raises:
+            ValueError: for a column that is no covariate, or has no levels.
         """
         schema = data.covariate_schema
         names = () if schema is None else schema.names

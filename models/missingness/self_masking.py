@@ -24,21 +24,22 @@ from .shown import in_own_units, incomplete, term_of
 class SelfMasking(Missingness):
     """P(s_j = 1 | x) = link^-1(a_j x_j + b_j), the self-masking of not-MIWAE (Ipsen et al., 2021).
 
-    :param link: ``"logit"`` or ``"probit"``.
-    :param sign: what is known of the direction: ``"+"`` or ``"high"`` where high values go missing
-        (a_j < 0), ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is free; one
-        for all columns or one a column. (By column name it is given to the named models.)
-    :param slope, offset: given values of a and b (a number or one a column); what is given is
-        not learnt. They belong to x as the model sees it, standardised by what was observed:
-        :meth:`in_units_of` converts from the data's own units. (``slope=-50, offset=37.5`` is
-        SVHN's clipping mechanism in the paper, for data read with ``standardise=False``.)
-    :param shared: one slope for all columns (and an offset each), for columns that measure alike,
-        as ratings of items do.
-    :param prior_scale: a Normal(0, prior_scale) prior on the slopes, which become a Pyro site
-        ``slope`` outside the rows plate; their signs must then be free.
-    :param shrinkage: the same prior on the slopes whose sign is free, which stay parameters: a fit
-        ends at their posterior mode. None, the default here, is a flat prior. (Slopes are per
-        standard deviation, so 1.0 is weakly informative; the named models use it by default.)
+    Args:
+        link: ``"logit"`` or ``"probit"``.
+        sign: what is known of the direction: ``"+"`` or ``"high"`` where high values go missing
+            (a_j < 0), ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is free;
+            one for all columns or one a column. (By column name it is given to the named models.)
+        slope, offset: given values of a and b (a number or one a column); what is given is not
+            learnt. They belong to x as the model sees it, standardised by what was observed:
+            :meth:`in_units_of` converts from the data's own units. (``slope=-50, offset=37.5`` is
+            SVHN's clipping mechanism in the paper, for data read with ``standardise=False``.)
+        shared: one slope for all columns (and an offset each), for columns that measure alike, as
+            ratings of items do.
+        prior_scale: a Normal(0, prior_scale) prior on the slopes, which become a Pyro site
+            ``slope`` outside the rows plate; their signs must then be free.
+        shrinkage: the same prior on the slopes whose sign is free, which stay parameters: a fit
+            ends at their posterior mode. None, the default here, is a flat prior. (Slopes are per
+            standard deviation, so 1.0 is weakly informative; the named models use it by default.)
 
     >>> import torch
     >>> from absentia.models import SelfMasking

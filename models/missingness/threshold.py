@@ -23,10 +23,11 @@ class Threshold(Missingness):
 
     Self-masking, in the terms of a detection limit or a ceiling.
 
-    :param hides: ``"above"`` or ``"below"`` the threshold; one for all columns or one a column.
-    :param sharpness: k_j > 0 where it is given; learnt from 3 on otherwise. 50 is a step.
-    :param threshold: t_j where it is given, in the units of x as the model sees it.
-    :param link: ``"logit"`` or ``"probit"``.
+    Args:
+        hides: ``"above"`` or ``"below"`` the threshold; one for all columns or one a column.
+        sharpness: k_j > 0 where it is given; learnt from 3 on otherwise. 50 is a step.
+        threshold: t_j where it is given, in the units of x as the model sees it.
+        link: ``"logit"`` or ``"probit"``.
 
     >>> import torch
     >>> from absentia.models import Threshold
@@ -87,7 +88,8 @@ class Threshold(Missingness):
         Where it lies is not asked: the likelihood is highest at the largest value that was
         observed (the smallest, where low values are hidden), and there it is put.
 
-        :raises ValueError: for a table with columns that are not real numbers.
+        Raises:
+            ValueError: for a table with columns that are not real numbers.
 
         >>> import numpy as np
         >>> import absentia as ab

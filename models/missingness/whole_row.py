@@ -59,8 +59,9 @@ class LinearMissingness(Missingness):
 class NonLinearMissingness(Missingness):
     """logit P(s = 1 | x) = network(x): any dependence of the mask on the row.
 
-    :param families: of the columns, where they are not all real numbers; levels are then read as
-        indicators.
+    Args:
+        families: of the columns, where they are not all real numbers; levels are then read as
+            indicators.
 
     >>> import torch
     >>> from absentia.models import NonLinearMissingness

@@ -27,16 +27,17 @@ ImageFamily = Literal["gaussian", "bernoulli"]
 class ConvDecoder(Decoder):
     """x | z by transposed convolutions, doubling the picture with each; Normal or Bernoulli.
 
-    :param shape: (C, H, W).
-    :param channels: of the encoder's order: the last is next to z, the first next to the pixels.
-    :param family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1, which are summed out
-        exactly where they are missing.
-    :param scale: ``"channel"`` for a free sd a channel, ``"entry"`` for sigma(z) a pixel.
-    :param floor: lower limit of the sd, in the data's units.
-    :param squash: keep the location of a Normal between 0 and 1, where pixels are.
-    :param correlated: let what z leaves open of a pixel go together between its channels, by
-        correlations that are learnt: a missing channel is then told by those seen beside it
-        (:class:`~absentia.models.distributions.pixel_normal.PixelNormal`).
+    Args:
+        shape: (C, H, W).
+        channels: of the encoder's order: the last is next to z, the first next to the pixels.
+        family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1, which are summed out
+            exactly where they are missing.
+        scale: ``"channel"`` for a free sd a channel, ``"entry"`` for sigma(z) a pixel.
+        floor: lower limit of the sd, in the data's units.
+        squash: keep the location of a Normal between 0 and 1, where pixels are.
+        correlated: let what z leaves open of a pixel go together between its channels, by
+            correlations that are learnt: a missing channel is then told by those seen beside it
+            (:class:`~absentia.models.distributions.pixel_normal.PixelNormal`).
 
     >>> import torch
     >>> from absentia.models import ConvDecoder
@@ -128,8 +129,9 @@ class ConvDecoder(Decoder):
 class ConvEncoder(Encoder):
     """q(z | x_o, s) by convolutions that halve the picture; the mask is a second picture.
 
-    :param shape: (C, H, W).
-    :param channels: of the layers, first to last.
+    Args:
+        shape: (C, H, W).
+        channels: of the layers, first to last.
 
     >>> import torch
     >>> from absentia.models import ConvEncoder

@@ -38,12 +38,13 @@ class Decoder(Configurable):
 class NetworkDecoder(Decoder):
     """Location and scale of every column by one network of z; its subclasses say of what family.
 
-    :param hidden: widths of the hidden layers; any depth.
-    :param scale: ``"entry"`` for a scale sigma(z), ``"column"`` or ``"shared"`` for a free one.
-    :param floor: lower limit of the scale, in sd of the standardised columns.
-    :param skip: add a linear map of z to the network's location, so that the decoder extends
-        beyond what was observed as a linear model does and bends only where the data say so.
-    :param outputs: how many locations the network has; one a column when left out.
+    Args:
+        hidden: widths of the hidden layers; any depth.
+        scale: ``"entry"`` for a scale sigma(z), ``"column"`` or ``"shared"`` for a free one.
+        floor: lower limit of the scale, in sd of the standardised columns.
+        skip: add a linear map of z to the network's location, so that the decoder extends beyond
+            what was observed as a linear model does and bends only where the data say so.
+        outputs: how many locations the network has; one a column when left out.
     """
 
     def __init__(

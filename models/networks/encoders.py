@@ -49,8 +49,9 @@ class ZeroFilledEncoder(Encoder):
 
     The mask reaches it only through the zeros. This is the encoder of the published not-MIWAE.
 
-    :param families: of the columns, where they are not all real numbers; levels are then read as
-        indicators (:class:`~absentia.models.networks.families.Expansion`).
+    Args:
+        families: of the columns, where they are not all real numbers; levels are then read as
+            indicators (:class:`~absentia.models.networks.families.Expansion`).
 
     >>> import torch
     >>> from absentia.models import ZeroFilledEncoder
@@ -169,7 +170,8 @@ class ExactConditionalEncoder(Encoder):
     def attach(self, decoder: Decoder) -> None:
         """Read the decoder's weights from now on.
 
-        :raises TypeError: for a decoder that is not linear Gaussian.
+        Raises:
+            TypeError: for a decoder that is not linear Gaussian.
         """
         if not isinstance(decoder, LinearGaussianDecoder):
             raise TypeError(

@@ -29,8 +29,9 @@ class MixedDecoder(NetworkDecoder):
     Every discrete family has a finite support, so that missing values can be summed out exactly.
     (Mixed-type decoders: Nazabal et al., HI-VAE, Pattern Recognition 2020.)
 
-    :param families: one entry a column, see :func:`absentia.models.networks.families.families_of`.
-    :param real: the family of the real columns, ``"gaussian"`` or ``"student-t"``.
+    Args:
+        families: one entry a column, see :func:`absentia.models.networks.families.families_of`.
+        real: the family of the real columns, ``"gaussian"`` or ``"student-t"``.
 
     >>> import torch
     >>> from absentia.models import MixedDecoder

@@ -29,7 +29,8 @@ def mlp(
     >>> len(mlp(4, [16, 16], 2))
     5
 
-    :raises ValueError: if the activation is not one of :data:`ACTIVATIONS`.
+    Raises:
+        ValueError: if the activation is not one of :data:`ACTIVATIONS`.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")

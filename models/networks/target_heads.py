@@ -21,12 +21,13 @@ TargetKind = Literal["continuous", "binary", "categorical"]
 class Predictor(Configurable):
     """p(y | x) by a network of x: Normal, Bernoulli or categorical.
 
-    :param kind: ``"continuous"``, ``"binary"`` or ``"categorical"``.
-    :param levels: of a binary or categorical target, in the order of their codes.
-    :param center, scale: of a continuous target, whose standardised values y are.
-    :param hidden: widths of hidden layers; none is a linear, logistic or multinomial regression.
-    :param families: of the columns, where they are not all real numbers; levels are then read as
-        indicators.
+    Args:
+        kind: ``"continuous"``, ``"binary"`` or ``"categorical"``.
+        levels: of a binary or categorical target, in the order of their codes.
+        center, scale: of a continuous target, whose standardised values y are.
+        hidden: widths of hidden layers; none is a linear, logistic or multinomial regression.
+        families: of the columns, where they are not all real numbers; levels are then read as
+            indicators.
 
     >>> import torch
     >>> from absentia.models import Predictor
@@ -61,7 +62,8 @@ class Predictor(Configurable):
     def for_data(cls, data: IncompleteData, hidden: Sequence[int] = (64,)) -> Predictor:
         """For the target of the data.
 
-        :raises ValueError: there is none, or it is of another kind.
+        Raises:
+            ValueError: there is none, or it is of another kind.
         """
         if data.target is None:
             raise ValueError("the data have no target; give one with data.with_target(y)")

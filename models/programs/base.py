@@ -38,8 +38,9 @@ class StandardNormalPrior(Configurable):
 class RowModel(Configurable):
     """Base of the models: a Pyro program ``model`` and a ``guide`` over the rows of a table.
 
-    :param columns: names of the columns, in order.
-    :param prior: of the rows' latent z.
+    Args:
+        columns: names of the columns, in order.
+        prior: of the rows' latent z.
     """
 
     def __init__(self, columns: list[str] | tuple[str, ...], prior: StandardNormalPrior) -> None:

@@ -31,12 +31,15 @@ class KnownMargins(Configurable):
     v_j. Correlations are left to the table. (Known margins as auxiliary information on
     nonignorable missingness: Deng, Hillygus, Reiter, Si & Zheng, Statistical Science 2013.)
 
-    :param mean, sd: of each column, in the units of x as the model sees it, None where nothing is
-        known; :meth:`in_units_of` takes them in the data's own units.
-    :param rows: how many rows the knowledge is worth; a few hundred are a strong hint, many times
-        the table's rows make it a constraint.
-    :raises ValueError: for another number of columns than of means, an sd that is not positive,
-        only one of the two known of a column, or ``rows`` that are not positive.
+    Args:
+        mean, sd: of each column, in the units of x as the model sees it, None where nothing is
+            known; :meth:`in_units_of` takes them in the data's own units.
+        rows: how many rows the knowledge is worth; a few hundred are a strong hint, many times the
+            table's rows make it a constraint.
+
+    Raises:
+        ValueError: for another number of columns than of means, an sd that is not positive, only
+            one of the two known of a column, or ``rows`` that are not positive.
 
     >>> import torch
     >>> from absentia.models import KnownMargins, LinearGaussianDecoder
@@ -81,8 +84,9 @@ class KnownMargins(Configurable):
     ) -> KnownMargins:
         """Of (mean, sd) by column, in the data's own units.
 
-        :raises ValueError: for a column that the data do not have, or that is no plain number:
-            of a level, a count or a warped column a mean and an sd are not the model's own.
+        Raises:
+            ValueError: for a column that the data do not have, or that is no plain number: of a
+                level, a count or a warped column a mean and an sd are not the model's own.
 
         >>> import numpy as np
         >>> import absentia as ab

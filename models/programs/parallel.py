@@ -71,7 +71,8 @@ class ParallelModel(RowModel):
     than it is, and at alpha = 0 the model is a MIWAE. For alpha >= 1 it is one, since
     p(s | u)^alpha <= p(s | u).
 
-    :param missingness: of the mask given u, which reaches it as ``z``.
+    Args:
+        missingness: of the mask given u, which reaches it as ``z``.
 
     >>> import torch, pyro
     >>> from absentia.models import GaussianDecoder, MaskAwareEncoder, NoSelfCensoring
@@ -151,14 +152,17 @@ def GNR(
 ) -> ParallelModel:
     """GNR (Chen et al., CIKM 2023): two decoders of one trunk, for values and mask.
 
-    :param alpha: how much the mask weighs; **below 1 the objective is no bound** on the data's
-        log-likelihood, and bounds of different alpha cannot be compared.
-    :param latent_dim: default min(p - 1, 10).
-    :param hidden: widths of the trunk, the encoder's too.
-    :param stochastic: draw u given z, instead of computing it.
-    :param mask_hidden: widths of hidden layers between u and the mask.
-    :param scale, floor: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
-    :raises ValueError: for a negative alpha.
+    Args:
+        alpha: how much the mask weighs; **below 1 the objective is no bound** on the data's
+            log-likelihood, and bounds of different alpha cannot be compared.
+        latent_dim: default min(p - 1, 10).
+        hidden: widths of the trunk, the encoder's too.
+        stochastic: draw u given z, instead of computing it.
+        mask_hidden: widths of hidden layers between u and the mask.
+        scale, floor: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
+
+    Raises:
+        ValueError: for a negative alpha.
 
     >>> import numpy as np
     >>> import absentia as ab

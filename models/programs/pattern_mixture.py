@@ -31,7 +31,8 @@ class PatternMixtureModel(SelectionModel):
     bound is MIWAE's whatever it is, and the estimand as a function of it is a sensitivity
     analysis. p(s) is the columns' observed rates and is left out of the likelihood.
 
-    :param delta: (p,) shifts in sd of the standardised columns.
+    Args:
+        delta: (p,) shifts in sd of the standardised columns.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -77,7 +78,8 @@ class PatternMixtureModel(SelectionModel):
 def shifted(given: TorchDistribution, by: Tensor) -> TorchDistribution:
     """The distribution of x + by.
 
-    :raises TypeError: for levels and counts, which cannot be shifted.
+    Raises:
+        TypeError: for levels and counts, which cannot be shifted.
     """
     if isinstance(given, Normal):
         return Normal(given.loc + by, given.scale)
@@ -102,12 +104,15 @@ def PatternMixture(
 ) -> PatternMixtureModel:
     """A MIWAE whose missing values are shifted by given amounts: a delta-adjusted MAR model.
 
-    :param delta: by column, in sd of the column's observed values (of their logs, for a positive
-        one; in the data's own units where they were read with ``standardise=False``); 0 for those
-        left out.
-    :param decoder: ``"linear"`` for PPCA's, else as for :func:`NotMIWAE`, whose further options
-        may follow.
-    :raises ValueError: for a column that is not there or is no real number.
+    Args:
+        delta: by column, in sd of the column's observed values (of their logs, for a positive one;
+            in the data's own units where they were read with ``standardise=False``); 0 for those
+            left out.
+        decoder: ``"linear"`` for PPCA's, else as for :func:`NotMIWAE`, whose further options may
+            follow.
+
+    Raises:
+        ValueError: for a column that is not there or is no real number.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -38,9 +38,10 @@ class SelectionModel(RowModel):
     decoder PPCA. ``model`` and ``guide`` are ordinary Pyro programs; parameters live in the
     module (``state_dict``), not in Pyro's global store.
 
-    :param columns: names of the columns, in order.
-    :param mask_encoder: q(z_mask | x_o, s), for a mechanism that asks for a latent of its own.
-    :param margins: means and standard deviations of columns that are known from elsewhere.
+    Args:
+        columns: names of the columns, in order.
+        mask_encoder: q(z_mask | x_o, s), for a mechanism that asks for a latent of its own.
+        margins: means and standard deviations of columns that are known from elsewhere.
 
     >>> import torch
     >>> from absentia.models import (GaussianDecoder, MaskAwareEncoder, SelectionModel, SelfMasking)
@@ -85,11 +86,14 @@ class SelectionModel(RowModel):
     ) -> Tensor:
         """The generative program.
 
-        :param x: (n, p), missing cells filled with any finite value.
-        :param s: (n, p) booleans, True where observed.
-        :param size: rows of the whole table, where (x, s) is a minibatch of it.
-        :param covariates: (n, q), what the mechanism may read besides; it is not modelled.
-        :returns: x with its missing cells drawn.
+        Args:
+            x: (n, p), missing cells filled with any finite value.
+            s: (n, p) booleans, True where observed.
+            size: rows of the whole table, where (x, s) is a minibatch of it.
+            covariates: (n, q), what the mechanism may read besides; it is not modelled.
+
+        Returns:
+            x with its missing cells drawn.
         """
         self.declare_parameters()
         rows, latent, features = self.plates(x, size)

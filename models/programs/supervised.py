@@ -34,8 +34,9 @@ class SupervisedModel(SelectionModel):
     that the missing values of a row are imputed given its label too, and the generative part
     learns what the prediction needs. Rows without a label take part without it.
 
-    :param predictor: p(y | x), of whole rows.
-    :param frozen: hold everything else: the second of two stages.
+    Args:
+        predictor: p(y | x), of whole rows.
+        frozen: hold everything else: the second of two stages.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -76,8 +77,9 @@ class SupervisedModel(SelectionModel):
     ) -> Tensor:
         """The generative program.
 
-        :param y: (n, 1), the target; without it there is no site y.
-        :param labelled: (n, 1) booleans, False where y is not known.
+        Args:
+            y: (n, 1), the target; without it there is no site y.
+            labelled: (n, 1) booleans, False where y is not known.
         """
         x = super().model(x, s, size, covariates)
         if y is None:
@@ -119,12 +121,15 @@ def SupervisedNotMIWAE(
     the second of two stages: the generative part is held and the predictor alone is fitted, by
     the same weights.
 
-    :param predictor: widths of the predictor's hidden layers, or a predictor.
-    :param first_stage: a fit, or its model.
-    :param options: as for :func:`NotMIWAE`; they and ``missingness`` go to the first stage where
-        there is one.
-    :raises ValueError: the data have no target, or the first stage is of other columns or another
-        scale.
+    Args:
+        predictor: widths of the predictor's hidden layers, or a predictor.
+        first_stage: a fit, or its model.
+        options: as for :func:`NotMIWAE`; they and ``missingness`` go to the first stage where there
+            is one.
+
+    Raises:
+        ValueError: the data have no target, or the first stage is of other columns or another
+            scale.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -54,16 +54,19 @@ def ImageNotMIWAE(
     all of them. What a pixel costs in the weights is independent of its place: a mechanism a
     column (``"self-masking"``) has two parameters a pixel, ``"channel"`` two a channel.
 
-    :param shape: (C, H, W); the data have C * H * W columns, channel by channel.
-    :param missingness: ``"channel"`` self-masking with a slope and offset a channel; ``"conv"``,
-        one 3 x 3 convolution, ``"conv2"``, two; ``"outshines"``, where ``channel`` exceeds the
-        others; one of those of :func:`NotMIWAE`; or a mechanism.
-    :param channels: of the encoder's layers, each of which halves the picture; the decoder's in
-        the opposite order.
-    :param family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1.
-    :param scale, floor, squash, correlated: see :class:`~absentia.models.ConvDecoder`.
-    :raises ValueError: the shape does not fit the columns, an unknown name, or ``squash`` with
-        values that are not between 0 and 1.
+    Args:
+        shape: (C, H, W); the data have C * H * W columns, channel by channel.
+        missingness: ``"channel"`` self-masking with a slope and offset a channel; ``"conv"``, one 3
+            x 3 convolution, ``"conv2"``, two; ``"outshines"``, where ``channel`` exceeds the
+            others; one of those of :func:`NotMIWAE`; or a mechanism.
+        channels: of the encoder's layers, each of which halves the picture; the decoder's in the
+            opposite order.
+        family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1.
+        scale, floor, squash, correlated: see :class:`~absentia.models.ConvDecoder`.
+
+    Raises:
+        ValueError: the shape does not fit the columns, an unknown name, or ``squash`` with values
+            that are not between 0 and 1.
 
     >>> import numpy as np
     >>> import absentia as ab

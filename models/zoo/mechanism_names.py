@@ -57,8 +57,9 @@ def mechanism_for(
 ) -> Missingness:
     """The mechanism of a name, a declaration or a module, started from the data's missing rates.
 
-    :raises ValueError: for an unknown name, ``sign`` where it has no place, or a mechanism that
-        cannot have produced the table.
+    Raises:
+        ValueError: for an unknown name, ``sign`` where it has no place, or a mechanism that cannot
+            have produced the table.
     """
     shrinkage = _shrinkage(slope_prior)
     masking = isinstance(what, str) and what.startswith("self-masking") and "~" not in what

@@ -46,13 +46,16 @@ def RatingsNotMIWAE(
     user never met for what he dislikes: ``mask_latent_dim`` gives exposure a latent of its own,
     logit P(rated) = a x_ij + b_j + m_j(z_s).
 
-    :param missingness: ``"self-masking"``, ``"ignorable"`` (a MIWAE), or a mechanism.
-    :param sign: ``"-"`` where low ratings go missing, ``"+"`` where high ones do.
-    :param hidden, activation, scale, floor, skip: of the decoder, see
-        :class:`~absentia.models.NetworkDecoder`; ``hidden=[]`` is a factor model.
-    :param mask_latent_dim: dimensions of z_s, see :class:`~absentia.models.MaskLatentShift`.
-    :param encoder_hidden: widths after the sum over what was rated.
-    :raises ValueError: an unknown name, or a sign without self-masking.
+    Args:
+        missingness: ``"self-masking"``, ``"ignorable"`` (a MIWAE), or a mechanism.
+        sign: ``"-"`` where low ratings go missing, ``"+"`` where high ones do.
+        hidden, activation, scale, floor, skip: of the decoder, see
+            :class:`~absentia.models.NetworkDecoder`; ``hidden=[]`` is a factor model.
+        mask_latent_dim: dimensions of z_s, see :class:`~absentia.models.MaskLatentShift`.
+        encoder_hidden: widths after the sum over what was rated.
+
+    Raises:
+        ValueError: an unknown name, or a sign without self-masking.
 
     >>> import absentia as ab
     >>> data = ab.Ratings.from_triples([0, 0, 1, 2], [0, 1, 1, 0], [5.0, 4.0, 1.0, 3.0])

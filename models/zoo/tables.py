@@ -69,27 +69,31 @@ def NotMIWAE(
     Where the table has columns of several kinds (``data.schema``) the decoder is a
     :class:`~absentia.models.MixedDecoder` and levels reach the encoder as indicators.
 
-    :param missingness: why values are absent: ``"self-masking"``, ``"self-masking-probit"``,
-        ``"limit"``, ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
-        ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
-        ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
-        values); or a mechanism of your own.
-    :param sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
-        ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known: for all
-        columns, by name (``{"income": "high"}``, the others free) or one a column.
-    :param slope_prior: of self-masking slopes whose sign is free, per sd of their columns:
-        ``"weak"``, Normal(0, 0.5); a number, Normal(0, that sd); or ``"flat"``, none, as in the
-        paper. The fit ends at the posterior mode. With a flat prior a decoder that does not have
-        the values' shape (a Gaussian, of skewed ones) takes that shape for a mechanism.
-    :param latent_dim: default min(p - 1, 10).
-    :param decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), or a module.
-    :param encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
-    :param scale, floor, skip: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
-    :param mask_latent_dim: of the mask's own latent, where the mechanism reads one.
-    :param margins: means and sd that are known from elsewhere, ``{"income": (52e3, 31e3)}`` in the
-        data's own units, worth 1,000 rows each; :class:`~absentia.models.KnownMargins` for more.
-    :param seed: seeds the initial weights; the global random state is left as it was.
-    :raises ValueError: for an unknown name, or a mechanism for another number of columns.
+    Args:
+        missingness: why values are absent: ``"self-masking"``, ``"self-masking-probit"``,
+            ``"limit"``, ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
+            ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
+            ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
+            values); or a mechanism of your own.
+        sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
+            ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known: for
+            all columns, by name (``{"income": "high"}``, the others free) or one a column.
+        slope_prior: of self-masking slopes whose sign is free, per sd of their columns: ``"weak"``,
+            Normal(0, 0.5); a number, Normal(0, that sd); or ``"flat"``, none, as in the paper. The
+            fit ends at the posterior mode. With a flat prior a decoder that does not have the
+            values' shape (a Gaussian, of skewed ones) takes that shape for a mechanism.
+        latent_dim: default min(p - 1, 10).
+        decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), or a module.
+        encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
+        scale, floor, skip: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
+        mask_latent_dim: of the mask's own latent, where the mechanism reads one.
+        margins: means and sd that are known from elsewhere, ``{"income": (52e3, 31e3)}`` in the
+            data's own units, worth 1,000 rows each; :class:`~absentia.models.KnownMargins` for
+            more.
+        seed: seeds the initial weights; the global random state is left as it was.
+
+    Raises:
+        ValueError: for an unknown name, or a mechanism for another number of columns.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -179,10 +183,11 @@ def MaskedNotMIWAE(
     logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s), with q(z, z_s | x_o, s); integrated exactly
     where the mechanism of x is.
 
-    :param missingness, sign, slope_prior: the mechanism of x, as for :func:`NotMIWAE`.
-    :param mask_latent_dim: dimensions of z_s.
-    :param mask_hidden: widths of hidden layers of m; none is a linear map.
-    :param linear: the decoder of PPCA, and the options of :func:`NotMIWAEPPCA`.
+    Args:
+        missingness, sign, slope_prior: the mechanism of x, as for :func:`NotMIWAE`.
+        mask_latent_dim: dimensions of z_s.
+        mask_hidden: widths of hidden layers of m; none is a linear map.
+        linear: the decoder of PPCA, and the options of :func:`NotMIWAEPPCA`.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -296,7 +301,8 @@ def _encoder(
 def checked_families(data: IncompleteData) -> Families:
     """The families of the columns.
 
-    :raises TypeError: for anything but IncompleteData.
+    Raises:
+        TypeError: for anything but IncompleteData.
     """
     if not isinstance(data, IncompleteData):
         raise TypeError(
@@ -308,7 +314,8 @@ def checked_families(data: IncompleteData) -> Families:
 def checked_latent_dim(given: int | None, columns: int, most: int) -> int:
     """The latent size that was given, or min(columns - 1, most).
 
-    :raises ValueError: for less than 1.
+    Raises:
+        ValueError: for less than 1.
     """
     if given is not None and given < 1:
         raise ValueError(f"latent_dim is {given}; give at least 1, or None for a default")

@@ -40,7 +40,8 @@ class Declared:
     def __and__(self, other: Declared) -> Declared:
         """Both declarations together.
 
-        :raises ValueError: if both speak of one column, or with different links.
+        Raises:
+            ValueError: if both speak of one column, or with different links.
         """
         if self.link != other.link:
             raise ValueError(f"links {self.link} and {other.link} do not go together")
@@ -71,22 +72,25 @@ def missing(
     :mod:`absentia.models.missingness.formula` for its functions. Ordinal columns count as their
     grade, ``C(stage)`` makes levels of them. A column that is not named is ignorable.
 
-    :param formulas: ``"income ~ income + age"``, several, or ``{"income": "income + age"}``.
-    :param sign: a direction of the column's own coefficient, ``"+"`` where high values go missing,
-        ``"-"`` where low ones do (or ``"high"`` and ``"low"``): for all columns, by column, or
-        written into the formula.
-    :param prior: a Pyro distribution over the real line for every coefficient but the intercept, or
-        distributions by name, or by column and name; such coefficients become Pyro sites.
-    :param fixed: values of coefficients by name (``{"income": 2.0, "Intercept": -1.0}``), or by
-        column and name: these are given, not learnt.
-    :param units: what ``prior`` and ``fixed`` are per: ``"sd"``, a standard deviation of the term
-        as observed (the intercept then belongs to average terms), or ``"data"``, its own unit.
-    :param link: ``"logit"`` or ``"probit"``.
-    :param shrinkage: a Normal(0, shrinkage) prior, per standard deviation of the term, on the
-        coefficients of the column's own value that have no direction, value or prior; they stay
-        parameters, and a fit ends at their posterior mode. None is a flat prior.
-    :raises ValueError: for a formula that cannot be read, two for one column, or an option for a
-        column that has none.
+    Args:
+        formulas: ``"income ~ income + age"``, several, or ``{"income": "income + age"}``.
+        sign: a direction of the column's own coefficient, ``"+"`` where high values go missing,
+            ``"-"`` where low ones do (or ``"high"`` and ``"low"``): for all columns, by column, or
+            written into the formula.
+        prior: a Pyro distribution over the real line for every coefficient but the intercept, or
+            distributions by name, or by column and name; such coefficients become Pyro sites.
+        fixed: values of coefficients by name (``{"income": 2.0, "Intercept": -1.0}``), or by column
+            and name: these are given, not learnt.
+        units: what ``prior`` and ``fixed`` are per: ``"sd"``, a standard deviation of the term as
+            observed (the intercept then belongs to average terms), or ``"data"``, its own unit.
+        link: ``"logit"`` or ``"probit"``.
+        shrinkage: a Normal(0, shrinkage) prior, per standard deviation of the term, on the
+            coefficients of the column's own value that have no direction, value or prior; they stay
+            parameters, and a fit ends at their posterior mode. None is a flat prior.
+
+    Raises:
+        ValueError: for a formula that cannot be read, two for one column, or an option for a column
+            that has none.
     """
     if link not in ("logit", "probit"):
         raise ValueError(f"link {link!r} is not one of logit, probit")

@@ -39,12 +39,13 @@ class FormulaMissingness(Missingness):
     positive column), by quadrature or a finite sum otherwise. Columns that another column's
     formula reads are drawn where they are missing, see :meth:`drawn_columns`.
 
-    :param columns: the table's columns, in order.
-    :param units: of every column: ``center``, ``scale`` and ``warp`` of the standardisation.
-    :param entries: of every column with a formula: ``column``, ``design``, and what is known of its
-        coefficients: ``intercept``, ``signs``, ``fixed``, ``priors`` and ``units``.
-    :param rates: the share of every column that was observed.
-    :param covariates: the names of the covariates.
+    Args:
+        columns: the table's columns, in order.
+        units: of every column: ``center``, ``scale`` and ``warp`` of the standardisation.
+        entries: of every column with a formula: ``column``, ``design``, and what is known of its
+            coefficients: ``intercept``, ``signs``, ``fixed``, ``priors`` and ``units``.
+        rates: the share of every column that was observed.
+        covariates: the names of the covariates.
     """
 
     def __init__(
@@ -121,10 +122,13 @@ class FormulaMissingness(Missingness):
     ) -> FormulaMissingness:
         """The mechanism that ``what`` declares, for this table.
 
-        :param latent_dim: dimensions of the row's latent, for formulas that read ``latent``.
-        :param mask_latent_dim: of the mask's own latent, where a formula reads ``mask_latent``.
-        :raises ValueError: for columns that the table does not have, coefficients that a formula
-            does not have, and terms that the data cannot tell from a constant.
+        Args:
+            latent_dim: dimensions of the row's latent, for formulas that read ``latent``.
+            mask_latent_dim: of the mask's own latent, where a formula reads ``mask_latent``.
+
+        Raises:
+            ValueError: for columns that the table does not have, coefficients that a formula does
+                not have, and terms that the data cannot tell from a constant.
 
         >>> import pandas as pd
         >>> import absentia as ab

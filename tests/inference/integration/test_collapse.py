@@ -30,8 +30,8 @@ from absentia.models import (
     SelectionModel,
     SelfMasking,
     StudentTDecoder,
-    missingness,
 )
+from absentia.models.missingness import missingness
 from tests.oracles import (
     LOG_LINK,
     as_data,

@@ -18,8 +18,8 @@ from absentia.models import (
     Threshold,
     TwoSided,
     missing,
-    missingness,
 )
+from absentia.models.missingness import missingness
 
 COLUMNS = ["a", "b", "w"]
 SLOPE = torch.tensor([1.5, -0.7, 0.0], dtype=torch.float64)
