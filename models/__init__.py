@@ -45,12 +45,15 @@ from .networks.mixed_decoder import MixedDecoder
 from .networks.target_heads import Predictor
 from .programs.base import RowModel, StandardNormalPrior
 from .programs.margins import KnownMargins
-from .programs.parallel import GNR, ParallelModel, Trunk
-from .programs.pattern_mixture import PatternMixture, PatternMixtureModel
+from .programs.parallel import ParallelModel, Trunk
+from .programs.pattern_mixture import PatternMixtureModel
 from .programs.selection import SelectionModel
-from .programs.supervised import SupervisedModel, SupervisedNotMIWAE
+from .programs.supervised import SupervisedModel
 from .zoo.images import ImageNotMIWAE
+from .zoo.parallel import GNR
+from .zoo.pattern_mixture import PatternMixture
 from .zoo.ratings import RatingsNotMIWAE
+from .zoo.supervised import SupervisedNotMIWAE
 from .zoo.tables import MIWAE, PPCA, MaskedNotMIWAE, NotMIWAE, NotMIWAEPPCA
 
 __all__ = [

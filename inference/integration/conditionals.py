@@ -6,14 +6,16 @@ is (row[c], column[c]), and its tensors are (K, M) for K particles and M missing
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from functools import cached_property
 
 import torch
-from pyro.distributions import TorchDistribution
+from pyro.distributions import Normal, TorchDistribution
 from torch import Tensor
 
 from ...models.distributions.special import inverse_mills, log_ndtr
+from ...models.missingness import Affine
 from .logistic_normal import LogisticNormal, log_expected_sigmoid, logistic_normal
 from .packing import Picker, pick
 from .truncated import logistic_tilted, truncated_above
@@ -186,6 +188,25 @@ class TiltedNormal(Tilted):
         return TiltedNormal(
             at(self.loc), at(self.scale), at(self.slope), at(self.offset), self.link
         )
+
+
+@functools.singledispatch
+def closed_form(decoder: TorchDistribution, affine: Affine) -> Tilted | None:
+    """p(x_j | z, s_j = 0) in closed form under an affine mechanism; None where there is none.
+
+    A decoder's distribution of your own is registered for its class and returns a
+    :class:`Tilted`; otherwise its cells are integrated by quadrature or summed.
+
+    Args:
+        decoder: the packed decoder, batch shape (K, M).
+        affine: slope, offset and link at the M cells.
+    """
+    return None
+
+
+@closed_form.register(Normal)
+def _(decoder: Normal, affine: Affine) -> Tilted:
+    return TiltedNormal(decoder.loc, decoder.scale, affine.slope, affine.offset, affine.link)
 
 
 class Together(Tilted):

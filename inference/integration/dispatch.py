@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pyro.distributions import Normal, TorchDistribution
+from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from ...data import Standardiser
 from ...models.distributions.mask import MaskDistribution
-from ...models.distributions.mixed import MixedColumns
 from ...models.missingness import Affine
 from . import quadrature
-from .conditionals import Drawn, Tilted, TiltedNormal, Together, Untilted
-from .packing import pack
+from .conditionals import Drawn, Tilted, Together, Untilted, closed_form
+from .packing import pack, parts_of
 from .summed import TiltedDiscrete, TiltedQuadrature
 
 _DRAWN, _IGNORED, _FREE, _AFFINE, _GENERAL = range(5)
@@ -84,9 +83,7 @@ class _Tilting:
     def tilted(self) -> Tilted:
         """All cells, in parts where they are not all of one kind."""
         p = self.decoder.batch_shape[-1]
-        families: list[tuple[Tensor, Any]] = [(torch.arange(p), self.decoder)]
-        if isinstance(self.decoder, MixedColumns):
-            families = [(own.cpu(), fn) for own, fn in self.decoder.parts]
+        families = parts_of(self.decoder)
         warped = torch.zeros(p, dtype=torch.bool)
         if self.units is not None:
             warped = torch.from_numpy(~self.units.linear)
@@ -131,9 +128,11 @@ class _Tilting:
             gone = self.mask.log_prob(torch.zeros_like(self.s, dtype=self.mask.x.dtype))
             at = gone[..., rows, columns].expand(*self.leading, len(rows))
             return Untilted(packed, at)
-        if way == _AFFINE and isinstance(packed, Normal) and not warped:
+        if way == _AFFINE and not warped:
             assert self.affine is not None
-            return TiltedNormal(packed.loc, packed.scale, *self.affine.at(rows, columns)[:3])
+            closed = closed_form(packed, self.affine.at(rows, columns))
+            if closed is not None:
+                return closed
 
         def log_missing_at(values: Tensor) -> Tensor:
             """log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""
@@ -153,7 +152,7 @@ class _Tilting:
             log_density = packed.log_prob(support)
             log_density = log_density.view(len(support), -1, len(rows))
             return TiltedDiscrete(values, log_density, log_missing_at(values.to(log_density.dtype)))
-        if not quadrature.applies_to(packed):
+        if quadrature.reach_of(packed) is None:
             raise TypeError(
                 f"no rule to integrate a {type(packed).__name__} under "
                 f"{'no mask' if self.mask is None else type(self.mask.missingness).__name__}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
+
+from ...models.distributions.mixed import MixedColumns
 
 
 class Picker:
@@ -20,6 +23,17 @@ class Picker:
         leading = tensor.shape[:-2] if tensor.dim() > 2 else torch.Size()
         full = tensor.expand(leading + self.shape)
         return full[..., self.particles, self.cells].unsqueeze(-2)
+
+
+@functools.singledispatch
+def parts_of(decoder: TorchDistribution) -> list[tuple[Tensor, Any]]:
+    """The columns (positions) of each family of a decoder, with that family's distribution."""
+    return [(torch.arange(decoder.batch_shape[-1]), decoder)]
+
+
+@parts_of.register(MixedColumns)
+def _(decoder: MixedColumns) -> list[tuple[Tensor, Any]]:
+    return [(own.cpu(), fn) for own, fn in decoder.parts]
 
 
 def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ steeper than its nodes are apart.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,8 +21,9 @@ _POINTS = 8  # Gauss-Legendre points a panel
 _GRID = 81  # where the mechanism is looked at to find out where it changes, in every cell
 #: panels for the mechanism, by how much P(missing) changes over one sd of the decoder
 _PANELS = ((0.1, 0), (2.0, 10), (math.inf, 32))
-_BODY = (0.0, 1.0, 2.0, 3.5, 5.5, 9.0)
-_HEAVY = (*_BODY, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0)
+#: ends of the panels either side of the centre, for tails like a Normal's and for heavier ones
+LIGHT_TAILS = (0.0, 1.0, 2.0, 3.5, 5.5, 9.0)
+HEAVY_TAILS = (*LIGHT_TAILS, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0)
 
 
 class Rule(NamedTuple):
@@ -31,9 +33,31 @@ class Rule(NamedTuple):
     log_weight: Tensor
 
 
-def applies_to(decoder: TorchDistribution) -> bool:
-    """Whether the decoder is a location-scale family on the real line."""
-    return isinstance(decoder, Normal | StudentT | Laplace | Cauchy)
+@functools.singledispatch
+def reach_of(decoder: TorchDistribution) -> tuple[float, ...] | None:
+    """Where the panels of a location-scale family on the real line end, in its own scale.
+
+    None where a family has none, so that it cannot be integrated by quadrature. A family of your
+    own, with ``loc`` and ``scale``, is registered for all decoders of its class:
+
+    >>> from pyro.distributions import Gumbel
+    >>> _ = reach_of.register(Gumbel, lambda decoder: HEAVY_TAILS)
+    >>> reach_of(Gumbel(0.0, 1.0))[-1]
+    1024.0
+    """
+    return None
+
+
+@reach_of.register(Normal)
+def _light(decoder: Normal) -> tuple[float, ...]:
+    return LIGHT_TAILS
+
+
+@reach_of.register(StudentT)
+@reach_of.register(Laplace)
+@reach_of.register(Cauchy)
+def _heavy(decoder: TorchDistribution) -> tuple[float, ...]:
+    return HEAVY_TAILS
 
 
 @torch.no_grad()
@@ -49,8 +73,8 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     if not loc.numel():
         empty = loc.new_zeros(1, *loc.shape)
         return Rule(empty, empty)
-    heavy = not isinstance(decoder, Normal)
-    steps = _HEAVY if heavy else _BODY
+    steps = reach_of(decoder)
+    assert steps is not None  # whoever calls has asked
     offsets = torch.tensor([-b for b in steps[:0:-1]] + list(steps), dtype=loc.dtype)
     edges = own = loc + scale * offsets.to(loc.device).view(-1, 1, 1)  # (B, K, M)
     u = _grid(steps[-1], loc)

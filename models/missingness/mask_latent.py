@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,12 +30,32 @@ def _check_shiftable(own: Missingness) -> None:
         )
 
 
-def _shifted(given: TorchDistribution, shift: Tensor) -> TorchDistribution:
-    if isinstance(given, ProbitBernoulli):
-        return ProbitBernoulli(given.score + shift)
-    if type(given) is not Bernoulli:
+@functools.singledispatch
+def log_odds_shifted(given: TorchDistribution, shift: Tensor) -> TorchDistribution:
+    """The distribution of a mask whose log-odds (probit: scores) of being observed are shifted.
+
+    Raises:
+        TypeError: for a distribution that has none, and is not registered.
+    """
+    raise TypeError(f"the log-odds of a {type(given).__name__} cannot be shifted")
+
+
+@log_odds_shifted.register(Bernoulli)
+def _(given: Bernoulli, shift: Tensor) -> Bernoulli:
+    if type(given) is not Bernoulli:  # a subclass may mean something else by its logits
         raise TypeError(f"the log-odds of a {type(given).__name__} cannot be shifted")
     return Bernoulli(logits=given.logits + shift)
+
+
+@log_odds_shifted.register(ProbitBernoulli)
+def _(given: ProbitBernoulli, shift: Tensor) -> ProbitBernoulli:
+    return ProbitBernoulli(given.score + shift)
+
+
+@log_odds_shifted.register(MaskedDistribution)
+def _(given: MaskedDistribution, shift: Tensor) -> TorchDistribution:
+    """Columns that are left out of the likelihood stay so."""
+    return log_odds_shifted(given.base_dist, shift).mask(given._mask)
 
 
 class MaskLatentShift(Missingness):
@@ -82,9 +103,7 @@ class MaskLatentShift(Missingness):
     def forward(self, x: Tensor, z_mask: Tensor, **context: Any) -> TorchDistribution:
         """Of batch shape (..., n, p), and the mechanism's own link."""
         given, shift = self.own(x, **context).base, self.shift(self.network(z_mask))
-        if isinstance(given, MaskedDistribution):  # columns that are left out of the likelihood
-            return _shifted(given.base_dist, shift).mask(given._mask)
-        return _shifted(given, shift)
+        return log_odds_shifted(given, shift)
 
     def affine(self, x: Tensor, z_mask: Tensor, **context: Any) -> Affine | None:
         """The mechanism's, with an offset a row and particle."""

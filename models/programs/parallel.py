@@ -10,21 +10,13 @@ from pyro.distributions import Normal
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ...data import IncompleteData
-from ...data.system.process import seeded
 from ..configurable import Configurable
 from ..distributions.pixel_normal import given_observed
-from ..missingness import Missingness, NoSelfCensoring
-from ..networks.decoders import Decoder, GaussianDecoder
-from ..networks.encoders import Encoder, MaskAwareEncoder
-from ..networks.families import all_real, families_of
-from ..networks.mixed_decoder import MixedDecoder
+from ..missingness import Missingness
+from ..networks.decoders import Decoder
+from ..networks.encoders import Encoder
 from ..networks.mlp import mlp
-from ..networks.scales import ScaleKind
 from ..sites import COLUMN_DIM, TRUNK, S, U, X, Z
-from ..zoo.building import building
-from ..zoo.modelled import modelled
-from ..zoo.tables import checked_latent_dim
 from .base import RowModel, StandardNormalPrior
 
 
@@ -133,58 +125,3 @@ class ParallelModel(RowModel):
         rows, latent, _ = self.plates(x, size)
         with rows, latent:
             pyro.sample(Z, self.encoder(x, s))
-
-
-@building
-def GNR(
-    data: IncompleteData,
-    *,
-    alpha: float = 1.0,
-    latent_dim: int | None = None,
-    hidden: Sequence[int] = (128, 128),
-    activation: str = "tanh",
-    stochastic: bool = False,
-    mask_hidden: Sequence[int] = (),
-    scale: ScaleKind = "entry",
-    floor: float = 1e-2,
-    encoder: Encoder | None = None,
-    seed: int = 0,
-) -> ParallelModel:
-    """GNR (Chen et al., CIKM 2023): two decoders of one trunk, for values and mask.
-
-    Args:
-        alpha: how much the mask weighs; **below 1 the objective is no bound** on the data's
-            log-likelihood, and bounds of different alpha cannot be compared.
-        latent_dim: default min(p - 1, 10).
-        hidden: widths of the trunk, the encoder's too.
-        stochastic: draw u given z, instead of computing it.
-        mask_hidden: widths of hidden layers between u and the mask.
-        scale, floor: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
-
-    Raises:
-        ValueError: for a negative alpha.
-
-    >>> import numpy as np
-    >>> import absentia as ab
-    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> ab.GNR(data, alpha=2, latent_dim=1, hidden=[8]).missingness.alpha
-    2
-    """
-    data = modelled(data, encoder)
-    families = families_of(data)
-    p = len(families)
-    latent_dim = checked_latent_dim(latent_dim, p, 10)
-    with seeded(seed):
-        trunk = Trunk(latent_dim, hidden, activation, stochastic)
-        if all_real(families):
-            decoder: Decoder = GaussianDecoder(
-                trunk.features, p, hidden=[], scale=scale, floor=floor
-            )
-        else:
-            decoder = MixedDecoder(trunk.features, families, hidden=[], scale=scale, floor=floor)
-        mask = NoSelfCensoring(p, trunk.features, hidden=mask_hidden, alpha=alpha)
-        mask.initialise(data.s.float().mean(0))
-        if encoder is None:
-            mixed = {} if all_real(families) else {"families": families}
-            encoder = MaskAwareEncoder(p, latent_dim, hidden, activation, **mixed)
-        return ParallelModel(trunk, decoder, mask, encoder, data.columns)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Sequence
 
 import pyro
 import torch
 from pyro.distributions import Normal, StudentT, TorchDistribution
 from torch import Tensor
 
-from ...data import IncompleteData
 from ..distributions.mixed import MixedColumns
 from ..missingness import Missingness
 from ..networks.decoders import Decoder
 from ..networks.encoders import Encoder
 from ..sites import MARGINS, S, X, Z
-from ..zoo.building import building
-from ..zoo.tables import MIWAE, PPCA
 from .margins import KnownMargins
 from .selection import SelectionModel
 
@@ -75,63 +71,32 @@ class PatternMixtureModel(SelectionModel):
         return x
 
 
+@functools.singledispatch
 def shifted(given: TorchDistribution, by: Tensor) -> TorchDistribution:
-    """The distribution of x + by.
+    """The distribution of x + by; a decoder's distribution of your own is registered by its class.
 
     Raises:
         TypeError: for levels and counts, which cannot be shifted.
     """
-    if isinstance(given, Normal):
-        return Normal(given.loc + by, given.scale)
-    if isinstance(given, StudentT):
-        return StudentT(given.df, given.loc + by, given.scale)
-    if isinstance(given, MixedColumns):  # levels and counts stay: no delta is given for them
-        parts = [
-            (own, shifted(fn, by[..., own]) if isinstance(fn, Normal | StudentT) else fn)
-            for own, fn in given.parts
-        ]
-        return MixedColumns(parts)
     raise TypeError(f"a {type(given).__name__} cannot be shifted: delta is for real numbers")
 
 
-@building
-def PatternMixture(
-    data: IncompleteData,
-    delta: Mapping[str, float],
-    *,
-    decoder: str = "gaussian",
-    **options: Any,
-) -> PatternMixtureModel:
-    """A MIWAE whose missing values are shifted by given amounts: a delta-adjusted MAR model.
+@shifted.register(Normal)
+def _(given: Normal, by: Tensor) -> Normal:
+    return Normal(given.loc + by, given.scale)
 
-    Args:
-        delta: by column, in sd of the column's observed values (of their logs, for a positive one;
-            in the data's own units where they were read with ``standardise=False``); 0 for those
-            left out.
-        decoder: ``"linear"`` for PPCA's, else as for :func:`NotMIWAE`, whose further options may
-            follow.
 
-    Raises:
-        ValueError: for a column that is not there or is no real number.
+@shifted.register(StudentT)
+def _(given: StudentT, by: Tensor) -> StudentT:
+    return StudentT(given.df, given.loc + by, given.scale)
 
-    >>> import numpy as np
-    >>> import absentia as ab
-    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> model = ab.PatternMixture(data, {"x1": -1.0}, decoder="linear", latent_dim=1)
-    >>> fitted = ab.fit(model, data, steps=20, progress=False)
-    >>> ab.impute(fitted, data, particles=100).mean.shape
-    (3, 2)
-    """
-    for name in delta:
-        if name not in data.columns:
-            raise ValueError(f"delta names '{name}', which is no column of {list(data.columns)}")
-        if not math.isfinite(delta[name]):
-            raise ValueError(f"delta of column '{name}' is {delta[name]}; give a number")
-        column = data.schema[name]
-        if column.discrete:
-            raise ValueError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
-    base = PPCA(data, **options) if decoder == "linear" else MIWAE(data, decoder=decoder, **options)
-    shifts = [float(delta.get(name, 0.0)) for name in base.columns]
-    return PatternMixtureModel(
-        base.decoder, base.encoder, base.missingness, base.columns, shifts, base.margins
+
+@shifted.register(MixedColumns)
+def _(given: MixedColumns, by: Tensor) -> MixedColumns:
+    """Levels and counts stay as they are: no delta is given for them."""
+    return MixedColumns(
+        [
+            (own, fn if fn.has_enumerate_support else shifted(fn, by[..., own]))
+            for own, fn in given.parts
+        ]
     )

@@ -1,0 +1,55 @@
+"""Missing at random, with what is missing shifted by given amounts: a delta-adjusted model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ...data import IncompleteData
+from ..programs.pattern_mixture import PatternMixtureModel
+from .building import building
+from .tables import MIWAE, PPCA
+
+
+@building
+def PatternMixture(
+    data: IncompleteData,
+    delta: Mapping[str, float],
+    *,
+    decoder: str = "gaussian",
+    **options: Any,
+) -> PatternMixtureModel:
+    """A MIWAE whose missing values are shifted by given amounts: a delta-adjusted MAR model.
+
+    Args:
+        delta: by column, in sd of the column's observed values (of their logs, for a positive one;
+            in the data's own units where they were read with ``standardise=False``); 0 for those
+            left out.
+        decoder: ``"linear"`` for PPCA's, else as for :func:`NotMIWAE`, whose further options may
+            follow.
+
+    Raises:
+        ValueError: for a column that is not there or is no real number.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
+    >>> model = ab.PatternMixture(data, {"x1": -1.0}, decoder="linear", latent_dim=1)
+    >>> fitted = ab.fit(model, data, steps=20, progress=False)
+    >>> ab.impute(fitted, data, particles=100).mean.shape
+    (3, 2)
+    """
+    for name in delta:
+        if name not in data.columns:
+            raise ValueError(f"delta names '{name}', which is no column of {list(data.columns)}")
+        if not math.isfinite(delta[name]):
+            raise ValueError(f"delta of column '{name}' is {delta[name]}; give a number")
+        column = data.schema[name]
+        if column.discrete:
+            raise ValueError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
+    base = PPCA(data, **options) if decoder == "linear" else MIWAE(data, decoder=decoder, **options)
+    shifts = [float(delta.get(name, 0.0)) for name in base.columns]
+    return PatternMixtureModel(
+        base.decoder, base.encoder, base.missingness, base.columns, shifts, base.margins
+    )
