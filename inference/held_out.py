@@ -90,11 +90,11 @@ def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteDa
                 f"('{name} ~ 1' is missing completely at random, '{name} ~ other' at random given "
                 f"a complete column), or compare absentia.held_out_bound(..., mask=training_data)"
             )
-    powers = {name: getattr(one, "alpha", 1) for name, one in mechanisms.items()}
+    powers = {name: one.alpha for name, one in mechanisms.items()}
     if len(set(powers.values())) > 1:
         raise ValueError(f"the mask counts to different powers, alpha = {powers}: no density each")
 
 
 def _left_out(mechanism: Missingness, data: IncompleteData) -> Any:
     """Booleans (p,): columns of whose mask the mechanism has no density."""
-    return mechanism.ignorable_columns(len(data.columns)).cpu().numpy()
+    return mechanism.dependence(len(data.columns)).ignorable.numpy()

@@ -44,7 +44,7 @@ def identification_table(model: Any, data: IncompleteData, completed: np.ndarray
     own = columns_on_themselves(model, data)
     rows = {}
     if own:
-        reads = mechanism.reads(len(names)).cpu().numpy()
+        reads = mechanism.dependence(len(names)).reads.numpy()
         gone = ~data.s.cpu().numpy()
         labels = row_numbers(data)
         table = data.scaler.apply(completed)
@@ -77,9 +77,10 @@ def columns_on_themselves(model: Any, data: IncompleteData) -> list[int]:
     if mechanism is None:
         return []
     p = len(data.columns)
-    reads, ignored = mechanism.reads(p).cpu(), mechanism.ignorable_columns(p).cpu()
+    dependence = mechanism.dependence(p)
+    alone = dependence.reads.diagonal() & ~dependence.ignorable
     gone = (~data.s).any(0).tolist()
-    return [j for j in range(p) if gone[j] and bool(reads[j, j]) and not bool(ignored[j])]
+    return [j for j in range(p) if gone[j] and bool(alone[j])]
 
 
 def warn_of(found: pd.DataFrame, stacklevel: int = 2) -> None:

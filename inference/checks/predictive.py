@@ -88,7 +88,7 @@ def check_mask(
             "check_values looks at what was observed"
         )
     names = list(data.columns)
-    ignored = model.missingness.ignorable_columns(len(names)).cpu()
+    ignored = model.missingness.dependence(len(names)).ignorable
     gaps = [j for j in range(len(names)) if bool((~data.s[:, j]).any()) and not ignored[j]]
     seen = data.s.cpu().numpy()
     tables = list(_replicated(model, data, replications, seed))

@@ -95,7 +95,7 @@ def calibration(
     if (draws + 1) % bins:
         raise ValueError(f"{bins} bins do not divide the {draws + 1} ranks; give bins that do")
     of, data = prepared(model, data)
-    if getattr(of.missingness, "alpha", 1) != 1:
+    if of.missingness.alpha != 1:
         raise ValueError("with alpha other than 1 the model's weights are not of what it draws")
     data = data.rows(np.arange(rows) % len(data)).without_target()  # labels go with real rows
     x, s = replicates(of, data, seed=seed)

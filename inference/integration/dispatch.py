@@ -73,9 +73,9 @@ class _Tilting:
         if self.affine is not None:
             closed = self.affine.columns
             way = torch.full((p,), _AFFINE) if closed is None else way.where(~closed.cpu(), _AFFINE)
-        if mechanism.reads_no_value:
-            way = torch.full((p,), _FREE)
-        way[mechanism.ignorable_columns(p).cpu()] = _IGNORED
+        dependence = mechanism.dependence(p)
+        way[dependence.free & (way == _GENERAL)] = _FREE
+        way[dependence.ignorable] = _IGNORED
         if drawn is not None:
             way[drawn.cpu()] = _DRAWN
         return way

@@ -206,7 +206,7 @@ class collapse(Messenger):
 
     def _check_draws(self, mechanism: Any, missing: Tensor) -> None:
         """Values that other columns' absence depends on must have been drawn."""
-        read = mechanism.drawn_columns(missing.shape[-1]).cpu()
+        read = mechanism.dependence(missing.shape[-1]).sampled
         if not bool(read.any()):
             return
         needed = read & missing.any(0).cpu()

@@ -154,7 +154,7 @@ class Writer:
 
     def _read_by_itself(self, name: str) -> bool:
         j = list(self.data.columns).index(name)
-        reads = self.model.missingness.reads(len(self.data.columns))
+        reads = self.model.missingness.dependence(len(self.data.columns)).reads
         return bool(reads[j, j]) and not self.data.schema[name].levels
 
     def _imputations(self, filled: Imputation) -> Section:

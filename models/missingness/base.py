@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -15,6 +16,7 @@ from ...data.columns.constants import varying_of
 from ..configurable import Configurable
 from ..distributions.mask import MaskDistribution
 from ..distributions.special import log_ndtr
+from .dependence import Dependence
 from .description import (
     ColumnDescription,
     Description,
@@ -57,6 +59,10 @@ def _at_cells(value: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return value[..., rows.clamp(max=value.shape[-2] - 1), columns]
 
 
+def _never_affine(self: Missingness, x: Tensor, **context: Any) -> None:
+    """No closed form is known."""
+
+
 class Missingness(Configurable):
     """Base of the mechanisms: ``mechanism(x)`` returns p(s | x), batch shape (..., n, p).
 
@@ -77,26 +83,23 @@ class Missingness(Configurable):
     ``elementwise = True`` promises that s_j reads of the missing part of x only x_j (it may read
     observed values, z or covariates besides). Then the missing values can be integrated out
     (:func:`absentia.inference.collapse`); without the promise they are sampled. A mechanism in
-    which only some columns are read by others says which (:meth:`drawn_columns`): those alone are
+    which only some columns are read by others says which (:meth:`dependence`): those alone are
     sampled where they are missing, and the rest is integrated out.
 
-    ``asks`` names what ``forward`` takes beside x: ``"z"``, the row's latent (..., n, d);
-    ``"z_mask"``, a latent of the mask's own, of :attr:`mask_latent_dim` dimensions;
-    ``"covariates"``, the (n, q) columns that are given but not modelled; ``"s"``, the mask (n, p)
-    itself, for columns whose absence depends on the absence of others.
+    ``forward`` takes by name what it reads beside x: ``z``, the row's latent (..., n, d);
+    ``z_mask``, a latent of the mask's own, of :attr:`mask_latent_dim` dimensions; ``covariates``,
+    the (n, q) columns that are given but not modelled; ``s``, the mask (n, p) itself, for columns
+    whose absence depends on the absence of others. :attr:`asks` follows from its signature.
 
-    :meth:`describe` says in words what a mechanism assumes; ``equation``, ``reads`` and ``known``
-    are what it asks of a mechanism that knows more than the defaults.
+    :meth:`describe` says in words what a mechanism assumes; ``equation``, ``dependence`` and
+    ``known`` are what it asks of a mechanism that knows more than the defaults.
     """
 
     elementwise: bool = False
     ignorable: bool = False
-    #: s depends on latents alone: what is missing has the decoder's own distribution
-    reads_no_value: bool = False
-    #: elementwise, and the observed values of other columns are not read either
-    reads_own_column_only: bool = False
-    asks: tuple[str, ...] = ()
     mask_latent_dim: int = 0
+    #: p(s | ...) counts to this power; 1 is the likelihood
+    alpha: float = 1.0
     #: parameters of the coefficients' prior: held where the coefficients' posterior is taken
     hyperparameters: tuple[str, ...] = ()
 
@@ -105,12 +108,13 @@ class Missingness(Configurable):
         mask = MaskDistribution(super().__call__(x, **context), self, context, x)
         return mask.expand(torch.broadcast_shapes(mask.batch_shape, x.shape))
 
-    def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
-        """The distribution of s given x, s = 1 where observed."""
-        raise NotImplementedError
+    @functools.cached_property
+    def asks(self) -> tuple[str, ...]:
+        """The inputs beside x that ``forward`` names; one that takes any must set them itself."""
+        return inputs_of(self.forward)
 
     def context(self, **known: Any) -> dict[str, Any]:
-        """Of what the model knows, the part that this mechanism asks for.
+        """Select from ``known`` the inputs listed in :attr:`asks`.
 
         Raises:
             ValueError: if it asks for something that is not there.
@@ -120,21 +124,21 @@ class Missingness(Configurable):
                 raise ValueError(_NOT_THERE.format(type(self).__name__, name))
         return {name: known[name] for name in self.asks}
 
-    def drawn_columns(self, num_columns: int) -> Tensor:
-        """Columns (p,) that the absence of *another* column depends on.
+    def dependence(self, num_columns: int) -> Dependence:
+        """Which values the absence of each column depends on, and which columns are ignorable.
 
-        Where these are missing they must be drawn; all other missing values can be integrated
-        out. None for an elementwise mechanism, all for any other that does not say better.
+        By default what ``elementwise`` and ``ignorable`` promise; a mechanism that knows better
+        overrides it. Inference reads nothing else of a mechanism's structure.
         """
-        return torch.full((num_columns,), not self.elementwise)
+        if self.ignorable:
+            return Dependence.of_no_value(num_columns, ignorable=True)
+        if self.elementwise:
+            return Dependence.of_own_value(num_columns, seen_only=True)
+        return Dependence.of_every_value(num_columns)
 
-    def ignorable_columns(self, num_columns: int) -> Tensor:
-        """Columns (p,) whose mask is left out of the likelihood."""
-        return torch.full((num_columns,), self.ignorable)
-
-    def affine(self, x: Tensor, **context: Any) -> Affine | None:
-        """Slope, offset and link if the mechanism is affine in x_j, else None."""
-        return None
+    #: ``affine(x, **context)``: slope, offset and link where the mechanism is affine in x_j, else
+    #: None. Like ``forward`` it takes by name only what it reads, hence the open signature.
+    affine: Callable[..., Affine | None] = _never_affine
 
     def log_missing(
         self, values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, **context: Any
@@ -152,7 +156,7 @@ class Missingness(Configurable):
         as many rows as there are cells in the fullest column.
         """
         spread = values.expand(*values.shape[:2], len(rows))
-        if self.reads_own_column_only and len(rows):
+        if len(rows) and not context and self.dependence(x.shape[-1]).columnwise:
             rows = _rank_within(columns)
             x = x[..., : int(rows.max()) + 1, :]
         table = x.expand(*spread.shape[:2], *x.shape[-2:]).clone()
@@ -196,15 +200,18 @@ class Missingness(Configurable):
         )
         shadows = shadows_among(complete, like)
         p = len(names)
-        reads, ignored = self.reads(p).cpu(), self.ignorable_columns(p).cpu()
-        drawn = self.drawn_columns(p).cpu()
+        dependence = self.dependence(p)
         columns = []
         for j, name in enumerate(names):
-            if bool(ignored[j]) or (complete is not None and name in complete):
-                why = "ignorable (missing at random)" if bool(ignored[j]) else "never missing"
+            if bool(dependence.ignorable[j]) or (complete is not None and name in complete):
+                why = (
+                    "ignorable (missing at random)"
+                    if bool(dependence.ignorable[j])
+                    else "never missing"
+                )
                 columns.append(ColumnDescription(name, why))
                 continue
-            values = tuple(n for k, n in enumerate(names) if bool(reads[j, k]))
+            values = tuple(n for k, n in enumerate(names) if bool(dependence.reads[j, k]))
             others = tuple(_CONTEXT[name] for name in self.asks if name in _CONTEXT)
             identified, reason = identification(
                 name, values, (), others, self.known(j), complete, shadows
@@ -216,8 +223,8 @@ class Missingness(Configurable):
                     values,
                     (),
                     others,
-                    "drawn (the absence of other columns depends on them)"
-                    if bool(drawn[j])
+                    "sampled (the absence of other columns depends on them)"
+                    if bool(dependence.sampled[j])
                     else "integrated out",
                     identified,
                     reason,
@@ -230,14 +237,6 @@ class Missingness(Configurable):
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """The log-odds of column ``column`` being missing, in the scaler's units."""
         return f"P({names[column]} missing) = {type(self).__name__}"
-
-    def reads(self, num_columns: int) -> Tensor:
-        """(p, p) booleans: whether the absence of column j depends on the value of column k."""
-        if self.ignorable:
-            return torch.zeros(num_columns, num_columns, dtype=torch.bool)
-        if self.elementwise:
-            return torch.eye(num_columns, dtype=torch.bool)
-        return torch.ones(num_columns, num_columns, dtype=torch.bool)
 
     def known(self, column: int) -> str | None:
         """What was said of a column's own coefficients: "given", "prior", "shrunk", "direction"."""
@@ -291,6 +290,18 @@ class Missingness(Configurable):
         return None
 
 
+def inputs_of(forward: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a mechanism's inputs beside x among the parameters of ``forward``.
+
+    >>> inputs_of(lambda x, z, slope: None)
+    ('z',)
+    """
+    named = inspect.signature(forward).parameters
+    return tuple(name for name in named if name in INPUTS)
+
+
+#: what a mechanism may read beside x, by the name under which ``forward`` takes it
+INPUTS = ("z", "z_mask", "covariates", "s")
 _CONTEXT = {"z": "latent", "z_mask": "mask_latent", "covariates": "covariates"}
 _NOT_THERE = (
     "{} asks for {}, which the model does not have: covariates come with "

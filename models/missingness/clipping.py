@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from ...data import IncompleteData, Standardiser
 from .base import Missingness
+from .dependence import Dependence
 
 
 class Clipping(Missingness):
@@ -32,9 +33,6 @@ class Clipping(Missingness):
             [1.],
             [0.]])
     """
-
-    elementwise = True
-    reads_own_column_only = True
 
     def __init__(
         self,
@@ -80,10 +78,11 @@ class Clipping(Missingness):
         log_observed = low + high
         return Bernoulli(logits=log_observed - torch.log(-torch.expm1(log_observed)))
 
-    def reads(self, num_columns: int) -> Tensor:
+    def dependence(self, num_columns: int) -> Dependence:
         """Columns with a limit read themselves."""
         limited = self.lower.isfinite() | self.upper.isfinite()
-        return torch.diag(limited.cpu())
+        none = Dependence.of_no_value(num_columns)
+        return none._replace(reads=torch.diag(limited.cpu()))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """The limits."""

@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from ...data import IncompleteData, Standardiser
 from .base import Missingness, logit_of_rate
+from .dependence import Dependence
 from .description import equation
 from .formula.splines import natural_spline
 from .shown import in_own_units, incomplete, term_of
@@ -30,9 +31,6 @@ class TwoSided(Missingness):
     True
     """
 
-    elementwise = True
-    reads_own_column_only = True
-
     def __init__(self, num_columns: int, hides: str | None = None) -> None:
         super().__init__()
         if hides not in ("extremes", "middle", None):
@@ -48,6 +46,10 @@ class TwoSided(Missingness):
         if self.hides is None:
             return self.raw_curve
         return softplus(self.raw_curve) * (1.0 if self.hides == "extremes" else -1.0)
+
+    def dependence(self, num_columns: int) -> Dependence:
+        """Each column's absence reads its own value and nothing else."""
+        return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p)."""
@@ -114,9 +116,6 @@ class SplineMissingness(Missingness):
     torch.Size([7, 3])
     """
 
-    elementwise = True
-    reads_own_column_only = True
-
     def __init__(
         self, num_columns: int, knots: Sequence[float] = (-1.5, -0.75, 0.0, 0.75, 1.5)
     ) -> None:
@@ -127,6 +126,10 @@ class SplineMissingness(Missingness):
         self.register_buffer("knots", torch.tensor([float(k) for k in knots]), persistent=False)
         self.offset = nn.Parameter(torch.zeros(num_columns))
         self.weight = nn.Parameter(torch.zeros(num_columns, len(knots) - 1))
+
+    def dependence(self, num_columns: int) -> Dependence:
+        """Each column's absence reads its own value and nothing else."""
+        return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p)."""

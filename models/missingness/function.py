@@ -10,7 +10,7 @@ from typing import Any
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
-from .base import Missingness
+from .base import Missingness, inputs_of
 
 
 class FunctionMissingness(Missingness):
@@ -20,10 +20,10 @@ class FunctionMissingness(Missingness):
         self,
         function: Callable[..., TorchDistribution],
         elementwise: bool = False,
-        asks: Sequence[str] = (),
+        asks: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        self.asks = tuple(asks)
+        self.asks = inputs_of(function) if asks is None else tuple(asks)
         self.function = function
         self.elementwise = elementwise
 
@@ -80,15 +80,15 @@ def _name_of_mechanism(function: Any) -> str | None:
 
 
 def missingness(
-    *, elementwise: bool = False, asks: Sequence[str] = ()
+    *, elementwise: bool = False, asks: Sequence[str] | None = None
 ) -> Callable[[Callable[..., TorchDistribution]], FunctionMissingness]:
     """Turn a function of x, shape (..., n, p), into a mechanism; s = 1 means observed.
 
     Args:
         elementwise: True promises that s_j reads of the missing values only x_j; then they are
             integrated out by quadrature (or summed, where they are discrete), else sampled.
-        asks: what the function takes by name beside x, of ``"z"`` (..., n, d), ``"covariates"`` (n,
-            q) and ``"s"`` (n, p).
+        asks: what the function takes by name beside x, of ``"z"`` (..., n, d), ``"z_mask"``,
+            ``"covariates"`` (n, q) and ``"s"`` (n, p); by default what its signature names.
 
     >>> import torch
     >>> from pyro.distributions import Bernoulli

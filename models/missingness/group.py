@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
 from .base import Missingness, logit_of_rate
+from .dependence import Dependence
 from .description import equation, in_units
 
 
@@ -54,7 +55,6 @@ class GroupMissingness(Missingness):
             of[group] = g
         self.group_of: Tensor
         self.register_buffer("group_of", of, persistent=False)
-        self.elementwise = len(self.members) == num_columns
 
     def forward(self, x: Tensor) -> GroupMask:
         """One Bernoulli a group, shown at all of its columns."""
@@ -65,14 +65,10 @@ class GroupMissingness(Missingness):
     def _offsets(self) -> Tensor:
         return self.offset[self.group_of]
 
-    def drawn_columns(self, num_columns: int) -> Tensor:
-        """Columns of groups of two and more."""
-        counts = self.group_of.bincount(minlength=len(self.members))
-        return (counts[self.group_of] > 1).cpu()
-
-    def reads(self, num_columns: int) -> Tensor:
+    def dependence(self, num_columns: int) -> Dependence:
         """A group's absence depends on all of its values."""
-        return (self.group_of.unsqueeze(0) == self.group_of.unsqueeze(1)).cpu()
+        together = (self.group_of.unsqueeze(0) == self.group_of.unsqueeze(1)).cpu()
+        return Dependence.of_no_value(num_columns)._replace(reads=together)
 
     def check(self, data: IncompleteData) -> None:
         """Refuse rows in which a group is seen in part."""

@@ -14,6 +14,7 @@ from ...data import IncompleteData, Standardiser
 from ..distributions.mask import ProbitBernoulli
 from ..networks.mlp import mlp
 from .base import Affine, Missingness
+from .dependence import Dependence
 from .group import GroupMissingness
 
 
@@ -23,7 +24,7 @@ def _check_shiftable(own: Missingness) -> None:
         raise ValueError(f"{name} is ignorable: there is nothing to shift")
     if own.mask_latent_dim or "z_mask" in own.asks:
         raise ValueError(f"{name} has a mask latent of its own: it needs no other")
-    if "s" in own.asks or isinstance(own, GroupMissingness) or getattr(own, "alpha", 1) != 1:
+    if "s" in own.asks or isinstance(own, GroupMissingness) or own.alpha != 1:
         raise ValueError(
             f"{name} is no probability a column, whose log-odds could be shifted; a mask latent "
             f"explains what goes missing together without it"
@@ -92,7 +93,6 @@ class MaskLatentShift(Missingness):
         self.own = own
         self.mask_latent_dim = mask_latent_dim
         self.asks = (*own.asks, "z_mask")
-        self.elementwise = own.elementwise
         self.hyperparameters = tuple(f"own.{name}" for name in own.hyperparameters)
         self.network = mlp(mask_latent_dim, hidden)
         features = hidden[-1] if len(hidden) else mask_latent_dim
@@ -112,17 +112,9 @@ class MaskLatentShift(Missingness):
             return None
         return own._replace(offset=own.offset + self.shift(self.network(z_mask)))
 
-    def drawn_columns(self, num_columns: int) -> Tensor:
-        """The mechanism's."""
-        return self.own.drawn_columns(num_columns)
-
-    def ignorable_columns(self, num_columns: int) -> Tensor:
-        """The mechanism's."""
-        return self.own.ignorable_columns(num_columns)
-
-    def reads(self, num_columns: int) -> Tensor:
-        """The mechanism's."""
-        return self.own.reads(num_columns)
+    def dependence(self, num_columns: int) -> Dependence:
+        """The dependence of the mechanism that is shifted."""
+        return self.own.dependence(num_columns)
 
     def initialise(self, observed_rate: Tensor) -> None:
         """As the mechanism starts."""

@@ -13,6 +13,7 @@ from ...data import IncompleteData, Standardiser
 from ..distributions.mask import Tempered
 from ..networks.mlp import mlp
 from .base import Affine, Missingness, logit_of_rate
+from .dependence import Dependence
 from .description import equation, in_units
 
 
@@ -31,8 +32,6 @@ class ObservedMissingness(Missingness):
     >>> ObservedMissingness(3, observed=[0])(torch.zeros(7, 3)).batch_shape
     torch.Size([7, 3])
     """
-
-    elementwise = True
 
     def __init__(self, num_columns: int, observed: Sequence[int]) -> None:
         super().__init__()
@@ -64,10 +63,10 @@ class ObservedMissingness(Missingness):
         offset = self.linear(x[..., self.observed])
         return Affine(torch.zeros_like(self.linear.bias), offset, "logit")
 
-    def reads(self, num_columns: int) -> Tensor:
-        """The columns that are never missing."""
-        found = torch.zeros(num_columns, num_columns, dtype=torch.bool)
-        found[:, self.observed] = True
+    def dependence(self, num_columns: int) -> Dependence:
+        """Every column reads those that are never missing."""
+        found = Dependence.of_no_value(num_columns)._replace(seen_only=True)
+        found.reads[:, self.observed.cpu()] = True
         return found
 
     @torch.no_grad()
@@ -105,9 +104,6 @@ class NoSelfCensoring(Missingness):
     torch.Size([7, 3])
     """
 
-    elementwise = True
-    reads_no_value = True
-
     def __init__(
         self,
         num_columns: int,
@@ -136,9 +132,9 @@ class NoSelfCensoring(Missingness):
         mask = Bernoulli(logits=self.linear(self.network(z if z is not None else z_mask)))
         return mask if self.alpha == 1 else Tempered(mask, self.alpha)
 
-    def reads(self, num_columns: int) -> Tensor:
-        """No value at all."""
-        return torch.zeros(num_columns, num_columns, dtype=torch.bool)
+    def dependence(self, num_columns: int) -> Dependence:
+        """No value is read."""
+        return Dependence.of_no_value(num_columns)
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...data import IncompleteData, Standardiser
 from ...data.datasets.images import checked_shape
 from .base import Affine, Missingness, logit_of_rate
+from .dependence import Dependence
 from .description import equation, in_units
 
 _ALWAYS = 30.0  # log-odds of a pixel that never goes missing
@@ -123,8 +124,6 @@ class OutshinesOthers(Missingness):
     tensor([0., 1.])
     """
 
-    elementwise = True
-
     def __init__(
         self,
         shape: Sequence[int],
@@ -198,14 +197,14 @@ class OutshinesOthers(Missingness):
                 f"{self.channel} may; amputate that one, or use ChannelSelfMasking"
             )
 
-    def ignorable_columns(self, num_columns: int) -> Tensor:
-        """The other channels."""
-        return ~self._channel(self.gain).bool()
+    def dependence(self, num_columns: int) -> Dependence:
+        """A pixel of the channel reads the same pixel of every channel; the others are ignorable.
 
-    def reads(self, num_columns: int) -> Tensor:
-        """A pixel of the channel reads the same pixel of every channel."""
+        The other channels are never missing, so that what is read of them is always seen.
+        """
         pixel = torch.arange(num_columns) % self.pixels
-        return (pixel[:, None] == pixel) & self._channel(torch.zeros(())).bool()[:, None]
+        hidden = self._channel(torch.zeros(())).bool()
+        return Dependence((pixel[:, None] == pixel) & hidden[:, None], ~hidden, seen_only=True)
 
     def _channel(self, like: Tensor) -> Tensor:
         """(p,), one in the channel that goes missing."""

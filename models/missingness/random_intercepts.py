@@ -38,7 +38,6 @@ class RandomIntercepts(SelfMasking):
     torch.Size([7, 3])
     """
 
-    asks = ("covariates",)
     hyperparameters = ("log_tau",)
 
     def __init__(

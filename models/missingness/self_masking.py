@@ -16,6 +16,7 @@ from torch.nn.functional import softplus
 from ...data import IncompleteData, Standardiser
 from ..distributions.mask import ProbitBernoulli
 from .base import Affine, Link, Missingness, logit_of_rate
+from .dependence import Dependence
 from .description import equation, in_units
 from .directions import Sign, directions
 from .shown import in_own_units, incomplete, term_of
@@ -47,8 +48,6 @@ class SelfMasking(Missingness):
     >>> hides_high(torch.tensor([[-1.0, 1.0]])).probs.round(decimals=3)
     tensor([[0.9530, 0.0470]])
     """
-
-    elementwise = True
 
     def __init__(
         self,
@@ -147,6 +146,10 @@ class SelfMasking(Missingness):
         if not self.fixed_slope:
             raw = torch.where(self.sign == 0, raw, -self.sign * softplus(raw))
         return raw.expand_as(self.offset) if self.shared else raw
+
+    def dependence(self, num_columns: int) -> Dependence:
+        """Each column's absence reads its own value and nothing else."""
+        return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor, slope: Tensor | None = None) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p); ``slope`` where it is a site."""

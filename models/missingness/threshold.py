@@ -14,6 +14,7 @@ from torch.nn.functional import softplus
 from ...data import IncompleteData, Standardiser
 from ..distributions.mask import ProbitBernoulli
 from .base import Affine, Link, Missingness
+from .dependence import Dependence
 from .description import equation, in_units
 from .shown import incomplete, term_of
 
@@ -35,9 +36,6 @@ class Threshold(Missingness):
     >>> limit(torch.tensor([[-1.5], [-0.5]])).probs.round().flatten()
     tensor([0., 1.])
     """
-
-    elementwise = True
-    reads_own_column_only = True
 
     def __init__(
         self,
@@ -118,6 +116,10 @@ class Threshold(Missingness):
     def sharpness(self) -> Tensor:
         """k (p,)."""
         return softplus(self.raw_sharpness)
+
+    def dependence(self, num_columns: int) -> Dependence:
+        """Each column's absence reads its own value and nothing else."""
+        return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p)."""

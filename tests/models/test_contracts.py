@@ -254,14 +254,13 @@ def test_elementwise_is_honest(make):
         changed = x.clone()
         changed[:, j] += 1.5
         moved[j] = (mechanism(changed, **beside).log_prob(s) != before).any(0).any(0)
-    reads, drawn = mechanism.reads(P), mechanism.drawn_columns(P)
+    reads, drawn = mechanism.dependence(P).reads, mechanism.dependence(P).sampled
     assert not bool((moved.T & ~reads).any())
     if not isinstance(mechanism, GroupMissingness | FunctionMissingness):
         assert torch.equal(moved.T, reads)  # a group's density stands at one of its columns
     if not isinstance(mechanism, ObservedMissingness | OutshinesOthers):  # read what is seen
         others = moved & ~torch.eye(P, dtype=torch.bool)
         assert not bool((others.any(1) & ~drawn).any())
-        assert mechanism.elementwise != bool(drawn.any())
 
 
 def beside_of(mechanism):
@@ -296,11 +295,11 @@ def test_directions_hold_whatever_the_parameters(make):
 def test_the_density_of_being_missing_cell_by_cell(make):
     """Packed, against one table a value: each cell by itself."""
     mechanism = randomised(make()).double()
-    if isinstance(mechanism, GroupMissingness) or bool(mechanism.ignorable_columns(P).any()):
+    if isinstance(mechanism, GroupMissingness) or bool(mechanism.dependence(P).ignorable.any()):
         return  # a group's density stands at one of its columns; nothing is asked of ignorable ones
     x, s = torch.randn(K, N, P).double(), torch.rand(N, P) < 0.6
     beside = beside_of(mechanism)
-    others = mechanism.reads(P) & ~torch.eye(P, dtype=torch.bool)
+    others = mechanism.dependence(P).reads & ~torch.eye(P, dtype=torch.bool)
     rows, columns = (~s & ~others.any(0)).nonzero(as_tuple=True)  # the others are drawn or given
     assert len(rows) or bool(others.any(0).all())
     values = torch.randn(4, K, len(rows)).double()
@@ -323,7 +322,7 @@ def test_affine_form_is_the_mechanism(make):
     if affine is None:
         assert not isinstance(mechanism, SelfMasking)
         return
-    assert affine.columns is not None or mechanism.elementwise
+    assert affine.columns is not None or not bool(mechanism.dependence(P).sampled.any())
     score = affine.slope * x + affine.offset
     link = {"logit": torch.nn.functional.logsigmoid, "probit": torch.special.log_ndtr}[affine.link]
     found, expected = mechanism(x, **beside).log_prob(torch.ones_like(x)), link(score)

@@ -14,6 +14,7 @@ from ....data import IncompleteData
 from ....data.columns.warps import Warp
 from ...distributions.mask import ProbitBernoulli, SequentialMask
 from ..base import Affine, Link, Missingness, logit_of_rate
+from ..dependence import Dependence
 from ..description import (
     ColumnDescription,
     Description,
@@ -37,7 +38,7 @@ class FormulaMissingness(Missingness):
     A column whose formula reads, of the missing values, only its own is integrated out: in closed
     form where the formula is affine in the column as the model sees it (``log(income)`` for a
     positive column), by quadrature or a finite sum otherwise. Columns that another column's
-    formula reads are drawn where they are missing, see :meth:`drawn_columns`.
+    formula reads are drawn where they are missing, see :meth:`dependence`.
 
     Args:
         columns: the table's columns, in order.
@@ -96,10 +97,6 @@ class FormulaMissingness(Missingness):
             asks += ["z_mask"] * part.design.reads_mask_latent
         self.asks = tuple(dict.fromkeys(asks))
         self.order = _topological(self.reads_mask, self.columns)
-        others = self.reads_value & ~torch.eye(p, dtype=torch.bool)
-        self.drawn = others.any(0)
-        gaps = torch.tensor([rate < 1 for rate in self.rates])
-        self.elementwise = not bool((self.drawn & gaps).any())
         self.modelled = torch.zeros(p, dtype=torch.bool)
         self.modelled[self.position] = True
         self.affine_columns = torch.zeros(p, dtype=torch.bool)
@@ -110,7 +107,7 @@ class FormulaMissingness(Missingness):
                 through in ("identity", "log") and part.design.affine_in(part.column, through)
             ) or part.column not in part.design.reads
         #: nothing but the column itself is read: slopes do not differ between rows
-        self.plain = not self.asks and not bool(self.drawn.any())
+        self.plain = not self.asks and self.dependence(p).columnwise
 
     @classmethod
     def declared(
@@ -209,17 +206,9 @@ class FormulaMissingness(Missingness):
 
         return lookup
 
-    def reads(self, num_columns: int) -> Tensor:
-        """What the formulas say."""
-        return self.reads_value
-
-    def drawn_columns(self, num_columns: int) -> Tensor:
-        """Columns that the formula of another column reads."""
-        return self.drawn
-
-    def ignorable_columns(self, num_columns: int) -> Tensor:
-        """Columns without a formula."""
-        return ~self.modelled
+    def dependence(self, num_columns: int) -> Dependence:
+        """The values that the formulas read; columns without a formula are ignorable."""
+        return Dependence(self.reads_value, ~self.modelled)
 
     def known(self, column: int) -> str | None:
         """What was said of the terms that read the column itself."""
@@ -365,13 +354,13 @@ class FormulaMissingness(Missingness):
         return found.checked(getattr(like, "identification", None))
 
     def _integration(self, j: int) -> str:
-        if bool(self.drawn[j]):
+        if bool(self.dependence(self.num_columns).sampled[j]):
             readers = [
                 self.columns[k]
                 for k in self.reads_value[:, j].nonzero().flatten().tolist()
                 if k != j
             ]
-            return f"drawn, since the absence of {', '.join(readers)} depends on them"
+            return f"sampled, since the absence of {', '.join(readers)} depends on them"
         how = "in closed form" if bool(self.affine_columns[j]) else "by quadrature"
         return f"integrated out ({how} under a Gaussian decoder, exactly where finitely many)"
 

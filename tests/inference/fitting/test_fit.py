@@ -19,6 +19,7 @@ from absentia.inference import FitSettings, NonFiniteLossError
 from absentia.inference.fitting.checkpoint import PARTS, read_checkpoint, write_checkpoint
 from absentia.inference.fitting.optimiser import make_optimiser, make_schedule
 from absentia.models import FunctionMissingness, SelfMasking
+from absentia.models.missingness.dependence import Dependence
 
 
 def table(n=120, p=3, seed=0, dtype=torch.float32):
@@ -651,7 +652,7 @@ class BreaksLater(SelfMasking):
 def test_the_best_state_so_far_is_kept():
     data = table()
     model = ab.NotMIWAE(data, BreaksLater(3), latent_dim=2, hidden=[8])
-    model.missingness.elementwise = False
+    model.missingness.dependence = Dependence.of_every_value
     rows, states = [], []
 
     def note(row):

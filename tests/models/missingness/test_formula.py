@@ -263,14 +263,13 @@ def mechanism(what, table=None):
 
 def test_what_is_drawn_and_what_is_integrated():
     coupled = mechanism({"a": "a + b", "b": "w"})
-    assert coupled.drawn_columns(3).tolist() == [False, True, True]  # w, if it were missing
-    assert not coupled.elementwise
-    assert coupled.ignorable_columns(3).tolist() == [False, False, True]
+    assert coupled.dependence(3).sampled.tolist() == [False, True, True]  # w, if it were missing
+    assert coupled.dependence(3).ignorable.tolist() == [False, False, True]
     described = coupled.describe()
-    assert described["b"].integration.startswith("drawn, since the absence of a depends")
+    assert described["b"].integration.startswith("sampled, since the absence of a depends")
     assert described["a"].integration.startswith("integrated out (in closed form")
     alone = mechanism({"a": "a + w + a:w", "b": "b + I(b**3)"})
-    assert alone.elementwise
+    assert alone.dependence(3).sampled.tolist() == [False, False, True]
     assert alone.affine_columns.tolist() == [True, False, False]
     assert "quadrature" in alone.describe()["b"].integration
 

@@ -1,0 +1,70 @@
+"""What the absence of each column depends on: who reads whose values, and who is left out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Dependence(NamedTuple):
+    """Which values a mechanism reads; everything else about its structure follows from it.
+
+    Attributes:
+        reads: (p, p) booleans, ``reads[j, k]`` where the absence of column j depends on the value
+            of column k.
+        ignorable: (p,) booleans, the columns whose mask is left out of the likelihood.
+        seen_only: other columns' values are read only where they are observed, so that no missing
+            value of another column is ever asked for.
+
+    >>> own = Dependence.of_own_value(3)
+    >>> own.sampled.any().item(), own.columnwise
+    (False, True)
+    """
+
+    reads: Tensor
+    ignorable: Tensor
+    seen_only: bool = False
+
+    @classmethod
+    def of_own_value(cls, num_columns: int, seen_only: bool = False) -> Dependence:
+        """Each column's absence depends on its own value."""
+        eye = torch.eye(num_columns, dtype=torch.bool)
+        return cls(eye, torch.zeros(num_columns, dtype=torch.bool), seen_only)
+
+    @classmethod
+    def of_every_value(cls, num_columns: int) -> Dependence:
+        """Each column's absence depends on all values of the row."""
+        every = torch.ones(num_columns, num_columns, dtype=torch.bool)
+        return cls(every, torch.zeros(num_columns, dtype=torch.bool))
+
+    @classmethod
+    def of_no_value(cls, num_columns: int, ignorable: bool = False) -> Dependence:
+        """No value is read: the mask depends on latents alone, or it is left out altogether."""
+        none = torch.zeros(num_columns, num_columns, dtype=torch.bool)
+        return cls(none, torch.full((num_columns,), ignorable))
+
+    @property
+    def sampled(self) -> Tensor:
+        """(p,) columns that must be sampled where they are missing, since another reads them.
+
+        All other missing values can be integrated out.
+        """
+        if self.seen_only:
+            return torch.zeros_like(self.ignorable)
+        return self._others.any(0)
+
+    @property
+    def columnwise(self) -> bool:
+        """Whether each column's probability is a function of its own value and nothing else's."""
+        return not self.seen_only and not bool(self._others.any())
+
+    @property
+    def free(self) -> Tensor:
+        """(p,) columns that do not read their own value: given z it is the decoder's own."""
+        return ~self.reads.diagonal()
+
+    @property
+    def _others(self) -> Tensor:
+        return self.reads & ~torch.eye(len(self.reads), dtype=torch.bool)
