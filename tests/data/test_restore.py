@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from absentia.data import IncompleteData
+from absentia.data import Column, IncompleteData
+from absentia.data.restore import restored
 
 SERIES = {
     "float64": pd.Series([1.5, None, 2.5, 0.1]),
@@ -177,3 +178,27 @@ def test_days_whose_midnight_comes_twice():
     seconds = np.zeros((8, 2))
     seconds[1, 0] = 4.2 * 86400
     assert data.to_frame(seconds)["d"][1] == days[4]
+
+
+def test_ends_of_what_a_column_and_its_dtype_hold():
+    """Each end by itself: a count's top, the first float inside a bound, a duration's first tick."""
+    counts = pd.Series([1, None, None], dtype="Int64")
+    filled = restored(counts, Column("n", "count", top=4), np.array([0, 9.7, -3.0]))
+    assert filled.tolist() == [1, 4, 0]
+    # in single precision 0.7 is below, 0.8 above itself: the nearest inside are taken
+    share = pd.Series([0.75, None, None], dtype="float32")
+    column = Column("share", "bounded", lower=0.7, upper=0.8)
+    low, high = restored(share, column, np.array([0, -5.0, 5.0])).to_numpy()[1:]
+    assert 0.7 <= float(low) < 0.7001
+    assert 0.7999 < float(high) <= 0.8
+    spans = pd.Series(pd.to_timedelta([5, None], "s")).astype("timedelta64[s]")
+    column = Column("wait", "positive", dtype="timedelta64[s]")
+    assert restored(spans, column, np.array([5.0, 1e-9]))[1] == pd.Timedelta(1, "s")
+
+
+def test_dates_keep_the_parts_of_a_second_that_their_origin_has():
+    dates = pd.Series(pd.to_datetime(["2020-01-01 00:00:00.250", None])).astype("datetime64[ms]")
+    origin = pd.Timestamp("2020-01-01 00:00:00.250").value
+    column = Column("seen", "datetime", origin=origin, dtype="datetime64[ms]")
+    filled = restored(dates, column, np.array([0, 2.5]))
+    assert filled[1] == pd.Timestamp("2020-01-01 00:00:02.750")
