@@ -181,7 +181,7 @@ def test_days_whose_midnight_comes_twice():
 
 
 def test_ends_of_what_a_column_and_its_dtype_hold():
-    """Each end by itself: a count's top, the first float inside a bound, a duration's first tick."""
+    """Each end by itself: a count's top, the first float inside a bound, the first tick."""
     counts = pd.Series([1, None, None], dtype="Int64")
     filled = restored(counts, Column("n", "count", top=4), np.array([0, 9.7, -3.0]))
     assert filled.tolist() == [1, 4, 0]
