@@ -468,7 +468,7 @@ def test_curves_need_several_values():
     frame["n"] = rng.poisson(2.0, 40)
     for name in frame:
         frame.loc[rng.random(40) < 0.2, name] = np.nan
-    table = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
+    table = ab.IncompleteData.from_frame(frame, schema={"n": "count", "few": "continuous"})
     for what, term in (("spline", "ns(`many`, df=4)"), ("two-sided", "`many` + I(`many`**2)")):
         own = ab.NotMIWAEPPCA(table, what).missingness
         assert {part.column: part.text for part in own.parts}["few"] == "`few`"
