@@ -119,7 +119,7 @@ def test_a_wrong_weight_fails():
 
     def published(table):
         options = {"rule": "decoder-mean", "refine": False, "num_draws": 99}
-        return ab.impute(model, table, 300, **options).draws(99)
+        return ab.impute(model, table, 300, unfitted=True, **options).draws(99)
 
     found = ab.calibration(model, data, rows=4000, infer=published)
     assert found.p_value < 1e-6
@@ -164,7 +164,7 @@ def test_nuts_agrees_with_importance_sampling():
     # a mechanism of the other sign is another posterior, and NUTS says so
     other = ab.NotMIWAEPPCA(data, sign="-", latent_dim=2)
     other.decoder.load_state_dict(model.decoder.state_dict())
-    theirs = ab.impute(other, data, 2000)
+    theirs = ab.impute(other, data, 2000, unfitted=True)
     place = data.index.get_indexer(found["row"]), [data.columns.index(c) for c in found["column"]]
     apart = (theirs.mean[place] - found["nuts"]) / found["nuts_se"]
     assert (apart.abs() > 4).any()
