@@ -73,11 +73,11 @@ class TwoSided(Missingness):
             a, c = a / scale + 2 * c * center / scale**2, c / scale**2
         return equation("logit", names[column], -b, [(-a, name), (c, f"{name}^2")])
 
-    def estimands(self) -> dict[str, Tensor]:
+    def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
         """a, b and c."""
         return {"offset": self.offset, "slope": self.slope, "curve": self.curve}
 
-    def shown(self, data: IncompleteData) -> dict[str, Tensor]:
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
         """Of the log-odds of being missing by the value and its square, in the data's units."""
         found: dict[str, Tensor] = {}
         for j, _ in incomplete(data):

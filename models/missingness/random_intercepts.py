@@ -91,13 +91,16 @@ class RandomIntercepts(SelfMasking):
             return self.offset.expand(len(covariates), -1)
         return self.offset + group_offset[covariates[..., self.covariate].long()]
 
-    def forward(
+    # it takes the covariate of its groups besides what self-masking takes
+    def forward(  # type: ignore[override]
         self, x: Tensor, covariates: Tensor, group_offset: Tensor | None = None
     ) -> Bernoulli:
         """Bernoulli of batch shape (..., n, p)."""
         return Bernoulli(logits=self.slope * x + self._offset(covariates, group_offset))
 
-    def affine(self, x: Tensor, covariates: Tensor, group_offset: Tensor | None = None) -> Affine:
+    def affine(  # type: ignore[override]
+        self, x: Tensor, covariates: Tensor, group_offset: Tensor | None = None
+    ) -> Affine:
         """Slopes, and an offset a row."""
         return Affine(self.slope, self._offset(covariates, group_offset), "logit")
 
@@ -106,10 +109,9 @@ class RandomIntercepts(SelfMasking):
         """The groups' offsets."""
         return True
 
-    def estimands(self, group_offset: Tensor | None = None) -> dict[str, Tensor]:
+    def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
         """Slopes, offsets, and the groups' deviations."""
-        found = {"slope": self.slope, "offset": self.offset}
-        return found if group_offset is None else {**found, "group_offset": group_offset}
+        return {"slope": self.slope, "offset": self.offset, **sampled}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
         """Slopes, intercepts of an average group, and deviations of the groups from it."""

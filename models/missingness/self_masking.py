@@ -194,18 +194,18 @@ class SelfMasking(Missingness):
                 start = torch.special.ndtri(start.sigmoid())
             self.offset.copy_(start)
 
-    def estimands(self, slope: Tensor | None = None) -> dict[str, Tensor]:
+    def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
         """Slopes and offsets of the log-odds (probit) of being observed."""
         own = self.slope[:1] if self.shared else self.slope
-        return {"slope": own if slope is None else slope, "offset": self.offset}
+        return {"slope": sampled.get("slope", own), "offset": self.offset}
 
     def directions(self) -> dict[str, Tensor]:
         """Of the slopes, against that of the sign: high values that go missing lower P(s = 1)."""
         return {} if self.fixed_slope else {"slope": -self.sign}
 
-    def shown(self, data: IncompleteData, slope: Tensor | None = None) -> dict[str, Tensor]:
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
         """Slopes and offsets of the log-odds (probit) of being missing, in the data's units."""
-        slopes = self.slope if slope is None else slope
+        slopes = sampled.get("slope", self.slope)
         found: dict[str, Tensor] = {}
         for j, _ in incomplete(data):
             found |= in_own_units(data, j, self.offset[j], [(j, slopes[j])])

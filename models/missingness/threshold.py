@@ -151,11 +151,11 @@ class Threshold(Missingness):
         terms = in_units(intercept, [(slope, column)], names, scaler)
         return equation(self.link, names[column], *terms)
 
-    def estimands(self) -> dict[str, Tensor]:
+    def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
         """Thresholds and their sharpness."""
         return {"threshold": self.threshold, "sharpness": self.sharpness}
 
-    def shown(self, data: IncompleteData) -> dict[str, Tensor]:
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
         """Thresholds in the data's own units, and by how much the log-odds rise beyond them."""
         found: dict[str, Tensor] = {}
         for j, name in incomplete(data):

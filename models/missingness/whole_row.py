@@ -42,7 +42,7 @@ class LinearMissingness(Missingness):
         intercept = -float(self.linear.bias[column])
         return equation("logit", names[column], *in_units(intercept, terms, names, scaler))
 
-    def shown(self, data: IncompleteData) -> dict[str, Tensor]:
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
         """Rows of A and b, of the log-odds of being missing, in the data's own units."""
         found: dict[str, Tensor] = {}
         for j, _ in incomplete(data):
