@@ -5,6 +5,7 @@ of importance weights trains it, imputes with it and judges it.
 """
 
 from .data import IncompleteData, Ratings
+from .data.errors import AbsentiaError, AbsentiaWarning
 from .inference import (
     CSVLogger,
     FitResult,
@@ -67,6 +68,8 @@ __all__ = [
     "GNR",
     "MIWAE",
     "PPCA",
+    "AbsentiaError",
+    "AbsentiaWarning",
     "CSVLogger",
     "FitResult",
     "IdentificationWarning",

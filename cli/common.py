@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..data.errors import AbsentiaWarning, InputError
 from .stopping import signal_of, signals_that_stop
 
 console = Console()
@@ -147,12 +148,12 @@ def advise(
     unusable = [*refused, *(name for name in empty if name not in refused)]
     options = dict.fromkeys((cures or {}).get(name, leaving_out([name])) for name in unusable)
     if refused:
-        raise ValueError(
+        raise InputError(
             f"{next(iter(refused.values()))}; give {' '.join(options)}, or correct it, or declare "
             f"it in --schema FILE"
         )
     if empty:
-        raise ValueError(f"column '{empty[0]}' has no observed value; give {' '.join(options)}")
+        raise InputError(f"column '{empty[0]}' has no observed value; give {' '.join(options)}")
 
 
 def leaving_out(names: Iterable[str]) -> str:
@@ -177,12 +178,6 @@ def listed(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def _own_warnings() -> list[type[Warning]]:
-    from ..inference import IdentificationWarning, OutsideRangeWarning
-
-    return [IdentificationWarning, OutsideRangeWarning]
-
-
 class one_line_errors:
     """A mistake in the input ends in one line and exit status 2; a bug keeps its traceback.
 
@@ -203,14 +198,13 @@ class one_line_errors:
         usual = warnings.showwarning
 
         def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
-            if str(category.__module__).startswith("absentia."):
+            if issubclass(category, AbsentiaWarning):
                 say(f"warning: {message}", errors)
             else:
                 usual(message, category, *where, **more)
 
         warnings.showwarning = show
-        for category in _own_warnings():
-            warnings.simplefilter("always", category)
+        warnings.simplefilter("always", AbsentiaWarning)
         self._signals.__enter__()
         return self
 

@@ -14,6 +14,7 @@ from ..data.csv.fields import CSVTable
 from ..data.csv.format import CSVFormat
 from ..data.csv.gaps import Gaps, mark_gaps
 from ..data.csv.types import ISO_DATE, expected_types
+from ..data.errors import InputError
 from ..data.tables import read_csv_table, read_table
 
 
@@ -94,7 +95,7 @@ def read_fields(
     if path.suffix.lower() != ".csv":
         form = form or CSVFormat()
         if replace(form, na_values=()) != CSVFormat():
-            raise ValueError(
+            raise InputError(
                 f"{path} is no CSV, its types are stored in it: drop --sep, --decimal, "
                 "--thousands, --encoding, --keep-na and --date-format"
             )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..data.errors import InputError
 from ..data.tables import check_table
 from .common import MechanismName, ModelName, declared_in, one_line_errors, say
 from .completed import Places, say_how_far_to_trust, write_as_read, write_completed
@@ -136,7 +137,7 @@ def impute(
         # a schema may speak of the whole table, as that of inspect does
         declared = {name: kind for name, kind in declared.items() if name not in untouched}
         if draws and "imputation" in fields.frame.columns:
-            raise ValueError("column 'imputation' is also the number of a draw; rename it")
+            raise InputError("column 'imputation' is also the number of a draw; rename it")
         modelled = fields.frame.drop(columns=untouched)
         progress = sys.stderr.isatty()
         if result is not None:

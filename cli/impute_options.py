@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import typer
 
+from ..data.errors import InputError
 from .common import MechanismName, ModelName, listed
 
 
@@ -39,34 +40,34 @@ def check_options(
         if _source(context, name) != "DEFAULT"
     }
     if fitted is not None and given:
-        raise ValueError(f"--{min(given).replace('_', '-')} has no effect with --fitted; drop it")
+        raise InputError(f"--{min(given).replace('_', '-')} has no effect with --fitted; drop it")
     ignorable = model in (ModelName.miwae, ModelName.ppca)
     if ignorable and given & {"missing", "missingness", "sign", "slope_prior"}:
-        raise ValueError(
+        raise InputError(
             f"{model.value} takes values to be missing at random; --missing, --missingness, "
             f"--sign and --slope-prior go with not-miwae and not-miwae-ppca"
         )
     if "missing" in given and given & {"missingness", "sign"}:
-        raise ValueError(
+        raise InputError(
             "--missing says it column by column; drop --missingness and --sign (a direction is "
             "written into the formula: 'income ~ +income')"
         )
     named_so = missingness.value.startswith("self-masking") and "missing" not in given
     if "slope_prior" in given and not named_so:
-        raise ValueError(
+        raise InputError(
             "--slope-prior belongs to --missingness self-masking; drop it (formulas and other "
             "mechanisms have no prior)"
         )
     limit = missingness is MechanismName.limit
     signed = limit or missingness.value.startswith("self-masking")
     if sign is not None and not signed:
-        raise ValueError(
+        raise InputError(
             f"--sign belongs to self-masking and to limits, not to {missingness.value}"
         )
     if limit and sign is None:
-        raise ValueError("a limit hides one side: give --sign high or --sign low")
+        raise InputError("a limit hides one side: give --sign high or --sign low")
     if learning_rate == 0:
-        raise ValueError("--learning-rate is 0, at which nothing is learnt; give more than 0")
+        raise InputError("--learning-rate is 0, at which nothing is learnt; give more than 0")
 
 
 def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
@@ -82,10 +83,10 @@ def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
         name, named, value = one.rpartition("=")
         own = direction(value, name if named else None) or "free"
         if named and name in found:
-            raise ValueError(f"--sign speaks of column '{name}' twice; drop one")
+            raise InputError(f"--sign speaks of column '{name}' twice; drop one")
         found[name] = own
     if "" in found and len(given or []) > 1:
-        raise ValueError(
+        raise InputError(
             "--sign gives a direction for all columns, and another one; give one for all "
             "(--sign high), or only by name (--sign income=high --sign bmi=low)"
         )
@@ -107,7 +108,7 @@ def prior_in(text: str) -> str | float:
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise ValueError(f"--slope-prior is '{text}'; give weak, flat or a positive number")
+        raise InputError(f"--slope-prior is '{text}'; give weak, flat or a positive number")
     return number
 
 
@@ -132,12 +133,12 @@ def carried(
     named += [] if id_column is None else [("--id", id_column)]
     for option, name in named:
         if name not in frame.columns:
-            raise ValueError(
+            raise InputError(
                 f"{table} has no column '{name}' ({option}); it has {listed(frame.columns, 10)}"
             )
         if name in (covariate or []):
-            raise ValueError(f"{option} and --covariate both name column '{name}'; drop one")
+            raise InputError(f"{option} and --covariate both name column '{name}'; drop one")
     untouched = list(dict.fromkeys(name for _, name in named))
     if len(untouched) == len(frame.columns):
-        raise ValueError(f"every column of {table} is left out: there is nothing to model")
+        raise InputError(f"every column of {table} is left out: there is nothing to model")
     return untouched

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..data.errors import FileError, InputError
+
 #: what a folder of a saved model holds
 _MODEL_FILE = "model.json"
 
@@ -36,33 +38,33 @@ def check_outputs(
     for k, (option, path) in enumerate(written):
         for given in read:
             if _same(path, given):
-                raise ValueError(f"{given} would be overwritten; give another name with {option}")
+                raise InputError(f"{given} would be overwritten; give another name with {option}")
         for other, earlier in written[:k]:
             if _same(path, earlier):
                 both = option if other == option else f"{other} and {option}"
-                raise ValueError(
+                raise InputError(
                     f"{path} would be written twice, by {both}; give another name with {option}"
                 )
             if _holds(path, earlier) or _holds(earlier, path):
-                raise ValueError(
+                raise InputError(
                     f"{path} and {earlier} cannot both be written, since one would be a folder of "
                     f"the other; give another name with {option}"
                 )
         for other, folder in folders:
             if _same(folder, path) or _holds(folder, path) or _holds(path, folder):
-                raise ValueError(
+                raise InputError(
                     f"{path} would stand in {folder}, the folder of the model ({other}); give "
                     f"another place with {option}"
                 )
         if path.is_file() and (path.name == _MODEL_FILE or path.suffix == ".safetensors"):
-            raise ValueError(
+            raise InputError(
                 f"{path} is a file of a saved model and would be overwritten; give another name "
                 f"with {option}"
             )
     for option, folder in folders:
         for given in read:
             if _holds(folder, given):
-                raise ValueError(
+                raise InputError(
                     f"{folder} holds {given}; a model is kept in a folder of its own: give another "
                     f"with {option}"
                 )
@@ -82,7 +84,7 @@ def check_model_folder(folder: Path) -> None:
     if not folder.is_dir() or (folder / _MODEL_FILE).exists():
         return
     if not all(is_left_behind(path.name) for path in folder.iterdir()):
-        raise ValueError(f"{folder} holds other things than a model; give a new folder with --save")
+        raise InputError(f"{folder} holds other things than a model; give a new folder with --save")
 
 
 def check_writable(path: Path) -> None:
@@ -96,18 +98,18 @@ def check_writable(path: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise OSError(f"cannot write '{path}': {error.strerror}") from error
+        raise FileError(f"cannot write '{path}': {error.strerror}") from error
     if path.is_dir():
-        raise OSError(f"cannot write '{path}': it is a folder; give the name of a file")
+        raise FileError(f"cannot write '{path}': it is a folder; give the name of a file")
     if path.exists() and not path.is_file():
-        raise OSError(f"cannot write '{path}': it is no ordinary file")
+        raise FileError(f"cannot write '{path}': it is no ordinary file")
     folder = path.resolve().parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
-        raise OSError(f"cannot write '{path}': '{folder}' is a file")
+        raise FileError(f"cannot write '{path}': '{folder}' is a file")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OSError(f"cannot write '{path}': '{folder}' cannot be written to")
+        raise FileError(f"cannot write '{path}': '{folder}' cannot be written to")
 
 
 def make_folders(paths: Iterable[Path | None]) -> None:
@@ -121,7 +123,7 @@ def make_folders(paths: Iterable[Path | None]) -> None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise OSError(f"cannot write '{path}': {error.strerror}") from error
+                raise FileError(f"cannot write '{path}': {error.strerror}") from error
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..data.errors import InputError
 from .common import one_line_errors, say
 from .fields import columns_of, read_fields
 from .paths import check_outputs, make_folders
@@ -58,7 +59,7 @@ def report(
         ]
         lacking = [name for name in asked if name not in frame.columns]
         if lacking:
-            raise ValueError(f"{table} has no column '{lacking[0]}', which the model has")
+            raise InputError(f"{table} has no column '{lacking[0]}', which the model has")
         data = IncompleteData.from_frame(frame[asked], like=result)
         filled = impute(result, data, particles, seed=seed)
         make_folders([out])

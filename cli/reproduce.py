@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from ..data.errors import InputError
 from .common import console, errors, one_line_errors, say
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def reproduce(
         from ..experiments.runner import Progress, Spec, plan, run, table_of
 
         if jobs == 0:
-            raise ValueError("--jobs is 0; give how many cells to run at once, or -1")
+            raise InputError("--jobs is 0; give how many cells to run at once, or -1")
         spec = Spec.named(name)
         folder = _folder(spec.name, budget, out)
         say(f"{spec.title}: {len(plan(spec, budget))} cells in all, results in {folder}")
@@ -93,11 +94,11 @@ def results(
         spec = Spec.named(name)
         folder = _folder(spec.name, budget, out)
         if not folder.is_dir():
-            raise ValueError(f"{folder} has no results; absentia reproduce {name} makes them")
+            raise InputError(f"{folder} has no results; absentia reproduce {name} makes them")
         first = score[0] if score else None
         if score and len(score) > 1:
             if format is Format.csv:
-                raise ValueError("several scores have no CSV; ask for one --score at a time")
+                raise InputError("several scores have no CSV; ask for one --score at a time")
             _show(SideBySide.of(spec, budget, folder, score), format)
         else:
             _show(table_of(spec, budget, folder, first), format)

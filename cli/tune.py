@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..data.errors import InputError
 from .common import one_line_errors, say
 
 _NAME = typer.Argument(help="A sweep: white, or a file NAME.toml.", show_default=False)
@@ -32,7 +33,7 @@ def tune(
         from ..experiments.tuning import Sweep, tune
 
         if jobs == 0:
-            raise ValueError("--jobs is 0; give how many trials to run at once, or -1")
+            raise InputError("--jobs is 0; give how many trials to run at once, or -1")
         sweep = Sweep.named(name)
         folder = Path("absentia-results") / f"tune-{sweep.name}" if out is None else out
         here.after_stop = f"finished trials are in {folder}, and the same command does the others"

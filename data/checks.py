@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from .columns.types import row_name
+from .errors import InputError
 
 
 def check_observed(
@@ -22,7 +23,7 @@ def check_observed(
         return
     j = int(np.flatnonzero(bad.any(axis=0))[0])
     i = int(np.flatnonzero(bad[:, j])[0])
-    raise ValueError(
+    raise InputError(
         f"column {columns[j]!r}, row {row_name(index, i)}: got {values[i, j]}; {rule}."
     )
 
@@ -31,7 +32,7 @@ def check_columns_seen(mask: np.ndarray, columns: tuple[str, ...]) -> None:
     """Refuse a column without any True in ``mask`` (n, p)."""
     unseen = np.flatnonzero(~mask.any(axis=0))
     if unseen.size:
-        raise ValueError(
+        raise InputError(
             f"column {columns[unseen[0]]!r} has no observed value, so there is nothing to "
             "learn from; drop the column, or read new rows with like= the fit."
         )
@@ -42,7 +43,7 @@ def check_complete(values: np.ndarray, columns: tuple[str, ...], index: pd.Index
     bad = ~np.isfinite(values)
     if bad.any():
         i, k = (int(place[0]) for place in np.nonzero(bad))
-        raise ValueError(
+        raise InputError(
             f"covariate {columns[k]!r}, row {row_name(index, i)}: got {values[i, k]}; a covariate "
             "is not modelled and must be complete: model the column, or leave the row out."
         )
@@ -52,7 +53,7 @@ def check_fits(x: torch.Tensor, columns: tuple[str, ...]) -> None:
     """Refuse a column of ``x`` (n, p) that overflowed its dtype."""
     bad = (~torch.isfinite(x)).any(dim=0).nonzero()
     if bad.numel():
-        raise ValueError(
+        raise InputError(
             f"column {columns[int(bad[0])]!r} does not fit into {x.dtype} after scaling; "
             "standardise it, or use dtype=torch.float64."
         )
@@ -61,7 +62,7 @@ def check_fits(x: torch.Tensor, columns: tuple[str, ...]) -> None:
 def check_not_empty(shape: tuple[int, ...]) -> None:
     """Refuse a table without rows or without columns."""
     if 0 in shape:
-        raise ValueError(f"the table has {shape[0]} rows and {shape[1]} columns; it is empty.")
+        raise InputError(f"the table has {shape[0]} rows and {shape[1]} columns; it is empty.")
 
 
 def check_same_columns(given: tuple[str, ...], wanted: tuple[str, ...]) -> None:
@@ -71,7 +72,7 @@ def check_same_columns(given: tuple[str, ...], wanted: tuple[str, ...]) -> None:
     if absent or extra:
         parts = [f"lacks {absent}"] if absent else []
         parts += [f"has the unknown {extra}"] if extra else []
-        raise ValueError(f"the table {' and '.join(parts)}; give the columns {list(wanted)}.")
+        raise InputError(f"the table {' and '.join(parts)}; give the columns {list(wanted)}.")
 
 
 def check_real(dtype: torch.dtype) -> None:
@@ -81,4 +82,4 @@ def check_real(dtype: torch.dtype) -> None:
         ValueError: for integers, booleans and complex numbers.
     """
     if not dtype.is_floating_point:
-        raise ValueError(f"dtype is {dtype}; give torch.float32 or torch.float64.")
+        raise InputError(f"dtype is {dtype}; give torch.float32 or torch.float64.")

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from .errors import InputError
+
 #: integers up to here are exact in float64
 EXACT = 2**53
 
@@ -61,7 +63,7 @@ def as_frame(table: Any) -> pd.DataFrame:
         remedy = "give a DataFrame: pd.DataFrame(...)"
     elif hasattr(table, "collect"):
         remedy = "give a DataFrame: .collect() makes one"
-    raise ValueError(f"from_frame was given a {name}; {remedy}.")
+    raise InputError(f"from_frame was given a {name}; {remedy}.")
 
 
 def as_array(values: Any, names: Sequence[str] | None = None, mask: Any = None) -> Any:
@@ -124,7 +126,7 @@ def check_exact(array: np.ndarray, read: np.ndarray, names: Sequence[str] | None
             whole = [int(column.min()), int(column.max())] if column.size else []
         if any(abs(v) > EXACT for v in whole):
             name = f"column {j}" if names is None else f"column {names[j]!r}"
-            raise ValueError(beyond_exact(name))
+            raise InputError(beyond_exact(name))
 
 
 def beyond_exact(column: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import InputError
+
 
 def are_text(given: Any) -> bool:
     """Whether these are identifiers and no numbers."""
@@ -26,7 +28,7 @@ def known_ids(what: str, given: Any) -> tuple[str, ...]:
     """
     for value in given:
         if not isinstance(value, str) or not value:
-            raise ValueError(
+            raise InputError(
                 f"{what} {value!r} is no identifier, and others are text; give text for all of "
                 f"them, or positions from 0."
             )
@@ -44,5 +46,5 @@ def coded(what: str, given: Any, ids: Sequence[str]) -> np.ndarray:
     if len(found) and found.min() < 0:
         odd = list(given)[int(np.flatnonzero(found < 0)[0])]
         few = ", ".join(repr(one) for one in ids[:8]) + (", ..." if len(ids) > 8 else "")
-        raise ValueError(f"{what} {odd!r} is not one of {few}.")
+        raise InputError(f"{what} {odd!r} is not one of {few}.")
     return found

@@ -18,6 +18,7 @@ from .columns.infer import Declaration
 from .columns.recode import same_meaning
 from .columns.restore import restored
 from .columns.types import array_values, column_names
+from .errors import InputError
 from .foreign import as_frame
 from .layout import Layout, schemas_of
 from .markers import without_markers
@@ -211,7 +212,7 @@ class IncompleteData:
             ValueError: not n values, or no label at all.
         """
         if like is not None and like.target is None:
-            raise ValueError("like= has no target; give schema=, or data that have one.")
+            raise InputError("like= has no target; give schema=, or data that have one.")
         frame = target_frame(y, self.index)
         declared = None if schema is None else {frame.columns[0]: schema}
         known = None if like is None else like.target
@@ -230,7 +231,7 @@ class IncompleteData:
         found = [name for name, gap in zip(self.columns, ~self.s.all(0), strict=True) if gap]
         for name in columns or ():
             if name not in found:
-                raise ValueError(f"column '{name}' has no missing values; give some of {found}")
+                raise InputError(f"column '{name}' has no missing values; give some of {found}")
         return found if columns is None else list(columns)
 
     def without_target(self) -> IncompleteData:
@@ -275,7 +276,7 @@ class IncompleteData:
             index = index.detach().cpu().numpy()
         chosen = np.atleast_1d(np.arange(self.num_rows)[index])
         if chosen.size == 0:
-            raise ValueError("the selection holds no row; give at least one.")
+            raise InputError("the selection holds no row; give at least one.")
         return self._built(
             values=self.values[chosen],
             index=self.index[chosen],
@@ -363,7 +364,7 @@ class IncompleteData:
             ValueError: another shape.
         """
         if values.shape != self.values.shape:
-            raise ValueError(f"values have shape {values.shape}; the data {self.values.shape}.")
+            raise InputError(f"values have shape {values.shape}; the data {self.values.shape}.")
         index = pd.RangeIndex(len(values))
         table = np.asarray(values, dtype=np.float64)
         return self._built(values=table, index=index, source=None, whole=None)
@@ -391,7 +392,7 @@ class IncompleteData:
         """
         array = array_values(values)
         if array.shape != self.values.shape:
-            raise ValueError(f"values have shape {array.shape}; the data {self.values.shape}.")
+            raise InputError(f"values have shape {array.shape}; the data {self.values.shape}.")
         missing = np.isnan(self.values)
         check_observed(array, missing, self.columns, self.index, "an imputed value must be finite")
         return np.where(missing, array, self.values)

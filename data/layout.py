@@ -13,6 +13,7 @@ from .checks import check_same_columns
 from .columns.column import Column
 from .columns.infer import Declaration, checked_declaration
 from .columns.types import array_values, column_names
+from .errors import InputError
 from .schema import Schema, check_declared_names, infer_schema
 from .standardiser import Standardiser
 
@@ -37,11 +38,11 @@ def names_for(p: int, columns: Sequence[Any] | None, like: Layout | None) -> tup
     """
     if columns is None and like is not None:
         if len(like.columns) != p:
-            raise ValueError(f"values have {p} columns but `like` has {len(like.columns)}.")
+            raise InputError(f"values have {p} columns but `like` has {len(like.columns)}.")
         return tuple(like.columns)
     names = column_names(columns if columns is not None else (f"x{j}" for j in range(p)))
     if len(names) != p:
-        raise ValueError(f"{len(names)} column names were given for {p} columns.")
+        raise InputError(f"{len(names)} column names were given for {p} columns.")
     return names
 
 
@@ -49,7 +50,7 @@ def labels_for(n: int, index: Any) -> pd.Index:
     """Labels of ``n`` rows: those given, else 0, 1, ..."""
     labels: pd.Index = pd.RangeIndex(n) if index is None else pd.Index(index)
     if len(labels) != n:
-        raise ValueError(f"{len(labels)} row labels were given for {n} rows.")
+        raise InputError(f"{len(labels)} row labels were given for {n} rows.")
     return labels
 
 
@@ -94,20 +95,20 @@ def covariate_table(covariates: Any, n: int, known: Schema | None) -> pd.DataFra
     """
     if covariates is None:
         names = ", ".join(known.names) if known else ""
-        raise ValueError(f"the data have covariates {names}; give them as covariates=DataFrame.")
+        raise InputError(f"the data have covariates {names}; give them as covariates=DataFrame.")
     if isinstance(covariates, np.ndarray | torch.Tensor):
         values = array_values(covariates)
         labels = [f"w{k}" for k in range(values.shape[1])] if known is None else list(known.names)
         if values.shape[1] != len(labels):
-            raise ValueError(f"covariates have {values.shape[1]} columns; give {len(labels)}.")
+            raise InputError(f"covariates have {values.shape[1]} columns; give {len(labels)}.")
         covariates = pd.DataFrame(values, columns=labels)
     if not isinstance(covariates, pd.DataFrame):
-        raise ValueError(
+        raise InputError(
             f"covariates are a {type(covariates).__name__}; give a DataFrame or an array of {n} "
             "rows, or the whole table to from_frame."
         )
     if len(covariates) != n:
-        raise ValueError(f"covariates have {len(covariates)} rows; the data {n}.")
+        raise InputError(f"covariates have {len(covariates)} rows; the data {n}.")
     if known is None:
         return covariates
     found = column_names(covariates.columns)
@@ -120,7 +121,7 @@ def _declarations(schema: Any, also: str = "") -> dict[str, Declaration]:
     if schema is None:
         return {}
     if not isinstance(schema, Mapping):
-        raise ValueError(f"schema is {schema!r}; use {also}a mapping by column, or None.")
+        raise InputError(f"schema is {schema!r}; use {also}a mapping by column, or None.")
     return {str(name): what for name, what in schema.items()}
 
 
@@ -129,12 +130,12 @@ def split(
 ) -> tuple[Schema, Schema | None]:
     """The modelled columns' schema and the covariates'."""
     if isinstance(covariates, str):
-        raise ValueError(f"covariates is {covariates!r}; give a list of names.")
+        raise InputError(f"covariates is {covariates!r}; give a list of names.")
     chosen = list(dict.fromkeys(map(str, covariates)))
     unknown = [name for name in chosen if name not in names]
     if unknown:
-        raise ValueError(f"covariate {unknown[0]!r} is no column; there are {', '.join(names)}.")
+        raise InputError(f"covariate {unknown[0]!r} is no column; there are {', '.join(names)}.")
     kinds = whole.select([name for name in names if name not in chosen])
     if not len(kinds):
-        raise ValueError("every column is a covariate; leave some to be modelled.")
+        raise InputError("every column is a covariate; leave some to be modelled.")
     return kinds, whole.select(chosen) if chosen else None

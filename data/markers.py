@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .columns.types import column_names
+from .errors import InputError
 
 
 def without_markers(frame: pd.DataFrame, markers: Any) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def without_markers(frame: pd.DataFrame, markers: Any) -> pd.DataFrame:
     if by_name:
         unknown = [name for name in markers if str(name) not in names]
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"na_values names column {unknown[0]!r}, but the table has {', '.join(names[:10])}."
             )
         wanted = {str(name): _several(value) for name, value in markers.items()}

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 
 from .columns.column import Column
 from .columns.types import column_names
+from .errors import InputError
 from .incomplete import IncompleteData
 from .schema import Schema, infer_schema
 
@@ -166,7 +167,7 @@ def gone_of(table: Table) -> pd.DataFrame:
         result = table.isna()
         result.columns = pd.Index(column_names(table.columns))
     if 0 in result.shape:
-        raise ValueError(f"the table has {len(result)} rows and {result.shape[1]} columns.")
+        raise InputError(f"the table has {len(result)} rows and {result.shape[1]} columns.")
     return result
 
 

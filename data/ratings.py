@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .checks import check_real
 from .columns.column import Column
+from .errors import InputError
 from .ids import are_text, coded, known_ids
 from .schema import Schema
 from .standardiser import Standardiser
@@ -74,7 +75,7 @@ def whole_positions(what: str, given: Any) -> np.ndarray:
     if found.size and not np.issubdtype(found.dtype, np.integer):
         odd = found[found != np.floor(found)]
         if len(odd):
-            raise ValueError(f"{what} {odd[0]} is no position; give whole numbers from 0.")
+            raise InputError(f"{what} {odd[0]} is no position; give whole numbers from 0.")
     return found.astype(np.int64)
 
 
@@ -85,14 +86,14 @@ def _positions(
     if ids is None and not are_text(given):
         return whole_positions(what, given), None
     if count is not None:
-        raise ValueError(
+        raise InputError(
             f"num_{what}s={count} is for {what}s counted from 0, these have names; give "
             f"{what}_ids=, or leave it out."
         )
     known = known_ids(what, given if ids is None else ids)
     if ids is not None:
         if len(known) < len(list(ids)):
-            raise ValueError(f"{what}_ids has an identifier twice; give each once.")
+            raise InputError(f"{what}_ids has an identifier twice; give each once.")
         known = tuple(ids)
     return coded(what, given, known), known
 
@@ -179,7 +180,7 @@ class Ratings:
         item, item_ids = _positions("item", items, item_ids, num_items)
         value = np.asarray(values, dtype=np.float64)
         if not len(user) == len(item) == len(value) or not len(user):
-            raise ValueError(f"{len(user)} users, {len(item)} items and {len(value)} ratings.")
+            raise InputError(f"{len(user)} users, {len(item)} items and {len(value)} ratings.")
         num_users = num_users if user_ids is None else len(user_ids)
         num_items = num_items if item_ids is None else len(item_ids)
         n = int(user.max()) + 1 if num_users is None else num_users
@@ -187,19 +188,19 @@ class Ratings:
         for what, found, count in (("user", user, n), ("item", item, p)):
             if found.min() < 0 or found.max() >= count:
                 bad = int(found[(found < 0) | (found >= count)][0])
-                raise ValueError(f"{what} {bad} is not one of 0 to {count - 1}.")
+                raise InputError(f"{what} {bad} is not one of 0 to {count - 1}.")
         order = np.lexsort((item, user))
         user, item, value = user[order], item[order], value[order]
         twice = (np.diff(user) == 0) & (np.diff(item) == 0)
         if twice.any():
             k = int(np.flatnonzero(twice)[0])
             who, which = _shown(user[k], user_ids), _shown(item[k], item_ids)
-            raise ValueError(f"user {who} rated item {which} twice; keep one rating.")
+            raise InputError(f"user {who} rated item {which} twice; keep one rating.")
         if not np.isfinite(value).all():
-            raise ValueError(f"a rating is {value[~np.isfinite(value)][0]}; correct or drop it.")
+            raise InputError(f"a rating is {value[~np.isfinite(value)][0]}; correct or drop it.")
         never = np.setdiff1d(np.arange(p), item)
         if len(never):
-            raise ValueError(
+            raise InputError(
                 f"nobody rated item {_shown(never[0], item_ids)}, so there is nothing to learn of "
                 f"it; drop the item"
                 + (" and number the others anew." if item_ids is None else " from item_ids.")
@@ -210,10 +211,10 @@ class Ratings:
         if levels is not None:
             known = tuple(levels)
             if any(b <= a for a, b in itertools.pairwise(known)):
-                raise ValueError(f"levels are {list(known)}; give them once each, lowest first.")
+                raise InputError(f"levels are {list(known)}; give them once each, lowest first.")
             odd = value[~np.isin(value, known)]
             if len(odd):
-                raise ValueError(f"a rating is {odd[0]}, none of the levels {list(known)}.")
+                raise InputError(f"a rating is {odd[0]}, none of the levels {list(known)}.")
             columns = [Column(name, "ordinal", levels=known, why="ratings") for name in names]
             centre, scale = 0.0, 1.0
         starts = np.concatenate([[0], np.bincount(user, minlength=n).cumsum()])
@@ -245,11 +246,11 @@ class Ratings:
         if ids is not None:
             return coded(what, given, ids)
         if are_text(given):
-            raise ValueError(f"{what}s are counted from 0 in these ratings; give positions.")
+            raise InputError(f"{what}s are counted from 0 in these ratings; give positions.")
         found = whole_positions(what, given)
         if len(found) and (found.min() < 0 or found.max() >= count):
             bad = int(found[(found < 0) | (found >= count)][0])
-            raise ValueError(f"{what} {bad} is not one of 0 to {count - 1}")
+            raise InputError(f"{what} {bad} is not one of 0 to {count - 1}")
         return found
 
     @property
@@ -300,7 +301,7 @@ class Ratings:
             index = index.detach().cpu().numpy()
         chosen = torch.from_numpy(np.atleast_1d(np.arange(len(self))[index]))
         if not len(chosen):
-            raise ValueError("the selection holds no row; give at least one.")
+            raise InputError("the selection holds no row; give at least one.")
         counts = (self.starts[1:] - self.starts[:-1])[chosen.to(self.starts.device)]
         _, entry = entries_of(self.starts, chosen.to(self.starts.device))
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])

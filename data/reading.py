@@ -20,6 +20,7 @@ from .checks import (
 from .columns.encode import check_domain
 from .columns.infer import Declaration
 from .columns.types import array_values, boolean_mask, column_names, table_shape
+from .errors import InputError
 from .foreign import as_frame
 from .layout import (
     Layout,
@@ -150,10 +151,10 @@ def target_frame(y: Any, index: pd.Index) -> pd.DataFrame:
         ValueError: a DataFrame, or another number of values.
     """
     if isinstance(y, pd.DataFrame):
-        raise ValueError("the target is a DataFrame; give one column of it.")
+        raise InputError("the target is a DataFrame; give one column of it.")
     flat = y.cpu().numpy() if isinstance(y, torch.Tensor) else y
     flat = flat.ravel() if isinstance(flat, np.ndarray) else flat
     series = y if isinstance(y, pd.Series) else pd.Series(flat)
     if len(series) != len(index):
-        raise ValueError(f"the target has {len(series)} values; the data {len(index)} rows.")
+        raise InputError(f"the target has {len(series)} values; the data {len(index)} rows.")
     return series.set_axis(index).to_frame("y" if series.name is None else str(series.name))

@@ -18,6 +18,7 @@ from .columns.infer import Declaration, checked_declaration, column_of
 from .columns.recode import recoded
 from .columns.types import column_names
 from .columns.warps import Warp
+from .errors import InputError, NameLookupError
 
 __all__ = ["Column", "Declaration", "Kind", "Schema", "infer_schema"]
 
@@ -75,7 +76,7 @@ class Schema:
             KeyError: there is none.
         """
         if name not in self.names:
-            raise KeyError(f"no column {name!r}; there are {', '.join(self.names)}")
+            raise NameLookupError(f"no column {name!r}; there are {', '.join(self.names)}")
         return self.names.index(name)
 
     def __getitem__(self, key: str | int) -> Column:
@@ -169,20 +170,20 @@ class Schema:
         path = Path(path)
         parse = {".toml": tomllib.loads, ".json": json.loads}.get(path.suffix.lower())
         if parse is None:
-            raise ValueError(f"{path}: unknown suffix {path.suffix!r}; use .toml or .json.")
+            raise InputError(f"{path}: unknown suffix {path.suffix!r}; use .toml or .json.")
         try:
             found = parse(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise ValueError(f"{path}: cannot be read ({error.strerror}).") from error
+            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
         except ValueError as error:
             reason = " ".join(str(error).split())
-            raise ValueError(f"{path}: not {path.suffix[1:].upper()} ({reason}).") from error
+            raise InputError(f"{path}: not {path.suffix[1:].upper()} ({reason}).") from error
         if not isinstance(found, dict):
-            raise ValueError(f"{path}: holds a {type(found).__name__}; give columns and kinds.")
+            raise InputError(f"{path}: holds a {type(found).__name__}; give columns and kinds.")
         try:
             return {name: checked_declaration(name, what) for name, what in found.items()}
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise InputError(f"{path}: {error}") from error
 
 
 def infer_schema(
@@ -221,7 +222,7 @@ def infer_schema(
             column or kind, or a declared kind that the values contradict.
     """
     if by not in ("dtype", "values"):
-        raise ValueError(f"by is {by!r}; use 'dtype' or 'values'.")
+        raise InputError(f"by is {by!r}; use 'dtype' or 'values'.")
     names = column_names(df.columns)
     declared = {} if declared is None else declared
     check_declared_names(declared, names)
@@ -237,4 +238,4 @@ def check_declared_names(declared: Iterable[str], names: tuple[str, ...]) -> Non
     unknown = [name for name in declared if name not in names]
     if unknown:
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise ValueError(f"the schema names column {unknown[0]!r}, but the table has {shown}.")
+        raise InputError(f"the schema names column {unknown[0]!r}, but the table has {shown}.")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .columns.warps import Warp
+from .errors import InputError
 
 Values = TypeVar("Values", np.ndarray, torch.Tensor)
 
@@ -45,16 +46,16 @@ class Standardiser:
         center = np.array(self.center, dtype=np.float64)
         scale = np.array(self.scale, dtype=np.float64)
         if center.ndim != 1 or center.shape != scale.shape:
-            raise ValueError(
+            raise InputError(
                 f"center has shape {center.shape} and scale {scale.shape}; both must be (p,)."
             )
         if not np.isfinite(center).all():
-            raise ValueError("center must be finite in every column.")
+            raise InputError("center must be finite in every column.")
         if not (np.isfinite(scale) & (scale > 0)).all():
-            raise ValueError("scale must be finite and positive in every column.")
+            raise InputError("scale must be finite and positive in every column.")
         warps = tuple(self.warps) or (None,) * len(center)
         if len(warps) != len(center):
-            raise ValueError(f"{len(warps)} warps were given for {len(center)} columns.")
+            raise InputError(f"{len(warps)} warps were given for {len(center)} columns.")
         object.__setattr__(self, "warps", warps)
         object.__setattr__(self, "center", center)
         object.__setattr__(self, "scale", scale)
@@ -87,7 +88,7 @@ class Standardiser:
         for j in range(p):
             observed = values[mask[:, j], j]
             if observed.size == 0:
-                raise ValueError(f"column {j} has no observed value to standardise by; drop it.")
+                raise InputError(f"column {j} has no observed value to standardise by; drop it.")
             if unscaled is not None and unscaled[j]:
                 continue
             warp = warps[j] if warps else None
@@ -173,7 +174,7 @@ class Standardiser:
         """
         where = np.asarray(torch.as_tensor(columns).cpu(), dtype=np.intp)
         if values.ndim == 0 or where.ndim != 1 or values.shape[-1] != len(where):
-            raise ValueError(
+            raise InputError(
                 f"values have shape {tuple(values.shape)} and columns {where.shape}; the last of "
                 "both must agree."
             )
@@ -202,7 +203,7 @@ class Standardiser:
     def _like(self, values: Values) -> tuple[Values, Values]:
         p = self.center.shape[0]
         if values.ndim == 0 or values.shape[-1] != p:
-            raise ValueError(f"values have shape {tuple(values.shape)}; the last must be {p}.")
+            raise InputError(f"values have shape {tuple(values.shape)}; the last must be {p}.")
         if isinstance(values, torch.Tensor):
             # Integers would truncate the center; standardised values are never integers.
             dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()

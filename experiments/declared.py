@@ -15,6 +15,7 @@ from ..data.amputation import images as image_amputation
 from ..data.datasets import synthetic
 from ..data.datasets import uci as real
 from ..data.datasets.images import load_images
+from ..data.errors import InputError
 from ..inference import impute, predict, predict_ratings
 from ..inference.fitting.settings import FitSettings
 from ..models import NotMIWAE, NotMIWAEPPCA, RatingsNotMIWAE, SupervisedNotMIWAE
@@ -59,7 +60,7 @@ def check_kind(where: str, value: Any, kinds: Kinds) -> None:
     if kind in kinds or (kind is int and float in kinds):
         return
     allowed = " or ".join(_NAMES[k] for k in kinds if not (k is int and float in kinds))
-    raise ValueError(f"{where} is {value!r}; give {allowed}")
+    raise InputError(f"{where} is {value!r}; give {allowed}")
 
 
 def check_keys(
@@ -77,13 +78,13 @@ def check_keys(
         ValueError: naming the place and the key.
     """
     if not isinstance(found, dict):
-        raise ValueError(f"{where} is {found!r}; give a table")
+        raise InputError(f"{where} is {found!r}; give a table")
     lacking = [key for key in needed if key not in found]
     if lacking:
-        raise ValueError(f"{where}: '{lacking[0]}' is missing")
+        raise InputError(f"{where}: '{lacking[0]}' is missing")
     for key, value in found.items():
         if known is not None and key not in known:
-            raise ValueError(f"{where}: '{key}' is not one of {', '.join(known)}")
+            raise InputError(f"{where}: '{key}' is not one of {', '.join(known)}")
         if known is not None and known[key]:
             check_kind(f"{where}: '{key}'", value, known[key])
 
@@ -95,7 +96,7 @@ def check_tables(where: str, found: Any) -> list[dict[str, Any]]:
         ValueError: naming the place.
     """
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise ValueError(f"{where} is {found!r}; write it between double brackets, [[...]]")
+        raise InputError(f"{where} is {found!r}; write it between double brackets, [[...]]")
     return found
 
 
@@ -120,9 +121,9 @@ def check_fit(where: str, found: Any, task: str = "complete") -> None:
     try:
         FitSettings(**{k: v for k, v in found.items() if k != "on"})
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
     if found.get("on", "complete") != "complete":
-        raise ValueError(f"{where}: 'on' is {found['on']!r}; give 'complete', or leave it out")
+        raise InputError(f"{where}: 'on' is {found['on']!r}; give 'complete', or leave it out")
 
 
 def check_impute(where: str, found: Any, task: str = "complete") -> None:
@@ -180,7 +181,7 @@ def check_method(where: str, method: Mapping[str, Any], task: str = "complete") 
     """
     kinds = kinds_of_method(task)
     if method["kind"] not in kinds:
-        raise ValueError(f"{where}: kind '{method['kind']}' is not one of {', '.join(kinds)}")
+        raise InputError(f"{where}: kind '{method['kind']}' is not one of {', '.join(kinds)}")
     check_keys(f"{where}, model", method.get("model", {}), model_options(task, method["kind"]))
     check_fit(f"{where}, fit", method.get("fit", {}), task)
     check_impute(f"{where}, impute", method.get("impute", {}), task)
@@ -196,7 +197,7 @@ def check_amputation(where: str, name: Any, arguments: Mapping[str, Any]) -> Non
         check_keys(where, dict(arguments), {})
         return
     if name not in _FIGURES:
-        raise ValueError(f"{where}: amputation {name!r} is not one of {', '.join(_FIGURES)}, none")
+        raise InputError(f"{where}: amputation {name!r} is not one of {', '.join(_FIGURES)}, none")
     check_keys(where, dict(arguments), _options(_FIGURES[name]))
 
 
@@ -215,10 +216,10 @@ def check_table(where: str, name: str, make: Any, arguments: Mapping[str, Any]) 
         "yahoo-r3": {"folder": (str,)},
     }
     if make not in makes:
-        raise ValueError(f"{where}: make {make!r} is not one of {', '.join(makes)}")
+        raise InputError(f"{where}: make {make!r} is not one of {', '.join(makes)}")
     check_keys(where, dict(arguments), makes[make])
     if make == "real" and arguments.get("of", name) not in real.names():
-        raise ValueError(
+        raise InputError(
             f"{where}: '{arguments.get('of', name)}' is not one of {', '.join(real.names())}"
         )
 
@@ -230,7 +231,7 @@ def check_task(where: str, task: Any) -> None:
         ValueError: naming the place.
     """
     if task not in TASKS:
-        raise ValueError(f"{where}: task {task!r} is not one of {', '.join(TASKS)}")
+        raise InputError(f"{where}: task {task!r} is not one of {', '.join(TASKS)}")
 
 
 def _options(function: Callable[..., Any]) -> dict[str, Kinds]:

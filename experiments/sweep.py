@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.errors import InputError
 from .declared import (
     NUMBER,
     Kinds,
@@ -78,25 +79,25 @@ class Sweep:
         path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
         known = sorted(p.stem for p in FOLDER.glob("*.toml"))
         if not path.is_file():
-            raise ValueError(f"no sweep '{name}'; choose from {', '.join(known)}, or give a file")
+            raise InputError(f"no sweep '{name}'; choose from {', '.join(known)}, or give a file")
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not TOML: {error}") from None
+            raise InputError(f"{path} is not TOML: {error}") from None
         where = path.name
         check_keys(where, document, _SWEEP, ("title", "method", "search"))
         for key in ("trials", "rows"):
             if document.get(key, 1) < 1:
-                raise ValueError(f"{where}: '{key}' is {document[key]}; give at least 1")
+                raise InputError(f"{where}: '{key}' is {document[key]}; give at least 1")
         file, table = _table(path, document)
         method = document["method"]
         check_keys(f"{where}, [method]", method, _METHOD, ("kind",))
         check_method(f"{where}, [method]", method)
         scale = method.get("scale", "observed")
         if scale not in ("complete", "observed"):
-            raise ValueError(f"{where}, [method]: scale '{scale}' is not complete or observed")
+            raise InputError(f"{where}, [method]: scale '{scale}' is not complete or observed")
         if not document["search"]:
-            raise ValueError(f"{where}: [search] is empty; give what to search over")
+            raise InputError(f"{where}: [search] is empty; give what to search over")
         for key, range_ in document["search"].items():
             _check_range(f"{where}, search '{key}'", key, range_, method["kind"])
         hidden = dict(document.get("amputation", {"name": "above_mean"}))
@@ -143,17 +144,17 @@ def _table(path: Path, document: Mapping[str, Any]) -> tuple[str | None, dict[st
     """The file of the table, or what the complete table is."""
     where, table = path.name, dict(document.get("table", {}))
     if ("file" in document) == ("table" in document):
-        raise ValueError(f"{where}: give either file = 'TABLE.csv' or [table]")
+        raise InputError(f"{where}: give either file = 'TABLE.csv' or [table]")
     file = document.get("file", table.get("file"))
     if file is not None:
         check_keys(f"{where}, [table]", table, {"file": (str,)})
         if "amputation" in document:
-            raise ValueError(f"{where}: [amputation] is for complete tables, not for a file")
+            raise InputError(f"{where}: [amputation] is for complete tables, not for a file")
         if "rows" in document:
-            raise ValueError(f"{where}: 'rows' is for complete tables, not for a file")
+            raise InputError(f"{where}: 'rows' is for complete tables, not for a file")
         beside = path.parent / file
         if not beside.is_file():
-            raise ValueError(f"{where}: there is no file '{beside}'")
+            raise InputError(f"{where}: there is no file '{beside}'")
         return str(beside), {"make": "real", "name": "file"}
     check_keys(f"{where}, [table]", table, None, ("name",))
     check_kind(f"{where}, [table]: 'name'", table["name"], (str,))
@@ -168,20 +169,20 @@ def _check_range(where: str, key: str, found: Any, kind: str) -> None:
     part, _, name = key.partition(".")
     options = {"model": model_options("complete", kind), "fit": fit_options()}
     if part not in options:
-        raise ValueError(f"{where}: names begin with 'model.' or 'fit.'")
+        raise InputError(f"{where}: names begin with 'model.' or 'fit.'")
     if name not in options[part]:
-        raise ValueError(f"{where}: '{name}' is not one of {', '.join(options[part])}")
+        raise InputError(f"{where}: '{name}' is not one of {', '.join(options[part])}")
     check_keys(where, found, _RANGE)
     kinds = options[part][name]
     if "choice" in found:
         if len(found) > 1 or not found["choice"]:
-            raise ValueError(f"{where}: give choice = [...], of at least one, and nothing else")
+            raise InputError(f"{where}: give choice = [...], of at least one, and nothing else")
         for value in found["choice"]:
             check_kind(f"{where}: a choice", value, kinds or (type(value),))
         return
     if not {"low", "high"} <= set(found) or not found["low"] < found["high"]:
-        raise ValueError(f"{where}: give low and high, low first, or choice = [...]")
+        raise InputError(f"{where}: give low and high, low first, or choice = [...]")
     if found.get("log") and not found["low"] > 0:
-        raise ValueError(f"{where}: low is {found['low']}; a logarithmic scale begins above 0")
+        raise InputError(f"{where}: low is {found['low']}; a logarithmic scale begins above 0")
     for end in ("low", "high"):
         check_kind(f"{where}: '{end}'", found[end], kinds or NUMBER)

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from ..data import IncompleteData
+from ..data.errors import AbsentiaWarning, InputError, NotInstalledError
 from ..data.system.files import write_figure_atomic, write_text_atomic
 from ..data.system.workers import is_alive, this_process, work_for, workers_stopped_with_us
 from ..data.tables import read_table
@@ -54,7 +55,7 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
     """
     wanted = sweep.trials if trials is None else trials
     if wanted < 1:
-        raise ValueError(f"{wanted} trials; give at least 1")
+        raise InputError(f"{wanted} trials; give at least 1")
     _check_comparable(sweep)
     study = _study(sweep, folder)
     _check_same(study, sweep, folder)
@@ -68,13 +69,15 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
     found = table_of(sweep, folder)
     failed = int(found["error"].notna().sum())
     if failed:
-        warnings.warn(f"{failed} trials failed; their errors are in trials.csv", stacklevel=2)
+        warnings.warn(
+            f"{failed} trials failed; their errors are in trials.csv", AbsentiaWarning, stacklevel=2
+        )
     write_text_atomic(folder / "trials.csv", found.to_csv(index=False))
     complete = found[found["state"] == "COMPLETE"]
     if not len(complete):
         errors = found["error"].dropna()
         why = f" ({errors.iloc[0]})" if len(errors) else ""
-        raise ValueError(f"no trial of {wanted} came to an end{why}; see {folder / 'trials.csv'}")
+        raise InputError(f"no trial of {wanted} came to an end{why}; see {folder / 'trials.csv'}")
     importance = importances(sweep, folder)
     write_text_atomic(folder / "importance.csv", importance.to_csv())
     write_figure_atomic(folder / "sweep.png", figure(found, importance))
@@ -90,7 +93,7 @@ def _study(sweep: Sweep, folder: Path) -> Any:
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
     except ImportError as error:
-        raise ImportError("tuning needs Optuna: pip install 'absentia[tune]'") from error
+        raise NotInstalledError("tuning needs Optuna: pip install 'absentia[tune]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -150,10 +153,10 @@ def _check_same(study: Any, sweep: Sweep, folder: Path) -> None:
     """Refuse to go on with trials of another table or other settings: no best one would be best."""
     names = [s.study_name for s in study._storage.get_all_studies() if s.study_name != sweep.name]
     if names:
-        raise ValueError(f"{folder} holds trials of sweep '{names[0]}'; give another --out")
+        raise InputError(f"{folder} holds trials of sweep '{names[0]}'; give another --out")
     known, now = study.user_attrs.get(_MADE_OF), sweep.made_of()
     if known is None:
-        raise ValueError(
+        raise InputError(
             f"{folder} holds trials of an earlier version of absentia, which did not write of what "
             f"they were; give another --out"
         )
@@ -161,7 +164,7 @@ def _check_same(study: Any, sweep: Sweep, folder: Path) -> None:
         before, after = known.get(name), now.get(name)
         if before == after:
             continue
-        raise ValueError(
+        raise InputError(
             f"{folder} holds trials of another {name}{_difference(before, after)}; give another "
             f"--out, or put it back"
         )
@@ -231,7 +234,7 @@ def _drawn(sweep: Sweep, trial: Any) -> dict[str, Any]:
 def _check_comparable(sweep: Sweep) -> None:
     """Refuse a search over reasons of absence whose bounds are not of the same quantity."""
     if "model.alpha" in sweep.search:
-        raise ValueError(
+        raise InputError(
             f"sweep '{sweep.name}', search 'model.alpha': the mask counts to this power, and "
             f"bounds of different powers are not of the same quantity; tune each alpha by itself"
         )

@@ -11,6 +11,7 @@ import torch
 from pyro.infer.elbo import ELBO
 from torch import Tensor, nn
 
+from ..data.errors import InputError
 from ..models.sites import MAX_PLATE_NESTING, ROWS
 from .importance import Weighted
 from .integrator import Marginal, Missing
@@ -61,9 +62,9 @@ class ImportanceWeightedELBO(ELBO):
         max_plate_nesting: int = MAX_PLATE_NESTING,
     ) -> None:
         if num_particles < 1:
-            raise ValueError(f"num_particles is {num_particles}; give at least 1")
+            raise InputError(f"num_particles is {num_particles}; give at least 1")
         if gradient not in ("auto", "dreg", "iwae", "stl"):
-            raise ValueError(f"gradient {gradient!r} is not one of auto, dreg, iwae, stl")
+            raise InputError(f"gradient {gradient!r} is not one of auto, dreg, iwae, stl")
         super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
         self.gradient = (
             ("dreg" if num_particles >= 5 else "iwae") if gradient == "auto" else gradient
@@ -130,7 +131,7 @@ class ImportanceWeightedELBO(ELBO):
         scored = has_scores(run)
         if scored and gradient != "iwae":
             if not self._may_change:
-                raise ValueError(
+                raise InputError(
                     f"gradient={gradient!r} needs reparameterised draws, and this model draws "
                     f"discrete values; use gradient='iwae' or 'auto'"
                 )
@@ -206,7 +207,7 @@ def _refuse_without_gradient(run: Weighted) -> None:
         proposed = site.in_guide or site.row_dim is None
         if site.is_observed or site.fn.has_rsample or not proposed:
             continue
-        raise ValueError(
+        raise InputError(
             f"site '{name}' ({type(site.fn).__name__}) has no gradient: a discrete site of the "
             f"guide, or outside the rows, has no reparameterised one; marginalise it"
         )
@@ -223,7 +224,7 @@ def _weigh_gradients_of_draws(run: Weighted, share: Tensor) -> None:
         name, site = draws[later]
         for earlier_name, earlier in draws[:later]:
             if _depends(site.value, earlier.value):
-                raise ValueError(
+                raise InputError(
                     f"guide site '{name}' depends on guide site '{earlier_name}', which DReG does "
                     f"not support; use gradient='iwae'"
                 )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data import IncompleteData
+from ..data.errors import InputError
 from ..models import Missingness
 from ..models.zoo.modelled import modelled
 from .imputing.tables import impute, prepared
@@ -84,7 +85,7 @@ def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteDa
             j = int(differ.argmax())
             silent, speaks = (first, other) if here[j] else (other, first)
             name = data.columns[j]
-            raise ValueError(
+            raise InputError(
                 f"'{silent}' leaves the mask's density of column '{name}' out and '{speaks}' does "
                 f"not: their bounds are not of the same data. Give each a mechanism that has one "
                 f"('{name} ~ 1' is missing completely at random, '{name} ~ other' at random given "
@@ -92,7 +93,7 @@ def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteDa
             )
     powers = {name: one.alpha for name, one in mechanisms.items()}
     if len(set(powers.values())) > 1:
-        raise ValueError(f"the mask counts to different powers, alpha = {powers}: no density each")
+        raise InputError(f"the mask counts to different powers, alpha = {powers}: no density each")
 
 
 def _left_out(mechanism: Missingness, data: IncompleteData) -> Any:

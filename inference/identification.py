@@ -13,6 +13,7 @@ from scipy.stats import kurtosis, skew
 
 from ..data import IncompleteData
 from ..data.columns.row_numbers import row_numbers
+from ..data.errors import AbsentiaWarning
 
 _LITTLE = 0.05  # of a column's variance that others explain
 _CHANCE = 0.01  # of so much by columns that have nothing to do with it
@@ -24,7 +25,7 @@ _NAMED = 4  # columns that a sentence names
 _COLUMNS = ["r2", "by", "skewness", "kurtosis", "known", "rests_on", "identified"]
 
 
-class IdentificationWarning(UserWarning):
+class IdentificationWarning(AbsentiaWarning):
     """Why a column is missing is read off the shape that the decoder gives its values alone."""
 
 

@@ -31,13 +31,14 @@ from pyro.poutine.subsample_messenger import _Subsample
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from ..data.errors import InputError
 from ..data.system.process import one_at_a_time
 from ..models.sites import MAX_PLATE_NESTING, ROWS
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class WeightError(ValueError):
+class WeightError(InputError):
     """The model and guide do not have importance weights per row; the site is named."""
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..data import Standardiser
+from ..data.errors import InputError
 from .importance import Weighted, weights
 from .integration.conditionals import Tilted
 from .integration.handler import CollapseError, collapse
@@ -30,7 +31,7 @@ class Marginal:
 
     def __init__(self, missing: str = "auto", units: Standardiser | None = None) -> None:
         if missing not in ("auto", "collapse", "sample"):
-            raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
+            raise InputError(f"missing {missing!r} is not one of auto, collapse, sample")
         self.missing, self.units = missing, units
         #: per model: True, nothing is drawn; False, everything; or the columns that are (p,)
         self._known: weakref.WeakKeyDictionary[Any, bool | Tensor] = weakref.WeakKeyDictionary()

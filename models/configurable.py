@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from ..data.errors import InputError
+
 _REGISTRY: dict[str, type[Configurable]] = {}
 
 
@@ -68,7 +70,7 @@ def rebuild(config: dict[str, Any]) -> Any:
     arguments = {key: _rebuilt(value) for key, value in config.items()}
     name = arguments.pop("type")
     if name not in _REGISTRY:
-        raise ValueError(
+        raise InputError(
             f"the file names the class {name!r}, which is not known here; "
             f"import the module that defines it first"
         )

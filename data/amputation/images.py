@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from ..datasets.images import Shape, checked_shape
+from ..errors import InputError
 from .result import Amputation, certain, complete_values, drawn
 
 
@@ -35,7 +36,7 @@ def circular_mask(x: ArrayLike, shape: Sequence[int], radius: float, seed: int =
     """
     x, (channels, height, width) = _pictures(x, shape)
     if not 0 < 2 * radius <= min(height, width) - 1:
-        raise ValueError(f"radius {radius} does not fit into {height} x {width} pixels.")
+        raise InputError(f"radius {radius} does not fit into {height} x {width} pixels.")
     rng = np.random.default_rng(seed)
     up = rng.uniform(radius, height - 1 - radius, size=(len(x), 1, 1))
     across = rng.uniform(radius, width - 1 - radius, size=(len(x), 1, 1))
@@ -59,7 +60,7 @@ def brightest_channel(x: ArrayLike, shape: Sequence[int], channel: int = 2) -> A
     """
     x, (channels, height, width) = _pictures(x, shape)
     if channels < 2 or not 0 <= channel < channels:
-        raise ValueError(f"there is no channel {channel} beside others among {channels}.")
+        raise InputError(f"there is no channel {channel} beside others among {channels}.")
     pixels = x.reshape(len(x), channels, height, width)
     seen = np.ones(pixels.shape)
     others = np.delete(pixels, channel, axis=1).max(1)
@@ -87,7 +88,7 @@ def clipped(
     if slope is None:
         return certain((x <= threshold).astype(float))
     if not slope > 0:
-        raise ValueError(f"slope is {slope}; give a positive number, or None for a hard threshold.")
+        raise InputError(f"slope is {slope}; give a positive number, or None for a hard threshold.")
     return drawn(expit(-slope * (x - threshold)), seed)
 
 
@@ -95,7 +96,7 @@ def _pictures(x: ArrayLike, shape: Sequence[int]) -> tuple[np.ndarray, Shape]:
     values = complete_values(x)
     channels, height, width = checked_shape(shape)
     if values.shape[1] != channels * height * width:
-        raise ValueError(
+        raise InputError(
             f"x has {values.shape[1]} columns; pictures of {channels} x {height} x {width} have "
             f"{channels * height * width}."
         )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..columns.types import array_values
+from ..errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Amputation:
         """A float64 copy of ``x`` (n, p) with NaN where missing."""
         x = array_values(x)
         if x.shape != self.mask.shape:
-            raise ValueError(f"x has shape {x.shape} but the mask has {self.mask.shape}.")
+            raise InputError(f"x has shape {x.shape} but the mask has {self.mask.shape}.")
         return np.where(self.mask, x, np.nan)
 
 
@@ -52,11 +53,11 @@ def complete_values(x: ArrayLike) -> np.ndarray:
     """``x`` as float64 (n, p); a ValueError names the first entry that is not finite."""
     values = array_values(x)
     if 0 in values.shape:
-        raise ValueError(f"x has shape {values.shape}; there is nothing to amputate.")
+        raise InputError(f"x has shape {values.shape}; there is nothing to amputate.")
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         i, j = (int(k) for k in bad[0])
-        raise ValueError(
+        raise InputError(
             f"x holds {values[i, j]} in row {i}, column {j}; amputation needs complete data."
         )
     return values
@@ -73,11 +74,11 @@ def column_positions(columns: Sequence[int] | None, p: int, default: int) -> lis
     chosen = []
     for c in columns:
         if isinstance(c, bool) or not isinstance(c, int | np.integer):
-            raise ValueError(f"column {c!r} is not a position; give integers from 0 to {p - 1}.")
+            raise InputError(f"column {c!r} is not a position; give integers from 0 to {p - 1}.")
         if not -p <= c < p:
-            raise ValueError(f"column {c} does not exist; x has columns 0 to {p - 1}.")
+            raise InputError(f"column {c} does not exist; x has columns 0 to {p - 1}.")
         if int(c) % p in chosen:
-            raise ValueError(f"column {c} is given twice.")
+            raise InputError(f"column {c} is given twice.")
         chosen.append(int(c) % p)
     return chosen
 
@@ -85,14 +86,14 @@ def column_positions(columns: Sequence[int] | None, p: int, default: int) -> lis
 def check_share(name: str, value: float, upper: float) -> None:
     """Refuse a share outside [0, upper]."""
     if not 0 <= value <= upper:
-        raise ValueError(f"{name} is {value}; it must lie between 0 and {upper:g}.")
+        raise InputError(f"{name} is {value}; it must lie between 0 and {upper:g}.")
 
 
 def one_each(name: str, values: ArrayLike, count: int) -> np.ndarray:
     """One finite number, or one for each of ``count`` columns, as (count,) or ()."""
     array = np.asarray(values, dtype=np.float64)
     if array.shape not in ((), (count,)):
-        raise ValueError(f"{name} have shape {array.shape}; give one number or {count}.")
+        raise InputError(f"{name} have shape {array.shape}; give one number or {count}.")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite.")
+        raise InputError(f"{name} must be finite.")
     return array

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 
+from ..errors import InputError
 from ..schema import infer_schema
 from .result import (
     Amputation,
@@ -114,13 +115,13 @@ def level_self_masking(
     True
     """
     if not 0 < rate < 1:
-        raise ValueError(f"rate is {rate}; give a share between 0 and 1.")
+        raise InputError(f"rate is {rate}; give a share between 0 and 1.")
     names = [str(name) for name in frame.columns]
     unknown = [name for name in columns if name not in names]
     if unknown:
-        raise ValueError(f"no column {unknown[0]!r}; there are {', '.join(names)}.")
+        raise InputError(f"no column {unknown[0]!r}; there are {', '.join(names)}.")
     if frame.isna().any(axis=None):
-        raise ValueError("the table has missing values already; give a complete one.")
+        raise InputError("the table has missing values already; give a complete one.")
     kinds = infer_schema(frame, by="dtype")
     codes = kinds.encode(frame)
     generator = np.random.default_rng(seed)
@@ -201,9 +202,9 @@ def angular_sector(x: ArrayLike, low: float, high: float) -> Amputation:
     """
     x = complete_values(x)
     if x.shape[1] != 2:
-        raise ValueError(f"x has shape {x.shape}; an angle needs (n, 2).")
+        raise InputError(f"x has shape {x.shape}; an angle needs (n, 2).")
     if not 0 < high - low <= 2 * np.pi:
-        raise ValueError(f"the sector [{low}, {high}) must be between 0 and 2 pi wide.")
+        raise InputError(f"the sector [{low}, {high}) must be between 0 and 2 pi wide.")
     probability = np.ones(x.shape)
     angle = np.arctan2(x[:, 1], x[:, 0])
     probability[:, 0] = np.mod(angle - low, 2 * np.pi) >= high - low
@@ -249,14 +250,14 @@ def mar(
     """
     x = complete_values(x)
     if not 0 < rate < 1:
-        raise ValueError(f"rate is {rate}; it must lie strictly between 0 and 1.")
+        raise InputError(f"rate is {rate}; it must lie strictly between 0 and 1.")
     if not np.isfinite(slope):
-        raise ValueError(f"slope is {slope}; give a finite number.")
+        raise InputError(f"slope is {slope}; give a finite number.")
     driving = column_positions(drivers, x.shape[1], default=0)
     amputated = column_positions(targets, x.shape[1], default=0)
     both = sorted(set(driving) & set(amputated))
     if both:
-        raise ValueError(f"column {both[0]} is both driver and target; a driver stays observed.")
+        raise InputError(f"column {both[0]} is both driver and target; a driver stays observed.")
     part = x[:, driving]
     sd = part.std(axis=0)
     drive = slope * ((part - part.mean(axis=0)) / np.where(sd > 0, sd, 1.0)).sum(axis=1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import AbsentiaWarning
 from ..foreign import EXACT
 from ..schema import Schema
 from .codes import code_kind, declaration_of
@@ -15,7 +16,7 @@ from .sentinels import sentinel_in
 _MOST_NAMES = 6
 
 
-class ColumnWarning(UserWarning):
+class ColumnWarning(AbsentiaWarning):
     """A column that is probably not what it was read as."""
 
 

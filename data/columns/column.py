@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from ..errors import InputError
 from .warps import Warp
 
 Kind = Literal[
@@ -64,26 +65,26 @@ class Column:
         """Refuse a kind that lacks what it needs."""
         where = f"column {self.name!r}"
         if self.kind not in KINDS:
-            raise ValueError(f"{where}: kind {self.kind!r} is not one of {', '.join(KINDS)}.")
+            raise InputError(f"{where}: kind {self.kind!r} is not one of {', '.join(KINDS)}.")
         object.__setattr__(self, "levels", tuple(self.levels))
         if self.kind in LEVELLED:
             _check_levels(where, self.kind, self.levels)
         elif self.levels:
-            raise ValueError(f"{where}: levels do not go with kind {self.kind!r}; drop them.")
+            raise InputError(f"{where}: levels do not go with kind {self.kind!r}; drop them.")
         if self.kind == "bounded":
             _check_bounds(where, self.lower, self.upper)
         elif self.lower is not None or self.upper is not None:
-            raise ValueError(
+            raise InputError(
                 f"{where}: lower and upper do not go with kind {self.kind!r}; declare 'bounded'."
             )
         if self.kind == "count":
             if not _is_whole(self.top) or not 0 <= self.top <= 2 * LARGEST_COUNT:  # type: ignore[operator]
-                raise ValueError(
+                raise InputError(
                     f"{where}: top is {self.top!r}; a count needs a whole number from 0 to "
                     f"{2 * LARGEST_COUNT}."
                 )
         elif self.top is not None:
-            raise ValueError(f"{where}: top does not go with kind {self.kind!r}; drop it.")
+            raise InputError(f"{where}: top does not go with kind {self.kind!r}; drop it.")
 
     @property
     def num_values(self) -> int:
@@ -135,32 +136,32 @@ class Column:
 def _check_levels(where: str, kind: str, levels: tuple[Level, ...]) -> None:
     for level in levels:
         if not isinstance(level, Level):
-            raise ValueError(
+            raise InputError(
                 f"{where}: level {level!r} is a {type(level).__name__}; give text, numbers or "
                 "booleans."
             )
         if isinstance(level, float) and not math.isfinite(level):
-            raise ValueError(f"{where}: level {level} is not a value; leave it out.")
+            raise InputError(f"{where}: level {level} is not a value; leave it out.")
     if len(set(levels)) < len(levels):
         repeated = next(v for v in levels if levels.count(v) > 1)
-        raise ValueError(f"{where}: level {repeated!r} is given more than once; give each once.")
+        raise InputError(f"{where}: level {repeated!r} is given more than once; give each once.")
     if kind == "binary" and len(levels) != 2:
-        raise ValueError(
+        raise InputError(
             f"{where}: a binary column has 2 values, not {len(levels)}; declare 'categorical'."
         )
     if not levels:
-        raise ValueError(f"{where}: kind {kind!r} needs levels; give levels=[...].")
+        raise InputError(f"{where}: kind {kind!r} needs levels; give levels=[...].")
 
 
 def _check_bounds(where: str, lower: float | None, upper: float | None) -> None:
     for bound, value in (("lower", lower), ("upper", upper)):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not math.isfinite(value):  # type: ignore[arg-type]
-            raise ValueError(
+            raise InputError(
                 f"{where}: {bound} is {value!r}; a bounded column needs finite lower and upper."
             )
     if not lower < upper:  # type: ignore[operator]
-        raise ValueError(f"{where}: lower {lower:g} is not below upper {upper:g}.")
+        raise InputError(f"{where}: lower {lower:g} is not below upper {upper:g}.")
 
 
 def _is_whole(value: Any) -> bool:

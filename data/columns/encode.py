@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..errors import InputError
 from .column import LEVELLED, Column, Level
 from .types import family, not_numeric, numbers, row_name
 
@@ -35,14 +36,14 @@ def encoded(series: pd.Series[Any], column: Column) -> np.ndarray:
         return _codes(series, column)
     if column.kind == "datetime":
         if found != "dates":
-            raise ValueError(
+            raise InputError(
                 not_numeric(column.name, found, series.dropna(), "convert it with pd.to_datetime")
             )
         return _seconds_after(series, column)
     durations = is_duration(column.dtype)
     if (found == "durations") != durations and found in ("numbers", "durations"):
         was = "durations" if durations else "numbers"
-        raise ValueError(f"column {column.name!r} holds {found}; the schema has {was} there.")
+        raise InputError(f"column {column.name!r} holds {found}; the schema has {was} there.")
     values = seconds(series) if found == "durations" else numbers(series, column.name)
     check_domain(values, column, series.index)
     return values
@@ -78,7 +79,7 @@ def check_domain(values: np.ndarray, column: Column, index: pd.Index) -> None:
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
         where = f"column {column.name!r}, row {row_name(index, i)}"
-        raise ValueError(f"{where}: got {values[i]:g}; {rule}.")
+        raise InputError(f"{where}: got {values[i]:g}; {rule}.")
 
 
 def plain(value: Any) -> Level:
@@ -139,7 +140,7 @@ def _codes(series: pd.Series[Any], column: Column) -> np.ndarray:
     unseen = [k for k, value in enumerate(values) if value not in known]
     if unseen:
         i = int(np.flatnonzero(np.isin(positions, unseen))[0])
-        raise ValueError(
+        raise InputError(
             f"column {column.name!r}, row {row_name(series.index, i)}: got "
             f"{values[positions[i]]!r}; known are {column.allowed}; correct it, mark it missing, "
             "or declare it as a level."
@@ -152,7 +153,7 @@ def _seconds_after(series: pd.Series[Any], column: Column) -> np.ndarray:
     index = instants(series)
     aware = index.tz is not None
     if aware != zoned(column.dtype):
-        raise ValueError(
+        raise InputError(
             f"column {column.name!r} has {'a' if aware else 'no'} time zone and the schema "
             f"{'none' if aware else 'one'}; convert it with .dt.tz_localize."
         )

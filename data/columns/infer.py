@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from ..errors import InputError
 from .codes import code_kind
 from .column import KINDS, LARGEST_COUNT, LEVELLED, Column, Kind, Level
 from .encode import TICKS, distinct, encoded, instants, plain, start_of_day
@@ -62,22 +63,22 @@ def checked_declaration(name: str, declared: Declaration) -> dict[str, Any]:
     details = {"kind": declared} if isinstance(declared, str) else declared
     where = f"column {name!r}"
     if not isinstance(details, Mapping):
-        raise ValueError(
+        raise InputError(
             f"{where} is declared as {declared!r}; give a kind, or a table with kind and "
             f"{', '.join(_DETAILS[1:])}."
         )
     unknown = [key for key in details if key not in _DETAILS]
     if unknown:
-        raise ValueError(f"{where}: {unknown[0]!r} is not one of {', '.join(_DETAILS)}.")
+        raise InputError(f"{where}: {unknown[0]!r} is not one of {', '.join(_DETAILS)}.")
     if details.get("kind") not in KINDS:
-        raise ValueError(f"{where}: kind {details.get('kind')!r} is not one of {', '.join(KINDS)}.")
+        raise InputError(f"{where}: kind {details.get('kind')!r} is not one of {', '.join(KINDS)}.")
     return dict(details)
 
 
 def _declared(series: pd.Series[Any], name: str, found: Family, declared: Declaration) -> Column:
     if isinstance(declared, Column):
         if declared.name != name:
-            raise ValueError(f"column {name!r} is declared by a Column named {declared.name!r}.")
+            raise InputError(f"column {name!r} is declared by a Column named {declared.name!r}.")
         dtype = str(series.dtype)
         if declared.kind == "datetime" and declared.origin is None and found == "dates":
             return _of_dates(series, name, dtype, declared.why)
@@ -89,13 +90,13 @@ def _declared(series: pd.Series[Any], name: str, found: Family, declared: Declar
     dtype = str(series.dtype)
     if kind == "datetime":
         if details:
-            raise ValueError(f"column {name!r}: {next(iter(details))!r} does not go with dates.")
+            raise InputError(f"column {name!r}: {next(iter(details))!r} does not go with dates.")
         if found not in ("dates", "empty"):
             present = series.dropna()
-            raise ValueError(not_numeric(name, found, present, "convert it with pd.to_datetime"))
+            raise InputError(not_numeric(name, found, present, "convert it with pd.to_datetime"))
         return _of_dates(series, name, dtype, "declared")
     if found == "dates":
-        raise ValueError(f"column {name!r} holds dates, not {kind} values; declare it 'datetime'.")
+        raise InputError(f"column {name!r} holds dates, not {kind} values; declare it 'datetime'.")
     if kind in LEVELLED:
         if "levels" in details:
             details["levels"] = tuple(map(plain, _as_list(name, details["levels"])))
@@ -103,7 +104,7 @@ def _declared(series: pd.Series[Any], name: str, found: Family, declared: Declar
             details["levels"] = _levels(series, name, found, kind)
     elif found in ("text", "categories", "booleans"):
         remedy = f"{kind} values are numbers: declare it 'categorical', convert it"
-        raise ValueError(not_numeric(name, found, series.dropna(), remedy))
+        raise InputError(not_numeric(name, found, series.dropna(), remedy))
     if kind == "count" and "top" not in details:
         details["top"] = _top(series, name, found)
     column = Column(name, kind, dtype=dtype, why="declared", **details)
@@ -114,19 +115,19 @@ def _declared(series: pd.Series[Any], name: str, found: Family, declared: Declar
 def _as_list(name: str, levels: Any) -> list[Any]:
     if isinstance(levels, list | tuple | np.ndarray | pd.Index):
         return list(levels)
-    raise ValueError(f"column {name!r}: levels are {levels!r}; give a list.")
+    raise InputError(f"column {name!r}: levels are {levels!r}; give a list.")
 
 
 def _levels(series: pd.Series[Any], name: str, found: Family, kind: Kind) -> tuple[Level, ...]:
     if found == "booleans":
         return (False, True)
     if found == "empty":
-        raise ValueError(f"column {name!r} has no observed value; give its levels, or drop it.")
+        raise InputError(f"column {name!r} has no observed value; give its levels, or drop it.")
     values = distinct(series)[1]
     words = any(isinstance(v, str) for v in values)
     if found != "categories" or (kind == "ordinal" and not series.cat.ordered):
         if kind == "ordinal" and words:
-            raise ValueError(
+            raise InputError(
                 f"column {name!r} is declared ordinal but text has no order of its own; give "
                 f"levels=[...] from lowest to highest of {', '.join(map(repr, values[:10]))}."
             )
@@ -135,7 +136,7 @@ def _levels(series: pd.Series[Any], name: str, found: Family, kind: Kind) -> tup
         if set(values) <= {0, 1} and not words:
             return (False, True) if any(isinstance(v, bool) for v in values) else (0, 1)
         if len(values) != 2:
-            raise ValueError(
+            raise InputError(
                 f"column {name!r} is declared binary but holds {len(values)} distinct values "
                 f"({', '.join(map(repr, values[:3]))}); declare it 'categorical', or give levels."
             )
@@ -148,14 +149,14 @@ def _top(series: pd.Series[Any], name: str, found: Family) -> int:
     values = numbers(series, name)
     bad = np.flatnonzero((values < 0) | (np.floor(values) < values))
     if bad.size:
-        raise ValueError(
+        raise InputError(
             f"column {name!r}, row {row_name(series.index, bad[0])}: got {values[bad[0]]:g}; a "
             "count is a whole number from 0 on; declare the column 'positive' or 'continuous'."
         )
     largest = float(np.nanmax(values))
     if largest > LARGEST_COUNT:
         i = int(np.nanargmax(values))
-        raise ValueError(
+        raise InputError(
             f"column {name!r}, row {row_name(series.index, i)}: got {largest:g}; counts go up "
             f"to {LARGEST_COUNT}; declare the column 'positive' or 'continuous'."
         )
@@ -180,13 +181,13 @@ def _of_text(series: pd.Series[Any], name: str, dtype: str) -> Column:
     read = pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce").notna().to_numpy()
     if read.any() and not read.all():
         stray = levels[int(np.flatnonzero(~read)[0])]
-        raise ValueError(
+        raise InputError(
             f"column {name!r} holds text ({stray!r}) among numbers; correct it, mark it missing, "
             f"or declare the column (schema={{{name!r}: 'categorical'}})."
         )
     count, seen = len(levels), int(series.notna().sum())
     if count > 2 and (count > MOST_STRINGS or 2 * count >= seen):
-        raise ValueError(
+        raise InputError(
             f"column {name!r} has {count} distinct strings; declare it "
             f"(schema={{{name!r}: 'categorical'}}) or drop it."
         )

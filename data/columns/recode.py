@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ..errors import InputError
 from .column import LEVELLED, Column, Level
 from .encode import TICKS, check_domain, is_duration, plain, zoned
 from .types import row_name
@@ -78,7 +79,7 @@ def _codes(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) -> 
         number = values[i]
         level = own.levels[int(number)] if own.kind in LEVELLED else plain(number)
         if level not in known:
-            raise ValueError(
+            raise InputError(
                 f"column {own.name!r}, row {row_name(index, int(i))}: got {level!r}; the fit knows "
                 f"{wanted.allowed}; correct it, mark it missing, or fit to data that have it."
             )
@@ -89,18 +90,18 @@ def _codes(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) -> 
 def _check_zones(own: Column, wanted: Column) -> None:
     if zoned(own.dtype) != zoned(wanted.dtype):
         has, had = ("a", "none") if zoned(own.dtype) else ("no", "one")
-        raise ValueError(
+        raise InputError(
             f"column {own.name!r} has {has} time zone and the fit's data have {had}; convert it "
             "with .dt.tz_localize."
         )
 
 
-def _other_type(own: Column, wanted: Column) -> ValueError:
+def _other_type(own: Column, wanted: Column) -> InputError:
     has, had = (
         "durations" if is_duration(column.dtype) else f"{column.kind} values"
         for column in (own, wanted)
     )
-    return ValueError(
+    return InputError(
         f"column {own.name!r} holds {has} and the fit has {had} there; convert it, or read the "
         "rows with from_frame(rows, like=fit)."
     )

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..errors import InputError
 from ..foreign import EXACT, as_array, beyond_exact, check_exact
 
 #: what the present values of a column are
@@ -34,7 +35,7 @@ def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
     names = tuple(str(c) for c in columns)
     if len(set(names)) < len(names):
         repeated = [n for n, count in Counter(names).items() if count > 1]
-        raise ValueError(
+        raise InputError(
             f"column name {repeated[0]!r} occurs {names.count(repeated[0])} times "
             "(names are compared as text); rename the columns."
         )
@@ -56,7 +57,7 @@ def array_values(
     """
     if isinstance(values, torch.Tensor):
         if values.dtype == torch.bool or values.is_complex():
-            raise ValueError(f"values are a tensor of {values.dtype}; give real numbers.")
+            raise InputError(f"values are a tensor of {values.dtype}; give real numbers.")
         values = values.detach().cpu()
         values = (values.double() if values.is_floating_point() else values).numpy()
     array = np.asarray(as_array(values, names, mask))
@@ -65,7 +66,7 @@ def array_values(
         if array.dtype.kind == "O":
             strange = (v for v in array.flat if isinstance(v, bool) or not _counts(v))
             found = f"no numbers ({next(strange, None)!r})"
-        raise ValueError(f"values are {found}; give real numbers, or a DataFrame to from_frame.")
+        raise InputError(f"values are {found}; give real numbers, or a DataFrame to from_frame.")
     table_shape(array)
     check_exact(array, np.ones(array.shape, bool) if mask is None else mask, names)
     return np.array(array, dtype=np.float64)
@@ -79,7 +80,7 @@ def table_shape(values: Any) -> tuple[int, int]:
     """
     shape = np.shape(values)
     if len(shape) != 2:
-        raise ValueError(f"values have shape {tuple(shape)}; give a table of shape (n, p).")
+        raise InputError(f"values have shape {tuple(shape)}; give a table of shape (n, p).")
     return shape
 
 
@@ -91,15 +92,15 @@ def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
     """
     array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
     if array.shape != tuple(shape):
-        raise ValueError(f"mask has shape {array.shape} but values have shape {tuple(shape)}.")
+        raise InputError(f"mask has shape {array.shape} but values have shape {tuple(shape)}.")
     if array.dtype.kind == "b":
         return np.array(array)
     if array.dtype.kind in "iuf":
         strange = array[(array != 0) & (array != 1)]
         if strange.size == 0:
             return array.astype(bool)
-        raise ValueError(f"mask holds {strange[0]}; only 1 (observed) and 0 (missing) are allowed.")
-    raise ValueError(f"mask has dtype {array.dtype}; give booleans or 0/1, True where observed.")
+        raise InputError(f"mask holds {strange[0]}; only 1 (observed) and 0 (missing) are allowed.")
+    raise InputError(f"mask has dtype {array.dtype}; give booleans or 0/1, True where observed.")
 
 
 def family(column: pd.Series[Any], name: str) -> Family:
@@ -110,7 +111,7 @@ def family(column: pd.Series[Any], name: str) -> Family:
     """
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
-        raise ValueError(f"column {name!r} is sparse; convert it with .sparse.to_dense().")
+        raise InputError(f"column {name!r} is sparse; convert it with .sparse.to_dense().")
     present = column[column.notna()]
     if len(present) == 0:
         return "empty"
@@ -119,7 +120,7 @@ def family(column: pd.Series[Any], name: str) -> Family:
     if pd.api.types.is_bool_dtype(dtype):
         return "booleans"
     if isinstance(dtype, pd.PeriodDtype):
-        raise ValueError(not_numeric(name, "dates", present, "convert it with .dt.to_timestamp()"))
+        raise InputError(not_numeric(name, "dates", present, "convert it with .dt.to_timestamp()"))
     # the kind, since pandas' own tests do not know the durations of Arrow
     if getattr(dtype, "kind", "O") in "Mm":
         return "dates" if dtype.kind == "M" else "durations"
@@ -130,7 +131,7 @@ def family(column: pd.Series[Any], name: str) -> Family:
     if pd.api.types.is_string_dtype(dtype):
         return "text"
     kind = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"values of {dtype}"
-    raise ValueError(not_numeric(name, kind, present, "give numbers, text, dates or booleans"))
+    raise InputError(not_numeric(name, kind, present, "give numbers, text, dates or booleans"))
 
 
 def numbers(column: pd.Series[Any], name: str) -> np.ndarray:
@@ -149,9 +150,9 @@ def numbers(column: pd.Series[Any], name: str) -> np.ndarray:
             # the entry that kept the column from being read as numbers, not the first one
             unread = present[pd.to_numeric(present, errors="coerce").isna()]
             present = unread if len(unread) else present
-        raise ValueError(not_numeric(name, found, present, _REMEDIES.get(found, "give numbers")))
+        raise InputError(not_numeric(name, found, present, _REMEDIES.get(found, "give numbers")))
     if _has_inexact_integers(present):
-        raise ValueError(beyond_exact(f"column {name!r}"))
+        raise InputError(beyond_exact(f"column {name!r}"))
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
@@ -192,10 +193,10 @@ def _object_family(present: pd.Series[Any], name: str) -> Family:
                 remedy = "convert it with pd.to_timedelta"
             elif isinstance(value, Decimal):
                 remedy = "convert it with .astype(float)"
-            raise ValueError(not_numeric(name, kind, [value], remedy))
+            raise InputError(not_numeric(name, kind, [value], remedy))
     if len(found) > 1:
         both = " and ".join(f"{kind} ({value!r})" for kind, value in list(found.items())[:2])
-        raise ValueError(f"column {name!r} holds {both}; make it one type, or drop the column.")
+        raise InputError(f"column {name!r} holds {both}; make it one type, or drop the column.")
     return next(iter(found))
 
 

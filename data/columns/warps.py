@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 
+from ..errors import InputError
+
 Values = TypeVar("Values", np.ndarray, torch.Tensor)
 
 #: the share of a bounded column's range by which its logit reaches over either bound
@@ -44,7 +46,7 @@ class Warp:
     def __post_init__(self) -> None:
         """Refuse a map that does not exist."""
         if self.kind not in ("log", "logit"):
-            raise ValueError(f"warp is {self.kind!r}; use 'log' or 'logit'.")
+            raise InputError(f"warp is {self.kind!r}; use 'log' or 'logit'.")
         if self.kind == "logit" and not (
             self.lower is not None
             and self.upper is not None
@@ -52,7 +54,7 @@ class Warp:
             and math.isfinite(self.upper)
             and self.lower < self.upper
         ):
-            raise ValueError(
+            raise InputError(
                 f"a logit from {self.lower} to {self.upper} has no range; give lower < upper."
             )
 

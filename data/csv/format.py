@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..errors import InputError
+
 #: what programs write where a value is missing, as pandas knows them
 MISSING_WORDS = frozenset(
     [
@@ -59,16 +61,16 @@ class CSVFormat:
         """Refuse what no file can be read by."""
         for mark, name in ((self.separator, "separator"), (self.decimal, "decimal mark")):
             if len(mark) != 1 or mark in '"\r\n':
-                raise ValueError(f"the {name} is {mark!r}; give one character.")
+                raise InputError(f"the {name} is {mark!r}; give one character.")
         if self.decimal.isalnum() or self.decimal in "+-":
-            raise ValueError(f"the decimal mark is {self.decimal!r}; give '.' or ','.")
+            raise InputError(f"the decimal mark is {self.decimal!r}; give '.' or ','.")
         if self.thousands is not None:
             if len(self.thousands) != 1 or self.thousands.isalnum() or self.thousands in '+-"\r\n':
-                raise ValueError(
+                raise InputError(
                     f"the mark of thousands is {self.thousands!r}; give one character, ',' say."
                 )
             if self.thousands == self.decimal:
-                raise ValueError(
+                raise InputError(
                     f"{self.decimal!r} is both the decimal mark and that of thousands; give one "
                     "of them another."
                 )
@@ -76,14 +78,14 @@ class CSVFormat:
             known = codecs.lookup(self.encoding)
             "a".encode(known.name)  # base64 and the like are no encodings of text
         except (LookupError, ValueError) as error:
-            raise ValueError(
+            raise InputError(
                 f"the encoding {self.encoding!r} is unknown; give utf-8, cp1252, latin-1, utf-16 "
                 "or another that Python knows."
             ) from error
         if self.date_format is not None:
             directives = set(_DIRECTIVES.findall(self.date_format.replace("%%", "")))
             if not ({"%d", "%j"} & directives or {"%x", "%c", "%D", "%F"} & directives):
-                raise ValueError(
+                raise InputError(
                     f"the date format {self.date_format!r} names no day; write the 31st of May "
                     "2024 as %d, %m and %Y: '%d/%m/%Y' reads 31/05/2024."
                 )

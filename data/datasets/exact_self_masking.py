@@ -13,6 +13,8 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.special import log_expit, log_ndtr, logsumexp
 
+from ..errors import InputError
+
 Link = Literal["logit", "probit"]
 
 # Points beyond which a table and a spline replace the direct sum.
@@ -26,7 +28,7 @@ def log_link(t: np.ndarray, link: Link) -> np.ndarray:
         return cast(np.ndarray, log_expit(t))
     if link == "probit":
         return cast(np.ndarray, log_ndtr(t))
-    raise ValueError(f"link is {link!r}; use 'logit' or 'probit'.")
+    raise InputError(f"link is {link!r}; use 'logit' or 'probit'.")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..errors import FileError, InputError
 from .uci import FOLDER_VARIABLE
 
 Shape = tuple[int, int, int]
@@ -31,7 +32,7 @@ def checked_shape(shape: Sequence[int]) -> Shape:
         ValueError: for anything else.
     """
     if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"shape is {list(shape)}; give channels, height and width")
+        raise InputError(f"shape is {list(shape)}; give channels, height and width")
     return int(shape[0]), int(shape[1]), int(shape[2])
 
 
@@ -101,16 +102,16 @@ def load_images(
         OSError: the folder lacks the file, or the download failed.
     """
     if name not in _LOADERS:
-        raise ValueError(f"{name!r} is no known set; choose from {', '.join(image_names())}.")
+        raise InputError(f"{name!r} is no known set; choose from {', '.join(image_names())}.")
     splits, load = _LOADERS[name]
     if split not in splits:
-        raise ValueError(f"{name} has no split {split!r}; choose from {', '.join(splits)}.")
+        raise InputError(f"{name} has no split {split!r}; choose from {', '.join(splits)}.")
     place = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
     pixels, labels = load(split, Path(place) if place else None)  # (n, C, H, W), 0 to 255 or 16
     if first is not None and first < 1:
-        raise ValueError(f"first is {first}; give at least 1.")
+        raise InputError(f"first is {first}; give at least 1.")
     if first is not None and first > len(pixels):
-        raise ValueError(f"{name} has {len(pixels)} pictures here, not {first}.")
+        raise InputError(f"{name} has {len(pixels)} pictures here, not {first}.")
     pixels = pixels[:first]
     top = 16.0 if name == "digits" else 255.0
     values = pixels.astype(np.float32) / np.float32(top)
@@ -228,7 +229,7 @@ def _file(folder: Path | None, name: str, url: str | None, digest: Mapping[str, 
     if folder is not None:
         path = folder / name
         if not path.is_file():
-            raise OSError(
+            raise FileError(
                 f"{path} is not there; put it there, or unset {FOLDER_VARIABLE} to fetch the "
                 "original."
             )
@@ -238,7 +239,7 @@ def _file(folder: Path | None, name: str, url: str | None, digest: Mapping[str, 
     with open(path, "rb") as file:
         found = _hash(file, kind)
     if found != expected:
-        raise ValueError(
+        raise InputError(
             f"{path} is not the expected file: {kind} {found}, expected {expected}; remove it, or "
             "point elsewhere."
         )
@@ -260,7 +261,7 @@ def fetched(name: str, url: str) -> Path:
     try:
         return Path(fetch_file(url, folder=home, local_filename=name))
     except OSError as error:  # what urllib raises, too
-        raise OSError(
+        raise FileError(
             f"{name} could not be fetched from {url} ({error}); set {FOLDER_VARIABLE} to a folder "
             "that holds the data."
         ) from error

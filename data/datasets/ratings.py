@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..errors import FileError, InputError
 from .images import fetched
 from .uci import FOLDER_VARIABLE
 
@@ -41,7 +42,7 @@ def load_coat(folder: str | os.PathLike[str] | None = None) -> tuple[pd.DataFram
         content = _coat_file(name, Path(place) if place else None)
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
-            raise ValueError(f"{name} of Coat has SHA-256 {found}, expected {expected}.")
+            raise InputError(f"{name} of Coat has SHA-256 {found}, expected {expected}.")
         whole = np.array([line.split() for line in content.decode().splitlines()], dtype=int)
         user, item = whole.nonzero()
         tables.append(pd.DataFrame({"user": user, "item": item, "rating": whole[user, item]}))
@@ -59,7 +60,7 @@ def _coat_file(name: str, folder: Path | None) -> bytes:
     for path in (folder / f"coat-{name}", folder / name):
         if path.is_file():
             return path.read_bytes()
-    raise OSError(f"{folder} has no coat-{name}; put it there, or unset {FOLDER_VARIABLE}.")
+    raise FileError(f"{folder} has no coat-{name}; put it there, or unset {FOLDER_VARIABLE}.")
 
 
 def load_yahoo_r3(folder: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -79,17 +80,17 @@ def load_yahoo_r3(folder: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.Data
     for part in ("train", "test"):
         paths = sorted(p for p in Path(folder).iterdir() if part in p.name and p.is_file())
         if not paths:
-            raise OSError(f"{folder} holds no file with '{part}' in its name.")
+            raise FileError(f"{folder} holds no file with '{part}' in its name.")
         lines = pd.Series(paths[0].read_text(encoding="utf-8").splitlines())
         table = lines.str.split(expand=True)
         if table.shape[1] != len(_FIELDS):
             odd = int(np.flatnonzero(lines.str.split().map(len) != len(_FIELDS))[0])
-            raise ValueError(f"{paths[0]}, line {odd + 1}: not a user, a song and a rating.")
+            raise InputError(f"{paths[0]}, line {odd + 1}: not a user, a song and a rating.")
         table.columns = pd.Index(_FIELDS)
         numbers = table.apply(pd.to_numeric, errors="coerce")
         bad = np.flatnonzero(numbers.isna().any(axis=1).to_numpy())
         if len(bad):
-            raise ValueError(f"{paths[0]}, line {bad[0] + 1}: not a user, a song and a rating.")
+            raise InputError(f"{paths[0]}, line {bad[0] + 1}: not a user, a song and a rating.")
         numbers = numbers.astype(int)
         tables.append(numbers.assign(user=numbers["user"] - 1, item=numbers["item"] - 1))
     return tables[0], tables[1]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import InputError, NotInstalledError
+
 
 @dataclass(frozen=True)
 class MixedSource:
@@ -78,17 +80,17 @@ def load(name: str) -> pd.DataFrame:
         ImportError: statsmodels is not installed.
     """
     if name not in SOURCES:
-        raise ValueError(f"{name!r} is not a known table; choose from {', '.join(names())}.")
+        raise InputError(f"{name!r} is not a known table; choose from {', '.join(names())}.")
     try:
         from statsmodels import datasets
     except ImportError as error:
-        raise ImportError(
+        raise NotInstalledError(
             f"{name!r} comes with statsmodels; pip install 'absentia[experiments]'."
         ) from error
     source = SOURCES[name]
     table = getattr(datasets, name).load_pandas().data.copy()
     if len(table) != source.rows:
-        raise ValueError(f"{name!r} has {len(table)} rows, expected {source.rows}.")
+        raise InputError(f"{name!r} has {len(table)} rows, expected {source.rows}.")
     for column, make in source.derived.items():
         table[column] = make(table)
     table = table.drop(columns=list(source.left_out))

@@ -11,6 +11,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from ..columns.types import array_values, boolean_mask
+from ..errors import InputError
 from .exact_self_masking import HiddenEntry, Link, log_link
 
 
@@ -50,12 +51,12 @@ class LinearGaussian:
         mean = np.array(self.mean, dtype=np.float64)
         sigma = np.asarray(self.sigma, dtype=np.float64)
         if mean.shape != (p,) or sigma.shape not in ((), (p,)):
-            raise ValueError(
+            raise InputError(
                 f"weights have shape {weights.shape}, mean {mean.shape} and sigma {sigma.shape}; "
                 "they must be (p, d), (p,) and (p,) or one number."
             )
         if not (np.isfinite(sigma) & (sigma > 0)).all():
-            raise ValueError("sigma must be finite and positive.")
+            raise InputError("sigma must be finite and positive.")
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "sigma", np.broadcast_to(sigma, (p,)).copy())
@@ -156,13 +157,13 @@ class LinearGaussian:
     def _rows(self, x: ArrayLike, s: ArrayLike) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         values = array_values(x)
         if values.shape[1] != len(self.mean):
-            raise ValueError(f"x has {values.shape[1]} columns; the model has {len(self.mean)}.")
+            raise InputError(f"x has {values.shape[1]} columns; the model has {len(self.mean)}.")
         mask = boolean_mask(s, values.shape)
         yield from zip(np.where(mask, values, 0.0), mask, strict=True)
 
     def _mechanism(self, slope: ArrayLike, offset: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         if self.weights.shape[1] > 2:
-            raise ValueError(
+            raise InputError(
                 f"the model has {self.weights.shape[1]} latents; the quadrature serves up to 2."
             )
         p = len(self.mean)
@@ -215,7 +216,7 @@ def gaussian_2d(n: int, seed: int, correlation: float = 0.5) -> np.ndarray:
     (4, 2)
     """
     if not -1 <= correlation <= 1:
-        raise ValueError(f"correlation is {correlation}; it must lie between -1 and 1.")
+        raise InputError(f"correlation is {correlation}; it must lie between -1 and 1.")
     e = np.random.default_rng(seed).normal(size=(n, 2))
     e[:, 1] = correlation * e[:, 0] + np.sqrt(1 - correlation**2) * e[:, 1]
     return e

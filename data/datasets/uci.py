@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..errors import FileError, InputError
 from ..tables import read_table
 from .uci_sources import SOURCES, Source, content_sha256
 
@@ -55,7 +56,7 @@ def _table(name: str, folder: str | os.PathLike[str] | None) -> pd.DataFrame:
     if name == "breast":
         return _breast()
     if name not in SOURCES:
-        raise ValueError(f"{name!r} is not a known table; choose from {', '.join(names())}.")
+        raise InputError(f"{name!r} is not a known table; choose from {', '.join(names())}.")
     source = SOURCES[name]
     place = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
     if place:
@@ -75,7 +76,7 @@ def _from_folder(name: str, source: Source, folder: Path) -> pd.DataFrame:
     table = read_table(path)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != source.file_sha256:
-        raise ValueError(
+        raise InputError(
             f"{path} is not the expected file: SHA-256 {found}, expected {source.file_sha256}; "
             "replace it, or point elsewhere."
         )
@@ -87,18 +88,18 @@ def _from_network(name: str, source: Source) -> pd.DataFrame:
     try:
         table = source.fetch()
     except OSError as error:  # what urllib raises, too
-        raise OSError(f"{name!r} could not be fetched ({error}); {remedy}.") from error
+        raise FileError(f"{name!r} could not be fetched ({error}); {remedy}.") from error
     expected = (source.rows, len(source.features) + 1)
     if table.shape != expected:
-        raise ValueError(f"fetched {name!r} is {table.shape}, expected {expected}; {remedy}.")
+        raise InputError(f"fetched {name!r} is {table.shape}, expected {expected}; {remedy}.")
     table = table.set_axis([*source.features, source.target], axis=1).reset_index(drop=True)
     try:
         features = table[list(source.features)].astype(float)
     except ValueError as error:
-        raise ValueError(f"fetched {name!r} holds text ({error}); {remedy}.") from error
+        raise InputError(f"fetched {name!r} holds text ({error}); {remedy}.") from error
     found = content_sha256(features.to_numpy(), source.decimals)
     if found != source.content_sha256:
-        raise ValueError(
+        raise InputError(
             f"fetched {name!r} has other numbers than expected: content hash {found}, expected "
             f"{source.content_sha256}; {remedy}."
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..errors import FileError
+
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 WINE_COLUMNS = (
     "fixed_acidity",
@@ -90,7 +92,7 @@ def wine(colour: str) -> pd.DataFrame:
     try:
         from sklearn.datasets import fetch_file
     except ImportError as error:
-        raise OSError("the wine tables need scikit-learn 1.6 or later to be fetched") from error
+        raise FileError("the wine tables need scikit-learn 1.6 or later to be fetched") from error
     return pd.read_csv(fetch_file(f"{UCI}/wine-quality/winequality-{colour}.csv"), sep=";")
 
 

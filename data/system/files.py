@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..errors import FolderInsteadError, InputError, NoFolderError
 from .leftovers import give_up, temporary_beside, tidy
 
 
-class TableError(ValueError):
+class TableError(InputError):
     """A file that cannot be read or written as a table; one line says why."""
 
 
@@ -43,9 +44,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     # A link stays a link: the file behind it is replaced.
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise IsADirectoryError(f"cannot write {target}: it is a folder; give a file name.")
+        raise FolderInsteadError(f"cannot write {target}: it is a folder; give a file name.")
     if not target.parent.is_dir():
-        raise FileNotFoundError(
+        raise NoFolderError(
             f"cannot write {target.name}: the folder {target.parent} does not exist; create it."
         )
     tidy(target.parent)

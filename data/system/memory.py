@@ -10,10 +10,12 @@ from pathlib import Path
 
 import torch
 
+from ..errors import AbsentiaError
+
 _TRIED = re.compile(r"(?:allocate|size) ((?:\d[\d.]*) ?(?:bytes|[KMGTPE]iB))", re.IGNORECASE)
 
 
-class NotEnoughMemoryError(MemoryError):
+class NotEnoughMemoryError(AbsentiaError, MemoryError):
     """More memory was asked for than there is; the message says by what."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...data.errors import InputError
 from .spec import Spec
 
 _LONGEST = 60  # characters of a name; three and a seed make the name of a file
@@ -50,7 +51,7 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
         ValueError: the spec has no such budget.
     """
     if budget not in spec.budgets:
-        raise ValueError(
+        raise InputError(
             f"{spec.name} has no budget '{budget}'; there are {', '.join(spec.budgets)}"
         )
     allowed = spec.budgets[budget]

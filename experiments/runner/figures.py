@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ...data.errors import InputError
 from ...data.system.files import write_figure_atomic
 from ...inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE
 from ..tasks.tables import hidden_table
@@ -111,7 +112,7 @@ def _of_scores(report: Report) -> Figure:
     methods = [m.name for m in report.spec.methods]
     shown = [e for e in report.entries if e.mean is not None or e.published is not None]
     if not shown:
-        raise ValueError(f"no result of {report.spec.name} to draw")
+        raise InputError(f"no result of {report.spec.name} to draw")
     methods = [name for name in methods if any(e.method == name for e in shown)]
     columns = report.spec.columns
     figure = Figure(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data.errors import InputError
 from .cells import Cell, plan
 from .spec import Figure, Spec
 
@@ -89,7 +90,7 @@ class Report:
             if metrics.get(score) is not None:
                 values.setdefault((cell.method, cell.column), []).append(float(metrics[score]))
         if known and score not in known:
-            raise ValueError(f"score '{score}' is not one of {', '.join(sorted(known))}")
+            raise InputError(f"score '{score}' is not one of {', '.join(sorted(known))}")
         entries = []
         for one in spec.methods:
             for column in spec.columns:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
 
+from ...data.errors import InputError
 from ...data.system.files import write_text_atomic
 from ...data.system.workers import this_process, work_for, workers_stopped_with_us
 from ..tasks import TASKS
@@ -70,7 +71,7 @@ def run(
         known = [method.name for method in spec.methods_run]
         unknown = [name for name in methods if name not in known]
         if unknown:
-            raise ValueError(f"{spec.name} runs no '{unknown[0]}'; it runs {', '.join(known)}")
+            raise InputError(f"{spec.name} runs no '{unknown[0]}'; it runs {', '.join(known)}")
         cells = [cell for cell in cells if cell.method in methods]
     folder.mkdir(parents=True, exist_ok=True)
     todo = [cell for cell in cells if cell.result(folder) is None]

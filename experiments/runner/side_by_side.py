@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...data.errors import InputError
 from .report import COSTS, Entry, Report, figures_of, results
 from .spec import Spec
 
@@ -51,7 +52,7 @@ class SideBySide:
         for asked, there in ((columns, spec.columns), (methods, known)):
             for name in asked or ():
                 if name not in there:
-                    raise ValueError(f"{spec.name} has no '{name}'; it has {', '.join(there)}")
+                    raise InputError(f"{spec.name} has no '{name}'; it has {', '.join(there)}")
         read = results(spec, budget, folder)  # once, for all scores
         return cls(
             tuple(Report.from_results(spec, read, score) for score in scores),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...data.errors import InputError
 from ..declared import (
     NUMBER,
     Kinds,
@@ -114,7 +115,7 @@ class Spec:
         """
         path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
         if not path.is_file():
-            raise ValueError(
+            raise InputError(
                 f"no experiment '{name}'; choose from {', '.join(spec_names())}, or give a file "
                 f"NAME.toml"
             )
@@ -139,7 +140,7 @@ class Spec:
             with open(path, "rb") as file:
                 document = tomllib.load(file)
         except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{path} is not TOML: {error}") from None
+            raise InputError(f"{path} is not TOML: {error}") from None
         where = path.name
         check_keys(where, document, _SPEC, ("title", "source", "method", "budget", "scenario"))
         task = document.get("task", "complete")
@@ -167,7 +168,7 @@ class Spec:
             check_impute(f"{here}, impute", options.get("impute", {}), task)
             for key in ("seeds", "rows"):
                 if options.get(key, 1) < 1:
-                    raise ValueError(f"{here}: '{key}' is {options[key]}; give at least 1")
+                    raise InputError(f"{here}: '{key}' is {options[key]}; give at least 1")
         spec = cls(
             path.stem,
             document["title"],
@@ -237,14 +238,14 @@ def _method(where: str, one: Mapping[str, Any], task: str) -> Method:
     }
     scale = one.get("scale", "complete")
     if scale not in ("complete", "observed"):
-        raise ValueError(f"{where}: scale '{scale}' is not complete or observed")
+        raise InputError(f"{where}: scale '{scale}' is not complete or observed")
     return Method(**{**one, "published": published})
 
 
 def _figure(where: str, found: Any) -> Figure:
     pair = found if isinstance(found, list) else [found]
     if len(pair) not in (1, 2):
-        raise ValueError(f"{where} is {found!r}; give a number, or [number, standard error]")
+        raise InputError(f"{where} is {found!r}; give a number, or [number, standard error]")
     for number in pair:
         check_kind(where, number, NUMBER)
     return float(pair[0]), float(pair[1]) if len(pair) > 1 else None
@@ -252,7 +253,7 @@ def _figure(where: str, found: Any) -> Figure:
 
 def _check_names(where: str, spec: Spec) -> None:
     if not spec.tables:
-        raise ValueError(f"{where}: no table; give tables = [...] or [[table]]")
+        raise InputError(f"{where}: no table; give tables = [...] or [[table]]")
     for what, things in (
         ("table", spec.tables),
         ("scenario", spec.scenarios),
@@ -263,11 +264,11 @@ def _check_names(where: str, spec: Spec) -> None:
         names = [thing.name for thing in things]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"{where}: there are two of {what} '{twice[0]}'; rename one")
+            raise InputError(f"{where}: there are two of {what} '{twice[0]}'; rename one")
     for method in spec.methods:
         unknown = [column for column in method.published if column not in spec.columns]
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"{where}, method '{method.name}': published '{unknown[0]}' is not one of "
                 f"{', '.join(spec.columns)}"
             )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
 from ...inference import FitResult, impute
 from ...inference.imputing.mask import mask_probability
 from ...inference.plots.mechanism import missing_probability
@@ -78,7 +79,7 @@ def complete(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
         return _by_model(configuration, hidden)
     if kind not in BASELINES:
         known = ", ".join([*MODELS, *BASELINES])
-        raise ValueError(f"method '{kind}' is not one of {known}")
+        raise InputError(f"method '{kind}' is not one of {known}")
     centre, scale = _scale(configuration, hidden)
     truth = (hidden.truth - centre) / scale
     table = np.where(hidden.missing, np.nan, truth)

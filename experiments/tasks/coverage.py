@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.stats import linregress
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ...inference import fit, multiple_imputation
 from ...models import PPCA, NotMIWAEPPCA
 
@@ -36,7 +37,7 @@ def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """
     kind, seed = configuration["kind"], int(configuration["seed"])
     if kind not in _KINDS:
-        raise ValueError(f"method '{kind}' is not one of {', '.join(_KINDS)}")
+        raise InputError(f"method '{kind}' is not one of {', '.join(_KINDS)}")
     arguments = {k: v for k, v in configuration["amputation"].items() if k != "name"}
     data = IncompleteData.from_frame(simulate(seed, configuration["table"]["rows"], **arguments))
     options = {"seed": seed, **configuration["model"]}

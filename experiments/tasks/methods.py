@@ -13,6 +13,7 @@ import numpy as np
 from ... import models
 from ...data import IncompleteData
 from ...data.datasets.images import Shape
+from ...data.errors import InputError
 from ...inference import FitResult, fit
 from ...inference.held_out import check_same_density
 from ...models import (
@@ -66,7 +67,7 @@ def with_oracle_decoder(
     """
     learns = list(model.missingness.parameters()) + list(model.encoder.parameters())
     if learns:
-        raise ValueError("fit.on = 'complete' is for a limit and the exact guide of PPCA")
+        raise InputError("fit.on = 'complete' is for a limit and the exact guide of PPCA")
     whole = IncompleteData.from_numpy(truth).rescaled(data.scaler)
     twin = PPCA(whole, latent_dim=model.decoder.latent_dim, seed=seed)
     fitted = fitted_by(configuration, twin, whole, seed)
@@ -89,7 +90,7 @@ def made(
     given = dict(options)
     if configuration["kind"] == "image-not-miwae":
         if shape is None:
-            raise ValueError("kind 'image-not-miwae' is for tables of make 'images'")
+            raise InputError("kind 'image-not-miwae' is for tables of make 'images'")
         given["shape"] = shape
     rows = given.pop("margin_rows", 0)
     if rows:
@@ -125,10 +126,10 @@ def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None)
     arguments = dict(declared)
     kind = getattr(models, str(arguments.pop("type", "")), None)
     if not (isinstance(kind, type) and issubclass(kind, Missingness)):
-        raise ValueError(f"missingness {dict(declared)} has no type that names a mechanism")
+        raise InputError(f"missingness {dict(declared)} has no type that names a mechanism")
     of_pictures = "shape" in inspect.signature(kind).parameters
     if of_pictures and shape is None:
-        raise ValueError(f"mechanism {kind.__name__} is for tables of make 'images'")
+        raise InputError(f"mechanism {kind.__name__} is for tables of make 'images'")
     size: Any = shape if of_pictures else columns
     return kind(size, **arguments)
 
@@ -142,7 +143,7 @@ def _known_margins(
         ValueError: where the scale was taken from the observed values.
     """
     if configuration["scale"] != "complete":
-        raise ValueError("margin_rows goes with scale = 'complete', which tells means and sd")
+        raise InputError("margin_rows goes with scale = 'complete', which tells means and sd")
     columns = len(data.columns)
     return KnownMargins(columns, [0.0] * columns, [1.0] * columns, rows)
 
@@ -158,7 +159,7 @@ def latent_size(text: str, columns: int) -> int:
     """
     head, sign, number = text.partition("-") if "-" in text else text.partition("/")
     if head.strip() != "p" or not sign or not number.strip().isdigit():
-        raise ValueError(f"latent_dim '{text}'; give a number, 'p-1' or 'p/2'")
+        raise InputError(f"latent_dim '{text}'; give a number, 'p-1' or 'p/2'")
     found = columns - int(number) if sign == "-" else columns // int(number)
     return max(found, 1)
 

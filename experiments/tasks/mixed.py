@@ -12,6 +12,7 @@ import pandas as pd
 from ...data import IncompleteData
 from ...data.amputation import level_self_masking
 from ...data.datasets import statsmodels_tables as mixed
+from ...data.errors import InputError
 from ...inference import fit, impute
 from ..mixed_baselines import MixedCompleted, encoded, mean_mode, mice, miss_forest
 from ..mixed_metrics import column_scores
@@ -37,7 +38,7 @@ def mixed_columns(configuration: Mapping[str, Any]) -> dict[str, Any]:
     kind = configuration["kind"]
     if kind not in _BASELINES and kind not in MODELS:
         known = ", ".join([*_BASELINES, *MODELS])
-        raise ValueError(f"method '{kind}' is not one of {known}")
+        raise InputError(f"method '{kind}' is not one of {known}")
     frame, gone, data = amputated(configuration)
     seed = int(configuration["seed"])
     begun = time.perf_counter()

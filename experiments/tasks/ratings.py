@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...data import Ratings
 from ...data.datasets.ratings import load_coat, load_yahoo_r3
+from ...data.errors import InputError
 from ...inference import fit, predict_ratings
 from ...models import RatingsNotMIWAE
 from ..matrix_factorisation import chosen_factorisation, inverse_propensities
@@ -48,7 +49,7 @@ def ratings(configuration: Mapping[str, Any]) -> dict[str, Any]:
     elif kind == "mean":
         found = np.full(len(test), given["rating"].mean())
     else:
-        raise ValueError(
+        raise InputError(
             f"method '{kind}' is not one of ratings-not-miwae, mf, mf-ips, item-mean, mean"
         )
     error = found - test["rating"].to_numpy()
@@ -67,7 +68,7 @@ def _tables(configuration: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFram
     elif table["make"] == "yahoo-r3":
         given, drawn = load_yahoo_r3(table["folder"])
     else:
-        raise ValueError(f"make '{table['make']}' is not one of coat, yahoo-r3")
+        raise InputError(f"make '{table['make']}' is not one of coat, yahoo-r3")
     rows = configuration["rows"]
     if rows is not None:
         given, drawn = given[given["user"] < rows], drawn[drawn["user"] < rows]

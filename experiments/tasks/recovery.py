@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ...inference import coefficient_posterior, fit
 from ...models import NotMIWAEPPCA, missing
 
@@ -25,7 +26,7 @@ def recovery(configuration: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: for another kind of method than "not-miwae-ppca".
     """
     if configuration["kind"] != "not-miwae-ppca":
-        raise ValueError(f"method '{configuration['kind']}' is not not-miwae-ppca")
+        raise InputError(f"method '{configuration['kind']}' is not not-miwae-ppca")
     seed, mechanism = int(configuration["seed"]), configuration["amputation"]
     truth: Mapping[str, Mapping[str, float]] = mechanism["coefficients"]
     table = masked(complete_table(seed, configuration["table"]["rows"]), mechanism, seed)

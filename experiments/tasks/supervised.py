@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ...inference import fit, predict
 from ...models import NotMIWAE, SupervisedNotMIWAE
 from .tables import hidden_table
@@ -30,7 +31,7 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """
     hidden, seed = hidden_table(configuration), int(configuration["seed"])
     if hidden.target is None:
-        raise ValueError(f"table '{configuration['table']['name']}' has no target")
+        raise InputError(f"table '{configuration['table']['name']}' has no target")
     table = np.where(hidden.missing, np.nan, hidden.truth)
     order = np.random.default_rng(seed).permutation(len(table))
     cut = round(_TEST * len(table))
@@ -38,7 +39,7 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
     y = pd.Series(hidden.target)
     levels = y.nunique() == 2
     if not levels and not pd.api.types.is_numeric_dtype(y):
-        raise ValueError("the target has more than two levels, which are not scored here")
+        raise InputError("the target has more than two levels, which are not scored here")
     target = (y == y.unique()[0]).to_numpy() if levels else y.to_numpy(np.float64)
     begun = time.perf_counter()
     kind = configuration["kind"]
@@ -56,7 +57,7 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
         mean, sd = _plain(configuration, given, target, train, test, levels, seed)
         scores = _scores(mean, sd, target[test], target[train], levels)
     else:
-        raise ValueError(f"method '{kind}' is not one of joint, two-stage, mean-imputed, complete")
+        raise InputError(f"method '{kind}' is not one of joint, two-stage, mean-imputed, complete")
     return {"rows": {"fitted": len(train), "scored": len(test)}, "metrics": scores}
 
 

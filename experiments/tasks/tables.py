@@ -14,6 +14,7 @@ from ...data.datasets import synthetic
 from ...data.datasets import uci as real
 from ...data.datasets.images import Shape, load_images
 from ...data.datasets.ratings import load_coat, load_yahoo_r3
+from ...data.errors import InputError
 
 _OF_TABLES = ("above_mean", "extremes", "centre", "angular_sector")
 _OF_PICTURES = ("circular_mask", "brightest_channel")
@@ -98,7 +99,7 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
         frame = real.load(of, **table)
         unknown = [name for name in without if name not in frame]
         if unknown:
-            raise ValueError(f"table '{of}' has no column '{unknown[0]}' to leave out")
+            raise InputError(f"table '{of}' has no column '{unknown[0]}' to leave out")
         truth = frame[[name for name in frame if name not in without]].to_numpy(np.float64)
         if with_target:
             truth = np.column_stack([truth, real.target(of, **table).to_numpy(np.float64)])
@@ -110,7 +111,7 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
     elif make in ("gaussian_2d", "ring"):
         truth = getattr(synthetic, make)(seed=seed, **table)
     else:
-        raise ValueError(
+        raise InputError(
             f"table '{name}': make '{make}' is not one of real, images, gaussian_2d, ring"
         )
     rows = configuration["rows"]
@@ -136,5 +137,5 @@ def _amputated(
         drawn = {"seed": seed} if function == "circular_mask" else {}
         found = getattr(image_amputation, function)(truth, shape, **arguments, **drawn)
     else:
-        raise ValueError(f"amputation '{function}' is not known to the runner")
+        raise InputError(f"amputation '{function}' is not known to the runner")
     return found

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...data import IncompleteData
 from ...data.amputation import images as image_amputation
+from ...data.errors import InputError
 from ...inference import impute
 from ...models import OutshinesOthers, SelectionModel
 from ..metrics import rmse
@@ -30,7 +31,7 @@ def transfer(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """
     hidden, seed = hidden_table(configuration), int(configuration["seed"])
     if hidden.shape is None or hidden.shape[0] < 2:
-        raise ValueError("transfer between channels is for pictures of two or more")
+        raise InputError("transfer between channels is for pictures of two or more")
     shape, scored = hidden.shape, hidden.scored
     own = int(configuration["amputation"]["channel"])
     other = int(configuration["model"].get("to", 1))

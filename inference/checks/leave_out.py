@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..export.tree import to_arviz
 from ..held_out import check_same_density
 
@@ -47,11 +48,11 @@ def compare(
     from ..export.compat import compare as arviz_compare
 
     if len(fits) < 2:
-        raise ValueError(f"{len(fits)} model(s) to compare; give at least two, by name")
+        raise InputError(f"{len(fits)} model(s) to compare; give at least two, by name")
     check_same_density({name: f.model.missingness for name, f in fits.items()}, data)
     predicts = [name for name, fitted in fits.items() if hasattr(fitted.model, "predictor")]
     if predicts and len(predicts) < len(fits) and data.target is not None:
-        raise ValueError(
+        raise InputError(
             f"'{predicts[0]}' has the target's density and another model has none; compare "
             f"data.without_target()"
         )

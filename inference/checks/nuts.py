@@ -13,6 +13,7 @@ from pyro.ops.stats import effective_sample_size
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ...data.system.process import seeded
 from ...models.sites import X_UNOBSERVED, Z_MASK, Z
 from ..evaluating import computing, learning
@@ -66,21 +67,21 @@ def cross_check(
     model, data = prepared(fitted, data)
     odd = [column for column in data.schema if column.discrete]
     if odd:
-        raise ValueError(
+        raise InputError(
             f"column '{odd[0].name}' is {odd[0].kind}: NUTS moves real numbers only; check a model "
             f"of the continuous columns"
         )
     if getattr(getattr(model, "trunk", None), "stochastic", False):
-        raise ValueError("NUTS does not move what a stochastic trunk draws; check one that is not")
+        raise InputError("NUTS does not move what a stochastic trunk draws; check one that is not")
     incomplete = np.flatnonzero((~data.s.cpu().numpy()).any(1))
     chosen = incomplete[:rows] if isinstance(rows, int) else np.asarray(rows)
     if not len(chosen) or not np.isin(chosen, incomplete).all():
-        raise ValueError("rows must have a missing value each; give some of the incomplete rows")
+        raise InputError("rows must have a missing value each; give some of the incomplete rows")
     model, few = exact(model, data.rows(chosen))
     programs = programs_of(model)
     potential = _Potential(programs.model, model, few)
     if potential.size > _MOST_DIMENSIONS:
-        raise ValueError(
+        raise InputError(
             f"{potential.size} dimensions, more than {_MOST_DIMENSIONS}; give fewer rows"
         )
     found = imputed(model, few, programs, particles, refine=True, num_draws=0, seed=seed)

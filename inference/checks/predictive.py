@@ -12,6 +12,7 @@ import torch
 from scipy.stats import skew
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..imputing.tables import coefficient_medians, impute, prepared
 from ..replicate import replicates
 
@@ -77,13 +78,13 @@ def check_mask(
     True
     """
     if len(data.columns) > MOST_COLUMNS:
-        raise ValueError(
+        raise InputError(
             f"{len(data.columns)} columns, more than {MOST_COLUMNS}: their pairs are too many to "
             f"replicate; check a part of the table"
         )
     model, data = prepared(fitted, data)
     if model.missingness.ignorable:
-        raise ValueError(
+        raise InputError(
             "the mechanism is ignorable: it says nothing of the mask that could be checked; "
             "check_values looks at what was observed"
         )

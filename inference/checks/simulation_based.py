@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import chi2, chisquare
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..imputing.tables import impute, prepared
 from ..replicate import replicates
 
@@ -93,14 +94,14 @@ def calibration(
     True
     """
     if (draws + 1) % bins:
-        raise ValueError(f"{bins} bins do not divide the {draws + 1} ranks; give bins that do")
+        raise InputError(f"{bins} bins do not divide the {draws + 1} ranks; give bins that do")
     of, data = prepared(model, data)
     if of.missingness.alpha != 1:
-        raise ValueError("with alpha other than 1 the model's weights are not of what it draws")
+        raise InputError("with alpha other than 1 the model's weights are not of what it draws")
     data = data.rows(np.arange(rows) % len(data)).without_target()  # labels go with real rows
     x, s = replicates(of, data, seed=seed)
     if s.all():
-        raise ValueError("no value of the simulated table is missing; there is nothing to rank")
+        raise InputError("no value of the simulated table is missing; there is nothing to rank")
     hidden = data.with_values(np.where(s, x, np.nan))
     if infer is None:
 

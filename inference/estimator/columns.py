@@ -12,6 +12,7 @@ from ...data import Column, Schema, infer_schema
 from ...data.columns.column import LEVELLED
 from ...data.columns.encode import plain
 from ...data.columns.types import column_names
+from ...data.errors import InputError
 from ...models import Missingness
 from ...models.missingness.formula.declaration import Declared, declared
 from ...models.zoo.mechanism_names import MISSINGNESS
@@ -33,7 +34,7 @@ def of_kept(given: Any, what: str, names: Sequence[str], kept: Sequence[str]) ->
     if isinstance(given, Mapping):
         for name in given:
             if str(name) not in names:
-                raise ValueError(
+                raise InputError(
                     f"{what} names column {str(name)!r}, which the table does not have"
                     f"{nearest(name, names)}"
                 )
@@ -65,13 +66,13 @@ def covariates_of_kept(given: Any, names: Sequence[str], empty: Any) -> list[str
         ValueError: no list, a column that the table does not have, or one without a value.
     """
     if isinstance(given, str):
-        raise ValueError(f"covariates is {given!r}; give a list of names")
+        raise InputError(f"covariates is {given!r}; give a list of names")
     chosen = list(map(str, given))
     for name in chosen:
         if name not in names:
-            raise ValueError(f"covariate {name!r} is no column of the table{nearest(name, names)}")
+            raise InputError(f"covariate {name!r} is no column of the table{nearest(name, names)}")
         if empty[list(names).index(name)]:
-            raise ValueError(
+            raise InputError(
                 f"covariate {name!r} has no value in these rows; a covariate must be complete"
             )
     return chosen

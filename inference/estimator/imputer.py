@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...data import IncompleteData, Schema
 from ...data.columns.types import column_names
+from ...data.errors import AbsentiaWarning, InputError
 from ...models import Missingness
 from ..fitting.loop import FitResult, fit
 from ..held_out import held_out_bound, mask_left_out
@@ -150,7 +151,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         self._empty: np.ndarray = np.all(missing, axis=0)
         kept = frame.loc[:, ~self._empty]
         if kept.shape[1] == 0:
-            raise ValueError("no feature has an observed value; there is nothing to learn from")
+            raise InputError("no feature has an observed value; there is nothing to learn from")
         self._template = kept.iloc[:0].copy()
         data = IncompleteData.from_frame(
             seen_by_model(kept),
@@ -168,7 +169,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             options |= {"missingness": what, "sign": self._of_kept(self.sign, "sign", data)}
         model = kind(data, **options, **further)
         if bool(data.s.all()):
-            warnings.warn(NOTHING_MISSING, stacklevel=3)
+            warnings.warn(NOTHING_MISSING, AbsentiaWarning, stacklevel=3)
         rate = self.learning_rate
         if rate is None:
             rate = 1e-2 if self.model.endswith("ppca") else 2e-3
@@ -252,7 +253,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         """n new complete rows of the modelled columns, drawn from p(x) in the table's dtypes."""
         check_is_fitted(self, "result_")
         if n < 1:
-            raise ValueError(f"n is {n}; give at least 1")
+            raise InputError(f"n is {n}; give at least 1")
         return new_rows(self, n)
 
     def score(self, X: Any, y: Any = None) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...data.errors import InputError
 from ...data.foreign import EXACT
 
 
@@ -54,7 +55,7 @@ def _by_column(missing_values: Any, names: Sequence[str]) -> list[list[Any]]:
     given = {str(name): _listed(found) for name, found in missing_values.items()}
     for name in given:
         if name not in names:
-            raise ValueError(
+            raise InputError(
                 f"missing_values names column {name!r}, which the table does not have"
                 f"{nearest(name, names)}"
             )
@@ -67,7 +68,7 @@ def _listed(found: Any) -> list[Any]:
     markers = []
     for marker in list(found) if several else [found]:
         if not pd.api.types.is_scalar(marker):
-            raise ValueError(
+            raise InputError(
                 f"missing_values holds {marker!r}; give a value, a list of values, or a mapping "
                 f"from columns to either"
             )

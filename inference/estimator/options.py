@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...data.errors import InputError
 from ...models import MIWAE, PPCA, Configurable, NotMIWAE, NotMIWAEPPCA
 from ..fitting.loop import fit
 from ..fitting.settings import FitSettings
@@ -53,19 +54,19 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
     """
     if not isinstance(imputer.model, str) or imputer.model not in MODELS:
         close = nearest(imputer.model, MODELS)
-        raise ValueError(f"model {imputer.model!r} is not one of {', '.join(MODELS)}{close}")
+        raise InputError(f"model {imputer.model!r} is not one of {', '.join(MODELS)}{close}")
     for name in ("particles", "steps"):
         check_whole(name, getattr(imputer, name))
     if imputer.latent_dim is not None:
         check_whole("latent_dim", imputer.latent_dim)
     rate: Any = imputer.learning_rate
     if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < float("inf")):
-        raise ValueError(f"learning_rate is {rate!r}; give a positive number, or None")
+        raise InputError(f"learning_rate is {rate!r}; give a positive number, or None")
     for name in ("keep_empty_features", "add_indicator"):
         if not isinstance(getattr(imputer, name), bool | np.bool_):
-            raise ValueError(f"{name} is {getattr(imputer, name)!r}; give True or False")
+            raise InputError(f"{name} is {getattr(imputer, name)!r}; give True or False")
     if imputer.unseen_levels not in ("error", "missing"):
-        raise ValueError(f"unseen_levels is {imputer.unseen_levels!r}; give 'error' or 'missing'")
+        raise InputError(f"unseen_levels is {imputer.unseen_levels!r}; give 'error' or 'missing'")
     return MODELS[imputer.model]
 
 
@@ -73,7 +74,7 @@ def check_whole(name: str, value: Any) -> None:
     """Refuse what is no whole number from 1 on."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < 1:
-        raise ValueError(f"{name} is {value!r}; give a whole number, at least 1")
+        raise InputError(f"{name} is {value!r}; give a whole number, at least 1")
 
 
 def model_options(given: Any, model: Callable[..., Any]) -> dict[str, Any]:
@@ -112,17 +113,17 @@ def _checked(name: str, given: Any, own: Mapping[str, str], known: Iterable[str]
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise ValueError(f"{name} is {given!r}; give a mapping of arguments by name, or None")
+        raise InputError(f"{name} is {given!r}; give a mapping of arguments by name, or None")
     for key, argument in own.items():
         if key in given:
-            raise ValueError(
+            raise InputError(
                 f"{name} gives {key!r}, which is the imputer's own argument {argument}; write "
                 f"MNARImputer({argument}=...) and leave {key!r} out of {name}"
             )
     offered = [key for key in dict.fromkeys(known) if key not in own]
     for key in given:
         if key not in offered:
-            raise ValueError(
+            raise InputError(
                 f"{name} gives {key!r}, which is not one of {', '.join(offered)}"
                 f"{nearest(key, offered)}"
             )

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 from ...data import Schema
 from ...data.columns.encode import distinct
 from ...data.columns.types import column_names
+from ...data.errors import InputError
 from ...data.foreign import EXACT, as_frame, is_table
 from .markers import has_inexact, with_gaps
 
@@ -51,12 +52,12 @@ def given_names(imputer: MNARImputer, input_features: Any = None) -> list[str]:
         return list(known) if known is not None else [f"x{j}" for j in range(count)]
     names = list(input_features)
     if len(names) != imputer.n_features_in_:
-        raise ValueError(
+        raise InputError(
             f"input_features should have length equal to number of features "
             f"({imputer.n_features_in_}), got {len(names)}"
         )
     if known is not None and names != list(known):
-        raise ValueError("input_features is not equal to feature_names_in_")
+        raise InputError("input_features is not equal to feature_names_in_")
     return names
 
 
@@ -171,7 +172,7 @@ def _widened(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _check_size(shape: tuple[int, ...]) -> None:
     if 0 in shape:
-        raise ValueError(
+        raise InputError(
             f"Found array with {shape[0]} sample(s) and {shape[1]} feature(s) "
             f"while a minimum of 1 is required."
         )

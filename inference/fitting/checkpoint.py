@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ...data.errors import InputError
 from ...data.system.files import atomic_path
 
 _MAGIC = b"absentia checkpoint 1\n"
@@ -43,9 +44,9 @@ def checkpoint_path(given: str | Path) -> Path:
     """
     path = Path(os.path.realpath(given))
     if path.is_dir():
-        raise ValueError(f"checkpoint '{given}' is a folder; give the name of a file")
+        raise InputError(f"checkpoint '{given}' is a folder; give the name of a file")
     if not path.parent.is_dir():
-        raise ValueError(
+        raise InputError(
             f"checkpoint '{given}' cannot be written: there is no folder '{path.parent}'; create it"
         )
     if path.exists():
@@ -88,16 +89,16 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] |
     changed = [k for k, v in settings.items() if state["settings"].get(k) != v]
     if changed:
         name = changed[0]
-        raise ValueError(
+        raise InputError(
             f"checkpoint '{path}' is of a fit with {name}={state['settings'].get(name)!r}, not "
             f"{settings[name]!r}; delete it or give another path"
         )
     return state
 
 
-def damaged(path: Path, why: str) -> ValueError:
+def damaged(path: Path, why: str) -> InputError:
     """The error that says that a checkpoint cannot be read, in one line."""
-    return ValueError(
+    return InputError(
         f"checkpoint '{path}' cannot be read ({why}); delete it to fit from the start"
     )
 
@@ -108,9 +109,9 @@ def _check_kind(path: Path) -> None:
         with open(path, "rb") as file:
             start = file.read(len(_MAGIC) + 65)
     except OSError as error:
-        raise ValueError(f"checkpoint '{path}' cannot be read ({error.strerror})") from error
+        raise InputError(f"checkpoint '{path}' cannot be read ({error.strerror})") from error
     if not start.startswith(_MAGIC):
-        raise ValueError(
+        raise InputError(
             f"checkpoint '{path}' cannot be read: the file is no checkpoint of this version of "
             f"absentia and would be overwritten; give another path, or delete it"
         )

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...data.errors import NotInstalledError
+
 
 class Logger(Protocol):
     """What a fit tells of itself."""
@@ -77,7 +79,7 @@ class TensorBoardLogger:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise ImportError(
+            raise NotInstalledError(
                 "TensorBoardLogger needs tensorboard: pip install tensorboard"
             ) from error
         self._writer = SummaryWriter(str(self.folder))
@@ -126,7 +128,7 @@ class WandbLogger:
         try:
             import wandb
         except ImportError as error:
-            raise ImportError("WandbLogger needs wandb: pip install wandb") from error
+            raise NotInstalledError("WandbLogger needs wandb: pip install wandb") from error
         self.folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
             project=self.project,

@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...data import IncompleteData, Ratings, Standardiser
+from ...data.errors import InputError, KindError
 from ...data.schema import Schema
 from ...data.system.memory import asked_for
 from ...data.system.process import (
@@ -119,7 +120,7 @@ def fit(
     plan = FitSettings.of(settings)
     path = None if checkpoint is None else checkpoint_path(checkpoint)
     if not isinstance(data, IncompleteData | Ratings):
-        raise TypeError(
+        raise KindError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
     data = of_model(model, data)
@@ -174,11 +175,11 @@ def _checked(model: Any, data: IncompleteData) -> IncompleteData:
     """Data that the model can be fitted to, with a target where it predicts one."""
     predicts = hasattr(model, "predictor")
     if data.target is None and predicts:
-        raise ValueError(
+        raise InputError(
             f"a {type(model).__name__} predicts a target; give one with data.with_target(y)"
         )
     if data.target is not None and not predicts:
-        raise ValueError(
+        raise InputError(
             f"a {type(model).__name__} takes no target; fit SupervisedNotMIWAE, or "
             f"data.without_target()"
         )
@@ -202,7 +203,7 @@ def of_model(model: Any, data: Any) -> Any:
     in_order = isinstance(data, IncompleteData) and tuple(n for n in given if n in columns)
     if in_order == columns and all(data.schema[name].constant is not None for name in others):
         return data.part(columns)
-    raise ValueError(
+    raise InputError(
         f"the model was made for columns {list(columns)}, the data have {list(given)}; "
         f"read them with like= the training data"
     )
@@ -211,10 +212,10 @@ def of_model(model: Any, data: Any) -> Any:
 def _check_trainable(model: Any, dtype: torch.dtype | None) -> None:
     """Refuse parameters that no gradient can reach, and a dtype that has none."""
     if dtype is not None and not dtype.is_floating_point:
-        raise ValueError(f"dtype is {dtype}; give torch.float32 or torch.float64")
+        raise InputError(f"dtype is {dtype}; give torch.float32 or torch.float64")
     for name, parameter in model.named_parameters():
         if parameter.is_inference():
-            raise ValueError(
+            raise InputError(
                 f"parameter '{name}' was made inside torch.inference_mode() and cannot be "
                 f"trained; make the model outside of it"
             )
@@ -405,7 +406,7 @@ class _Run:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if state["schedule"].keys() != self.schedule.state_dict().keys():
-            raise ValueError("its part 'schedule' is of another schedule")
+            raise InputError("its part 'schedule' is of another schedule")
         self.schedule.load_state_dict(state["schedule"])
         self.batches.restore(state["batches"])
         device = self.train.x.device

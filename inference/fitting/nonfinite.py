@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
+from ...data.errors import AbsentiaError
 from ...models.distributions.mask import MaskDistribution
 from ..importance import weights
 
 
-class NonFiniteLossError(FloatingPointError):
+class NonFiniteLossError(AbsentiaError, FloatingPointError):
     """The loss became NaN or infinite; the message names the first site responsible."""
 
 

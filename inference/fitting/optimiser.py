@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...data.errors import InputError
 from .settings import FitSettings
 
 
@@ -32,7 +33,7 @@ def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
         group["params"] = [p for p in group["params"] if p.requires_grad]
     groups = [group for group in groups if group["params"]]
     if not groups:
-        raise ValueError("the model has no parameters to fit")
+        raise InputError("the model has no parameters to fit")
     return torch.optim.Adam(groups, fused=True)
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import Any, Literal
 
+from ...data.errors import InputError, KindError
 from ..elbo import Gradient, Missing
 
 Schedule = Literal["one-cycle", "cosine", "constant"]
@@ -44,7 +45,7 @@ class FitSettings:
         known = [field.name for field in fields(cls)]
         unknown = [name for name in given if name not in known]
         if unknown:
-            raise TypeError(f"{unknown[0]!r} is no setting of a fit; there are {', '.join(known)}")
+            raise KindError(f"{unknown[0]!r} is no setting of a fit; there are {', '.join(known)}")
         return cls(**given)
 
     def __post_init__(self) -> None:
@@ -55,22 +56,22 @@ class FitSettings:
             object.__setattr__(self, name, _whole(name, getattr(self, name)))
         for name in ("particles", "steps", "batch_size", "evaluations"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+                raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
         for name in ("learning_rate", "mechanism_rate", "validation"):
             object.__setattr__(self, name, _number(name, getattr(self, name)))
         for name in ("learning_rate", "mechanism_rate"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a positive number")
+                raise InputError(f"{name} is {getattr(self, name)}; give a positive number")
         if self.schedule not in ("one-cycle", "cosine", "constant"):
-            raise ValueError(
+            raise InputError(
                 f"schedule {self.schedule!r} is not one of one-cycle, cosine, constant"
             )
         if not 0 <= self.validation < 1:
-            raise ValueError(f"validation is {self.validation}; give a share of rows in [0, 1)")
+            raise InputError(f"validation is {self.validation}; give a share of rows in [0, 1)")
         if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience is {self.patience}; give evaluations, at least 1, or None")
+            raise InputError(f"patience is {self.patience}; give evaluations, at least 1, or None")
         if self.patience is not None and self.validation == 0:
-            raise ValueError("patience needs held-out rows; give validation > 0")
+            raise InputError("patience needs held-out rows; give validation > 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for files."""
@@ -80,7 +81,7 @@ class FitSettings:
 def _number(name: str, value: Any) -> float:
     """A number as Python's own, which files hold; numpy's come from grids and tables."""
     if not isinstance(value, Real) or math.isnan(value):
-        raise ValueError(f"{name} is {value!r}; give a number")
+        raise InputError(f"{name} is {value!r}; give a number")
     return float(value)
 
 
@@ -89,5 +90,5 @@ def _whole(name: str, value: Any) -> int:
         return int(value)
     number = _number(name, value)
     if not math.isfinite(number) or number != int(number):
-        raise ValueError(f"{name} is {value!r}; give a whole number")
+        raise InputError(f"{name} is {value!r}; give a whole number")
     return int(number)

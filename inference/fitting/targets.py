@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...data import IncompleteData, Schema, Standardiser
+from ...data.errors import InputError
 
 
 def with_matching_target(model: Any, data: IncompleteData) -> IncompleteData:
@@ -25,7 +26,7 @@ def with_matching_target(model: Any, data: IncompleteData) -> IncompleteData:
     column = target.schema[target.columns[0]]
     levelled = bool(column.levels)
     if levelled != (predictor.kind != "continuous"):
-        raise ValueError(
+        raise InputError(
             f"the target is {column.kind}, the model predicts a {predictor.kind} one; declare it "
             f"with data.with_target(y, schema='{predictor.kind}')"
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...data import IncompleteData, Schema
+from ...data.errors import AbsentiaWarning
 
 #: columns that a text shows
 SHOWN = 10
@@ -18,7 +19,7 @@ COLUMNS = ["missing", "observed_mean", "imputed_mean", "at_random_mean", "lowest
            "outside"]  # fmt: skip
 
 
-class OutsideRangeWarning(UserWarning):
+class OutsideRangeWarning(AbsentiaWarning):
     """Imputed values lie, on average, outside the range of what was observed of their column."""
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ...data.system.memory import asked_for
 from ...models.sites import X_UNOBSERVED
 from ..evaluating import evaluating
@@ -39,7 +40,7 @@ def average(
         ValueError: for less than one particle.
     """
     if particles < 1:
-        raise ValueError(f"particles is {particles}; give at least 1")
+        raise InputError(f"particles is {particles}; give at least 1")
     sampler = Sampler(programs.model, programs.guide)
     with asked_for("predict", particles=particles), evaluating(model, seed, data.x.device):
         rows = torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..diagnostics import khat_threshold
 from .at_random import at_random_cells
 from .beside import beside, lines
@@ -109,10 +110,10 @@ class Imputation:
             ValueError: for a column without levels, or of another name.
         """
         if column not in self.data.columns:
-            raise ValueError(f"there is no column '{column}'; give one of {self.data.columns}")
+            raise InputError(f"there is no column '{column}'; give one of {self.data.columns}")
         of = self.data.schema[column]
         if not of.levels:
-            raise ValueError(
+            raise InputError(
                 f"column '{column}' is {of.kind}; probabilities are of binary, categorical and "
                 f"ordinal columns, use mean and interval() for others"
             )
@@ -148,10 +149,10 @@ class Imputation:
             ValueError: if q is outside [0, 1], or no draws were kept.
         """
         if not 0 <= q <= 1:
-            raise ValueError(f"q is {q}; a quantile lies between 0 and 1")
+            raise InputError(f"q is {q}; a quantile lies between 0 and 1")
         kept = self._kept()
         if 0 < q < 1 and min(q, 1 - q) * (len(kept) + 1) < 1:
-            raise ValueError(
+            raise InputError(
                 f"{len(kept)} draws do not reach the {q:g} quantile; impute with num_draws=200"
             )
         cells = np.quantile(kept, q, axis=0)
@@ -167,7 +168,7 @@ class Imputation:
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends (n, p) of equal-tailed posterior intervals."""
         if not 0 < level < 1:
-            raise ValueError(f"level is {level}; give a probability such as 0.9")
+            raise InputError(f"level is {level}; give a probability such as 0.9")
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     def draws(self, m: int) -> np.ndarray:
@@ -181,7 +182,7 @@ class Imputation:
         """
         kept = self._kept()
         if not 1 <= m <= len(kept):
-            raise ValueError(
+            raise InputError(
                 f"{m} draws asked for, {len(kept)} kept; impute with num_draws={m} or more"
             )
         return np.stack([self._completed(draw) for draw in kept[:m]])
@@ -306,7 +307,7 @@ class Imputation:
 
     def _kept(self) -> np.ndarray:
         if not len(self._draws):
-            raise ValueError("no draws were kept; impute with num_draws=200")
+            raise InputError("no draws were kept; impute with num_draws=200")
         return self._draws
 
     def _completed(self, cells: np.ndarray, moments: bool = False) -> np.ndarray:

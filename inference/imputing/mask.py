@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ...models.sites import S
 from ..importance import Weighted
 from ..integration.handler import CollapsedMask
@@ -36,7 +37,7 @@ def mask_probability(
     """
     model, data = prepared(fitted, data)
     if model.missingness.ignorable:
-        raise ValueError("the mechanism is ignorable: the model says nothing of the mask")
+        raise InputError("the mechanism is ignorable: the model says nothing of the mask")
 
     def missing(whole: Tensor, run: Weighted) -> Tensor:
         mask = run.sites[S].fn

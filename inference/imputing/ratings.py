@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ...data import Ratings
+from ...data.errors import InputError, KindError
 from ...data.system.memory import asked_for
 from ..evaluating import evaluating
 from .particles import Rule, Sampler
@@ -52,23 +53,23 @@ def predict_ratings(
     np.float64(4.0)
     """
     if not isinstance(data, Ratings):
-        raise TypeError(f"data is a {type(data).__name__}; tables have impute")
+        raise KindError(f"data is a {type(data).__name__}; tables have impute")
     if rule not in ("posterior", "decoder-mean"):
-        raise ValueError(f"rule {rule!r} is not one of posterior, decoder-mean")
+        raise InputError(f"rule {rule!r} is not one of posterior, decoder-mean")
     if particles < 1:
-        raise ValueError(f"particles is {particles}; give at least 1")
+        raise InputError(f"particles is {particles}; give at least 1")
     if not unfitted:
         check_was_fitted(fitted)
     schema = getattr(fitted, "schema", None)
     if schema is not None and schema[schema.names[0]].levels != data.levels:
-        raise ValueError(
+        raise InputError(
             f"the model was fitted to ratings with levels "
             f"{list(schema[schema.names[0]].levels)}, these have {list(data.levels)}"
         )
     model, data = placed(fitted, data)
     user, item = data.positions("user", users), data.positions("item", items)
     if len(user) != len(item):
-        raise ValueError(f"{len(user)} users and {len(item)} items; give pairs")
+        raise InputError(f"{len(user)} users and {len(item)} items; give pairs")
     programs = programs_of(model)
     levels = torch.full((len(data.columns),), len(data.levels))
     sampler = Sampler(programs.model, programs.guide, "auto", rule, num_values=levels)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...data import IncompleteData, Ratings
 from ...data.columns.constants import part_of
+from ...data.errors import InputError, KindError
 from ...data.system.memory import asked_for, check_memory
 from ...models.never_fitted import never_fitted
 from ..evaluating import computing, evaluating
@@ -82,15 +83,15 @@ def impute(
     ((3, 2), (3,))
     """
     if rule not in ("posterior", "decoder-mean"):
-        raise ValueError(f"rule {rule!r} is not one of posterior, decoder-mean")
+        raise InputError(f"rule {rule!r} is not one of posterior, decoder-mean")
     if particles < 1:
-        raise ValueError(f"particles is {particles}; give at least 1")
+        raise InputError(f"particles is {particles}; give at least 1")
     if num_draws < 0:
-        raise ValueError(f"num_draws is {num_draws}; give at least 0")
+        raise InputError(f"num_draws is {num_draws}; give at least 0")
     if missing not in ("auto", "collapse", "sample"):
-        raise ValueError(f"missing {missing!r} is not one of auto, collapse, sample")
+        raise InputError(f"missing {missing!r} is not one of auto, collapse, sample")
     if independent_rows and refine:
-        raise ValueError("independent_rows=True goes without refinement; give refine=False")
+        raise InputError("independent_rows=True goes without refinement; give refine=False")
     given = data
     model, data = prepared(fitted, data)
     if not unfitted:
@@ -175,7 +176,7 @@ def check_was_fitted(fitted: Any) -> None:
         ValueError: for such a model.
     """
     if isinstance(fitted, torch.nn.Module) and never_fitted(fitted):
-        raise ValueError(
+        raise InputError(
             f"this {type(fitted).__name__} was never fitted: its parameters are those it was made "
             f"with; fit it with absentia.fit, or give unfitted=True if that is meant"
         )
@@ -216,7 +217,7 @@ def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
     """
     if not isinstance(data, IncompleteData):
         known = "ratings have predict_ratings" if isinstance(data, Ratings) else "give a table"
-        raise TypeError(f"data is a {type(data).__name__}, not IncompleteData: {known}")
+        raise KindError(f"data is a {type(data).__name__}, not IncompleteData: {known}")
     model, data = placed(fitted, data)
     return model, with_matching_target(model, data)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..importance import Weighted
 from .completed import average
 from .tables import check_was_fitted, prepared, programs_of
@@ -76,7 +77,7 @@ def predict(
     """
     model, data = prepared(fitted, data)
     if not hasattr(model, "predictor"):
-        raise ValueError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
+        raise InputError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
     if not unfitted:
         check_was_fitted(fitted)
     data = data.without_target()

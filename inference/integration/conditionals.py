@@ -14,6 +14,7 @@ import torch
 from pyro.distributions import Normal, TorchDistribution
 from torch import Tensor
 
+from ...data.errors import KindError
 from ...models.distributions.special import inverse_mills, log_ndtr
 from ...models.missingness import Affine
 from .logistic_normal import LogisticNormal, log_expected_sigmoid, logistic_normal
@@ -43,7 +44,7 @@ class Tilted(ABC):
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
         """P(x_j = v | z, s_j = 0) of cells with values 0, ..., V - 1: (V, K, len(cells))."""
-        raise TypeError(f"the values of a {type(self).__name__} are not finitely many")
+        raise KindError(f"the values of a {type(self).__name__} are not finitely many")
 
 
 class Untilted(Tilted):

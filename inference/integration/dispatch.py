@@ -9,6 +9,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from ...data import Standardiser
+from ...data.errors import KindError
 from ...models.distributions.mask import MaskDistribution
 from ...models.missingness import Affine
 from . import quadrature
@@ -153,7 +154,7 @@ class _Tilting:
             log_density = log_density.view(len(support), -1, len(rows))
             return TiltedDiscrete(values, log_density, log_missing_at(values.to(log_density.dtype)))
         if quadrature.reach_of(packed) is None:
-            raise TypeError(
+            raise KindError(
                 f"no rule to integrate a {type(packed).__name__} under "
                 f"{'no mask' if self.mask is None else type(self.mask.missingness).__name__}"
             )

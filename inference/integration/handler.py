@@ -19,13 +19,14 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 
 from ...data import Standardiser
+from ...data.errors import InputError
 from ...models.distributions.mask import MaskDistribution
 from ...models.sites import S, X
 from .conditionals import Tilted
 from .dispatch import tilt
 
 
-class CollapseError(ValueError):
+class CollapseError(InputError):
     """The missing values of this model cannot be integrated out; they must be sampled.
 
     ``draw`` (p,) names the columns of which that is so, None stands for all.

@@ -9,6 +9,7 @@ import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
+from ...data.errors import KindError
 from ...models.distributions.mixed import MixedColumns
 
 
@@ -46,7 +47,7 @@ def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:
     if "logits" in made_of:
         made_of.pop("probs", None)  # torch keeps both once the second has been asked for
     if not made_of:
-        raise TypeError(f"cannot take a {type(distribution).__name__} apart into cells")
+        raise KindError(f"cannot take a {type(distribution).__name__} apart into cells")
     batch = distribution.batch_shape
     whole: dict[str, Tensor] = {}
     for name, value in made_of.items():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from ...data.errors import InputError
 from ..imputing.imputation import Imputation
 from .style import IMPUTED, OBSERVED, QUIET, panels, plain, shown
 
@@ -86,11 +87,11 @@ def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = N
     """
     data = imputation.data
     if row not in data.index:
-        raise ValueError(f"the table has no row {row!r}; its labels run from {data.index[0]!r}")
+        raise InputError(f"the table has no row {row!r}; its labels run from {data.index[0]!r}")
     i = int(np.flatnonzero(np.asarray(data.index == row))[0])
     gone = np.flatnonzero(~data.s[i].cpu().numpy())
     if not len(gone):
-        raise ValueError(f"row {row!r} has no missing value")
+        raise InputError(f"row {row!r} has no missing value")
     names, left_out = shown([data.columns[j] for j in gone], columns)
     draws = imputation.draws(imputation.num_draws)[:, i]
     figure, axes = panels(len(names))

@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..imputing.tables import coefficient_medians, prepared
 from ..uncertainty.sources import Parameters, sources
 from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain, shown
@@ -74,9 +75,9 @@ def plot_mechanism(
     model, data = prepared(fitted, data)
     mechanism = model.missingness
     if mechanism.ignorable:
-        raise ValueError("the mechanism is ignorable: there is no curve to draw")
+        raise InputError("the mechanism is ignorable: there is no curve to draw")
     if set(mechanism.asks) - {"s"}:
-        raise ValueError(
+        raise InputError(
             f"the mechanism reads {', '.join(mechanism.asks)}: it is a curve a row and not one"
         )
     imputation = getattr(imputation, "modelled", imputation)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...data.errors import InputError
 from ...data.patterns import Table, gone_of, pattern_masks
 from ...data.system.files import write_figure_atomic
 
@@ -104,9 +105,9 @@ def _chosen(gone: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
     for name in asked:
         if name not in gone.columns:
             few = ", ".join(map(str, gone.columns[:12])) + (", ..." if gone.shape[1] > 12 else "")
-            raise ValueError(f"columns= names {name!r}, which is not one of {few}")
+            raise InputError(f"columns= names {name!r}, which is not one of {few}")
     if not asked:
-        raise ValueError("columns= is empty; name at least one, or leave it out")
+        raise InputError("columns= is empty; name at least one, or leave it out")
     return gone[list(dict.fromkeys(asked))]
 
 

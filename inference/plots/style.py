@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ...data.errors import InputError
 from .shown_figure import ShownFigure
 
 OBSERVED, IMPUTED, MECHANISM, TRUE = "#56B4E9", "#E69F00", "#D55E00", "#000000"
@@ -59,11 +60,11 @@ def shown(
         for name in asked:
             if name not in of:
                 listed = ", ".join(map(str, of[:12])) + (", ..." if len(of) > 12 else "")
-                raise ValueError(f"columns= names {name!r}, which is not one of {listed}")
+                raise InputError(f"columns= names {name!r}, which is not one of {listed}")
             if asked.count(name) > 1:
-                raise ValueError(f"columns= names {name!r} twice; give it once")
+                raise InputError(f"columns= names {name!r} twice; give it once")
         if not asked:
-            raise ValueError("columns= is empty; name at least one, or leave it out")
+            raise InputError("columns= is empty; name at least one, or leave it out")
         if len(asked) <= _MOST_NAMED:
             return asked, ""
         return asked[:_MOST_NAMED], f"the first {_MOST_NAMED} of {len(asked)} columns asked for"

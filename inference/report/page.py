@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...data import IncompleteData
+from ...data.errors import AbsentiaWarning, InputError
 from ...data.system.files import write_text_atomic
 from ..imputing.imputation import Imputation
 from ..imputing.tables import impute, prepared
@@ -66,7 +67,7 @@ def report(
     """
     path = Path(path)
     if imputation is not None and not imputation.num_draws:
-        raise ValueError("the imputation has no draws to show; impute with num_draws=200")
+        raise InputError("the imputation has no draws to show; impute with num_draws=200")
     _, data = prepared(fitted, data)
     writer = Writer(fitted, data, replications, seed)
     with warnings.catch_warnings(record=True) as heard:
@@ -74,7 +75,7 @@ def report(
         filled = imputation.modelled if imputation else impute(fitted, data, seed=seed, check=False)
         sections = writer.sections(filled, curves)
     said = cautions(fitted, filled, writer.identification, writer.p_values, replications)
-    said += [_sentence(w.message) for w in heard if issubclass(w.category, UserWarning)]
+    said += [_sentence(w.message) for w in heard if issubclass(w.category, AbsentiaWarning)]
     write_text_atomic(path, _rendered(title, data, filled, sections, list(dict.fromkeys(said))))
     return path
 

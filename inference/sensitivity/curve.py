@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...data.errors import InputError
 from ..uncertainty.analysis import is_fitted
 from ..uncertainty.rubin import Pooled, pool
 from .profile import interval
@@ -51,7 +52,7 @@ class SensitivityCurve:
         """
         name = self.estimands[0] if estimand is None else estimand
         if name not in self.estimands:
-            raise ValueError(f"estimand '{name}' is not one of {', '.join(self.estimands)}")
+            raise InputError(f"estimand '{name}' is not one of {', '.join(self.estimands)}")
         rows = self.table[self.table["estimand"] == name]
         return rows.drop(columns="estimand").set_index("at").sort_index()
 
@@ -65,7 +66,7 @@ class SensitivityCurve:
                 interval begins to hold the value, the conclusion is no longer what it was.
         """
         if of not in ("estimate", "lower", "upper"):
-            raise ValueError(f"of {of!r} is not one of estimate, lower, upper")
+            raise InputError(f"of {of!r} is not one of estimate, lower, upper")
         rows = self.of(estimand)
         at, height = rows.index.to_numpy(float), rows[of].to_numpy(float) - value
         found = [float(a) for a, h in zip(at, height, strict=True) if h == 0]
@@ -84,7 +85,7 @@ class SensitivityCurve:
             ValueError: for shifts, of which the data say nothing.
         """
         if self.profile.empty:
-            raise ValueError("nothing in the data speaks for or against a shift of what is missing")
+            raise InputError("nothing in the data speaks for or against a shift of what is missing")
         level = self.level if level is None else level
         return interval(self.profile, level)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..uncertainty.multiple import MultipleImputation
 from .curve import SensitivityCurve, analysed, rows_of
 
@@ -72,10 +73,10 @@ def shiftable(data: IncompleteData, column: str) -> int:
         ValueError: it does not, or is no continuous column.
     """
     if column not in data.columns:
-        raise ValueError(f"there is no column '{column}'; give one of {', '.join(data.columns)}")
+        raise InputError(f"there is no column '{column}'; give one of {', '.join(data.columns)}")
     kind = data.schema[column].kind
     if kind != "continuous":
-        raise ValueError(
+        raise InputError(
             f"column '{column}' is {kind}: adding to it gives values that it does not take; "
             f"use slope_sensitivity, whose mechanism makes its high values likelier to be missing"
         )

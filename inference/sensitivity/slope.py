@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from ...data import IncompleteData
+from ...data.errors import AbsentiaWarning, InputError
 from ...models import NotMIWAEPPCA, missing
 from ..fitting.loop import FitResult, fit
 from ..uncertainty.multiple import multiple_imputation, tables_of
@@ -77,7 +78,7 @@ def slope_sensitivity(
     """
     slopes = sorted({float(slope) for slope in slopes} | {float(anchor)})
     if len(slopes) < 2:
-        raise ValueError("one slope is no curve; give at least one besides the anchor")
+        raise InputError("one slope is no curve; give at least one besides the anchor")
     column = family if isinstance(family, str) else "the mechanism"
     sweep = _Sweep(
         _by_column(family, data) if isinstance(family, str) else family,
@@ -107,7 +108,7 @@ def slope_sensitivity(
 
 def _by_column(column: str, data: IncompleteData) -> Family:
     if column not in data.columns:
-        raise ValueError(f"there is no column '{column}'; give one of {', '.join(data.columns)}")
+        raise InputError(f"there is no column '{column}'; give one of {', '.join(data.columns)}")
 
     def family(slope: float) -> Any:
         given = missing({column: f"`{column}`"}, fixed={column: slope})
@@ -199,6 +200,7 @@ class _Sweep:
                 f"at slope {slope:g} a Normal approximation of the parameters is poor (k-hat "
                 f"{draws.khat:.2f}): the interval is rough; the slope may be more than the data "
                 f"can bear",
+                AbsentiaWarning,
                 stacklevel=4,
             )
         return self._tables(posterior, draws), how, draws.khat, posterior.height()

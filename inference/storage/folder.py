@@ -21,6 +21,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ...data.errors import InputError
 from ...data.system.files import atomic_path, reason, write_text_atomic
 from ...data.system.leftovers import is_gone, is_temporary, writer
 
@@ -35,7 +36,7 @@ _SECONDS_OF_A_SAVE = 3600.0
 _NO_DIGEST = "0" * 64
 
 
-class FormatError(ValueError):
+class FormatError(InputError):
     """A saved model that cannot be read here, or a model that cannot be saved."""
 
 
@@ -110,7 +111,7 @@ def _replaced(folder: Path) -> set[str]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         if found["format"] != _FORMAT:
-            raise ValueError("it is another file")
+            raise InputError("it is another file")
         held = found["weights"]["file"] if "weights" in found else _OLD_TENSORS
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise FormatError(

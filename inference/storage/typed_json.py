@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ...data.errors import InputError
 from ...data.schema import Column, Schema
 from ...models import Configurable, rebuild
 from ...models.missingness.formula.declaration import Declared, DeclaredColumn
@@ -95,7 +96,7 @@ def from_json(found: Any) -> Any:
     for kind in KINDS:
         if kind.name == name:
             return kind.made(parts)
-    raise ValueError(f"the file names the type {name!r}, which is not known here; update absentia")
+    raise InputError(f"the file names the type {name!r}, which is not known here; update absentia")
 
 
 def tensors_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ...data.errors import InputError
 
-class Cannot(ValueError):
+
+class Cannot(InputError):
     """Why a value cannot be kept, as it follows the value's name."""
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ...data.errors import InputError, KindError
+
 _WHAT = (
     "return results of statsmodels, or estimates and variances: return mean, variance (numbers, "
     "Series, or a Series and a covariance matrix)"
@@ -42,7 +44,7 @@ def read_analysis(result: Any) -> Analysis:
     if isinstance(result, tuple) and not hasattr(result, "params") and len(result) == 2:
         return _checked(*_labelled(*result), np.inf)
     if not is_fitted(result):
-        raise TypeError(f"an analysis returned a {type(result).__name__}; {_WHAT}")
+        raise KindError(f"an analysis returned a {type(result).__name__}; {_WHAT}")
     estimate, covariance = _parameters(result)
     # a likelihood's estimates are as good as Normal: statsmodels and linearmodels say so
     exact = getattr(result, "use_t", getattr(result, "debiased", True))
@@ -118,7 +120,7 @@ def _equations(estimate: Any, covariance: Any, result: Any) -> tuple[pd.Series, 
             return by_equation, covariance
         if spread.size == errors.size and np.allclose(spread, errors.ravel()):
             return _flat(estimate), covariance
-    raise ValueError(
+    raise InputError(
         f"the covariance of {len(terms)} terms in {len(equations)} equations is not labelled by "
         f"them; return a Series of estimates and a covariance matrix with the same labels"
     )
@@ -138,7 +140,7 @@ def _labelled(estimate: Any, variance: Any) -> tuple[pd.Series, np.ndarray]:
         estimate = _flat(estimate)
     values = _numbers(estimate, "estimates")
     if values.ndim > 1 and values.size != len(values):
-        raise ValueError(
+        raise InputError(
             f"estimates of shape {values.shape} have no names; return a Series of them and a "
             f"covariance matrix with the same labels"
         )
@@ -173,7 +175,7 @@ def _by_number(labels: pd.Index) -> bool:
 def _aligned(table: Any, labels: pd.Index, what: str) -> Any:
     _refuse_twice(table.index, what)
     if len(table.index) != len(labels) or not labels.isin(table.index).all():
-        raise ValueError(
+        raise InputError(
             f"the {what} are of {_shown(table.index)}, the estimates of {_shown(labels)}; give "
             f"both the same labels"
         )
@@ -183,14 +185,14 @@ def _aligned(table: Any, labels: pd.Index, what: str) -> Any:
 def _refuse_twice(labels: pd.Index, what: str) -> None:
     if not labels.is_unique:
         twice = labels[labels.duplicated()][0]
-        raise ValueError(f"the {what} have the label {twice!r} twice; give each a name of its own")
+        raise InputError(f"the {what} have the label {twice!r} twice; give each a name of its own")
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
     try:
         found: np.ndarray = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise TypeError(
+        raise KindError(
             f"the {what} that an analysis returned are no numbers ({error}); {_WHAT}"
         ) from error
     return found
@@ -208,21 +210,21 @@ def _shown(labels: pd.Index) -> str:
 def _checked(estimate: pd.Series, covariance: np.ndarray, df: float) -> Analysis:
     q = len(estimate)
     if not q:
-        raise ValueError("an analysis returned no estimate; return at least one")
+        raise InputError("an analysis returned no estimate; return at least one")
     if covariance.shape != (q, q):
-        raise ValueError(f"{q} estimates came with variances of shape {covariance.shape}")
+        raise InputError(f"{q} estimates came with variances of shape {covariance.shape}")
     bad = ~np.isfinite(estimate.to_numpy(float)) | ~(np.diag(covariance) >= 0)
     bad |= ~np.isfinite(covariance).all(axis=0)
     if bad.any():
         k = int(np.flatnonzero(bad)[0])
-        raise ValueError(
+        raise InputError(
             f"'{estimate.index[k]}' is {estimate.iloc[k]:g} with variance {covariance[k, k]:g}; "
             f"both must be finite, the variance at least 0"
         )
     if np.abs(covariance - covariance.T).max() > _ASYMMETRY * np.abs(covariance).max():
-        raise ValueError("the covariance of the estimates is not symmetric; correct it")
+        raise InputError("the covariance of the estimates is not symmetric; correct it")
     if not df > 0:
-        raise ValueError(
+        raise InputError(
             f"the analysis has {df:g} degrees of freedom left; estimate fewer parameters, or give "
             f"complete_df="
         )

@@ -12,6 +12,7 @@ import torch
 from scipy.stats import norm
 
 from ...data import IncompleteData
+from ...data.errors import AbsentiaWarning, InputError
 from ..evaluating import computing, learning
 from .laplace import Maximum, Target, maximum
 from .parameters import target_of
@@ -71,10 +72,10 @@ def coefficient_posterior(
             parameters under ``decoder="joint"``.
     """
     if not 0 < level < 1:
-        raise ValueError(f"level is {level}; give a probability such as 0.9")
+        raise InputError(f"level is {level}; give a probability such as 0.9")
     target = target_of(fitted, data, decoder, particles, missing, seed)
     if not target.mechanism_size:
-        raise ValueError(
+        raise InputError(
             f"{type(target.model.missingness).__name__} has no coefficient to estimate: all are "
             f"given"
         )
@@ -168,7 +169,7 @@ def _held_back(target: Target, found: Maximum, name: str, k: int, j: np.ndarray)
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=4)
+    warnings.warn(text, AbsentiaWarning, stacklevel=4)
 
 
 def _place(k: int, shape: torch.Size, columns: tuple[str, ...]) -> str:

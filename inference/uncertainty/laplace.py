@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ...data.system.process import seeded
 from ..evaluating import learning
 from ..importance import Noise
@@ -48,7 +49,7 @@ class Target:
         seed: int,
     ) -> None:
         if hasattr(model, "trunk"):
-            raise ValueError(
+            raise InputError(
                 "GNR's mask reads the trunk, whose parameters have no meaning of their own and no "
                 "standard errors here; give parameters='bootstrap'"
             )
@@ -160,7 +161,7 @@ class Target:
                     **self.data.extras(rows),
                 )
                 if has_scores(run):
-                    raise ValueError(
+                    raise InputError(
                         "a formula reads another column whose missing levels or counts are drawn, "
                         "for which there are no standard errors here; give the coefficients priors "
                         "(the model's coefficient_guide is a posterior)"

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..diagnostics import pareto_khat
 from ..evaluating import computing
 from ..imputing.tables import prepared
@@ -176,11 +177,11 @@ def target_of(
         ValueError: as :class:`ParameterPosterior`.
     """
     if decoder not in ("joint", "fixed"):
-        raise ValueError(f"decoder {decoder!r} is not one of joint, fixed")
+        raise InputError(f"decoder {decoder!r} is not one of joint, fixed")
     model, data = exact(*prepared(fitted, data))
     target = Target(model, data, decoder == "joint", particles, missing, seed)
     if len(target) > MOST_PARAMETERS:
-        raise ValueError(
+        raise InputError(
             f"the model has {len(target)} parameters, more than {MOST_PARAMETERS}; give "
             f"decoder='fixed', or priors to the mechanism (its coefficient_guide is a posterior)"
         )

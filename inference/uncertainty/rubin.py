@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.api.typing import DataFrameGroupBy
 from scipy.stats import t as student_t
 
+from ...data.errors import AnalysisError, InputError, KindError
 from .analysis import Analysis, read_analysis
 
 _STACKED = "imputation"  # the index level that numbers the tables where they are stacked
@@ -85,18 +86,18 @@ def pool(
     True
     """
     if not 0 < level < 1:
-        raise ValueError(f"level is {level}; give a probability such as 0.95")
+        raise InputError(f"level is {level}; give a probability such as 0.95")
     if complete_df is not None and not complete_df > 0:
-        raise ValueError(f"complete_df is {complete_df}; give a positive number, or leave it out")
+        raise InputError(f"complete_df is {complete_df}; give a positive number, or leave it out")
     analysed = [_analysed(label, table, analysis) for label, table in _one_by_one(tables, analysis)]
     m = len(analysed)
     if m < 2:
-        raise ValueError(f"{m} table(s) to pool; the variance between tables needs at least 2")
+        raise InputError(f"{m} table(s) to pool; the variance between tables needs at least 2")
     (first, one), *others = analysed
     names = one.estimate.index
     for label, other in others:
         if set(other.estimate.index) != set(names):
-            raise ValueError(
+            raise InputError(
                 f"table {label} has estimates {list(other.estimate.index)}, table {first} "
                 f"{list(names)}; an analysis must name the same ones in every table"
             )
@@ -120,7 +121,7 @@ def _one_by_one(tables: Any, analysis: Any) -> Iterator[tuple[Any, Any]]:
     """
     if isinstance(tables, pd.DataFrame):
         if _STACKED not in tables.index.names:
-            raise TypeError(
+            raise KindError(
                 f"tables is one table of {len(tables)} rows; give a list of completed tables, a "
                 f"table with the index level '{_STACKED}', or tables.groupby(...) of the column "
                 f"that numbers them"
@@ -133,7 +134,7 @@ def _one_by_one(tables: Any, analysis: Any) -> Iterator[tuple[Any, Any]]:
     elif isinstance(tables, Mapping):
         yield from tables.items()
     elif isinstance(tables, str) or not isinstance(tables, Iterable):
-        raise TypeError(f"tables is a {type(tables).__name__}; give a list of completed tables")
+        raise KindError(f"tables is a {type(tables).__name__}; give a list of completed tables")
     else:
         for number, table in enumerate(tables):
             grouped = analysis is not None and isinstance(table, tuple) and len(table) == 2
@@ -166,8 +167,8 @@ def _analysed(
         raise _failed(label, error) from error
 
 
-def _failed(label: Any, error: Exception) -> RuntimeError:
-    return RuntimeError(f"the analysis of table {label} failed: {type(error).__name__}: {error}")
+def _failed(label: Any, error: Exception) -> AnalysisError:
+    return AnalysisError(f"the analysis of table {label} failed: {type(error).__name__}: {error}")
 
 
 def _in_order(one: Analysis, names: pd.Index) -> Analysis:

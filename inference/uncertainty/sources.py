@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import AbsentiaWarning, InputError
 from ...data.system.process import own_settings, seeded
 from ...data.system.workers import this_process, work_for
 from ...models import rebuild
@@ -54,13 +55,13 @@ def sources(
         ValueError: for an unknown kind, or fewer than one.
     """
     if parameters not in get_args(Parameters):
-        raise ValueError(
+        raise InputError(
             f"parameters {parameters!r} is not one of {', '.join(get_args(Parameters))}"
         )
     if m < 1:
-        raise ValueError(f"{m} draws of the parameters asked for; give at least 1")
+        raise InputError(f"{m} draws of the parameters asked for; give at least 1")
     if getattr(fitted.model, "frozen", False) and parameters != "fixed":
-        raise ValueError(
+        raise InputError(
             "of a second stage only the predictor was learnt; draw the parameters of the first"
         )
     if parameters == "auto":
@@ -91,6 +92,7 @@ def sources(
             f"a Normal approximation of the {len(posterior.target)} parameters is poor (k-hat "
             f"{draws.khat:.2f}): the intervals are rough; give parameters='bootstrap', fit with "
             f"more steps, or identify the mechanism better",
+            AbsentiaWarning,
             stacklevel=3,
         )
     at = draws.resampled(m, seed)

@@ -13,6 +13,7 @@ from torch.nn.functional import logsigmoid
 
 from ...data import IncompleteData, Standardiser
 from ...data.columns.constants import varying_of
+from ...data.errors import InputError
 from ..configurable import Configurable
 from ..distributions.mask import MaskDistribution
 from ..distributions.special import log_ndtr
@@ -121,7 +122,7 @@ class Missingness(Configurable):
         """
         for name in self.asks:
             if known.get(name) is None:
-                raise ValueError(_NOT_THERE.format(type(self).__name__, name))
+                raise InputError(_NOT_THERE.format(type(self).__name__, name))
         return {name: known[name] for name in self.asks}
 
     def dependence(self, num_columns: int) -> Dependence:

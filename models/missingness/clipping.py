@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
 from .base import Missingness
 from .dependence import Dependence
 
@@ -47,9 +48,9 @@ class Clipping(Missingness):
         self.register_buffer("lower", _limits(lower, num_columns, -torch.inf))
         self.register_buffer("upper", _limits(upper, num_columns, torch.inf))
         if not bool((self.lower < self.upper).all()):
-            raise ValueError("lower is not below upper in every column; correct the limits")
+            raise InputError("lower is not below upper in every column; correct the limits")
         if not sharpness > 0:
-            raise ValueError(f"sharpness is {sharpness}; give a positive number")
+            raise InputError(f"sharpness is {sharpness}; give a positive number")
         self.sharpness = float(sharpness)
 
     @classmethod
@@ -105,5 +106,5 @@ _MOST = 12.0  # log-odds: 6e-6
 def _limits(value: Any, columns: int, none: float) -> Tensor:
     values = list(value) if isinstance(value, list | tuple) else [value] * columns
     if len(values) != columns:
-        raise ValueError(f"{len(values)} limits were given for {columns} columns")
+        raise InputError(f"{len(values)} limits were given for {columns} columns")
     return torch.tensor([none if v is None else float(v) for v in values])

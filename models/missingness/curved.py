@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
 from .base import Missingness, logit_of_rate
 from .dependence import Dependence
 from .description import equation
@@ -34,7 +35,7 @@ class TwoSided(Missingness):
     def __init__(self, num_columns: int, hides: str | None = None) -> None:
         super().__init__()
         if hides not in ("extremes", "middle", None):
-            raise ValueError(f"hides {hides!r} is not one of 'extremes', 'middle', None")
+            raise InputError(f"hides {hides!r} is not one of 'extremes', 'middle', None")
         self.hides = hides
         self.offset = nn.Parameter(torch.zeros(num_columns))
         self.slope = nn.Parameter(torch.zeros(num_columns))
@@ -121,7 +122,7 @@ class SplineMissingness(Missingness):
     ) -> None:
         super().__init__()
         if len(knots) < 3 or list(knots) != sorted(set(knots)):
-            raise ValueError(f"knots are {list(knots)}; give at least 3 that increase")
+            raise InputError(f"knots are {list(knots)}; give at least 3 that increase")
         self.knots: Tensor
         self.register_buffer("knots", torch.tensor([float(k) for k in knots]), persistent=False)
         self.offset = nn.Parameter(torch.zeros(num_columns))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...data import IncompleteData, Standardiser
 from ...data.columns.row_numbers import row_numbers
+from ...data.errors import NameLookupError
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Description:
         for one in self.columns:
             if one.column == column:
                 return one
-        raise KeyError(f"no column {column!r}; there are {[c.column for c in self.columns]}")
+        raise NameLookupError(f"no column {column!r}; there are {[c.column for c in self.columns]}")
 
     def checked(self, found: pd.DataFrame | None) -> Description:
         """The same, where conditions of identification were looked at in the data.

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from ...data.errors import InputError
+
 #: ``"+"`` or ``"high"`` where high values go missing, ``"-"`` or ``"low"`` where low ones do,
 #: ``"free"`` or None where it is not known: for all columns, by column name, or one a column
 Sign = str | Mapping[str, str | None] | Sequence[str | None] | None
@@ -33,7 +35,7 @@ def direction(value: Any, column: str | None = None) -> Direction | None:
         return None
     if not isinstance(value, str) or value not in _MEANINGS:
         whose = "" if column is None else f" of column '{column}'"
-        raise ValueError(
+        raise InputError(
             f"sign {value!r}{whose} is not one of '+' or 'high' (high values go missing), '-' or "
             f"'low' (low ones do), 'free' or None (not known)"
         )
@@ -58,13 +60,13 @@ def directions(sign: Any, columns: Sequence[str]) -> list[Direction | None]:
     if isinstance(sign, Mapping):
         for name in sign:
             if name not in columns:
-                raise ValueError(_unknown(name, columns))
+                raise InputError(_unknown(name, columns))
         return [direction(sign.get(name), name) for name in columns]
     if not isinstance(sign, Iterable):
         return [direction(sign)] * len(columns)  # which says what is allowed
     given = list(sign)
     if len(given) != len(columns):
-        raise ValueError(
+        raise InputError(
             f"sign has {len(given)} entries for {len(columns)} columns; give one a column, or by "
             f"name: sign={{'{columns[0]}': 'high'}}"
         )

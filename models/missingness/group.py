@@ -10,6 +10,7 @@ from pyro.distributions import Bernoulli
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
 from .base import Missingness, logit_of_rate
 from .dependence import Dependence
 from .description import equation, in_units
@@ -36,7 +37,7 @@ class GroupMissingness(Missingness):
         super().__init__()
         named = [j for group in groups for j in group]
         if len(set(named)) < len(named) or any(not 0 <= j < num_columns for j in named):
-            raise ValueError(
+            raise InputError(
                 f"groups {[list(g) for g in groups]}: give each position from 0 to "
                 f"{num_columns - 1} at most once"
             )
@@ -78,7 +79,7 @@ class GroupMissingness(Missingness):
             if bool(partly.any()):
                 names = ", ".join(data.columns[j] for j in group)
                 row = int(partly.nonzero()[0])
-                raise ValueError(
+                raise InputError(
                     f"columns {names} are declared to go missing together, but row "
                     f"{data.index[row]!r} has only some of them; leave them out of the group"
                 )

@@ -11,6 +11,7 @@ from pyro.distributions.torch_distribution import MaskedDistribution
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError, KindError
 from ..distributions.mask import ProbitBernoulli
 from ..networks.mlp import mlp
 from .base import Affine, Missingness
@@ -21,11 +22,11 @@ from .group import GroupMissingness
 def _check_shiftable(own: Missingness) -> None:
     name = type(own).__name__
     if own.ignorable:
-        raise ValueError(f"{name} is ignorable: there is nothing to shift")
+        raise InputError(f"{name} is ignorable: there is nothing to shift")
     if own.mask_latent_dim or "z_mask" in own.asks:
-        raise ValueError(f"{name} has a mask latent of its own: it needs no other")
+        raise InputError(f"{name} has a mask latent of its own: it needs no other")
     if "s" in own.asks or isinstance(own, GroupMissingness) or own.alpha != 1:
-        raise ValueError(
+        raise InputError(
             f"{name} is no probability a column, whose log-odds could be shifted; a mask latent "
             f"explains what goes missing together without it"
         )
@@ -38,13 +39,13 @@ def log_odds_shifted(given: TorchDistribution, shift: Tensor) -> TorchDistributi
     Raises:
         TypeError: for a distribution that has none, and is not registered.
     """
-    raise TypeError(f"the log-odds of a {type(given).__name__} cannot be shifted")
+    raise KindError(f"the log-odds of a {type(given).__name__} cannot be shifted")
 
 
 @log_odds_shifted.register(Bernoulli)
 def _(given: Bernoulli, shift: Tensor) -> Bernoulli:
     if type(given) is not Bernoulli:  # a subclass may mean something else by its logits
-        raise TypeError(f"the log-odds of a {type(given).__name__} cannot be shifted")
+        raise KindError(f"the log-odds of a {type(given).__name__} cannot be shifted")
     return Bernoulli(logits=given.logits + shift)
 
 
@@ -88,7 +89,7 @@ class MaskLatentShift(Missingness):
     ) -> None:
         super().__init__()
         if mask_latent_dim < 1:
-            raise ValueError(f"mask_latent_dim is {mask_latent_dim}; give at least 1")
+            raise InputError(f"mask_latent_dim is {mask_latent_dim}; give at least 1")
         _check_shiftable(own)
         self.own = own
         self.mask_latent_dim = mask_latent_dim

@@ -10,6 +10,7 @@ from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
 from ..distributions.mask import Tempered
 from ..networks.mlp import mlp
 from .base import Affine, Missingness, logit_of_rate
@@ -37,7 +38,7 @@ class ObservedMissingness(Missingness):
         super().__init__()
         wrong = [k for k in observed if not 0 <= k < num_columns]
         if wrong or not len(observed):
-            raise ValueError(
+            raise InputError(
                 f"observed is {list(observed)}; give positions from 0 to {num_columns - 1}"
             )
         self.observed: Tensor
@@ -49,7 +50,7 @@ class ObservedMissingness(Missingness):
         """Refuse a table in which one of these columns has missing values."""
         for k in self.observed.tolist():
             if not bool(data.s[:, k].all()):
-                raise ValueError(
+                raise InputError(
                     f"column '{data.columns[k]}' is declared never missing, but has missing "
                     f"values; leave it out of observed="
                 )
@@ -114,9 +115,9 @@ class NoSelfCensoring(Missingness):
     ) -> None:
         super().__init__()
         if not 0 <= alpha < math.inf:
-            raise ValueError(f"alpha is {alpha}; give a number >= 0")
+            raise InputError(f"alpha is {alpha}; give a number >= 0")
         if latent not in ("z", "mask"):
-            raise ValueError(f"latent {latent!r} is not one of z, mask")
+            raise InputError(f"latent {latent!r} is not one of z, mask")
         self.asks = ("z" if latent == "z" else "z_mask",)
         self.mask_latent_dim = 0 if latent == "z" else latent_dim
         self.alpha = alpha

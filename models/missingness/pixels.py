@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
 from ...data.datasets.images import checked_shape
+from ...data.errors import InputError
 from .base import Affine, Missingness, logit_of_rate
 from .dependence import Dependence
 from .description import equation, in_units
@@ -81,7 +82,7 @@ class ConvMissingness(Missingness):
     def __init__(self, shape: Sequence[int], hidden: Sequence[int] = (), kernel: int = 3) -> None:
         super().__init__()
         if kernel % 2 != 1 or kernel < 1:
-            raise ValueError(f"kernel is {kernel}; give an odd number of pixels")
+            raise InputError(f"kernel is {kernel}; give an odd number of pixels")
         self.channels, self.pixels = _channels_and_pixels(shape)
         self.shape = checked_shape(shape)
         layers: list[nn.Module] = []
@@ -134,7 +135,7 @@ class OutshinesOthers(Missingness):
         super().__init__()
         self.channels, self.pixels = _channels_and_pixels(shape)
         if self.channels < 2 or not 0 <= channel < self.channels:
-            raise ValueError(
+            raise InputError(
                 f"there is no channel {channel} beside others among {self.channels} channels"
             )
         self.channel = channel
@@ -192,7 +193,7 @@ class OutshinesOthers(Missingness):
         gone = ~data.s.all(0).reshape(self.channels, self.pixels).all(1)
         gone[self.channel] = False
         if bool(gone.any()):
-            raise ValueError(
+            raise InputError(
                 f"channel {int(gone.nonzero()[0])} has missing pixels, but only channel "
                 f"{self.channel} may; amputate that one, or use ChannelSelfMasking"
             )

@@ -11,6 +11,7 @@ from pyro.distributions import Bernoulli, Normal
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
 from ..plates import Plate
 from ..sites import ROW_DIM
 from .base import Affine
@@ -45,7 +46,7 @@ class RandomIntercepts(SelfMasking):
     ) -> None:
         super().__init__(num_columns, sign=sign)
         if num_groups < 1:
-            raise ValueError(f"num_groups is {num_groups}; give at least 1")
+            raise InputError(f"num_groups is {num_groups}; give at least 1")
         self.num_groups, self.covariate = num_groups, covariate
         self.log_tau = nn.Parameter(torch.full((num_columns,), -1.0))
 
@@ -59,13 +60,13 @@ class RandomIntercepts(SelfMasking):
         schema = data.covariate_schema
         names = () if schema is None else schema.names
         if schema is None or column not in names:
-            raise ValueError(
+            raise InputError(
                 f"'{column}' is no covariate of the data; read them with "
                 f"IncompleteData.from_frame(df, covariates=['{column}'])"
             )
         levels = schema[column].num_values
         if not levels:
-            raise ValueError(f"covariate '{column}' is {schema[column].kind}; groups need levels")
+            raise InputError(f"covariate '{column}' is {schema[column].kind}; groups need levels")
         if isinstance(sign, Mapping):
             sign = directions(sign, data.columns)
         return cls(len(data.columns), levels, names.index(column), sign)
@@ -73,7 +74,7 @@ class RandomIntercepts(SelfMasking):
     def check(self, data: IncompleteData) -> None:
         """Refuse group codes that are not 0, 1, ..."""
         if "covariates" not in data.extras():
-            raise ValueError(
+            raise InputError(
                 "groups are read from a covariate, and the data have none; read them with "
                 "IncompleteData.from_frame(df, covariates=[...])"
             )
@@ -81,7 +82,7 @@ class RandomIntercepts(SelfMasking):
         bad = (codes < 0) | (codes >= self.num_groups) | (codes != codes.round())
         if bool(bad.any()):
             row = int(bad.nonzero()[0])
-            raise ValueError(
+            raise InputError(
                 f"covariate {self.covariate}, row {data.index[row]!r}: {float(codes[row]):g} is no "
                 f"group from 0 to {self.num_groups - 1}"
             )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
 from ..distributions.mask import ProbitBernoulli
 from .base import Affine, Link, Missingness, logit_of_rate
 from .dependence import Dependence
@@ -62,28 +63,28 @@ class SelfMasking(Missingness):
     ) -> None:
         super().__init__()
         if link not in ("logit", "probit"):
-            raise ValueError(f"link {link!r} is not one of logit, probit")
+            raise InputError(f"link {link!r} is not one of logit, probit")
         if isinstance(sign, Mapping):
-            raise ValueError(
+            raise InputError(
                 "sign= by column name is for the named models, which know the names; give one a "
                 "column here, in order"
             )
         if slope is not None and (sign is not None or prior_scale is not None):
-            raise ValueError("a given slope leaves no room for sign= or prior_scale=; drop them")
+            raise InputError("a given slope leaves no room for sign= or prior_scale=; drop them")
         if prior_scale is not None and not prior_scale > 0:
-            raise ValueError(f"prior_scale is {prior_scale}; give a positive number")
+            raise InputError(f"prior_scale is {prior_scale}; give a positive number")
         if prior_scale is not None and sign is not None:
-            raise ValueError("prior_scale= puts a Normal on the slopes; leave sign= out")
+            raise InputError("prior_scale= puts a Normal on the slopes; leave sign= out")
         if shared and not (sign is None or isinstance(sign, str)):
-            raise ValueError(
+            raise InputError(
                 "a shared slope has one direction: give one of '+', '-', 'high', 'low' or None"
             )
         if shared and prior_scale is not None:
-            raise ValueError("prior_scale= puts a Normal on each slope; leave shared out")
+            raise InputError("prior_scale= puts a Normal on each slope; leave shared out")
         if shrinkage is not None and not 0 < shrinkage < math.inf:
-            raise ValueError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
+            raise InputError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
         if shrinkage is not None and (slope is not None or prior_scale is not None):
-            raise ValueError("shrinkage= is for slopes that are learnt and have no other prior")
+            raise InputError("shrinkage= is for slopes that are learnt and have no other prior")
         self.link, self.shared = link, shared
         self.shrinkage = shrinkage
         self.prior_scale = prior_scale
@@ -129,7 +130,7 @@ class SelfMasking(Missingness):
         if value is not None:
             given = torch.as_tensor(value, dtype=start.dtype)
             if given.dim() > 1 or given.numel() not in (1, columns):
-                raise ValueError(f"{given.numel()} values given for {columns} columns")
+                raise InputError(f"{given.numel()} values given for {columns} columns")
             start = start + given
         if value is None and not (name == "raw_slope" and self.prior_scale is not None):
             self.register_parameter(name, nn.Parameter(start))

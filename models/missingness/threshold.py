@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
 from ..distributions.mask import ProbitBernoulli
 from .base import Affine, Link, Missingness
 from .dependence import Dependence
@@ -47,14 +48,14 @@ class Threshold(Missingness):
     ) -> None:
         super().__init__()
         if link not in ("logit", "probit"):
-            raise ValueError(f"link {link!r} is not one of logit, probit")
+            raise InputError(f"link {link!r} is not one of logit, probit")
         self.link = link
         sides = [hides] * num_columns if isinstance(hides, str) else list(hides)
         wrong = [side for side in sides if side not in ("above", "below")]
         if wrong or len(sides) != num_columns:
-            raise ValueError(f"hides {hides!r}: give 'above' or 'below', one or {num_columns}")
+            raise InputError(f"hides {hides!r}: give 'above' or 'below', one or {num_columns}")
         if sharpness is not None and not sharpness > 0:
-            raise ValueError(f"sharpness is {sharpness}; give a positive number")
+            raise InputError(f"sharpness is {sharpness}; give a positive number")
         self.given = sharpness is not None and threshold is not None
         self.side: Tensor
         self.register_buffer("side", torch.tensor([1.0 if s == "above" else -1.0 for s in sides]))
@@ -97,7 +98,7 @@ class Threshold(Missingness):
         """
         if data.schema.discrete.any():
             odd = next(column for column in data.schema if column.discrete)
-            raise ValueError(f"column '{odd.name}' is {odd.kind}; a limit is for real numbers")
+            raise InputError(f"column '{odd.name}' is {odd.kind}; a limit is for real numbers")
         columns = len(data.columns)
         low = np.broadcast_to(np.array(hides) == "below", columns)
         x = data.scaler.apply(data.values)

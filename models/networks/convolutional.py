@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
 from ...data.datasets.images import checked_shape
+from ...data.errors import InputError
 from ..distributions.pixel_normal import PixelNormal
 from .decoders import Decoder
 from .encoders import Encoder, GaussianHeads
@@ -59,10 +60,10 @@ class ConvDecoder(Decoder):
     ) -> None:
         super().__init__()
         if family not in ("gaussian", "bernoulli"):
-            raise ValueError(f"family {family!r} is not one of gaussian, bernoulli")
+            raise InputError(f"family {family!r} is not one of gaussian, bernoulli")
         _check_activation(activation)
         if scale not in ("channel", "entry"):
-            raise ValueError(f"scale {scale!r} is not one of channel, entry")
+            raise InputError(f"scale {scale!r} is not one of channel, entry")
         self.shape = checked_shape(shape)
         self.latent_dim, self.num_columns = latent_dim, math.prod(self.shape)
         self.family, self.scale, self.floor = family, scale, floor
@@ -84,7 +85,7 @@ class ConvDecoder(Decoder):
         self.raw_correlation: Tensor | None = None
         if correlated:
             if family != "gaussian" or self.shape[0] < 2:
-                raise ValueError(
+                raise InputError(
                     "correlated=True is for gaussian pixels of two channels or more; these are "
                     f"{family}, of {self.shape[0]}"
                 )
@@ -170,13 +171,13 @@ _START_OF_SCALE = -1.5  # softplus of it is .2, a fifth of the way from black to
 
 def _check_activation(activation: str) -> None:
     if activation not in ACTIVATIONS:
-        raise ValueError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
+        raise InputError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
 
 
 def _sizes(shape: tuple[int, int, int], layers: int) -> list[tuple[int, int]]:
     """Height and width before each layer and after the last; a layer halves them, rounding up."""
     if layers < 1:
-        raise ValueError("channels is empty; give one layer or more")
+        raise InputError("channels is empty; give one layer or more")
     found = [shape[1:]]
     for _ in range(layers):
         found.append((-(-found[-1][0] // 2), -(-found[-1][1] // 2)))

@@ -13,6 +13,7 @@ from pyro.distributions import Normal, StudentT, TorchDistribution
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ...data.errors import InputError
 from ..configurable import Configurable
 from .mlp import mlp
 from .scales import Scale, ScaleKind
@@ -138,7 +139,7 @@ class LinearGaussianDecoder(Decoder):
     ) -> None:
         super().__init__()
         if scale == "entry":
-            raise ValueError("a linear Gaussian decoder has scale='shared' or scale='column'")
+            raise InputError("a linear Gaussian decoder has scale='shared' or scale='column'")
         self.latent_dim, self.num_columns = latent_dim, num_columns
         self.mean = nn.Linear(latent_dim, num_columns)
         self.scale = Scale(scale, latent_dim, num_columns, floor)

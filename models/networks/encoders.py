@@ -13,6 +13,7 @@ from pyro.distributions import Normal, TorchDistribution
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ...data.errors import KindError
 from ..configurable import Configurable
 from ..distributions.row_normal import RowNormal
 from .decoders import Decoder, LinearGaussianDecoder
@@ -174,7 +175,7 @@ class ExactConditionalEncoder(Encoder):
             TypeError: for a decoder that is not linear Gaussian.
         """
         if not isinstance(decoder, LinearGaussianDecoder):
-            raise TypeError(
+            raise KindError(
                 f"the exact conditional q(z | x_o) needs a LinearGaussianDecoder, not "
                 f"{type(decoder).__name__}; use MaskAwareEncoder with it"
             )

@@ -10,6 +10,7 @@ from pyro.distributions import Normal, StudentT
 from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
+from ...data.errors import InputError
 from ..distributions.mixed import FiniteValues, MixedColumns
 from .decoders import NetworkDecoder
 from .families import COUNT, GRADED, NOMINAL, REAL, Families
@@ -52,7 +53,7 @@ class MixedDecoder(NetworkDecoder):
         real: Literal["gaussian", "student-t"] = "gaussian",
     ) -> None:
         if real not in ("gaussian", "student-t"):
-            raise ValueError(f"real {real!r} is not one of gaussian, student-t")
+            raise InputError(f"real {real!r} is not one of gaussian, student-t")
         of = {name: [j for j, f in enumerate(families) if f["family"] == name] for name in _ORDER}
         values = {name: [families[j]["values"] for j in of[name]] for name in _ORDER[1:]}
         levels = max(values[NOMINAL], default=1) - 1

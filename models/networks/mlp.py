@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from ...data.errors import InputError
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
@@ -33,7 +35,7 @@ def mlp(
         ValueError: if the activation is not one of :data:`ACTIVATIONS`.
     """
     if activation not in ACTIVATIONS:
-        raise ValueError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
+        raise InputError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
     layers: list[nn.Module] = []
     for width in hidden:
         layers += [nn.Linear(inputs, width), ACTIVATIONS[activation]()]

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ...data.errors import InputError
+
 ScaleKind = Literal["entry", "column", "shared"]
 
 
@@ -26,9 +28,9 @@ class Scale(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in ("entry", "column", "shared"):
-            raise ValueError(f"scale {kind!r} is not one of entry, column, shared")
+            raise InputError(f"scale {kind!r} is not one of entry, column, shared")
         if floor < 0:
-            raise ValueError(f"the scale's floor is {floor}; give a number >= 0")
+            raise InputError(f"the scale's floor is {floor}; give a number >= 0")
         self.kind = kind
         self.floor = floor
         start = _inverse_softplus(initial)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..configurable import Configurable
 from .families import Expansion, Families, all_real, families_of
 from .mlp import mlp
@@ -48,7 +49,7 @@ class Predictor(Configurable):
     ) -> None:
         super().__init__()
         if kind not in ("continuous", "binary", "categorical"):
-            raise ValueError(f"target {kind!r} is not one of continuous, binary, categorical")
+            raise InputError(f"target {kind!r} is not one of continuous, binary, categorical")
         self.kind, self.levels = kind, list(levels)
         self.center, self.unit = center, scale
         self.expansion = None if families is None else Expansion(families)
@@ -66,7 +67,7 @@ class Predictor(Configurable):
             ValueError: there is none, or it is of another kind.
         """
         if data.target is None:
-            raise ValueError("the data have no target; give one with data.with_target(y)")
+            raise InputError("the data have no target; give one with data.with_target(y)")
         column = data.target.schema[data.target.columns[0]]
         kind = "categorical" if column.kind == "ordinal" else column.kind
         families = families_of(data)

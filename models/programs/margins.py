@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..configurable import Configurable
 from ..networks.decoders import Decoder
 
@@ -57,16 +58,16 @@ class KnownMargins(Configurable):
     ) -> None:
         super().__init__()
         if len(mean) != num_columns or len(sd) != num_columns:
-            raise ValueError(
+            raise InputError(
                 f"{len(mean)} means and {len(sd)} sd were given for {num_columns} columns"
             )
         for j, (centre, spread) in enumerate(zip(mean, sd, strict=True)):
             if (centre is None) != (spread is None):
-                raise ValueError(f"column {j}: give both its mean and its sd, or neither")
+                raise InputError(f"column {j}: give both its mean and its sd, or neither")
             if spread is not None and not spread > 0:
-                raise ValueError(f"column {j}: sd is {spread}; give a positive number")
+                raise InputError(f"column {j}: sd is {spread}; give a positive number")
         if not rows > 0:
-            raise ValueError(f"rows is {rows}; give a positive number")
+            raise InputError(f"rows is {rows}; give a positive number")
         self.mean: Tensor
         self.sd: Tensor
         self.rows: Tensor
@@ -99,10 +100,10 @@ class KnownMargins(Configurable):
         sd: list[float | None] = [None] * len(names)
         for name, (centre, spread) in margins.items():
             if name not in names:
-                raise ValueError(f"the data have no column '{name}'; they have {', '.join(names)}")
+                raise InputError(f"the data have no column '{name}'; they have {', '.join(names)}")
             j = names.index(name)
             if data.schema[name].kind != "continuous" or not data.scaler.linear[j]:
-                raise ValueError(
+                raise InputError(
                     f"column '{name}' is {data.schema[name].kind}; margins are for continuous ones"
                 )
             scale = float(data.scaler.scale[j])

@@ -10,6 +10,7 @@ from pyro.distributions import Normal
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ...data.errors import InputError
 from ..configurable import Configurable
 from ..distributions.pixel_normal import given_observed
 from ..missingness import Missingness
@@ -38,7 +39,7 @@ class Trunk(Configurable):
     ) -> None:
         super().__init__()
         if not len(hidden):
-            raise ValueError("hidden is empty; the trunk needs one layer or more")
+            raise InputError("hidden is empty; the trunk needs one layer or more")
         self.latent_dim, self.features = latent_dim, hidden[-1]
         self.stochastic = stochastic
         self.network = mlp(latent_dim, hidden, activation=activation)
@@ -87,13 +88,13 @@ class ParallelModel(RowModel):
     ) -> None:
         super().__init__(columns, prior or StandardNormalPrior(trunk.latent_dim))
         if decoder.latent_dim != trunk.features:
-            raise ValueError(f"the decoder reads {decoder.latent_dim} of {trunk.features} features")
+            raise InputError(f"the decoder reads {decoder.latent_dim} of {trunk.features} features")
         if missingness.asks != ("z",) or missingness.has_priors:
             what = "have no priors" if missingness.has_priors else "ask for z alone; it is given u"
-            raise ValueError(f"{type(missingness).__name__} must {what}")
+            raise InputError(f"{type(missingness).__name__} must {what}")
         size = getattr(encoder, "config", {}).get("latent_dim", trunk.latent_dim)
         if size != trunk.latent_dim:
-            raise ValueError(
+            raise InputError(
                 f"the encoder has {size} latent dimensions, the trunk {trunk.latent_dim}"
             )
         self.trunk, self.decoder, self.missingness = trunk, decoder, missingness

@@ -10,6 +10,7 @@ import torch
 from pyro.distributions import Normal, StudentT, TorchDistribution
 from torch import Tensor
 
+from ...data.errors import InputError, KindError
 from ..distributions.mixed import MixedColumns
 from ..missingness import Missingness
 from ..networks.decoders import Decoder
@@ -48,9 +49,9 @@ class PatternMixtureModel(SelectionModel):
     ) -> None:
         super().__init__(decoder, encoder, missingness, columns, margins=margins)
         if len(delta) != len(self.columns):
-            raise ValueError(f"delta has {len(delta)} shifts for {len(self.columns)} columns")
+            raise InputError(f"delta has {len(delta)} shifts for {len(self.columns)} columns")
         if not self.missingness.ignorable:
-            raise ValueError("a pattern mixture's p(s) does not read x: give Ignorable(p)")
+            raise InputError("a pattern mixture's p(s) does not read x: give Ignorable(p)")
         self.delta: Tensor
         self.register_buffer("delta", torch.tensor([float(shift) for shift in delta]))
 
@@ -78,7 +79,7 @@ def shifted(given: TorchDistribution, by: Tensor) -> TorchDistribution:
     Raises:
         TypeError: for levels and counts, which cannot be shifted.
     """
-    raise TypeError(f"a {type(given).__name__} cannot be shifted: delta is for real numbers")
+    raise KindError(f"a {type(given).__name__} cannot be shifted: delta is for real numbers")
 
 
 @shifted.register(Normal)

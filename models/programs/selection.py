@@ -10,6 +10,7 @@ import torch
 from pyro.infer.autoguide import AutoNormal
 from torch import Tensor
 
+from ...data.errors import InputError
 from ..distributions.pixel_normal import given_observed
 from ..missingness import Missingness
 from ..networks.decoders import Decoder
@@ -68,7 +69,7 @@ class SelectionModel(RowModel):
             columns, StandardNormalPrior(decoder.latent_dim) if prior is None else prior
         )
         if (mask_encoder is None) != (missingness.mask_latent_dim == 0):
-            raise ValueError(
+            raise InputError(
                 f"the mechanism has a mask latent of {missingness.mask_latent_dim} dimensions; "
                 f"give mask_encoder= for one of 1 or more, and only then"
             )

@@ -9,6 +9,7 @@ import torch
 
 from ...data import IncompleteData
 from ...data.datasets.images import checked_shape
+from ...data.errors import InputError
 from ...data.system.process import seeded
 from ..missingness import (
     ChannelSelfMasking,
@@ -82,19 +83,19 @@ def ImageNotMIWAE(
     latent_dim = checked_latent_dim(latent_dim, len(data.columns), latent_dim)
     shape = checked_shape(shape)
     if shape[0] * shape[1] * shape[2] != len(data.columns):
-        raise ValueError(
+        raise InputError(
             f"pictures of {' x '.join(map(str, shape))} have {shape[0] * shape[1] * shape[2]} "
             f"pixels, the data {len(data.columns)} columns"
         )
     if isinstance(missingness, str) and missingness not in IMAGE_MISSINGNESS:
-        raise ValueError(
+        raise InputError(
             f"missingness {missingness!r} is not one of {', '.join(IMAGE_MISSINGNESS)}"
         )
     pixels = data.x[data.s]
     if family == "bernoulli" and not bool(((pixels == 0) | (pixels == 1)).all()):
-        raise ValueError("family='bernoulli' is for pixels of 0 and 1: use standardise=False")
+        raise InputError("family='bernoulli' is for pixels of 0 and 1: use standardise=False")
     if squash and not bool(((data.x >= 0) & (data.x <= 1)).all()):
-        raise ValueError("squash=True is for pixels between 0 and 1, read with standardise=False")
+        raise InputError("squash=True is for pixels between 0 and 1, read with standardise=False")
     with seeded(seed):
         decoder = ConvDecoder(
             latent_dim, shape, channels, activation, family, scale, floor, squash, correlated
@@ -112,20 +113,20 @@ def ImageNotMIWAE(
 
 def _check_pictures(mechanism: Missingness, shape: tuple[int, int, int]) -> None:
     if mechanism.mask_latent_dim:
-        raise ValueError("a mask latent needs a mask encoder: build a SelectionModel with one")
+        raise InputError("a mask latent needs a mask encoder: build a SelectionModel with one")
     made_for = mechanism.config.get("shape")
     if made_for is not None and tuple(made_for) != shape:
-        raise ValueError(f"the mechanism is for pictures of {made_for}, the model of {shape}")
+        raise InputError(f"the mechanism is for pictures of {made_for}, the model of {shape}")
 
 
 def _mechanism(
     what: str | Missingness, shape: tuple[int, int, int], channel: int | None
 ) -> str | Missingness:
     if channel is not None and what != "outshines":
-        raise ValueError("channel= goes with missingness='outshines'")
+        raise InputError("channel= goes with missingness='outshines'")
     if what == "outshines":
         if channel is None:
-            raise ValueError("missingness='outshines' needs channel=, the one that goes missing")
+            raise InputError("missingness='outshines' needs channel=, the one that goes missing")
         return OutshinesOthers(shape, channel)
     if what == "channel":
         return ChannelSelfMasking(shape)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..missingness import (
     FormulaMissingness,
     Ignorable,
@@ -64,7 +65,7 @@ def mechanism_for(
     shrinkage = _shrinkage(slope_prior)
     masking = isinstance(what, str) and what.startswith("self-masking") and "~" not in what
     if not isinstance(slope_prior, str) and not masking:
-        raise ValueError(
+        raise InputError(
             f"slope_prior={slope_prior!r} has no place here; it goes with "
             f"missingness='self-masking': give absentia.missing(..., shrinkage={slope_prior!r}) or "
             f"SelfMasking(..., shrinkage={slope_prior!r})"
@@ -73,7 +74,7 @@ def mechanism_for(
         _no_sign(sign, "it goes with missingness='self-masking'; give it to yours")
         found = what.config.get("num_columns", len(data.columns))
         if found != len(data.columns):
-            raise ValueError(
+            raise InputError(
                 f"the missingness is made for {found} columns, the data have {len(data.columns)}"
             )
         what.check(data)
@@ -94,7 +95,7 @@ def _shrinkage(slope_prior: SlopePrior) -> float | None:
         return WEAK if slope_prior == "weak" else None
     number = isinstance(slope_prior, int | float) and not isinstance(slope_prior, bool)
     if not number or not 0 < float(slope_prior) < math.inf:
-        raise ValueError(
+        raise InputError(
             f"slope_prior is {slope_prior!r}; give 'weak', 'flat' or a positive number, the sd of "
             f"a Normal prior on the slopes per sd of their columns"
         )
@@ -103,7 +104,7 @@ def _shrinkage(slope_prior: SlopePrior) -> float | None:
 
 def _no_sign(sign: Sign, remedy: str) -> None:
     if sign is not None:
-        raise ValueError(f"sign= has no place here; {remedy}")
+        raise InputError(f"sign= has no place here; {remedy}")
 
 
 def _named(
@@ -115,9 +116,9 @@ def _named(
     shrinkage: float | None,
 ) -> Missingness:
     if name not in MISSINGNESS:
-        raise ValueError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
+        raise InputError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
     if sign is not None and not name.startswith("self-masking") and name != "limit":
-        raise ValueError(f"sign= belongs to self-masking and limits, not to {name!r}")
+        raise InputError(f"sign= belongs to self-masking and limits, not to {name!r}")
     columns, families = len(data.columns), families_of(data)
     link: Link = "probit" if name.endswith("probit") else "logit"
     mixed = not all_real(families)
@@ -156,7 +157,7 @@ def _sides(sign: Sign, data: IncompleteData) -> list[str]:
     complete = data.s.all(0).tolist()
     open_ = [c for c, d, full in zip(data.columns, found, complete, strict=True) if not (d or full)]
     if open_:
-        raise ValueError(
+        raise InputError(
             f"missingness='limit' needs to know which side is hidden of column '{open_[0]}': give "
             f"sign='high' where high values go missing, 'low' where low ones do, for all columns "
             f"or by name: sign={{'{open_[0]}': 'high'}}"
@@ -178,7 +179,7 @@ def _by_formula(
     for j, column in enumerate(data.schema):
         levels = column.kind == "categorical" and column.num_values > 2
         if given[j] is not None and levels and not isinstance(sign, str):
-            raise ValueError(
+            raise InputError(
                 f"column '{column.name}' is categorical, its levels have no direction; give None"
             )
         if seen[j]:

@@ -10,6 +10,7 @@ import torch
 
 from ...data import IncompleteData
 from ...data.columns.constants import varying_names
+from ...data.errors import InputError, KindError
 from ..configurable import Configurable
 from ..missingness.formula.declaration import Declared
 
@@ -25,7 +26,7 @@ def modelled(data: IncompleteData, *parts: Any) -> IncompleteData:
         ValueError: no column has several values, and some have levels.
     """
     if not isinstance(data, IncompleteData):
-        raise TypeError(
+        raise KindError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
     whole = data if data.whole is None else data.whole
@@ -36,7 +37,7 @@ def modelled(data: IncompleteData, *parts: Any) -> IncompleteData:
             if config.get("num_columns") != len(names):
                 return whole
     if len(names) == len(whole.columns) and any(len(c.levels) == 1 for c in whole.schema):
-        raise ValueError(
+        raise InputError(
             "every column has one value only, so there is nothing to model; fill gaps with it."
         )
     return whole.part(names)

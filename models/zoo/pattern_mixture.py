@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ..programs.pattern_mixture import PatternMixtureModel
 from .building import building
 from .tables import MIWAE, PPCA
@@ -42,12 +43,12 @@ def PatternMixture(
     """
     for name in delta:
         if name not in data.columns:
-            raise ValueError(f"delta names '{name}', which is no column of {list(data.columns)}")
+            raise InputError(f"delta names '{name}', which is no column of {list(data.columns)}")
         if not math.isfinite(delta[name]):
-            raise ValueError(f"delta of column '{name}' is {delta[name]}; give a number")
+            raise InputError(f"delta of column '{name}' is {delta[name]}; give a number")
         column = data.schema[name]
         if column.discrete:
-            raise ValueError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
+            raise InputError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
     base = PPCA(data, **options) if decoder == "linear" else MIWAE(data, decoder=decoder, **options)
     shifts = [float(delta.get(name, 0.0)) for name in base.columns]
     return PatternMixtureModel(

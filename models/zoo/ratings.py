@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...data import Ratings
+from ...data.errors import InputError, KindError
 from ...data.system.process import seeded
 from ..missingness import Ignorable, MaskLatentShift, Missingness, SelfMasking
 from ..networks.decoders import Decoder, GaussianDecoder
@@ -65,14 +66,14 @@ def RatingsNotMIWAE(
     (2,)
     """
     if not isinstance(data, Ratings):
-        raise TypeError(f"data is a {type(data).__name__}; read it with Ratings.from_triples")
+        raise KindError(f"data is a {type(data).__name__}; read it with Ratings.from_triples")
     families = families_of(data)
     p = len(families)
     latent_dim = checked_latent_dim(latent_dim, p, latent_dim)
     if isinstance(missingness, str) and missingness not in ("self-masking", "ignorable"):
-        raise ValueError(f"missingness {missingness!r} is not one of self-masking, ignorable")
+        raise InputError(f"missingness {missingness!r} is not one of self-masking, ignorable")
     if sign is not None and missingness != "self-masking":
-        raise ValueError(f"sign= belongs to self-masking, not to {missingness!r}")
+        raise InputError(f"sign= belongs to self-masking, not to {missingness!r}")
     with seeded(seed):
         network: dict[str, Any] = {"hidden": hidden, "activation": activation, "skip": skip}
         if all_real(families):
@@ -84,7 +85,7 @@ def RatingsNotMIWAE(
         if isinstance(missingness, Missingness):
             mechanism: Missingness = missingness
             if mechanism.config.get("num_columns", p) != p:
-                raise ValueError(f"the missingness is not for the data's {p} items")
+                raise InputError(f"the missingness is not for the data's {p} items")
         else:
             ignorable = missingness == "ignorable"
             mechanism = Ignorable(p) if ignorable else SelfMasking(p, sign=sign, shared=True)

@@ -10,6 +10,7 @@ import torch
 
 from ...data import IncompleteData
 from ...data.columns.recode import same_meaning
+from ...data.errors import InputError
 from ...data.system.process import seeded
 from ..networks.target_heads import Predictor
 from ..programs.selection import SelectionModel
@@ -66,7 +67,7 @@ def SupervisedNotMIWAE(
     else:
         given = [*options] + (["missingness"] if missingness != "self-masking" else [])
         if given:
-            raise ValueError(f"{given[0]!r} is an option of the first stage; give it there")
+            raise InputError(f"{given[0]!r} is an option of the first stage; give it there")
         base = _first(first_stage, data)
     model = SupervisedModel(
         copy.deepcopy(base.decoder),
@@ -88,15 +89,15 @@ def _first(fitted: Any, data: IncompleteData) -> SelectionModel:
     # a fit carries its model; a model has parameters of its own
     model = fitted if isinstance(fitted, torch.nn.Module) else getattr(fitted, "model", fitted)
     if type(model) is not SelectionModel:
-        raise ValueError(f"first_stage is a {type(model).__name__}; give a NotMIWAE's fit")
+        raise InputError(f"first_stage is a {type(model).__name__}; give a NotMIWAE's fit")
     if model.columns != tuple(data.columns):
-        raise ValueError(
+        raise InputError(
             f"the first stage is of columns {list(model.columns)}, the data of {list(data.columns)}"
         )
     scaler = getattr(fitted, "scaler", None)
     if scaler is not None and scaler.to_dict() != data.scaler.to_dict():
-        raise ValueError("the first stage is in another scale; read the data with like= its data")
+        raise InputError("the first stage is in another scale; read the data with like= its data")
     schema = getattr(fitted, "schema", None)
     if schema is not None and not all(map(same_meaning, schema, data.schema)):
-        raise ValueError("the first stage has other codes; read the data with like= its data")
+        raise InputError("the first stage has other codes; read the data with like= its data")
     return model

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...data import IncompleteData
+from ...data.errors import InputError, KindError
 from ...data.system.process import seeded
 from ..missingness import MaskLatentShift, Missingness
 from ..missingness.directions import Sign
@@ -200,7 +201,7 @@ def MaskedNotMIWAE(
         options.get("latent_dim"), len(data.columns), 32 if linear else 10
     )
     if missingness == "mask-latent":
-        raise ValueError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")
+        raise InputError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")
     own = mechanism_for(missingness, data, sign, latent_dim, 0, slope_prior)
     with seeded(int(options.get("seed", 0)) + 2):
         masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
@@ -243,10 +244,10 @@ def _selection_model(
     for part, name in ((decoder, "decoder"), (encoder, "encoder"), (mechanism, "missingness")):
         found = getattr(part, "config", {}).get("num_columns", columns)
         if found != columns:
-            raise ValueError(f"the {name} is made for {found} columns, the data have {columns}")
+            raise InputError(f"the {name} is made for {found} columns, the data have {columns}")
     size = getattr(encoder, "config", {}).get("latent_dim", decoder.latent_dim)
     if size != decoder.latent_dim:
-        raise ValueError(
+        raise InputError(
             f"the encoder has {size} latent dimensions, the decoder {decoder.latent_dim}"
         )
     mask_encoder = None
@@ -271,7 +272,7 @@ def _decoder(
     _known("decoder", decoder, DECODERS)
     warped = [c for c, linear in zip(data.columns, data.scaler.linear, strict=True) if not linear]
     if decoder == "student-t" and warped:
-        raise ValueError(
+        raise InputError(
             f"column '{warped[0]}' is {data.schema[warped[0]].kind}: on its own scale a Student-t "
             f"has no mean; use decoder='gaussian', or declare the column 'continuous'"
         )
@@ -292,9 +293,9 @@ def _encoder(
         made: Encoder = ENCODERS[encoder](len(families), latent_dim, **network, **mixed)
         return made
     if not all_real(families):
-        raise ValueError("encoder='exact' is for tables of real numbers; use 'mask-aware'")
+        raise InputError("encoder='exact' is for tables of real numbers; use 'mask-aware'")
     if network:
-        raise TypeError(f"{sorted(network)[0]!r} is not an argument with encoder='exact'")
+        raise KindError(f"{sorted(network)[0]!r} is not an argument with encoder='exact'")
     return ExactConditionalEncoder(len(families), latent_dim)
 
 
@@ -305,7 +306,7 @@ def checked_families(data: IncompleteData) -> Families:
         TypeError: for anything but IncompleteData.
     """
     if not isinstance(data, IncompleteData):
-        raise TypeError(
+        raise KindError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
     return families_of(data)
@@ -318,10 +319,10 @@ def checked_latent_dim(given: int | None, columns: int, most: int) -> int:
         ValueError: for less than 1.
     """
     if given is not None and given < 1:
-        raise ValueError(f"latent_dim is {given}; give at least 1, or None for a default")
+        raise InputError(f"latent_dim is {given}; give at least 1, or None for a default")
     return min(max(columns - 1, 1), most) if given is None else given
 
 
 def _known(what: str, name: str, allowed: Any) -> None:
     if name not in allowed:
-        raise ValueError(f"{what} {name!r} is not one of {', '.join(allowed)}")
+        raise InputError(f"{what} {name!r} is not one of {', '.join(allowed)}")

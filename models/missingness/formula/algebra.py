@@ -9,6 +9,8 @@ from typing import Any
 from formulaic.parser import DefaultFormulaParser, DefaultOperatorResolver
 from formulaic.parser.types import Operator, OrderedSet, Term
 
+from ....data.errors import InputError
+
 #: what a formula may stand for; far beyond what data can tell, and made in no time
 MOST_TERMS, MOST_FACTORS, MOST_POWER = 2000, 8, 8
 _MOST_PRODUCTS = 20_000
@@ -16,7 +18,7 @@ _MOST_PRODUCTS = 20_000
 DIRECTION = "_direction"
 
 
-class RefusedError(ValueError):
+class RefusedError(InputError):
     """An operator that has no one meaning here, or too many terms; in words."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ....data.errors import InputError, KindError
 from ..base import Link
 from ..directions import direction
 from . import Formula, parse
@@ -44,7 +45,7 @@ class Declared:
             ValueError: if both speak of one column, or with different links.
         """
         if self.link != other.link:
-            raise ValueError(f"links {self.link} and {other.link} do not go together")
+            raise InputError(f"links {self.link} and {other.link} do not go together")
         return replace(self, columns=_once(self.columns + other.columns))
 
 
@@ -93,11 +94,11 @@ def missing(
             that has none.
     """
     if link not in ("logit", "probit"):
-        raise ValueError(f"link {link!r} is not one of logit, probit")
+        raise InputError(f"link {link!r} is not one of logit, probit")
     if units not in ("sd", "data"):
-        raise ValueError(f"units {units!r} is not one of sd, data")
+        raise InputError(f"units {units!r} is not one of sd, data")
     if shrinkage is not None and not 0 < shrinkage < math.inf:
-        raise ValueError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
+        raise InputError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
     parsed = _parsed(formulas)
     names = [name for formula in parsed for name in formula.response]
     _check_options(names, sign=sign, prior=prior, fixed=fixed)
@@ -129,7 +130,7 @@ def declared(what: Any) -> Declared:
         for other in what[1:]:
             result = result & declared(other)
         return result
-    raise TypeError(
+    raise KindError(
         f"missingness is a {type(what).__name__}; give a name, a formula, formulas by column, or a "
         f"Missingness (the decorator @absentia.missingness() makes one of a function)"
     )
@@ -141,7 +142,7 @@ def _parsed(formulas: str | Iterable[str] | Mapping[str, str]) -> list[Formula]:
         for name, right in formulas.items():
             formula = parse(right)
             if formula.response:
-                raise ValueError(
+                raise InputError(
                     f"formula '{right}' of column '{name}' has a left side; leave it out, the key "
                     f"says which column it is"
                 )
@@ -151,7 +152,7 @@ def _parsed(formulas: str | Iterable[str] | Mapping[str, str]) -> list[Formula]:
     found = [parse(text) for text in texts]
     for formula in found:
         if not formula.response:
-            raise ValueError(
+            raise InputError(
                 f"formula '{formula.text}' does not say whose absence it explains; write "
                 f"'column ~ {formula.text}'"
             )
@@ -162,30 +163,30 @@ def _once(columns: tuple[DeclaredColumn, ...]) -> tuple[DeclaredColumn, ...]:
     names = [c.column for c in columns]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"column '{name}' has {names.count(name)} formulas; give it one")
+            raise InputError(f"column '{name}' has {names.count(name)} formulas; give it one")
     return columns
 
 
 def _check_options(names: list[str], **options: Any) -> None:
     if options.get("fixed") is not None and not isinstance(options["fixed"], Mapping):
-        raise ValueError(
+        raise InputError(
             f"fixed is {options['fixed']!r}; give values by coefficient, {{'age': 1.0}}"
         )
     for name, number in _flat(options.get("fixed") or {}):
         if not isinstance(number, int | float) or not math.isfinite(number):
-            raise ValueError(f"fixed= gives '{name}' the value {number!r}; give a finite number")
+            raise InputError(f"fixed= gives '{name}' the value {number!r}; give a finite number")
     for option, value in options.items():
         if not isinstance(value, Mapping):
             continue
         by_column = option == "sign" or any(isinstance(v, Mapping) for v in value.values())
         unknown = [name for name in value if name not in names]
         if by_column and unknown:
-            raise ValueError(
+            raise InputError(
                 f"{option}= names column '{unknown[0]}', which has no formula here; there are "
                 f"{', '.join(names)}"
             )
         if not by_column and len(names) > 1:
-            raise ValueError(
+            raise InputError(
                 f"{option}= is for one formula, and there are {len(names)}; give it by column: "
                 f"{option}={{'{names[0]}': {{...}}}}"
             )
@@ -205,12 +206,12 @@ def _signs(name: str, formula: Formula, sign: Any, count: int) -> dict[str, str]
         return found
     terms = [term.name for term in formula.terms]
     if name not in terms:
-        raise ValueError(
+        raise InputError(
             f"sign= of column '{name}' is for its own term, which formula '{formula.text}' does "
             f"not have; write the direction into the formula, '+age' or '-age'"
         )
     if found.get(name, own) != own:
-        raise ValueError(f"column '{name}' has sign {own!r} and the opposite in its formula")
+        raise InputError(f"column '{name}' has sign {own!r} and the opposite in its formula")
     return {**found, name: own}
 
 
@@ -220,7 +221,7 @@ def _of_column(given: Any, name: str, names: list[str], formula: Formula) -> dic
         return {}
     nested = [isinstance(value, Mapping) for value in given.values()]
     if any(nested) and not all(nested):
-        raise ValueError("fixed= is by coefficient, or by column and coefficient, not both")
+        raise InputError("fixed= is by coefficient, or by column and coefficient, not both")
     if any(isinstance(value, Mapping) for value in given.values()):
         return dict(given.get(name, {}))
     return dict(given)

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ....data.errors import InputError
 from .expressions import Lookup
 from .factors import Factor, Source, products
 from .grammar import LATENTS, Formula, Term
@@ -85,7 +86,7 @@ class Design:
         try:
             return cls._learnt(formula, table, sources, latent_dim, mask_latent_dim)
         except ValueError as error:
-            raise ValueError(f"formula '{formula.text}': {error}") from error
+            raise InputError(f"formula '{formula.text}': {error}") from error
 
     @classmethod
     def _learnt(
@@ -220,17 +221,17 @@ def _check_names(
 ) -> None:
     for name in sorted(factor.expression.names | factor.expression.absences):
         if name in LATENTS:
-            raise ValueError(f"a column '{name}' cannot be read, the word is taken; rename it")
+            raise InputError(f"a column '{name}' cannot be read, the word is taken; rename it")
         if name in sources:
             continue
         close = difflib.get_close_matches(name, list(sources), 1)
         guess = f"did you mean '{close[0]}'? " if close else ""
         shown = ", ".join(list(sources)[:12]) + (", ..." if len(sources) > 12 else "")
-        raise ValueError(f"there is no column '{name}' of several values; {guess}there are {shown}")
+        raise InputError(f"there is no column '{name}' of several values; {guess}there are {shown}")
     if "latent" in factor.expression.latents and not latent_dim:
-        raise ValueError("latent is read, and the model has none here")
+        raise InputError("latent is read, and the model has none here")
     if "mask_latent" in factor.expression.latents and not mask_latent_dim:
-        raise ValueError("mask_latent is read, and it has no dimensions; give mask_latent_dim=")
+        raise InputError("mask_latent is read, and it has no dimensions; give mask_latent_dim=")
 
 
 def _parts(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Factor]], list[int]]:
@@ -238,13 +239,13 @@ def _parts(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Facto
     for term, factors in zip(formula.terms, terms, strict=True):
         levelled = sum(factor.of is not None for factor in factors)
         if levelled > _MOST_LEVELLED:
-            raise ValueError(
+            raise InputError(
                 f"'{term.name}' is a product of {levelled} columns with levels; {_MOST_LEVELLED} "
                 f"are the most"
             )
         for factor in factors:
             if factor.of is not None and len(factor.of.levels) < 2:
-                raise ValueError(f"'{term.name}': {factor.of.name} has one level only; drop it")
+                raise InputError(f"'{term.name}': {factor.of.name} has one level only; drop it")
     split = [
         (
             [factor.source for factor in factors if factor.of is not None],
@@ -275,7 +276,7 @@ def _check_size(
         widths[t] += math.prod(factor.width(dims) for factor in part)
     if sum(widths) > MOST_COLUMNS:
         t = max(range(len(widths)), key=widths.__getitem__)
-        raise ValueError(
+        raise InputError(
             f"it stands for {sum(widths)} coefficients, '{formula.terms[t].name}' alone for "
             f"{widths[t]}; {MOST_COLUMNS} are the most: leave terms out, or merge levels"
         )
@@ -283,7 +284,7 @@ def _check_size(
 
 def _check_count(term: Term, count: int) -> None:
     if term.sign is not None and count > 1:
-        raise ValueError(
+        raise InputError(
             f"'{term.name}' stands for {count} coefficients, which one direction does not fit; "
             f"leave the sign out"
         )
@@ -296,7 +297,7 @@ def _observed(
     read = sorted({name for factor in factors for name in factor.reads()})
     seen = table[read].notna().all(axis=1).to_numpy() if read else np.ones(len(table), dtype=bool)
     if not seen.any():
-        raise ValueError(f"{' and '.join(read)} are never observed together")
+        raise InputError(f"{' and '.join(read)} are never observed together")
 
     def lookup(name: str) -> Tensor:
         if name in dims:
@@ -315,7 +316,7 @@ def _observed(
         names = labels if k == 0 else [f"{a}:{b}" for b in labels for a in names]
     for column, name in zip(result, names, strict=True):
         if not bool(column.isfinite().all()):
-            raise ValueError(f"'{name}' is not finite at all observed values; change the term")
+            raise InputError(f"'{name}' is not finite at all observed values; change the term")
     return result, names
 
 
@@ -329,5 +330,5 @@ def _moments(factors: list[Factor], column: Tensor, name: str) -> tuple[float, f
     else:
         mean, sd = float(column.mean()), float(column.std()) if len(column) > 1 else 0.0
     if not sd > 1e-12 * max(1.0, float(column.abs().max())):
-        raise ValueError(f"'{name}' has one value only where it is observed; drop it")
+        raise InputError(f"'{name}' has one value only where it is observed; drop it")
     return mean, sd

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ....data.errors import InputError
 from . import splines
 from .grammar import LATENTS
 
@@ -88,11 +89,11 @@ class Expression:
         try:
             self.tree = ast.parse(text.strip(), mode="eval").body
         except SyntaxError as error:
-            raise ValueError(f"'{_short(source)}' cannot be read ({error.msg})") from error
+            raise InputError(f"'{_short(source)}' cannot be read ({error.msg})") from error
         except (RecursionError, MemoryError) as error:
-            raise ValueError(f"'{_short(source)}' is nested too deeply") from error
+            raise InputError(f"'{_short(source)}' is nested too deeply") from error
         if _depth(self.tree) > _DEEPEST:
-            raise ValueError(
+            raise InputError(
                 f"'{_short(source)}' is nested too deeply; {_DEEPEST} operations within each other "
                 f"are the most"
             )
@@ -105,7 +106,7 @@ class Expression:
         self.latents: set[str] = set()
         self._inspect(self.tree, top=True)
         if not (self.names or self.absences or self.latents):
-            raise ValueError(f"'{source}' reads no column; multiply within I(2 * x)")
+            raise InputError(f"'{source}' reads no column; multiply within I(2 * x)")
 
     def _placeholder(self, match: re.Match[str]) -> str:
         key = f"{self._place}_{len(self.quoted)}_"
@@ -114,7 +115,7 @@ class Expression:
 
     def _name(self, node: ast.expr) -> str:
         if not isinstance(node, ast.Name):
-            raise ValueError(f"'{self.source}': give the name of a column there")
+            raise InputError(f"'{self.source}': give the name of a column there")
         return self.quoted.get(node.id, node.id)
 
     @property
@@ -137,52 +138,52 @@ class Expression:
             name = self._name(node)
             if name in LATENTS and node.id not in self.quoted:
                 if not top:
-                    raise ValueError(f"'{self.source}': {name} stands alone or in products only")
+                    raise InputError(f"'{self.source}': {name} stands alone or in products only")
                 self.latents.add(name)
             else:
                 self.names.add(name)
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-                raise ValueError(f"'{self.source}': {node.value!r} is no number")
+                raise InputError(f"'{self.source}': {node.value!r} is no number")
             if not abs(node.value) <= sys.float_info.max:
-                raise ValueError(f"'{self.source}' has a number that is too large")
+                raise InputError(f"'{self.source}' has a number that is too large")
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
             self._inspect(node.operand)
         elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
             self._inspect(node.left)
             self._inspect(node.right)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
-            raise ValueError(f"'{self.source}': ^ is no power within a function; write **")
+            raise InputError(f"'{self.source}': ^ is no power within a function; write **")
         elif isinstance(node, ast.Compare) and len(node.ops) == 1:
             if type(node.ops[0]) not in _OPERATORS:
-                raise ValueError(f"'{self.source}': that comparison has no meaning here")
+                raise InputError(f"'{self.source}': that comparison has no meaning here")
             self._inspect(node.left)
             self._inspect(node.comparators[0])
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             self._inspect_call(node, node.func.id, top)
         else:
-            raise ValueError(f"'{self.source}': {type(node).__name__} has no meaning in a formula")
+            raise InputError(f"'{self.source}': {type(node).__name__} has no meaning in a formula")
 
     def _inspect_call(self, node: ast.Call, name: str, top: bool) -> None:
         known = (*PLAIN, *LEARNING, "hinge", "C", "is_missing")
         if name not in known:
             shown = self.quoted.get(name, name)
-            raise ValueError(f"'{self.source}': no function {shown}; there are {', '.join(known)}")
+            raise InputError(f"'{self.source}': no function {shown}; there are {', '.join(known)}")
         if not node.args:
-            raise ValueError(f"'{self.source}': {name}() is empty")
+            raise InputError(f"'{self.source}': {name}() is empty")
         allowed = OPTIONS.get(name, ())
         by_place = allowed[: len(node.args) - 1]
         by_name = [k.arg for k in node.keywords]
         unknown = any(k not in allowed or k in by_place for k in by_name)
         if unknown or len(node.args) - 1 > len(allowed):
-            raise ValueError(
+            raise InputError(
                 f"'{self.source}': {name}() takes {', '.join(('one value', *allowed))}"
             )
         if name == "is_missing":
             self.absences.add(self._name(node.args[0]))
             return
         if name in ("C", "poly", "bs", "ns", "cr") and not top:
-            raise ValueError(f"'{self.source}': {name}() stands alone or in products only")
+            raise InputError(f"'{self.source}': {name}() stands alone or in products only")
         if name in ("center", "scale", "standardize"):
             self._keys[node] = ast.unparse(node)
         if name in DEFAULTS:
@@ -197,13 +198,13 @@ class Expression:
         found = []
         for name in names:
             if name not in given and name not in defaults:
-                raise ValueError(f"'{self.source}': give {name}")
+                raise InputError(f"'{self.source}': give {name}")
             try:
                 value = ast.literal_eval(given[name]) if name in given else defaults[name]
             except ValueError as error:
-                raise ValueError(f"'{self.source}': {name} must be a number") from error
+                raise InputError(f"'{self.source}': {name} must be a number") from error
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"'{self.source}': {name} must be a number, not {value!r}")
+                raise InputError(f"'{self.source}': {name} must be a number, not {value!r}")
             found.append(value)
         return found
 
@@ -234,7 +235,7 @@ class Expression:
         for option, value in zip(OPTIONS[name], options, strict=True):
             most = MOST_DF if option == "df" else MOST_DEGREE
             if not (math.isfinite(value) and value == int(value) and 1 <= value <= most):
-                raise ValueError(
+                raise InputError(
                     f"'{self.source}': {option} {value!r} is not a whole number from 1 to {most}"
                 )
             found.append(int(value))
@@ -266,7 +267,7 @@ class Expression:
                 self.state[name] = splines.natural_knots(x, first)
             return splines.natural_pieces(x, self.state[name])
         except ValueError as error:
-            raise ValueError(f"'{self.source}': {error}") from error
+            raise InputError(f"'{self.source}': {error}") from error
 
     def _value(self, node: ast.expr, lookup: Lookup, learning: bool) -> Any:
         if isinstance(node, ast.Name):
@@ -293,9 +294,9 @@ class Expression:
         try:
             found = _OPERATORS[type(sign)](left, right)
         except ArithmeticError as error:
-            raise ValueError(f"'{self.source}' has a constant without value ({error})") from error
+            raise InputError(f"'{self.source}' has a constant without value ({error})") from error
         if isinstance(found, complex):
-            raise ValueError(f"'{self.source}' has a constant without value (a negative root)")
+            raise InputError(f"'{self.source}' has a constant without value (a negative root)")
         return found
 
     def _call(self, node: ast.Call, lookup: Lookup, learning: bool) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ....data.errors import InputError
 from .expressions import Expression, Lookup
 
 
@@ -58,11 +59,11 @@ class Factor:
         self.of: Source | None = None
         if found is not None and (found.kind == "levels" or self.expression.levels_of):
             if not found.levels:
-                raise ValueError(f"'{source}': {named} is a number without levels; drop C()")
+                raise InputError(f"'{source}': {named} is a number without levels; drop C()")
             self.of = found
         for name in self.expression.names if self.of is None else ():
             if name in sources and sources[name].kind == "levels":
-                raise ValueError(f"'{source}': {name} has levels, which have no arithmetic")
+                raise InputError(f"'{source}': {name} has levels, which have no arithmetic")
 
     def reads(self) -> frozenset[str]:
         """Names read by value."""

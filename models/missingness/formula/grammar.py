@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from formulaic.errors import FormulaicError
 
+from ....data.errors import InputError
 from .algebra import DIRECTION, RefusedError, terms_of
 
 Direction = Literal["+", "-"]
@@ -59,7 +60,7 @@ def parse(text: str) -> Formula:
         ValueError: text that is no formula; one line with the formula and what is wrong.
     """
     if not isinstance(text, str):
-        raise ValueError(f"a formula is text such as 'income ~ income + age', not {text!r}.")
+        raise InputError(f"a formula is text such as 'income ~ income + age', not {text!r}.")
     reader = _Reader(text)
     try:
         return reader.formula()
@@ -86,12 +87,12 @@ class _Reader:
         while self.place in text:
             self.place += "_"
 
-    def wrong(self, what: str) -> ValueError:
+    def wrong(self, what: str) -> InputError:
         shown = "".join(c if c.isprintable() else " " for c in self.text[: 2 * _SHOWN])
         shown = re.sub(r"\s+", " ", shown)
         if len(shown) > _SHOWN or len(self.text) > 2 * _SHOWN:
             shown = shown[:_SHOWN] + "..."
-        return ValueError(f"formula '{shown}' {what}")
+        return InputError(f"formula '{shown}' {what}")
 
     def shown(self, reason: str) -> str:
         """A reason in the words of the text, at a length that can be read."""

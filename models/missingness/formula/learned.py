@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from ....data import IncompleteData
+from ....data.errors import InputError
 from . import Design, Source
 from .declaration import INTERCEPT, Declared, DeclaredColumn
 
@@ -27,7 +28,7 @@ def arguments_for(
     reads_mask_latent = False
     for column in what.columns:
         if column.column not in data.columns:
-            raise ValueError(
+            raise InputError(
                 f"formula '{column.formula.text}' explains column '{column.column}', which the "
                 f"table does not have; there are {', '.join(data.columns)}"
             )
@@ -85,7 +86,7 @@ def _check_proposals(
         found = design(functools.partial(_found, known, beside))
         bad = (~found.isfinite()).reshape(-1, found.shape[-1]).any(0).nonzero().flatten().tolist()
         if bad:
-            raise ValueError(
+            raise InputError(
                 f"formula '{column.formula.text}': '{design.names[bad[0]]}' is not finite for all "
                 f"values that a missing {name} may have ({why}); {remedy}"
             )
@@ -100,7 +101,7 @@ def _found(known: dict[str, torch.Tensor], latent: torch.Tensor, name: str) -> t
 def _check_absences(column: DeclaredColumn, design: Design, data: IncompleteData) -> None:
     for name in sorted(design.reads_missing):
         if name not in data.columns:
-            raise ValueError(
+            raise InputError(
                 f"formula '{column.formula.text}': is_missing({name}) is of a covariate, which is "
                 f"never missing; drop the term"
             )
@@ -118,7 +119,7 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
     for option, found in (("fixed", column.fixed), ("prior", priors)):
         unknown = [name for name in found if name not in allowed]
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"{option}= names '{unknown[0]}', and formula '{column.formula.text}' of column "
                 f"'{column.column}' has the coefficients {', '.join(allowed)}"
             )
@@ -126,13 +127,13 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
         ways = {"+": 1.0, "-": -1.0}
         value = column.fixed.get(name, priors.get(name, {}).get("loc", 0.0))
         if float(value) * ways[direction] < 0:
-            raise ValueError(
+            raise InputError(
                 f"'{name}' of column '{column.column}' has the direction '{direction}' and a "
                 f"value or prior's centre of {value:g}, which contradict each other; give one"
             )
     both = [name for name in priors if name in column.fixed]
     if both:
-        raise ValueError(
+        raise InputError(
             f"'{both[0]}' of column '{column.column}' has a prior and a fixed value; give one"
         )
     shrinkage = {} if column.shrinkage is None else {"shrinkage": column.shrinkage}
@@ -154,7 +155,7 @@ def _signs(column: DeclaredColumn, design: Design) -> dict[str, str]:
     terms = [column.formula.terms[t].name for t in design.term_of]
     for name in column.signs:
         if terms.count(name) > 1:
-            raise ValueError(
+            raise InputError(
                 f"column '{column.column}': '{name}' stands for {terms.count(name)} coefficients, "
                 f"which one direction does not fit; leave the sign out"
             )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ....data import IncompleteData
 from ....data.columns.warps import Warp
+from ....data.errors import InputError
 from ...distributions.mask import ProbitBernoulli, SequentialMask
 from ..base import Affine, Link, Missingness, logit_of_rate
 from ..dependence import Dependence
@@ -381,7 +382,7 @@ def _topological(reads_mask: Tensor, columns: Sequence[str]) -> list[int]:
         ready = [j for j in left if not bool(reads_mask[j, left].any())]
         if not ready:
             names = ", ".join(columns[j] for j in left)
-            raise ValueError(
+            raise InputError(
                 f"is_missing() goes round in a circle among {names}: the absence of a column "
                 f"cannot depend on itself"
             )

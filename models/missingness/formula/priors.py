@@ -9,6 +9,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from ....data.errors import InputError
+
 #: families with the real line as support, and their arguments
 FAMILIES = {
     "Normal": ("loc", "scale"),
@@ -33,13 +35,13 @@ def prior_to_dict(prior: Any) -> dict[str, Any]:
         return dict(prior)
     family = type(prior).__name__
     if family not in FAMILIES:
-        raise ValueError(
+        raise InputError(
             f"prior {family} is not one of {', '.join(FAMILIES)}; a direction is given by sign="
         )
     values = {name: torch.as_tensor(getattr(prior, name)) for name in FAMILIES[family]}
     for name, value in values.items():
         if value.numel() != 1:
-            raise ValueError(f"the prior's {name} has {value.numel()} values; give one number")
+            raise InputError(f"the prior's {name} has {value.numel()} values; give one number")
     return {"family": family, **{name: float(value) for name, value in values.items()}}
 
 

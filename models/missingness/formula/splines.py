@@ -13,6 +13,8 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
+from ....data.errors import InputError
+
 
 def natural_spline(x: Tensor, knots: Tensor) -> list[Tensor]:
     """The natural cubic spline basis without its constant, len(knots) - 1 functions of x.
@@ -40,14 +42,14 @@ def spline_knots(values: Tensor, df: int, degree: int) -> list[float]:
     """Boundary and interior knots of a B-spline basis of df functions without its first one."""
     inner = df - degree
     if inner < 0:
-        raise ValueError(f"a spline of degree {degree} has at least df={degree}, not {df}")
+        raise InputError(f"a spline of degree {degree} has at least df={degree}, not {df}")
     share = torch.linspace(0, 1, inner + 2, dtype=torch.float64)
     return _increasing(torch.quantile(values.double(), share).tolist(), df)
 
 
 def _increasing(knots: list[float], df: int) -> list[float]:
     if any(b <= a for a, b in itertools.pairwise(knots)):
-        raise ValueError(f"too few distinct values for df={df}; lower it")
+        raise InputError(f"too few distinct values for df={df}; lower it")
     return knots
 
 
@@ -155,7 +157,7 @@ def learn_polynomial(values: Tensor, degree: int) -> dict[str, list[float]]:
     """The three-term recurrence of polynomials orthonormal over the observed values."""
     values = values.double()
     if len(torch.unique(values)) <= degree:
-        raise ValueError(f"poly of degree {degree} needs more than {degree} distinct values")
+        raise InputError(f"poly of degree {degree} needs more than {degree} distinct values")
     alpha, norm = [], [float(len(values))]
     before, now = torch.zeros_like(values), torch.ones_like(values)
     for k in range(degree):
