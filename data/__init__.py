@@ -1,4 +1,4 @@
-"""What is seen: tables with missing values, their amputation, synthetic and real data."""
+"""The data: tables with missing values, their amputation, and synthetic and real data sets."""
 
 from . import amputation, datasets
 from .columns.column import Column

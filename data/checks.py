@@ -1,4 +1,4 @@
-"""What a table must be before it becomes tensors; each check names the culprit."""
+"""Checks of a table before it becomes tensors; each error names the column at fault."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def check_not_empty(shape: tuple[int, ...]) -> None:
 
 
 def check_same_columns(given: tuple[str, ...], wanted: tuple[str, ...]) -> None:
-    """Refuse another set of columns than ``wanted``; their order is free."""
+    """Refuse columns other than those ``wanted``; their order is free."""
     absent = [c for c in wanted if c not in given]
     extra = [c for c in given if c not in wanted]
     if absent or extra:
@@ -76,7 +76,7 @@ def check_same_columns(given: tuple[str, ...], wanted: tuple[str, ...]) -> None:
 
 
 def check_real(dtype: torch.dtype) -> None:
-    """Refuse a dtype that would cut standardised values to whole numbers.
+    """Refuse an integer dtype, which would truncate standardised values.
 
     Raises:
         ValueError: for integers, booleans and complex numbers.

@@ -1,4 +1,4 @@
-"""Tables of other libraries as pandas tables, and masked or object arrays as plain ones."""
+"""Conversion of other libraries' tables to pandas, and of masked or object arrays to plain ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXACT = 2**53
 
 
 def is_table(values: Any) -> bool:
-    """Whether :func:`as_frame` reads it: a table of named columns, of whatever library."""
+    """Whether :func:`as_frame` reads it: a table with named columns, of any library."""
     if isinstance(values, pd.DataFrame):
         return True
     if not any(hasattr(values, name) for name in ("__arrow_c_stream__", "to_pandas")):
@@ -26,7 +26,7 @@ def is_table(values: Any) -> bool:
 
 
 def as_frame(table: Any) -> pd.DataFrame:
-    """A table of any library as a pandas table, whose gaps are what pandas calls missing.
+    """Convert any library's table to pandas, with missing values as pandas marks them.
 
     A pandas table is returned as it is, but for Arrow's dictionaries and decimals, which become
     categories and floats. Whole numbers and booleans of other libraries stay such beside gaps.
@@ -67,7 +67,7 @@ def as_frame(table: Any) -> pd.DataFrame:
 
 
 def as_array(values: Any, names: Sequence[str] | None = None, mask: Any = None) -> Any:
-    """A masked array, or one of Python objects, as a float array with NaN at its gaps.
+    """Convert a masked array, or one of Python objects, to floats with NaN where missing.
 
     An array of objects is converted where it holds nothing but numbers, None, NaN and pd.NA;
     other arrays, and what is no array, are returned as they are.
@@ -130,7 +130,7 @@ def check_exact(array: np.ndarray, read: np.ndarray, names: Sequence[str] | None
 
 
 def beyond_exact(column: str) -> str:
-    """What is said of a column of integers that float64 would change."""
+    """Say how a column of integers would be changed by float64."""
     return (
         f"{column} holds integers beyond 2**53, which float64 would change; drop it if it is an "
         "identifier, or rescale it."
@@ -160,7 +160,7 @@ _NULLABLE: dict[Any, Any] = {
 
 
 def _plain_dtypes(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same table without Arrow's dictionaries and decimals; itself where it has none."""
+    """Return the table without Arrow's dictionaries and decimals; itself where it has none."""
     changed = {}
     for j, dtype in enumerate(frame.dtypes):
         if not isinstance(dtype, pd.ArrowDtype):

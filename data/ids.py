@@ -1,4 +1,4 @@
-"""Identifiers that are text, as positions 0, 1, ... and back."""
+"""Text identifiers, and their translation to positions 0, 1, ... and back."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .errors import InputError
 
 
 def are_text(given: Any) -> bool:
-    """Whether these are identifiers and no numbers."""
+    """Whether these identifiers are text and not numbers."""
     if getattr(getattr(given, "dtype", None), "kind", "O") in "iufb":
         return False
     return any(isinstance(value, str | bytes) for value in given)
 
 
 def known_ids(what: str, given: Any) -> tuple[str, ...]:
-    """The different identifiers among these, sorted.
+    """Return the distinct identifiers among these, sorted.
 
     >>> known_ids("user", ["eve", "bob", "eve"])
     ('bob', 'eve')
@@ -36,7 +36,7 @@ def known_ids(what: str, given: Any) -> tuple[str, ...]:
 
 
 def coded(what: str, given: Any, ids: Sequence[str]) -> np.ndarray:
-    """The position of each identifier among the known ones.
+    """Return the position of each identifier among the known ones.
 
     Raises:
         ValueError: one that is not known.

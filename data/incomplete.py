@@ -1,4 +1,4 @@
-"""The container of a table with missing values: the one door from tables to tensors."""
+"""The container of a table with missing values, through which all tables become tensors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .standardiser import Standardiser
 
 @dataclass(frozen=True, eq=False, repr=False)
 class IncompleteData:
-    """A table with missing values, as a model sees it and as its owner does.
+    """A table with missing values, both as tensors for a model and as its owner gave it.
 
     >>> df = pd.DataFrame({"age": [30, 40, 50], "income": [1.0, np.nan, 3.0]})
     >>> data = IncompleteData.from_frame(df)
@@ -184,7 +184,7 @@ class IncompleteData:
         return data.to(device=values.device)
 
     def extras(self, rows: Any = slice(None)) -> dict[str, torch.Tensor]:
-        """What a model is given beside x and s, by name; of these rows (a slice or positions)."""
+        """Return a model's further inputs besides x and s, by name, for these rows."""
         found = {} if self.covariates is None else {"covariates": self.covariates[rows]}
         if self.target is not None:
             found |= {"y": self.target.x[rows], "labelled": self.target.s[rows]}
@@ -197,7 +197,7 @@ class IncompleteData:
         schema: Declaration | None = None,
         like: IncompleteData | None = None,
     ) -> IncompleteData:
-        """The same data and a target (n,) that a supervised model predicts; NaN is no label.
+        """Add a target (n,) that a supervised model predicts; NaN means no label.
 
         >>> data = IncompleteData.from_numpy(np.array([[1.0], [3.0], [np.nan]]))
         >>> data.with_target(pd.Series(["no", "yes", None], name="ill")).target.schema["ill"].kind
@@ -220,7 +220,7 @@ class IncompleteData:
         return replace(self, target=target.to(device=self.x.device))
 
     def gaps(self, columns: Sequence[str] | None = None) -> list[str]:
-        """The columns that have missing values; or those given, if they all have.
+        """List the columns that have missing values, or those given, if they all have.
 
         Raises:
             ValueError: a column that was given has none.
@@ -235,11 +235,11 @@ class IncompleteData:
         return found if columns is None else list(columns)
 
     def without_target(self) -> IncompleteData:
-        """The same data without the target."""
+        """Return the same data without the target."""
         return self if self.target is None else replace(self, target=None)
 
     def fingerprint(self) -> bytes:
-        """A hash of the values."""
+        """Return a hash of the values."""
         return hashlib.sha256(self.values.tobytes()).digest()
 
     @property
@@ -262,12 +262,12 @@ class IncompleteData:
         return self.num_rows
 
     def __repr__(self) -> str:
-        """Size and missing rate; the values are not shown."""
+        """Show the size and the missing rate, but not the values."""
         rate = f"{100 * self.missing_rate:.1f}%"
         return f"IncompleteData({self.num_rows} rows, {self.num_columns} columns, {rate} missing)"
 
     def rows(self, index: Any) -> IncompleteData:
-        """The rows at these positions (integers, a slice or n booleans), in the same scale.
+        """Select the rows at these positions (integers, a slice or n booleans), in the same scale.
 
         Raises:
             ValueError: no row is left.
@@ -289,16 +289,16 @@ class IncompleteData:
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> IncompleteData:
-        """The same data with its tensors on this device and in this dtype."""
+        """Return the same data with its tensors on this device and in this dtype."""
         where = self.x.device if device is None else torch.device(device)
         return self._built(dtype=dtype or self.x.dtype, device=where)
 
     def rescaled(self, scaler: Standardiser) -> IncompleteData:
-        """The same data, standardised by another scaler."""
+        """Return the same data, standardised by another scaler."""
         return self._built(scaler=scaler)
 
     def under(self, layout: Layout) -> IncompleteData:
-        """The same rows under the codes, level order, date origins and scale of a fit.
+        """Return the same rows in the codes, level order, date origins and scale of a fit.
 
         What rows say is kept and how it is written as numbers is taken over, as if they had been
         read with ``like=``: rows read by themselves know but the levels and dates that they hold.
@@ -329,7 +329,7 @@ class IncompleteData:
         return self._built(**changes)
 
     def part(self, names: Sequence[str]) -> IncompleteData:
-        """The data of some columns, those of a model, the others being constant.
+        """Select the columns of a model, where the others are constant.
 
         :meth:`to_frame` still gives all columns, gaps of constant ones filled with their value.
 
@@ -353,7 +353,7 @@ class IncompleteData:
         )
 
     def with_values(self, values: np.ndarray) -> IncompleteData:
-        """Other values (n, p) of the same columns, NaN where missing; scale and covariates stay.
+        """Replace the values (n, p), NaN where missing; scale and covariates stay.
 
         >>> import numpy as np
         >>> data = IncompleteData.from_numpy(np.array([[1.0], [3.0], [np.nan]]))
@@ -370,7 +370,7 @@ class IncompleteData:
         return self._built(values=table, index=index, source=None, whole=None)
 
     def log_slope(self) -> np.ndarray:
-        """log |d x_o / d values| of each row (n,): makes a density of x_o one in the data's units.
+        """Return log |d x_o / d values| per row (n,): it makes a density of x_o one in data units.
 
         >>> data = IncompleteData.from_numpy(np.array([[0.0, 5.0], [20.0, np.nan]]))
         >>> data.log_slope().round(3)                           # the first column's sd is 14.14
@@ -380,7 +380,7 @@ class IncompleteData:
         return np.where(np.isnan(self.values), 0.0, slopes).sum(-1)
 
     def fill(self, values: np.ndarray | torch.Tensor) -> np.ndarray:
-        """The table (n, p) in float64 with its missing entries taken from ``values``.
+        """Return the table (n, p) in float64, with missing entries taken from ``values``.
 
         Observed entries are the numbers that were given, unchanged to the last bit.
 
@@ -398,7 +398,7 @@ class IncompleteData:
         return np.where(missing, array, self.values)
 
     def to_frame(self, values: np.ndarray | torch.Tensor | None = None) -> pd.DataFrame:
-        """The table in the dtypes it came in, its missing entries filled from ``values``.
+        """Return the table in its original dtypes, with missing entries filled from ``values``.
 
         Observed entries are the very values that were given; rows, columns and their order too.
         Codes become levels, seconds dates, and whole numbers whole. Without ``values`` the missing
@@ -458,7 +458,7 @@ class IncompleteData:
         device: torch.device | None = None,
         **changes: Any,
     ) -> IncompleteData:
-        """The same data with these fields changed, and tensors that fit them."""
+        """Return the same data with these fields changed, and tensors that match them."""
         dtype, device = dtype or self.x.dtype, device or self.x.device
         data = replace(self, **changes)
         x, s = _tensors(data.values, data.scaler, data.columns, dtype, device)

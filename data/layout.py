@@ -1,4 +1,4 @@
-"""Names and kinds of columns, labels of rows: given, taken from earlier data, or found."""
+"""Column names, column kinds and row labels: given, taken from earlier data, or found."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .standardiser import Standardiser
 
 
 class Layout(Protocol):
-    """What ``like=`` reads: another container, or a fitted model that kept these two."""
+    """What ``like=`` needs: another container, or a fitted model that kept these two attributes."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Column names in the order of training."""
+        """The column names in the order of training."""
 
     @property
     def scaler(self) -> Standardiser:
@@ -31,7 +31,7 @@ class Layout(Protocol):
 
 
 def names_for(p: int, columns: Sequence[Any] | None, like: Layout | None) -> tuple[str, ...]:
-    """Names of ``p`` columns: those given, else those of ``like``, else x0, x1, ...
+    """Return names of ``p`` columns: those given, else those of ``like``, else x0, x1, ...
 
     Raises:
         ValueError: not ``p`` names, or a name occurs twice.
@@ -47,7 +47,7 @@ def names_for(p: int, columns: Sequence[Any] | None, like: Layout | None) -> tup
 
 
 def labels_for(n: int, index: Any) -> pd.Index:
-    """Labels of ``n`` rows: those given, else 0, 1, ..."""
+    """Return labels of ``n`` rows: those given, else 0, 1, ..."""
     labels: pd.Index = pd.RangeIndex(n) if index is None else pd.Index(index)
     if len(labels) != n:
         raise InputError(f"{len(labels)} row labels were given for {n} rows.")
@@ -55,14 +55,14 @@ def labels_for(n: int, index: Any) -> pd.Index:
 
 
 def schemas_of(like: Layout) -> tuple[Schema, Schema | None]:
-    """The schema and the covariates' of earlier data, or of a fit to them."""
+    """Return the schemas of columns and covariates of earlier data, or of a fit to them."""
     schema = getattr(like, "schema", None)
     kinds = Schema.continuous(like.columns) if schema is None else schema
     return kinds, getattr(like, "covariate_schema", None)
 
 
 def resolved(df: pd.DataFrame, names: tuple[str, ...], schema: Any) -> Schema:
-    """The schema of all columns of a table, covariates included."""
+    """Return the schema of all columns of a table, covariates included."""
     if isinstance(schema, Schema):
         declared: Mapping[str, Declaration] | None = {c.name: c for c in schema}
         return infer_schema(df, declared, by="dtype")
@@ -72,7 +72,7 @@ def resolved(df: pd.DataFrame, names: tuple[str, ...], schema: Any) -> Schema:
 
 
 def kinds_of_codes(names: tuple[str, ...], schema: Any) -> Schema:
-    """The schema of an array of numbers and codes, whole or declared for some of its columns."""
+    """Return the schema of an array of numbers and codes, whole or partly declared."""
     if isinstance(schema, Schema):
         check_same_columns(names, schema.names)
         return schema.select(names)
@@ -88,7 +88,7 @@ def kinds_of_codes(names: tuple[str, ...], schema: Any) -> Schema:
 
 
 def covariate_table(covariates: Any, n: int, known: Schema | None) -> pd.DataFrame:
-    """Covariates beside an array, as a table in the order of ``known``.
+    """Return covariates given beside an array as a table, in the order of ``known``.
 
     Raises:
         ValueError: none are given, other columns, or not ``n`` rows.
@@ -117,7 +117,7 @@ def covariate_table(covariates: Any, n: int, known: Schema | None) -> pd.DataFra
 
 
 def _declarations(schema: Any, also: str = "") -> dict[str, Declaration]:
-    """Declarations by name, of labels that need not be text."""
+    """Key the declarations by names, where labels need not be text."""
     if schema is None:
         return {}
     if not isinstance(schema, Mapping):
@@ -128,7 +128,7 @@ def _declarations(schema: Any, also: str = "") -> dict[str, Declaration]:
 def split(
     whole: Schema, names: tuple[str, ...], covariates: Sequence[str]
 ) -> tuple[Schema, Schema | None]:
-    """The modelled columns' schema and the covariates'."""
+    """Split a schema into that of the modelled columns and that of the covariates."""
     if isinstance(covariates, str):
         raise InputError(f"covariates is {covariates!r}; give a list of names.")
     chosen = list(dict.fromkeys(map(str, covariates)))

@@ -1,4 +1,4 @@
-"""Values that stand for missing, as their owner says: -99, "unknown", 1900-01-01."""
+"""Values declared to stand for missing, such as -99, "unknown" or 1900-01-01."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .errors import InputError
 
 
 def without_markers(frame: pd.DataFrame, markers: Any) -> pd.DataFrame:
-    """The table with these values missing; itself where there are none.
+    """Return the table with these values missing, or the table itself where there are none.
 
     A number matches equal numbers, and text that spells it; a string matches equal text, and the
     date that it spells. Whole numbers and booleans stay such beside gaps.
@@ -60,7 +60,7 @@ def _several(markers: Any) -> list[Any]:
 
 
 def _marked(series: pd.Series[Any], markers: list[Any]) -> np.ndarray:
-    """Booleans (n,): the entries that are one of the markers."""
+    """Return booleans (n,), True where an entry is one of the markers."""
     found = np.zeros(len(series), dtype=bool)
     dates = getattr(series.dtype, "kind", "O") == "M"
     for marker in markers:

@@ -1,4 +1,4 @@
-"""What a table's missing values look like before any model: rates, patterns, associations."""
+"""Missing values described before any model: rates, patterns and associations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Table = pd.DataFrame | IncompleteData
 
 
 def missing_rates(table: Table) -> pd.DataFrame:
-    """How many values each column lacks: one row a column, "missing" and "rate".
+    """Count each column's missing values: one row per column, with "missing" and "rate".
 
     >>> missing_rates(pd.DataFrame({"a": [1, None], "b": [1, 2]}))
             missing  rate
@@ -36,7 +36,7 @@ def missing_rates(table: Table) -> pd.DataFrame:
 
 
 def patterns(table: Table) -> pd.DataFrame:
-    """Which columns are missing together, the most frequent first.
+    """Count which columns are missing together, the most frequent pattern first.
 
     Index "pattern" names the missing columns ("complete" where there is none; a name that could be
     mistaken is quoted); "rows" counts, "share" is of all rows, "columns" is how many are missing.
@@ -61,7 +61,7 @@ def patterns(table: Table) -> pd.DataFrame:
 
 
 def pattern_masks(gone: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct rows (m, p) of a table of booleans (n, p), and how often each occurs (m,).
+    """Return the distinct rows (m, p) of a boolean table (n, p), and their counts (m,).
 
     The most frequent first; of equally frequent ones, those with fewer columns missing.
     """
@@ -71,7 +71,7 @@ def pattern_masks(gone: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def co_missing(table: Table) -> pd.DataFrame:
-    """Pairs of columns that go missing together, the strongest association first.
+    """List pairs of columns that go missing together, the strongest association first.
 
     "both" counts rows where both are missing, "expected" is what independence would give, "phi"
     the correlation of the two masks, "log_odds" the log odds ratio with a half added to every
@@ -111,7 +111,7 @@ def co_missing(table: Table) -> pd.DataFrame:
 
 
 def associations(table: Table, schema: Schema | None = None) -> pd.DataFrame:
-    """How the absence of a column goes with the values of the others, the strongest first.
+    """Measure how each column's absence goes with other columns' values, strongest first.
 
     "measure" is "AUC" for numbers and ordered levels: the probability that a row in which the
     column is missing has the higher value (0.5 is no association); "V" for levels without order:
@@ -160,7 +160,7 @@ def is_monotone(table: Table) -> bool:
 
 
 def gone_of(table: Table) -> pd.DataFrame:
-    """The table (n, p) of booleans, True where a value is missing."""
+    """Return the missing mask (n, p) of the table: booleans, True where a value is missing."""
     if isinstance(table, IncompleteData):
         result = pd.DataFrame(np.isnan(table.values), columns=list(table.columns))
     else:
@@ -178,7 +178,7 @@ _NOTHING = pd.DataFrame(
 
 
 def _explained_by(column: Column, values: np.ndarray, gone: pd.DataFrame) -> pd.DataFrame:
-    """The associations of every column's absence with one column's values (n,)."""
+    """Associate every column's absence with one column's values (n,)."""
     seen = ~np.isnan(values)
     value, absent = values[seen], gone.to_numpy(dtype=np.float64)[seen]
     n, k = len(value), absent.sum(0)
@@ -201,7 +201,7 @@ def _explained_by(column: Column, values: np.ndarray, gone: pd.DataFrame) -> pd.
 
 
 def _cramers_v(codes: np.ndarray, absent: np.ndarray) -> np.ndarray:
-    """Cramer's V of codes (n,) with each of the masks (n, m)."""
+    """Compute Cramer's V of codes (n,) with each of the masks (n, m)."""
     indicators = codes[:, None] == np.unique(codes)
     counts, k, n = indicators.T @ absent, absent.sum(0), len(codes)
     expected = indicators.sum(0)[:, None] * (k / n)
@@ -212,7 +212,7 @@ def _cramers_v(codes: np.ndarray, absent: np.ndarray) -> np.ndarray:
 
 
 def _standardised_difference(value: np.ndarray, absent: np.ndarray) -> np.ndarray:
-    """Cohen's d of values (n,) between the rows of each mask (n, m) and the others."""
+    """Compute Cohen's d of values (n,) between the rows of each mask (n, m) and the others."""
     scaled = (value - value.mean()) / value.std()  # or squares of dates would cancel
     k, n = absent.sum(0), len(value)
     high, low = scaled @ absent / k, scaled @ (1 - absent) / (n - k)

@@ -1,4 +1,4 @@
-"""Ratings that users gave to items, held as they are: few of many, and no table in memory."""
+"""Ratings of items by users, held sparsely, since each user rates few of many items."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class DenseRows:
 
     @property
     def device(self) -> torch.device:
-        """Where its numbers are."""
+        """The device that holds the numbers."""
         return self.values.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of its numbers."""
+        """The dtype of the numbers."""
         return self.values.dtype
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class DenseRows:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> Tensor:
-        """The rows as a tensor (k, p), zero where there is no entry."""
+        """Return the rows as a tensor (k, p), zero where there is no entry."""
         if not isinstance(rows, slice):
             rows = torch.as_tensor(rows, device=self.device)
         rows = torch.atleast_1d(torch.arange(len(self), device=self.device)[rows])
@@ -57,7 +57,7 @@ class DenseRows:
 
 
 def entries_of(starts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each entry of the chosen rows: which of them it is in, and its position."""
+    """Find, for each entry of the chosen rows, its row among them and its position."""
     counts = starts[rows + 1] - starts[rows]
     which = torch.arange(len(rows), device=rows.device).repeat_interleave(counts)
     before = counts.cumsum(0) - counts
@@ -66,7 +66,7 @@ def entries_of(starts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def whole_positions(what: str, given: Any) -> np.ndarray:
-    """Positions as integers.
+    """Return positions as integers, and refuse numbers that are not whole.
 
     Raises:
         ValueError: one that is not whole.
@@ -82,7 +82,7 @@ def whole_positions(what: str, given: Any) -> np.ndarray:
 def _positions(
     what: str, given: Any, ids: Sequence[str] | None, count: int | None
 ) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Positions, and the identifiers that they stand for, if these are text."""
+    """Return positions, and the identifiers that they stand for if these are text."""
     if ids is None and not are_text(given):
         return whole_positions(what, given), None
     if count is not None:
@@ -108,7 +108,7 @@ def _named(positions: np.ndarray, ids: tuple[str, ...] | None) -> Any:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ratings:
-    """Ratings of items (columns) by users (rows), of which most are missing.
+    """Ratings of items (columns) by users (rows), most of which are missing.
 
     It stands where :class:`IncompleteData` does in ``fit`` and ``predict_ratings``; ``x`` and ``s``
     are made dense for a minibatch at a time.
@@ -161,7 +161,7 @@ class Ratings:
         levels: Sequence[float] | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Ratings:
-        """Ratings from triples (user, item, value), users and items counted from 0 or by name.
+        """Make ratings from triples (user, item, value); users and items are positions or names.
 
         Args:
             users, items: (entries,) integers, or identifiers that are text.
@@ -231,7 +231,7 @@ class Ratings:
         )
 
     def positions(self, what: str, given: Any) -> np.ndarray:
-        """Of users or items, as they were named in the triples: their positions.
+        """Return the positions of users or items that are named as in the triples.
 
         Args:
             what: "user" or "item".
@@ -255,12 +255,12 @@ class Ratings:
 
     @property
     def levels(self) -> tuple[Any, ...]:
-        """The possible ratings, none where they are numbers."""
+        """The possible ratings, or none where ratings are continuous numbers."""
         return self.schema[self.columns[0]].levels
 
     @property
     def x(self) -> DenseRows:
-        """Rows of standardised ratings, or of codes."""
+        """The rows of standardised ratings, or of codes."""
         if self.levels:
             known = torch.tensor(self.levels, dtype=self.values.dtype, device=self.values.device)
             numbers = torch.searchsorted(known, self.values)
@@ -270,17 +270,17 @@ class Ratings:
 
     @property
     def given(self) -> DenseRows:
-        """Rows of ratings in original units, float64."""
+        """The rows of ratings in original units, float64."""
         return DenseRows(self.starts, self.items, self.values, len(self.columns))
 
     @property
     def s(self) -> DenseRows:
-        """Rows of booleans, True where there is a rating."""
+        """The rows of booleans, True where there is a rating."""
         there = torch.ones_like(self.items, dtype=torch.bool)
         return DenseRows(self.starts, self.items, there, len(self.columns))
 
     def observed_rate(self) -> Tensor:
-        """The share of users (p,) that rated each item."""
+        """The share of users (p,) who rated each item."""
         return self.items.bincount(minlength=len(self.columns)).double() / len(self)
 
     def __len__(self) -> int:
@@ -288,15 +288,15 @@ class Ratings:
         return len(self.starts) - 1
 
     def __repr__(self) -> str:
-        """Users, items and ratings, counted."""
+        """Show the numbers of users, items and ratings."""
         return f"Ratings({len(self)} users, {len(self.columns)} items, {len(self.items)} ratings)"
 
     def extras(self, rows: Any = slice(None)) -> dict[str, Tensor]:
-        """What a model is given beside x and s: nothing."""
+        """Return no further inputs, since ratings have none besides x and s."""
         return {}
 
     def rows(self, index: Any) -> Ratings:
-        """The users at these positions (integers, a slice or booleans)."""
+        """Select the users at these positions (integers, a slice or booleans)."""
         if isinstance(index, Tensor):
             index = index.detach().cpu().numpy()
         chosen = torch.from_numpy(np.atleast_1d(np.arange(len(self))[index]))
@@ -311,20 +311,20 @@ class Ratings:
         )
 
     def rescaled(self, scaler: Standardiser) -> Ratings:
-        """The same ratings, standardised by another scaler."""
+        """Return the same ratings, standardised by another scaler."""
         return replace(self, scaler=scaler)
 
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Ratings:
-        """The same ratings on this device, with ``x`` in this dtype."""
+        """Return the same ratings on this device, with ``x`` in this dtype."""
         check_real(dtype or self.dtype)
         where = self.values.device if device is None else torch.device(device)
         moved = {name: getattr(self, name).to(where) for name in ("starts", "items", "values")}
         return replace(self, **moved, dtype=dtype or self.dtype)
 
     def fingerprint(self) -> bytes:
-        """A hash of users, items and ratings."""
+        """Return a hash of users, items and ratings."""
         found = hashlib.sha256()
         for part in (self.starts, self.items, self.values):
             found.update(part.cpu().numpy().tobytes())
@@ -333,7 +333,7 @@ class Ratings:
         return found.digest()
 
     def to_frame(self) -> pd.DataFrame:
-        """Triples: user, item and rating, users and items as they were given."""
+        """Return triples (user, item, rating), with users and items as they were given."""
         counts = self.starts[1:] - self.starts[:-1]
         user = torch.arange(len(self), device=counts.device).repeat_interleave(counts)
         return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""From a DataFrame or an array to checked numbers, the kinds of columns, covariates beside."""
+"""Reading of a DataFrame or an array: checked numbers, kinds of columns, and covariates."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Reading:
         return reading._checked(observed)
 
     def scaler(self, like: Layout | None, standardise: bool) -> Standardiser:
-        """The scaler of ``like``, or one by the observed entries.
+        """The scaler of ``like``, or one computed from the observed entries.
 
         Raises:
             ValueError: a column has no observed entry.
@@ -136,7 +136,7 @@ class Reading:
         )
 
     def _checked(self, observed: np.ndarray) -> Reading:
-        """The same with NaN where nothing was observed; finite where something was."""
+        """Return the same reading with NaN where not observed, checked to be finite elsewhere."""
         rule = "an observed value must be finite: correct it, or mark it missing"
         check_observed(self.values, observed, self.schema.names, self.index, rule)
         if self.covariates is not None and self.covariate_schema is not None:
@@ -145,7 +145,7 @@ class Reading:
 
 
 def target_frame(y: Any, index: pd.Index) -> pd.DataFrame:
-    """What is to be predicted of rows with these labels, as a table of one column.
+    """Return the target of rows with these labels, as a table of one column.
 
     Raises:
         ValueError: a DataFrame, or another number of values.

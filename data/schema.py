@@ -1,4 +1,4 @@
-"""The kinds of all columns of a table: declared, inferred, shown and stored."""
+"""The schema of a table: the kinds of all columns, declared or inferred, shown and stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Column", "Declaration", "Kind", "Schema", "infer_schema"]
 
 @dataclass(frozen=True, repr=False)
 class Schema:
-    """What every column of a table is, in the table's order.
+    """The kind of every column of a table, in the table's order.
 
     >>> df = pd.DataFrame({"age": [31.5, 40.2, None], "smokes": ["no", None, "yes"]})
     >>> infer_schema(df)
@@ -40,13 +40,13 @@ class Schema:
     columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
-        """Refuse repeated names."""
+        """Refuse column names that occur twice."""
         object.__setattr__(self, "columns", tuple(self.columns))
         column_names(self.names)
 
     @classmethod
     def continuous(cls, names: Iterable[str]) -> Schema:
-        """The schema of a table of numbers."""
+        """Make the schema of a table of continuous numbers."""
         return cls(tuple(Column(name, "continuous", why="numbers") for name in names))
 
     @property
@@ -70,7 +70,7 @@ class Schema:
         return np.array([column.discrete for column in self.columns], dtype=bool)
 
     def position(self, name: str) -> int:
-        """Where the column of this name stands.
+        """Return the position of the column of this name.
 
         Raises:
             KeyError: there is none.
@@ -80,7 +80,7 @@ class Schema:
         return self.names.index(name)
 
     def __getitem__(self, key: str | int) -> Column:
-        """A column by name or position."""
+        """Return a column by its name or position."""
         return self.columns[self.position(key) if isinstance(key, str) else key]
 
     def __len__(self) -> int:
@@ -88,15 +88,15 @@ class Schema:
         return len(self.columns)
 
     def __iter__(self) -> Iterator[Column]:
-        """The columns in order."""
+        """Iterate over the columns in order."""
         return iter(self.columns)
 
     def select(self, names: Iterable[str]) -> Schema:
-        """The columns of these names, in their order."""
+        """Select the columns of these names, in the names' order."""
         return Schema(tuple(self[name] for name in names))
 
     def encode(self, df: pd.DataFrame) -> np.ndarray:
-        """The table as float64 (n, p), NaN where missing, whose p columns are in this order.
+        """Encode a table with these p columns in order as float64 (n, p), NaN where missing.
 
         Raises:
             ValueError: a value that its column cannot take; names column, row and value.
@@ -107,7 +107,7 @@ class Schema:
         return values
 
     def recode(self, values: np.ndarray, wanted: Schema, index: pd.Index) -> np.ndarray:
-        """Numbers (n, p) of these columns as ``wanted``, of the same columns, writes them.
+        """Translate numbers (n, p) of these columns into those of ``wanted``, of the same columns.
 
         Raises:
             ValueError: a value that it does not know; names column, row and value.
@@ -117,26 +117,26 @@ class Schema:
         return np.stack(parts, axis=1)
 
     def describe(self) -> pd.DataFrame:
-        """A row a column: its kind, the values it can take, its dtype and why it is so."""
+        """Tabulate each column: its kind, possible values, dtype and why it is of this kind."""
         rows = [(c.kind, c.allowed, c.dtype, c.why) for c in self.columns]
         heading = ["kind", "values", "dtype", "why"]
         return pd.DataFrame(rows, index=list(self.names), columns=heading, dtype=object)
 
     def __repr__(self) -> str:
-        """The table of :meth:`describe`."""
+        """Show the table of :meth:`describe`."""
         return self.describe().to_string(max_colwidth=60)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, exact under a JSON round trip."""
+        """Return plain values, which are exact under a JSON round trip."""
         return {"columns": [column.to_dict() for column in self.columns]}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Schema:
-        """The inverse of :meth:`to_dict`."""
+        """Rebuild the schema from the result of :meth:`to_dict`."""
         return cls(tuple(Column.from_dict(column) for column in state["columns"]))
 
     def to_toml(self) -> str:
-        """Declarations that :meth:`read` understands, with what led to them as comments."""
+        """Write declarations that :meth:`read` understands, with the reasons as comments."""
         lines = ["# what the columns are; correct what is wrong and give the file as schema"]
         for column in self.columns:
             details: dict[str, Any] = {"kind": column.kind}
@@ -153,7 +153,7 @@ class Schema:
 
     @staticmethod
     def read(path: str | Path) -> dict[str, dict[str, Any]]:
-        """Declarations from a TOML or JSON file, for ``schema=``; other columns are inferred.
+        """Read declarations for ``schema=`` from a TOML or JSON file; other columns are inferred.
 
         A line is ``column = "kind"`` or ``column = {kind = "ordinal", levels = ["low", "high"]}``;
         a bounded column has ``lower`` and ``upper``, a count may have ``top``.
@@ -191,7 +191,7 @@ def infer_schema(
     declared: Mapping[str, Declaration] | None = None,
     by: Literal["dtype", "values"] = "values",
 ) -> Schema:
-    """What every column of a table is, by its dtype or also by its numbers.
+    """Infer what every column of a table is, from its dtype or also from its numbers.
 
     By dtype: booleans are binary; an ordered category is ordinal; another category, or text, is
     binary with two values seen and categorical otherwise, text only with at most 50 distinct

@@ -1,4 +1,4 @@
-"""Warping, centring and scaling of columns by what was observed in training."""
+"""Standardisation: columns are warped, centred and scaled by the observed training values."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Standardiser:
         warps: Sequence[Warp | None] = (),
         unscaled: np.ndarray | None = None,
     ) -> Standardiser:
-        """Mean and standard deviation (ddof 1) of each column's observed entries, once warped.
+        """Use mean and standard deviation (ddof 1) of each column's observed, warped entries.
 
         A column whose observed entries are all equal gets scale 1 and so becomes 0.
 
@@ -108,16 +108,16 @@ class Standardiser:
 
     @classmethod
     def identity(cls, p: int, warps: Sequence[Warp | None] = ()) -> Standardiser:
-        """The map that neither moves nor scales any of ``p`` columns."""
+        """Make the map that neither moves nor scales any of ``p`` columns."""
         return cls(np.zeros(p), np.ones(p), tuple(warps))
 
     @property
     def linear(self) -> np.ndarray:
-        """Booleans (p,): the columns without a warp."""
+        """Booleans (p,), which are True for columns without a warp."""
         return np.array([warp is None for warp in self.warps], dtype=bool)
 
     def select(self, places: Sequence[int]) -> Standardiser:
-        """The map of the columns at these positions."""
+        """Select the map of the columns at these positions."""
         chosen = list(places)
         warps = tuple(self.warps[j] for j in chosen)
         return Standardiser(self.center[chosen], self.scale[chosen], warps)
@@ -133,7 +133,7 @@ class Standardiser:
         return self._warped(values * scale + center, "invert", range(len(self.warps)))
 
     def log_slope(self, values: np.ndarray) -> np.ndarray:
-        """log of the map's derivative at values (..., p) in original units.
+        """Return the log of the map's derivative at values (..., p) in original units.
 
         A log-density of standardised values plus this is one of values in original units.
 
@@ -184,7 +184,7 @@ class Standardiser:
         return cells.invert(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, exact under a JSON round trip; "warps" only where there are any."""
+        """Return plain lists, exact under a JSON round trip; "warps" only where there are any."""
         state: dict[str, Any] = {"center": self.center.tolist(), "scale": self.scale.tolist()}
         if not self.linear.all():
             state["warps"] = [None if warp is None else warp.to_dict() for warp in self.warps]
@@ -192,7 +192,7 @@ class Standardiser:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Standardiser:
-        """The inverse of :meth:`to_dict`."""
+        """Rebuild the map from the result of :meth:`to_dict`."""
         warps = state.get("warps") or ()
         return cls(
             np.asarray(state["center"]),
@@ -214,7 +214,7 @@ class Standardiser:
         return self.center, self.scale
 
     def _warped(self, values: Values, direction: str, columns: Sequence[int] | range) -> Values:
-        """The warp of each column, or its inverse."""
+        """Apply the warp of each column, or its inverse."""
         if all(self.warps[j] is None for j in columns):
             return values
         result = values.copy() if isinstance(values, np.ndarray) else values.clone()

@@ -1,4 +1,4 @@
-"""Reading and writing tables as CSV or Parquet, chosen by the suffix."""
+"""Reading and writing of tables as CSV or Parquet, chosen by the file's suffix."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read_table(path: str | os.PathLike[str], form: CSVFormat | None = None) -> p
 def read_csv_table(
     path: Path, form: CSVFormat | None = None, expected: Mapping[str, Expected] | None = None
 ) -> CSVTable:
-    """Read a CSV with its fields as they stand there; arguments as :func:`read_csv`.
+    """Read a CSV and keep its fields as text; arguments as for :func:`read_csv`.
 
     Raises:
         TableError: as :func:`read_table`.
@@ -80,7 +80,7 @@ def _readable(path: Path) -> Iterator[None]:
 def write_table(
     df: pd.DataFrame, path: str | os.PathLike[str], form: CSVFormat | None = None
 ) -> None:
-    """Write a table as CSV or Parquet, whole or not at all; an existing file is replaced.
+    """Write a table as CSV or Parquet, complete or not at all; an existing file is replaced.
 
     Numbers return bit for bit from either format. Row labels are written unless they are the
     default 0, 1, ...; in a CSV under their name, or an empty header where they have none.
@@ -97,7 +97,7 @@ def write_table(
 
 
 def write_tables(tables: Mapping[Path, pd.DataFrame], form: CSVFormat | None = None) -> None:
-    """Write several tables, all of them or none; the first one takes its place last.
+    """Write several tables, all of them or none; the first one is moved into place last.
 
     Raises:
         TableError: as :func:`write_table`.
@@ -122,7 +122,7 @@ def write_tables(tables: Mapping[Path, pd.DataFrame], form: CSVFormat | None = N
 
 
 def check_table(df: pd.DataFrame, path: Path) -> None:
-    """Refuse a table that cannot be written to such a file, before any work.
+    """Refuse, before any work, a table that cannot be written to such a file.
 
     Raises:
         TableError: an unknown suffix, repeated column names, row labels of several levels, or
@@ -170,13 +170,13 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _integers(column: pa.ChunkedArray) -> Any:
-    """Integers with gaps, of the width that the file has: int64, uint8."""
+    """Convert to nullable integers of the width that the file has, such as int64 or uint8."""
     kind: Any = pd.api.types.pandas_dtype(str(column.type).replace("i", "I").replace("u", "U"))
     return kind.__from_arrow__(column)
 
 
 def check_suffix(path: Path) -> str:
-    """The suffix of a table's file, refused unless it is one of :data:`SUFFIXES`."""
+    """Return the suffix of a table's file, and refuse all but those in :data:`SUFFIXES`."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise TableError(f"{path}: unknown suffix {suffix!r}; use {' or '.join(SUFFIXES)}.")

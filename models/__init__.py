@@ -1,4 +1,4 @@
-"""What is believed about the data: decoders, encoders, mechanisms, and models made of them."""
+"""The models: decoders, encoders, missingness mechanisms, and Pyro programs composed of them."""
 
 from .configurable import Configurable, rebuild
 from .missingness import (

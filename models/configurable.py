@@ -1,4 +1,4 @@
-"""Modules that remember how they were made, so that a fitted model can be written as JSON."""
+"""Modules that record their constructor arguments, so that a fitted model can be saved as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REGISTRY: dict[str, type[Configurable]] = {}
 
 
 class Configurable(nn.Module):
-    """A module whose constructor arguments are kept under :attr:`config`.
+    """A module that keeps its constructor arguments under :attr:`config`.
 
     Subclasses need nothing: the arguments of the outermost constructor are recorded as given.
     ``rebuild(module.config)`` makes an equal module with fresh parameters. Arguments that are
@@ -36,7 +36,7 @@ class Configurable(nn.Module):
 
 
 def _registered_name(cls: type) -> str:
-    """Absentia's classes by their names, anybody else's with the module, so that none collide."""
+    """Name a class in a saved file: absentia's by class name, all others with their module."""
     if cls.__module__.split(".")[0] == __name__.split(".")[0]:
         return cls.__name__
     return f"{cls.__module__}:{cls.__qualname__}"
@@ -61,7 +61,7 @@ def _recording(init: Any) -> Any:
 
 
 def rebuild(config: dict[str, Any]) -> Any:
-    """The module that ``config`` describes, with fresh parameters.
+    """Build the module that ``config`` describes, with freshly initialised parameters.
 
     Raises:
         ValueError: if the class is unknown; only classes that are already imported are looked up,

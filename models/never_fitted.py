@@ -1,4 +1,4 @@
-"""Whether a model is as it was made: nothing that it says has been learnt.
+"""Whether a model has never been fitted: all of its parameters are as they were initialised.
 
 A model knows its start by a hash of its parameters. Training moves them, by :func:`absentia.fit` or
 by a loop of one's own; so does ``load_state_dict``.
@@ -15,23 +15,23 @@ _START = "_start"
 
 
 def remember_start(model: nn.Module) -> None:
-    """These parameters are the start."""
+    """Record the current parameters as the start."""
     model.__dict__[_START] = _hash(model)
 
 
 def forget_start(model: nn.Module) -> None:
-    """The parameters are the result of a fit, wherever they stand."""
+    """Mark the parameters as the result of a fit, whatever their values."""
     model.__dict__.pop(_START, None)
 
 
 def never_fitted(model: nn.Module) -> bool:
-    """Whether all parameters are where they started; False of a model whose start is not known."""
+    """Whether all parameters are where they started; False if the start is unknown."""
     start = model.__dict__.get(_START)
     return start is not None and start == _hash(model)
 
 
 def _hash(model: nn.Module) -> str | None:
-    """Of what is learnt, in one precision, so that ``double()`` is no training."""
+    """Hash the learnt parameters in one precision, which ``double()`` does not change."""
     learnt = [p for p in model.parameters() if p.requires_grad]
     if not learnt:
         return None

@@ -1,4 +1,4 @@
-"""Plates that leave alone what already has their shape."""
+"""Plates that leave a distribution alone where it already has their shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyro.poutine.indep_messenger import CondIndepStackFrame
 
 
 class Plate(pyro.plate):
-    """``pyro.plate`` that expands a distribution only where its batch shape does not fit yet.
+    """A ``pyro.plate`` that expands a distribution only where its batch shape does not fit yet.
 
     Pyro's own expands at every site and plate, also to the shape a distribution has; at a
     minibatch of 16 rows that is half of all its overhead (250 us a step), and as many needless

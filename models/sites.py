@@ -1,4 +1,4 @@
-"""The names and dimensions that models and inference agree on.
+"""The site names and tensor dimensions that models and inference agree on.
 
 Every model of absentia lays its tensors out as
 

@@ -1,4 +1,4 @@
-"""Making entries of complete data missing by a known mechanism: tables and pictures."""
+"""Amputation: hiding entries of complete tables and pictures by a known mechanism."""
 
 from .result import Amputation
 from .tables import (

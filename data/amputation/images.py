@@ -1,4 +1,4 @@
-"""Making pixels of complete pictures missing: a disc, a channel that outshines, bright pixels.
+"""Amputation of pictures: a disc, a channel that exceeds the others, or bright pixels.
 
 Pictures are rows (n, p) with p = C * H * W, as
 :func:`absentia.data.datasets.images.load_images` gives them.
@@ -18,7 +18,7 @@ from .result import Amputation, certain, complete_values, drawn
 
 
 def circular_mask(x: ArrayLike, shape: Sequence[int], radius: float, seed: int = 0) -> Amputation:
-    """Missing inside a disc whose centre is drawn for each picture, all channels alike.
+    """Hide a disc whose centre is sampled for each picture, in all channels alike.
 
     The values play no part: the pixels are missing completely at random, in one piece.
 
@@ -46,7 +46,7 @@ def circular_mask(x: ArrayLike, shape: Sequence[int], radius: float, seed: int =
 
 
 def brightest_channel(x: ArrayLike, shape: Sequence[int], channel: int = 2) -> Amputation:
-    """A pixel of one channel is missing where it exceeds the pixel's other channels.
+    """Hide a pixel of one channel where it exceeds the pixel's other channels.
 
     (Bire, Bouet & Caillaud: blue, where blue exceeds red and green.)
 
@@ -71,7 +71,7 @@ def brightest_channel(x: ArrayLike, shape: Sequence[int], channel: int = 2) -> A
 def clipped(
     x: ArrayLike, threshold: float = 0.75, slope: float | None = 50.0, seed: int = 0
 ) -> Amputation:
-    """Bright pixels are missing: P(s = 1 | x) = sigmoid(-slope (x - threshold)).
+    """Hide bright pixels: P(s = 1 | x) = sigmoid(-slope (x - threshold)).
 
     (Ipsen, Mattei & Frellsen, ICLR 2021, section 4.3: slope 50, threshold .75.)
 

@@ -1,4 +1,4 @@
-"""The result of an amputation, and the checks that all amputations share."""
+"""The result of an amputation, and the input checks that all amputations share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Amputation:
-    """A mask over complete data and the mechanism's probability of each entry being seen.
+    """A mask of complete data, with the probability of each entry being observed.
 
     >>> x = np.array([[1.0, 5.0], [3.0, 6.0]])
     >>> certain(np.array([[1, 1], [0, 1]])).apply(x)
@@ -30,7 +30,7 @@ class Amputation:
     probability: np.ndarray
 
     def apply(self, x: ArrayLike) -> np.ndarray:
-        """A float64 copy of ``x`` (n, p) with NaN where missing."""
+        """Return a float64 copy of ``x`` (n, p) with NaN where missing."""
         x = array_values(x)
         if x.shape != self.mask.shape:
             raise InputError(f"x has shape {x.shape} but the mask has {self.mask.shape}.")
@@ -38,19 +38,19 @@ class Amputation:
 
 
 def certain(probability: np.ndarray) -> Amputation:
-    """The amputation of a deterministic mechanism, from (n, p) zeros and ones."""
+    """Make the amputation of a deterministic mechanism, from (n, p) zeros and ones."""
     return Amputation(probability == 1, np.asarray(probability, dtype=np.float64))
 
 
 def drawn(probability: np.ndarray, seed: int) -> Amputation:
-    """Entries observed independently with the given probabilities (n, p)."""
+    """Sample each entry's mask independently with the given probabilities (n, p)."""
     # uniform() lies in [0, 1): probability 1 is always observed and 0 never.
     uniform = np.random.default_rng(seed).uniform(size=probability.shape)
     return Amputation(uniform < probability, probability)
 
 
 def complete_values(x: ArrayLike) -> np.ndarray:
-    """``x`` as float64 (n, p); a ValueError names the first entry that is not finite."""
+    """Return ``x`` as float64 (n, p); a ValueError names the first entry that is not finite."""
     values = array_values(x)
     if 0 in values.shape:
         raise InputError(f"x has shape {values.shape}; there is nothing to amputate.")
@@ -64,7 +64,7 @@ def complete_values(x: ArrayLike) -> np.ndarray:
 
 
 def column_positions(columns: Sequence[int] | None, p: int, default: int) -> list[int]:
-    """Positions among ``p`` columns, the first ``default`` when none are given.
+    """Return positions among ``p`` columns, the first ``default`` when none are given.
 
     Raises:
         ValueError: naming a position that does not exist, is not an integer or is repeated.
@@ -90,7 +90,7 @@ def check_share(name: str, value: float, upper: float) -> None:
 
 
 def one_each(name: str, values: ArrayLike, count: int) -> np.ndarray:
-    """One finite number, or one for each of ``count`` columns, as (count,) or ()."""
+    """Return one finite number, or one for each of ``count`` columns, as (count,) or ()."""
     array = np.asarray(values, dtype=np.float64)
     if array.shape not in ((), (count,)):
         raise InputError(f"{name} have shape {array.shape}; give one number or {count}.")

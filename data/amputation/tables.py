@@ -1,4 +1,4 @@
-"""Making entries of complete data missing by a known mechanism.
+"""Amputation of tables: hiding entries of complete data by a known mechanism.
 
 Every function returns an :class:`Amputation`: the mask and the probabilities it came from.
 
@@ -34,7 +34,7 @@ from .result import (
 def above_mean(
     x: ArrayLike, columns: Sequence[int] | None = None, offset: float = 0.0
 ) -> Amputation:
-    """Missing where x_ij > mean_j + offset * sd_j of the complete column.
+    """Hide entries where x_ij > mean_j + offset * sd_j of the complete column.
 
     The deterministic self-masking of Ipsen, Mattei & Frellsen (ICLR 2021), section 4.
 
@@ -61,7 +61,7 @@ def logistic_self_masking(
     columns: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Amputation:
-    """P(s_ij = 1 | x) = sigmoid(slope_j x_ij + offset_j); a negative slope hides high values.
+    """Hide by P(s_ij = 1 | x) = sigmoid(slope_j x_ij + offset_j); negative slopes hide high values.
 
     Args:
         x: (n, p) complete data.
@@ -83,7 +83,7 @@ def probit_self_masking(
     columns: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Amputation:
-    """P(s_ij = 1 | x) = Phi(slope_j x_ij + offset_j); see :func:`logistic_self_masking`."""
+    """Hide by P(s_ij = 1 | x) = Phi(slope_j x_ij + offset_j), as :func:`logistic_self_masking`."""
     return _self_masking(x, slopes, offsets, columns, seed, ndtr)
 
 
@@ -94,7 +94,7 @@ def level_self_masking(
     rate: float = 0.3,
     seed: int = 0,
 ) -> Amputation:
-    """P(s_ij = 0) = sigmoid(slope * score_ij + b_j) for columns of any kind; b_j gives the rate.
+    """Hide by P(s_ij = 0) = sigmoid(slope * score_ij + b_j), for any kind of column.
 
     The score is the standardised number, code of an ordered level or 0/1; of levels without order
     each has a score of its own, drawn from a standard Normal. Positive slopes hide high values.
@@ -140,7 +140,7 @@ def level_self_masking(
 def extremes(
     x: ArrayLike, fraction: float = 0.25, columns: Sequence[int] | None = None
 ) -> Amputation:
-    """The lowest and the highest ``fraction`` of each column missing, by rank.
+    """Hide the lowest and the highest ``fraction`` of each column, by rank.
 
     Args:
         x: (n, p) complete data.
@@ -163,7 +163,7 @@ def extremes(
 
 
 def centre(x: ArrayLike, fraction: float = 0.3, columns: Sequence[int] | None = None) -> Amputation:
-    """The ``fraction`` of each column around its mean missing, by rank.
+    """Hide the ``fraction`` of each column around its mean, by rank.
 
     The floor(fraction * n) entries are a block of neighbouring ranks, half of it below the
     rank at which the mean would stand and half above.
@@ -190,7 +190,7 @@ def centre(x: ArrayLike, fraction: float = 0.3, columns: Sequence[int] | None = 
 
 
 def angular_sector(x: ArrayLike, low: float, high: float) -> Amputation:
-    """The first of two columns missing where the angle atan2(x_1, x_0) lies in [low, high).
+    """Hide the first of two columns where the angle atan2(x_1, x_0) lies in [low, high).
 
     Args:
         x: (n, 2) complete data.
@@ -212,7 +212,7 @@ def angular_sector(x: ArrayLike, low: float, high: float) -> Amputation:
 
 
 def mcar(x: ArrayLike, rate: float, seed: int, columns: Sequence[int] | None = None) -> Amputation:
-    """Missing completely at random: each entry of ``columns`` (all) with probability ``rate``.
+    """Hide entries of ``columns`` (default all) completely at random, with probability ``rate``.
 
     Raises:
         ValueError: as :func:`above_mean`, or a rate outside [0, 1].
@@ -232,7 +232,7 @@ def mar(
     slope: float,
     seed: int,
 ) -> Amputation:
-    """Missing at random: driven by columns that are always observed.
+    """Hide entries at random given columns that are always observed.
 
     P(s_ij = 0 | x) = sigmoid(slope * d_i + b) for each target j, where d_i is the sum of the
     standardised drivers and b makes the mean of these probabilities equal to ``rate``.

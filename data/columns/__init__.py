@@ -1,1 +1,1 @@
-"""One column of a table: what it is, how it becomes numbers, and how it becomes itself again."""
+"""Single columns: their kind, their encoding as numbers, and the way back."""

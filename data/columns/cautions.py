@@ -1,4 +1,4 @@
-"""What is said aloud when a table is read: values that may stand for missing, codes as numbers."""
+"""Warnings given when a table is read: values that may stand for missing, codes read as numbers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MOST_NAMES = 6
 
 
 class ColumnWarning(AbsentiaWarning):
-    """A column that is probably not what it was read as."""
+    """A column is probably something else than what it was read as."""
 
 
 class SentinelWarning(ColumnWarning):
-    """A repeated, extreme value that looks as if it stood for missing.
+    """A column has a repeated, extreme value that looks as if it stood for missing.
 
     Attributes:
         column: the name.
@@ -42,7 +42,7 @@ class SentinelWarning(ColumnWarning):
 
 
 class DigitsLostWarning(ColumnWarning):
-    """Whole numbers of more digits than a float keeps: different ones may have become equal.
+    """Whole numbers have more digits than a float keeps, so different ones may have become equal.
 
     Attributes:
         column: the name.
@@ -59,7 +59,7 @@ class DigitsLostWarning(ColumnWarning):
 
 
 class CodedColumnsWarning(ColumnWarning):
-    """Columns of few whole numbers, or of shares, that were read as any numbers.
+    """Columns of a few whole numbers, or of shares, were read as continuous numbers.
 
     Attributes:
         columns: by name, what they may be declared to be.
@@ -82,7 +82,7 @@ class CodedColumnsWarning(ColumnWarning):
 
 
 def caution_of_digits(values: np.ndarray, schema: Schema) -> None:
-    """Warn of columns of floats (n, p) that look like identifiers of too many digits."""
+    """Warn about columns of floats (n, p) that look like identifiers with too many digits."""
     for j, column in enumerate(schema):
         seen = values[~np.isnan(values[:, j]), j]
         if column.kind == "continuous" and too_long(seen):
@@ -91,7 +91,7 @@ def caution_of_digits(values: np.ndarray, schema: Schema) -> None:
 
 
 def too_long(values: np.ndarray) -> bool:
-    """Whether numbers (m,), beyond 2**53 all whole, are of one length or two as identifiers are."""
+    """Whether numbers (m,), all beyond 2**53, have one or two lengths, as identifiers do."""
     if not len(values) or not np.isfinite(values).all():
         return False
     low, high = float(np.abs(values).min()), float(np.abs(values).max())
@@ -101,7 +101,7 @@ def too_long(values: np.ndarray) -> bool:
 
 
 def caution_of_sentinels(values: np.ndarray, schema: Schema, arrays: bool = False) -> None:
-    """Warn of each column of numbers (n, p) with a value that looks like "missing".
+    """Warn about each column of numbers (n, p) with a value that looks like "missing".
 
     Args:
         values: (n, p), NaN where missing.
@@ -118,7 +118,7 @@ def caution_of_sentinels(values: np.ndarray, schema: Schema, arrays: bool = Fals
 
 
 def caution_of_codes(values: np.ndarray, schema: Schema) -> None:
-    """Warn of columns with gaps that hold codes or shares and were read by their dtype alone."""
+    """Warn about incomplete columns of codes or shares that were typed by their dtype alone."""
     found: dict[str, Any] = {}
     for j, column in enumerate(schema):
         gaps = np.isnan(values[:, j])

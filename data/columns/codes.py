@@ -1,4 +1,4 @@
-"""Numbers that are codes: yes and no, grades, answers on a scale; and shares."""
+"""Numbers that are codes (yes and no, grades, answers on a scale) or shares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_GRADES = 11
 
 
 def code_kind(values: np.ndarray) -> str | None:
-    """The kind of finite numbers (m,) that are codes or shares, None where they are neither.
+    """Return the kind of finite numbers (m,) that are codes or shares, None for other numbers.
 
     Two whole numbers side by side are "binary"; all whole numbers from 0, 1 or 2 up to at most 10
     more are "ordinal", if the largest is no rarity (of a count it is one); numbers in [0, 1] that
@@ -38,5 +38,5 @@ def code_kind(values: np.ndarray) -> str | None:
 
 
 def declaration_of(kind: str) -> Any:
-    """What is written in a schema for columns that :func:`code_kind` found."""
+    """Write the schema declaration of columns that :func:`code_kind` found."""
     return {"kind": kind, "lower": 0, "upper": 1} if kind == "bounded" else kind

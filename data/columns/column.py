@@ -1,4 +1,4 @@
-"""What one column is: its kind, the values it can take, and the dtype it came in."""
+"""The description of one column: its kind, its possible values, and its original dtype."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Level = str | int | float | bool
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a :class:`Schema`.
+    """One column of a :class:`Schema`, with its kind and possible values.
 
     >>> Column("stage", "ordinal", levels=("low", "high")).num_values
     2
@@ -88,17 +88,17 @@ class Column:
 
     @property
     def num_values(self) -> int:
-        """How many values a discrete column can take, top + 1 for a count; 0 if continuous."""
+        """The number of values of a discrete column, top + 1 for a count; 0 if continuous."""
         return len(self.levels) if self.top is None else self.top + 1
 
     @property
     def discrete(self) -> bool:
-        """Whether values are codes or counts, neither warped nor scaled."""
+        """Whether values are codes or counts, which are neither warped nor scaled."""
         return self.kind in LEVELLED or self.kind == "count"
 
     @property
     def warp(self) -> Warp | None:
-        """The map to the real line of a positive or a bounded column, else None."""
+        """The map to the real line of a positive or bounded column, else None."""
         if self.kind == "positive":
             return Warp("log")
         if self.kind == "bounded":
@@ -107,7 +107,7 @@ class Column:
 
     @property
     def allowed(self) -> str:
-        """The values the column can take, in words."""
+        """The values that the column can take, described in words."""
         if self.kind in LEVELLED:
             shown = ", ".join(map(repr, self.levels[:10]))
             return f"{shown}, ... ({len(self.levels)})" if len(self.levels) > 10 else shown
@@ -118,7 +118,7 @@ class Column:
         return "above 0" if self.kind == "positive" else "any"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, exact under a JSON round trip; what has its default is left out."""
+        """Return plain values, exact under a JSON round trip; defaults are left out."""
         state = {f.name: getattr(self, f.name) for f in fields(self)}
         state["levels"] = list(self.levels)
         return {
@@ -129,7 +129,7 @@ class Column:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Column:
-        """The inverse of :meth:`to_dict`."""
+        """Rebuild the column from the result of :meth:`to_dict`."""
         return cls(**{**state, "levels": tuple(state.get("levels", ()))})
 
 

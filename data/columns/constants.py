@@ -1,4 +1,4 @@
-"""Columns with one value: they say nothing, and are restored instead of modelled."""
+"""Constant columns, which are not modelled but restored from their one value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nearly_constant(values: np.ndarray) -> bool:
 
 
 def with_constants(schema: Schema, values: np.ndarray) -> Schema:
-    """The schema with the one value of the columns that have no other among (n, p), as numbers.
+    """Add to the schema the value of each column that has only one among (n, p).
 
     A single row says of no number that it is constant.
     """
@@ -38,7 +38,7 @@ def with_constants(schema: Schema, values: np.ndarray) -> Schema:
 
 @dataclass(frozen=True)
 class Varying:
-    """Names, scale, kinds and mask of the columns of a layout that are not constant."""
+    """Names, scale, kinds and mask of those columns of a layout that are not constant."""
 
     columns: tuple[str, ...]
     scaler: Standardiser
@@ -48,12 +48,12 @@ class Varying:
 
 
 def varying_names(schema: Schema) -> tuple[str, ...]:
-    """The columns that have several values; all of them where none has."""
+    """List the columns that have several values; all columns where none has."""
     return tuple(c.name for c in schema if c.constant is None) or schema.names
 
 
 def part_of(layout: Any, names: Sequence[str]) -> Any:
-    """A layout (data, or a fit) of some of its columns."""
+    """Select some columns of a layout (of data, or of a fit)."""
     places = [layout.columns.index(name) for name in names]
     seen = getattr(layout, "s", None)
     return Varying(
@@ -66,7 +66,7 @@ def part_of(layout: Any, names: Sequence[str]) -> Any:
 
 
 def varying_of(layout: Any, count: int | None) -> Any:
-    """The columns of a layout that are not constant, where there are ``count`` of these."""
+    """Select the columns of a layout that are not constant, if there are ``count`` of these."""
     schema = getattr(layout, "schema", None)
     if schema is None or len(layout.columns) == count:
         return layout
@@ -75,7 +75,7 @@ def varying_of(layout: Any, count: int | None) -> Any:
 
 
 def whole_table(values: np.ndarray, schema: Schema, names: Sequence[str]) -> np.ndarray:
-    """Values (..., q) of the columns ``names`` beside the constants of a schema, (..., p)."""
+    """Combine values (..., q) of the columns ``names`` with the schema's constants: (..., p)."""
     table = np.empty((*values.shape[:-1], len(schema)))
     for j, column in enumerate(schema):
         inside = column.name in names

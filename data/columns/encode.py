@@ -1,4 +1,4 @@
-"""From a column of any dtype to the numbers a model sees, by the column's kind."""
+"""Encoding of a column of any dtype as the numbers a model sees, by the column's kind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WHOLE = 2**53
 
 
 def encoded(series: pd.Series[Any], column: Column) -> np.ndarray:
-    """A column as float64 (n,), NaN where missing: numbers, codes, or seconds after the origin.
+    """Encode a column as float64 (n,), NaN where missing: numbers, codes, or seconds.
 
     >>> answer = Column("answer", "binary", levels=("no", "yes"))
     >>> encoded(pd.Series(["yes", None, "no"]), answer)
@@ -50,7 +50,7 @@ def encoded(series: pd.Series[Any], column: Column) -> np.ndarray:
 
 
 def check_domain(values: np.ndarray, column: Column, index: pd.Index) -> None:
-    """Refuse numbers or codes (n,) that the column's kind does not allow; NaN is missing.
+    """Refuse numbers or codes (n,) that the column's kind does not allow; NaN means missing.
 
     Raises:
         ValueError: naming column, row, value and the way out.
@@ -83,7 +83,7 @@ def check_domain(values: np.ndarray, column: Column, index: pd.Index) -> None:
 
 
 def plain(value: Any) -> Level:
-    """A value as JSON can hold it: whole floats become integers, other objects their text."""
+    """Convert a value for JSON: whole floats become integers, other objects become text."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, Integral):
@@ -95,7 +95,7 @@ def plain(value: Any) -> Level:
 
 
 def distinct(series: pd.Series[Any]) -> tuple[np.ndarray, list[Level]]:
-    """Positions (n,) in the distinct values, -1 where missing, and these values.
+    """Return positions (n,) in the distinct values, -1 where missing, and these values.
 
     Of a categorical dtype only the categories that occur, in their order; else by appearance.
     """
@@ -107,7 +107,7 @@ def distinct(series: pd.Series[Any]) -> tuple[np.ndarray, list[Level]]:
 
 
 def seconds(series: pd.Series[Any]) -> np.ndarray:
-    """Durations as seconds, (n,), NaN where missing."""
+    """Convert durations to seconds (n,), NaN where missing."""
     present = series.notna().to_numpy()
     index = pd.TimedeltaIndex(series[present])
     values = np.full(len(series), np.nan)
@@ -116,12 +116,12 @@ def seconds(series: pd.Series[Any]) -> np.ndarray:
 
 
 def instants(series: pd.Series[Any]) -> pd.DatetimeIndex:
-    """The dates that are present, whatever backs them."""
+    """Return the dates that are present, whatever dtype holds them."""
     return pd.DatetimeIndex(series[series.notna()])
 
 
 def start_of_day(moments: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """When the day of each moment begins: midnight, or the first moment where clocks skip it."""
+    """Return the start of each moment's day: midnight, or later where clocks skip it."""
     local = moments.tz_localize(None).normalize()
     if moments.tz is None:
         return local
@@ -130,7 +130,7 @@ def start_of_day(moments: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 
 def is_duration(dtype: str) -> bool:
-    """Whether a dtype's name is one of numpy's or Arrow's durations."""
+    """Whether a dtype's name is that of numpy's or Arrow's durations."""
     return dtype.startswith(("timedelta64", "duration"))
 
 

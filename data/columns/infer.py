@@ -1,4 +1,4 @@
-"""What kind of column a column is: as declared, or by its dtype, or by its values."""
+"""Inference of a column's kind: as declared, from its dtype, or from its values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def column_of(
     declared: Declaration | None = None,
     by: Literal["dtype", "values"] = "values",
 ) -> Column:
-    """The :class:`Column` of a series (n,), see :func:`absentia.data.infer_schema`."""
+    """Infer the :class:`Column` of a series (n,), see :func:`absentia.data.infer_schema`."""
     found = family(series, name)
     if declared is not None:
         return _declared(series, name, found, declared)
@@ -53,7 +53,7 @@ def column_of(
 
 
 def checked_declaration(name: str, declared: Declaration) -> dict[str, Any]:
-    """A declaration as a mapping with "kind".
+    """Return a declaration as a mapping with the key "kind".
 
     Raises:
         ValueError: an unknown kind or detail.

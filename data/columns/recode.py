@@ -1,4 +1,4 @@
-"""From the codes, level order and date origins of one schema to those of another."""
+"""Translation of codes, level order and date origins from one schema to another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def same_meaning(one: Column, other: Column) -> bool:
 
 
 def recoded(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) -> np.ndarray:
-    """Numbers (n,) of a column as another schema writes them, NaN where missing.
+    """Translate a column's numbers (n,) into another schema's, NaN where missing.
 
     >>> own = Column("stage", "ordinal", levels=("high", "low"))
     >>> wanted = Column("stage", "ordinal", levels=("low", "mid", "high"))
@@ -64,7 +64,7 @@ def recoded(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) ->
 
 
 def _type(column: Column) -> str:
-    """What the values of a column are: "levels", "dates", "durations" or "numbers"."""
+    """Return what the values of a column are: "levels", "dates", "durations" or "numbers"."""
     if column.kind in LEVELLED:
         return "levels"
     if column.kind == "datetime":

@@ -1,4 +1,4 @@
-"""From numbers back to a column of the dtype it came in."""
+"""Decoding of numbers to a column of its original dtype."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NANOSECONDS = 9_200_000_000  # seconds either side of 0 that fit into 64 bits
 
 
 def restored(series: pd.Series[Any], column: Column, values: np.ndarray) -> pd.Series[Any]:
-    """The series (n,) with its missing entries filled, observed ones as they are.
+    """Return the series (n,) with missing entries filled and observed ones unchanged.
 
     >>> stage = pd.Series(["I", None, "II"], dtype="category")
     >>> column = Column("stage", "ordinal", levels=("I", "II"))
@@ -76,7 +76,7 @@ def _filled(
 
 
 def _blank_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    """An empty series as one of dates: its own type if it is of such, else that of training."""
+    """Make an empty series of dates: of its own type if that holds dates, else training's."""
     is_dates = getattr(series.dtype, "kind", "O") == "M"
     if is_dates and zoned(str(series.dtype)) == zoned(column.dtype):
         return series
@@ -158,7 +158,7 @@ def _numbers(series: pd.Series[Any], column: Column, values: np.ndarray) -> Any:
 
 
 def _range(column: Column, dtype: np.dtype[Any]) -> tuple[float, float]:
-    """The smallest and the largest value of a dtype that the column allows."""
+    """Return the smallest and the largest value of a dtype that the column allows."""
     lower, upper = column.lower, column.upper  # of bounded columns
     if dtype.kind == "f":
         info, one = np.finfo(dtype), dtype.type

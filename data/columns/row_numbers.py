@@ -1,4 +1,4 @@
-"""Columns of a table that number its rows: what goes with them is chance."""
+"""Columns that number the rows of a table, so that any association with them is chance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOOKED_AT = 2_000  # rows that show it
 
 
 def row_numbers(data: IncompleteData) -> set[str]:
-    """Names of the columns of numbers that look like identifiers (:func:`.suspects.suspects`).
+    """Name the columns of numbers that look like identifiers (:func:`.suspects.suspects`).
 
     >>> from absentia import IncompleteData
     >>> frame = pd.DataFrame({"patient": range(10_001, 10_031), "age": [30.5, 41, 28] * 10})

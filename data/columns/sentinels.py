@@ -1,4 +1,4 @@
-"""Numbers that stand for a missing value: repeated, extreme, and apart from all others."""
+"""Sentinels: numbers that stand for missing, being repeated, extreme and far from all others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WRITTEN = frozenset(
 
 
 class Sentinel(NamedTuple):
-    """A value that may stand for "missing", how often it occurs, and where the others lie."""
+    """A value that may stand for "missing", with its frequency and the range of all others."""
 
     value: float
     times: int
@@ -25,7 +25,7 @@ class Sentinel(NamedTuple):
 
 
 def sentinel_in(values: np.ndarray, zero: bool = False) -> Sentinel | None:
-    """The repeated extreme value of (n,) numbers that looks like "missing"; NaN is not read.
+    """Find the repeated extreme value of (n,) numbers that looks like "missing"; NaN is skipped.
 
     It occurs at least twice and beside at least two other values. One that is commonly written for
     "missing" lies outside the others by half of their range, or is the only negative number; any

@@ -1,4 +1,4 @@
-"""Text that is something else: numbers, dates, one level spelled in several ways, codes."""
+"""Text that spells something else: numbers, dates, codes, or one level in several ways."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _MONTH = re.compile(
 
 
 class Reading(NamedTuple):
-    """What text is: said in words, with an example, and what reads it.
+    """What a column of text is, in words, with an example and the way to read it.
 
     Attributes:
         words: what the text is.
@@ -64,7 +64,7 @@ class Reading(NamedTuple):
 
 
 def numbers_in(levels: Sequence[str]) -> Reading | None:
-    """What kind of numbers these distinct strings are, None where they are none."""
+    """Say what kind of numbers these distinct strings are, None where they are none."""
     stripped = [level.strip() for level in levels]
     # 1,200 has separators where all have groups of three, else 36,6 has a decimal comma
     grouped = all(_THOUSANDS.fullmatch(text) for text in stripped)
@@ -81,7 +81,7 @@ def numbers_in(levels: Sequence[str]) -> Reading | None:
 
 
 def dates_in(levels: Sequence[str]) -> Reading | None:
-    """How these distinct strings are dates, None where they are none."""
+    """Say how these distinct strings spell dates, None where they do not."""
     stripped = [level.strip() for level in levels]
     if all(_YEAR_FIRST.fullmatch(text) or _MONTH.fullmatch(text) for text in stripped):
         return Reading("dates", levels[0], "pd.to_datetime({})")
@@ -105,7 +105,7 @@ def dates_in(levels: Sequence[str]) -> Reading | None:
 
 
 def same_but_for_spelling(levels: Collection[str]) -> list[str]:
-    """The first group of strings that differ by case and blanks only; none where there is none.
+    """Find the first strings that differ only by case and blanks, or none.
 
     >>> same_but_for_spelling(["female", "M", "M ", "m"])
     ['M', 'M ', 'm']
@@ -117,7 +117,7 @@ def same_but_for_spelling(levels: Collection[str]) -> list[str]:
 
 
 def leading_zero(texts: Collection[str]) -> str | None:
-    """The first string of digits that starts with a 0 that a number would lose: 08654."""
+    """Find the first string of digits whose leading 0 a number would lose, as in 08654."""
     stripped = [text.strip() for text in texts]
     if not all(text.isdecimal() for text in stripped):
         return None

@@ -1,4 +1,4 @@
-"""Columns that are probably not what they seem, each with a sentence and a cure."""
+"""Columns that are probably not what they seem, each with an explanation and a remedy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def suspects(
     declared: Collection[str] = (),
     inferred: bool = False,
 ) -> pd.DataFrame:
-    """Which columns are probably not what they seem; one row a column, in the table's order.
+    """List the columns that are probably not what they seem, in the table's order.
 
     The columns of the answer are "column"; "kind", one of :data:`KINDS`; "says", a sentence;
     "python" and "option", the cure as a line of Python for the table ``df`` and as an option of
@@ -72,7 +72,7 @@ missing? | IncompleteData.from_frame(df, na_values={'bmi': -99})
 
 
 def identifiers(frame: Any) -> list[str]:
-    """Names of the columns that look like identifiers: they say nothing about values."""
+    """Name the columns that look like identifiers, which say nothing about values."""
     table = suspects(frame)
     alike = table["kind"].isin(["identifier", "digits lost", "leading zeros"])
     return list(table.loc[alike, "column"])
@@ -193,7 +193,7 @@ def _is_id(values: np.ndarray, name: str, n: int) -> bool:
 
 
 def _are_days(values: np.ndarray) -> bool:
-    """Whether all are days as 20230412."""
+    """Whether all numbers are days written as 20230412."""
     if values.min() < 19000101 or values.max() > 21001231:
         return False
     return bool(pd.to_datetime(pd.Series(values.astype(np.int64).astype(str)), format="%Y%m%d",
@@ -201,7 +201,7 @@ def _are_days(values: np.ndarray) -> bool:
 
 
 def _numbers(present: pd.Series[Any]) -> np.ndarray | None:
-    """The present values (m,) where they are real numbers, else None."""
+    """Return the present values (m,) where they are real numbers, else None."""
     dtype = present.dtype
     if pd.api.types.is_bool_dtype(dtype) or isinstance(dtype, pd.CategoricalDtype):
         return None

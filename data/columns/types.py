@@ -1,4 +1,4 @@
-"""From a table of any column types to float64 with NaN, or an error that says why not."""
+"""Conversion of table columns of any type to float64 with NaN, or an error that says why not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REMEDIES = {
 
 
 def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
-    """Column labels as strings.
+    """Return the column labels as strings.
 
     Raises:
         ValueError: two labels are equal, or become so as strings.
@@ -45,7 +45,7 @@ def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
 def array_values(
     values: Any, names: Sequence[str] | None = None, mask: np.ndarray | None = None
 ) -> np.ndarray:
-    """A numeric array or tensor as a float64 copy, (n, p); NaN where masked, None or pd.NA.
+    """Return a numeric array or tensor as a float64 copy (n, p); NaN where masked, None or pd.NA.
 
     Args:
         values: (n, p).
@@ -73,7 +73,7 @@ def array_values(
 
 
 def table_shape(values: Any) -> tuple[int, int]:
-    """The shape (n, p) of an array.
+    """Return the shape (n, p) of an array.
 
     Raises:
         ValueError: not two-dimensional.
@@ -85,7 +85,7 @@ def table_shape(values: Any) -> tuple[int, int]:
 
 
 def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """A mask of booleans or 0/1 as a boolean copy of the given shape.
+    """Return a mask of booleans or 0/1 as a boolean copy of the given shape.
 
     Raises:
         ValueError: another shape, or other values than True, False, 0 and 1.
@@ -104,7 +104,7 @@ def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def family(column: pd.Series[Any], name: str) -> Family:
-    """What the present values of a column are; "empty" where there are none.
+    """Say what the present values of a column are; "empty" where there are none.
 
     Raises:
         ValueError: values of several types, or of one that no kind of column holds.
@@ -135,7 +135,7 @@ def family(column: pd.Series[Any], name: str) -> Family:
 
 
 def numbers(column: pd.Series[Any], name: str) -> np.ndarray:
-    """A column of real numbers as float64, (n,), NaN where missing.
+    """Return a column of real numbers as float64 (n,), NaN where missing.
 
     Raises:
         ValueError: other values, or integers that float64 cannot hold.
@@ -157,13 +157,13 @@ def numbers(column: pd.Series[Any], name: str) -> np.ndarray:
 
 
 def not_numeric(name: str, what: str, examples: Any, remedy: str) -> str:
-    """The one line that says what a column holds instead, with an example."""
+    """Say in one line what a column holds instead of numbers, with an example."""
     example = next(iter(examples), None)
     return f"column {name!r} holds {what} ({example!r}); {remedy}, or drop the column."
 
 
 def row_name(index: pd.Index, i: int) -> str:
-    """How an error calls the row at a position: its label, written as plain Python."""
+    """Name the row at a position in an error: its label, written as plain Python."""
     label = index[i]
     if isinstance(label, tuple):
         return repr(tuple(v.item() if isinstance(v, np.generic) else v for v in label))
@@ -171,7 +171,7 @@ def row_name(index: pd.Index, i: int) -> str:
 
 
 def _counts(value: Any) -> bool:
-    """Whether an object is a number or stands for a gap."""
+    """Whether an object is a number or stands for a missing value."""
     return isinstance(value, Real) or value is None or value is pd.NA or value is pd.NaT
 
 

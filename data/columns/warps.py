@@ -1,4 +1,4 @@
-"""Maps that take a column with a limited range to the whole real line, and back."""
+"""Warps: maps of a column with a limited range to the whole real line, and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARGIN = 0.01
 
 @dataclass(frozen=True)
 class Warp:
-    """The log of a positive column, or the logit of a bounded one.
+    """A map to the real line: the log of a positive column, or the logit of a bounded one.
 
     "log" is y = log(v). "logit" is y = log(u / (1 - u)) with u = (v - lower + m) / (upper - lower
     + 2 m), m = 0.01 (upper - lower): a value at a bound becomes +-4.6, not infinity. The inverses
@@ -59,7 +59,7 @@ class Warp:
             )
 
     def apply(self, values: Values) -> Values:
-        """From the column's units to the real line, in any shape."""
+        """Map values from the column's units to the real line, in any shape."""
         if self.kind == "log":
             return np.log(values) if isinstance(values, np.ndarray) else torch.log(values)
         low, width, margin = self._range()
@@ -69,7 +69,7 @@ class Warp:
         return torch.logit(u)
 
     def invert(self, values: Values) -> Values:
-        """From the real line back; always positive and finite, or within the bounds."""
+        """Map values back from the real line; they are always positive, or within the bounds."""
         if isinstance(values, torch.Tensor):
             info = torch.finfo(values.dtype)
         else:
@@ -88,7 +88,7 @@ class Warp:
         return np.clip(u * (width + 2 * margin) + (low - margin), low, self.upper)
 
     def log_slope(self, values: np.ndarray) -> np.ndarray:
-        """log dy/dv: what a density of y gains to be one of v.
+        """Return log dy/dv, the term that turns a density of y into one of v.
 
         >>> Warp("log").log_slope(np.array([1.0, 10.0])).round(3)
         array([-0.   , -2.303])
@@ -101,14 +101,14 @@ class Warp:
         return np.log(width + 2 * margin) - np.log(below) - np.log(above)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, exact under a JSON round trip."""
+        """Return plain values, which are exact under a JSON round trip."""
         if self.kind == "log":
             return {"kind": self.kind}
         return {"kind": self.kind, "lower": self.lower, "upper": self.upper}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Warp:
-        """The inverse of :meth:`to_dict`."""
+        """Rebuild the warp from the result of :meth:`to_dict`."""
         return cls(**state)
 
     def _range(self) -> tuple[float, float, float]:

@@ -1,1 +1,1 @@
-"""CSV files read as text first, so that what is not imputed comes back as it was written."""
+"""CSV files, read as text first, so that observed fields are written back unchanged."""

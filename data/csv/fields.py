@@ -1,4 +1,4 @@
-"""A CSV's fields as they stand in the file, which of them are gaps, and the table of types."""
+"""A CSV's fields as text, its missing fields, and the typed table made of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SEPARATORS = {";": "--sep ';'", "\t": "--sep '\\t'", "|": "--sep '|'"}
 
 @dataclass(frozen=True)
 class CSVTable:
-    """A CSV's table in types, and its fields.
+    """A typed table read from a CSV, with the text of its fields.
 
     Attributes:
         frame: the table (n, p) in the types that its fields spell, NaN where missing.
@@ -141,7 +141,7 @@ def _without_zero_bytes(lines: Iterable[str], path: Path) -> Iterator[str]:
 
 
 def _blank_at_the_end(rows: list[list[str]]) -> int:
-    """How many rows at the end have nothing in them; of one column, lines without a quoted field.
+    """Count the blank rows at the end; in one column, lines without a quoted field.
 
     Lines of one column that are empty become rows of one empty field here.
     """
@@ -181,7 +181,7 @@ def _check_header(header: list[str], path: Path, form: CSVFormat) -> None:
 
 
 def _in_a_row(names: list[str], form: CSVFormat) -> bool:
-    """Whether names that are numbers count columns, 0, 1, 2, or years, 1990, 2000, 2010."""
+    """Whether numeric names count columns, as 0, 1, 2, or years, as 1990, 2000, 2010."""
     if not all(map(form.is_whole, names)):
         return False
     steps = np.diff([form.whole_of(name) for name in names])

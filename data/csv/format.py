@@ -1,4 +1,4 @@
-"""How a CSV file is written: its separator, its numbers and dates, its words for missing."""
+"""The format of a CSV file: its separator, numbers and dates, and its words for missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIRECTIVES = re.compile(r"%[A-Za-z]")
 
 @dataclass(frozen=True)
 class CSVFormat:
-    """How a CSV file is written.
+    """The format of a CSV file: how fields are separated, and how they spell values.
 
     An empty field is missing. So is a word of :data:`MISSING_WORDS` in a column whose other
     fields are numbers, dates or booleans, where it can be nothing else. In a column of text such
@@ -58,7 +58,7 @@ class CSVFormat:
     date_format: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no file can be read by."""
+        """Refuse a format by which no file can be read."""
         for mark, name in ((self.separator, "separator"), (self.decimal, "decimal mark")):
             if len(mark) != 1 or mark in '"\r\n':
                 raise InputError(f"the {name} is {mark!r}; give one character.")
@@ -118,7 +118,7 @@ class CSVFormat:
         return self._whole.fullmatch(field) is not None
 
     def of_numbers(self, fields: Iterable[str]) -> CSVFormat | None:
-        """The format in which all fields are numbers: this one, or plain 36.6 where 36,6 is asked.
+        """Return the format in which all fields are numbers: this one, or 36.6 where 36,6 is usual.
 
         A column that is written in the plain way among others is read so, as long as a point
         stands for nothing else.
@@ -131,15 +131,15 @@ class CSVFormat:
         return plain if point_is_free and all(map(plain.is_number, fields)) else None
 
     def number_of(self, field: str) -> float:
-        """The number that a field spells, to the last bit."""
+        """Return the number that a field spells, exact to the last bit."""
         return float(self._plain(field))
 
     def whole_of(self, field: str) -> int:
-        """The whole number that a field spells, of any size."""
+        """Return the whole number that a field spells, of any size."""
         return int(self._plain(field))
 
     def spelled(self, value: object) -> str:
-        """A number as this file writes it."""
+        """Write a number as this file writes it."""
         return str(value).replace(".", self.decimal)
 
     def _plain(self, field: str) -> str:

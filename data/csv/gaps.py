@@ -1,4 +1,4 @@
-"""Which fields of a CSV are missing: empty ones, and words, by what else stands in the column."""
+"""Which fields of a CSV are missing: empty ones, and words that fit no value of their column."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .types import ANYTHING, Expected, spelled_by
 
 @dataclass(frozen=True)
 class Gaps:
-    """Fields that are not empty and are, or might be, missing: counts by word and column.
+    """Fields that are not empty but are, or might be, missing, counted by word and column.
 
     Attributes:
         read: read as missing.
@@ -33,7 +33,7 @@ class Gaps:
 
     @staticmethod
     def count(where: dict[str, dict[str, int]], word: str, column: str, number: int) -> None:
-        """Add so many fields of a word to one of the tables, spaces around it or none."""
+        """Add a number of fields of one word to a table, with or without spaces around it."""
         columns = where.setdefault(word.strip(), {})
         columns[column] = columns.get(column, 0) + number
 
@@ -41,7 +41,7 @@ class Gaps:
 def find_gaps(
     texts: pd.DataFrame, form: CSVFormat, expected: Mapping[str, Expected]
 ) -> tuple[dict[str, np.ndarray], Gaps]:
-    """Which fields are missing, by column, and which of them are not empty."""
+    """Find the missing fields of each column, and those of them that are not empty."""
     given = words_by_column(form, texts.columns)
     counts = {str(name): Counter(column) for name, column in texts.items()}
     missing: dict[str, set[str]] = {}
@@ -86,7 +86,7 @@ def find_gaps(
 
 
 def words_by_column(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str]]:
-    """The fields that were said to stand for missing, by column: "-99", or "income=-99" in one."""
+    """Return the fields declared as missing, by column: "-99", or "income=-99" for one column."""
     found: dict[str, list[str]] = {str(name): [] for name in names}
     for word in form.na_values:
         column, mark, rest = word.rpartition("=")
@@ -99,7 +99,7 @@ def words_by_column(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str
 
 
 def mark_gaps(frame: pd.DataFrame, form: CSVFormat) -> tuple[pd.DataFrame, Gaps]:
-    """A table that is no CSV with what was said to stand for missing missing."""
+    """Mark as missing what was declared so, in a table that does not come from a CSV."""
     gaps = Gaps()
     given = words_by_column(form, frame.columns)
     result = frame
@@ -116,7 +116,7 @@ def mark_gaps(frame: pd.DataFrame, form: CSVFormat) -> tuple[pd.DataFrame, Gaps]
 
 
 def _same(text: str, word: str, form: CSVFormat) -> bool:
-    """Whether a field is a word, or the same number otherwise written: -99 and -99.0."""
+    """Whether a field is a word, or the same number written differently, as -99 and -99.0."""
     text, word = text.strip(), word.strip()
     if text == word:
         return True

@@ -1,4 +1,4 @@
-"""From a CSV's fields to columns of types: numbers, whole numbers, booleans, dates or text."""
+"""Typing of a CSV's columns: numbers, whole numbers, booleans, dates or text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INT64 = 2**63
 
 @dataclass(frozen=True)
 class Expected:
-    """What a column is to be read as.
+    """What a column is expected to be read as.
 
     Attributes:
         type: what its fields spell ("anything"), the same but no dates ("values"), numbers that
@@ -41,7 +41,7 @@ ANYTHING = Expected()
 def expected_types(
     declared: Mapping[str, Any] | None, like: Sequence[Column] | None
 ) -> dict[str, Expected]:
-    """What columns are to be read as, by name; one that is not there is read as "anything".
+    """Return what columns are expected to be, by name; others are read as "anything".
 
     Args:
         declared: kinds by column, as :meth:`absentia.data.Schema.read` returns them.
@@ -75,7 +75,7 @@ def _of_levels(levels: Sequence[Any]) -> Expected:
 
 
 def spelled_by(fields: Sequence[str], form: CSVFormat, expected: Expected = ANYTHING) -> Spelled:
-    """What all of these distinct fields spell, none of which is missing."""
+    """Say what all of these distinct fields spell, none of which is missing."""
     if not fields:
         return "nothing"
     if expected.type == "text":
@@ -95,7 +95,7 @@ def spelled_by(fields: Sequence[str], form: CSVFormat, expected: Expected = ANYT
 def typed(
     texts: pd.Series[Any], missing: np.ndarray, form: CSVFormat, expected: Expected = ANYTHING
 ) -> pd.Series[Any]:
-    """A column of fields (n,) in the type that they spell; NaN (NA, NaT) where missing.
+    """Convert fields (n,) to the type that they spell; NaN (NA, NaT) where missing.
 
     Whole numbers are integers, gaps or none, with all their digits; those that no 64 bits hold,
     and those with zeros in front, stay text.
@@ -125,7 +125,7 @@ def typed(
 
 
 def _numbers(fields: Sequence[str], form: CSVFormat, gaps: bool, expected: Expected) -> Any:
-    """The distinct numbers as an array of pandas; None where only text keeps their digits."""
+    """Return the distinct numbers as a pandas array, or None where only text keeps their digits."""
     form = form.of_numbers(fields) or form
     whole = all(map(form.is_whole, fields))
     if whole and not (gaps and expected.type == "numbers"):
@@ -138,7 +138,7 @@ def _numbers(fields: Sequence[str], form: CSVFormat, gaps: bool, expected: Expec
 
 
 def _dates(fields: Sequence[str], form: CSVFormat) -> pd.DatetimeIndex | None:
-    """The distinct fields as dates, None where not all are: ISO 8601, or in the format's way."""
+    """Return the distinct fields as dates (ISO 8601, or as the format says), or None."""
     if all(map(ISO_DATE.fullmatch, fields)):
         try:
             return pd.DatetimeIndex(pd.to_datetime(pd.Index(fields), format="ISO8601"))

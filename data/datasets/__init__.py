@@ -1,4 +1,4 @@
-"""Complete tables, pictures and ratings to experiment with, and data with exact answers."""
+"""Data sets: complete tables, pictures and ratings, and synthetic data with exact answers."""
 
 from . import images, ratings, statsmodels_tables, synthetic, uci
 

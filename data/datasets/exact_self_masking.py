@@ -23,7 +23,7 @@ _SPLINE_DEGREE = 9
 
 
 def log_link(t: np.ndarray, link: Link) -> np.ndarray:
-    """log P(s = 1) at the linear predictor ``t``, for the logit or probit link."""
+    """Return log P(s = 1) at the linear predictor ``t``, for the logit or probit link."""
     if link == "logit":
         return cast(np.ndarray, log_expit(t))
     if link == "probit":
@@ -33,7 +33,7 @@ def log_link(t: np.ndarray, link: Link) -> np.ndarray:
 
 @dataclass(frozen=True)
 class HiddenEntry:
-    """x ~ N(mu, sigma^2) with P(s = 1 | x) = link(slope x + offset), seen only as s = 0.
+    """x ~ N(mu, sigma^2) with P(s = 1 | x) = link(slope x + offset), of which only s = 0 is known.
 
     >>> entry = HiddenEntry(slope=2.0, offset=0.0, sigma=1.0, link="probit")
     >>> np.exp(entry.log_prob(np.array([0.0])))
@@ -54,22 +54,22 @@ class HiddenEntry:
     link: Link
 
     def log_prob(self, mu: np.ndarray) -> np.ndarray:
-        """log P(s = 0 | mu) = log int (1 - link(slope x + offset)) N(x; mu, sigma^2) dx."""
+        """Return log P(s = 0 | mu) = log int (1 - link(slope x + offset)) N(x; mu, sigma^2) dx."""
         return self._both(mu)[0]
 
     def mean(self, mu: np.ndarray) -> np.ndarray:
-        """E[x | s = 0, mu], of the shape of ``mu``."""
+        """Return E[x | s = 0, mu], in the shape of ``mu``."""
         return mu + self.sigma * self._both(mu)[1]
 
     def width(self) -> float:
-        """A length in ``mu`` over which ``log_prob`` is smooth enough for a trapezoid step."""
+        """Return a length in ``mu`` over which ``log_prob`` is smooth enough for one step."""
         steepness = max(abs(self.slope), 1e-300)
         if self.link == "probit":
             return 0.6 * float(np.hypot(1 / steepness, self.sigma))
         return max(0.5 / steepness, 0.6 * self.sigma)
 
     def _both(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """log P(s = 0) and E[(x - mu) / sigma | s = 0]."""
+        """Return log P(s = 0) and E[(x - mu) / sigma | s = 0]."""
         t = self.slope * np.asarray(mu, dtype=np.float64) + self.offset
         w = abs(self.slope) * self.sigma
         sign = float(np.sign(self.slope))
@@ -95,7 +95,7 @@ class HiddenEntry:
 
 
 def _logit_sum(t: np.ndarray, w: float) -> tuple[np.ndarray, np.ndarray]:
-    """log E[sigmoid(-t - w e)] and E[e | ...] for e ~ N(0, 1) and t of shape (m,).
+    """Return log E[sigmoid(-t - w e)] and E[e | ...] for e ~ N(0, 1) and t of shape (m,).
 
     The trapezoid sum errs by exp(-2 pi y / h), y = pi / w the distance of the nearest pole.
     """

@@ -1,4 +1,4 @@
-"""A made-up table to try things on: people whose high incomes are missing."""
+"""An invented table of people, to try commands on: their high incomes tend to be missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def people(rows: int = 300, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """People as a survey would have them, and the same without what was not answered.
+    """Invent people as a survey would record them; return the complete and the incomplete table.
 
     High incomes go missing (not at random), the body mass index of the young does (at random,
     given age), and one in eight does not say whether they smoke (completely at random).

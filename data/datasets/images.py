@@ -26,7 +26,7 @@ Shape = tuple[int, int, int]
 
 
 def checked_shape(shape: Sequence[int]) -> Shape:
-    """(C, H, W) as three positive integers.
+    """Return (C, H, W) as three positive integers.
 
     Raises:
         ValueError: for anything else.
@@ -38,7 +38,7 @@ def checked_shape(shape: Sequence[int]) -> Shape:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Pictures as rows of a table.
+    """Pictures held as the rows of a table.
 
     Attributes:
         x: (n, p) float32 in [0, 1], p = C * H * W, channel by channel.
@@ -51,12 +51,12 @@ class Images:
     shape: Shape
 
     def pictures(self) -> np.ndarray:
-        """(n, H, W, C), or (n, H, W) of one channel, as matplotlib shows them."""
+        """Return (n, H, W, C), or (n, H, W) for one channel, as matplotlib shows them."""
         return as_pictures(self.x, self.shape)
 
 
 def as_pictures(x: np.ndarray, shape: Shape) -> np.ndarray:
-    """Rows (n, p) as pictures (n, H, W, C), or (n, H, W) of one channel.
+    """Reshape rows (n, p) into pictures (n, H, W, C), or (n, H, W) for one channel.
 
     >>> as_pictures(np.zeros((2, 12)), (3, 2, 2)).shape
     (2, 2, 2, 3)
@@ -66,7 +66,7 @@ def as_pictures(x: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 def image_names() -> tuple[str, ...]:
-    """What :func:`load_images` can load.
+    """List the names that :func:`load_images` can load.
 
     >>> image_names()
     ('cifar10', 'digits', 'mnist', 'svhn')
@@ -82,7 +82,7 @@ def load_images(
     grey: bool = False,
     folder: str | os.PathLike[str] | None = None,
 ) -> Images:
-    """Real pictures.
+    """Load a set of real pictures by its name.
 
     >>> load_images("digits", first=10).x.shape
     (10, 64)
@@ -163,7 +163,7 @@ def _mnist(split: str, folder: Path | None) -> _Loaded:
 
 
 def _idx(content: bytes) -> np.ndarray:
-    """LeCun's format: two zero bytes, a type, the number of dimensions, the sizes, the bytes."""
+    """Parse LeCun's format: two zero bytes, a type, the number of dimensions, sizes, data."""
     dims = content[3]
     sizes = np.frombuffer(content, ">i4", dims, 4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * dims).reshape(sizes)
@@ -193,7 +193,7 @@ def _cifar10(split: str, folder: Path | None) -> _Loaded:
 
 
 class _Arrays(pickle.Unpickler):
-    """Reads pickled arrays and nothing else, whatever a file asks for."""
+    """An unpickler that loads arrays and nothing else, whatever a file asks for."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith("numpy") and name in ("_reconstruct", "ndarray", "dtype"):
@@ -225,7 +225,7 @@ _LOADERS: Mapping[str, tuple[tuple[str, ...], Callable[[str, Path | None], _Load
 
 
 def _file(folder: Path | None, name: str, url: str | None, digest: Mapping[str, str]) -> Path:
-    """A file of the folder, or of the cache, which has the digest that is known of it."""
+    """Find a file in the folder or in the cache, and check that it has the known digest."""
     if folder is not None:
         path = folder / name
         if not path.is_file():
@@ -247,7 +247,7 @@ def _file(folder: Path | None, name: str, url: str | None, digest: Mapping[str, 
 
 
 def fetched(name: str, url: str) -> Path:
-    """A file from the network, from scikit-learn's cache after the first time.
+    """Fetch a file from the network, or from scikit-learn's cache after the first time.
 
     Raises:
         OSError: it could not be fetched.

@@ -1,4 +1,4 @@
-"""Ratings that were self-selected, with others of items drawn at random to judge by."""
+"""Self-selected ratings, with test ratings of items that were assigned at random."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COAT_FILES = {
 
 
 def load_coat(folder: str | os.PathLike[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Coat (Schnabel et al., ICML 2016): 290 users, 300 coats, ratings 1 to 5.
+    """Load Coat (Schnabel et al., ICML 2016): 290 users, 300 coats, ratings 1 to 5.
 
     Two tables of user, item and rating: 6,960 ratings of coats that the users chose, and 4,640 of
     coats that were drawn for them. 366 pairs are in both; they are left out of the first.
@@ -64,7 +64,7 @@ def _coat_file(name: str, folder: Path | None) -> bytes:
 
 
 def load_yahoo_r3(folder: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Yahoo! R3: songs that users chose to rate, and others that were drawn for some of them.
+    """Load Yahoo! R3: songs that users chose to rate, and others assigned at random to some users.
 
     The data are licensed for research through Yahoo's Webscope and cannot be fetched: ``folder``
     is yours. It holds text files whose names contain ``train`` and ``test``, a line a rating:

@@ -1,4 +1,4 @@
-"""Real tables with columns of several kinds, complete, as statsmodels ships them."""
+"""Real, complete tables with columns of several kinds, as statsmodels ships them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import InputError, NotInstalledError
 
 @dataclass(frozen=True)
 class MixedSource:
-    """How one of statsmodels' tables is read: its kinds, and what is left out."""
+    """How one of statsmodels' tables is read: the kinds of its columns, and what is left out."""
 
     rows: int
     schema: dict[str, Any]
@@ -57,7 +57,7 @@ SOURCES = {
 
 
 def names() -> tuple[str, ...]:
-    """What :func:`load` can load.
+    """List the names that :func:`load` can load.
 
     >>> names()
     ('anes96', 'fair', 'randhie')
@@ -66,7 +66,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> pd.DataFrame:
-    """A real table of several kinds: ordered and unordered categories, booleans, counts, numbers.
+    """Load a real table with categories (ordered or not), booleans, counts and numbers.
 
     >>> load("anes96")["educ"].cat.ordered
     True
@@ -105,5 +105,5 @@ def load(name: str) -> pd.DataFrame:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """What the dtypes of :func:`load` do not say, for ``IncompleteData.from_frame(schema=)``."""
+    """Return the kinds that dtypes do not tell, for ``IncompleteData.from_frame(schema=)``."""
     return dict(SOURCES[name].schema)

@@ -1,4 +1,4 @@
-"""Synthetic data, and a linear-Gaussian model whose answers under MNAR are known exactly."""
+"""Synthetic data, and a linear-Gaussian model whose MNAR answers are known exactly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .exact_self_masking import HiddenEntry, Link, log_link
 
 @dataclass(frozen=True, eq=False)
 class LinearGaussian:
-    """z ~ N(0, I_d), x | z ~ N(W z + mean, diag(sigma^2)): factor analysis with known answers.
+    """z ~ N(0, I_d), x | z ~ N(W z + mean, diag(sigma^2)): factor analysis with exact answers.
 
     With self-masking, P(s_j = 1 | x_j) = link(slope_j x_j + offset_j), the joint density of the
     observed entries and the mask follows by quadrature over z (d <= 2), and so does the mean
@@ -45,7 +45,7 @@ class LinearGaussian:
     sigma: np.ndarray
 
     def __post_init__(self) -> None:
-        """Copy to float64 and check the shapes."""
+        """Copy the parameters to float64 and check their shapes."""
         weights = array_values(self.weights)
         p = weights.shape[0]
         mean = np.array(self.mean, dtype=np.float64)
@@ -63,24 +63,24 @@ class LinearGaussian:
 
     @classmethod
     def random(cls, p: int, d: int, sigma: ArrayLike, seed: int) -> LinearGaussian:
-        """Standard normal loadings and means for ``p`` features and ``d`` latents."""
+        """Sample standard normal loadings and means for ``p`` features and ``d`` latents."""
         rng = np.random.default_rng(seed)
         return cls(rng.normal(size=(p, d)), rng.normal(size=p), np.asarray(sigma))
 
     @property
     def covariance(self) -> np.ndarray:
-        """W W^T + diag(sigma^2), (p, p)."""
+        """The covariance W W^T + diag(sigma^2), of shape (p, p)."""
         return self.weights @ self.weights.T + np.diag(self.sigma**2)
 
     def sample(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Latents (n, d) and complete data (n, p)."""
+        """Sample latents (n, d) and complete data (n, p)."""
         rng = np.random.default_rng(seed)
         z = rng.normal(size=(n, self.weights.shape[1]))
         noise = rng.normal(size=(n, len(self.mean))) * self.sigma
         return z, z @ self.weights.T + self.mean + noise
 
     def log_prob_observed(self, x: ArrayLike, s: ArrayLike) -> np.ndarray:
-        """log p(x_o) of each row, (n,); 0 for a row without observed entries.
+        """Return log p(x_o) per row, (n,); 0 for a row without observed entries.
 
         Args:
             x: (n, p); entries outside ``s`` are not read.
@@ -95,7 +95,7 @@ class LinearGaussian:
         return np.array(result)
 
     def conditional(self, x: ArrayLike, s: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (m,) and covariance (m, m) of x_m | x_o for one row (p,), the mask ignored."""
+        """Return mean (m,) and covariance (m, m) of x_m | x_o in one row (p,), without the mask."""
         row, seen = next(self._rows(np.atleast_2d(x), np.atleast_2d(s)))
         cov, hidden = self.covariance, ~seen
         across = cov[np.ix_(hidden, seen)]
@@ -113,7 +113,7 @@ class LinearGaussian:
         offset: ArrayLike,
         link: Link = "logit",
     ) -> np.ndarray:
-        """log p(x_o, s) of each row under self-masking, (n,), to about 1e-10.
+        """Return log p(x_o, s) per row under self-masking, (n,), to about 1e-10.
 
         Args:
             x: (n, p); entries outside ``s`` are not read.
@@ -141,7 +141,7 @@ class LinearGaussian:
         offset: ArrayLike,
         link: Link = "logit",
     ) -> np.ndarray:
-        """E[x_m | x_o, s] at the missing entries and x at the observed ones, (n, p).
+        """Return E[x_m | x_o, s] at the missing entries and x at the observed ones, (n, p).
 
         Arguments and errors are those of :meth:`log_prob_joint`.
         """
@@ -173,7 +173,7 @@ class LinearGaussian:
     def _hidden_integral(
         self, row: np.ndarray, seen: np.ndarray, a: np.ndarray, b: np.ndarray, link: Link
     ) -> tuple[float, np.ndarray]:
-        """log P(s_m = 0 | x_o) and E[x_m | x_o, s] by a trapezoid sum over z.
+        """Return log P(s_m = 0 | x_o) and E[x_m | x_o, s], by a trapezoid sum over z.
 
         z = m + L u turns p(z | x_o) into N(0, I). Under it the integrand is log-concave with
         curvature at least 1, so its mass lies within nine units of its mode.
@@ -208,7 +208,7 @@ class LinearGaussian:
 
 
 def gaussian_2d(n: int, seed: int, correlation: float = 0.5) -> np.ndarray:
-    """Draws (n, 2) from a normal with mean 0, variances 1 and this correlation.
+    """Sample (n, 2) values from a normal with mean 0, variances 1 and this correlation.
 
     The published experiment names no correlation; 0.5 is this package's choice.
 
@@ -223,7 +223,7 @@ def gaussian_2d(n: int, seed: int, correlation: float = 0.5) -> np.ndarray:
 
 
 def ring(n: int, seed: int, radius: float = 4.5, spread: float = 0.3) -> np.ndarray:
-    """Points (n, 2) at a uniform angle and a normal distance from the origin.
+    """Sample points (n, 2) at a uniform angle and a normal distance from the origin.
 
     The published experiment gives the radius 4.5 and no spread; 0.3 is this package's choice.
 

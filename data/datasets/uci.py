@@ -20,7 +20,7 @@ FOLDER_VARIABLE = "ABSENTIA_DATA_DIR"
 
 
 def names() -> tuple[str, ...]:
-    """What :func:`load` can load.
+    """List the names that :func:`load` can load.
 
     >>> names()
     ('banknote', 'breast', 'concrete', 'wine-red', 'wine-white', 'yeast')
@@ -29,7 +29,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, *, folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """The features of a real table; the target is left out, see :func:`target`.
+    """Load the features of a real table; for the target, see :func:`target`.
 
     >>> load("breast").shape
     (569, 30)
@@ -48,7 +48,7 @@ def load(name: str, *, folder: str | os.PathLike[str] | None = None) -> pd.DataF
 
 
 def target(name: str, *, folder: str | os.PathLike[str] | None = None) -> pd.Series:
-    """The target of a real table; arguments and errors as :func:`load`."""
+    """Load the target of a real table; arguments and errors are those of :func:`load`."""
     return _table(name, folder).iloc[:, -1]
 
 

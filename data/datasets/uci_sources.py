@@ -1,4 +1,4 @@
-"""Where each real table comes from, what its columns are called and how it is recognised."""
+"""The sources of the real tables, the names of their columns, and their checksums."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WINE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Source:
-    """One table: features first, target last.
+    """The source of one table, whose features come first and whose target comes last.
 
     Attributes:
         features: tidy column names in the order of the original.
@@ -51,7 +51,7 @@ class Source:
 
 
 def content_sha256(features: np.ndarray, decimals: int) -> str:
-    """A hash of the numbers, the same for distributions that print them differently.
+    """Hash the numbers, so that files that print them differently have the same hash.
 
     Numbers are rounded to four decimals and then to ``decimals``: some distributions print
     thirds with four digits and others with fourteen.
@@ -61,7 +61,7 @@ def content_sha256(features: np.ndarray, decimals: int) -> str:
 
 
 def openml(data_id: int, skip: tuple[str, ...] = ()) -> pd.DataFrame:
-    """The OpenML table with this number, from scikit-learn's cache after the first time."""
+    """Fetch the OpenML table with this number, or take it from scikit-learn's cache."""
     from sklearn.datasets import fetch_openml
 
     table = fetch_openml(
@@ -71,24 +71,24 @@ def openml(data_id: int, skip: tuple[str, ...] = ()) -> pd.DataFrame:
 
 
 def banknote() -> pd.DataFrame:
-    """OpenML counts the classes 1 and 2; the original 0 and 1."""
+    """Recode the classes, which OpenML counts 1 and 2, to the original's 0 and 1."""
     df = openml(1462)
     last = df.columns[-1]
     return df.assign(**{last: df[last].astype(int) - 1})
 
 
 def concrete() -> pd.DataFrame:
-    """OpenML 4353 keeps the long original headers, in the original order."""
+    """Read OpenML 4353, which keeps the long original headers, in the original order."""
     return openml(4353)
 
 
 def yeast() -> pd.DataFrame:
-    """OpenML 181 leaves out the protein's name, which is no feature."""
+    """Read OpenML 181, which leaves out the protein's name, since it is not a feature."""
     return openml(181, skip=("name", "Sequence_Name"))
 
 
 def wine(colour: str) -> pd.DataFrame:
-    """The original CSV of the UCI repository, separated by semicolons."""
+    """Read the original CSV of the UCI repository, which is separated by semicolons."""
     try:
         from sklearn.datasets import fetch_file
     except ImportError as error:

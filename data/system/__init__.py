@@ -1,1 +1,1 @@
-"""What the process, its memory and its files are asked for: one caller at a time, written whole."""
+"""The process, its memory and its files: exclusive use, limits, and complete writes."""

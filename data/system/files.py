@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing of files, either complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .leftovers import give_up, temporary_beside, tidy
 
 
 class TableError(InputError):
-    """A file that cannot be read or written as a table; one line says why."""
+    """A file cannot be read or written as a table; the message says why in one line."""
 
 
 def reason(error: Exception) -> str:
-    """Why something failed, in the middle of a line."""
+    """Phrase why something failed, so that it fits into the middle of a line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
@@ -26,7 +26,7 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block succeeds.
+    """Yield a temporary path that replaces ``path`` when the block succeeds.
 
     When the block raises, the temporary file is removed and ``path`` is as it was. What killed
     runs left in the folder is removed at the first write there.
@@ -65,7 +65,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(parent: str | os.PathLike[str]) -> Iterator[Path]:
-    """A hidden new folder inside ``parent`` that is gone when the block ends.
+    """Make a hidden folder inside ``parent``, which is removed when the block ends.
 
     Raises:
         OSError: ``parent`` does not exist or cannot be written to.
@@ -81,7 +81,7 @@ def temporary_folder(parent: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
-    """Write text as UTF-8 with line ends as given, whole or not at all.
+    """Write text as UTF-8 with line ends as given, complete or not at all.
 
     Raises:
         OSError: as :func:`atomic_path`.
@@ -91,7 +91,7 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_figure_atomic(path: str | os.PathLike[str], figure: Any, dpi: int = 110) -> None:
-    """Write a matplotlib figure as PNG, whole or not at all.
+    """Write a matplotlib figure as PNG, complete or not at all.
 
     Raises:
         OSError: as :func:`atomic_path`.

@@ -1,4 +1,4 @@
-"""Temporary files by name: whose they are, and which of them a killed run left behind."""
+"""Names of temporary files, which tell their process, so that leftovers can be removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _tidied: set[tuple[int, Path]] = set()
 
 
 def temporary_beside(target: Path) -> Path:
-    """A new hidden name beside ``target`` that tells its machine and process.
+    """Make a hidden name beside ``target`` that tells the machine and process.
 
     It keeps the suffix, since some writers read the format from it; names of files end after 255
     bytes, and so the rest of the name is cut.
@@ -39,7 +39,7 @@ def temporary_beside(target: Path) -> Path:
 
 
 def writer() -> str:
-    """Part of a file's name: the machine and process that write it, and a random end.
+    """Make the part of a file's name that tells the machine and process, with a random end.
 
     >>> writer().count("-")
     2
@@ -58,13 +58,13 @@ def is_temporary(name: str) -> bool:
 
 
 def give_up(temporary: Path) -> None:
-    """Remove a temporary file or folder, if it is still there."""
+    """Remove a temporary file or folder, if it still exists."""
     _remove(temporary)
     _in_use.discard(temporary)
 
 
 def tidy(folder: Path) -> None:
-    """Remove temporary files of runs that were killed, once a process and folder.
+    """Remove temporary files of killed runs, once per process and folder.
 
     Only files of such names: those whose process on this machine is gone, and those of other
     machines that are a day old. What a living process writes is left alone.
@@ -106,7 +106,7 @@ def _alive(process: int) -> bool:
 
 @functools.cache
 def _machine() -> str:
-    """What process numbers are unique in: a machine, since it was started, or a container on it."""
+    """Identify where process numbers are unique: one boot of a machine, or a container on it."""
     parts = [platform.node()]
     for read in (
         lambda: Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"),

@@ -1,4 +1,4 @@
-"""What was asked for, where there is not enough memory for it."""
+"""Errors for lack of memory that say what was asked for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _TRIED = re.compile(r"(?:allocate|size) ((?:\d[\d.]*) ?(?:bytes|[KMGTPE]iB))", r
 
 
 class NotEnoughMemoryError(AbsentiaError, MemoryError):
-    """More memory was asked for than there is; the message says by what."""
+    """More memory was asked for than there is; the message says what asked for it."""
 
 
 @contextmanager
 def asked_for(function: str, **asked: object) -> Iterator[None]:
-    """Where the block runs out of memory, the error says what was asked for.
+    """Turn a lack of memory inside the block into an error that says what was asked for.
 
     >>> import torch
     >>> from absentia.data.system.memory import asked_for
@@ -55,7 +55,7 @@ def asked_for(function: str, **asked: object) -> Iterator[None]:
 
 
 def check_memory(needed: float, what: str, remedy: str) -> None:
-    """Refuse before the work what cannot fit into this machine's memory.
+    """Refuse, before any work, what cannot fit into this machine's memory.
 
     Args:
         needed: bytes.
@@ -74,7 +74,7 @@ def check_memory(needed: float, what: str, remedy: str) -> None:
 
 
 def _is_of_memory(error: BaseException) -> bool:
-    """Python's and numpy's MemoryError, and what torch's allocators raise instead."""
+    """Whether an error is a MemoryError, or what torch's allocators raise instead."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
@@ -95,7 +95,7 @@ def _tried(error: BaseException) -> str:
 
 
 def _readable(size: float) -> str:
-    """A number of bytes, as people write it."""
+    """Write a number of bytes for people to read."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
             return f"{size:.3g} {unit}"
@@ -104,7 +104,7 @@ def _readable(size: float) -> str:
 
 
 def _total_memory() -> float | None:
-    """Bytes that this process may have at most, None where the system does not tell."""
+    """Return the bytes that this process may have at most, None where unknown."""
     try:
         found = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What torch and Pyro keep for the whole process, ours alone while a computation runs.
+"""Exclusive use of the process-wide state of torch and Pyro while a computation runs.
 
 Pyro's stack of handlers, its validation flag, torch's random numbers and default dtype belong to
 no thread. Threads that ran Pyro programs at once would mix them up and get wrong numbers without
@@ -19,7 +19,7 @@ _lock = threading.RLock()
 
 
 def _renew() -> None:
-    """A forked child has no thread that would ever release its parent's lock."""
+    """Make new locks in a forked child, where no thread would ever release its parent's."""
     global _lock
     _lock = threading.RLock()
 
@@ -30,7 +30,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """No two threads are inside at once; one that is may enter again.
+    """Let one thread in at a time; a thread that is inside may enter again.
 
     >>> from absentia.data.system.process import one_at_a_time
     >>> with one_at_a_time(), one_at_a_time():
@@ -43,7 +43,7 @@ def one_at_a_time() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Inside, torch's random numbers follow from ``seed``; afterwards all is as before.
+    """Seed torch's random numbers inside the block, and restore their state afterwards.
 
     Threads wait for each other, see :func:`one_at_a_time`.
 
@@ -65,7 +65,7 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 @contextmanager
 def own_settings(dtype: torch.dtype = torch.float32) -> Iterator[None]:
-    """Inside, new tensors are of ``dtype`` and on the CPU, whatever the caller's defaults are.
+    """Make new tensors of ``dtype`` and on the CPU inside the block, whatever the defaults.
 
     So that ``torch.set_default_dtype`` and ``torch.set_default_device`` change no result. Threads
     wait for each other, see :func:`one_at_a_time`.
@@ -89,7 +89,7 @@ def own_settings(dtype: torch.dtype = torch.float32) -> Iterator[None]:
 
 @contextmanager
 def callers_turn(device: torch.device | str = "cpu") -> Iterator[None]:
-    """A caller's own code inside a computation: what it draws or sets changes nothing of ours.
+    """Run a caller's code inside a computation, without effect on our random state or settings.
 
     >>> import torch
     >>> from absentia.data.system.process import callers_turn, seeded
@@ -114,7 +114,7 @@ def callers_turn(device: torch.device | str = "cpu") -> Iterator[None]:
 
 
 def random_state(device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """Where torch's random numbers stand, on the processor and on ``device``."""
+    """Return the state of torch's random numbers, on the CPU and on ``device``."""
     state = {"cpu": torch.get_rng_state()}
     if torch.device(device).type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -122,7 +122,7 @@ def random_state(device: torch.device | str = "cpu") -> dict[str, Tensor]:
 
 
 def set_random_state(state: Mapping[str, Tensor], device: torch.device | str = "cpu") -> None:
-    """Go on from where :func:`random_state` stood."""
+    """Restore a state that :func:`random_state` returned."""
     torch.set_rng_state(state["cpu"])
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

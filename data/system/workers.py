@@ -1,4 +1,4 @@
-"""Processes that compute for one that waits for them, and end when it ends, however it ends."""
+"""Worker processes that end when the process that waits for them ends, however it ends."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _watching: set[int] = set()
 
 
 def this_process() -> Process:
-    """What a worker is told, so that it knows for whom it works."""
+    """Identify this process, so that a worker knows for whom it works."""
     return platform.node(), os.getpid()
 
 
 def is_alive(process: Process) -> bool:
-    """Whether it runs; of one on another machine nothing is known, and it is taken to."""
+    """Whether a process runs; one on another machine is assumed to."""
     node, pid = process
     if node != platform.node():
         return True
@@ -41,7 +41,7 @@ def is_alive(process: Process) -> bool:
 
 
 def work_for(parent: Process, work: Callable[..., _R], *args: Any) -> _R:
-    """In a worker: ``work(*args)``, as long as the parent lives; see :func:`end_with`.
+    """Run ``work(*args)`` in a worker for as long as the parent lives; see :func:`end_with`.
 
     >>> from absentia.data.system.workers import this_process, work_for
     >>> work_for(this_process(), max, 1, 2)
@@ -52,7 +52,7 @@ def work_for(parent: Process, work: Callable[..., _R], *args: Any) -> _R:
 
 
 def end_with(parent: Process) -> None:
-    """In a worker: from now on this process ends when the one that started it has ended.
+    """Make this worker process end when the process that started it has ended.
 
     One that is killed can tell nobody, and its workers would go on for minutes with the cell in
     hand. Where the work is done by the waiting process itself, or by processes that are not its
@@ -80,7 +80,7 @@ def _wait_for_end_of(parent: int) -> None:
 
 @contextmanager
 def workers_stopped_with_us() -> Iterator[None]:
-    """Where the block is left by an error or an interrupt, joblib's workers are killed at once.
+    """Kill joblib's workers at once if the block is left by an error or an interrupt.
 
     They would go on with the cell in hand, for minutes, and with those they hold in store.
     """

@@ -1,4 +1,4 @@
-"""Distributions of the mask s: one that remembers its mechanism, and a probit Bernoulli."""
+"""Distributions of the mask s, among them one that remembers its mechanism and a probit one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .special import log_ndtr
 
 
 class _OfBase(TorchDistribution):
-    """A mask distribution made of another, ``base``, whose moments and draws it has."""
+    """A mask distribution that wraps another, ``base``, and has its moments and samples."""
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
 
@@ -23,26 +23,26 @@ class _OfBase(TorchDistribution):
 
     @property
     def support(self) -> Any:
-        """The base's."""
+        """The support is that of the base distribution."""
         return self.base.support
 
     @property
     def mean(self) -> Tensor:
-        """P(observed)."""
+        """The mean is P(observed) of each cell."""
         return self.base.mean
 
     @property
     def variance(self) -> Tensor:
-        """The base's."""
+        """The variance is that of the base distribution."""
         return self.base.variance
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Masks, 1 where observed."""
+        """Sample masks, which are 1 where a cell is observed."""
         return self.base.sample(Size(sample_shape))
 
 
 class MaskDistribution(_OfBase):
-    """p(s | x, context) together with where it came from, for handlers that integrate x out.
+    """p(s | x, context) with a reference to its mechanism, for handlers that integrate x out.
 
     Everything is passed on to ``base``, the distribution that the mechanism returned.
 
@@ -61,26 +61,26 @@ class MaskDistribution(_OfBase):
 
     @property
     def has_enumerate_support(self) -> bool:
-        """The base's."""
+        """Whether the base distribution can enumerate its support."""
         return bool(self.base.has_enumerate_support)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> MaskDistribution:
-        """The same mask distribution over more leading dimensions."""
+        """Return the same mask distribution over more leading dimensions."""
         if Size(batch_shape) == self.batch_shape:
             return self
         base = self.base.expand(batch_shape)
         return MaskDistribution(base, self.missingness, self.context, self.x)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of every cell, batch shape."""
+        """Return the log-probability of every cell, in the batch shape."""
         return self.base.log_prob(value)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """The base's."""
+        """Enumerate the support of the base distribution."""
         return self.base.enumerate_support(expand)
 
     def __getattr__(self, name: str) -> Any:
-        """``probs``, ``logits`` and the like are the base's."""
+        """Look up ``probs``, ``logits`` and similar attributes on the base distribution."""
         if name in ("base", "__setstate__"):  # not yet made, in the middle of copying
             raise AttributeError(name)
         return getattr(self.base, name)
@@ -100,18 +100,18 @@ class ProbitBernoulli(Bernoulli):
         super().__init__(probs=torch.special.ndtr(score), validate_args=validate_args)
 
     def expand(self, batch_shape: Size, _instance: object = None) -> ProbitBernoulli:
-        """The same distribution over more leading dimensions."""
+        """Return the same distribution over more leading dimensions."""
         return ProbitBernoulli(self.score.expand(batch_shape), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log Phi(score) where value is 1, log Phi(-score) where it is 0."""
+        """Return log Phi(score) where ``value`` is 1 and log Phi(-score) where it is 0."""
         if self._validate_args:
             self._validate_sample(value)
         return log_ndtr(torch.where(value > 0.5, self.score, -self.score))
 
 
 class Tempered(_OfBase):
-    """A density to the power alpha, drawn from as it was: log p(s) counts alpha times.
+    """A density to the power alpha: log p(s) is weighted by alpha, samples come from p itself.
 
     >>> import torch
     >>> from pyro.distributions import Bernoulli
@@ -125,16 +125,16 @@ class Tempered(_OfBase):
         self.alpha = alpha
 
     def expand(self, batch_shape: Any, _instance: object = None) -> Tempered:
-        """The same over more leading dimensions."""
+        """Return the same distribution over more leading dimensions."""
         return Tempered(self.base.expand(batch_shape), self.alpha)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """alpha log p(value)."""
+        """Return alpha log p(value) for every cell."""
         return self.alpha * self.base.log_prob(value)
 
 
 class SequentialMask(TorchDistribution):
-    """A mask in which the absence of a column depends on the absence of columns before it.
+    """A mask in which the absence of a column depends on whether earlier columns are absent.
 
     Args:
         given: the columns' distributions given the mask that was seen: their product is the density
@@ -156,29 +156,29 @@ class SequentialMask(TorchDistribution):
 
     @property
     def support(self) -> Any:
-        """Booleans."""
+        """Each cell of a mask is a boolean."""
         return self.given.support
 
     @property
     def mean(self) -> Tensor:
-        """P(observed) of each column given the mask that was seen."""
+        """The mean is P(observed) of each column given the mask that was observed."""
         return self.given.mean
 
     @property
     def variance(self) -> Tensor:
-        """Given the mask that was seen."""
+        """The variance of each cell, given the mask that was observed."""
         return self.given.variance
 
     def expand(self, batch_shape: Any, _instance: object = None) -> SequentialMask:
-        """The same mask distribution over more leading dimensions."""
+        """Return the same mask distribution over more leading dimensions."""
         return SequentialMask(self.given.expand(batch_shape), self.order, self.at)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of every cell, at the mask that was seen."""
+        """Return the log-probability of every cell, given the mask that was observed."""
         return self.given.log_prob(value)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """New masks, column after column."""
+        """Sample new masks, one column after the other."""
         with torch.no_grad():
             s = torch.ones(Size(sample_shape) + self.batch_shape, device=self.given.mean.device)
             s = s.to(self.given.mean.dtype)

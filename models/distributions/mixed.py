@@ -1,4 +1,4 @@
-"""Distributions of tables whose columns are of different families, batch shape (..., n, p)."""
+"""Distributions of tables whose columns belong to different families, batch shape (..., n, p)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 
 
 class FiniteValues(TorchDistribution):
-    """One of the values 0, 1, ..., V - 1 with log-probabilities log softmax(logits).
+    """A distribution over the values 0, 1, ..., V - 1 with log-probabilities log softmax(logits).
 
     Levels, grades and counts alike. ``logits`` is (..., n, p, V); -inf where a column has fewer
     values than the widest one. Values are floats, since they share a table with real numbers.
@@ -33,50 +33,50 @@ class FiniteValues(TorchDistribution):
 
     @property
     def num_values(self) -> int:
-        """V."""
+        """The number V of possible values."""
         return self.logits.shape[-1]
 
     @property
     def support(self) -> Any:
-        """The integers 0 to V - 1."""
+        """The support is the integers from 0 to V - 1."""
         return constraints.integer_interval(0, self.num_values - 1)
 
     @property
     def probs(self) -> Tensor:
-        """(..., n, p, V)."""
+        """The probability of each value, of shape (..., n, p, V)."""
         return self.logits.exp()
 
     @property
     def mean(self) -> Tensor:
-        """Of the values, as numbers."""
+        """The mean of the values, read as numbers."""
         return (self.probs * self._values()).sum(-1)
 
     @property
     def variance(self) -> Tensor:
-        """Of the values, as numbers."""
+        """The variance of the values, read as numbers."""
         return (self.probs * self._values().square()).sum(-1) - self.mean.square()
 
     def _values(self) -> Tensor:
         return torch.arange(self.num_values, dtype=self.logits.dtype, device=self.logits.device)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> FiniteValues:
-        """The same distribution over more leading dimensions."""
+        """Return the same distribution over more leading dimensions."""
         logits = self.logits.expand(Size(batch_shape) + self.logits.shape[-1:])
         return FiniteValues(logits, validate_args=False)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Values, as floats."""
+        """Sample values, which are returned as floats."""
         shape = Size(sample_shape) + self.batch_shape
         with torch.no_grad():
             return self.icdf(torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device))
 
     def icdf(self, value: Tensor) -> Tensor:
-        """The smallest value whose distribution function reaches ``value`` in (0, 1)."""
+        """Return the smallest value whose distribution function reaches ``value`` in (0, 1)."""
         cumulative = self.probs.cumsum(-1)[..., :-1]
         return (value.unsqueeze(-1) > cumulative).sum(-1).to(self.logits.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of every cell, batch shape."""
+        """Return the log-probability of every cell, in the batch shape."""
         if self._validate_args:
             self._validate_sample(value)
         shape = torch.broadcast_shapes(value.shape, self.batch_shape)
@@ -88,13 +88,13 @@ class FiniteValues(TorchDistribution):
         return torch.where(hot, self.logits, 0.0).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """(V, 1, ..., 1), or with the batch shape behind V."""
+        """Return all values, shaped (V, 1, ..., 1), or V before the batch shape if expanded."""
         values = self._values().view(-1, *(1,) * len(self.batch_shape))
         return values.expand(-1, *self.batch_shape) if expand else values
 
 
 class MixedColumns(TorchDistribution):
-    """Independent columns of several families: each part has the columns it says.
+    """Independent columns of several families: each part is the distribution of some columns.
 
     Draws are reparameterised where a column's family is; the others' log-density is
     :meth:`score_log_prob`, from which the bound makes their gradient.
@@ -120,7 +120,7 @@ class MixedColumns(TorchDistribution):
         super().__init__(Size((*rows, len(columns))), Size(), validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> MixedColumns:
-        """The same distribution over more leading dimensions."""
+        """Return the same distribution over more leading dimensions."""
         rows = Size(batch_shape)[:-1]
         return MixedColumns([(own, fn.expand((*rows, len(own)))) for own, fn in self.parts])
 
@@ -132,21 +132,21 @@ class MixedColumns(TorchDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """(..., n, p)."""
+        """The mean of every cell, of shape (..., n, p)."""
         return self._together([fn.mean for _, fn in self.parts])
 
     @property
     def variance(self) -> Tensor:
-        """(..., n, p)."""
+        """The variance of every cell, of shape (..., n, p)."""
         return self._together([fn.variance for _, fn in self.parts])
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draws of shape sample_shape + (..., n, p)."""
+        """Sample values of shape sample_shape + (..., n, p)."""
         with torch.no_grad():
             return self.rsample(sample_shape)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Draws whose gradient is that of the reparameterised columns alone."""
+        """Sample values; gradients flow through the reparameterised columns only."""
         draws = [
             (fn.rsample if fn.has_rsample else fn.sample)(Size(sample_shape))
             for _, fn in self.parts
@@ -154,15 +154,15 @@ class MixedColumns(TorchDistribution):
         return self._together(draws, Size(sample_shape) + self.batch_shape[:-1])
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Column by column."""
+        """Return the quantile of every cell, computed column by column."""
         return self._together([fn.icdf(value[..., own]) for own, fn in self.parts])
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of every cell, batch shape."""
+        """Return the log-density of every cell, in the batch shape."""
         return self._together([fn.log_prob(value[..., own]) for own, fn in self.parts])
 
     def score_log_prob(self, value: Tensor) -> Tensor | None:
-        """log_prob of the columns that are not reparameterised, zero elsewhere; None if all are."""
+        """Return log_prob of columns that are not reparameterised, else zero; None if all are."""
         if all(fn.has_rsample for _, fn in self.parts):
             return None
         return self._together(

@@ -1,4 +1,4 @@
-"""Pixels whose channels go together, shaped as the features plate asks.
+"""A normal distribution of pixels whose channels are correlated, shaped for the features plate.
 
 The plate lays a picture out as batch shape (n, p) with no event dimensions, p = C * H * W, channel
 by channel. A Gaussian with correlated channels still fits: its log-density per cell is written as
@@ -17,7 +17,7 @@ from torch.distributions import constraints
 
 
 class PixelNormal(TorchDistribution):
-    """Normal cells, correlated between the channels of a pixel and independent between pixels.
+    """Normal cells that are correlated between the channels of a pixel, independent between pixels.
 
     Args:
         loc: (..., n, p).
@@ -42,33 +42,33 @@ class PixelNormal(TorchDistribution):
         super().__init__(loc.shape, Size(), validate_args=False)
 
     def expand(self, batch_shape: Size, _instance: object = None) -> PixelNormal:
-        """The same distribution over more leading dimensions."""
+        """Return the same distribution over more leading dimensions."""
         return PixelNormal(self.loc.expand(Size(batch_shape)), self.scale, self.tril)
 
     @property
     def mean(self) -> Tensor:
-        """(..., n, p)."""
+        """The mean of every cell, of shape (..., n, p)."""
         return self.loc
 
     @property
     def variance(self) -> Tensor:
-        """Marginal variances, (..., n, p)."""
+        """The marginal variance of every cell, of shape (..., n, p)."""
         tall = torch.atleast_2d(self.tril.square().sum(-1)).mT  # (C, 1) or (n, C, H * W)
         spread = self._pixels(self.scale.square().expand(self.loc.shape)) * tall
         return spread.flatten(-2)
 
     def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
-        """Draws of shape sample_shape + (..., n, p)."""
+        """Sample values of shape sample_shape + (..., n, p)."""
         shape = Size(sample_shape) + self.loc.shape
         return self.transformed(torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device))
 
     def transformed(self, eps: Tensor) -> Tensor:
-        """loc + scale L eps for standard normal numbers (..., n, p)."""
+        """Return loc + scale L eps for standard normal numbers eps of shape (..., n, p)."""
         mixed = (self.tril @ self._pixels(eps).mT.unsqueeze(-1)).squeeze(-1).mT
         return self.loc + self.scale * mixed.flatten(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Conditional log-densities whose sum over a pixel's channels is its log-density."""
+        """Return conditional log-densities, which sum to a pixel's log-density over channels."""
         error = self._pixels((value - self.loc) / self.scale).mT.unsqueeze(-1)  # (..., C, 1)
         eps = torch.linalg.solve_triangular(self.tril, error, upper=False).squeeze(-1)
         log_det = self.tril.diagonal(dim1=-2, dim2=-1).log()
@@ -76,7 +76,7 @@ class PixelNormal(TorchDistribution):
         return found - self.scale.log() - 0.5 * math.log(2 * math.pi)
 
     def given(self, x: Tensor, s: Tensor) -> Normal | PixelNormal:
-        """The cells given those observed of the same pixel: x (n, p) where s (n, p) is True.
+        """Condition on the observed cells of each pixel: x (n, p) where s (n, p) is True.
 
         An observed cell is given the observed channels before it, so that they add up to
         log p(x_o | z); a missing one is given all of them. Where no pixel misses two channels the
@@ -97,17 +97,17 @@ class PixelNormal(TorchDistribution):
         return Normal(loc, self.scale * spread)
 
     def _pixels(self, cells: Tensor) -> Tensor:
-        """(..., p) as (..., C, H * W)."""
+        """Reshape (..., p) to (..., C, H * W)."""
         return cells.unflatten(-1, (self.channels, -1))
 
 
 def given_observed(fn: TorchDistribution, x: Tensor, s: Tensor) -> TorchDistribution:
-    """p(x | z) where cells are independent given z; else each cell given the observed ones."""
+    """Return p(x | z), conditioned on the observed cells where cells are dependent given z."""
     return fn.given(x, s) if isinstance(fn, PixelNormal) else fn
 
 
 def _conditionals(correlation: Tensor) -> tuple[Tensor, Tensor]:
-    """Regressions of a pixel's channels on each other, by the pattern of what was observed of it.
+    """Regress a pixel's channels on each other, for each pattern of observed channels.
 
     For each of the 2^C patterns, a number whose bit c says that channel c was seen: coefficients
     (2^C, C, C) on the errors of the observed channels, and the Cholesky factor (2^C, C, C) of what

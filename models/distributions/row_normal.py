@@ -1,4 +1,4 @@
-"""Distributions that are joint over a row's latent vector, shaped as the latent plate asks.
+"""A normal distribution over a row's whole latent vector, shaped for the latent plate.
 
 The latent plate lays z out as batch shape (n, d) with no event dimensions. A Gaussian with
 correlated components still fits: its log-density per dimension is written as the conditional
@@ -42,7 +42,7 @@ class RowNormal(TorchDistribution):
         super().__init__(loc.shape, Size(), validate_args=validate_args)
 
     def expand(self, batch_shape: Size, _instance: object = None) -> RowNormal:
-        """The same distribution over more leading dimensions."""
+        """Return the same distribution over more leading dimensions."""
         batch_shape = Size(batch_shape)
         return RowNormal(
             self.loc.expand(batch_shape),
@@ -52,28 +52,28 @@ class RowNormal(TorchDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """(..., n, d)."""
+        """The mean of every row's latents, of shape (..., n, d)."""
         return self.loc
 
     @property
     def variance(self) -> Tensor:
-        """Marginal variances, (..., n, d)."""
+        """The marginal variances, of shape (..., n, d)."""
         identity = torch.eye(self.loc.shape[-1], dtype=self.loc.dtype, device=self.loc.device)
         inverse = torch.linalg.solve_triangular(self.precision_tril, identity, upper=False)
         return inverse.square().sum(-2)
 
     def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
-        """Draws of shape sample_shape + (..., n, d)."""
+        """Sample values of shape sample_shape + (..., n, d)."""
         shape = Size(sample_shape) + self.loc.shape
         eps = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + _solve_rows(self.precision_tril, eps, len(Size(sample_shape)))
 
     def transformed(self, eps: Tensor) -> Tensor:
-        """loc + L^-T eps for standard normal numbers (K, n, d)."""
+        """Return loc + L^-T eps for standard normal numbers eps of shape (K, n, d)."""
         return self.loc + _solve_rows(self.precision_tril, eps, 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Conditional log-densities whose sum over the last dimension is log q(z)."""
+        """Return conditional log-densities, whose sum over the last dimension is log q(z)."""
         centred = value - self.loc
         if centred.dim() == self.precision_tril.dim():  # (K, n, d): one product a row, not K
             eps = (centred.movedim(0, -2) @ self.precision_tril).movedim(-2, 0)
@@ -84,7 +84,7 @@ class RowNormal(TorchDistribution):
 
 
 def _solve_rows(tril: Tensor, eps: Tensor, extra: int) -> Tensor:
-    """L^-T eps for eps (sample_shape..., n, d): one triangular solve a row for all particles."""
+    """Return L^-T eps for eps (sample_shape..., n, d), by one triangular solve per row."""
     if extra == 1 and tril.dim() == eps.dim():
         right = eps.movedim(0, -1)  # (n, d, K)
         return torch.linalg.solve_triangular(tril.mT, right, upper=True).movedim(-1, 0)

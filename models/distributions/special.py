@@ -1,4 +1,4 @@
-"""Special functions whose tails stay accurate, with gradients to match."""
+"""Special functions that are accurate in both tails, and so are their gradients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _LogNdtr(torch.autograd.Function):
 
 
 def log_ndtr(x: Tensor) -> Tensor:
-    """log Phi(x), with the gradient phi(x) / Phi(x) accurate in both tails.
+    """Return log Phi(x), with the gradient phi(x) / Phi(x) accurate in both tails.
 
     torch's own gradient is exp(-x^2/2 - log Phi(x)), a difference of large numbers: in float32
     it is wrong by factors from |x| around 3000 on.
@@ -41,5 +41,5 @@ def log_ndtr(x: Tensor) -> Tensor:
 
 
 def inverse_mills(x: Tensor) -> Tensor:
-    """phi(x) / Phi(x) for any x: about -x far below zero, 0 far above."""
+    """Return phi(x) / Phi(x) for any x: about -x far below zero, 0 far above."""
     return _SQRT_2_OVER_PI / torch.special.erfcx(-x * _SQRT_HALF)

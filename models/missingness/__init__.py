@@ -1,4 +1,4 @@
-"""Missingness mechanisms: what makes a value go missing."""
+"""Missingness mechanisms: models of why a value is missing."""
 
 from .base import Affine, Missingness
 from .clipping import Clipping

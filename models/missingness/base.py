@@ -1,4 +1,4 @@
-"""The contract of a missingness mechanism: (x, context) -> the distribution of the mask s."""
+"""The interface of a missingness mechanism: (x, context) -> the distribution of the mask s."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Link = Literal["logit", "probit"]
 
 
 class Affine(NamedTuple):
-    """P(s_j = 1 | x) = link^-1(slope_j x_j + offset_j): the mechanisms integrated in closed form.
+    """P(s_j = 1 | x) = link^-1(slope_j x_j + offset_j), integrated in closed form.
 
     ``slope`` and ``offset`` broadcast to (..., n, p): a row may have its own, by a mask latent or
     an observed column. ``columns`` (p,) says which columns are of this form, None that all are.
@@ -42,30 +42,30 @@ class Affine(NamedTuple):
     columns: Tensor | None = None
 
     def at(self, rows: Tensor, columns: Tensor) -> Affine:
-        """Slopes and offsets of the cells (rows[c], columns[c])."""
+        """Return the slopes and offsets of the cells (rows[c], columns[c])."""
         return Affine(
             _at_cells(self.slope, rows, columns), _at_cells(self.offset, rows, columns), self.link
         )
 
     def log_missing(self, x: Tensor) -> Tensor:
-        """log P(s = 0 | x)."""
+        """Return log P(s = 0 | x) of each cell."""
         score = -(self.slope * x + self.offset)
         return log_ndtr(score) if self.link == "probit" else logsigmoid(score)
 
 
 def _at_cells(value: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """(p,) or (..., 1 or n, p) -> (..., M)."""
+    """Index (p,) or (..., 1 or n, p) at single cells, giving (..., M)."""
     if value.dim() < 2:
         return value[columns]
     return value[..., rows.clamp(max=value.shape[-2] - 1), columns]
 
 
 def _never_affine(self: Missingness, x: Tensor, **context: Any) -> None:
-    """No closed form is known."""
+    """Return None, since no closed form is known for this mechanism."""
 
 
 class Missingness(Configurable):
-    """Base of the mechanisms: ``mechanism(x)`` returns p(s | x), batch shape (..., n, p).
+    """Base class of the mechanisms: ``mechanism(x)`` returns p(s | x), batch shape (..., n, p).
 
     A new mechanism is a subclass with a ``forward`` that returns a Bernoulli over s, where
     **s = 1 means observed**::
@@ -105,13 +105,13 @@ class Missingness(Configurable):
     hyperparameters: tuple[str, ...] = ()
 
     def __call__(self, x: Tensor, **context: Any) -> MaskDistribution:
-        """What ``forward`` returns, in the shape of x and remembering its mechanism."""
+        """Call ``forward``, expand its result to the shape of x and attach the mechanism to it."""
         mask = MaskDistribution(super().__call__(x, **context), self, context, x)
         return mask.expand(torch.broadcast_shapes(mask.batch_shape, x.shape))
 
     @functools.cached_property
     def asks(self) -> tuple[str, ...]:
-        """The inputs beside x that ``forward`` names; one that takes any must set them itself."""
+        """The inputs besides x that ``forward`` names; set it by hand where it takes any."""
         return inputs_of(self.forward)
 
     def context(self, **known: Any) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class Missingness(Configurable):
     def log_missing(
         self, values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, **context: Any
     ) -> Tensor:
-        """log P(s_j = 0 | x) at the cells (rows[c], columns[c]) if x_j had other values there.
+        """Return log P(s_j = 0 | x) at the cells (rows[c], columns[c]) for other values there.
 
         Args:
             values: (Q, K, M), Q values of each of M cells for each of K particles.
@@ -166,7 +166,7 @@ class Missingness(Configurable):
         return given.log_prob(torch.zeros_like(table))[..., rows, columns]
 
     def initialise(self, observed_rate: Tensor) -> None:
-        """Start from the columns' observed rates (p,), as if values went missing at random."""
+        """Start from the columns' observed rates (p,), as if values were missing at random."""
 
     def check(self, data: IncompleteData) -> None:
         """Refuse a table whose pattern of missing values the mechanism cannot produce.
@@ -176,7 +176,7 @@ class Missingness(Configurable):
         """
 
     def describe(self, like: Any = None) -> Description:
-        """Equations, graph and identification in words; ``print`` it.
+        """Describe the mechanism in words: equations, graph and identification; ``print`` it.
 
         Args:
             like: the data, or a fit: column names and units are taken from there, and of a fit what
@@ -236,11 +236,11 @@ class Missingness(Configurable):
         return found.checked(getattr(like, "identification", None))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """The log-odds of column ``column`` being missing, in the scaler's units."""
+        """Write the log-odds of column ``column`` being missing, in the scaler's units."""
         return f"P({names[column]} missing) = {type(self).__name__}"
 
     def known(self, column: int) -> str | None:
-        """What was said of a column's own coefficients: "given", "prior", "shrunk", "direction"."""
+        """Return what was specified for a column's coefficients, such as "given" or "prior"."""
         return None
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
@@ -251,7 +251,7 @@ class Missingness(Configurable):
         return {}
 
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
-        """The quantities that an analyst would report, by name, as functions of the parameters.
+        """Return the quantities that an analyst reports, by name, as functions of parameters.
 
         Args:
             sampled: values of the coefficients that have priors.
@@ -259,11 +259,11 @@ class Missingness(Configurable):
         return dict(self.named_parameters())
 
     def directions(self) -> dict[str, Tensor]:
-        """Of estimands whose sign is given: by name 1, -1, or 0 where free, in their shape."""
+        """Return the sign of each estimand by name, in its shape: 1, -1, or 0 where it is free."""
         return {}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
-        """The estimands as tables, pictures and exports show them.
+        """Return the estimands in the form that tables, pictures and exports show.
 
         Where they are coefficients: of the log-odds of being **missing**, in the data's own units,
         named ``"income ~ age"``. By default :meth:`estimands` as they are.
@@ -275,16 +275,16 @@ class Missingness(Configurable):
         return self.estimands(**sampled)
 
     def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
-        """Of what :meth:`shown` names, as :meth:`directions`."""
+        """Return the signs of what :meth:`shown` names, as :meth:`directions` does."""
         return self.directions()
 
     @property
     def has_priors(self) -> bool:
-        """Whether :meth:`coefficients` samples anything."""
+        """Whether :meth:`coefficients` samples any site."""
         return False
 
     def log_prior(self) -> Tensor | None:
-        """The log-density of a prior on learnt parameters, a scalar, or None without one.
+        """Return the log-density of a prior on learnt parameters, a scalar, or None without one.
 
         The model adds it to its joint density, so a fit ends at the posterior's mode.
         """
@@ -292,7 +292,7 @@ class Missingness(Configurable):
 
 
 def inputs_of(forward: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of a mechanism's inputs beside x among the parameters of ``forward``.
+    """List the parameters of ``forward`` besides x: the inputs of the mechanism.
 
     >>> inputs_of(lambda x, z, slope: None)
     ('z',)
@@ -311,13 +311,13 @@ _NOT_THERE = (
 
 
 def logit_of_rate(observed_rate: Tensor) -> Tensor:
-    """Log-odds of the observed rates, kept finite for columns without a missing value."""
+    """Return the log-odds of the observed rates, finite even for complete columns."""
     rate = observed_rate.clamp(0.005, 0.995)
     return torch.log(rate) - torch.log1p(-rate)
 
 
 def _rank_within(columns: Tensor) -> Tensor:
-    """How many cells of the same column come before each of the cells ``columns`` (M,)."""
+    """Count, for each of the cells ``columns`` (M,), the earlier cells of the same column."""
     order = columns.argsort(stable=True)
     counts = columns.bincount()
     starts = counts.cumsum(0) - counts

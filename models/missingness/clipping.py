@@ -1,4 +1,4 @@
-"""Clipping: values outside given limits go missing."""
+"""The clipping mechanism: values outside given limits are missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .dependence import Dependence
 
 
 class Clipping(Missingness):
-    """Values outside [l_j, u_j] go missing: P(s = 1) = sigmoid(k (x - l)) sigmoid(k (u - x)).
+    """Values outside [l_j, u_j] are missing: P(s = 1) = sigmoid(k (x - l)) sigmoid(k (u - x)).
 
     Censoring whose limits are known, smoothed over 1/k: a scale that ends, an instrument with a
     range. All of it is given, nothing is learnt.
@@ -61,7 +61,7 @@ class Clipping(Missingness):
         upper: Sequence[float | None],
         sharpness: float = 50.0,
     ) -> Clipping:
-        """With limits in the data's own units."""
+        """Make the mechanism from limits in the data's own units."""
 
         def scaled(limits: Sequence[float | None]) -> list[float | None]:
             filled = [[1.0 if v is None else v for v in limits]]
@@ -71,7 +71,7 @@ class Clipping(Missingness):
         return cls(len(data.columns), scaled(lower), scaled(upper), sharpness)
 
     def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         k = self.sharpness
         # the smoothed step never reaches 0 or 1, so that no observed value is impossible
         low = logsigmoid((k * (x - self.lower)).clamp(-_MOST, _MOST))
@@ -80,13 +80,13 @@ class Clipping(Missingness):
         return Bernoulli(logits=log_observed - torch.log(-torch.expm1(log_observed)))
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Columns with a limit read themselves."""
+        """The absence of each column with a limit depends on its own value."""
         limited = self.lower.isfinite() | self.upper.isfinite()
         none = Dependence.of_no_value(num_columns)
         return none._replace(reads=torch.diag(limited.cpu()))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """The limits."""
+        """Write the limits of one column."""
         low, high = (v.double().numpy()[None] for v in (self.lower, self.upper))
         if scaler is not None:
             low, high = scaler.invert(low), scaler.invert(high)
@@ -96,7 +96,7 @@ class Clipping(Missingness):
         return f"{name} missing where {' or '.join(parts) or 'nothing clips it'}"
 
     def known(self, column: int) -> str | None:
-        """All of it is given."""
+        """Return "given", since limits and sharpness are never learnt."""
         return "given"
 
 

@@ -1,4 +1,4 @@
-"""Elementwise mechanisms that are not monotone: two-sided, and a spline."""
+"""Elementwise mechanisms that are not monotone: a two-sided one, and a spline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .shown import in_own_units, incomplete, term_of
 
 
 class TwoSided(Missingness):
-    """logit P(s_j = 1 | x) = b_j + a_j x_j - c_j x_j^2: both extremes go missing, or the middle.
+    """logit P(s_j = 1 | x) = b_j + a_j x_j - c_j x_j^2: both extremes are missing, or the middle.
 
     Args:
         hides: ``"extremes"`` (c_j > 0), ``"middle"`` (c_j < 0), or None where it is free.
@@ -43,27 +43,27 @@ class TwoSided(Missingness):
 
     @property
     def curve(self) -> Tensor:
-        """c (p,)."""
+        """The curvature c of each column, of shape (p,)."""
         if self.hides is None:
             return self.raw_curve
         return softplus(self.raw_curve) * (1.0 if self.hides == "extremes" else -1.0)
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Each column's absence reads its own value and nothing else."""
+        """Each column's absence depends on its own value and nothing else."""
         return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         return Bernoulli(logits=self.offset + self.slope * x - self.curve * x.square())
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates of standardised columns."""
+        """Start the offsets from the observed rates of standardised columns."""
         self.offset.copy_(logit_of_rate(observed_rate) + self.curve)
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """With the square of the standardised column written out."""
+        """Write the log-odds of one column, with the square of the standardised column in full."""
         name = names[column]
         b, a, c = (float(v[column]) for v in (self.offset, self.slope, self.curve))
         if scaler is not None:
@@ -75,11 +75,11 @@ class TwoSided(Missingness):
         return equation("logit", names[column], -b, [(-a, name), (c, f"{name}^2")])
 
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
-        """a, b and c."""
+        """Return the coefficients a, b and c of every column."""
         return {"offset": self.offset, "slope": self.slope, "curve": self.curve}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
-        """Of the log-odds of being missing by the value and its square, in the data's units."""
+        """Return the log-odds of being missing by the value and its square, in the data's units."""
         found: dict[str, Tensor] = {}
         for j, _ in incomplete(data):
             own, curve = [(j, self.slope[j])], [(j, -self.curve[j])]
@@ -87,21 +87,21 @@ class TwoSided(Missingness):
         return found
 
     def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
-        """Of the curve, where it is given."""
+        """Return the sign of the curve, where it is given."""
         if self.hides is None:
             return {}
         curve = torch.ones_like(self.raw_curve) * (1.0 if self.hides == "extremes" else -1.0)
         return {f"{name} ~ {term_of(data, j)}^2": curve[j].detach() for j, name in incomplete(data)}
 
     def directions(self) -> dict[str, Tensor]:
-        """Of the curve, where it is given."""
+        """Return the sign of the curve, where it is given."""
         if self.hides is None:
             return {}
         sign = 1.0 if self.hides == "extremes" else -1.0
         return {"curve": torch.full_like(self.raw_curve, sign).detach()}
 
     def known(self, column: int) -> str | None:
-        """The direction of the curve."""
+        """Return "direction" where the sign of the column's curve is given."""
         return "direction" if self.hides is not None else None
 
 
@@ -129,21 +129,21 @@ class SplineMissingness(Missingness):
         self.weight = nn.Parameter(torch.zeros(num_columns, len(knots) - 1))
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Each column's absence reads its own value and nothing else."""
+        """Each column's absence depends on its own value and nothing else."""
         return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         basis = torch.stack(natural_spline(x, self.knots), -1)
         return Bernoulli(logits=self.offset + (basis * self.weight).sum(-1))
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates."""
+        """Start the offsets from the observed rates."""
         self.offset.copy_(logit_of_rate(observed_rate))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Its form."""
+        """Write the form of the mechanism for one column."""
         count = len(self.knots)
         return (
             f"logit P({names[column]} missing) = natural spline of {names[column]} ({count} knots)"

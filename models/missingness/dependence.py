@@ -1,4 +1,4 @@
-"""What the absence of each column depends on: who reads whose values, and who is left out."""
+"""Which values the absence of each column depends on, and which columns are ignorable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Dependence(NamedTuple):
-    """Which values a mechanism reads; everything else about its structure follows from it.
+    """The values that a mechanism depends on; all else about its structure follows from them.
 
     Attributes:
         reads: (p, p) booleans, ``reads[j, k]`` where the absence of column j depends on the value
@@ -41,13 +41,13 @@ class Dependence(NamedTuple):
 
     @classmethod
     def of_no_value(cls, num_columns: int, ignorable: bool = False) -> Dependence:
-        """No value is read: the mask depends on latents alone, or it is left out altogether."""
+        """The mask depends on no value: on latents alone, or it is left out of the likelihood."""
         none = torch.zeros(num_columns, num_columns, dtype=torch.bool)
         return cls(none, torch.full((num_columns,), ignorable))
 
     @property
     def sampled(self) -> Tensor:
-        """(p,) columns that must be sampled where they are missing, since another reads them.
+        """The columns (p,) to be sampled where missing, since another column depends on them.
 
         All other missing values can be integrated out.
         """
@@ -57,12 +57,12 @@ class Dependence(NamedTuple):
 
     @property
     def columnwise(self) -> bool:
-        """Whether each column's probability is a function of its own value and nothing else's."""
+        """Whether each column's missingness probability depends on its own value alone."""
         return not self.seen_only and not bool(self._others.any())
 
     @property
     def free(self) -> Tensor:
-        """(p,) columns that do not read their own value: given z it is the decoder's own."""
+        """The columns (p,) whose absence does not depend on their own value, given z."""
         return ~self.reads.diagonal()
 
     @property

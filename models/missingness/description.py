@@ -1,4 +1,4 @@
-"""What a mechanism says, in words: equations, a graph, and what identifies it."""
+"""Describe a mechanism in words: its equations, its graph, and what identifies it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...data.errors import NameLookupError
 
 @dataclass(frozen=True)
 class ColumnDescription:
-    """Why the values of one column are absent.
+    """The description of why the values of one column are missing.
 
     Args:
         column: its name.
@@ -45,7 +45,7 @@ class ColumnDescription:
 
     @property
     def colluders(self) -> tuple[str, ...]:
-        """Columns that enter by value and by absence: both meet in this column's absence.
+        """The columns whose value and missingness both enter this column's equation.
 
         The structure x_k -> R_j <- R_k, under which the full law of a missing-data graph is not
         identified (Bhattacharya, Nabi, Shpitser & Robins, UAI 2019; Nabi et al., ICML 2020).
@@ -55,7 +55,7 @@ class ColumnDescription:
 
 @dataclass(frozen=True)
 class Description:
-    """A mechanism in words; ``print`` it, or read its parts.
+    """A mechanism described in words; ``print`` it, or read its parts.
 
     >>> from absentia.models import SelfMasking
     >>> print(SelfMasking(1, slope=-2.0, offset=0.5).describe())
@@ -71,7 +71,7 @@ class Description:
     columns: tuple[ColumnDescription, ...]
 
     def __getitem__(self, column: str) -> ColumnDescription:
-        """The description of one column.
+        """Return the description of one column.
 
         Raises:
             KeyError: if there is none of this name.
@@ -82,7 +82,7 @@ class Description:
         raise NameLookupError(f"no column {column!r}; there are {[c.column for c in self.columns]}")
 
     def checked(self, found: pd.DataFrame | None) -> Description:
-        """The same, where conditions of identification were looked at in the data.
+        """Return the same description, with identifying conditions that the data were checked for.
 
         Args:
             found: of :func:`absentia.check_identification`; None changes nothing.
@@ -98,7 +98,7 @@ class Description:
 
     @property
     def edges(self) -> tuple[tuple[str, str, str], ...]:
-        """The graph: (from, to, kind), R[a] standing for the absence of column a.
+        """The edges of the graph as (from, to, kind); R[a] stands for the absence of column a.
 
         Kinds are "self-censoring", "value", "absence", "context", and "colluder" for both edges
         that meet in one.
@@ -117,16 +117,16 @@ class Description:
 
     @property
     def unidentified(self) -> tuple[str, ...]:
-        """Columns whose mechanism nothing identifies but its parametric form."""
+        """The columns whose mechanism is identified by its parametric form alone."""
         return tuple(one.column for one in self.columns if one.identified is False)
 
     @property
     def wide(self) -> bool:
-        """Whether so many columns have an equation that a paragraph each would be a book."""
+        """Whether there are too many equations to write a paragraph for each column."""
         return sum(1 for one in self.columns if one.reason) > _MOST_PARAGRAPHS
 
     def __str__(self) -> str:
-        """A paragraph a column, then the graph; a line a column where there are many."""
+        """Write a paragraph for each column, then the graph; one line each where there are many."""
         if self.wide:
             return "\n".join([self.title, self.equations(), self.summary()])
         lines = [self.title]
@@ -148,11 +148,11 @@ class Description:
         return "\n".join(lines)
 
     def equations(self) -> str:
-        """A line a column that has an equation."""
+        """List one line for each column that has an equation."""
         return "\n".join(f"  {one.equation}" for one in self.columns if one.reason)
 
     def summary(self) -> str:
-        """What holds of the columns without their equations, what is the same of many said once."""
+        """Say what holds of the columns, without equations; what many share is said once."""
         said: dict[str, list[str]] = {}
         keys: dict[str, str] = {}
         for one in self.columns:
@@ -183,7 +183,7 @@ class Description:
         return "\n".join(lines)
 
     def _quiet(self) -> list[str]:
-        """The columns of which there is nothing to say, a line for each way of being so."""
+        """Say in one line for each reason which columns have nothing else to report."""
         quiet: dict[str, list[str]] = {}
         for one in self.columns:
             if not one.reason:
@@ -202,7 +202,7 @@ _WORDS = {True: "yes", False: "NO", None: "on a condition"}
 
 
 def _judged(one: ColumnDescription, row: pd.Series[Any]) -> ColumnDescription:
-    """A column whose slope may rest on shadow variables, with what the data say of those."""
+    """Describe a column whose slope may rest on shadow variables, judged by the data."""
     if row["known"] in ("given", "prior") or one.colluders:
         return one
     known = {
@@ -230,7 +230,7 @@ _FLAGGED = ("self-censoring", "colluder")
 def equation(
     link: str, column: str, intercept: float | str | None, terms: Iterable[tuple[float | str, str]]
 ) -> str:
-    """One line: ``logit P(column missing) = intercept + coefficient name + ...``.
+    """Write one line: ``logit P(column missing) = intercept + coefficient name + ...``.
 
     >>> equation("logit", "income", -2.0, [(0.031, "income"), (-1.0, "age")])
     'logit P(income missing) = -2 + 0.031 income - age'
@@ -258,7 +258,7 @@ def in_units(
     names: Sequence[str],
     scaler: Standardiser | None,
 ) -> tuple[float, list[tuple[float | str, str]]]:
-    """An affine score of standardised columns, in the columns' own units.
+    """Convert an affine score of standardised columns into the columns' own units.
 
     A warped column stands there as what its warp makes of it, "log(income)" say.
     """
@@ -275,7 +275,7 @@ def in_units(
 
 
 def shadows_among(complete: Sequence[str] | None, like: Any) -> list[str] | None:
-    """Of the complete columns those that may say something of a value: none that number rows.
+    """List the complete columns that may predict a value, without those that number the rows.
 
     Args:
         complete: their names, None where the data are not known.
@@ -288,7 +288,7 @@ def shadows_among(complete: Sequence[str] | None, like: Any) -> list[str] | None
 
 
 def resting_on_others(columns: Sequence[ColumnDescription]) -> tuple[ColumnDescription, ...]:
-    """Identification passed on: what reads another column rests on the law of that column.
+    """Pass identification on: a column that reads another one rests on that column's law.
 
     Where b's own mechanism is not identified, neither is the law of b, and so not how the absence
     of a depends on it.
@@ -323,7 +323,7 @@ def identification(
     complete: Sequence[str] | None,
     shadows: Sequence[str] | None = None,
 ) -> tuple[bool | None, str]:
-    """Whether a column's mechanism is identified, and by what.
+    """Say whether a column's mechanism is identified, and by what.
 
     Args:
         known: what was said of the coefficients of the column's own value: "given", "prior",

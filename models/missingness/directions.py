@@ -1,4 +1,4 @@
-"""Which of a column's values go missing: one vocabulary, for all or by name."""
+"""Directions of missingness (high or low values), given for all columns or by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEANINGS: dict[str, Direction | None] = {
 
 
 def direction(value: Any, column: str | None = None) -> Direction | None:
-    """One direction, ``"+"``, ``"-"`` or None, by whichever of its names.
+    """Translate any name of one direction into ``"+"``, ``"-"`` or None.
 
     >>> [direction(value) for value in ("high", "-", "free", None)]
     ['+', '-', None, None]
@@ -43,7 +43,7 @@ def direction(value: Any, column: str | None = None) -> Direction | None:
 
 
 def directions(sign: Any, columns: Sequence[str]) -> list[Direction | None]:
-    """The direction of each column; a column that a mapping does not name is free.
+    """Return the direction of each column; a column that a mapping does not name is free.
 
     >>> directions({"income": "high"}, ["age", "income"])
     [None, '+']

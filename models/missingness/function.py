@@ -1,4 +1,4 @@
-"""Any function of x as a missingness mechanism."""
+"""A missingness mechanism made of any function of x."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class FunctionMissingness(Missingness):
         self.elementwise = elementwise
 
     def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
-        """What the function says."""
+        """Return what the function returns."""
         return self.function(x, **context)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle keeps functions by name, and behind a decorator's name stands the mechanism.
+        """Pickle the mechanism by name where a decorator has put it in its function's place.
 
         The function is found as an attribute of what has its name: that is what qualified names
         are for. Protocols before 4, such as that of ``torch.save``, do not know them.
@@ -48,13 +48,13 @@ class FunctionMissingness(Missingness):
         return (*reduced[:2], state, *reduced[3:])
 
     def extra_repr(self) -> str:
-        """The function's name and whether it is elementwise."""
+        """Return the function's name and whether the mechanism is elementwise."""
         name = getattr(self.function, "__name__", repr(self.function))
         return f"{name}, elementwise={self.elementwise}"
 
 
 class _ByName:
-    """A decorated function in a pickle, by the name of its mechanism."""
+    """A reference by name, pickled in place of a decorated function."""
 
     def __init__(self, module: str, name: str) -> None:
         self.module, self.name = module, name
@@ -71,7 +71,7 @@ def _function_behind(module: str, name: str) -> Any:
 
 
 def _name_of_mechanism(function: Any) -> str | None:
-    """The name in its module of the mechanism that a decorator made of a function, if it did."""
+    """Return the name under which the module of a function holds its mechanism, if it does."""
     name = getattr(function, "__qualname__", "").removesuffix(".function")
     found: Any = sys.modules.get(getattr(function, "__module__", None) or "")
     for part in name.split("."):

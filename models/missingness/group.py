@@ -1,4 +1,4 @@
-"""Columns that go missing together."""
+"""A mechanism for groups of columns that are missing together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .description import equation, in_units
 
 
 class GroupMissingness(Missingness):
-    """Columns of a group go missing together: logit P(group seen) = b_g + sum_{j in g} a_j x_j.
+    """Columns of a group are missing together: logit P(group seen) = b_g + sum_{j in g} a_j x_j.
 
     A questionnaire's page, a blood sample, a day of a diary. One draw of s serves the whole group;
     its density stands at the group's first column. Columns in no group are a group of their own,
@@ -58,7 +58,7 @@ class GroupMissingness(Missingness):
         self.register_buffer("group_of", of, persistent=False)
 
     def forward(self, x: Tensor) -> GroupMask:
-        """One Bernoulli a group, shown at all of its columns."""
+        """Return one Bernoulli per group, shown at all of its columns."""
         term = self.slope * x
         total = torch.zeros_like(term).index_add(-1, self.first, term)
         return GroupMask((total + self._offsets())[..., self.first], self.first)
@@ -67,12 +67,12 @@ class GroupMissingness(Missingness):
         return self.offset[self.group_of]
 
     def dependence(self, num_columns: int) -> Dependence:
-        """A group's absence depends on all of its values."""
+        """A group's absence depends on the values of all of its columns."""
         together = (self.group_of.unsqueeze(0) == self.group_of.unsqueeze(1)).cpu()
         return Dependence.of_no_value(num_columns)._replace(reads=together)
 
     def check(self, data: IncompleteData) -> None:
-        """Refuse rows in which a group is seen in part."""
+        """Refuse rows in which a group is only partly observed."""
         s = data.s
         for group in self.members:
             partly = (s[:, group] != s[:, group[:1]]).any(1)
@@ -86,7 +86,7 @@ class GroupMissingness(Missingness):
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Of the column's group."""
+        """Write the log-odds of the column's group being missing."""
         group = self.members[int(self.group_of[column])]
         terms = [(-float(self.slope[j]), j) for j in group]
         intercept = -float(self.offset[self.group_of[column]])
@@ -94,27 +94,27 @@ class GroupMissingness(Missingness):
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates."""
+        """Start the offsets from the observed rates."""
         self.offset.copy_(logit_of_rate(observed_rate[[group[0] for group in self.members]]))
 
 
 class GroupMask(Bernoulli):
-    """A Bernoulli a group of columns: one draw for all, its density at the group's first column."""
+    """One Bernoulli per group of columns, with its log-density at the group's first column."""
 
     def __init__(self, logits: Tensor, first: Tensor, validate_args: bool | None = None) -> None:
         self.first = first
         super().__init__(logits=logits, validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> GroupMask:
-        """The same distribution over more leading dimensions."""
+        """Return the same distribution over more leading dimensions."""
         return GroupMask(self.logits.expand(batch_shape), self.first, validate_args=False)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Masks that agree within groups."""
+        """Sample masks that agree within each group."""
         return super().sample(sample_shape)[..., self.first]
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of the group at its first column, zero at the others; -inf for a group seen in part."""
+        """Return the group's log-density at its first column, else zero; -inf if inconsistent."""
         own = torch.arange(len(self.first), device=self.first.device) == self.first
         log_prob = super().log_prob(value).where(own, 0.0)
         agrees = value == value[..., self.first]

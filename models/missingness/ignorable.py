@@ -32,9 +32,9 @@ class Ignorable(Missingness):
         self.rate: Tensor
 
     def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
-        """Bernoulli of the columns' observed rates, masked out of every density."""
+        """Return a Bernoulli of the columns' observed rates, masked out of every density."""
         return Bernoulli(probs=self.rate, validate_args=False).expand(x.shape).mask(False)
 
     def initialise(self, observed_rate: Tensor) -> None:
-        """Take over the columns' observed rates."""
+        """Store the columns' observed rates."""
         self.rate.copy_(observed_rate)

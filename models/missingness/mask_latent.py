@@ -1,4 +1,4 @@
-"""A mechanism whose log-odds are shifted by a latent of the mask's own."""
+"""A mechanism whose log-odds are shifted by a latent variable of the mask's own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _check_shiftable(own: Missingness) -> None:
 
 @functools.singledispatch
 def log_odds_shifted(given: TorchDistribution, shift: Tensor) -> TorchDistribution:
-    """The distribution of a mask whose log-odds (probit: scores) of being observed are shifted.
+    """Shift a mask's log-odds (for probit, its scores) of being observed.
 
     Raises:
         TypeError: for a distribution that has none, and is not registered.
@@ -56,12 +56,12 @@ def _(given: ProbitBernoulli, shift: Tensor) -> ProbitBernoulli:
 
 @log_odds_shifted.register(MaskedDistribution)
 def _(given: MaskedDistribution, shift: Tensor) -> TorchDistribution:
-    """Columns that are left out of the likelihood stay so."""
+    """Shift the base distribution; masked-out columns stay masked out."""
     return log_odds_shifted(given.base_dist, shift).mask(given._mask)
 
 
 class MaskLatentShift(Missingness):
-    """logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s): a mechanism, and what goes missing together.
+    """logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s): a mechanism plus a shift shared by columns.
 
     (Choquet & Pauchet, masked not-MIWAE.) z_s ~ Normal(0, I) is a latent of the mask alone, site
     ``z_mask``: values that are absent for a common reason that has nothing to do with x (a page
@@ -102,12 +102,12 @@ class MaskLatentShift(Missingness):
         nn.init.normal_(self.shift.weight, std=0.1)
 
     def forward(self, x: Tensor, z_mask: Tensor, **context: Any) -> TorchDistribution:
-        """Of batch shape (..., n, p), and the mechanism's own link."""
+        """Return a mask distribution (..., n, p) with the mechanism's own link."""
         given, shift = self.own(x, **context).base, self.shift(self.network(z_mask))
         return log_odds_shifted(given, shift)
 
     def affine(self, x: Tensor, z_mask: Tensor, **context: Any) -> Affine | None:
-        """The mechanism's, with an offset a row and particle."""
+        """Return the mechanism's slopes, with an offset for each row and particle."""
         own = self.own.affine(x, **context)
         if own is None:
             return None
@@ -118,46 +118,46 @@ class MaskLatentShift(Missingness):
         return self.own.dependence(num_columns)
 
     def initialise(self, observed_rate: Tensor) -> None:
-        """As the mechanism starts."""
+        """Initialise the mechanism that is shifted."""
         self.own.initialise(observed_rate)
 
     def check(self, data: IncompleteData) -> None:
-        """What the mechanism refuses."""
+        """Refuse what the mechanism that is shifted refuses."""
         self.own.check(data)
 
     def known(self, column: int) -> str | None:
-        """What is known of the mechanism's own coefficients."""
+        """Return what is known of the mechanism's own coefficients."""
         return self.own.known(column)
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """The mechanism's, and the shift."""
+        """Write the mechanism's equation, plus the shift."""
         return f"{self.own.equation(column, names, scaler)} + m(mask_latent)"
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
-        """The mechanism's coefficients that have priors."""
+        """Sample the mechanism's coefficients that have priors."""
         return self.own.coefficients(features)
 
     @property
     def has_priors(self) -> bool:
-        """Whether the mechanism has any."""
+        """Whether the mechanism that is shifted has priors."""
         return self.own.has_priors
 
     def log_prior(self) -> Tensor | None:
-        """The mechanism's."""
+        """Return the log-prior of the mechanism that is shifted."""
         return self.own.log_prior()
 
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
-        """The mechanism's; the shift's weights are known up to a turn of z_s only."""
+        """Return the mechanism's estimands; the shift's weights are known only up to rotation."""
         return self.own.estimands(**sampled)
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
-        """The mechanism's."""
+        """Return what the mechanism that is shifted shows."""
         return self.own.shown(data, **sampled)
 
     def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
-        """The mechanism's."""
+        """Return the signs of what the mechanism shows."""
         return self.own.shown_directions(data)
 
     def directions(self) -> dict[str, Tensor]:
-        """The mechanism's."""
+        """Return the signs of the mechanism's estimands."""
         return self.own.directions()

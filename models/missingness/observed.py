@@ -1,4 +1,4 @@
-"""Mechanisms that read no missing value: observed columns only, or latents only."""
+"""Mechanisms that read no missing value: they read complete columns only, or latents only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .description import equation, in_units
 
 
 class ObservedMissingness(Missingness):
-    """logit P(s_j = 1 | x) = b_j + sum over columns k that are never missing of w_jk x_k: MAR.
+    """logit P(s_j = 1 | x) = b_j + sum of w_jk x_k over columns k that are never missing: MAR.
 
     It changes no imputation of its own (the mechanism is ignorable in Rubin's sense), but it makes
     p(s | x) a model that can be drawn from, compared by its bound, and tilted in a sensitivity
@@ -56,23 +56,23 @@ class ObservedMissingness(Missingness):
                 )
 
     def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         return Bernoulli(logits=self.linear(x[..., self.observed]))
 
     def affine(self, x: Tensor) -> Affine:
-        """Of slope zero, with an offset a row."""
+        """Return slopes of zero, with an offset for each row."""
         offset = self.linear(x[..., self.observed])
         return Affine(torch.zeros_like(self.linear.bias), offset, "logit")
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Every column reads those that are never missing."""
+        """Every column's absence depends on the columns that are never missing."""
         found = Dependence.of_no_value(num_columns)._replace(seen_only=True)
         found.reads[:, self.observed.cpu()] = True
         return found
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Weights turned to the log-odds of being missing."""
+        """Write the weights with the sign of the log-odds of being missing."""
         weights = zip(self.linear.weight[column].tolist(), self.observed.tolist(), strict=True)
         terms = [(-w, k) for w, k in weights]
         intercept = -float(self.linear.bias[column])
@@ -80,7 +80,7 @@ class ObservedMissingness(Missingness):
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates."""
+        """Start the offsets from the observed rates."""
         self.linear.bias.copy_(logit_of_rate(observed_rate))
 
 
@@ -129,17 +129,17 @@ class NoSelfCensoring(Missingness):
     def forward(
         self, x: Tensor, z: Tensor | None = None, z_mask: Tensor | None = None
     ) -> TorchDistribution:
-        """Bernoulli of batch shape (..., n, p), to the power alpha."""
+        """Return a Bernoulli (..., n, p), to the power alpha."""
         mask = Bernoulli(logits=self.linear(self.network(z if z is not None else z_mask)))
         return mask if self.alpha == 1 else Tempered(mask, self.alpha)
 
     def dependence(self, num_columns: int) -> Dependence:
-        """No value is read."""
+        """The mask depends on the latent alone, so no value is read."""
         return Dependence.of_no_value(num_columns)
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Its form; a latent has no units."""
+        """Write the form of the mechanism, without coefficients, since a latent has no units."""
         latent = "mask_latent" if self.mask_latent_dim else "latent"
         if len(self.network):
             return f"logit P({names[column]} missing) = network({latent})"
@@ -150,5 +150,5 @@ class NoSelfCensoring(Missingness):
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates."""
+        """Start the offsets from the observed rates."""
         self.linear.bias.copy_(logit_of_rate(observed_rate))

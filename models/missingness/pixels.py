@@ -1,4 +1,4 @@
-"""Mechanisms for pictures: channel by channel, by neighbouring pixels, by the pixel's channels."""
+"""Mechanisms for pictures: by channel, by neighbouring pixels, or by the pixel's channels."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ class ChannelSelfMasking(Missingness):
         self.offset = nn.Parameter(torch.zeros(self.channels))
 
     def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         slope, offset, *_ = self.affine(x)
         return Bernoulli(logits=slope * x + offset)
 
     def affine(self, x: Tensor) -> Affine:
-        """Slopes and offsets, repeated over the pixels."""
+        """Return slopes and offsets, repeated over the pixels."""
         slope, offset = (v.repeat_interleave(self.pixels) for v in (self.slope, self.offset))
         return Affine(slope, offset, "logit")
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Slope and offset of the pixel's channel, turned to its log-odds of being missing."""
+        """Write the log-odds of being missing, with slope and offset of the pixel's channel."""
         k = column // self.pixels
         terms = [(-float(self.slope[k]), column)]
         intercept = -float(self.offset[k])
@@ -61,13 +61,13 @@ class ChannelSelfMasking(Missingness):
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the channels' observed rates."""
+        """Start the offsets from the channels' observed rates."""
         rate = observed_rate.reshape(self.channels, self.pixels).mean(1)
         self.offset.copy_(logit_of_rate(rate))
 
 
 class ConvMissingness(Missingness):
-    """logits of s by convolutions of the picture: a pixel's absence depends on its surroundings.
+    """A mechanism whose logits are convolutions of the picture, so that neighbours matter.
 
     Args:
         shape: (C, H, W).
@@ -93,13 +93,13 @@ class ConvMissingness(Missingness):
         self.head = nn.Conv2d(widths[-1], self.channels, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         logits = self.head(self.network(x.reshape(-1, *self.shape)))
         return Bernoulli(logits=logits.reshape(x.shape))
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the channels' observed rates, weights small."""
+        """Start offsets from the channels' observed rates, and weights near zero."""
         rate = observed_rate.reshape(self.channels, self.pixels).mean(1)
         self.head.weight.mul_(0.1)
         bias: Any = self.head.bias
@@ -148,13 +148,13 @@ class OutshinesOthers(Missingness):
                 self.register_buffer(name, torch.tensor(float(value)))
 
     def of_channel(self, channel: int) -> OutshinesOthers:
-        """The same mechanism where another channel goes missing."""
+        """Return the same mechanism for another channel that goes missing."""
         shape = (self.channels, 1, self.pixels)
         gain, offset = (float(v.detach()) for v in (self.gain, self.offset))
         return OutshinesOthers(shape, channel, gain, offset).to(self.gain)
 
     def forward(self, x: Tensor) -> TorchDistribution:
-        """Bernoulli of batch shape (..., n, p), of density one in the other channels."""
+        """Return a Bernoulli (..., n, p) that has density one in the other channels."""
         slope, offset, *_ = self.affine(x)
         here = self._channel(x).bool()
         # the others are always seen
@@ -162,7 +162,7 @@ class OutshinesOthers(Missingness):
         return Bernoulli(logits=logits).mask(here)
 
     def affine(self, x: Tensor) -> Affine:
-        """Of slope -a, with an offset a pixel, from the other channels."""
+        """Return the slope -a, with an offset for each pixel from the other channels."""
         pixels = x.unflatten(-1, (self.channels, self.pixels))
         beside = [c for c in range(self.channels) if c != self.channel]
         others = pixels[..., beside, :].amax(-2)
@@ -173,7 +173,7 @@ class OutshinesOthers(Missingness):
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Its form, with what was learnt."""
+        """Write the form of the mechanism with the values that were learnt."""
         gain, offset = float(self.gain), float(self.offset)
         others = "max of the pixel's other channels"
         return (
@@ -183,7 +183,7 @@ class OutshinesOthers(Missingness):
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offset from the channel's observed rate, unless it was given."""
+        """Start the offset from the channel's observed rate, unless it was given."""
         if isinstance(self.offset, nn.Parameter):
             rate = observed_rate.reshape(self.channels, self.pixels)[self.channel].mean()
             self.offset.copy_(logit_of_rate(rate))
@@ -199,7 +199,7 @@ class OutshinesOthers(Missingness):
             )
 
     def dependence(self, num_columns: int) -> Dependence:
-        """A pixel of the channel reads the same pixel of every channel; the others are ignorable.
+        """A pixel's absence depends on all channels of the pixel; other channels are ignorable.
 
         The other channels are never missing, so that what is read of them is always seen.
         """
@@ -208,7 +208,7 @@ class OutshinesOthers(Missingness):
         return Dependence((pixel[:, None] == pixel) & hidden[:, None], ~hidden, seen_only=True)
 
     def _channel(self, like: Tensor) -> Tensor:
-        """(p,), one in the channel that goes missing."""
+        """Return (p,) indicators, which are one in the channel that goes missing."""
         found = torch.zeros(self.channels, self.pixels, dtype=like.dtype, device=like.device)
         found[self.channel] = 1
         return found.flatten()

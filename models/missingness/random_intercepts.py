@@ -1,4 +1,4 @@
-"""Self-masking whose offsets differ by group, as a Pyro program with a site of its own."""
+"""Self-masking with a random intercept for each group, as a Pyro program with its own site."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .shown import incomplete
 
 
 class RandomIntercepts(SelfMasking):
-    """Self-masking whose offsets differ by group: logit P(s_ij = 1) = a_j x_ij + b_j + u_{g(i) j}.
+    """Self-masking with random group intercepts: logit P(s_ij = 1) = a_j x_ij + b_j + u_{g(i) j}.
 
     u_gj ~ Normal(0, tau_j): clinics, schools, interviewers that record more or less. A Pyro program
     with a site of its own, ``group_offset`` in the plates ``groups`` and ``features``; its
@@ -52,7 +52,7 @@ class RandomIntercepts(SelfMasking):
 
     @classmethod
     def by(cls, data: IncompleteData, column: str, sign: Sign = None) -> RandomIntercepts:
-        """Grouped by one of the data's covariates, a column with levels.
+        """Group the rows by one of the data's covariates, a column with levels.
 
         Raises:
             ValueError: for a column that is no covariate, or has no levels.
@@ -96,26 +96,26 @@ class RandomIntercepts(SelfMasking):
     def forward(  # type: ignore[override]
         self, x: Tensor, covariates: Tensor, group_offset: Tensor | None = None
     ) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         return Bernoulli(logits=self.slope * x + self._offset(covariates, group_offset))
 
     def affine(  # type: ignore[override]
         self, x: Tensor, covariates: Tensor, group_offset: Tensor | None = None
     ) -> Affine:
-        """Slopes, and an offset a row."""
+        """Return the slopes, and an offset for each row."""
         return Affine(self.slope, self._offset(covariates, group_offset), "logit")
 
     @property
     def has_priors(self) -> bool:
-        """The groups' offsets."""
+        """True, since the groups' offsets always have a prior."""
         return True
 
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
-        """Slopes, offsets, and the groups' deviations."""
+        """Return slopes, offsets, and the groups' deviations from them."""
         return {"slope": self.slope, "offset": self.offset, **sampled}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
-        """Slopes, intercepts of an average group, and deviations of the groups from it."""
+        """Return slopes, intercepts of an average group, and the groups' deviations from it."""
         found = super().shown(data)
         for j, name in incomplete(data) if "group_offset" in sampled else ():
             for g, deviation in enumerate(sampled["group_offset"][:, j]):
@@ -123,13 +123,13 @@ class RandomIntercepts(SelfMasking):
         return found
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
-        """Site ``group_offset`` (groups, p)."""
+        """Sample the site ``group_offset`` of shape (groups, p)."""
         zero = torch.zeros_like(self.offset)
         with Plate("groups", self.num_groups, dim=ROW_DIM), features:
             return {"group_offset": pyro.sample("group_offset", Normal(zero, self.log_tau.exp()))}
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Self-masking, and the spread of the groups."""
+        """Write self-masking's equation, plus the spread of the groups."""
         tau = float(self.log_tau[column].exp())
         return f"{super().equation(column, names, scaler)} + group (sd {tau:.3g})"

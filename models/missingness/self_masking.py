@@ -1,4 +1,4 @@
-"""Self-masking: whether a value is seen depends on the value itself."""
+"""Self-masking: the probability that a value is observed depends on the value itself."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class SelfMasking(Missingness):
         offset: float | Sequence[float],
         link: Link = "logit",
     ) -> SelfMasking:
-        """The given mechanism link^-1(slope x + offset) with x in the data's own units.
+        """Make the given mechanism link^-1(slope x + offset) with x in the data's own units.
 
         >>> import numpy as np
         >>> import absentia as ab
@@ -139,7 +139,7 @@ class SelfMasking(Missingness):
 
     @property
     def slope(self) -> Tensor:
-        """a (p,): the slope of the log-odds (probit) of being *observed*.
+        """The slopes a (p,) of the log-odds (or probit) of being *observed*.
 
         Where the slopes have a prior this is the prior's mean; their posterior is the guide's.
         """
@@ -149,21 +149,21 @@ class SelfMasking(Missingness):
         return raw.expand_as(self.offset) if self.shared else raw
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Each column's absence reads its own value and nothing else."""
+        """Each column's absence depends on its own value and nothing else."""
         return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor, slope: Tensor | None = None) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p); ``slope`` where it is a site."""
+        """Return a Bernoulli (..., n, p); ``slope`` is passed where it is a site."""
         score = (self.slope if slope is None else slope) * x + self.offset
         return ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
 
     def affine(self, x: Tensor, slope: Tensor | None = None) -> Affine:
-        """Slope, offset and link, for the closed forms."""
+        """Return slope, offset and link, which give closed forms."""
         return Affine(self.slope if slope is None else slope, self.offset, self.link)
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Slope and offset of one column, turned to its log-odds of being missing."""
+        """Write the log-odds of being missing, with slope and offset of one column."""
         intercept = -float(self.offset.expand_as(self.slope)[column])
         if self.prior_scale is not None:
             center = 0.0 if scaler is None else float(scaler.center[column])
@@ -177,7 +177,7 @@ class SelfMasking(Missingness):
         )
 
     def known(self, column: int) -> str | None:
-        """Given, with a prior, of a known direction, or shrunk."""
+        """Return "given", "prior", "direction" or "shrunk", or None where the slope is free."""
         if self.fixed_slope:
             return "given"
         if self.prior_scale is not None:
@@ -188,7 +188,7 @@ class SelfMasking(Missingness):
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates, unless they were given."""
+        """Start the offsets from the observed rates, unless they were given."""
         if not self.fixed_offset:
             start = logit_of_rate(observed_rate)
             if self.link == "probit":
@@ -196,16 +196,16 @@ class SelfMasking(Missingness):
             self.offset.copy_(start)
 
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
-        """Slopes and offsets of the log-odds (probit) of being observed."""
+        """Return slopes and offsets of the log-odds (or probit) of being observed."""
         own = self.slope[:1] if self.shared else self.slope
         return {"slope": sampled.get("slope", own), "offset": self.offset}
 
     def directions(self) -> dict[str, Tensor]:
-        """Of the slopes, against that of the sign: high values that go missing lower P(s = 1)."""
+        """Return the slopes' signs for being observed, so that each is opposite to ``sign``."""
         return {} if self.fixed_slope else {"slope": -self.sign}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
-        """Slopes and offsets of the log-odds (probit) of being missing, in the data's units."""
+        """Return slopes and offsets of the log-odds (or probit) of being missing, in data units."""
         slopes = sampled.get("slope", self.slope)
         found: dict[str, Tensor] = {}
         for j, _ in incomplete(data):
@@ -213,7 +213,7 @@ class SelfMasking(Missingness):
         return found
 
     def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
-        """Of the slopes: 1 where high values go missing, -1 where low ones do, 0 where free."""
+        """Return the slopes' signs: 1 if high values go missing, -1 if low ones do, 0 if free."""
         if self.fixed_slope:
             return {}
         sign = self.sign.expand_as(self.offset)
@@ -225,14 +225,14 @@ class SelfMasking(Missingness):
         return self.prior_scale is not None
 
     def log_prior(self) -> Tensor | None:
-        """Normal(0, shrinkage) on every slope of free sign."""
+        """Return log Normal(0, shrinkage), summed over the slopes of free sign."""
         free = self.sign == 0
         if self.shrinkage is None or not bool(free.any()):
             return None
         return Normal(0.0, self.shrinkage).log_prob(self.raw_slope[free]).sum()
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
-        """Site ``slope`` (p,) in the features plate alone, where the slopes have a prior."""
+        """Sample the site ``slope`` (p,) in the features plate, where the slopes have a prior."""
         if self.prior_scale is None:
             return {}
         zero = self.raw_slope.new_zeros(())
@@ -244,6 +244,6 @@ _START_OF_KNOWN = 0.5413  # softplus of it is 1
 
 
 def _signs(sign: Sign, columns: int) -> Tensor:
-    """+1 where high values go missing, -1 where low ones do, 0 where the sign is free."""
+    """Return +1 where high values go missing, -1 where low ones do, 0 where the sign is free."""
     found = directions(sign, [f"column {j}" for j in range(columns)])
     return torch.tensor([{"+": 1.0, "-": -1.0, None: 0.0}[one] for one in found])

@@ -1,4 +1,4 @@
-"""Coefficients as a person reads them: of the log-odds of being missing, in the data's own units.
+"""Coefficients as they are shown: of the log-odds of being missing, in the data's own units.
 
 A mechanism computes with the paper's sign, the log-odds of being *seen*, per standard deviation;
 descriptions, tables, pictures and exports show these.
@@ -17,14 +17,14 @@ INTERCEPT = "Intercept"
 
 
 def incomplete(data: IncompleteData) -> Iterator[tuple[int, str]]:
-    """Position and name of every column with missing values: of others nothing can be learnt."""
+    """List position and name of every column with missing values; others say nothing."""
     for j, (name, whole) in enumerate(zip(data.columns, data.s.all(0).tolist(), strict=True)):
         if not whole:
             yield j, name
 
 
 def term_of(data: IncompleteData, column: int) -> str:
-    """What a coefficient is per unit of: the column, or what its warp makes of it.
+    """Name what a coefficient is per unit of: the column, or its warped values.
 
     >>> import pandas as pd
     >>> import absentia as ab
@@ -43,7 +43,7 @@ def in_own_units(
     slopes: Iterable[tuple[int, Tensor]],
     squares: Sequence[tuple[int, Tensor]] = (),
 ) -> dict[str, Tensor]:
-    """The coefficients of one column's absence, named ``"income ~ age"`` as a formula's are.
+    """Return the coefficients of one column's absence, named ``"income ~ age"`` as in formulas.
 
     Args:
         data: names and units.

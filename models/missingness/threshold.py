@@ -1,4 +1,4 @@
-"""Thresholds, soft or hard: values beyond them go missing."""
+"""Soft and hard thresholds: values beyond them are missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .shown import incomplete, term_of
 
 
 class Threshold(Missingness):
-    """P(s_j = 0 | x) = link^-1(k_j (x_j - t_j)): beyond a threshold values go missing.
+    """P(s_j = 0 | x) = link^-1(k_j (x_j - t_j)): values beyond a threshold are missing.
 
     Self-masking, in the terms of a detection limit or a ceiling.
 
@@ -76,13 +76,13 @@ class Threshold(Missingness):
     def in_units_of(
         cls, data: IncompleteData, threshold: Sequence[float], **options: Any
     ) -> Threshold:
-        """With thresholds in the data's own units."""
+        """Make the mechanism from thresholds in the data's own units."""
         given = torch.as_tensor([list(threshold)], dtype=torch.float64).numpy()
         return cls(len(data.columns), threshold=data.scaler.apply(given)[0].tolist(), **options)
 
     @classmethod
     def limit_of(cls, data: IncompleteData, hides: str | Sequence[str] = "above") -> Threshold:
-        """A hard limit: every value beyond it is missing, and none within.
+        """Make a hard limit: every value beyond it is missing, and none within it.
 
         Where it lies is not asked: the likelihood is highest at the largest value that was
         observed (the smallest, where low values are hidden), and there it is put.
@@ -110,38 +110,38 @@ class Threshold(Missingness):
 
     @property
     def hard(self) -> bool:
-        """Whether it is a limit that :meth:`limit_of` made."""
+        """Whether the threshold is a hard limit made by :meth:`limit_of`."""
         return self.given and self.link == "probit" and self.config["sharpness"] == _HARD
 
     @property
     def sharpness(self) -> Tensor:
-        """k (p,)."""
+        """The sharpness k (p,) of every column's threshold."""
         return softplus(self.raw_sharpness)
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Each column's absence reads its own value and nothing else."""
+        """Each column's absence depends on its own value and nothing else."""
         return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         score = -self.side * self.sharpness * (x - self.threshold)
         return ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
 
     def affine(self, x: Tensor) -> Affine:
-        """Slope and offset, for the closed forms."""
+        """Return slope and offset, which give closed forms."""
         slope = -self.side * self.sharpness
         return Affine(slope, -slope * self.threshold, self.link)
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Thresholds at the observed rates' quantiles of a standard Normal."""
+        """Start thresholds at quantiles of a standard normal that match the observed rates."""
         if isinstance(self.threshold, nn.Parameter):
             rate = observed_rate.clamp(0.005, 0.995)
             self.threshold.copy_(self.side * torch.special.ndtri(rate))
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """As self-masking; a hard limit by its place."""
+        """Write the equation as self-masking does, or the place of a hard limit."""
         if self.hard:
             limit = self.threshold.double() - self.side.double() * _CLEAR / _HARD
             shown = limit.numpy() if scaler is None else scaler.invert(limit.numpy()[None])[0]
@@ -153,11 +153,11 @@ class Threshold(Missingness):
         return equation(self.link, names[column], *terms)
 
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
-        """Thresholds and their sharpness."""
+        """Return the thresholds and their sharpness."""
         return {"threshold": self.threshold, "sharpness": self.sharpness}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
-        """Thresholds in the data's own units, and by how much the log-odds rise beyond them."""
+        """Return thresholds in the data's own units, and the slope of the log-odds beyond them."""
         found: dict[str, Tensor] = {}
         for j, name in incomplete(data):
             center, scale = float(data.scaler.center[j]), float(data.scaler.scale[j])
@@ -167,15 +167,15 @@ class Threshold(Missingness):
         return found
 
     def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
-        """Sharpness has that of the side."""
+        """Return the sign of the slopes, which is that of the side."""
         return {f"{name} ~ {term_of(data, j)}": self.side[j] for j, name in incomplete(data)}
 
     def directions(self) -> dict[str, Tensor]:
-        """Sharpness is positive."""
+        """Return the signs of the estimands: sharpness is positive."""
         return {"sharpness": torch.ones_like(self.raw_sharpness)}
 
     def known(self, column: int) -> str | None:
-        """Given, or of a known direction."""
+        """Return "given" for given thresholds, else "direction", since the side is known."""
         return "given" if self.given else "direction"
 
 

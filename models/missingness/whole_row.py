@@ -1,4 +1,4 @@
-"""Coupled mechanisms: whether a value is seen may depend on every value of its row."""
+"""Coupled mechanisms: whether a value is observed may depend on all values of its row."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class LinearMissingness(Missingness):
         nn.init.zeros_(self.linear.weight)
 
     def forward(self, x: Tensor, **context: Any) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         return Bernoulli(logits=self.linear(x))
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """The row of A of one column, turned to its log-odds of being missing."""
+        """Write the log-odds of one column being missing, with its weights from A."""
         terms = [(-float(w), k) for k, w in enumerate(self.linear.weight[column])]
         intercept = -float(self.linear.bias[column])
         return equation("logit", names[column], *in_units(intercept, terms, names, scaler))
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
-        """Rows of A and b, of the log-odds of being missing, in the data's own units."""
+        """Return A and b for the log-odds of being missing, in the data's own units."""
         found: dict[str, Tensor] = {}
         for j, _ in incomplete(data):
             row = self.linear.weight[j]
@@ -52,7 +52,7 @@ class LinearMissingness(Missingness):
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates."""
+        """Start the offsets from the observed rates."""
         self.linear.bias.copy_(logit_of_rate(observed_rate))
 
 
@@ -83,13 +83,13 @@ class NonLinearMissingness(Missingness):
         self.head = nn.Linear(hidden[-1] if len(hidden) else inputs, num_columns)
 
     def forward(self, x: Tensor, **context: Any) -> Bernoulli:
-        """Bernoulli of batch shape (..., n, p)."""
+        """Return a Bernoulli of batch shape (..., n, p)."""
         if self.expansion is not None:
             x = self.expansion(x, torch.ones_like(x))[0]
         return Bernoulli(logits=self.head(self.network(x)))
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Offsets from the observed rates, weights small."""
+        """Start offsets from the observed rates, and weights near zero."""
         self.head.weight.mul_(0.1)
         self.head.bias.copy_(logit_of_rate(observed_rate))

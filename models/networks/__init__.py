@@ -1,1 +1,1 @@
-"""The networks of a model: decoders, encoders, and what they need to know of the columns."""
+"""The networks of a model: decoders, encoders, and what they must know about the columns."""

@@ -26,7 +26,7 @@ ImageFamily = Literal["gaussian", "bernoulli"]
 
 
 class ConvDecoder(Decoder):
-    """x | z by transposed convolutions, doubling the picture with each; Normal or Bernoulli.
+    """A decoder of pictures by transposed convolutions, each of which doubles the size.
 
     Args:
         shape: (C, H, W).
@@ -96,7 +96,7 @@ class ConvDecoder(Decoder):
 
     @torch.no_grad()
     def start_at(self, mean: Tensor) -> None:
-        """Begin with these means (C,) of the channels, in [0, 1] where pixels are 0 or 1."""
+        """Start with these channel means (C,), which lie in [0, 1] where pixels are 0 or 1."""
         last = self.network[-1]
         assert isinstance(last, nn.ConvTranspose2d)
         assert last.bias is not None
@@ -106,7 +106,7 @@ class ConvDecoder(Decoder):
         last.bias[: len(mean)] = mean
 
     def forward(self, z: Tensor) -> TorchDistribution:
-        """Normal, PixelNormal or Bernoulli of batch shape (..., n, p)."""
+        """Return a Normal, PixelNormal or Bernoulli of batch shape (..., n, p)."""
         leading = z.shape[:-1]
         h = self.linear(z.reshape(-1, self.latent_dim)).unflatten(-1, self.smallest)
         out = self.network(h)
@@ -128,7 +128,7 @@ class ConvDecoder(Decoder):
 
 
 class ConvEncoder(Encoder):
-    """q(z | x_o, s) by convolutions that halve the picture; the mask is a second picture.
+    """q(z | x_o, s) by convolutions that halve the picture; the mask enters as further channels.
 
     Args:
         shape: (C, H, W).
@@ -160,7 +160,7 @@ class ConvEncoder(Encoder):
         self.heads = GaussianHeads(channels[-1] * math.prod(smallest), latent_dim)
 
     def forward(self, x: Tensor, s: Tensor) -> Normal:
-        """Normal of batch shape (n, d)."""
+        """Return a Normal of batch shape (n, d)."""
         mask = s.to(x.dtype)
         both = torch.stack([x * mask, mask - 0.5], 1)  # (n, 2, p)
         return self.heads(self.network(both.reshape(len(x), -1, *self.shape[1:])))
@@ -175,7 +175,7 @@ def _check_activation(activation: str) -> None:
 
 
 def _sizes(shape: tuple[int, int, int], layers: int) -> list[tuple[int, int]]:
-    """Height and width before each layer and after the last; a layer halves them, rounding up."""
+    """Return height and width before each layer and after the last; a layer halves both."""
     if layers < 1:
         raise InputError("channels is empty; give one layer or more")
     found = [shape[1:]]

@@ -26,18 +26,18 @@ class Decoder(Configurable):
     num_columns: int
 
     def forward(self, z: Tensor) -> TorchDistribution:
-        """The distribution of x given z, batch shape (..., n, p)."""
+        """Return the distribution of x given z, batch shape (..., n, p)."""
         raise NotImplementedError
 
     def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (p,) of every column, E and Var of x_j, from draws ``nodes`` of z."""
+        """Estimate mean and variance (p,) of every column from ``nodes``, samples of z."""
         x = self(nodes)
         mean, variance = x.mean.expand(len(nodes), -1), x.variance.expand(len(nodes), -1)
         return mean.mean(0), variance.mean(0) + mean.var(0, correction=0)
 
 
 class NetworkDecoder(Decoder):
-    """Location and scale of every column by one network of z; its subclasses say of what family.
+    """One network of z for all columns' location and scale; subclasses choose the family.
 
     Args:
         hidden: widths of the hidden layers; any depth.
@@ -71,7 +71,7 @@ class NetworkDecoder(Decoder):
             nn.init.normal_(self.skip.weight, std=latent_dim**-0.5)
 
     def location_and_scale(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """mu(z) (..., n, p) and sigma(z), broadcastable to it."""
+        """Return mu(z) (..., n, p) and sigma(z), which broadcasts to it."""
         h = self.network(z)
         location = self.mean(h)
         if self.skip is not None:
@@ -89,7 +89,7 @@ class GaussianDecoder(NetworkDecoder):
     """
 
     def forward(self, z: Tensor) -> Normal:
-        """Normal of batch shape (..., n, p)."""
+        """Return a Normal of batch shape (..., n, p)."""
         location, scale = self.location_and_scale(z)
         return Normal(location, scale)
 
@@ -111,7 +111,7 @@ class StudentTDecoder(NetworkDecoder):
         self.df = nn.Parameter(torch.full((num_columns,), 3.0))
 
     def forward(self, z: Tensor) -> StudentT:
-        """StudentT of batch shape (..., n, p)."""
+        """Return a StudentT of batch shape (..., n, p)."""
         location, scale = self.location_and_scale(z)
         return StudentT(2.0 + softplus(self.df), location, scale)
 
@@ -147,12 +147,12 @@ class LinearGaussianDecoder(Decoder):
         nn.init.zeros_(self.mean.bias)
 
     def forward(self, z: Tensor) -> Normal:
-        """Normal of batch shape (..., n, p)."""
+        """Return a Normal of batch shape (..., n, p)."""
         return Normal(self.mean(z), self.scale(z))
 
     @torch.no_grad()
     def start_from(self, covariance: Tensor) -> None:
-        """PPCA's closed form for this covariance (p, p) of standardised columns, turned at random.
+        """Start from PPCA's closed form for this covariance (p, p), randomly rotated.
 
         W = U (Lambda - sigma^2 I)^(1/2) R (Tipping & Bishop, 1999, eq. 7), with sigma of at least
         a third. From weights drawn at random a mechanism can choose a direction before the decoder
@@ -168,6 +168,6 @@ class LinearGaussianDecoder(Decoder):
         self.scale.start_at(noise**0.5)
 
     def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and diag(W^T W) + sigma^2, without the nodes."""
+        """Return mu and diag(W^T W) + sigma^2, which need no nodes."""
         weight = self.mean.weight
         return self.mean.bias, weight.square().sum(-1) + self.scale(nodes).square()

@@ -25,15 +25,15 @@ class Encoder(Configurable):
     """Base of the encoders: ``encoder(x, s)`` returns q(z | x_o, s), batch shape (n, d)."""
 
     def attach(self, decoder: Decoder) -> None:
-        """Told once which decoder it serves; most encoders do not mind."""
+        """Called once with the paired decoder; most encoders ignore it."""
 
     def forward(self, x: Tensor, s: Tensor) -> TorchDistribution:
-        """The distribution of z given what is observed of the row."""
+        """Return the distribution of z given what is observed of the row."""
         raise NotImplementedError
 
 
 class GaussianHeads(nn.Module):
-    """Mean and scale of z from an encoder's features."""
+    """Linear layers that turn an encoder's features into the mean and scale of z."""
 
     def __init__(self, features: int, latent_dim: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class GaussianHeads(nn.Module):
         self.scale = nn.Linear(features, latent_dim)
 
     def forward(self, h: Tensor) -> Normal:
-        """Normal of batch shape (n, d)."""
+        """Return a Normal of batch shape (n, d)."""
         return Normal(self.mean(h), 1e-4 + softplus(self.scale(h)))
 
 
@@ -78,18 +78,18 @@ class ZeroFilledEncoder(Encoder):
         self.heads = GaussianHeads(hidden[-1] if len(hidden) else inputs, latent_dim)
 
     def inputs(self, x: Tensor, s: Tensor) -> Tensor:
-        """What the network reads of a row: (n, p), zero where missing."""
+        """Return the network's input for each row: (n, p), zero where missing."""
         if self.expansion is not None:
             x, s = self.expansion(x, s)
         return x * s
 
     def forward(self, x: Tensor, s: Tensor) -> Normal:
-        """Normal of batch shape (n, d)."""
+        """Return a Normal of batch shape (n, d)."""
         return self.heads(self.network(self.inputs(x, s)))
 
 
 class MaskAwareEncoder(ZeroFilledEncoder):
-    """q(z | x_o, s): a network on x (zeros at the missing cells) beside the mask.
+    """q(z | x_o, s): a network on x (zeros at the missing cells) concatenated with the mask.
 
     Under MNAR which cells are missing says where z is, so the mask is an input (the default).
 
@@ -102,7 +102,7 @@ class MaskAwareEncoder(ZeroFilledEncoder):
     reads_mask = True
 
     def inputs(self, x: Tensor, s: Tensor) -> Tensor:
-        """(n, 2 p): x with zeros, and the mask, centred."""
+        """Return x with zeros, concatenated with the centred mask: (n, 2 p)."""
         return torch.cat([super().inputs(x, s), s.to(x.dtype) - 0.5], -1)
 
 
@@ -137,7 +137,7 @@ class SetEncoder(Encoder):
         self.heads = GaussianHeads(hidden[-1] if len(hidden) else set_dim, latent_dim)
 
     def forward(self, x: Tensor, s: Tensor) -> Normal:
-        """Normal of batch shape (n, d)."""
+        """Return a Normal of batch shape (n, d)."""
         if self.expansion is not None:
             x, s = self.expansion(x, s)
         rows, columns = s.nonzero(as_tuple=True)  # of few ratings among many items, only those
@@ -169,7 +169,7 @@ class ExactConditionalEncoder(Encoder):
         self.num_columns, self.latent_dim = num_columns, latent_dim
 
     def attach(self, decoder: Decoder) -> None:
-        """Read the decoder's weights from now on.
+        """Read the weights of this decoder from now on.
 
         Raises:
             TypeError: for a decoder that is not linear Gaussian.
@@ -183,7 +183,7 @@ class ExactConditionalEncoder(Encoder):
         self.__dict__["decoder"] = decoder
 
     def forward(self, x: Tensor, s: Tensor) -> RowNormal:
-        """RowNormal of batch shape (n, d)."""
+        """Return a RowNormal of batch shape (n, d)."""
         decoder: LinearGaussianDecoder = self.__dict__["decoder"]
         weight = decoder.mean.weight  # (p, d)
         inverse = decoder.scale(x).expand(self.num_columns).square().reciprocal()

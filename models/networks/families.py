@@ -1,4 +1,4 @@
-"""What decoders and encoders need to know of a table's columns: family, number of values, scale."""
+"""What decoders and encoders must know about columns: family, number of values, scale."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FAMILY_OF = {"binary": NOMINAL, "categorical": NOMINAL, "ordinal": GRADED, "cou
 
 
 def families_of(data: IncompleteData | Ratings) -> list[dict[str, Any]]:
-    """The family of every column; counts come with what their inputs are scaled by.
+    """Return the family of every column; counts come with the scale of their inputs.
 
     >>> import pandas as pd
     >>> import absentia as ab
@@ -47,12 +47,12 @@ def families_of(data: IncompleteData | Ratings) -> list[dict[str, Any]]:
 
 
 def all_real(families: Families) -> bool:
-    """Whether every column is a real number."""
+    """Whether every column holds real numbers."""
     return all(entry["family"] == REAL for entry in families)
 
 
 class Expansion(nn.Module):
-    """Columns as a network wants them: (n, p) -> (n, F).
+    """The expansion of columns into a network's inputs: (n, p) -> (n, F), by family.
 
     Levels become indicators (all of them; one for two levels), counts are centred and scaled, real
     numbers stay.
@@ -79,7 +79,7 @@ class Expansion(nn.Module):
         self.register_buffer("scale", torch.tensor(scale), persistent=False)
 
     def forward(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-        """The features of x, and s for each of them."""
+        """Return the features of x, and the mask s of each feature."""
         wide = x[..., self.column]
         hot = (wide == self.level).to(x.dtype)
         number = (wide - self.center) / self.scale

@@ -1,4 +1,4 @@
-"""One decoder over columns of different families: numbers, levels, grades and counts."""
+"""A decoder for columns of different families: numbers, levels, grades and counts."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class MixedDecoder(NetworkDecoder):
         self.df = nn.Parameter(torch.full((len(of[REAL]),), 3.0)) if real == "student-t" else None
 
     def forward(self, z: Tensor) -> MixedColumns:
-        """MixedColumns of batch shape (..., n, p)."""
+        """Return MixedColumns of batch shape (..., n, p)."""
         hidden = self.network(z)
         output = self.mean(hidden)
         if self.skip is not None:
@@ -120,7 +120,7 @@ class MixedDecoder(NetworkDecoder):
 
     @staticmethod
     def _steps(eta: Tensor, values: int) -> Tensor:
-        """v eta for v = 0, 1, ...: (..., n, p) -> (..., n, p, V)."""
+        """Return v eta for v = 0, 1, ...: (..., n, p) -> (..., n, p, V)."""
         return eta.unsqueeze(-1) * torch.arange(values, dtype=eta.dtype, device=eta.device)
 
     def _finite(self, name: str, logits: Tensor) -> FiniteValues:

@@ -22,7 +22,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 def mlp(
     inputs: int, hidden: Sequence[int], outputs: int | None = None, activation: str = "tanh"
 ) -> nn.Sequential:
-    """Linear layers with an activation after each hidden one; acts on the last dimension.
+    """Stack linear layers, with an activation after each hidden one, over the last dimension.
 
     ``hidden`` gives width and depth; ``outputs=None`` leaves the last linear layer away, for
     networks with several heads.

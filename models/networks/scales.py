@@ -1,4 +1,4 @@
-"""Positive scales with a floor: per entry, per column, or one for the table."""
+"""Positive scales with a floor: one per entry, one per column, or one for the table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ScaleKind = Literal["entry", "column", "shared"]
 
 
 class Scale(nn.Module):
-    """Standard deviations ``floor + softplus(.)``.
+    """Standard deviations ``floor + softplus(.)``, which are always positive.
 
     ``"entry"`` reads them off the decoder's last hidden layer, ``"column"`` learns one a column,
     ``"shared"`` one in all (probabilistic PCA). The floor keeps a flexible decoder from
@@ -42,12 +42,12 @@ class Scale(nn.Module):
 
     @torch.no_grad()
     def start_at(self, value: float) -> None:
-        """Begin with this scale in every column."""
+        """Start with this scale in every column."""
         raw = self.head.bias if self.kind == "entry" else self.raw
         raw.fill_(_inverse_softplus(max(value - self.floor, 1e-3)))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """``(..., n, p)`` for ``"entry"``, else broadcastable to it."""
+        """Return the scale, ``(..., n, p)`` for ``"entry"``, else broadcastable to it."""
         raw = self.head(hidden) if self.kind == "entry" else self.raw
         return self.floor + softplus(raw)
 

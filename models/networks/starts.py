@@ -1,4 +1,4 @@
-"""Where decoders start: what can be seen of a table before any fit."""
+"""Starting values of decoders, computed from a table before any fit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...data import IncompleteData
 
 
 def available_covariance(data: IncompleteData) -> Tensor:
-    """Covariances (p, p) of the standardised columns, each over the rows that have both.
+    """Compute covariances (p, p) of standardised columns, each over rows that have both.
 
     Symmetric, not always positive definite; 0 for columns that no two rows have both of.
 

@@ -20,7 +20,7 @@ TargetKind = Literal["continuous", "binary", "categorical"]
 
 
 class Predictor(Configurable):
-    """p(y | x) by a network of x: Normal, Bernoulli or categorical.
+    """p(y | x) by a network of x: a Normal, Bernoulli or categorical distribution.
 
     Args:
         kind: ``"continuous"``, ``"binary"`` or ``"categorical"``.
@@ -61,7 +61,7 @@ class Predictor(Configurable):
 
     @classmethod
     def for_data(cls, data: IncompleteData, hidden: Sequence[int] = (64,)) -> Predictor:
-        """For the target of the data.
+        """Make a predictor for the target of the data.
 
         Raises:
             ValueError: there is none, or it is of another kind.
@@ -82,7 +82,7 @@ class Predictor(Configurable):
         )
 
     def forward(self, x: Tensor) -> TorchDistribution:
-        """The distribution of y given whole rows x (..., n, p)."""
+        """Return the distribution of y given whole rows x (..., n, p)."""
         if self.expansion is not None:
             x = self.expansion(x, torch.ones_like(x))[0]
         out: Tensor = self.head(self.network(x))

@@ -1,4 +1,4 @@
-"""What models of a table's rows have in common: their plates, prior, and standing with Pyro."""
+"""What all models of a table's rows share: plates, prior, and registration with Pyro."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNT = itertools.count()
 
 
 class StandardNormalPrior(Configurable):
-    """z ~ Normal(0, I)."""
+    """The prior z ~ Normal(0, I) of the latents."""
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class StandardNormalPrior(Configurable):
         self.one: Tensor
 
     def forward(self) -> Normal:
-        """Normal of batch shape (d,)."""
+        """Return a Normal of batch shape (d,)."""
         return Normal(self.zero, self.one)
 
 
@@ -53,7 +53,7 @@ class RowModel(Configurable):
         self._number = next(_COUNT)  # models share one global store under SVI, not one name
 
     def plates(self, x: Tensor, size: int | None = None) -> tuple[Any, Any, Any]:
-        """Plates over rows, latent dimensions and columns, made once per batch size."""
+        """Return plates over rows, latent dimensions and columns, made once per batch size."""
         key = (len(x), size, x.device)
         if key not in self._plates:
             if len(self._plates) > 16:
@@ -69,7 +69,7 @@ class RowModel(Configurable):
         return self._plates[key]
 
     def declare_parameters(self) -> None:
-        """Tell Pyro of the parameters when an optimiser of Pyro's is listening.
+        """Register the parameters with Pyro, for Pyro's own optimisers.
 
         ``SVI`` collects parameters by a handler of its own; only under it do they enter Pyro's
         global store. Everything else reads ``parameters()``.
@@ -78,10 +78,10 @@ class RowModel(Configurable):
             pyro.module(f"absentia_{self._number}", self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Plates are remade on demand; they are not part of a model's state."""
+        """Leave out the plates, which are rebuilt on demand."""
         return {**self.__dict__, "_plates": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy is a model of its own to Pyro."""
+        """Restore the state under a new number, so that Pyro keeps a copy apart."""
         super().__setstate__(state)
         self._number = next(_COUNT)

@@ -1,4 +1,4 @@
-"""What is known of columns from elsewhere: their means and standard deviations.
+"""Known margins: the means and standard deviations of columns, known from elsewhere.
 
 Missing not at random, the level of a column cannot be told from the table alone without trusting
 a distribution's shape. A census, a register or a laboratory's reference range often knows it.
@@ -21,7 +21,7 @@ _NODES = 512
 
 
 class KnownMargins(Configurable):
-    """A prior that the model's margins have the given means and standard deviations.
+    """A prior that keeps the model's margins near given means and standard deviations.
 
     It is worth ``rows`` complete rows of such a column: with m_j and v_j the mean and variance of
     x_j that the decoder implies, the joint log-density of the table gains
@@ -83,7 +83,7 @@ class KnownMargins(Configurable):
         margins: Mapping[str, tuple[float, float]],
         rows: float = 1000.0,
     ) -> KnownMargins:
-        """Of (mean, sd) by column, in the data's own units.
+        """Make the prior from (mean, sd) by column, in the data's own units.
 
         Raises:
             ValueError: for a column that the data do not have, or that is no plain number: of a
@@ -112,7 +112,7 @@ class KnownMargins(Configurable):
         return cls(len(names), mean, sd, rows)
 
     def forward(self, decoder: Decoder) -> Tensor:
-        """The log-density of the prior, a scalar, at most 0."""
+        """Return the log-density of the prior, a scalar, at most 0."""
         mean, variance = decoder.margins(_nodes(decoder.latent_dim).to(self.mean))
         ratio = self.sd.square() / variance
         shift = (self.mean - mean).square() / variance
@@ -122,6 +122,6 @@ class KnownMargins(Configurable):
 
 @functools.cache  # they are wanted at every step
 def _nodes(latent_dim: int) -> Tensor:
-    """(Q, d) quasi-random draws of Normal(0, I), always the same."""
+    """Return (Q, d) quasi-random samples of Normal(0, I), which are always the same."""
     uniform = torch.quasirandom.SobolEngine(latent_dim, scramble=True, seed=0).draw(_NODES)
     return torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))

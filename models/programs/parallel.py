@@ -1,4 +1,4 @@
-"""GNR: values and mask from one latent by two parallel decoders, as one Pyro program."""
+"""GNR as one Pyro program: two parallel decoders of one latent, for values and mask."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .base import RowModel, StandardNormalPrior
 
 
 class Trunk(Configurable):
-    """What both decoders read: u = f(z), or u ~ Normal(f(z), g(z)).
+    """The shared input of both decoders: u = f(z), or u ~ Normal(f(z), g(z)).
 
     >>> import torch
     >>> from absentia.models.programs.parallel import Trunk
@@ -46,7 +46,7 @@ class Trunk(Configurable):
         self.heads = nn.Linear(hidden[-1], 2 * hidden[-1]) if stochastic else None
 
     def forward(self, z: Tensor) -> Tensor | Normal:
-        """(..., n, features), a value or its distribution."""
+        """Return (..., n, features), as values or as their distribution."""
         h: Tensor = self.network(z)
         if self.heads is None:
             return h
@@ -104,7 +104,7 @@ class ParallelModel(RowModel):
     def model(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> Tensor:
-        """The generative program; arguments as for :class:`SelectionModel`."""
+        """Run the generative program; its arguments are those of :class:`SelectionModel`."""
         self.declare_parameters()
         rows, latent, features = self.plates(x, size)
         with rows, latent:
@@ -121,7 +121,7 @@ class ParallelModel(RowModel):
     def guide(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> None:
-        """q(z | x_o, s); u and the missing values are proposed from the model itself."""
+        """Run q(z | x_o, s); u and the missing values are proposed from the model itself."""
         self.declare_parameters()
         rows, latent, _ = self.plates(x, size)
         with rows, latent:

@@ -1,4 +1,4 @@
-"""The pattern-mixture model p(s) p(x | s): missing at random, and a shift of what is missing."""
+"""The pattern-mixture model p(s) p(x | s): MAR, with a shift of the missing values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .selection import SelectionModel
 
 
 class PatternMixtureModel(SelectionModel):
-    """p(z) p(s) p(x | z, s), with x_j | z, s_j = 0 the decoder's shifted by delta_j.
+    """p(z) p(s) p(x | z, s), where x_j | z, s_j = 0 is the decoder's, shifted by delta_j.
 
     (Little, JASA 1993; the delta adjustment of Carpenter & Kenward, Multiple Imputation and its
     Application, 2013, chapter 10.) What is observed says nothing of delta, which is given: the
@@ -58,7 +58,7 @@ class PatternMixtureModel(SelectionModel):
     def model(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> Tensor:
-        """The generative program; arguments as for :class:`SelectionModel`."""
+        """Run the generative program; its arguments are those of :class:`SelectionModel`."""
         self.declare_parameters()
         rows, latent, features = self.plates(x, size)
         if self.margins is not None:
@@ -74,7 +74,7 @@ class PatternMixtureModel(SelectionModel):
 
 @functools.singledispatch
 def shifted(given: TorchDistribution, by: Tensor) -> TorchDistribution:
-    """The distribution of x + by; a decoder's distribution of your own is registered by its class.
+    """Return the distribution of x + by; register your own decoder's distribution by its class.
 
     Raises:
         TypeError: for levels and counts, which cannot be shifted.
@@ -94,7 +94,7 @@ def _(given: StudentT, by: Tensor) -> StudentT:
 
 @shifted.register(MixedColumns)
 def _(given: MixedColumns, by: Tensor) -> MixedColumns:
-    """Levels and counts stay as they are: no delta is given for them."""
+    """Leave levels and counts as they are, since no delta is given for them."""
     return MixedColumns(
         [
             (own, fn if fn.has_enumerate_support else shifted(fn, by[..., own]))

@@ -32,7 +32,7 @@ from .margins import KnownMargins
 
 
 class SelectionModel(RowModel):
-    """not-MIWAE and its kin: p(x, s, z) = p(z) p(x | z) p(s | x), guide q(z | x_o, s).
+    """not-MIWAE and its relatives: p(x, s, z) = p(z) p(x | z) p(s | x), guide q(z | x_o, s).
 
     (Ipsen, Mattei & Frellsen, "not-MIWAE: deep generative modelling with missing not at random
     data", ICLR 2021, eq. 2-8.) With an ignorable mechanism it is MIWAE, with a linear Gaussian
@@ -85,7 +85,7 @@ class SelectionModel(RowModel):
     def model(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> Tensor:
-        """The generative program.
+        """Run the generative program, which has the sites z, x and s.
 
         Args:
             x: (n, p), missing cells filled with any finite value.
@@ -116,7 +116,7 @@ class SelectionModel(RowModel):
     def guide(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> None:
-        """The amortised posterior of z; x_missing is proposed from the model itself."""
+        """Run the amortised posterior of z; x_missing is proposed from the model itself."""
         self.declare_parameters()
         rows, latent, _ = self.plates(x, size)
         if self.coefficient_guide is not None:
@@ -127,7 +127,7 @@ class SelectionModel(RowModel):
         self._mask_latent(rows, self.mask_encoder, x, s)
 
     def _mask_latent(self, rows: Any, distribution: Any, *given: Tensor) -> Tensor | None:
-        """Site ``z_mask``, where the mechanism has a latent of its own."""
+        """Sample the site ``z_mask`` where the mechanism has a latent of its own."""
         if distribution is None:
             return None
         with rows, pyro.plate(MASK_LATENT, self.missingness.mask_latent_dim, dim=COLUMN_DIM):

@@ -64,7 +64,7 @@ class SupervisedModel(SelectionModel):
         y: Tensor | None = None,
         labelled: Tensor | None = None,
     ) -> Tensor:
-        """The generative program.
+        """Run the generative program, which includes the target.
 
         Args:
             y: (n, 1), the target; without it there is no site y.
@@ -89,5 +89,5 @@ class SupervisedModel(SelectionModel):
         y: Tensor | None = None,
         labelled: Tensor | None = None,
     ) -> None:
-        """The amortised posterior of z, which does not read the target."""
+        """Run the amortised posterior of z, which does not read the target."""
         super().guide(x, s, size, covariates)

@@ -1,4 +1,4 @@
-"""What all functions that make a model for a table have in common."""
+"""What all functions that build a model for a table have in common."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Model = TypeVar("_Model", bound=nn.Module)
 
 
 def building(make: Callable[_P, _Model]) -> Callable[_P, _Model]:
-    """The model is of the data's dtype, whatever the caller's defaults, and knows its start.
+    """Build in the data's dtype, whatever the caller's defaults, and record the start.
 
     Other threads wait while it is made; parameters that are made inside ``no_grad`` or
     ``inference_mode`` can be trained all the same.

@@ -1,4 +1,4 @@
-"""not-MIWAE for pictures: convolutional networks and mechanisms that know where a pixel is."""
+"""not-MIWAE for pictures: convolutional networks, and mechanisms that use pixel positions."""
 
 from __future__ import annotations
 

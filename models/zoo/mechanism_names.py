@@ -1,4 +1,4 @@
-"""From whatever says why values are absent to a mechanism for a table."""
+"""Named mechanisms: a name, a declaration or a module becomes a mechanism for a table."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def mechanism_for(
     mask_latent_dim: int,
     slope_prior: SlopePrior = "flat",
 ) -> Missingness:
-    """The mechanism of a name, a declaration or a module, started from the data's missing rates.
+    """Make the mechanism of a name, a declaration or a module; it starts at the missing rates.
 
     Raises:
         ValueError: for an unknown name, ``sign`` where it has no place, or a mechanism that cannot
@@ -90,7 +90,7 @@ def mechanism_for(
 
 
 def _shrinkage(slope_prior: SlopePrior) -> float | None:
-    """The sd of the slopes' prior, None where it is flat."""
+    """Return the sd of the slopes' prior, or None where the prior is flat."""
     if slope_prior in ("weak", "flat"):
         return WEAK if slope_prior == "weak" else None
     number = isinstance(slope_prior, int | float) and not isinstance(slope_prior, bool)
@@ -152,7 +152,7 @@ def _named(
 
 
 def _sides(sign: Sign, data: IncompleteData) -> list[str]:
-    """Which side a limit hides, of each column; of one that is complete it does not matter."""
+    """Return which side a limit hides in each column; for complete columns it does not matter."""
     found = directions(sign, data.columns)
     complete = data.s.all(0).tolist()
     open_ = [c for c, d, full in zip(data.columns, found, complete, strict=True) if not (d or full)]
@@ -168,7 +168,7 @@ def _sides(sign: Sign, data: IncompleteData) -> list[str]:
 def _by_formula(
     name: str, data: IncompleteData, sign: Sign, link: Link, shrinkage: float | None
 ) -> Declared:
-    """The named mechanisms for a table with columns of several kinds.
+    """Make a named mechanism by formulas, for a table with columns of several kinds.
 
     A column without missing values needs no mechanism; levels without an order have no direction.
     """
@@ -196,7 +196,7 @@ def _by_formula(
 
 
 def _own(name: str, column: str, kind: str, values: np.ndarray) -> str:
-    """The formula of a column's own value; a curve needs several values to go through."""
+    """Write the formula of a column's own value; a curve needs several values to pass through."""
     term = _term(column)
     if kind in ("binary", "categorical"):
         return term

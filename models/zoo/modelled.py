@@ -1,4 +1,4 @@
-"""Which of a table's columns a model is of: all but constant ones, which say nothing."""
+"""The columns of a table that a model describes: all but constant ones, which say nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..missingness.formula.declaration import Declared
 
 
 def modelled(data: IncompleteData, *parts: Any) -> IncompleteData:
-    """The data of the columns that a model is of, which leaves constant ones out.
+    """Select the columns that a model describes, which leaves constant ones out.
 
     A constant has no spread: it would shrink a residual variance that columns share. All columns
     stay where one of the model's ``parts`` is a module that was not made for the others alone.
@@ -44,7 +44,7 @@ def modelled(data: IncompleteData, *parts: Any) -> IncompleteData:
 
 
 def of_modelled(what: Any, data: IncompleteData) -> Any:
-    """Settings by column (signs, formulas) without those of columns that are constant.
+    """Drop settings by column (signs, formulas) of columns that are constant.
 
     A column that some rows make constant, in cross-validation say, takes its settings with it.
     """

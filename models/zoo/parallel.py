@@ -1,4 +1,4 @@
-"""GNR: values and mask from one latent by two parallel decoders."""
+"""GNR for tables: two parallel decoders of one latent, for values and mask."""
 
 from __future__ import annotations
 

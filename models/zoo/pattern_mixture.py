@@ -1,4 +1,4 @@
-"""Missing at random, with what is missing shifted by given amounts: a delta-adjusted model."""
+"""A delta-adjusted model: missing at random, with missing values shifted by given amounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""not-MIWAE for ratings: few of many items, which users chose to rate."""
+"""not-MIWAE for ratings, where each user has chosen which few of many items to rate."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def SupervisedNotMIWAE(
 
 
 def _first(fitted: Any, data: IncompleteData) -> SelectionModel:
-    """The model of a first stage, if it is one of these columns in this scale."""
+    """Return the model of a first stage, and refuse one of other columns or another scale."""
     # a fit carries its model; a model has parameters of its own
     model = fitted if isinstance(fitted, torch.nn.Module) else getattr(fitted, "model", fitted)
     if type(model) is not SelectionModel:

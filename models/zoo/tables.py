@@ -1,4 +1,4 @@
-"""The models of the literature by name: which parts each one composes."""
+"""The models of the literature by name, each composed of its parts."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def _encoder(
 
 
 def checked_families(data: IncompleteData) -> Families:
-    """The families of the columns.
+    """Return the families of the columns, and refuse anything but IncompleteData.
 
     Raises:
         TypeError: for anything but IncompleteData.
@@ -313,7 +313,7 @@ def checked_families(data: IncompleteData) -> Families:
 
 
 def checked_latent_dim(given: int | None, columns: int, most: int) -> int:
-    """The latent size that was given, or min(columns - 1, most).
+    """Return the latent size that was given, or min(columns - 1, most).
 
     Raises:
         ValueError: for less than 1.

@@ -1,4 +1,4 @@
-"""What operators between terms mean: formulaic's algebra, bounded, and without its silent cases."""
+"""The operators between terms: formulaic's algebra, with bounds and without its silent cases."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ DIRECTION = "_direction"
 
 
 class RefusedError(InputError):
-    """An operator that has no one meaning here, or too many terms; in words."""
+    """An operator is ambiguous in these formulas, or makes too many terms."""
 
 
 class BoundedOperators(DefaultOperatorResolver):
-    """The operators ``+ - : * **`` of Wilkinson's notation; others say what to write instead."""
+    """The operators ``+ - : * **`` of Wilkinson's notation; others raise with an alternative."""
 
     @property
     def operators(self) -> list[Operator]:
-        """As formulaic has them, with the functions of this module in their place."""
+        """Return formulaic's operators, with the functions of this module in their place."""
         own: dict[tuple[str, int], Callable[..., Any]] = {
             ("+", 2): _sum,
             ("-", 2): _without,
@@ -48,7 +48,7 @@ class BoundedOperators(DefaultOperatorResolver):
 
 
 def terms_of(text: str) -> Any:
-    """The terms of a text, as formulaic's parser gives them.
+    """Return the terms of a text, as formulaic's parser reads them.
 
     Raises:
         RefusedError: see there.
@@ -62,7 +62,7 @@ def _sum(left: OrderedSet, right: OrderedSet) -> OrderedSet:
 
 
 def _without(left: OrderedSet, right: OrderedSet) -> OrderedSet:
-    """Terms without those that are taken away, which must be there."""
+    """Return the terms without those that are subtracted, each of which must be among them."""
     for term in right:
         if any(factor.expr.startswith(DIRECTION) for factor in term.factors):
             raise RefusedError("takes away a term with a direction; write 'a - b' or 'a + -b'.")
@@ -102,7 +102,7 @@ def _products(left: Iterable[Term], right: Iterable[Term]) -> OrderedSet:
 
 
 def _power(left: OrderedSet, right: OrderedSet, symbol: str) -> OrderedSet:
-    """All products of up to so many of the terms."""
+    """Return all products of up to ``power`` of the terms."""
     shown = ", ".join(map(_name, right))
     try:
         power = ast.literal_eval(shown)

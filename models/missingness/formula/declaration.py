@@ -1,4 +1,4 @@
-"""What somebody says of why values are absent, before any data are seen."""
+"""Declarations of why values are missing, made before any data are seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INTERCEPT = "Intercept"
 
 @dataclass(frozen=True)
 class DeclaredColumn:
-    """One column's formula with what is known of its coefficients, by their names."""
+    """One column's formula, with what is known of its coefficients by their names."""
 
     column: str
     formula: Formula
@@ -33,13 +33,13 @@ class DeclaredColumn:
 
 @dataclass(frozen=True)
 class Declared:
-    """Formulas of some columns; all others are ignorable. Made by :func:`missing`."""
+    """Formulas of some columns, made by :func:`missing`; all other columns are ignorable."""
 
     columns: tuple[DeclaredColumn, ...]
     link: Link = "logit"
 
     def __and__(self, other: Declared) -> Declared:
-        """Both declarations together.
+        """Combine both declarations.
 
         Raises:
             ValueError: if both speak of one column, or with different links.
@@ -120,7 +120,7 @@ def missing(
 
 
 def declared(what: Any) -> Declared:
-    """Whatever named constructors take for ``missingness`` beside names and modules."""
+    """Convert what named constructors take for ``missingness`` besides names and modules."""
     if isinstance(what, Declared):
         return what
     if isinstance(what, str | Mapping):
@@ -198,7 +198,7 @@ def _flat(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _signs(name: str, formula: Formula, sign: Any, count: int) -> dict[str, str]:
-    """Directions by term: those in the formula, and that of the column's own term."""
+    """Return the directions by term: those in the formula, and that of the column's own term."""
     found: dict[str, str] = {t.name: t.sign for t in formula.terms if t.sign is not None}
     own = sign.get(name) if isinstance(sign, Mapping) else sign
     own = direction(own, name)
@@ -216,7 +216,7 @@ def _signs(name: str, formula: Formula, sign: Any, count: int) -> dict[str, str]
 
 
 def _of_column(given: Any, name: str, names: list[str], formula: Formula) -> dict[str, Any]:
-    """Of an option by name, or by column and name, what belongs to one column."""
+    """Select what belongs to one column from an option by name, or by column and name."""
     if given is None:
         return {}
     nested = [isinstance(value, Mapping) for value in given.values()]

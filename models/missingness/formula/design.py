@@ -1,4 +1,4 @@
-"""The columns that a formula's terms make of a row, standardised by what was observed."""
+"""The design columns that a formula's terms make of a row, standardised by observed values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_LEVELLED = 6
 
 
 class Design:
-    """A formula's columns f_q(row): (..., q).
+    """The design columns f_q(row) of a formula, of shape (..., q).
 
     Columns are (f - center) / scale with the mean and standard deviation of the observed rows;
     those of a product with ``latent`` are the ones under a standard normal latent. Indicators,
@@ -71,7 +71,7 @@ class Design:
         latent_dim: int = 0,
         mask_latent_dim: int = 0,
     ) -> Design:
-        """Columns, knots and scales of a formula for a table.
+        """Learn the columns, knots and scales of a formula from a table.
 
         Args:
             formula: whose right side is meant.
@@ -123,7 +123,7 @@ class Design:
         return cls(parts, part_of, names, term_of, signs, *arrays)
 
     def __call__(self, lookup: Lookup) -> Tensor:
-        """The columns (..., q) of what ``lookup(name)`` gives in data units."""
+        """Evaluate the columns (..., q) from what ``lookup(name)`` returns in data units."""
         values: dict[str, Tensor] = {}
 
         def once(name: str) -> Tensor:
@@ -148,11 +148,11 @@ class Design:
         return (stacked - center) / scale
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is made again on demand."""
+        """Leave out what is rebuilt on demand."""
         return {**self.__dict__, "_scaling": {}}
 
     def reads_of(self, term: int) -> frozenset[str]:
-        """The columns and covariates that one term reads by value."""
+        """List the columns and covariates whose values one term depends on."""
         return frozenset(
             name
             for t, part in zip(self._part_of, self._parts, strict=True)
@@ -170,7 +170,7 @@ class Design:
         return True
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, exact under a JSON round trip."""
+        """Return plain values, which are exact under a JSON round trip."""
         return {
             "terms": [
                 [
@@ -194,7 +194,7 @@ class Design:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Design:
-        """The inverse of :meth:`to_dict`."""
+        """Rebuild the design from the result of :meth:`to_dict`."""
         terms = []
         for term in state["terms"]:
             factors = []
@@ -235,7 +235,7 @@ def _check_names(
 
 
 def _parts(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Factor]], list[int]]:
-    """The terms with their levels coded, and the term that each part belongs to."""
+    """Code the terms' levels; return the parts and the term that each part belongs to."""
     for term, factors in zip(formula.terms, terms, strict=True):
         levelled = sum(factor.of is not None for factor in factors)
         if levelled > _MOST_LEVELLED:
@@ -270,7 +270,7 @@ def _parts(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Facto
 def _check_size(
     formula: Formula, parts: list[list[Factor]], part_of: list[int], dims: Mapping[str, int]
 ) -> None:
-    """Refuse more columns than a mechanism can have, before any is made."""
+    """Refuse more columns than a mechanism can have, before any column is made."""
     widths = [0] * len(formula.terms)
     for t, part in zip(part_of, parts, strict=True):
         widths[t] += math.prod(factor.width(dims) for factor in part)
@@ -293,7 +293,7 @@ def _check_count(term: Term, count: int) -> None:
 def _observed(
     factors: list[Factor], table: pd.DataFrame, dims: Mapping[str, int]
 ) -> tuple[list[Tensor], list[str]]:
-    """A term's columns at the rows where all that it reads was observed, and their names."""
+    """Evaluate a term at the rows where all that it reads is observed, and name its columns."""
     read = sorted({name for factor in factors for name in factor.reads()})
     seen = table[read].notna().all(axis=1).to_numpy() if read else np.ones(len(table), dtype=bool)
     if not seen.any():
@@ -321,7 +321,7 @@ def _observed(
 
 
 def _moments(factors: list[Factor], column: Tensor, name: str) -> tuple[float, float]:
-    """Mean and standard deviation; with a latent, which was set to one, under its prior."""
+    """Return mean and standard deviation; a latent, which was set to one, enters by its prior."""
     if all(factor.unscaled for factor in factors):
         return 0.0, 1.0
     with_latent = any(factor.expression.latents for factor in factors)

@@ -1,4 +1,4 @@
-"""One factor of a term: its source text as a function of tensors."""
+"""One factor of a term: its source text, compiled to a function of tensors."""
 
 from __future__ import annotations
 
@@ -120,20 +120,20 @@ class Expression:
 
     @property
     def name(self) -> str | None:
-        """The column, where the factor is its name and nothing else."""
+        """The column's name where the factor is a name and nothing else, otherwise None."""
         plain = isinstance(self.tree, ast.Name) and not self.latents
         return self._name(self.tree) if plain else None
 
     @property
     def levels_of(self) -> str | None:
-        """The column inside C()."""
+        """The column inside ``C(...)``, or None where there is none."""
         tree = self.tree
         return (
             self._name(tree.args[0]) if isinstance(tree, ast.Call) and _calls(tree, "C") else None
         )
 
     def _inspect(self, node: ast.expr, top: bool = False) -> None:
-        """Collect names and refuse what has no meaning on tensors."""
+        """Collect the names, and refuse what has no meaning on tensors."""
         if isinstance(node, ast.Name):
             name = self._name(node)
             if name in LATENTS and node.id not in self.quoted:
@@ -209,12 +209,12 @@ class Expression:
         return found
 
     def learn(self, lookup: Lookup) -> list[Tensor]:
-        """The factor's columns at the observed values, from which its functions learn."""
+        """Evaluate the factor at the observed values, from which its functions learn."""
         self.state = {}
         return self._columns(lookup, learning=True)
 
     def __call__(self, lookup: Lookup) -> list[Tensor]:
-        """The factor's columns, each in the shape of what it reads."""
+        """Evaluate the factor's columns, each in the shape of what it reads."""
         return self._columns(lookup, learning=False)
 
     def _columns(self, lookup: Lookup, learning: bool) -> list[Tensor]:
@@ -229,7 +229,7 @@ class Expression:
         return [self._value(node, lookup, learning)]
 
     def _sizes(self, name: str, node: ast.Call) -> list[int]:
-        """The options of a basis: whole numbers within bounds, the number of its columns first."""
+        """Return the options of a basis, whole numbers within bounds, its size first."""
         options = self._options(node, *OPTIONS[name], **DEFAULTS[name])
         found = []
         for option, value in zip(OPTIONS[name], options, strict=True):
@@ -242,7 +242,7 @@ class Expression:
         return found
 
     def width(self, dims: Mapping[str, int]) -> int:
-        """How many columns it has, given the latents' dimensions."""
+        """Return the number of columns of the factor, given the latents' dimensions."""
         if self.latents:
             return dims[next(iter(self.latents))]
         node = self.tree
@@ -290,7 +290,7 @@ class Expression:
         return self._call(node, lookup, learning)
 
     def _operate(self, sign: ast.operator, left: Any, right: Any) -> Any:
-        """Of tensors and numbers; numbers alone give a finite number."""
+        """Apply an operation to tensors and numbers; numbers alone must give a finite number."""
         try:
             found = _OPERATORS[type(sign)](left, right)
         except ArithmeticError as error:
@@ -331,7 +331,7 @@ class Expression:
         return self._degree(self.tree, name, through) == 1
 
     def _degree(self, node: ast.expr, name: str, through: str) -> int:
-        """0 where the node does not read the column, 1 where it is affine in it, else 2."""
+        """Return 0 where the node does not read the column, 1 where it is affine in it, else 2."""
         read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
         if name not in {self.quoted.get(identifier, identifier) for identifier in read}:
             return 0
@@ -365,7 +365,7 @@ def _calls(node: ast.expr, name: str) -> bool:
 
 
 def _depth(tree: ast.AST) -> int:
-    """How many operations stand within each other at most; by a list and not by recursion."""
+    """Return the depth of nested operations, computed with a list so that it cannot overflow."""
     deepest, waiting = 0, [(tree, 1)]
     while waiting:
         node, depth = waiting.pop()

@@ -1,4 +1,4 @@
-"""The factors of a term: numbers, or indicators of the levels of a column."""
+"""The factors of a term: numbers, or indicator columns of a column's levels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .expressions import Expression, Lookup
 
 @dataclass(frozen=True)
 class Source:
-    """What a name in a formula stands for.
+    """The column, covariate or latent that a name in a formula stands for.
 
     Args:
         name: of a column or covariate.
@@ -28,17 +28,17 @@ class Source:
     levels: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values, which are exact under a JSON round trip."""
         return {"name": self.name, "kind": self.kind, "levels": list(self.levels)}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Source:
-        """The inverse of :meth:`to_dict`."""
+        """Rebuild the source from the result of :meth:`to_dict`."""
         return cls(state["name"], state["kind"], tuple(state["levels"]))
 
 
 class Factor:
-    """An expression, and whether it stands for the levels of a column.
+    """An expression, with a flag that says whether it stands for the levels of a column.
 
     Args:
         source: its text.
@@ -66,18 +66,18 @@ class Factor:
                 raise InputError(f"'{source}': {name} has levels, which have no arithmetic")
 
     def reads(self) -> frozenset[str]:
-        """Names read by value."""
+        """The names that the factor reads by value."""
         return frozenset(self.expression.names)
 
     def columns(self, lookup: Lookup, learning: bool = False) -> list[Tensor]:
-        """Its columns, each in the shape of what it reads."""
+        """Evaluate the factor's columns, each in the shape of what it reads."""
         if self.of is None:
             return self.expression.learn(lookup) if learning else self.expression(lookup)
         code = lookup(self.of.name)
         return [(code == c).to(code.dtype) for c in self.codes]
 
     def names(self, count: int) -> list[str]:
-        """Of its columns."""
+        """Return the names of the factor's columns."""
         shown = self.source.strip("`")
         if self.of is not None:
             return [f"{shown}[{self.of.levels[c]}]" for c in self.codes]
@@ -86,25 +86,25 @@ class Factor:
         return [f"{shown}[{i + 1}]" for i in range(count)]
 
     def width(self, dims: Mapping[str, int]) -> int:
-        """How many columns it has, given the latents' dimensions."""
+        """Return the number of columns of the factor, given the latents' dimensions."""
         return self.expression.width(dims) if self.of is None else len(self.codes)
 
     @property
     def unscaled(self) -> bool:
-        """Whether its columns stay as they are."""
+        """Whether the factor's columns are left unstandardised."""
         if self.of is not None or self.expression.latents:
             return True
         return not self.expression.names  # is_missing() and arithmetic of it
 
     def coded(self, full: bool) -> Factor:
-        """The same with columns for all levels, or all but the first."""
+        """Return the same factor with columns for all levels, or for all but the first."""
         assert self.of is not None
         result = copy.copy(self)
         result.codes = list(range(0 if full else 1, len(self.of.levels)))
         return result
 
     def affine_in(self, name: str, through: str) -> bool:
-        """Whether its columns are affine in a column, or in its logarithm."""
+        """Whether the factor's columns are affine in a column, or in its logarithm."""
         if self.of is not None:
             return name not in self.reads()
         return self.expression.affine_in(name, through)
@@ -115,7 +115,7 @@ def products(
     lookup: Lookup,
     made: dict[tuple[str, tuple[int, ...]], list[Tensor]],
 ) -> list[Tensor]:
-    """A part's columns; ``made`` has those of factors that other parts share."""
+    """Multiply the factors of a part; ``made`` caches columns of factors that parts share."""
     result: list[Tensor] = []
     for k, factor in enumerate(factors):
         key = (factor.source, tuple(factor.codes))

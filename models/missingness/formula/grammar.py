@@ -1,4 +1,4 @@
-"""From a line of text to its terms; the grammar is formulaic's."""
+"""Parse a line of text into terms; the grammar is formulaic's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 @dataclass(frozen=True)
 class Term:
-    """A product of factors; ``sign`` is its direction where one was written."""
+    """A product of factors; ``sign`` is its direction where one is written."""
 
     name: str
     factors: tuple[str, ...]
@@ -41,7 +41,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Formula:
-    """``response ~ terms``; ``response`` is empty where the text has no left side."""
+    """A parsed ``response ~ terms``; ``response`` is empty where the text has no left side."""
 
     response: tuple[str, ...]
     terms: tuple[Term, ...]
@@ -50,7 +50,7 @@ class Formula:
 
 
 def parse(text: str) -> Formula:
-    """Read a formula.
+    """Parse a formula into its response and its terms.
 
     >>> formula = parse("income ~ +income + age:sex")
     >>> formula.response, [(term.name, term.sign) for term in formula.terms]
@@ -76,7 +76,7 @@ def parse(text: str) -> Formula:
 
 
 class _Reader:
-    """One text, its quoted names and its directions on their way through formulaic's parser."""
+    """A parser of one text: it keeps quoted names and directions across formulaic's parser."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -95,7 +95,7 @@ class _Reader:
         return InputError(f"formula '{shown}' {what}")
 
     def shown(self, reason: str) -> str:
-        """A reason in the words of the text, at a length that can be read."""
+        """Shorten a reason, with the names as the user wrote them."""
         found = _MARK.sub(lambda m: ("+" if m[1] == "up" else "-") + m[3], self.decoded(reason))
         return found if len(found) <= 2 * _SHOWN else found[: 2 * _SHOWN] + "..."
 
@@ -112,7 +112,7 @@ class _Reader:
         return Formula(response, terms, ["1"] in names, self.text.strip())
 
     def _protected(self) -> str:
-        """Names that Python or formulaic would misread, as placeholders."""
+        """Replace names that Python or formulaic would misread by placeholders."""
         parts = _QUOTED.split(self.text)
         if any("`" in part for part in parts[::2]):
             raise self.wrong("cannot be read: a backtick is not closed.")
@@ -141,7 +141,7 @@ class _Reader:
         return f"{self.place}_{self.quoted.index(name)}_"
 
     def _check_letters(self, text: str) -> None:
-        """Refuse what no formula has, and brackets that do not match or are too many."""
+        """Refuse characters that no formula has, and brackets that are unmatched or too many."""
         for letter in text:
             if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Cn") and not letter.isspace():
                 raise self.wrong(
@@ -166,7 +166,7 @@ class _Reader:
             raise self.wrong(f"cannot be read: a '{expected[-1]}' is missing.")
 
     def decoded(self, source: str) -> str:
-        """The names again, in backticks."""
+        """Put the names back, in backticks."""
         place = rf"{self.place}_(\d+)_"
         return re.sub(place, lambda m: f"`{self.quoted[int(m[1])]}`", source)
 
@@ -177,7 +177,7 @@ class _Reader:
         return tuple(_bare(self.decoded(term[0][0])) for term in left)
 
     def _parsed(self, text: str) -> list[list[tuple[str, bool]]]:
-        """Per term its factors: (source text, whether it is a name alone)."""
+        """Return the factors of each term, as (source text, whether it is only a name)."""
         if re.search(r"(?<![\w.])\.(?![\w.])", text):
             raise self.wrong(
                 "has a '.' for all columns, which is not known here; name the columns."
@@ -223,7 +223,7 @@ class _Reader:
         return tuple(terms)
 
     def _marked(self, text: str) -> str:
-        """Signs that stand directly before a term, as calls that the parser lets through."""
+        """Rewrite signs that stand directly before a term as calls that formulaic accepts."""
         result, i = "", 0
         before = "~"  # the last character that is no space
         signs = ""  # that stand in a row
@@ -253,7 +253,7 @@ class _Reader:
 
 
 def _steady(name: str) -> bool:
-    """Whether Python, which normalises identifiers, leaves this one alone."""
+    """Whether an identifier is unchanged by Python's normalisation."""
     return unicodedata.normalize("NFKC", name) == name
 
 
@@ -263,18 +263,18 @@ def _is_plain(name: str) -> bool:
 
 
 def _bare(source: str) -> str:
-    """Without the backticks, where the source is one name."""
+    """Strip the backticks where the source is one name."""
     quoted = _QUOTED.fullmatch(source)
     return source if quoted is None else quoted[1]
 
 
 def _opens(rest: str) -> bool:
-    """Whether a term, not a number or another operator, stands first."""
+    """Whether the text begins with a term, and not with a number or an operator."""
     return bool(rest) and (rest[0] in "({" or _PLAIN.match(rest) is not None)
 
 
 def _factor_end(text: str, start: int) -> int:
-    """Where the factor that starts here ends: a name, a call, or code in braces."""
+    """Find the end of the factor that starts here: a name, a call, or code in braces."""
     word = _WORD.match(text, start)
     end = start if word is None else word.end()
     while end < len(text) and text[end] in _CLOSERS:

@@ -1,4 +1,4 @@
-"""What formulas learn from a table: columns, scales and knots, as plain data."""
+"""What formulas learn from a table (columns, scales and knots), kept as plain data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .declaration import INTERCEPT, Declared, DeclaredColumn
 def arguments_for(
     what: Declared, data: IncompleteData, latent_dim: int, mask_latent_dim: int
 ) -> dict[str, Any]:
-    """What :class:`FormulaMissingness` is made with, plain data that can be saved.
+    """Make the arguments of :class:`FormulaMissingness` as plain data that can be saved.
 
     Raises:
         ValueError: columns that the table does not have, coefficients that a formula does not
@@ -61,7 +61,7 @@ def arguments_for(
 def _check_proposals(
     column: DeclaredColumn, design: Design, data: IncompleteData, table: pd.DataFrame, dims: int
 ) -> None:
-    """Refuse terms that are not finite where the model of a missing value may go.
+    """Refuse terms that are not finite at values that the model may propose.
 
     A continuous column's missing values may be anything: log(income) of a proposal below zero is
     not a number, whatever the observed ones are. A count's may be 0, whether that was seen or not.
@@ -108,7 +108,7 @@ def _check_absences(column: DeclaredColumn, design: Design, data: IncompleteData
 
 
 def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
-    """One formula as plain data; refuses options for coefficients that it does not have."""
+    """Return one formula as plain data; refuse options for coefficients that it does not have."""
     names = list(design.names)
     allowed = names + [INTERCEPT] * column.formula.intercept
     priors = dict(column.priors)
@@ -151,7 +151,7 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
 
 
 def _signs(column: DeclaredColumn, design: Design) -> dict[str, str]:
-    """Directions by coefficient, from directions by term."""
+    """Translate directions by term into directions by coefficient."""
     terms = [column.formula.terms[t].name for t in design.term_of]
     for name in column.signs:
         if terms.count(name) > 1:
@@ -164,7 +164,7 @@ def _signs(column: DeclaredColumn, design: Design) -> dict[str, str]:
 
 
 def _table(data: IncompleteData) -> tuple[pd.DataFrame, dict[str, Source]]:
-    """The numbers that formulas are learnt from, and what each name is."""
+    """Collect the numbers that formulas are learnt from, and what each name stands for."""
     sources, values = {}, {}
     schemas = [(data.schema, data.values)]
     if data.covariate_schema is not None:

@@ -1,4 +1,4 @@
-"""Which levels of which factors stand as indicators, so that no column is a sum of others."""
+"""Choose which levels of which factors get indicators, so that no column is redundant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Coding = dict[str, bool]
 def codings(
     terms: Sequence[tuple[Iterable[str], Iterable[str]]], intercept: bool
 ) -> list[list[Coding]]:
-    """How each term's factors with levels are coded: its parts, whose columns stand side by side.
+    """Choose how each term's factors with levels are coded, as parts that stand side by side.
 
     A term spans its own effect and all margins that no term spans before it, among the terms with
     the same numbers; an effect of a factor alone takes its levels but the first, together with
@@ -48,7 +48,7 @@ def codings(
 
 
 def _merged(parts: list[Coding]) -> list[Coding]:
-    """Effects a and a:b, b without its first level, are a:b with all levels of b."""
+    """Merge the effects a and a:b (b without its first level) into a:b with all levels of b."""
     for short in parts:
         for long in parts:
             extra = long.keys() - short.keys()

@@ -1,4 +1,4 @@
-"""The linear predictor that a formula and its coefficients make, for one column."""
+"""The linear predictor of one column, computed from its formula and coefficients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _START_OF_KNOWN = 0.5413  # softplus of it is 1
 
 
 class LinearPredictor(nn.Module):
-    """The linear predictor of one column."""
+    """The linear predictor of one column, with its coefficients and their priors."""
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
         super().__init__()
@@ -76,11 +76,11 @@ class LinearPredictor(nn.Module):
             self.intercept = None
 
     def site(self, name: str) -> str:
-        """The Pyro site of a coefficient with a prior; parameters' names must be without dots."""
+        """Name the Pyro site of a coefficient with a prior; parameters must not contain dots."""
         return f"{self.column} ~ {name}".replace(".", "·")
 
     def sample(self) -> dict[str, Tensor]:
-        """Sites of the coefficients with priors; a direction folds the prior at zero."""
+        """Sample the coefficients that have priors; a direction folds the prior at zero."""
         found = {}
         for name, state in self.priors.items():
             prior: Any = prior_from_dict(state, self.base)
@@ -90,7 +90,7 @@ class LinearPredictor(nn.Module):
         return found
 
     def log_prior(self) -> Tensor | None:
-        """Normal(0, shrinkage) on learnt coefficients of the column's own value, if wanted."""
+        """Return log Normal(0, shrinkage) of the own-value coefficients that are shrunk."""
         places = [k for k, q in enumerate(self.free) if self._reads_own(q)]
         places = [k for k in places if self.names[self.free[k]] not in self.signs]
         if self.shrinkage is None or self.raw is None or not places:
@@ -98,7 +98,7 @@ class LinearPredictor(nn.Module):
         return Normal(0.0, self.shrinkage).log_prob(self.raw[places]).sum()
 
     def coefficients(self, context: Mapping[str, Any]) -> tuple[Tensor, Tensor | None]:
-        """(q,) per standard deviation of each term, and the intercept at average terms."""
+        """Return the coefficients (q,) per standard deviation of each term, and the intercept."""
         value = self.base
         if self.raw is not None:
             own = self.direction[self.free_index]
@@ -125,14 +125,14 @@ class LinearPredictor(nn.Module):
         return value, intercept
 
     def _center(self, name: str) -> Tensor:
-        """The prior's location; of a folded one its median size."""
+        """Return the prior's location, or the median size where the prior is folded."""
         state = self.priors[name]
         if name in self.signs:
             return self.base.new_tensor(abs(float(state["loc"])) + 0.6745 * float(state["scale"]))
         return self.base.new_tensor(float(state["loc"]))
 
     def score(self, lookup: Callable[[str], Tensor], context: Mapping[str, Any]) -> Tensor:
-        """The linear predictor, in the shape of what the formula reads."""
+        """Evaluate the linear predictor, in the shape of what the formula reads."""
         value, intercept = self.coefficients(context)
         if not self.names:
             return value.new_zeros(()) if intercept is None else intercept
@@ -140,7 +140,7 @@ class LinearPredictor(nn.Module):
         return total if intercept is None else total + intercept
 
     def in_data_s_units(self, context: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Coefficients per unit of their terms, and the intercept where all terms are zero."""
+        """Convert coefficients to the data's units, with the intercept where all terms are zero."""
         value, intercept = self.coefficients(context)
         found = {}
         if intercept is not None:
@@ -152,13 +152,13 @@ class LinearPredictor(nn.Module):
 
     @torch.no_grad()
     def initialise(self, start: Tensor) -> None:
-        """The intercept that makes the observed rate, unless it was given."""
+        """Set the intercept to match the observed rate, unless it was given."""
         if isinstance(self.intercept, nn.Parameter):
             self.intercept.copy_(start)
 
     @property
     def known(self) -> str | None:
-        """What was said of the coefficients that involve the column itself."""
+        """Return what was specified for the coefficients that involve the column itself."""
         own = [q for q, name in enumerate(self.names) if self._reads_own(q)]
         if not own:
             return None
@@ -175,7 +175,7 @@ class LinearPredictor(nn.Module):
 
     @torch.no_grad()
     def table(self) -> list[tuple[str, str, float, float, str]]:
-        """Rows of :meth:`FormulaMissingness.coefficient_table`."""
+        """List this column's rows of :meth:`FormulaMissingness.coefficient_table`."""
         value, intercept = self.coefficients({})
         rows = []
         if intercept is not None:
@@ -193,7 +193,7 @@ class LinearPredictor(nn.Module):
         return rows
 
     def _centered(self) -> list[str]:
-        """Terms with priors that the intercept is stated at the averages of."""
+        """The terms with priors whose averages define the intercept."""
         stated = self.fixed_intercept is not None or INTERCEPT in self.priors
         if not self.has_intercept or (stated and self.in_data_units):
             return []
@@ -202,7 +202,7 @@ class LinearPredictor(nn.Module):
 
     @torch.no_grad()
     def equation(self) -> tuple[float | str | None, list[tuple[float | str, str]]]:
-        """Intercept and terms in the data's own units.
+        """Write intercept and terms in the data's own units.
 
         Terms with priors stand there less their averages where the intercept belongs to those.
         """

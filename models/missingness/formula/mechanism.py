@@ -1,4 +1,4 @@
-"""Mechanisms declared by a formula a column, evaluated on tensors."""
+"""Mechanisms declared by one formula per column, evaluated on tensors."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class FormulaMissingness(Missingness):
         self._read()
 
     def _read(self) -> None:
-        """Who reads what: booleans (p, p) and what the model is asked for."""
+        """Find who reads what: booleans (p, p), and the inputs that the model must supply."""
         p = self.num_columns
         self.reads_value = torch.zeros(p, p, dtype=torch.bool)
         self.reads_mask = torch.zeros(p, p, dtype=torch.bool)
@@ -118,7 +118,7 @@ class FormulaMissingness(Missingness):
         latent_dim: int = 0,
         mask_latent_dim: int = 1,
     ) -> FormulaMissingness:
-        """The mechanism that ``what`` declares, for this table.
+        """Make the mechanism that ``what`` declares, for this table.
 
         Args:
             latent_dim: dimensions of the row's latent, for formulas that read ``latent``.
@@ -142,7 +142,7 @@ class FormulaMissingness(Missingness):
         return result
 
     def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
-        """Bernoulli of batch shape (..., n, p); columns without a formula are left out of it."""
+        """Return a Bernoulli (..., n, p); columns without a formula are masked out of it."""
         given = self._distribution(self._scores(x, context))
         if "s" not in self.asks:
             return given
@@ -157,7 +157,7 @@ class FormulaMissingness(Missingness):
         return mask.mask(self.modelled.to(missing.device))
 
     def _scores(self, x: Tensor, context: Mapping[str, Any]) -> Tensor:
-        """The linear predictor of being missing, (..., n, p)."""
+        """Return the linear predictor of being missing, of shape (..., n, p)."""
         lookup = self._lookup(x, context)
         scores: list[Tensor] = [-b for b in self.background]
         for j, part in self.part_of.items():
@@ -166,7 +166,7 @@ class FormulaMissingness(Missingness):
         return torch.stack([score.expand(shape) for score in scores], -1)
 
     def _units(self, value: Tensor, j: int) -> Tensor:
-        """Column j from the model's units to the data's."""
+        """Convert column j from the model's units to the data's."""
         warp = self.warps[j]
         own = self.center[j] + self.scale[j] * value
         return own if warp is None else warp.invert(own)
@@ -178,7 +178,7 @@ class FormulaMissingness(Missingness):
         rows: Tensor | None = None,
         own: Mapping[str, Tensor] | None = None,
     ) -> Callable[[str], Tensor]:
-        """What a name stands for: of all rows (..., n), or of cells in these rows (..., M).
+        """Make the function that looks names up, of all rows (..., n) or of cells (..., M).
 
         ``own`` holds values in the model's units that replace a column's.
         """
@@ -212,12 +212,12 @@ class FormulaMissingness(Missingness):
         return Dependence(self.reads_value, ~self.modelled)
 
     def known(self, column: int) -> str | None:
-        """What was said of the terms that read the column itself."""
+        """Return what was specified for the terms that read the column itself."""
         part = self.part_of.get(column)
         return None if part is None else part.known
 
     def affine(self, x: Tensor, **context: Any) -> Affine | None:
-        """Columns whose formula is affine in the column, by two evaluations of it."""
+        """Return slopes and offsets where the formula is affine, found by two evaluations."""
         if not bool(self.affine_columns.any()):
             return None
         shape = x.shape[:-1] if not self.plain else x.shape[:0]
@@ -243,7 +243,7 @@ class FormulaMissingness(Missingness):
     def log_missing(
         self, values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, **context: Any
     ) -> Tensor:
-        """log P(s_j = 0 | x) at cells, column by column: see the base class."""
+        """Return log P(s_j = 0 | x) at cells, column by column, as in the base class."""
         pieces, places = [], []
         for j in torch.unique(columns).tolist():
             cells = (columns == j).nonzero().flatten()
@@ -267,7 +267,7 @@ class FormulaMissingness(Missingness):
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
-        """Intercepts from the observed rates."""
+        """Start the intercepts from the observed rates."""
         start = logit_of_rate(1 - observed_rate)
         if self.link == "probit":
             start = torch.special.ndtri(start.sigmoid())
@@ -280,27 +280,27 @@ class FormulaMissingness(Missingness):
         return any(part.priors for part in self.part_of.values())
 
     def log_prior(self) -> Tensor | None:
-        """Of the coefficients that are shrunk, column by column."""
+        """Return the log-density of the shrunk coefficients, summed over the columns."""
         found = [part.log_prior() for part in self.part_of.values()]
         terms = [term for term in found if term is not None]
         return torch.stack(terms).sum() if terms else None
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
-        """A site a coefficient with a prior, named ``"income ~ age"``."""
+        """Sample one site per coefficient with a prior, named ``"income ~ age"``."""
         sampled: dict[str, Tensor] = {}
         for part in self.part_of.values():
             sampled.update(part.sample())
         return sampled
 
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
-        """Every coefficient in the data's own units, named ``"income ~ age"``."""
+        """Return every coefficient in the data's own units, named ``"income ~ age"``."""
         found: dict[str, Tensor] = {}
         for part in self.part_of.values():
             found.update(part.in_data_s_units(sampled))
         return found
 
     def directions(self) -> dict[str, Tensor]:
-        """Of the coefficients with a direction."""
+        """Return the directions of the coefficients that have one."""
         return {
             f"{part.column} ~ {name}": sign
             for part in self.part_of.values()
@@ -309,7 +309,7 @@ class FormulaMissingness(Missingness):
         }
 
     def coefficient_table(self) -> pd.DataFrame:
-        """Every coefficient: per standard deviation of its term, and in the data's own units.
+        """Tabulate every coefficient, per standard deviation and in the data's own units.
 
         One row a column and term; ``how`` is "learnt", "given", "direction" or "prior" (then the
         values are the prior's centre; the posterior is the model's ``coefficient_guide``, or
@@ -321,7 +321,7 @@ class FormulaMissingness(Missingness):
         return frame.set_index(["column", "term"])
 
     def describe(self, like: Any = None) -> Description:
-        """See :meth:`Missingness.describe`; units and names are known here."""
+        """Describe the mechanism as :meth:`Missingness.describe`, with the units known here."""
         complete = [name for name, rate in zip(self.columns, self.rates, strict=True) if rate == 1]
         shadows = shadows_among(complete, like)
         columns = []
@@ -366,12 +366,12 @@ class FormulaMissingness(Missingness):
         return f"integrated out ({how} under a Gaussian decoder, exactly where finitely many)"
 
     def extra_repr(self) -> str:
-        """The formulas."""
+        """Return the formulas, one per column."""
         return "; ".join(f"{p.column} ~ {p.text}" for p in self.part_of.values())
 
 
 def _topological(reads_mask: Tensor, columns: Sequence[str]) -> list[int]:
-    """Columns in an order in which each comes after those whose absence it reads.
+    """Sort the columns so that each comes after those whose absence it reads.
 
     Raises:
         ValueError: absence that depends, by whatever way round, on itself.

@@ -1,4 +1,4 @@
-"""Priors of coefficients as plain data, so that a mechanism that has them can be saved."""
+"""Priors of coefficients as plain data, so that a mechanism with priors can be saved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAMILIES = {
 
 
 def prior_to_dict(prior: Any) -> dict[str, Any]:
-    """A distribution of one number as plain data.
+    """Convert a distribution of one number to plain data.
 
     >>> from pyro.distributions import Normal
     >>> prior_to_dict(Normal(0, 1))
@@ -46,14 +46,14 @@ def prior_to_dict(prior: Any) -> dict[str, Any]:
 
 
 def prior_from_dict(state: Mapping[str, Any], like: Tensor) -> dist.TorchDistribution:
-    """The distribution in the dtype and on the device of ``like``."""
+    """Rebuild the distribution in the dtype and on the device of ``like``."""
     arguments = {k: like.new_tensor(v) for k, v in state.items() if k != "family"}
     prior: dist.TorchDistribution = getattr(dist, state["family"])(**arguments)
     return prior
 
 
 def prior_text(state: Mapping[str, Any]) -> str:
-    """As it would be written.
+    """Write the prior as it is written in Python.
 
     >>> prior_text({"family": "Normal", "loc": 0.0, "scale": 2.5})
     'Normal(0, 2.5)'

@@ -1,4 +1,4 @@
-"""Spline and polynomial bases on tensors, linear beyond what they were learnt from."""
+"""Spline and polynomial bases on tensors, linear outside the range they were learnt from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ....data.errors import InputError
 
 
 def natural_spline(x: Tensor, knots: Tensor) -> list[Tensor]:
-    """The natural cubic spline basis without its constant, len(knots) - 1 functions of x.
+    """Evaluate the natural cubic spline basis without its constant: len(knots) - 1 functions of x.
 
     x itself, then d_k - d_(K-1) with d_k = ((x - t_k)_+^3 - (x - t_K)_+^3) / (t_K - t_k) (Hastie,
     Tibshirani & Friedman, Elements of Statistical Learning, eq. 5.4-5.5), in units of the knots'
@@ -33,13 +33,13 @@ def natural_spline(x: Tensor, knots: Tensor) -> list[Tensor]:
 
 
 def natural_knots(values: Tensor, df: int) -> list[float]:
-    """df + 1 knots: the ends and evenly spaced quantiles of the observed values."""
+    """Choose df + 1 knots: both ends and evenly spaced quantiles of the observed values."""
     share = torch.linspace(0, 1, df + 1, dtype=torch.float64)
     return _increasing(torch.quantile(values.double(), share).tolist(), df)
 
 
 def spline_knots(values: Tensor, df: int, degree: int) -> list[float]:
-    """Boundary and interior knots of a B-spline basis of df functions without its first one."""
+    """Choose boundary and interior knots of a B-spline basis of df functions without the first."""
     inner = df - degree
     if inner < 0:
         raise InputError(f"a spline of degree {degree} has at least df={degree}, not {df}")
@@ -54,12 +54,12 @@ def _increasing(knots: list[float], df: int) -> list[float]:
 
 
 def natural_pieces(x: Tensor, knots: Sequence[float]) -> list[Tensor]:
-    """:func:`natural_spline` for knots that are plain numbers."""
+    """Evaluate :func:`natural_spline` for knots that are plain numbers."""
     return _evaluate(x, _natural_table(tuple(knots)))
 
 
 def b_spline(x: Tensor, knots: Sequence[float], degree: int) -> list[Tensor]:
-    """The B-spline basis on these boundary and interior knots, without its first function.
+    """Evaluate the B-spline basis on these knots, without its first function.
 
     (de Boor, A Practical Guide to Splines, 1978.) Outside the boundary each function goes on in a
     straight line, so that neither values nor gradients end there.
@@ -71,7 +71,7 @@ def b_spline(x: Tensor, knots: Sequence[float], degree: int) -> list[Tensor]:
 
 
 class _Table:
-    """Functions that are polynomials between breaks: one lookup and one Horner scheme for all.
+    """Piecewise polynomials between breaks, evaluated by one lookup and one Horner scheme.
 
     Args:
         breaks: (m,) increasing; pieces 0..m lie before, between and after them.
@@ -134,7 +134,7 @@ def _natural_table(knots: tuple[float, ...]) -> _Table:
 def _linear_outside(
     derivative: Callable[[np.ndarray, int], np.ndarray], breaks: np.ndarray, degree: int
 ) -> _Table:
-    """Taylor's polynomial at the left end of each piece; outside only its value and slope."""
+    """Expand each piece at its left end; outside, keep only its value and slope."""
     powers = [derivative(breaks[:-1], order) / math.factorial(order) for order in range(degree + 1)]
     # at the last break the derivatives of the piece before it
     width = breaks[-1] - breaks[-2]
@@ -154,7 +154,7 @@ def _linear_outside(
 
 
 def learn_polynomial(values: Tensor, degree: int) -> dict[str, list[float]]:
-    """The three-term recurrence of polynomials orthonormal over the observed values."""
+    """Learn the three-term recurrence of polynomials orthonormal over the observed values."""
     values = values.double()
     if len(torch.unique(values)) <= degree:
         raise InputError(f"poly of degree {degree} needs more than {degree} distinct values")
@@ -169,7 +169,7 @@ def learn_polynomial(values: Tensor, degree: int) -> dict[str, list[float]]:
 
 
 def polynomial(x: Tensor, alpha: Sequence[float], norm: Sequence[float]) -> list[Tensor]:
-    """The orthonormal polynomials of degree 1, 2, ... at x."""
+    """Evaluate the orthonormal polynomials of degree 1, 2, ... at x."""
     before, now, result = torch.zeros_like(x), torch.ones_like(x), []
     for k, center in enumerate(alpha):
         beta = norm[k] / norm[k - 1] if k else 0.0
