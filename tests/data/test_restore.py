@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from absentia.data import Column, IncompleteData
-from absentia.data.restore import restored
+from absentia.data.columns.restore import restored
 
 SERIES = {
     "float64": pd.Series([1.5, None, 2.5, 0.1]),
