@@ -65,7 +65,7 @@ def test_without_a_shift_it_is_not_miwae(missing):
 
 @pytest.mark.parametrize("link", ["logit", "probit"])
 def test_collapsed_is_the_average_over_what_is_missing(link):
-    data = table(n=4)
+    data = table(n=6)
     name = "self-masking" if link == "logit" else "self-masking-probit"
     model = masked(data, missingness=name)
     run, tilted = ab.inference.integrator.Marginal("collapse").run(
