@@ -81,7 +81,7 @@ def test_known_margins_correct_a_wrong_mechanism():
     errors = []
     for margins in (None, {"income": (10.0, 2.0)}):
         model = ab.NotMIWAEPPCA(data, "ignorable", latent_dim=1, scale="column", margins=margins)
-        fitted = ab.fit(model, data, steps=800, learning_rate=1e-2, validation=0.0, progress=False)
+        fitted = ab.fit(model, data, steps=400, learning_rate=1e-2, validation=0.0, progress=False)
         mean, _ = fitted.model.decoder.margins(torch.zeros(1, 1))
         level = float(data.scaler.invert(mean.detach().double().numpy()[None])[0, 0])
         errors.append(abs(level - x[:, 0].mean()))

@@ -166,7 +166,7 @@ def test_who_sees_what_is_not_taken_for_taste(tmp_path):
     latent of exposure the slope is near zero, and the bound on held-out rows says which to trust.
     """
     rng = np.random.default_rng(0)
-    n, p = 300, 12
+    n, p = 200, 12
     shown = (np.arange(p) // 6) == rng.integers(2, size=n)[:, None]
     seen = rng.random((n, p)) < np.where(shown, 0.6, 0.03)
     whole = 3 + rng.normal(size=(n, 1)) * 0.6 + rng.normal(size=(n, p)) * 0.6
@@ -176,7 +176,7 @@ def test_who_sees_what_is_not_taken_for_taste(tmp_path):
     for dims in (0, 1):
         model = ab.RatingsNotMIWAE(data, latent_dim=2, hidden=[32], mask_latent_dim=dims)
         fit = ab.fit(
-            model, data, steps=400, particles=10, batch_size=64, learning_rate=5e-3, progress=False
+            model, data, steps=250, particles=5, batch_size=64, learning_rate=5e-3, progress=False
         )
         found = ab.predict_ratings(fit, data, user, item, particles=200)
         bound[dims] = fit.bound

@@ -25,7 +25,7 @@ def mar():
     frame = monotone()
     data = ab.IncompleteData.from_frame(frame)
     model = ab.PPCA(data, latent_dim=1, scale="column")
-    fitted = ab.fit(model, data, steps=1500, learning_rate=1e-2, validation=0.0, progress=False)
+    fitted = ab.fit(model, data, steps=600, learning_rate=1e-2, validation=0.0, progress=False)
     return frame, data, fitted
 
 
@@ -61,7 +61,7 @@ def test_pooled_variance_is_the_one_of_maximum_likelihood(mar):
 def test_bootstrap_finds_the_same_variance(mar):
     frame, data, fitted = mar
     _, variance = theory(frame)
-    several = ab.multiple_imputation(fitted, data, 40, parameters="bootstrap", steps=200, seed=2)
+    several = ab.multiple_imputation(fitted, data, 40, parameters="bootstrap", steps=80, seed=2)
     row = several.pool(mean_of_y).table.loc["estimate"]
     assert row["se"] ** 2 == pytest.approx(variance, rel=3 * (2 / 40) ** 0.5 * 0.67)
 
@@ -110,7 +110,7 @@ def test_coefficients_with_priors_are_drawn_from_their_posterior():
             if "scales" in name:
                 parameter.fill_(0.5413)  # softplus of it is 1
     between = {
-        kind: ab.multiple_imputation(fitted, data, 40, parameters=kind)
+        kind: ab.multiple_imputation(fitted, data, 20, parameters=kind, particles=100)
         .pool(mean_of_y)
         .table.loc["estimate", "between"]
         for kind in ("mechanism", "fixed")

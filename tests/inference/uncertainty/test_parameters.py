@@ -21,14 +21,14 @@ def complete(n=400, seed=0):
 def posterior():
     table, data = complete()
     model = ab.PPCA(data, latent_dim=2, scale="column")
-    fitted = ab.fit(model, data, steps=1500, learning_rate=1e-2, validation=0.0, progress=False)
+    fitted = ab.fit(model, data, steps=600, learning_rate=1e-2, validation=0.0, progress=False)
     return table, ParameterPosterior(fitted, data)
 
 
 def test_of_a_complete_table_it_is_the_textbooks(posterior):
     """Means N(x-bar, S / n), covariances with variance (S_ij^2 + S_ii S_jj) / n."""
     table, found = posterior
-    n, draws = len(table), found.draws(2000, seed=1)
+    n, draws = len(table), found.draws(800, seed=1)
     assert draws.khat < 0.7
     weight = np.exp(draws.log_weight)
     assert weight.sum() == pytest.approx(1.0)

@@ -90,13 +90,13 @@ def test_collapsed_is_the_average_over_what_is_missing(link):
 def test_a_common_cause_is_left_to_the_mask():
     """Rows that lose everything at random: a page was skipped. Plain self-masking blames values."""
     generator = torch.Generator().manual_seed(1)
-    n = 600
+    n = 400
     common = torch.randn(n, 1, generator=generator)
     x = common + 0.6 * torch.randn(n, 4, generator=generator)
     skipped = torch.rand(n, generator=generator) < 0.35
     x[skipped, :3] = torch.nan
     data = ab.IncompleteData.from_torch(x)
-    options = {"steps": 600, "learning_rate": 1e-2, "progress": False, "seed": 0}
+    options = {"steps": 300, "learning_rate": 1e-2, "progress": False, "seed": 0}
     bounds = []
     for mask in (0, 1):
         if mask:
