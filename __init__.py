@@ -124,7 +124,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """``plots`` and ``report``, imported where first asked for: matplotlib takes its time."""
+    """Import ``plots`` and ``report`` on first use, since matplotlib takes its time."""
     if name == "plots":
         from .inference import plots
 

@@ -1,4 +1,4 @@
-"""``python -m absentia.cli``."""
+"""The entry point of ``python -m absentia.cli``."""
 
 from . import app
 

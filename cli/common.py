@@ -1,4 +1,4 @@
-"""What the commands share: consoles, errors in one line, names of models, checks of paths."""
+"""Helpers that the commands share: consoles, one-line errors, model names, path checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ errors = Console(stderr=True)
 
 
 class ModelName(StrEnum):
-    """The models by name."""
+    """The names of the models that commands accept."""
 
     not_miwae_ppca = "not-miwae-ppca"
     not_miwae = "not-miwae"
@@ -33,7 +33,7 @@ class ModelName(StrEnum):
 
 
 class MechanismName(StrEnum):
-    """The mechanisms by name."""
+    """The names of the mechanisms that commands accept."""
 
     self_masking = "self-masking"
     self_masking_probit = "self-masking-probit"
@@ -47,24 +47,24 @@ class MechanismName(StrEnum):
 
 
 class Grounds(StrEnum):
-    """What the kinds of columns are inferred from."""
+    """The evidence from which the kinds of columns are inferred."""
 
     dtype = "dtype"
     values = "values"
 
 
 def say(text: str, to: Console = console) -> None:
-    """Print a line as it is: brackets in names of files and columns are no markup."""
+    """Print a line literally, so that brackets in names of files and columns are not markup."""
     to.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def percent(share: float | None) -> str:
-    """A share with one decimal, empty where there is none."""
+    """Write a share as a percentage with one decimal, empty where there is none."""
     return "" if share is None or np.isnan(share) else f"{100 * share:.1f} %"
 
 
 def shown(frame: pd.DataFrame, title: str, index: str | None = None, folded: bool = True) -> Table:
-    """A table for the console; numbers to three digits, row labels under the heading ``index``.
+    """Build a console table; numbers have three digits, row labels the heading ``index``.
 
     Cells that are too wide go over several lines; not ``folded``, the table is wider than the
     window, and a row is a line.
@@ -94,7 +94,7 @@ def _cell(value: Any) -> str:
 
 
 def declared_in(schema: str | None) -> dict[str, Any]:
-    """The declarations of --schema where it is a file; none where it is left out or 'infer'."""
+    """Return the declarations of --schema where it is a file, else none."""
     from ..data import Schema
 
     return {} if schema in (None, "infer") else Schema.read(Path(str(schema)))
@@ -103,7 +103,7 @@ def declared_in(schema: str | None) -> dict[str, Any]:
 def kinds_of(
     frame: pd.DataFrame, declared: Mapping[str, Any], by: Literal["dtype", "values"]
 ) -> tuple[Any, dict[str, str]]:
-    """The schema of the columns whose kind can be told, and of each other one why it cannot.
+    """Return the schema of columns whose kind is known, and for the others the reason why not.
 
     Raises:
         ValueError: a declaration that names no column, or that the values contradict.
@@ -133,7 +133,7 @@ def kinds_of(
 def advise(
     frame: pd.DataFrame, declared: Mapping[str, Any], cures: Mapping[str, str] | None = None
 ) -> None:
-    """Say in options of the command what to do about columns that cannot be modelled, if any.
+    """Suggest options of the command for columns that cannot be modelled, if any.
 
     Args:
         frame: the table.
@@ -157,18 +157,18 @@ def advise(
 
 
 def leaving_out(names: Iterable[str]) -> str:
-    """The options that leave columns out."""
+    """Write the options that leave columns out."""
     return " ".join(f"--leave-out {quoted(name)}" for name in names)
 
 
 def quoted(word: str) -> str:
-    """A word as a shell takes it."""
+    """Quote a word as a shell requires it."""
     plain = word and all(c.isalnum() or c in "-._/:=,%+@" for c in word)
     return word if plain else "'" + word.replace("'", "'\\''") + "'"
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:
-    """Names in a sentence, the first few of many.
+    """Write names in a sentence, and only the first few of many.
 
     >>> listed("abcdefg")
     'a, b, c, d and 3 more'
@@ -179,7 +179,7 @@ def listed(names: Iterable[str], most: int = 4) -> str:
 
 
 class one_line_errors:
-    """A mistake in the input ends in one line and exit status 2; a bug keeps its traceback.
+    """End mistakes in the input with one line and exit status 2; a bug keeps its traceback.
 
     What absentia warns of becomes a line, too, on standard error. A signal that stops the command
     ends in one line with 128 and the signal's number; all that was finished is kept.

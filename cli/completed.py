@@ -1,4 +1,4 @@
-"""What ``absentia impute`` writes, and what it says of it."""
+"""The files that ``absentia impute`` writes, and the messages about them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .reading import what_is_missing
 
 @dataclass(frozen=True)
 class Places:
-    """Where everything is written: the table, its rows' diagnostics, draws of it, the report."""
+    """The paths of all outputs: the table, its rows' diagnostics, draws, the report."""
 
     out: Path
     rows: Path
@@ -29,7 +29,7 @@ class Places:
 
     @classmethod
     def beside(cls, out: Path, draws: bool, report: Path | None, checkpoint: Path | None) -> Places:
-        """The places that follow from OUT.
+        """Return the paths that follow from OUT.
 
         Raises:
             TableError: another suffix than a table's.
@@ -40,7 +40,7 @@ class Places:
         return cls(out, rows, drawn, report, checkpoint)
 
     def check(self, inputs: Iterable[Path | None], save: Path | None, fitted: Path | None) -> None:
-        """Refuse what would be written over something else, or cannot be written.
+        """Refuse outputs that would overwrite something else or cannot be written.
 
         Raises:
             ValueError: as :func:`absentia.cli.paths.check_outputs`.
@@ -93,7 +93,7 @@ def write_as_read(fields: Fields, table: Path, places: Places) -> None:
 
 
 def say_how_far_to_trust(filled: Any, rows_path: Path) -> None:
-    """Print means beside those at random, how good the weights are, and what to do about poor ones.
+    """Print means beside those at random, the quality of the weights, and remedies for poor ones.
 
     Good weights say that the numbers are what the model implies, not that the model is right.
     """
@@ -110,12 +110,12 @@ def say_how_far_to_trust(filled: Any, rows_path: Path) -> None:
 
 
 def _whole(completed: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """The completed table with the columns that were left out, where they stood."""
+    """Return the completed table with the columns that were left out in their places."""
     return pd.DataFrame({name: completed.get(name, column) for name, column in frame.items()})
 
 
 def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """The tables under each other, numbered from 1."""
+    """Stack the tables under each other, numbered from 1."""
     for number, one in enumerate(tables, start=1):
         one.insert(0, "imputation", number)
     return pd.concat(tables, ignore_index=isinstance(tables[0].index, pd.RangeIndex))

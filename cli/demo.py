@@ -1,4 +1,4 @@
-"""``absentia demo``: the main job on real data with a known answer."""
+"""The command ``absentia demo``: imputation of real data with a known answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``absentia example``: a table to try the other commands on."""
+"""The command ``absentia example``: a table to try the other commands on."""
 
 from __future__ import annotations
 

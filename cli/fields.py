@@ -1,4 +1,4 @@
-"""A CSV's fields as they stand in the file, so that what is not imputed comes back verbatim."""
+"""A CSV's fields as text, so that observed values are written back verbatim."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..data.tables import read_csv_table, read_table
 
 @dataclass(frozen=True)
 class Fields:
-    """A table in types, and for a CSV its fields.
+    """A typed table, and for a CSV the text of its fields.
 
     Attributes:
         frame: the table (n, p).
@@ -34,11 +34,11 @@ class Fields:
 
     @property
     def form(self) -> CSVFormat:
-        """How a CSV is written that goes with this one."""
+        """The format in which a CSV that belongs to this one is written."""
         return CSVFormat() if self.csv is None else self.csv.form
 
     def spelled(self, completed: pd.DataFrame, schema: Schema, path: Path) -> pd.DataFrame:
-        """The completed table (n, p) as it will be written to ``path``."""
+        """Return the completed table (n, p) as it will be written to ``path``."""
         if self.csv is None or path.suffix.lower() != ".csv":
             return completed
         columns = {}
@@ -57,16 +57,16 @@ class Fields:
         return pd.DataFrame(columns, index=self.csv.texts.index)
 
     def as_read(self, path: Path) -> pd.DataFrame:
-        """The table (n, p) as it was read, as it will be written to ``path``."""
+        """Return the table (n, p) as it was read, as it will be written to ``path``."""
         verbatim = self.csv is not None and path.suffix.lower() == ".csv"
         return self.csv.texts if verbatim and self.csv is not None else self.frame
 
     def column(self, name: str, path: Path) -> Any:
-        """A column's values (n,) as they will be written to ``path``."""
+        """Return a column's values (n,) as they will be written to ``path``."""
         return self.as_read(path)[name].array  # numpy has no integers with gaps
 
     def labelled(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The table, whose rows are those of this one, under the labels as they were spelled."""
+        """Return a table of the same rows under the row labels as they were spelled."""
         return table if self.csv is None else table.set_axis(self.csv.texts.index)
 
 
@@ -76,7 +76,7 @@ def read_fields(
     like: Sequence[Column] | None = None,
     form: CSVFormat | None = None,
 ) -> Fields:
-    """Read a table; a CSV's types are those that its fields spell out.
+    """Read a table; a CSV's types are inferred from its fields.
 
     A column whose values are all written as whole numbers is Int64, gaps or none, one whose
     values all start with zeros (08654) is text, and one whose values are all ISO dates
@@ -106,14 +106,14 @@ def read_fields(
 
 
 def columns_of(fitted: Any) -> list[Column] | None:
-    """The columns of the table that a model was fitted to, covariates too; None for no model."""
+    """Return the columns that a model was fitted to, covariates too; None without a model."""
     if fitted is None:
         return None
     return [*(fitted.schema or ()), *(fitted.covariate_schema or ())]
 
 
 def _spellings(column: pd.Series[Any], texts: pd.Series[Any]) -> dict[Any, str]:
-    """How each level is written where it occurs first: 007, TRUE."""
+    """Return how each level is spelled where it occurs first, as 007 or TRUE."""
     present = column.notna().to_numpy()
     values, fields = column.to_numpy(dtype=object)[present], texts[present]
     known: dict[Any, str] = {}
@@ -123,7 +123,7 @@ def _spellings(column: pd.Series[Any], texts: pd.Series[Any]) -> dict[Any, str]:
 
 
 def _text(value: Any, seen: Sequence[str], form: CSVFormat) -> str:
-    """A value as the fields of its column are spelled."""
+    """Spell a value as the fields of its column are spelled."""
     if isinstance(value, float):
         return (form.of_numbers(seen) or form).spelled(value)
     if not isinstance(value, pd.Timestamp):

@@ -1,4 +1,4 @@
-"""What ``absentia impute`` fits: the data, the model that its options name, and the fit."""
+"""The fit of ``absentia impute``: the data, the model that its options name, and the fit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_data(
     covariate: list[str] | None,
     suspected: list[Suspicion],
 ) -> Any:
-    """The table as a model sees it, said aloud; what cannot be modelled meets its option.
+    """Read the table as model data and report it; errors name the option that helps.
 
     Raises:
         ValueError: a column that cannot be modelled; names it and the option that helps.
@@ -52,7 +52,7 @@ def read_data(
 
 
 def say_columns(described: pd.DataFrame) -> None:
-    """Print what the columns are; where there are many, columns of one sort in one line."""
+    """Print what the columns are; where there are many, columns of one sort share a line."""
     if len(described) <= _MOST_ROWS:
         console.print(shown(described, "columns", "column"))
         return
@@ -73,7 +73,7 @@ def fit_model(
     checkpoint: Path | None,
     progress: bool,
 ) -> Any:
-    """The fitted model; what is assumed and what was learnt is said aloud."""
+    """Fit the model, and print what is assumed and what was learnt."""
     from ..inference import fit
 
     make_folders([checkpoint])
@@ -107,7 +107,7 @@ def build_model(
     latent_dim: int | None,
     seed: int,
 ) -> Any:
-    """The model that the options name."""
+    """Build the model that the options name."""
     from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
 
     if model is ModelName.miwae:

@@ -1,4 +1,4 @@
-"""``absentia impute``: complete a table under a model of why its values are missing."""
+"""The command ``absentia impute``: complete a table under a model of why values are missing."""
 
 from __future__ import annotations
 

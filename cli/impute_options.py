@@ -1,4 +1,4 @@
-"""Options of ``absentia impute`` that contradict each other, refused before any work."""
+"""Checks that options of ``absentia impute`` do not contradict each other, before any work."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def check_options(
 
 
 def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
-    """What --sign says: a direction for all columns, directions by column name, or None.
+    """Read --sign: a direction for all columns, directions by column name, or None.
 
     Raises:
         ValueError: a word that is no direction, or a direction for all beside one by name.
@@ -96,7 +96,7 @@ def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
 
 
 def prior_in(text: str) -> str | float:
-    """What --slope-prior says.
+    """Read --slope-prior into the scale of a prior.
 
     Raises:
         ValueError: it is neither a name nor a positive number.
@@ -124,7 +124,7 @@ def carried(
     id_column: str | None,
     covariate: list[str] | None,
 ) -> list[str]:
-    """The columns that are carried through untouched.
+    """List the columns that are carried through untouched.
 
     Raises:
         ValueError: a column that is not there, or that another option wants to be read.

@@ -1,4 +1,4 @@
-"""``absentia inspect``: what is missing in a table, and what its columns are."""
+"""The command ``absentia inspect``: what is missing in a table, and what its columns are."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _show(frame: pd.DataFrame, title: str, index: str | None = None, folded: boo
 
 
 def _described(frame: pd.DataFrame, kinds: Any, refused: Mapping[str, str]) -> pd.DataFrame:
-    """What each column is, in the table's order, with those whose kind cannot be told."""
+    """Describe each column in the table's order, and say where the kind is unknown."""
     names = [str(name) for name in frame.columns]
     table = kinds.describe().reindex(names)
     for name, reason in refused.items():
@@ -139,7 +139,7 @@ def _write(
     toml: str,
     frame: pd.DataFrame,
 ) -> None:
-    """All files or none: they are made in a folder of their own and then moved together."""
+    """Write all files or none: they are made in a folder of their own and then moved together."""
     from ..data.system.files import temporary_folder, write_text_atomic
     from ..data.tables import write_table
     from ..inference.plots.patterns import draw_missingness

@@ -1,4 +1,4 @@
-"""Files that a command reads and writes: none is written over another, none where it cannot be."""
+"""Checks of the paths that a command reads and writes, so that nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_outputs(
     outputs: Iterable[tuple[str, Path | None]],
     models: Mapping[str, Path | None] | None = None,
 ) -> None:
-    """Refuse to write over what is read, over another output or into the folder of a model.
+    """Refuse to write over an input, over another output or into the folder of a model.
 
     Links are followed, and two names of one file are one file.
 
@@ -71,7 +71,7 @@ def check_outputs(
 
 
 def check_model_folder(folder: Path) -> None:
-    """Refuse a folder that a model cannot be saved in: other things are kept there.
+    """Refuse to save a model in a folder that contains other things.
 
     Raises:
         ValueError: it holds other things than a model (what a killed save left does not count).
@@ -88,7 +88,7 @@ def check_model_folder(folder: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Fail before an hour of fitting rather than after it; nothing is made.
+    """Fail before an hour of fitting rather than after it; nothing is created.
 
     Raises:
         OSError: the place cannot be written to.
@@ -113,7 +113,7 @@ def check_writable(path: Path) -> None:
 
 
 def make_folders(paths: Iterable[Path | None]) -> None:
-    """Make the folders that files will stand in.
+    """Create the folders of the output files.
 
     Raises:
         OSError: one cannot be made.

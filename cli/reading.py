@@ -1,4 +1,4 @@
-"""How the commands read a table: the options of a CSV, and what they say of how it was read."""
+"""How the commands read a table: the options of a CSV, and messages about how it was read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def csv_format(
     keep_na: bool,
     date_format: str | None,
 ) -> CSVFormat:
-    """The format that the options name.
+    """Return the format that the options name.
 
     Raises:
         ValueError: as :class:`absentia.data.csv.format.CSVFormat`.
@@ -56,7 +56,7 @@ def csv_format(
 
 
 def say_how_it_was_read(fields: Fields) -> None:
-    """Say what was read otherwise than it stands there, or might have been."""
+    """Print what was read differently from its text, or may have been."""
     blank = 0 if fields.csv is None else fields.csv.blank_rows
     if blank:
         rows = "1 row" if blank == 1 else f"{blank} rows"
@@ -66,7 +66,7 @@ def say_how_it_was_read(fields: Fields) -> None:
 
 
 def what_is_missing(fields: Fields) -> str:
-    """What counts as a gap in such a file."""
+    """Say what counts as missing in a file of this kind."""
     if fields.csv is None:
         return "a gap is a null or NaN, and what --na-values names"
     return "an empty field is a gap, a word such as NA among numbers, and what --na-values names"

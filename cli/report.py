@@ -1,4 +1,4 @@
-"""``absentia report``: one HTML page about a saved fit and a table."""
+"""The command ``absentia report``: one HTML page about a saved fit and a table."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def report(
 
 
 def write_report(result: Any, data: Any, path: Path, filled: Any, seed: int) -> None:
-    """Write the page, and say where."""
+    """Write the page, and print its path."""
     from ..inference.report import report as write
 
     write(result, data, path, imputation=filled, seed=seed)

@@ -1,4 +1,4 @@
-"""``absentia reproduce`` and ``absentia results``: published experiments, ours beside theirs."""
+"""The commands ``absentia reproduce`` and ``results``: our results beside the published ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OUT = typer.Option(help="Folder of the results; absentia-results/NAME-BUDGET wh
 
 
 class Format(StrEnum):
-    """How results are printed."""
+    """The formats in which results are printed."""
 
     text = "text"
     markdown = "markdown"

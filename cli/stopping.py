@@ -1,4 +1,4 @@
-"""A command that is told to stop, by the keyboard, a terminal that closes or a scheduler."""
+"""Signals that stop a command, from the keyboard, a closed terminal or a scheduler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(s
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that asks a process to end; on the way out files and workers are put in order."""
+    """A signal asked the process to end; files and workers are cleaned up on the way out."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -20,7 +20,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class signals_that_stop:
-    """Inside, SIGTERM and SIGHUP raise :class:`Stopped`, as SIGINT raises KeyboardInterrupt.
+    """Make SIGTERM and SIGHUP raise :class:`Stopped` inside, as SIGINT raises KeyboardInterrupt.
 
     A signal that is ignored stays so, for ``nohup``. A second one of a kind ends the process as
     ever, should the way out take too long.
@@ -45,5 +45,5 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def signal_of(error: KeyboardInterrupt) -> int:
-    """The number of the signal behind it."""
+    """Return the number of the signal behind the exception."""
     return error.number if isinstance(error, Stopped) else signal.SIGINT.value

@@ -1,4 +1,4 @@
-"""What looks odd about columns, in lines that name the option of the command that helps."""
+"""Warnings about suspicious columns, each naming the option of the command that helps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def suspicions(
     declared: Collection[str] = (),
     inferred: bool = False,
 ) -> list[Suspicion]:
-    """What is suspected of the columns that are to be modelled, in the table's order.
+    """List what is suspected of the columns to be modelled, in the table's order.
 
     Args:
         fields: the table as it was read.
@@ -53,7 +53,7 @@ def _of_row(row: Any) -> Suspicion:
 
 
 def lines_of(found: Iterable[Suspicion]) -> list[str]:
-    """A line a suspicion; many of one kind share one."""
+    """Write one line per suspicion; many of one kind share a line."""
     alike: dict[str, list[Suspicion]] = {}
     for one in found:
         alike.setdefault(one.kind, []).append(one)

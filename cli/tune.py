@@ -1,4 +1,4 @@
-"""``absentia tune``: hyper-parameters by the bound on held-out rows."""
+"""The command ``absentia tune``: hyper-parameters chosen by the bound on held-out rows."""
 
 from __future__ import annotations
 

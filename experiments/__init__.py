@@ -1,1 +1,1 @@
-"""What is claimed, and how to see it again: experiments, baselines, metrics, figures."""
+"""Experiments: baselines, metrics and figures that reproduce what is claimed."""

@@ -1,4 +1,4 @@
-"""Imputation by well-kept libraries, to stand beside ours."""
+"""Imputation baselines from well-kept libraries, for comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.impute import IterativeImputer, SimpleImputer
 
 
 class Completed(NamedTuple):
-    """A completed table (n, p) and 90 % intervals of its cells."""
+    """A completed table (n, p) with 90 % intervals of its cells."""
 
     mean: np.ndarray
     low: np.ndarray
@@ -21,7 +21,7 @@ class Completed(NamedTuple):
 
 
 def column_mean(incomplete: np.ndarray, level: float = 0.9) -> Completed:
-    """The observed mean of the column, with the observed sd as its spread."""
+    """Impute the observed mean of the column, with the observed sd as its spread."""
     filled = SimpleImputer().fit_transform(incomplete)
     half = norm.ppf(0.5 + level / 2) * np.nanstd(incomplete, axis=0)
     spread = np.where(np.isnan(incomplete), half, 0.0)
@@ -29,7 +29,7 @@ def column_mean(incomplete: np.ndarray, level: float = 0.9) -> Completed:
 
 
 def mice(incomplete: np.ndarray, draws: int = 10, level: float = 0.9, seed: int = 0) -> Completed:
-    """Chained equations: scikit-learn's IterativeImputer with Bayesian ridge regressions.
+    """Impute by chained equations: scikit-learn's IterativeImputer with Bayesian ridge regressions.
 
     The completed table is the usual one, of conditional means; intervals come from ``draws``
     further imputations with ``sample_posterior=True``, by normal quantiles of their spread.
@@ -47,7 +47,7 @@ def mice(incomplete: np.ndarray, draws: int = 10, level: float = 0.9, seed: int 
 
 
 def chained(table: np.ndarray, seed: int, estimator: Any = None, **options: Any) -> np.ndarray:
-    """scikit-learn's IterativeImputer on a table (n, p): Bayesian ridge unless told otherwise."""
+    """Run scikit-learn's IterativeImputer on a table (n, p), by default with Bayesian ridge."""
     imputer = IterativeImputer(estimator, random_state=seed, **options)
     with warnings.catch_warnings():
         # ten rounds are MICE's custom; whether they meet scikit-learn's tolerance is not asked

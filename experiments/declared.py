@@ -66,7 +66,7 @@ def check_kind(where: str, value: Any, kinds: Kinds) -> None:
 def check_keys(
     where: str, found: Any, known: Mapping[str, Kinds] | None, needed: Collection[str] = ()
 ) -> None:
-    """Refuse what is no table, lacks a key, or has one that is unknown or of another type.
+    """Refuse what is not a table, lacks a key, or has one that is unknown or of another type.
 
     Args:
         where: the file and the place in it.
@@ -90,7 +90,7 @@ def check_keys(
 
 
 def check_tables(where: str, found: Any) -> list[dict[str, Any]]:
-    """Refuse what is no list of tables.
+    """Refuse what is not a list of tables.
 
     Raises:
         ValueError: naming the place.
@@ -101,7 +101,7 @@ def check_tables(where: str, found: Any) -> list[dict[str, Any]]:
 
 
 def fit_options(task: str = "complete") -> dict[str, Kinds]:
-    """Types of the settings of a fit, by name."""
+    """Return the types of a fit's settings, by name."""
     found: dict[str, Kinds] = {}
     for one in fields(FitSettings):
         if one.name != "seed":
@@ -138,19 +138,19 @@ def check_impute(where: str, found: Any, task: str = "complete") -> None:
 
 
 def is_open(task: str) -> bool:
-    """Whether a task takes any of the known methods, tables and amputations."""
+    """Whether a task accepts any of the known methods, tables and amputations."""
     return task in _OPEN
 
 
 def kinds_of_method(task: str) -> tuple[str, ...]:
-    """What ``kind`` may be."""
+    """List the values that ``kind`` may have."""
     if task == "ratings":
         return _RATINGS
     return _SUPERVISED if task == "supervised" else (*MODELS, *BASELINES)
 
 
 def model_options(task: str, kind: str) -> dict[str, Kinds]:
-    """Types of the options of a kind of method, by name."""
+    """Return the types of the options of a kind of method, by name."""
     if task == "ratings":
         own = _options(RatingsNotMIWAE) if kind == "ratings-not-miwae" else {}
         return {**own, "ratings": (str,)} if own else own
@@ -235,7 +235,7 @@ def check_task(where: str, task: Any) -> None:
 
 
 def _options(function: Callable[..., Any]) -> dict[str, Kinds]:
-    """Types of a function's arguments by name, as far as their defaults tell; () is any."""
+    """Return a function's argument types by name, as far as defaults tell; () means any."""
     found: dict[str, Kinds] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name in _GIVEN or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
@@ -247,7 +247,7 @@ def _options(function: Callable[..., Any]) -> dict[str, Kinds]:
 
 
 def _like(default: Any) -> Kinds:
-    """The types that may stand where this is the default."""
+    """Return the types that are allowed where this value is the default."""
     if isinstance(default, bool):
         return (bool,)
     if isinstance(default, tuple | list):

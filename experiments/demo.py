@@ -1,4 +1,4 @@
-"""The main job on real data: breast-cancer measurements made MNAR, fitted, imputed, judged."""
+"""The demonstration: breast-cancer measurements made MNAR, fitted, imputed and judged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARTICLES = 1000
 
 
 class Score(NamedTuple):
-    """One method's row of the demo's table; scores in sd of the complete columns."""
+    """The scores of one method in the demonstration, in sd of the complete columns."""
 
     method: str
     rmse: float
@@ -36,7 +36,7 @@ class Score(NamedTuple):
 
 
 class Demo(NamedTuple):
-    """What the demo found and where it wrote it."""
+    """The results of the demonstration, and the paths of the files that it wrote."""
 
     scores: list[Score]
     files: dict[str, Path]

@@ -1,4 +1,4 @@
-"""Pictures of imputations and of learned mechanisms."""
+"""Figures of imputations and of learnt mechanisms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def imputed_columns(
     columns: list[int],
     true_missing: Any,
 ) -> None:
-    """Observed, true and imputed values of some columns, over them P(missing | value).
+    """Draw observed, true and imputed values of some columns, with P(missing | value) above.
 
     Args:
         truth: the complete table (n, p), in the data's units.

@@ -1,4 +1,4 @@
-"""Matrix factorisation, plain and weighted by inverse propensities: what ratings are judged beside.
+"""Matrix factorisation, plain and weighted by inverse propensities, as baselines for ratings.
 
 MF-IPS is that of Schnabel et al. (ICML 2016): squared errors divided by the propensity of the
 rating to be given, by naive Bayes P(given | r) = P(r | given) P(given) / P(r), with P(r) from a few
@@ -28,7 +28,7 @@ class Factorisation:
     item_factors: np.ndarray
 
     def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Predicted ratings of pairs (m,)."""
+        """Predict the ratings of pairs (m,)."""
         product = (self.user_factors[users] * self.item_factors[items]).sum(1)
         found: np.ndarray = self.mean + self.user[users] + self.item[items] + product
         return found
@@ -43,7 +43,7 @@ def factorise(
     weights: np.ndarray | None = None,
     seed: int = 0,
 ) -> Factorisation:
-    """Fit by Adam on all ratings at once.
+    """Fit the factorisation by Adam on all ratings at once.
 
     Args:
         ratings: user, item, rating.
@@ -84,7 +84,7 @@ def factorise(
 def inverse_propensities(
     ratings: pd.DataFrame, drawn: pd.DataFrame, num_users: int, num_items: int
 ) -> np.ndarray:
-    """1 / P(given | rating) of each rating, by naive Bayes.
+    """Estimate 1 / P(given | rating) of each rating, by naive Bayes.
 
     Args:
         drawn: a few ratings of items drawn at random, for the ratings' true distribution.
@@ -108,7 +108,7 @@ def chosen_factorisation(
     weights: np.ndarray | None = None,
     seed: int = 0,
 ) -> tuple[Factorisation, dict[str, float]]:
-    """Rank and penalty by the (weighted) error on a tenth of the ratings, then all ratings."""
+    """Choose rank and penalty by the error on a tenth of the ratings, then fit all ratings."""
     order = np.random.default_rng(seed).permutation(len(ratings))
     held, kept = order[: len(order) // 10], order[len(order) // 10 :]
     weight = np.ones(len(ratings)) if weights is None else weights

@@ -12,7 +12,7 @@ import numpy as np
 def rmse(
     imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
 ) -> float:
-    """Root mean squared error over the missing cells, in sd of the complete columns.
+    """Return the root mean squared error over the missing cells, in sd of the complete columns.
 
     Args:
         imputed, truth: (n, p) in the table's units; ``missing`` (n, p) booleans.
@@ -28,25 +28,25 @@ def rmse(
 
 
 def bias(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
-    """Mean error over the missing cells, in sd of the complete columns."""
+    """Return the mean error over the missing cells, in sd of the complete columns."""
     return float(np.mean(((imputed - truth) / truth.std(0))[missing]))
 
 
 def coverage(low: np.ndarray, high: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
-    """Share of the hidden values inside their intervals."""
+    """Return the share of the hidden values inside their intervals."""
     return _inside(low[missing], high[missing], truth[missing])
 
 
 def mae(
     imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
 ) -> float:
-    """Mean absolute error over the missing cells, in sd of the complete columns."""
+    """Return the mean absolute error over the missing cells, in sd of the complete columns."""
     scale = truth.std(0) if unit is None else unit
     return float(np.mean(np.abs((imputed - truth) / scale)[missing]))
 
 
 def crps(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score of draws (m, cells), for each of the cells.
+    """Return the continuous ranked probability score of draws (m, cells), for each cell.
 
     E|X - y| - E|X - X'| / 2, the second over pairs of different draws, so that it is unbiased
     (Gneiting & Raftery, JASA 2007, section 4.2; the "fair" score of Ferro, 2014).
@@ -67,7 +67,7 @@ def crps(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def interval_scores(
     draws: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
 ) -> dict[str, float]:
-    """CRPS in sd of the complete columns, and how much 50, 80 and 95 % intervals cover.
+    """Return the CRPS in sd of the complete columns, and the coverage of 50, 80 and 95 % intervals.
 
     Args:
         draws: (m, cells) of the missing cells in the order of ``truth[missing]``.

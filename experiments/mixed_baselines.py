@@ -1,4 +1,4 @@
-"""Imputation of mixed tables by well-kept libraries: mean or mode, MICE, missForest."""
+"""Imputation baselines for mixed tables from well-kept libraries: mode, MICE, missForest."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from ..data import IncompleteData
 
 
 class MixedCompleted(NamedTuple):
-    """Completed numbers and codes (n, p), and per column with levels their chances (n, V)."""
+    """Completed numbers and codes (n, p), with level probabilities (n, V) where columns have
+    levels.
+    """
 
     values: np.ndarray
     chances: dict[str, np.ndarray]
 
 
 def mean_mode(data: IncompleteData) -> MixedCompleted:
-    """The mean of numbers, the most frequent of levels; chances are the observed shares."""
+    """Impute the mean of numbers and the mode of levels, with observed shares as probabilities."""
     values, chances = data.values.copy(), {}
     for j, column in enumerate(data.schema):
         seen = values[~np.isnan(values[:, j]), j]
@@ -36,7 +38,7 @@ def mean_mode(data: IncompleteData) -> MixedCompleted:
 
 
 def mice(data: IncompleteData, rounds: int = 10) -> MixedCompleted:
-    """Chained equations with encoders (van Buuren & Groothuis-Oudshoorn, J. Stat. Softw. 2011).
+    """Impute by chained equations (van Buuren & Groothuis-Oudshoorn, J. Stat. Softw. 2011).
 
     Each column in turn, in order of their missing rates, is regressed on all *other* columns:
     Bayesian ridge for numbers and for codes of ordered levels, logistic regression for other
@@ -100,7 +102,7 @@ def mice(data: IncompleteData, rounds: int = 10) -> MixedCompleted:
 def _logistic(
     train: np.ndarray, codes: np.ndarray, rows: np.ndarray, num_values: int
 ) -> np.ndarray:
-    """Chances (n, V) of the codes; those never seen have none."""
+    """Return the probabilities (n, V) of the codes, which are zero for those never seen."""
     share = np.zeros((len(rows), num_values))
     seen = np.unique(codes)
     if len(seen) == 1:
@@ -113,7 +115,7 @@ def _logistic(
 def miss_forest(
     data: IncompleteData, seed: int = 0, trees: int = 100, rounds: int = 10
 ) -> MixedCompleted:
-    """missForest (Stekhoven & Buehlmann, Bioinformatics 2012): chained random forests.
+    """Impute by chained random forests: missForest (Stekhoven & Buehlmann, Bioinformatics 2012).
 
     A regression forest for numbers, a classification forest for levels, columns in order of their
     missing rates, until the change between rounds grows for both kinds, and then the round before.
@@ -151,7 +153,7 @@ def miss_forest(
 def _change(
     old: np.ndarray, new: np.ndarray, gone: np.ndarray, levelled: np.ndarray
 ) -> tuple[float, float]:
-    """Relative squared change of numbers, share of changed levels; 0 where there are none."""
+    """Return the relative squared change of numbers, and the share of changed levels."""
     numbers, levels = gone & ~levelled, gone & levelled
     first = 0.0
     if numbers.any():
@@ -161,5 +163,5 @@ def _change(
 
 
 def encoded(frame: pd.DataFrame, data: IncompleteData) -> np.ndarray:
-    """A complete table as the numbers and codes (n, p) of the incomplete one's schema."""
+    """Encode a complete table as numbers and codes (n, p) by the incomplete one's schema."""
     return data.schema.encode(frame[list(data.columns)])

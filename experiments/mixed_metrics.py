@@ -14,7 +14,7 @@ def column_scores(
     chances: np.ndarray | None,
     missing: np.ndarray,
 ) -> dict[str, float]:
-    """Numbers have "rmse" and "bias", in sd of the complete column; levels "brier" and "accuracy".
+    """Score numbers by "rmse" and "bias", in sd of the column; levels by "brier" and "accuracy".
 
     Ordered levels have "rps" too.
 

@@ -20,7 +20,7 @@ def truncated_gaussian(
     burn_in: int = 100,
     seed: int = 0,
 ) -> np.ndarray:
-    """E[x_m | x_o, every missing value lies above its column's mean], (n, p), by Gibbs sampling.
+    """Estimate E[x_m | x_o, missing values above their column's mean], (n, p), by Gibbs.
 
     Mean and covariance are those of the complete table; the mechanism is that of
     ``amputation.above_mean``. Each sweep draws every missing cell from its normal conditional

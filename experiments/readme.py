@@ -1,4 +1,4 @@
-"""The tables of README.md and of the results' own README.md, drawn from the committed results.
+"""The result tables in README.md and in the results' own README.md, written from committed results.
 
 ``python -m absentia.experiments.readme`` rewrites what stands between
 
@@ -31,7 +31,7 @@ _BLOCK = re.compile(
 
 
 def refreshed(text: str, results: Path) -> str:
-    """The text with its tables drawn anew.
+    """Return the text with its result tables written anew.
 
     >>> refreshed("no table", Path("anywhere"))
     'no table'
@@ -70,7 +70,7 @@ def _chosen(spec: Spec, folder: Path, choice: str) -> SideBySide:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Rewrite the tables, or check them; 1 where a check finds an old one."""
+    """Rewrite the tables, or check them; return 1 where a check finds an outdated one."""
     parser = argparse.ArgumentParser(prog="absentia.experiments.readme")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--results", type=Path, default=Path("experiments/results"))

@@ -1,4 +1,4 @@
-"""What is tuned, over what and on which table, as a TOML file declares it."""
+"""The declaration of a sweep as a TOML file: what is tuned, over what, and on which table."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _RANGE: dict[str, Kinds] = {"low": NUMBER, "high": NUMBER, "log": (bool,), "choi
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is tuned, over what, and on which table.
+    """A sweep: what is tuned, over what, and on which table.
 
     ``search`` maps ``"model.NAME"`` or ``"fit.NAME"`` to ``{low, high}`` (whole numbers or not,
     ``log = true`` for a logarithmic scale) or ``{choice = [...]}``. A fifth of the rows is held
@@ -67,7 +67,7 @@ class Sweep:
 
     @classmethod
     def named(cls, name: str) -> Sweep:
-        """One that comes with the package, or a file NAME.toml.
+        """Read a sweep that comes with the package, or a file NAME.toml.
 
         The table is ``file = "TABLE.csv"``, by itself or in ``[table]``, from the folder of the
         TOML file where it is relative; or a complete table by name, of which ``[amputation]``
@@ -127,7 +127,7 @@ class Sweep:
         )
 
     def made_of(self) -> dict[str, Any]:
-        """What the bounds of trials depend on, by name: the table's content and all settings.
+        """Return what the trials' bounds depend on, by name: the table's content and all settings.
 
         Raises:
             OSError: the table cannot be read.
@@ -141,7 +141,7 @@ class Sweep:
 
 
 def _table(path: Path, document: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """The file of the table, or what the complete table is."""
+    """Return the file of the table, or the description of the complete table."""
     where, table = path.name, dict(document.get("table", {}))
     if ("file" in document) == ("table" in document):
         raise InputError(f"{where}: give either file = 'TABLE.csv' or [table]")
@@ -165,7 +165,7 @@ def _table(path: Path, document: Mapping[str, Any]) -> tuple[str | None, dict[st
 
 
 def _check_range(where: str, key: str, found: Any, kind: str) -> None:
-    """What a setting is searched over: numbers from low to high, or a choice."""
+    """Check what a setting is searched over: numbers from low to high, or a choice."""
     part, _, name = key.partition(".")
     options = {"model": model_options("complete", kind), "fit": fit_options()}
     if part not in options:

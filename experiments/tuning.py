@@ -1,4 +1,4 @@
-"""Hyper-parameters by the bound on held-out rows: a sweep that resumes, and what mattered in it.
+"""Hyper-parameter search by the bound on held-out rows, which can be resumed and explained.
 
 The objective is never a score of what was hidden. Where amputation hid it, the RMSE of each trial
 is kept beside its bound, to see after the sweep whether the two agree.
@@ -36,7 +36,7 @@ _MADE_OF = "made of"  # of what its trials are, in a study
 
 
 def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -> pd.DataFrame:
-    """Run the trials that have not been run, and write what is known of all.
+    """Run the trials that are missing, and write all results.
 
     ``journal.log`` is Optuna's storage: a sweep that was stopped goes on, and several processes,
     here or elsewhere, may work at one folder. Trials that lag behind the median of the earlier
@@ -110,14 +110,14 @@ def _study(sweep: Sweep, folder: Path) -> Any:
 
 
 def _sampler(sweep: Sweep, number: int) -> Any:
-    """With a seed a trial: what a resumed sweep draws is what it would have drawn."""
+    """Seed a sampler for each trial, so that a resumed sweep samples what it would have sampled."""
     from optuna.samplers import TPESampler
 
     return TPESampler(seed=sweep.seed + 1000 * number, n_startup_trials=8)
 
 
 def _work(sweep: Sweep, folder: Path, wanted: int) -> None:
-    """One trial after another, as long as fewer than wanted are done or under way anywhere."""
+    """Run trials one by one while fewer than wanted are done or under way anywhere."""
     import optuna
     import torch
 
@@ -145,12 +145,12 @@ def _work(sweep: Sweep, folder: Path, wanted: int) -> None:
 
 
 def _counts(trial: Any) -> bool:
-    """Done, under way, or of settings with which no fit succeeds."""
+    """Whether a trial is done, under way, or of settings with which no fit succeeds."""
     return trial.state.name != "FAIL" or "error" in trial.user_attrs
 
 
 def _check_same(study: Any, sweep: Sweep, folder: Path) -> None:
-    """Refuse to go on with trials of another table or other settings: no best one would be best."""
+    """Refuse to continue with trials of another table or settings, which are not comparable."""
     names = [s.study_name for s in study._storage.get_all_studies() if s.study_name != sweep.name]
     if names:
         raise InputError(f"{folder} holds trials of sweep '{names[0]}'; give another --out")
@@ -171,7 +171,7 @@ def _check_same(study: Any, sweep: Sweep, folder: Path) -> None:
 
 
 def _difference(before: Any, after: Any) -> str:
-    """The first setting that differs, in words."""
+    """Describe the first setting that differs."""
     if isinstance(before, dict) and isinstance(after, dict):
         key = next(k for k in [*after, *before] if before.get(k) != after.get(k))
         return f": {key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}"
@@ -181,7 +181,7 @@ def _difference(before: Any, after: Any) -> str:
 
 
 def _forget_dead(study: Any) -> None:
-    """Trials of processes of this machine that were killed count as failed, and are run anew."""
+    """Mark trials of this machine's killed processes as failed, so that they run again."""
     for trial in study.trials:
         process = trial.user_attrs.get("process")
         if trial.state.name == "RUNNING" and process is not None and not is_alive(tuple(process)):
@@ -215,7 +215,7 @@ def _objective(sweep: Sweep, trial: Any) -> float:
 
 
 def _drawn(sweep: Sweep, trial: Any) -> dict[str, Any]:
-    """The configuration with a trial's values in it."""
+    """Return the configuration with a trial's values in it."""
     found = {**sweep.configuration}
     for key, range_ in sweep.search.items():
         part, name = key.split(".", 1)
@@ -232,7 +232,7 @@ def _drawn(sweep: Sweep, trial: Any) -> dict[str, Any]:
 
 
 def _check_comparable(sweep: Sweep) -> None:
-    """Refuse a search over reasons of absence whose bounds are not of the same quantity."""
+    """Refuse a search over mechanisms whose models bound different quantities."""
     if "model.alpha" in sweep.search:
         raise InputError(
             f"sweep '{sweep.name}', search 'model.alpha': the mask counts to this power, and "
@@ -254,7 +254,7 @@ def _data(sweep: Sweep, configuration: Mapping[str, Any]) -> tuple[IncompleteDat
 
 
 def table_of(sweep: Sweep, folder: Path) -> pd.DataFrame:
-    """A row a trial: state, bound, RMSE where it is known, and the values as JSON."""
+    """Tabulate each trial: state, bound, RMSE where it is known, and the values as JSON."""
     rows = []
     for trial in _study(sweep, folder).trials:
         values = {
@@ -272,7 +272,7 @@ def table_of(sweep: Sweep, folder: Path) -> pd.DataFrame:
 
 
 def importances(sweep: Sweep, folder: Path) -> pd.DataFrame:
-    """By parameter: its share of the bound's variance, rank correlations with bound and RMSE.
+    """Measure each parameter's share of the bound's variance, and its rank correlations.
 
     The share is fANOVA's (Hutter, Hoos & Leyton-Brown, ICML 2014), from Optuna. Correlations are
     Spearman's, of parameters that are numbers.
@@ -304,7 +304,7 @@ def importances(sweep: Sweep, folder: Path) -> pd.DataFrame:
 
 
 def figure(found: pd.DataFrame, importance: pd.DataFrame) -> Figure:
-    """Importance, correlations, and RMSE against bound."""
+    """Draw importance, correlations, and RMSE against the bound."""
     drawn = Figure(figsize=(12, 1.6 + 0.45 * max(len(importance), 4)), layout="constrained")
     left, middle, right = drawn.subplots(1, 3)
     at = np.arange(len(importance))[::-1]

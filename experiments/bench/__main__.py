@@ -1,4 +1,4 @@
-"""The benchmark: ``python -m absentia.experiments.bench``, or ``make bench``."""
+"""The entry point of the benchmark: ``python -m absentia.experiments.bench``, or ``make bench``."""
 
 from .command import main
 

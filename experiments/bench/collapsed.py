@@ -1,4 +1,4 @@
-"""Missing values integrated out against drawn, at equal K: the time of a step, and the bound."""
+"""Missing values integrated out against sampled, at equal K: time per step, and the bound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .timing import interleaved
 
 
 def breast_table() -> IncompleteData:
-    """Breast cancer (569, 30), the first half of the columns missing above their means."""
+    """Return breast cancer (569, 30), the first half of its columns missing above their means."""
     complete = real.load("breast")
     hidden = amputation.above_mean(complete.to_numpy())
     return IncompleteData.from_numpy(hidden.apply(complete.to_numpy()))
@@ -26,7 +26,7 @@ def breast_table() -> IncompleteData:
 def collapse_figures(
     fit_steps: int, hidden: int, batch_size: int, rounds: int, repeats: int, seed: int
 ) -> dict[str, Any]:
-    """Both bounds of one fitted model, in nats a row, and both steps' times.
+    """Measure both bounds of one fitted model, in nats per row, and both steps' times.
 
     Args:
         repeats: evaluations of the bound over the whole table, with new random numbers.
@@ -58,7 +58,7 @@ def collapse_figures(
 
 
 def _bounds(model: Any, data: IncompleteData, missing: Any, repeats: int) -> torch.Tensor:
-    """The mean bound a row of each repeat, (repeats,)."""
+    """Return the mean bound per row of each repeat, (repeats,)."""
     elbo = ImportanceWeightedELBO(PARTICLES, missing=missing)
     values = [elbo.bound(model.model, model.guide, data.x, data.s).mean() for _ in range(repeats)]
     return torch.stack(values)

@@ -1,4 +1,4 @@
-"""The command line of the benchmark."""
+"""The command line of the benchmark of training steps and imputation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARTS = ("step", "collapse", "impute")
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large a benchmark is."""
+    """The sizes of a benchmark: of batches, networks, tables and repeats."""
 
     batch_sizes: tuple[int, ...] = (16, 128, 1024)
     latent_dims: tuple[int, ...] = (10, 30)
@@ -53,7 +53,7 @@ QUICK = Sizes(
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Measure, print the table, write the JSON file where one is asked for."""
+    """Measure, print the table, and write the JSON file where one is asked for."""
     parser = argparse.ArgumentParser(prog="bench", description="Time the bound and the imputer.")
     parser.add_argument("--only", choices=PARTS, help="one part instead of all three")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")

@@ -32,7 +32,7 @@ MEMORY_TARGET = 1000.0
 def imputation_figures(
     num_rows: int, particles: int, hidden: int, rounds: int, seed: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Peak memory and seconds for no kept draws and for 200, then the time beside one shot."""
+    """Measure peak memory and seconds with 0 and 200 kept draws, then the time beside one shot."""
     full = []
     for num_draws in (0, 200):
         say(f"imputing {num_rows} rows, {particles} particles, {num_draws} draws")
@@ -47,14 +47,14 @@ def imputation_figures(
 
 
 def in_own_process(function: Callable[..., Any], *args: Any) -> Any:
-    """What ``function(*args)`` returns in a fresh interpreter."""
+    """Return what ``function(*args)`` returns in a fresh interpreter."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *args).result()
 
 
 def peak_memory() -> float:
-    """The most memory that this process has held so far, in MB."""
+    """Return the most memory that this process has held so far, in MB."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss of a child starts at its parent's size on Linux
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -97,7 +97,7 @@ def _fitted(num_rows: int, hidden: int, seed: int) -> tuple[IncompleteData, Any]
 def one_shot_figures(
     num_rows: int, particles: int, hidden: int, rounds: int, seed: int
 ) -> dict[str, Any]:
-    """Time of some rows, streamed and in one shot, interleaved.
+    """Time the imputation of some rows, streamed and in one shot, interleaved.
 
     One shot holds all particles of a block of rows in one tensor; the block has as many rows as
     keep the widest tensor, (particles, rows, hidden) in float32, within 100 MB.
@@ -128,7 +128,7 @@ def one_shot_figures(
 def one_shot(
     model: Any, data: IncompleteData, particles: int, rows_at_once: int
 ) -> list[Estimates]:
-    """The imputer's estimates, each block of rows with all its particles at once."""
+    """Compute the imputer's estimates with all particles of a block of rows at once."""
     sampler = Sampler(model.model, model.guide)
     sampler.pairs_at_once = particles * rows_at_once
     blocks = zip(data.x.split(rows_at_once), data.s.split(rows_at_once), strict=True)

@@ -1,4 +1,4 @@
-"""not-MIWAE written out in PyTorch, without Pyro: what the bound's time is measured against."""
+"""not-MIWAE in plain PyTorch, without Pyro, as the reference for the bound's time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class PlainNotMIWAE(nn.Module):
-    """The model, the bound and the DReG gradient of the library's default not-MIWAE, by hand.
+    """The library's default not-MIWAE with its bound and DReG gradient, written by hand.
 
     Gaussian decoder with a scale per entry, mask-aware encoder, logistic self-masking with free
     signs, missing values drawn (Ipsen et al., ICLR 2021, eq. 8; Tucker et al., ICLR 2019).
@@ -43,13 +43,13 @@ class PlainNotMIWAE(nn.Module):
             mine.copy_(theirs)
 
     def in_order(self) -> list[nn.Parameter]:
-        """The parameters in the order of ``NotMIWAE(...).parameters()``."""
+        """Return the parameters in the order of ``NotMIWAE(...).parameters()``."""
         mechanism = [self.slope, self.offset]
         networks = [p for p in self.parameters() if all(p is not own for own in mechanism)]
         return networks + mechanism
 
     def loss(self, x: Tensor, s: Tensor, num_particles: int) -> Tensor:
-        """Minus the bound, mean over the rows (n, p); its gradient is DReG's."""
+        """Return minus the bound, mean over the rows (n, p), whose gradient is DReG's."""
         mask = s.to(x.dtype)
         h = self.encoder(torch.cat([x * mask, mask - 0.5], -1))
         z_mean, z_scale = self.z_mean(h), 1e-4 + softplus(self.z_scale(h))

@@ -1,4 +1,4 @@
-"""The figures as a plain text table, and what they were measured with."""
+"""The benchmark's figures as a plain text table, with the machine and versions used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .imputation import MEMORY_TARGET
 
 
 def versions() -> dict[str, str]:
-    """Of everything that times depend on."""
+    """Return the versions of everything that times depend on."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -23,7 +23,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Its shape, not its name."""
+    """Describe the machine by its cores, threads and vector instructions, not by its name."""
     return {
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -32,7 +32,7 @@ def machine() -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """All figures in lines of at most 100 characters."""
+    """Write all figures in lines of at most 100 characters."""
     parts: dict[str, Callable[[Any], Iterator[str]]] = {
         "step": _steps,
         "collapse": _collapse,

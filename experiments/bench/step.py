@@ -1,4 +1,4 @@
-"""The time of a training step, against the same step written by hand and against stock Pyro."""
+"""The time of a training step, compared with a hand-written step and with stock Pyro."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TARGETS = {16: 1.3, 128: 1.1, 1024: 1.05}
 
 
 def synthetic_table(num_rows: int, latent_dim: int, seed: int) -> IncompleteData:
-    """(num_rows, 30) linear Gaussian, about a fifth of the cells missing by self-masking."""
+    """Make (num_rows, 30) linear Gaussian data, with a fifth of the cells self-masked."""
     truth = LinearGaussian.random(NUM_COLUMNS, latent_dim, sigma=1.0, seed=seed)
     _, complete = truth.sample(num_rows, seed=seed)
     standardised = (complete - complete.mean(0)) / complete.std(0)
@@ -41,7 +41,7 @@ def step_times(
     seed: int,
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """One figure a setting: loss, backward and Adam step, interleaved, as ratios."""
+    """Time loss, backward and Adam step in each setting, interleaved, as ratios."""
     figures = []
     for latent_dim in latent_dims:
         for batch_size in batch_sizes:
@@ -96,7 +96,7 @@ def _model(data: IncompleteData, latent_dim: int, hidden: int) -> SelectionModel
 def plain_step(
     data: IncompleteData, latent_dim: int, hidden: int, batch_size: int
 ) -> Callable[[], None]:
-    """A step of the hand-written model."""
+    """Make a step of the hand-written model."""
     plain = PlainNotMIWAE(len(data.columns), latent_dim, hidden)
     plain.copy_from(_model(data, latent_dim, hidden))
     optimiser = torch.optim.Adam(plain.parameters(), 1e-3, fused=True)
@@ -118,7 +118,7 @@ def absentia_step(
     batch_size: int,
     missing: Any = "sample",
 ) -> Callable[[], None]:
-    """A step as :func:`absentia.fit` takes it."""
+    """Make a step as :func:`absentia.fit` takes it."""
     model = _model(data, latent_dim, hidden)
     elbo = ImportanceWeightedELBO(PARTICLES, gradient="dreg", missing=missing)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
@@ -137,7 +137,7 @@ def absentia_step(
 def stock_step(
     data: IncompleteData, latent_dim: int, hidden: int, batch_size: int
 ) -> Callable[[], None]:
-    """``SVI`` with ``RenyiELBO(alpha=0)`` on the same model.
+    """Make a step of ``SVI`` with ``RenyiELBO(alpha=0)`` on the same model.
 
     Its weights keep the density of the drawn missing values, which no guide cancels; it stands
     here for its time only.

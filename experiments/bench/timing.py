@@ -1,4 +1,4 @@
-"""Times that can be compared on a machine that does other things as well."""
+"""Timing that is comparable on a machine that also does other things."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Timing(NamedTuple):
-    """Seconds of one contestant, and how they compare with the first contestant's.
+    """The seconds of one contestant, and their ratio to the first contestant's.
 
     ``ratio`` is the median over the rounds of the ratio within a round. ``ratio_of_fastest`` is
     of the fastest calls, which what else runs on the machine disturbs least: where the two

@@ -1,4 +1,4 @@
-"""Declared experiments: a TOML file says what is run, one JSON a cell says what came out.
+"""Declared experiments: a TOML file says what to run, and one JSON per cell holds the result.
 
 >>> from absentia.experiments.runner import Spec, plan
 >>> spec = Spec.named("uci")

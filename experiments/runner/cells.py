@@ -1,4 +1,4 @@
-"""The cells of an experiment: one table, one amputation, one method, one seed; one JSON each."""
+"""The cells of an experiment, each one table, amputation, method and seed, with one JSON file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST = 60  # characters of a name; three and a seed make the name of a file
 
 @dataclass(frozen=True)
 class Cell:
-    """What is run, as plain data, under which name its result stands, and where in the table."""
+    """The configuration of one run as plain data, with its result's name and heading."""
 
     name: str
     method: str
@@ -27,16 +27,16 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        """Of the configuration: a result of another one is not this cell's."""
+        """Hash the configuration, so that only a result of the same configuration is reused."""
         text = json.dumps(self.configuration, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def path(self, folder: Path) -> Path:
-        """Where the result stands in a folder."""
+        """Return the path of the result in a folder."""
         return folder / f"{self.name}.json"
 
     def result(self, folder: Path) -> dict[str, Any] | None:
-        """The result in the folder, None where there is none of this very configuration."""
+        """Read the result in the folder; None where there is none of exactly this configuration."""
         try:
             found: dict[str, Any] = json.loads(self.path(folder).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):
@@ -45,7 +45,7 @@ class Cell:
 
 
 def plan(spec: Spec, budget: str) -> list[Cell]:
-    """All cells, seed by seed, so that a run that is cut short has whole tables of few seeds.
+    """List all cells, seed by seed, so that an interrupted run has whole tables for few seeds.
 
     Raises:
         ValueError: the spec has no such budget.
@@ -87,7 +87,7 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
 
 
 def file_names(names: Sequence[str]) -> dict[str, str]:
-    """By name what stands for it in the names of files, in ASCII and lower case; no two are alike.
+    """Return a unique file name for each name, in ASCII and lower case.
 
     A name of which something essential would be lost carries a hash: one that has letters of other
     alphabets, would be hidden or is very long, and all but the first of those that would be alike.

@@ -22,7 +22,7 @@ _ACROSS = 5  # methods beside each other
 
 
 def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = None) -> None:
-    """The plane of each method where the table has two columns, pictures where it has pictures.
+    """Draw each method's plane for tables of two columns, and pictures for tables of pictures.
 
     Else, or where a score is given, the scores of all methods.
 
@@ -47,7 +47,7 @@ def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = 
 
 
 def _with(what: str, spec: Spec, budget: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Of the first seed: method, scenario and result of every cell that can be shown as this."""
+    """Collect method, scenario and result of the first seed's cells that have such a figure."""
     found = []
     for cell in plan(spec, budget):
         result = cell.result(folder) if cell.configuration["seed"] == 0 else None
@@ -58,7 +58,7 @@ def _with(what: str, spec: Spec, budget: str, folder: Path) -> list[tuple[str, d
 
 
 def _of_planes(planes: list[tuple[str, dict[str, Any]]]) -> Figure:
-    """Reconstructed points, and below them the learnt P(missing | x)."""
+    """Draw the reconstructed points, and below them the learnt P(missing | x)."""
     across = min(_ACROSS, len(planes))
     bands = -(-len(planes) // across)
     figure = Figure(figsize=(3.1 * across, 5.6 * bands), layout="constrained")
@@ -108,7 +108,7 @@ def _mechanism(panel: Axes, mechanism: dict[str, Any], truth: np.ndarray, rows: 
 
 
 def _of_scores(report: Report) -> Figure:
-    """A panel a heading: every method's mean and standard error, and what was published."""
+    """Draw a panel per heading: every method's mean, standard error and published figure."""
     methods = [m.name for m in report.spec.methods]
     shown = [e for e in report.entries if e.mean is not None or e.published is not None]
     if not shown:

@@ -1,4 +1,4 @@
-"""Pictures of an experiment: as they were, as they were shown, as each method completed them."""
+"""Pictures of an experiment: complete, incomplete, and as each method completed them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GREY = 0.5  # of what is missing
 
 
 def of_pictures(found: list[tuple[str, dict[str, Any]]]) -> Figure:
-    """A row a method: completed pictures, and where it expects pixels to be missing.
+    """Draw a row per method: completed pictures, and where it expects pixels to be missing.
 
     Args:
         found: name and result of each method, of one table.
@@ -59,7 +59,7 @@ def _shape(hidden: Hidden) -> tuple[int, int, int]:
 
 
 def _of_channel(maps: np.ndarray, hidden: Hidden) -> np.ndarray:
-    """Of the channel that loses most, (n, H, W)."""
+    """Return the channel that loses most pixels, (n, H, W)."""
     channels, height, width = _shape(hidden)
     rates = hidden.missing.reshape(-1, channels, height * width).mean((0, 2))
     found: np.ndarray = maps.reshape(-1, channels, height, width)[:, int(rates.argmax())]

@@ -1,4 +1,4 @@
-"""Results of an experiment beside the published figures: text, Markdown, CSV."""
+"""Results of an experiment beside the published figures, as text, Markdown or CSV."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Read = tuple[Cell, dict[str, Any] | None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One method under one heading: mean over seeds, standard error, and what was published."""
+    """One method under one heading: mean over seeds, standard error, and the published figure."""
 
     method: str
     column: str
@@ -38,7 +38,7 @@ class Entry:
     published: Figure | None
 
     def text(self, digits: int = 3, best: bool = False) -> str:
-        """Mean (standard error), the error without its leading nought; the best between stars."""
+        """Write mean (standard error); the error has no leading zero, the best stands in stars."""
         stars = "**" * best
         text = f"{stars}{self.mean:.{digits}f}{stars}"
         if self.error is not None:
@@ -47,7 +47,7 @@ class Entry:
 
     @property
     def difference(self) -> float | None:
-        """Ours less the published figure."""
+        """The difference of our mean from the published figure."""
         if self.mean is None or self.published is None:
             return None
         return self.mean - self.published[0]
@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Report:
-    """The entries of a spec's table, from the results in a folder."""
+    """The entries of an experiment's table, from the results in a folder."""
 
     spec: Spec
     score: str
@@ -65,7 +65,7 @@ class Report:
 
     @classmethod
     def of(cls, spec: Spec, budget: str, folder: Path, score: str | None = None) -> Report:
-        """Gather what is there; cells without a result are left out.
+        """Gather the results that exist; cells without a result are left out.
 
         Raises:
             ValueError: an unknown budget, or a score that no result has.
@@ -102,7 +102,7 @@ class Report:
         return cls(spec, score, tuple(entries), found, len(read))
 
     def rows(self) -> list[list[str]]:
-        """Headings, then a row a method: ours (standard error) [published, difference].
+        """List the headings, then a row per method: ours (standard error) [published, difference].
 
         The best of each column stands between asterisks. Bounds and evidences have a last column,
         their mean over the tables: by it one setting is chosen for all.
@@ -123,11 +123,11 @@ class Report:
         return table
 
     def entry(self, method: str, column: str) -> Entry:
-        """That of one method under one heading."""
+        """Return the entry of one method under one heading."""
         return next(e for e in self.entries if (e.method, e.column) == (method, column))
 
     def _best(self, column: str) -> Entry | None:
-        """The best mean of a method that is no oracle; of shares and widths none is."""
+        """Return the best mean of a method that is not an oracle; shares have no best."""
         if self.score.startswith(_WITHOUT_BEST):
             return None
         sign = -1.0 if self.score in _HIGHER_IS_BETTER else 1.0
@@ -140,7 +140,7 @@ class Report:
         return min(own, key=lambda entry: sign * (entry.mean or 0.0)) if own else None
 
     def csv(self) -> str:
-        """One line an entry."""
+        """Write one line of CSV per entry."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(
@@ -154,19 +154,19 @@ class Report:
         return text.getvalue()
 
     def caption(self) -> str:
-        """What the table is, in a line or two."""
+        """Say in a line or two what the table shows."""
         return caption(self.spec, self.found, self.planned, "[published, difference]")
 
 
 def caption(spec: Spec, found: int, planned: int, beside: str = "") -> str:
-    """What a table of the experiment is, in a line or two."""
+    """Say in a line or two what a table of the experiment shows."""
     ours = f"Ours (standard error over seeds) {beside}".rstrip()
     note = f" {spec.note}" if spec.note else ""
     return f"{spec.title} ({spec.source}): {found} of {planned} cells. {ours}.{note}"
 
 
 def results(spec: Spec, budget: str, folder: Path) -> list[Read]:
-    """The cells of a budget with their results, None where there is none.
+    """Read the cells of a budget with their results, None where there is none.
 
     Raises:
         ValueError: an unknown budget.
@@ -175,7 +175,7 @@ def results(spec: Spec, budget: str, folder: Path) -> list[Read]:
 
 
 def _costs(result: dict[str, Any]) -> dict[str, Any]:
-    """Time, memory and parameters of a cell, as further scores."""
+    """Return time, memory and parameters of a cell as further scores."""
     parameters = result.get("parameters") or {}
     found = (
         result.get("seconds"), result.get("peak_memory_mb"),
@@ -195,7 +195,7 @@ def _shown(entry: Entry, best: bool) -> str:
 
 
 def figures_of(published: float) -> tuple[str, int]:
-    """A published figure with its own digits, two to four, and those of a difference from it.
+    """Format a published figure with its own digits, two to four, and differences from it.
 
     >>> figures_of(1.1), figures_of(0.07294)
     (('1.10', 2), ('0.0729', 3))
@@ -205,7 +205,7 @@ def figures_of(published: float) -> tuple[str, int]:
 
 
 def markdown(rows: list[list[str]]) -> str:
-    """Headings and rows as a Markdown table."""
+    """Format headings and rows as a Markdown table."""
     headings, *others = rows
     rule = ["---"] * len(headings)
     return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rule, *others])

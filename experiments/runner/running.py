@@ -1,4 +1,4 @@
-"""Running the cells of an experiment that have no result yet, in parallel, each written whole."""
+"""Runs the cells of an experiment that have no result yet, in parallel, one file per cell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _VERSIONS = ("torch", "pyro-ppl", "numpy", "scikit-learn")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come: the cell just done, or why it failed."""
+    """The progress of a run: the cell just done, or why it failed."""
 
     done: int
     total: int
@@ -48,7 +48,7 @@ def run(
     say: Callable[[Progress], None] | None = None,
     methods: Collection[str] | None = None,
 ) -> list[Progress]:
-    """Run what has no result in the folder; returns the cells that failed.
+    """Run what has no result in the folder, and return the cells that failed.
 
     A cell's result is written whole or not at all, and one that is there is never run again, so a
     run that was killed goes on where it was. Workers are joblib's: under
@@ -95,14 +95,14 @@ def run(
 
 
 def _check_tables(cells: list[Cell]) -> None:
-    """Each table once, before any work."""
+    """Check that each table can be read, once and before any work."""
     tables = {json.dumps(cell.configuration["table"], sort_keys=True): cell for cell in cells}
     for cell in tables.values():
         check_available(cell.configuration["table"])
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed runs were writing; a younger file may be another run's, under way."""
+    """Remove partial files of killed runs; a younger file may belong to another, living run."""
     for path in folder.glob(".*.json"):
         try:
             if time.time() - path.stat().st_mtime > _STALE:
@@ -112,7 +112,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _run_and_write(cell: Cell, folder: Path) -> tuple[str, float, str | None]:
-    """In a worker: one failure must not take the other cells with it."""
+    """Run a cell in a worker, whose failure must not stop the other cells."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     begun = time.perf_counter()
@@ -127,7 +127,7 @@ def _run_and_write(cell: Cell, folder: Path) -> tuple[str, float, str | None]:
 
 
 def run_cell(cell: Cell) -> dict[str, Any]:
-    """One method on one table with one seed: configuration, versions, metrics, cost."""
+    """Run one method on one table with one seed; return configuration, versions, metrics, cost."""
     configuration = cell.configuration
     _forget_peak()
     begun = time.perf_counter()
@@ -145,6 +145,6 @@ def run_cell(cell: Cell) -> dict[str, Any]:
 
 
 def _forget_peak() -> None:
-    """Start the worker's peak of memory anew, so that it is this cell's (where Linux lets us)."""
+    """Reset the worker's peak of memory, so that it is this cell's (where Linux permits)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")

@@ -13,7 +13,7 @@ from .spec import Spec
 
 @dataclass(frozen=True)
 class SideBySide:
-    """A report a score, and which of their methods and headings are shown.
+    """One report per score, and which of their methods and headings are shown.
 
     >>> from absentia.experiments.runner import SideBySide, Spec
     >>> both = SideBySide.of(Spec.named("ring"), "quick", Path("nowhere"), ["rmse", "seconds"])
@@ -35,7 +35,7 @@ class SideBySide:
         columns: Collection[str] | None = None,
         methods: Collection[str] | None = None,
     ) -> SideBySide:
-        """Gather the scores of what is there.
+        """Gather the scores of the results that exist.
 
         Args:
             spec: the experiment.
@@ -62,20 +62,20 @@ class SideBySide:
 
     @property
     def found(self) -> int:
-        """How many cells of the whole experiment have a result."""
+        """The number of cells of the whole experiment that have a result."""
         return self.reports[0].found
 
     @property
     def planned(self) -> int:
-        """How many cells the whole experiment has."""
+        """The number of cells of the whole experiment."""
         return self.reports[0].planned
 
     def caption(self) -> str:
-        """What the table is, in a line or two."""
+        """Say in a line or two what the table shows."""
         return self.reports[0].caption()
 
     def rows(self) -> list[list[str]]:
-        """Headings, then a row a heading and method: each score (standard error) [published]."""
+        """List headings, then one row per heading and method, with each score."""
         several = len(self.columns) > 1
         scores = [report.score for report in self.reports]
         table = [["table"] * several + ["method", *scores]]

@@ -1,4 +1,4 @@
-"""What an experiment is: tables x amputations x methods x seeds, and the published figures."""
+"""The declaration of an experiment: tables, amputations, methods, seeds, published figures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Figure = tuple[float, float | None]
 
 @dataclass(frozen=True)
 class Table:
-    """Complete data: a real table by name, or a synthetic one with its arguments."""
+    """Complete data: a real table by its name, or a synthetic one with its arguments."""
 
     name: str
     make: str = "real"
@@ -42,7 +42,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Scenario:
-    """How values go missing: a function of :mod:`absentia.data.amputation` and its arguments."""
+    """How values are hidden: a function of :mod:`absentia.data.amputation` and its arguments."""
 
     name: str
     amputation: str
@@ -51,7 +51,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table.
+    """A method of the experiment, which is a row of its table.
 
     ``kind`` is a model, a baseline, or "published" for a row that is not run. ``model``, ``fit``
     and ``impute`` are options of the three steps; ``choose`` lists values of model options, of
@@ -70,7 +70,7 @@ class Method:
 
     @property
     def is_oracle(self) -> bool:
-        """Whether it was told what is missing, so that no method is expected to beat it."""
+        """Whether the method is told what is hidden, so that no other is expected to beat it."""
         told = ("true-mean", "gaussian-oracle", "complete")
         return self.kind in told or self.fit.get("on") == "complete"
 
@@ -92,23 +92,23 @@ class Spec:
 
     @property
     def methods_run(self) -> tuple[Method, ...]:
-        """Those that are not published figures alone."""
+        """The methods that are run, and not only quoted from a publication."""
         return tuple(m for m in self.methods if m.kind != "published")
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Headings of the results: tables, or amputations of the one table, or both."""
+        """The headings of the results: tables, or amputations of the one table, or both."""
         return tuple(self.column(t.name, s.name) for t in self.tables for s in self.scenarios)
 
     def column(self, table: str, scenario: str) -> str:
-        """The heading that a cell stands under."""
+        """Return the heading that a cell stands under."""
         if len(self.scenarios) == 1:
             return table
         return scenario if len(self.tables) == 1 else f"{table}, {scenario}"
 
     @classmethod
     def named(cls, name: str) -> Spec:
-        """One of :func:`spec_names`, or a file.
+        """Read one of :func:`spec_names`, or a file.
 
         Raises:
             ValueError: there is none, or the file is not right; says which and how.
@@ -123,7 +123,7 @@ class Spec:
 
     @classmethod
     def read(cls, path: Path) -> Spec:
-        """An experiment from a TOML file.
+        """Read an experiment from a TOML file.
 
         ``title``, ``source``, ``score`` and ``note`` are text; ``task`` is one of
         :data:`absentia.experiments.tasks.TASKS`, ``"complete"`` when left out; ``tables`` names
@@ -192,7 +192,7 @@ class Spec:
 
 
 def spec_names() -> tuple[str, ...]:
-    """The experiments that come with the package.
+    """List the experiments that come with the package.
 
     >>> "uci" in spec_names()
     True

@@ -1,4 +1,4 @@
-"""The table of a task whose results are more than one number a method and heading."""
+"""The table of a task whose results are more than one number per method and heading."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .spec import Spec
 
 @dataclass(frozen=True)
 class TaskTable:
-    """The cells of an experiment, shown as its task shows them.
+    """The cells of an experiment, shown in the form that its task defines.
 
     >>> from absentia.experiments.runner import Spec, TaskTable
     >>> TaskTable.of(Spec.named("coverage"), "quick", Path("nowhere")).found
@@ -24,7 +24,7 @@ class TaskTable:
 
     @classmethod
     def of(cls, spec: Spec, budget: str, folder: Path) -> TaskTable:
-        """Gather what is there.
+        """Gather the results that exist.
 
         Raises:
             ValueError: an unknown budget.
@@ -33,26 +33,26 @@ class TaskTable:
 
     @property
     def found(self) -> int:
-        """How many cells have a result."""
+        """The number of cells that have a result."""
         return sum(result is not None for _, result in self.cells)
 
     @property
     def planned(self) -> int:
-        """How many cells the experiment has."""
+        """The number of cells of the experiment."""
         return len(self.cells)
 
     def caption(self) -> str:
-        """What the table is, in a line or two."""
+        """Say in a line or two what the table shows."""
         return caption(self.spec, self.found, self.planned)
 
     def rows(self) -> list[list[str]]:
-        """Headings and rows; nothing where no cell has a result."""
+        """List headings and rows, or nothing where no cell has a result."""
         own = [(cell.method, cell.column, found) for cell, found in self.cells if found is not None]
         return TABLES[self.spec.task](own) if own else [[]]
 
 
 def table_of(spec: Spec, budget: str, folder: Path, score: str | None = None) -> Report | TaskTable:
-    """The table of the spec's task where it has one and no single score is asked for.
+    """Return the table of the spec's task if it has one and no single score is asked for.
 
     Raises:
         ValueError: an unknown budget or score.

@@ -1,4 +1,4 @@
-"""What a cell of an experiment does: by name, a function of its configuration."""
+"""The tasks of an experiment's cells by name: functions of a cell's configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task of most experiments: a method fills in what amputation hid, and is scored."""
+"""The usual task: a method fills in what amputation hid, and is scored."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Outcome:
 
 
 def completion(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores of one method on one table, and what figures are drawn from."""
+    """Score one method on one table, and return what its figures are drawn from."""
     hidden = hidden_table(configuration)
     outcome = complete(configuration, hidden)
     scored = hidden.scored
@@ -62,14 +62,14 @@ def completion(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown_rows(hidden: Hidden) -> np.ndarray:
-    """Of the first pictures, those that lose most."""
+    """Select, from the first pictures, those that lose most pixels."""
     lost = hidden.missing[:_FIRST].sum(1)
     found: np.ndarray = np.sort(np.argsort(-lost, kind="stable")[:_SHOWN])
     return found
 
 
 def complete(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
-    """Hide what is missing from a method and let it fill in the rows that are scored.
+    """Hide values from a method and let it complete the rows that are scored.
 
     Raises:
         ValueError: for a kind of method that is not known.
@@ -100,7 +100,7 @@ def _scale(configuration: Mapping[str, Any], hidden: Hidden) -> tuple[np.ndarray
 def data_of(
     configuration: Mapping[str, Any], hidden: Hidden
 ) -> tuple[IncompleteData, IncompleteData]:
-    """What is fitted and what is scored; pictures keep their units."""
+    """Return the data that are fitted and those that are scored; pictures keep their units."""
     fitted, scored = hidden.fitted, hidden.scored
     table = np.where(fitted.missing, np.nan, fitted.truth)
     data = IncompleteData.from_numpy(table, standardise=hidden.shape is None)
@@ -167,7 +167,7 @@ def _by_model(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
 
 
 def _parameters(model: Any) -> dict[str, int]:
-    """How many numbers are learnt, in all and by the mechanism."""
+    """Count the numbers that are learnt, in all and by the mechanism."""
     count = {"all": model, "mechanism": model.missingness}
     return {
         name: sum(p.numel() for p in part.parameters() if p.requires_grad)
@@ -176,7 +176,7 @@ def _parameters(model: Any) -> dict[str, int]:
 
 
 def _mechanism_in_the_plane(fitted: FitResult, truth: np.ndarray) -> dict[str, Any] | None:
-    """P(x0 missing | x) as it was learnt, on a grid over a table of two columns."""
+    """Return the learnt P(x0 missing | x) on a grid over a table of two columns."""
     mechanism = fitted.model.missingness
     if mechanism.asks or mechanism.ignorable:
         return None
@@ -188,7 +188,7 @@ def _mechanism_in_the_plane(fitted: FitResult, truth: np.ndarray) -> dict[str, A
 
 
 def _mechanism_of_pictures(fitted: FitResult, completed: np.ndarray) -> list[list[int]] | None:
-    """P(missing | picture as completed) of each pixel, in percent."""
+    """Return P(missing | completed picture) of each pixel, in percent."""
     mechanism = fitted.model.missingness
     if mechanism.asks or mechanism.ignorable:
         return None
@@ -199,7 +199,7 @@ def _mechanism_of_pictures(fitted: FitResult, completed: np.ndarray) -> list[lis
 
 
 def _mask_scores(fitted: FitResult, data: IncompleteData, hidden: Hidden) -> dict[str, Any]:
-    """Shares of cells, in columns that lose values, whose absence is called right.
+    """Score, in columns that lose values, how often the mask is predicted correctly.
 
     ``mask_accuracy`` by P(s | true x), ``mask_accuracy_posterior`` by what is expected of the mask
     given what is seen.

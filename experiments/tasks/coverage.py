@@ -26,7 +26,7 @@ _KINDS = ("proper", "plug-in", "at-random")
 
 
 def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Error, standard error and coverage of pooled 95 % intervals on one simulated table.
+    """Measure error, standard error and coverage of pooled 95 % intervals on one simulated table.
 
     Kind "proper" draws the parameters' posterior (:func:`absentia.multiple_imputation`),
     "plug-in" holds them at the fit, as if they were known, and "at-random" is as proper under
@@ -66,7 +66,7 @@ def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def simulate(seed: int, rows: int, slope: float = 1.5, centre: float = 1.3) -> pd.DataFrame:
-    """A table of y, x and w, in which P(y missing) = expit(slope (y - centre)).
+    """Simulate a table of y, x and w, in which P(y missing) = expit(slope (y - centre)).
 
     >>> frame = simulate(0, 500)
     >>> bool(0.3 < frame["y"].isna().mean() < 0.6), list(frame.columns)
@@ -81,14 +81,14 @@ def simulate(seed: int, rows: int, slope: float = 1.5, centre: float = 1.3) -> p
 
 
 def analyse(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """The mean of y and its slope on x by least squares, with their variances."""
+    """Estimate the mean of y and its slope on x by least squares, with their variances."""
     line = linregress(table["x"], table["y"])
     estimates = pd.Series([table["y"].mean(), line.slope], ANALYSES)
     return estimates, pd.Series([table["y"].var() / len(table), line.stderr**2], ANALYSES)
 
 
 def coverage_table(results: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[list[str]]:
-    """Coverage, bias, mean standard error and the estimates' own sd, by method and analysis."""
+    """Tabulate coverage, bias, mean standard error and empirical sd by method and analysis."""
     rows = [["method", "analysis", "coverage", "bias", "mean se", "sd of estimates", "data sets"]]
     for method in dict.fromkeys(method for method, _, _ in results):
         own = [found["metrics"] for m, _, found in results if m == method]

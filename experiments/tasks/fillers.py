@@ -1,4 +1,4 @@
-"""Baselines and oracles that fill a table: what a cell's ``kind`` names beside the models."""
+"""Baselines and oracles that complete a table, by the name in a cell's ``kind``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of a cell, made, chosen and fitted as its configuration says."""
+"""Models of a cell: built, selected and fitted as the configuration says."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _SAYS_WHY = {"missingness", "alpha"}
 def fitted_by(
     configuration: Mapping[str, Any], model: Any, data: IncompleteData, seed: int, **more: Any
 ) -> FitResult:
-    """The model fitted as the configuration says."""
+    """Fit the model as the configuration says."""
     options = {"validation": 0.0, **configuration["fit"], **more}
     options.pop("on", None)
     return fit(model, data, seed=seed, progress=False, check=False, **options)
@@ -59,7 +59,7 @@ def with_oracle_decoder(
     truth: np.ndarray,
     seed: int,
 ) -> FitResult:
-    """The model with the decoder that the *complete* table teaches; its mechanism is given.
+    """Build the model with a decoder learnt from the *complete* table and a given mechanism.
 
     Raises:
         ValueError: for a guide that would have to learn about missing values, or a mechanism
@@ -82,7 +82,7 @@ def made(
     seed: int,
     shape: Shape | None = None,
 ) -> Any:
-    """The model that a configuration names.
+    """Build the model that a configuration names.
 
     Raises:
         ValueError: a kind of model that is for pictures, of other rows.
@@ -105,7 +105,7 @@ def made(
 
 
 def as_published(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, and what they leave open as the papers have it: no prior on slopes.
+    """Return the options, completed as in the papers: no prior on slopes.
 
     The models' own default is another; a specification that is committed keeps its meaning.
 
@@ -116,7 +116,7 @@ def as_published(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None) -> Missingness:
-    """A mechanism by its class and arguments, ``{type = "SelfMasking", slope = -50.0, ...}``.
+    """Build a mechanism from its class and arguments, as in ``{type = "SelfMasking", ...}``.
 
     What it is first told is how many columns there are, or the shape of the pictures.
 
@@ -137,7 +137,7 @@ def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None)
 def _known_margins(
     configuration: Mapping[str, Any], data: IncompleteData, rows: float
 ) -> KnownMargins:
-    """Mean 0 and sd 1: what a scale taken from the complete table tells every method of it.
+    """Return mean 0 and sd 1, which every method is told by a scale from the complete table.
 
     Raises:
         ValueError: where the scale was taken from the observed values.
@@ -149,7 +149,7 @@ def _known_margins(
 
 
 def latent_size(text: str, columns: int) -> int:
-    """A latent size in terms of the number of columns, p.
+    """Return a latent size that may be given in terms of the number of columns, p.
 
     >>> latent_size("p-1", 30), latent_size("p/2", 30)
     (29, 15)
@@ -167,7 +167,7 @@ def latent_size(text: str, columns: int) -> int:
 def chosen_by_bound(
     configuration: Mapping[str, Any], data: IncompleteData, seed: int, shape: Shape | None = None
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Of the values to choose from, those with the best bound on held-out rows.
+    """Choose the values with the best bound on held-out rows.
 
     Raises:
         ValueError: values whose bounds are not of the same quantity.
@@ -192,7 +192,7 @@ def check_comparable(
     seed: int,
     shape: Shape | None = None,
 ) -> None:
-    """Refuse to choose by the bound between models whose bounds are not of the same quantity.
+    """Refuse to compare bounds of models that bound different quantities.
 
     Raises:
         ValueError: naming two of the candidates.
@@ -212,7 +212,7 @@ def _named(candidate: Mapping[str, Any]) -> str:
 
 
 def candidates(choose: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """Every combination of the values to choose from; none where there is nothing to choose.
+    """List every combination of the values to choose from; none where there is no choice.
 
     >>> list(candidates({"a": [1, 2], "b": [3]}))
     [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]

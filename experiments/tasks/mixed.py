@@ -1,4 +1,4 @@
-"""Real tables with columns of several kinds: each column scored by its kind."""
+"""Real tables with columns of several kinds, each column scored by its kind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BASELINES: dict[str, Any] = {
 
 
 def mixed_columns(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores of every hidden column, and their means: RMSE of numbers, Brier score of levels.
+    """Score every hidden column, and average RMSE of numbers and Brier score of levels.
 
     In every second column values go missing by themselves
     (:func:`absentia.data.amputation.level_self_masking`); the others are complete.
@@ -70,7 +70,7 @@ def mixed_columns(configuration: Mapping[str, Any]) -> dict[str, Any]:
 def amputated(
     configuration: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, np.ndarray, IncompleteData]:
-    """The complete table, what is missing (n, p), and the incomplete data."""
+    """Return the complete table, the missing mask (n, p), and the incomplete data."""
     name, most = configuration["table"]["name"], configuration["rows"]
     frame = mixed.load(name)
     if most is not None and len(frame) > most:
@@ -93,7 +93,7 @@ def amputated(
 
 
 def means(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    """Of each score, its mean over the columns that have it.
+    """Average each score over the columns that have it.
 
     >>> means({"a": {"kind": "continuous", "rmse": 1.0}, "b": {"kind": "binary", "brier": 0.5}})
     {'rmse': 1.0, 'brier': 0.5, 'accuracy': None}
@@ -108,7 +108,7 @@ def means(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
 def _by_model(
     configuration: Mapping[str, Any], data: IncompleteData, seed: int
 ) -> tuple[MixedCompleted, dict[str, Any]]:
-    """Fit each of the sizes to choose from, take the one with the best held-out bound, impute."""
+    """Fit all candidate sizes, keep the one with the best held-out bound, and impute."""
     make = MODELS[configuration["kind"]]
     offered = list(candidates(configuration["choose"])) or [{}]
     fits = [
@@ -143,7 +143,7 @@ def _by_model(
 
 
 def mixed_table(results: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[list[str]]:
-    """A row a table, column and score, a column a method: mean (standard error over seeds)."""
+    """Tabulate scores by table and column, one method per column, with standard errors."""
     methods = list(dict.fromkeys(method for method, _, _ in results))
     rows = [["table", "column", "score", *methods]]
     for table in dict.fromkeys(table for _, table, _ in results):

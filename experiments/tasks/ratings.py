@@ -1,4 +1,4 @@
-"""Ratings that users chose to give, and the error on ratings of items that were drawn for them."""
+"""Ratings that users chose to give, scored on ratings of randomly assigned items."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GRID: dict[str, Any] = {"ranks": [1, 5, 20, 40], "penalties": [0.03, 0.1, 0.3, 
 
 
 def ratings(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean squared and absolute error on the drawn ratings.
+    """Return mean squared and absolute error on the ratings of randomly assigned items.
 
     Raises:
         ValueError: for a table or a kind of method that is not known.

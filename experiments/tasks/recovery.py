@@ -17,7 +17,7 @@ from ...models import NotMIWAEPPCA, missing
 
 
 def recovery(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Intervals of a mechanism's coefficients in the data's units, beside the truth.
+    """Return intervals of a mechanism's coefficients in the data's units, beside the truth.
 
     The scenario declares the mechanism: ``formulas`` by column, the true ``coefficients`` by
     column and term, ``link``, and ``prior_scale`` of a Normal prior on the coefficients, if any.
@@ -64,7 +64,7 @@ def _numbers(row: Any) -> dict[str, float]:
 
 
 def coverage_of(coefficients: Mapping[str, Mapping[str, float]]) -> float:
-    """The share of the intervals that hold the truth.
+    """Return the share of the intervals that contain the truth.
 
     >>> coverage_of({"a ~ a": {"truth": 1.0, "lower": 0.5, "upper": 0.9}})
     0.0
@@ -75,7 +75,7 @@ def coverage_of(coefficients: Mapping[str, Mapping[str, float]]) -> float:
 
 
 def complete_table(seed: int, rows: int) -> pd.DataFrame:
-    """Columns a, b, w, v of a two-factor model, and a covariate site; w, v stay complete."""
+    """Simulate columns a, b, w, v of a two-factor model, and a covariate site."""
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(rows, 2))
     loading = np.array([[1.0, 0.3], [0.2, 1.0], [0.9, -0.4], [0.5, 0.8]])
@@ -86,7 +86,7 @@ def complete_table(seed: int, rows: int) -> pd.DataFrame:
 
 
 def masked(table: pd.DataFrame, mechanism: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """The table with values missing by the mechanism, written out by hand."""
+    """Return the table with values hidden by the mechanism, which is written out by hand."""
     rng = np.random.default_rng(10_000 + seed)
     truth = mechanism["coefficients"]
     probit = mechanism.get("link", "logit") == "probit"
@@ -111,7 +111,7 @@ def masked(table: pd.DataFrame, mechanism: Mapping[str, Any], seed: int) -> pd.D
 
 
 def recovery_table(results: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[list[str]]:
-    """Per coefficient: truth, mean estimate, mean sd, sd over seeds, intervals that hold it."""
+    """Tabulate per coefficient the truth, mean estimate, mean sd, sd over seeds and coverage."""
     rows = [
         ["mechanism", "coefficient", "truth", "mean estimate", "mean sd", "sd over seeds", "held"]
     ]

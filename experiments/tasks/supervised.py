@@ -1,4 +1,4 @@
-"""A target predicted from rows with values missing not at random, by one stage or two."""
+"""Prediction of a target from rows with values missing not at random, in one stage or two."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TEST = 0.3  # of the rows, scored and not fitted
 
 
 def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Log-loss and accuracy, or RMSE in sd of the target, on rows that were not fitted.
+    """Return log-loss and accuracy, or RMSE in sd of the target, on rows that were not fitted.
 
     Raises:
         ValueError: the table has no target, or the kind of method is not known.
@@ -85,7 +85,7 @@ def _plain(
     levels: bool,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A regression or network of scikit-learn on filled-in rows."""
+    """Fit a regression or network of scikit-learn to completed rows."""
     hidden = configuration["model"].get("predictor", [64])
     if not hidden:
         last: Any = LogisticRegression(max_iter=2000) if levels else LinearRegression()

@@ -1,4 +1,4 @@
-"""The complete tables of an experiment, and what is hidden of them."""
+"""The complete tables of an experiment, and which of their values are hidden."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OF_PICTURES = ("circular_mask", "brightest_channel")
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """Complete values and which of them are hidden.
+    """Complete values, and which of them are hidden.
 
     Attributes:
         truth: (n, p).
@@ -40,7 +40,7 @@ class Hidden:
 
     @property
     def unit(self) -> np.ndarray:
-        """What errors are divided by, (p,): sd of the complete columns; 1 for pixels."""
+        """The unit of errors (p,): the sd of the complete columns, or 1 for pixels."""
         sd: np.ndarray = self.truth.std(0)
         return sd if self.shape is None else np.ones_like(sd)
 
@@ -60,7 +60,7 @@ class Hidden:
 
 
 def check_available(table: Mapping[str, Any]) -> None:
-    """Fetch or find a table of a cell's configuration, so that cells need not fail one by one.
+    """Fetch or find a cell's table once, so that cells do not fail one by one.
 
     Raises:
         OSError: it cannot be fetched, or its folder lacks it.
@@ -79,7 +79,7 @@ def check_available(table: Mapping[str, Any]) -> None:
 
 
 def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
-    """The complete table of a cell, and which of its values are hidden.
+    """Return the complete table of a cell, and which of its values are hidden.
 
     A real table may stand ``without`` some columns, or ``with_target``, as its last column.
 

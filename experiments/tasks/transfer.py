@@ -1,4 +1,4 @@
-"""A model of pictures that lost one channel, used where another is missing."""
+"""A model of pictures that lost one channel, applied where another channel is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .tables import hidden_table
 
 
 def transfer(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """RMSE where the trained channel is missing, and where another is.
+    """Return the RMSE where the trained channel is missing, and where another is.
 
     ``rmse`` of the channel that was fitted; ``rmse_as_fitted``, the same model where another
     channel is missing; ``rmse_told``, with a mechanism that is told which; ``rmse_exchanged``,
