@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import expit, log_expit
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from ..data import IncompleteData
@@ -108,6 +107,9 @@ def _factor(x: np.ndarray, s: np.ndarray, column: int, before: np.ndarray) -> _F
     read = np.flatnonzero(scale > 0)
     if seen.all() or not seen.any() or not len(read):
         return best
+    # imported where it is needed: it takes its time, and draws from Python's random numbers
+    from sklearn.linear_model import LogisticRegression
+
     center, scale = features.mean(0), np.where(scale > 0, scale, 1.0)
     standard, several, price = (features - center) / scale, [read], 1.0
     if len(read) > max(_READ):
