@@ -43,7 +43,7 @@ from .networks.encoders import (
 )
 from .networks.mixed_decoder import MixedDecoder
 from .networks.target_heads import Predictor
-from .programs.base import RowModel, StandardNormalPrior
+from .programs.base import Prior, RowModel, StandardNormalPrior
 from .programs.margins import KnownMargins
 from .programs.parallel import ParallelModel, Trunk
 from .programs.pattern_mixture import PatternMixtureModel
@@ -97,6 +97,7 @@ __all__ = [
     "PatternMixture",
     "PatternMixtureModel",
     "Predictor",
+    "Prior",
     "RandomIntercepts",
     "RatingsNotMIWAE",
     "RowModel",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyro
 import torch
-from pyro.distributions import Normal
+from pyro.distributions import Normal, TorchDistribution
 from pyro.poutine.runtime import _PYRO_STACK
 from pyro.poutine.trace_messenger import TraceMessenger
 from torch import Tensor
@@ -19,7 +19,17 @@ from ..sites import COLUMN_DIM, FEATURES, LATENT, ROW_DIM, ROWS
 _COUNT = itertools.count()
 
 
-class StandardNormalPrior(Configurable):
+class Prior(Configurable):
+    """Base of the priors of a row's latents: ``prior()`` returns p(z), batch shape (d,)."""
+
+    latent_dim: int
+
+    def forward(self) -> TorchDistribution:
+        """Return the distribution of z, batch shape (d,)."""
+        raise NotImplementedError
+
+
+class StandardNormalPrior(Prior):
     """The prior z ~ Normal(0, I) of the latents."""
 
     def __init__(self, latent_dim: int) -> None:
@@ -43,7 +53,7 @@ class RowModel(Configurable):
         prior: of the rows' latent z.
     """
 
-    def __init__(self, columns: list[str] | tuple[str, ...], prior: StandardNormalPrior) -> None:
+    def __init__(self, columns: list[str] | tuple[str, ...], prior: Prior) -> None:
         super().__init__()
         self.columns = tuple(columns)
         self.prior = prior

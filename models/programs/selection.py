@@ -27,7 +27,7 @@ from ..sites import (
     X,
     Z,
 )
-from .base import RowModel, StandardNormalPrior
+from .base import Prior, RowModel, StandardNormalPrior
 from .margins import KnownMargins
 
 
@@ -41,6 +41,7 @@ class SelectionModel(RowModel):
 
     Args:
         columns: names of the columns, in order.
+        prior: p(z), Normal(0, I) when left out.
         mask_encoder: q(z_mask | x_o, s), for a mechanism that asks for a latent of its own.
         margins: means and standard deviations of columns that are known from elsewhere.
 
@@ -61,13 +62,22 @@ class SelectionModel(RowModel):
         encoder: Encoder,
         missingness: Missingness,
         columns: list[str] | tuple[str, ...],
-        prior: StandardNormalPrior | None = None,
+        prior: Prior | None = None,
         mask_encoder: Encoder | None = None,
         margins: KnownMargins | None = None,
     ) -> None:
         super().__init__(
             columns, StandardNormalPrior(decoder.latent_dim) if prior is None else prior
         )
+        if self.prior.latent_dim != decoder.latent_dim:
+            raise InputError(
+                f"the prior has {self.prior.latent_dim} latent dimensions, the decoder "
+                f"{decoder.latent_dim}; give a prior of as many"
+            )
+        if margins is not None and type(self.prior) is not StandardNormalPrior:
+            raise InputError(
+                "margins= are computed under the prior Normal(0, I); leave prior= or margins= out"
+            )
         if (mask_encoder is None) != (missingness.mask_latent_dim == 0):
             raise InputError(
                 f"the mechanism has a mask latent of {missingness.mask_latent_dim} dimensions; "

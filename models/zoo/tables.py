@@ -28,6 +28,7 @@ from ..networks.families import Families, all_real, families_of
 from ..networks.mixed_decoder import MixedDecoder
 from ..networks.scales import ScaleKind
 from ..networks.starts import available_covariance
+from ..programs.base import Prior
 from ..programs.margins import KnownMargins
 from ..programs.selection import SelectionModel
 from .building import building
@@ -63,6 +64,7 @@ def NotMIWAE(
     skip: bool = False,
     mask_latent_dim: int = 1,
     margins: Margins | None = None,
+    prior: Prior | None = None,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE (Ipsen, Mattei & Frellsen, ICLR 2021): a deep latent variable model with p(s | x).
@@ -91,6 +93,7 @@ def NotMIWAE(
         margins: means and sd that are known from elsewhere, ``{"income": (52e3, 31e3)}`` in the
             data's own units, worth 1,000 rows each; :class:`~absentia.models.KnownMargins` for
             more.
+        prior: a module that returns p(z), Normal(0, I) when left out.
         seed: seeds the initial weights; the global random state is left as it was.
 
     Raises:
@@ -116,7 +119,7 @@ def NotMIWAE(
         s_given_x = mechanism_for(
             missingness, data, sign, x_given_z.latent_dim, mask_latent_dim, slope_prior
         )
-        return _selection_model(data, x_given_z, z_given_x, s_given_x, network, margins)
+        return _selection_model(data, x_given_z, z_given_x, s_given_x, network, margins, prior)
 
 
 @building
@@ -239,6 +242,7 @@ def _selection_model(
     mechanism: Missingness,
     network: dict[str, Any],
     margins: Margins | None,
+    prior: Prior | None = None,
 ) -> SelectionModel:
     columns = len(data.columns)
     for part, name in ((decoder, "decoder"), (encoder, "encoder"), (mechanism, "missingness")):
@@ -255,9 +259,7 @@ def _selection_model(
         mask_encoder = _encoder("mask-aware", families_of(data), mechanism.mask_latent_dim, network)
     if margins is not None and not isinstance(margins, KnownMargins):
         margins = KnownMargins.in_units_of(data, margins)
-    return SelectionModel(
-        decoder, encoder, mechanism, data.columns, mask_encoder=mask_encoder, margins=margins
-    )
+    return SelectionModel(decoder, encoder, mechanism, data.columns, prior, mask_encoder, margins)
 
 
 def _decoder(
