@@ -1,4 +1,4 @@
-"""What follows from a model and the data: weights, bounds, fits, imputations, diagnostics."""
+"""Inference with a model and data: importance weights, bounds, fits, imputations, diagnostics."""
 
 from .checks import (
     Calibration,

@@ -1,4 +1,4 @@
-"""Is a row's importance sampling to be trusted? ESS, Pareto k-hat, Monte-Carlo standard errors."""
+"""Diagnostics of each row's importance sampling: ESS, Pareto k-hat, Monte-Carlo errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEWEST_FOR_KHAT = 25
 
 
 def effective_sample_size(log_weight: Tensor) -> Tensor:
-    """Kish's ESS = (sum w)^2 / sum w^2 = 1 / sum w~^2 of each row: (K, n) -> (n,).
+    """Return Kish's ESS = (sum w)^2 / sum w^2 = 1 / sum w~^2 per row: (K, n) -> (n,).
 
     >>> import torch
     >>> from absentia.inference import effective_sample_size
@@ -24,7 +24,7 @@ def effective_sample_size(log_weight: Tensor) -> Tensor:
 
 
 def khat_threshold(particles: int) -> float:
-    """min(1 - 1/log10 K, 0.7): above it a row's weights are too uneven at this K.
+    """Return min(1 - 1/log10 K, 0.7), above which a row's weights are unreliable at this K.
 
     (Vehtari, Simpson, Gelman, Yao & Gabry, "Pareto smoothed importance sampling", JMLR 2024.)
 
@@ -36,12 +36,12 @@ def khat_threshold(particles: int) -> float:
 
 
 def tail_length(particles: int) -> int:
-    """How many of the largest weights the Pareto fit looks at: min(K/5, 3 sqrt K), rounded up."""
+    """Return how many of the largest weights the Pareto fit uses: min(K/5, 3 sqrt K)."""
     return math.ceil(min(particles / 5, 3 * math.sqrt(particles)))
 
 
 def pareto_khat(log_weight: Tensor) -> Tensor:
-    """Pareto k-hat of each row's weights, (K, n) -> (n,) float64.
+    """Return the Pareto k-hat of each row's weights, (K, n) -> (n,) float64.
 
     The shape of a generalised Pareto distribution fitted to the largest weights (Zhang &
     Stephens, Technometrics 2009; Vehtari et al. 2024). Rows whose weights are all alike have
@@ -60,7 +60,7 @@ def pareto_khat(log_weight: Tensor) -> Tensor:
 
 
 def khat_from_largest(largest: Tensor, particles: int) -> Tensor:
-    """As :func:`pareto_khat`, from the ``tail_length(K) + 1`` largest log-weights, descending."""
+    """Return k-hat from the ``tail_length(K) + 1`` largest log-weights, in descending order."""
     rows = largest.shape[1]
     if particles < FEWEST_FOR_KHAT:
         return torch.full((rows,), torch.nan, dtype=torch.float64)
@@ -86,7 +86,7 @@ def khat_from_largest(largest: Tensor, particles: int) -> Tensor:
 
 
 def _generalised_pareto_shape(excess: np.ndarray) -> np.ndarray:
-    """Zhang & Stephens' estimate with the weak prior of Vehtari et al.; rows ascending, (n, M)."""
+    """Return Zhang & Stephens' estimate with Vehtari et al.'s weak prior; rows ascend, (n, M)."""
     size = excess.shape[1]
     points = 30 + int(size**0.5)
     grid = 1 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))

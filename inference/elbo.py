@@ -75,20 +75,20 @@ class ImportanceWeightedELBO(ELBO):
         self._scored: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __call__(self, model: Any, guide: Any) -> ELBOWithParameters:
-        """A module whose call is the loss and whose parameters are the model's and guide's."""
+        """Return a module that computes the loss and holds the model's and guide's parameters."""
         return ELBOWithParameters(model, guide, self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What was found out about models is found out again."""
+        """Drop the per-model cache; it is rebuilt on use."""
         return {**self.__dict__, "_scored": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """See :meth:`__getstate__`."""
+        """Restore the state with an empty per-model cache."""
         self.__dict__.update(state)
         self._scored = weakref.WeakSet()
 
     def found(self, model: Any) -> dict[str, Any]:
-        """What earlier runs found out about a model and later ones go by, for a checkpoint.
+        """Return what earlier runs found out about a model, to be kept in a checkpoint.
 
         It is not to be found out again: that draws random numbers, and another minibatch may
         not show it.
@@ -99,7 +99,7 @@ class ImportanceWeightedELBO(ELBO):
     def take_as_found(
         self, model: Any, found: Mapping[str, Any], device: torch.device | str = "cpu"
     ) -> None:
-        """Go on as if what :meth:`found` says had been found out here."""
+        """Continue with what :meth:`found` returned in an earlier run."""
         if found["scored"]:
             self._scored.add(getattr(model, "__self__", model))
         drawn = found["drawn"]
@@ -109,21 +109,21 @@ class ImportanceWeightedELBO(ELBO):
     def weighted(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Weighted:
-        """The importance weights under this ELBO's options, without a gradient estimator."""
+        """Return importance weights under this ELBO's options, without a gradient estimator."""
         return self._run(model, guide, args, kwargs, path_only=False)
 
     def bound(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """The bound of each row, (n,), unscaled and without global terms; no gradient."""
+        """Return the bound per row, (n,), unscaled, without global terms or gradients."""
         with torch.no_grad():
             return log_mean_exp(self.weighted(model, guide, *args, **kwargs).log_weight)
 
     def loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
-        """Minus the bound, a number."""
+        """Return minus the bound, as a number."""
         with torch.no_grad():
             return float(self._value(self.weighted(model, guide, *args, **kwargs)))
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """Minus the bound, with the gradient estimator that was asked for."""
+        """Return minus the bound, with the gradient estimator that was asked for."""
         owner = getattr(model, "__self__", model)
         gradient = "iwae" if owner in self._scored else self.gradient
         run = self._run(model, guide, args, kwargs, path_only=gradient != "iwae")
@@ -145,7 +145,7 @@ class ImportanceWeightedELBO(ELBO):
         return value - run.scale * score_terms(run).sum() if scored else value
 
     def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
-        """Minus the bound, a number; gradients are added to the parameters'."""
+        """Return minus the bound as a number, and add gradients to the parameters'."""
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
         if loss.requires_grad:
             loss.backward()
@@ -172,7 +172,7 @@ class ImportanceWeightedELBO(ELBO):
 
 
 class ELBOWithParameters(nn.Module):
-    """The loss of a model and guide as a module, for torch optimisers.
+    """The loss of a model and guide, as a module for torch optimisers.
 
     The parameters are those of the modules that ``model`` and ``guide`` are, or are methods of.
     """
@@ -186,13 +186,13 @@ class ELBOWithParameters(nn.Module):
         self.elbo = elbo
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Minus the bound, differentiable."""
+        """Return minus the bound, which is differentiable."""
         model, guide = self.__dict__["programs"]
         return self.elbo.differentiable_loss(model, guide, *args, **kwargs)
 
 
 def log_mean_exp(log_weight: Tensor) -> Tensor:
-    """log (1/K) sum_k w_ik: (K, n) -> (n,).
+    """Return log (1/K) sum_k w_ik: (K, n) -> (n,).
 
     >>> import torch
     >>> from absentia.inference.elbo import log_mean_exp
@@ -214,7 +214,7 @@ def _refuse_without_gradient(run: Weighted) -> None:
 
 
 def _weigh_gradients_of_draws(run: Weighted, share: Tensor) -> None:
-    """Multiply what flows back into the guide's draws by w~: with the loss's own w~, squared."""
+    """Multiply the gradient that reaches the guide's samples by w~: with the loss's own, w~^2."""
     draws = [
         (name, site)
         for name, site in run.sites.items()

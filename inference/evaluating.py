@@ -1,4 +1,4 @@
-"""A model as it is computed with: by one thread, in its own dtype, without Pyro's validation."""
+"""Evaluation of a model: by one thread, in its own dtype, without Pyro's validation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..data.system.process import own_settings, seeded
 
 @contextmanager
 def computing(model: torch.nn.Module) -> Iterator[None]:
-    """Pyro's programs may run inside: other threads wait, the caller's defaults do not matter."""
+    """Run Pyro programs inside: other threads wait, and the caller's defaults do not matter."""
     parameter = next(iter(model.parameters()), None)
     dtype = torch.float32 if parameter is None else parameter.dtype
     with own_settings(dtype), pyro.validation_enabled(False), _without_inference_mode():
@@ -22,7 +22,7 @@ def computing(model: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _without_inference_mode() -> Iterator[None]:
-    """What is made in inference mode and kept could never be part of a gradient again."""
+    """Leave inference mode, whose tensors could never take part in a gradient again."""
     if torch.is_inference_mode_enabled():
         with torch.inference_mode(False), torch.no_grad():
             yield
@@ -32,7 +32,7 @@ def _without_inference_mode() -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: torch.nn.Module, seed: int, device: torch.device) -> Iterator[None]:
-    """The block is computed so, seeded and in evaluation mode; all is as before after it.
+    """Seed the block and set evaluation mode, and restore everything afterwards.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -55,6 +55,6 @@ def evaluating(model: torch.nn.Module, seed: int, device: torch.device) -> Itera
 
 @contextmanager
 def learning() -> Iterator[None]:
-    """Gradients are taken inside, also where the caller is in ``no_grad`` or ``inference_mode``."""
+    """Enable gradients inside, even where the caller is in ``no_grad`` or ``inference_mode``."""
     with torch.inference_mode(False), torch.enable_grad():
         yield

@@ -1,4 +1,4 @@
-"""The bound on rows that a fit has not seen: what settings are chosen by."""
+"""The bound on rows that a fit has not used, by which settings are chosen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def held_out_bound(
     *,
     mask: MaskAtRandom | IncompleteData | None = None,
 ) -> Tensor:
-    """The importance-weighted bound on the log-density of each row, (n,), in nats.
+    """Return the importance-weighted bound on the log-density per row, (n,), in nats.
 
     The density is of the values in the data's own units, whatever scale or warp the fit read them
     on, and of the mask in so far as the model has a density for it: log p(x_o, s) for a selection
@@ -63,13 +63,13 @@ def held_out_bound(
 
 
 def mask_left_out(fitted: Any, data: IncompleteData) -> MaskAtRandom:
-    """The density of the masks for which a fit's mechanism has none, from its training rows."""
+    """Fit the density of the masks that a mechanism ignores, from its training rows."""
     model, data = prepared(fitted, data)
     return MaskAtRandom.fitted(data, _left_out(model.missingness, data))
 
 
 def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteData) -> None:
-    """Refuse mechanisms with which bounds on these data are not of the same quantity.
+    """Refuse mechanisms whose bounds on these data are not of the same quantity.
 
     Raises:
         ValueError: some have no density of a mask for which others have one, or count it to
@@ -97,5 +97,5 @@ def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteDa
 
 
 def _left_out(mechanism: Missingness, data: IncompleteData) -> Any:
-    """Booleans (p,): columns of whose mask the mechanism has no density."""
+    """Return booleans (p,), True for columns whose mask has no density under the mechanism."""
     return mechanism.dependence(len(data.columns)).ignorable.numpy()

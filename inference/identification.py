@@ -1,4 +1,4 @@
-"""What the slopes of a mechanism on the values themselves rest on, read off a completed table."""
+"""What identifies a mechanism's slopes on the missing values, read off a completed table."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _COLUMNS = ["r2", "by", "skewness", "kurtosis", "known", "rests_on", "identified
 
 
 class IdentificationWarning(AbsentiaWarning):
-    """Why a column is missing is read off the shape that the decoder gives its values alone."""
+    """A mechanism is identified only by the shape that the decoder assumes for the values."""
 
 
 def identification_table(model: Any, data: IncompleteData, completed: np.ndarray) -> pd.DataFrame:
-    """See :func:`absentia.check_identification`; nothing is warned of here.
+    """Make the table of :func:`absentia.check_identification`, without warnings.
 
     Args:
         model: with a mechanism.
@@ -73,7 +73,7 @@ def identification_table(model: Any, data: IncompleteData, completed: np.ndarray
 
 
 def columns_on_themselves(model: Any, data: IncompleteData) -> list[int]:
-    """Columns with missing values whose absence depends on those values."""
+    """List the incomplete columns whose absence depends on their own values."""
     mechanism = getattr(model, "missingness", None)
     if mechanism is None:
         return []
@@ -85,14 +85,14 @@ def columns_on_themselves(model: Any, data: IncompleteData) -> list[int]:
 
 
 def warn_of(found: pd.DataFrame, stacklevel: int = 2) -> None:
-    """Warn once of all columns whose slope nothing identifies but the decoder's shape."""
+    """Warn once about all columns whose slope only the decoder's shape identifies."""
     doubtful = found[~found["identified"].astype(bool)]
     if len(doubtful):
         warnings.warn(sentence_of(doubtful), IdentificationWarning, stacklevel=stacklevel + 1)
 
 
 def sentence_of(doubtful: pd.DataFrame) -> str:
-    """One sentence about columns whose slope is not identified.
+    """Write one sentence about columns whose slope is not identified.
 
     >>> row = {"r2": 0.0, "skewness": 2.3}
     >>> print(sentence_of(pd.DataFrame([row], index=["cost"])).split(":")[0])
@@ -130,7 +130,7 @@ def sentence_of(doubtful: pd.DataFrame) -> str:
 def _explained(
     table: np.ndarray, j: int, others: Sequence[int]
 ) -> tuple[float, float, Sequence[int]]:
-    """Adjusted R2 of column j on others, the probability of as much by chance, and the others.
+    """Return adjusted R2 of column j on others, its p-value under chance, and the others.
 
     These come by their correlation with it. Where there are too many for the rows, the best few on
     every other row are judged on the rest.
@@ -156,7 +156,7 @@ def _explained(
 
 
 def _correlations(table: np.ndarray, j: int, others: Sequence[int]) -> np.ndarray:
-    """Sizes of the correlations with column j; 0 of a constant."""
+    """Return absolute correlations with column j; 0 for a constant."""
     centred = table - table.mean(0)
     y, x = centred[:, j], centred[:, others]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""The one place where log-weights are made.
+"""The only module that computes log-weights, by running the guide and then the model.
 
 Per row i and particle k (maths: section 2)
 
@@ -39,11 +39,11 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class WeightError(InputError):
-    """The model and guide do not have importance weights per row; the site is named."""
+    """The model and guide do not have importance weights per row; the message names the site."""
 
 
 class Site(NamedTuple):
-    """What a run left at a sample site."""
+    """The record of one sample site after a run."""
 
     fn: Any
     value: Tensor
@@ -54,20 +54,20 @@ class Site(NamedTuple):
 
 
 class Noise(Protocol):
-    """Where draws come from: told of every run, then asked site by site."""
+    """A source of random numbers: told of every run, then asked site by site."""
 
     def start(self, count: int) -> None:
-        """The next ``count`` particles begin."""
+        """Begin the next ``count`` particles."""
 
     def forget(self) -> None:
-        """The current particles were not used after all."""
+        """Take back the current particles, which were not used."""
 
     def draw(self, name: str, fn: Any) -> Tensor:
-        """(K, n, ...) draws of a site's distribution."""
+        """Return (K, n, ...) samples of a site's distribution."""
 
 
 class Weighted(NamedTuple):
-    """Importance weights of one run.
+    """The importance weights of one run.
 
     ``log_weight`` (K, n); ``scale``, the common factor of plates and ``poutine.scale``, which
     belongs outside the logarithm; ``sites`` by name, the model's and the guide's inside the rows
@@ -148,12 +148,12 @@ class _Weigher(Messenger):
         self.auxiliary: set[str] = set()
 
     def start_model(self) -> None:
-        """The guide has run; from now on its sites are replayed."""
+        """Switch from the guide to the model, which replays the guide's sites."""
         self.in_guide = False
         self.guided = {**self.sites, **self.globals}
 
     def finish(self) -> Weighted:
-        """The weights, once both programs have run."""
+        """Return the weights, once both programs have run."""
         unused = [name for name in self.guided if name not in self.auxiliary]
         if unused:
             raise WeightError(
@@ -197,7 +197,7 @@ class _Weigher(Messenger):
         self._add(msg, row_dim, proposed=replayed is not None)
 
     def _subsample(self, msg: Any) -> None:
-        """Plates of the model use the guide's subsample."""
+        """Make the model's plates use the guide's subsample."""
         name = msg["name"]
         if msg["value"] is None:
             msg["value"] = self.subsamples.get(name)
@@ -229,7 +229,7 @@ class _Weigher(Messenger):
         )
 
     def _add(self, msg: Any, row_dim: int | None, proposed: bool) -> None:
-        """Add (or in the guide subtract) the site's log-density, per row."""
+        """Add the site's log-density per row, or subtract it in the guide."""
         name, fn, value, mask = msg["name"], msg["fn"], msg["value"], msg["mask"]
         observed = msg["is_observed"]
         site = Site(fn, value, mask, self.in_guide or proposed, observed, row_dim)
@@ -298,7 +298,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def log_density(fn: Any, value: Tensor) -> Tensor:
-    """``fn.log_prob(value)``; a Normal's in five passes over memory, where torch takes nine."""
+    """Return ``fn.log_prob(value)``; a Normal's takes five passes over memory instead of nine."""
     if type(fn) is not Normal:
         log_prob: Tensor = fn.log_prob(value)
         return log_prob
@@ -309,7 +309,7 @@ def log_density(fn: Any, value: Tensor) -> Tensor:
 
 
 def log_prob_without_score(fn: Any, value: Tensor) -> Tensor:
-    """log q(value) whose gradient reaches the parameters of q only through ``value``."""
+    """Return log q(value), whose gradient reaches q's parameters only through ``value``."""
     if isinstance(fn, Delta):
         return fn.log_prob(value)
     frozen = _frozen(fn)
@@ -321,7 +321,7 @@ def log_prob_without_score(fn: Any, value: Tensor) -> Tensor:
 
 
 def _frozen(fn: Distribution) -> Distribution | None:
-    """A copy of the distribution with its tensors detached, or None if some are out of reach."""
+    """Return a copy of the distribution with detached tensors, or None if some are out of reach."""
     twin = copy.copy(fn)
     for name, attribute in list(twin.__dict__.items()):
         if isinstance(attribute, Tensor):

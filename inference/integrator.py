@@ -1,4 +1,4 @@
-"""Weights with the missing values integrated out as far as a model allows."""
+"""Importance weights with missing values integrated out as far as a model allows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Missing = Literal["auto", "collapse", "sample"]
 
 
 class Marginal:
-    """Runs :func:`weights` on a model whose missing values are integrated out where possible.
+    """A runner of :func:`weights` with missing values integrated out where possible.
 
     ``missing="auto"`` integrates what it can: all missing values, or all but those of the columns
     that other columns' absence depends on, or none. What it finds out about a model is kept.
@@ -37,27 +37,27 @@ class Marginal:
         self._known: weakref.WeakKeyDictionary[Any, bool | Tensor] = weakref.WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What was found out about models is found out again."""
+        """Drop the per-model cache; it is rebuilt on use."""
         return {**self.__dict__, "_known": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """See :meth:`__getstate__`."""
+        """Restore the state with an empty per-model cache."""
         self.__dict__.update(state)
         self._known = weakref.WeakKeyDictionary()
 
     def found(self, model: Any) -> bool | Tensor | None:
-        """What is drawn of a model, None before its first run; see :meth:`take_as_found`."""
+        """Return what is sampled of a model, None before its first run."""
         return self._known.get(_owner(model))
 
     def take_as_found(self, model: Any, what: bool | Tensor | None) -> None:
-        """Begin with what an earlier :meth:`found` said, as a run that goes on from there."""
+        """Begin with what an earlier :meth:`found` returned, to continue that run."""
         if what is not None:
             self._known[_owner(model)] = what
 
     def run(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **options: Any
     ) -> tuple[Weighted, Tilted | None]:
-        """The weights, and the missing cells' tilted distributions unless all were drawn."""
+        """Return weights, and the missing cells' conditionals unless all were sampled."""
         if self.missing == "sample":
             return weights(model, guide, *args, **options), None
         owner = _owner(model)
@@ -93,12 +93,12 @@ class Marginal:
 
 
 def _owner(model: Any) -> Any:
-    """The module that a program is a method of: two looks at a bound method are two objects."""
+    """Return the module that a program is a method of, since bound methods are not unique."""
     return getattr(model, "__self__", model)
 
 
 def _more(known: bool | Tensor, draw: Tensor | None) -> bool | Tensor:
-    """What must be drawn, once these columns must be too."""
+    """Return what must be sampled, once these columns must be too."""
     if draw is None:
         return False
     return draw if isinstance(known, bool) else known | draw

@@ -1,4 +1,4 @@
-"""A density of the mask given observed values alone: what an ignorable mechanism leaves out.
+"""A density of the mask given observed values alone, which an ignorable mechanism leaves out.
 
 Columns are taken from the fullest to the emptiest, and every column's mask follows a logistic
 regression on what is known of the columns before it,
@@ -32,7 +32,7 @@ _READ = (2, 20)
 
 @dataclass(frozen=True)
 class _Factor:
-    """One column's mask: log-odds of being observed, from values and masks of others."""
+    """One column's log-odds of being observed, from values and masks of other columns."""
 
     column: int
     reads: list[int]
@@ -44,7 +44,7 @@ class _Factor:
 
 @dataclass(frozen=True)
 class MaskAtRandom:
-    """p(s | x_o) of some columns, fitted to training rows.
+    """The density p(s | x_o) of some columns, fitted to training rows.
 
     >>> import numpy as np
     >>> rows = np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0], [2.0, np.nan]])
@@ -57,14 +57,14 @@ class MaskAtRandom:
 
     @classmethod
     def fitted(cls, data: IncompleteData, columns: np.ndarray) -> MaskAtRandom:
-        """The mask's density of these columns, booleans (p,); they alone are read."""
+        """Fit the mask's density for these columns, booleans (p,); only they are read."""
         x, s = _arrays(data)
         chosen = np.flatnonzero(columns)
         order = chosen[np.argsort(-s[:, chosen].mean(0), kind="stable")]
         return cls(tuple(_factor(x, s, int(j), order[:k]) for k, j in enumerate(order)))
 
     def log_prob(self, data: IncompleteData) -> Tensor:
-        """Of each row's mask (n,), the data standardised as those of the fit."""
+        """Return the log-density per row's mask (n,), for data standardised as in the fit."""
         x, s = _arrays(data)
         total = np.zeros(len(s))
         for factor in self.factors:
@@ -73,17 +73,17 @@ class MaskAtRandom:
         return torch.from_numpy(total)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, exact under a JSON round trip."""
+        """Return plain values, which are exact under a JSON round trip."""
         return {"factors": [asdict(factor) for factor in self.factors]}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> MaskAtRandom:
-        """The inverse of :meth:`to_dict`."""
+        """Rebuild the density from the result of :meth:`to_dict`."""
         return cls(tuple(_Factor(**factor) for factor in state["factors"]))
 
 
 def _arrays(data: IncompleteData) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, p), zero where missing, and the mask."""
+    """Return values (n, p), zero where missing, and the mask."""
     return data.x.detach().cpu().double().numpy(), data.s.cpu().numpy()
 
 
@@ -98,7 +98,7 @@ def _logits(factor: _Factor, x: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 
 def _factor(x: np.ndarray, s: np.ndarray, column: int, before: np.ndarray) -> _Factor:
-    """The column's rate, or the logistic regression that pays for its slopes."""
+    """Fit the column's rate, or a logistic regression if its slopes improve the fit enough."""
     seen = s[:, column]
     rate = (seen.sum() + 0.5) / (len(seen) + 1)  # a new row may lack what no training row did
     best = _Factor(column, [], float(np.log(rate / (1 - rate))), [], [], [])
@@ -140,7 +140,7 @@ def _cost(logits: np.ndarray, seen: np.ndarray) -> float:
 
 
 def _slopes(features: np.ndarray, logits: np.ndarray, variance: float) -> float:
-    """How many free slopes those of a penalised regression amount to."""
+    """Return the number of free slopes that a penalised regression is equivalent to."""
     weight = expit(logits) * expit(-logits)
     centred = features - weight @ features / weight.sum()
     information = np.linalg.eigvalsh((centred * weight[:, None]).T @ centred).clip(0)

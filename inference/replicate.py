@@ -1,4 +1,4 @@
-"""Replicated tables: z, x and s drawn from a fitted model, as if the study were done again."""
+"""Replicated tables: z, x and s sampled from a fitted model, as if the study were repeated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def replicates(
     coefficients: Mapping[str, Tensor] | None = None,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A table (n, p) in the data's own units, complete, and the mask (n, p), True where seen.
+    """Return a complete table (n, p) in the data's units and its mask (n, p), True where observed.
 
     z from its prior, x from the decoder, s from the mechanism, of as many rows as the data have and
     with their covariates. Columns that the data have complete stay so.

@@ -1,4 +1,4 @@
-"""Gradients of draws that have no reparameterisation: discrete values drawn from the model."""
+"""Gradients of samples without reparameterisation: discrete values sampled from the model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .importance import Weighted
 
 
 def has_scores(run: Weighted) -> bool:
-    """Whether some value of a row was drawn from the model without a reparameterised gradient."""
+    """Whether some value of a row was sampled without a reparameterised gradient."""
     return next(_scores(run), None) is not None
 
 
 def score_terms(run: Weighted) -> Tensor:
-    """(n,) of value zero, whose gradient is the score-function part of the bound's: VIMCO.
+    """Return (n,) zeros whose gradient is the score-function part of the bound's: VIMCO.
 
     For draws x_k ~ p(x | z_k) that are proposed from the model, the gradient of E[log mean_k w_k]
     has the terms E[sum_k (L - L_(-k)) grad log p(x_k | z_k)]. L_(-k) is the bound in which w_k is
@@ -35,7 +35,7 @@ def score_terms(run: Weighted) -> Tensor:
 
 
 def learning_signal(log_weight: Tensor) -> Tensor:
-    """L - L_(-k) of every particle and row, (K, n) -> (K, n)."""
+    """Return L - L_(-k) per particle and row, (K, n) -> (K, n)."""
     particles = len(log_weight)
     bound = log_weight.logsumexp(0) - math.log(particles)
     if particles == 1:
@@ -48,7 +48,7 @@ def learning_signal(log_weight: Tensor) -> Tensor:
 
 
 def _scores(run: Weighted) -> Iterator[Tensor]:
-    """log p of each site's draws without reparameterisation, per particle and row."""
+    """Return log p of each site's samples without reparameterisation, per particle and row."""
     for site in run.sites.values():
         if site.in_guide or site.is_observed or site.mask is False:
             continue

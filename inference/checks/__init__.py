@@ -1,4 +1,4 @@
-"""Is the model believable and its posterior right? Replicates, LOO, calibration, NUTS."""
+"""Checks of a model and its posterior: replicates, leave-one-out, calibration, NUTS."""
 
 from .leave_out import compare
 from .nuts import cross_check

@@ -20,7 +20,7 @@ def compare(
     seed: int = 0,
     **options: Any,
 ) -> Any:
-    """ArviZ's table of expected log predictive densities of log p(x_o, s), best model first.
+    """Return ArviZ's table of expected log predictive densities of log p(x_o, s), best model first.
 
     A row left out is a unit, with its mask, in the data's own units: models may read columns on
     other scales. Those with an ignorable mechanism leave the mask's density out and are not

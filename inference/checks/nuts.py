@@ -1,4 +1,4 @@
-"""The posterior of a few rows by NUTS, beside importance sampling: an answer by another method."""
+"""The posterior of a few rows by NUTS, to compare with importance sampling."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cross_check(
     particles: int = 5000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Posterior means of missing cells by importance sampling and by NUTS, with parameters held.
+    """Compare posterior means of missing cells by importance sampling and by NUTS.
 
     NUTS (Hoffman & Gelman, JMLR 2014) samples z and the missing values together from the model
     itself: no guide, no weights, nothing integrated out. Where both are right, differences are a
@@ -115,7 +115,7 @@ def cross_check(
 
 
 class _Potential:
-    """- log p(x_o, x_m, z, s) of some rows, as a function of z and the missing cells."""
+    """The potential energy - log p(x_o, x_m, z, s) of some rows, given z and the missing cells."""
 
     def __init__(self, program: Any, model: Any, data: IncompleteData) -> None:
         self.program, self.data = program, data

@@ -1,4 +1,4 @@
-"""Posterior predictive checks: do replicated tables look like the one that was seen?"""
+"""Posterior predictive checks: whether replicated tables look like the observed one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_COLUMNS = 200
 
 @dataclass(frozen=True)
 class MaskCheck:
-    """The mask that was seen beside those of replicated tables.
+    """The observed mask beside the masks of replicated tables.
 
     Every frame has ``observed``, the replicates' ``mean``, ``lower`` and ``upper`` (90 % of them),
     and ``p_value``, twice the share of replicates beyond what was seen, on the nearer side.
@@ -54,7 +54,7 @@ def check_mask(
     particles: int = 200,
     seed: int = 0,
 ) -> MaskCheck:
-    """Rates, co-missingness, dependence on observed values, and calibration of the mask.
+    """Check rates, co-missingness, dependence on observed values, and calibration of the mask.
 
     Replicates are whole tables, z, x and s drawn anew from the fitted model; a mechanism that
     contradicts the data shows where what was seen lies outside of them. An ignorable mechanism
@@ -126,7 +126,7 @@ def check_mask(
 def check_values(
     fitted: Any, data: IncompleteData, *, replications: int = 200, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean, sd, skewness and quantiles of what was observed, beside those of replicated tables.
+    """Check mean, sd, skewness and quantiles of observed values against replicated tables.
 
     Of each replicate those values count that its own mask shows (for an ignorable mechanism: that
     the table's mask shows, so that the check is rough where absence depends on other columns). A
@@ -177,7 +177,7 @@ def _compared(
     observed: tuple[np.ndarray, np.ndarray],
     tables: list[tuple[np.ndarray, np.ndarray]],
 ) -> pd.DataFrame:
-    """A statistic of the data and of replicates."""
+    """Compare a statistic of the data with the same statistic of replicates."""
     here = of(*observed)
     several = np.stack([of(*table) for table in tables])
     with np.errstate(invalid="ignore"):
@@ -197,7 +197,7 @@ def _compared(
 
 
 def _cuts(values: np.ndarray) -> np.ndarray:
-    """Inner borders of tenths; none for a column without spread."""
+    """Return the inner borders of tenths; none for a column without spread."""
     if not len(values):
         return np.empty(0)
     return np.unique(np.quantile(values, np.arange(1, _DECILES) / _DECILES))
@@ -206,7 +206,7 @@ def _cuts(values: np.ndarray) -> np.ndarray:
 def _rates_within(
     by: np.ndarray, seen: np.ndarray, gone: np.ndarray, cuts: np.ndarray
 ) -> np.ndarray:
-    """The rate of being missing in each part of another column's observed values."""
+    """Return the missing rate in each part of another column's observed values."""
     part = np.searchsorted(cuts, by[seen], side="right")
     count = np.bincount(part, minlength=len(cuts) + 1)
     missing = np.bincount(part, weights=gone[seen], minlength=len(cuts) + 1)
@@ -218,7 +218,7 @@ def _rates_within(
 def _calibrated(
     fitted: Any, data: IncompleteData, model: Any, gaps: list[int], particles: int, seed: int
 ) -> pd.DataFrame:
-    """Cells in ten parts by their probability of being missing, and the share that was."""
+    """Bin cells by their probability of being missing, and return the share missing in each bin."""
     mechanism = model.missingness
     if set(mechanism.asks) & {"z", "z_mask"} or not gaps:
         return pd.DataFrame(columns=["predicted", "missing", "cells"])

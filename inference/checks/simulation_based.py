@@ -1,4 +1,4 @@
-"""Simulation-based calibration: over data drawn from the model, truths rank evenly among draws."""
+"""Simulation-based calibration: for data from the model, truths rank uniformly among draws."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Calibration:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a quantity."""
+        """Return a table with one row per quantity."""
         rows = {}
         for name, rank in self.ranks.items():
             place = (rank + 0.5) / (self.draws + 1)
@@ -43,13 +43,13 @@ class Calibration:
 
     @property
     def p_value(self) -> float:
-        """Of all quantities together: the sum of their chi-squares."""
+        """Return one p-value of all quantities together: the sum of their chi-squares."""
         p = self.table["p_value"].clip(lower=1e-300)
         each = chi2.isf(p, self.bins - 1)
         return float(chi2.sf(each.sum(), (self.bins - 1) * len(p)))
 
     def counts(self, name: str) -> np.ndarray:
-        """How many ranks fall into each bin, for a histogram."""
+        """Count the ranks that fall into each bin, for a histogram."""
         edges = np.linspace(0, self.draws + 1, self.bins + 1)
         return np.histogram(self.ranks[name], edges)[0]
 
@@ -65,7 +65,7 @@ def calibration(
     infer: Infer | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """Simulation-based calibration of a whole model's imputations (Talts et al., 2018).
+    """Calibrate a whole model's imputations by simulation (Talts et al., 2018).
 
     A table of ``rows`` rows is drawn from the model, z, x and s; every value that its mask hides is
     ranked among draws from p(x_m | x_o, s). Where weights, guide and draws are right, ranks are

@@ -1,4 +1,4 @@
-"""The scikit-learn front of the models."""
+"""The scikit-learn interface of the models."""
 
 from .imputer import MNARImputer
 

@@ -1,4 +1,4 @@
-"""Settings by column, when columns are left out because they have no value in these rows."""
+"""Settings by column, adapted when columns without any value are left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .markers import nearest
 
 
 def of_kept(given: Any, what: str, names: Sequence[str], kept: Sequence[str]) -> Any:
-    """Of a setting by column, what belongs to the columns that are kept.
+    """Select from a setting by column what belongs to the columns that are kept.
 
     Args:
         given: a mapping by column, a sequence with an entry a column, or one value for all.
@@ -46,7 +46,7 @@ def of_kept(given: Any, what: str, names: Sequence[str], kept: Sequence[str]) ->
 
 
 def missingness_of_kept(what: Any, names: Sequence[str], kept: Sequence[str]) -> Any:
-    """The reasons of absence of the columns that are kept; ``"ignorable"`` where none is left."""
+    """Return the mechanisms of the kept columns, or ``"ignorable"`` where none is left."""
     if isinstance(what, Mapping):
         what = of_kept(what, "missingness", names, kept) or "ignorable"
     named = isinstance(what, str) and (what in MISSINGNESS or "~" not in what)
@@ -60,7 +60,7 @@ def missingness_of_kept(what: Any, names: Sequence[str], kept: Sequence[str]) ->
 
 
 def covariates_of_kept(given: Any, names: Sequence[str], empty: Any) -> list[str]:
-    """Names of the columns that are not modelled.
+    """Name the columns that are not modelled.
 
     Raises:
         ValueError: no list, a column that the table does not have, or one without a value.
@@ -79,7 +79,7 @@ def covariates_of_kept(given: Any, names: Sequence[str], empty: Any) -> list[str
 
 
 def schema_of_kept(schema: Any, frame: pd.DataFrame, names: Sequence[str]) -> Any:
-    """What the kept columns are; the categories of a dtype are levels, seen here or not.
+    """Return the kept columns' schema, in which all categories of a dtype are levels.
 
     Args:
         schema: as for :meth:`absentia.IncompleteData.from_frame`.
@@ -104,7 +104,7 @@ def schema_of_kept(schema: Any, frame: pd.DataFrame, names: Sequence[str]) -> An
 
 
 def _categories(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Column]:
-    """Columns of a categorical dtype some of whose categories do not occur."""
+    """Return the columns of a categorical dtype some of whose categories do not occur."""
     found: dict[str, Column] = {}
     for j, name in enumerate(names):
         series = frame.iloc[:, j]
@@ -120,7 +120,7 @@ def _categories(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Column]:
 
 
 def _with_levels(declaration: Any, column: Column) -> Any:
-    """A declared kind of levels with all categories of the dtype, if it does not say which."""
+    """Add all categories of the dtype to a declared kind of levels, if it does not list them."""
     details = {"kind": declaration} if isinstance(declaration, str) else declaration
     says_more = not isinstance(details, Mapping) or "levels" in details
     if says_more or details.get("kind") not in LEVELLED:

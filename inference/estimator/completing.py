@@ -1,4 +1,4 @@
-"""What comes back from an imputer: filled columns, empty ones, indicators, and their names."""
+"""The output of an imputer: completed columns, empty ones, indicators, and their names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .markers import has_inexact
 def filled(
     frame: pd.DataFrame, schema: Schema, empty: np.ndarray, keep_empty: bool, values: Any
 ) -> pd.DataFrame:
-    """The table as it was given, with its gaps filled.
+    """Return the table as it was given, with its missing values filled.
 
     Args:
         frame: the table; columns that are neither modelled nor empty pass through.
@@ -39,7 +39,7 @@ def filled(
 
 
 def _with_zeros(series: pd.Series[Any]) -> pd.Series[Any]:
-    """A column that nothing is known of: 0 in gaps among numbers; dates and text keep theirs."""
+    """Fill a column without any observed value: numbers with 0; dates and text stay missing."""
     if pd.api.types.is_bool_dtype(series.dtype):
         return series.fillna(False)
     if pd.api.types.is_object_dtype(series.dtype) and series.isna().all():
@@ -49,7 +49,7 @@ def _with_zeros(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def indicator_names(names: Sequence[str], gaps: Iterable[bool]) -> list[str]:
-    """Names of the indicators, none of which is a column's."""
+    """Name the missing indicators so that no name is a column's."""
     taken, found = set(names), []
     for name, gap in zip(names, gaps, strict=True):
         if gap:
@@ -63,7 +63,7 @@ def indicator_names(names: Sequence[str], gaps: Iterable[bool]) -> list[str]:
 
 
 def with_indicators(completed: pd.DataFrame, frame: pd.DataFrame, gaps: np.ndarray) -> pd.DataFrame:
-    """The completed table with the mask of these columns at its end."""
+    """Append the missing mask of these columns to the completed table."""
     names = indicator_names(column_names(frame.columns), gaps)
     missing = frame.loc[:, gaps].isna().to_numpy(dtype=np.float64)
     indicators = pd.DataFrame(missing, index=completed.index, columns=names)
@@ -71,7 +71,7 @@ def with_indicators(completed: pd.DataFrame, frame: pd.DataFrame, gaps: np.ndarr
 
 
 def as_numbers(table: pd.DataFrame, array: bool) -> Any:
-    """A table of numbers as a float array, where that changes none of them.
+    """Convert a table of numbers to a float array, where that changes none of them.
 
     What came as an array goes as one: else of whole numbers, else of objects.
     """

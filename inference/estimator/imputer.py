@@ -1,4 +1,4 @@
-"""The scikit-learn front: an imputer for values that are missing because of what they are."""
+"""The scikit-learn imputer for values that are missing because of what they are."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> MNARImputer:
-        """Fit model and mechanism to a table (n, p) with missing values; ``y`` is not read.
+        """Fit model and mechanism to a table (n, p) with missing values; ``y`` is ignored.
 
         Raises:
             ValueError: for an unknown model, or what the table or the mechanism refuses.
@@ -186,35 +186,35 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         self.n_iter_ = self.steps
 
     def _of_kept(self, given: Any, what: str, data: IncompleteData) -> Any:
-        """Of a setting of the modelled columns, what belongs to those that have values."""
+        """Select from a setting of the modelled columns what belongs to those that have values."""
         beside = set(map(str, self.covariates))
         modelled = [name for name in self._names if name not in beside]
         return of_kept(given, what, modelled, data.columns)
 
     @property
     def model_(self) -> Any:
-        """The fitted model."""
+        """The fitted model, a Pyro program."""
         return self.result_.model
 
     @property
     def mechanism_(self) -> Missingness:
-        """The fitted mechanism."""
+        """The fitted missingness mechanism of the model."""
         found: Missingness = self.result_.model.missingness
         return found
 
     @property
     def schema_(self) -> Schema:
-        """What each modelled column is."""
+        """The schema of the modelled columns."""
         assert self.result_.schema is not None  # every fit of from_frame's data has one
         return self.result_.schema
 
     def describe(self) -> Any:
-        """The mechanism in words, see :meth:`absentia.Missingness.describe`."""
+        """Describe the mechanism in words, see :meth:`absentia.Missingness.describe`."""
         check_is_fitted(self, "result_")
         return self.mechanism_.describe(self.result_)
 
     def transform(self, X: Any) -> Any:
-        """The table with its missing values filled in; observed ones are as they were."""
+        """Return the table with its missing values filled in and observed ones unchanged."""
         given, data = self._data(X)
         values = None if data is None else self._imputed(data, independent_rows=True).point
         completed = self._completed(given.frame, values)
@@ -225,9 +225,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         return completed if asked else as_numbers(completed, given.array)
 
     def multiple_impute(self, X: Any, m: int = 20) -> pd.DataFrame:
-        """m completed tables under each other: posterior draws, numbered by index level
-        "imputation" from 1.
-        """
+        """Return m completed tables, stacked and numbered by index level "imputation" from 1."""
         check_whole("m", m)
         given, data = self._data(X)
         several = [None] * m if data is None else self._imputed(data, num_draws=m).draws(m)
@@ -250,14 +248,14 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         return filled(frame, self.schema_, self._empty, self.keep_empty_features, values)
 
     def sample(self, n: int = 1) -> pd.DataFrame:
-        """n new complete rows of the modelled columns, drawn from p(x) in the table's dtypes."""
+        """Sample n new complete rows of the modelled columns from p(x), in the table's dtypes."""
         check_is_fitted(self, "result_")
         if n < 1:
             raise InputError(f"n is {n}; give at least 1")
         return new_rows(self, n)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """The mean bound on log p(x_o, s) of the rows, in nats: what settings are chosen by.
+        """Return the mean bound on log p(x_o, s) of the rows, in nats, to choose settings by.
 
         Values count in the table's own units and the whole mask counts under every model, so that
         missing at random can be compared with not at random, and logarithms with raw values. A
@@ -272,7 +270,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         return float(bound.mean())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns that ``transform`` returns."""
+        """Return the names of the columns that ``transform`` returns."""
         check_is_fitted(self, "result_")
         names = given_names(self, input_features)
         whole = np.zeros_like(self._empty) if self.keep_empty_features else self._empty
@@ -299,13 +297,13 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         return load_imputer(cls, path)
 
     def __sklearn_tags__(self) -> Any:
-        """NaN is what it is for."""
+        """Declare that the input may contain NaN."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
     def _data(self, X: Any) -> tuple[Given, IncompleteData | None]:
-        """A table as it was given, and as the model reads it; None where no value is missing."""
+        """Return the table as given and as model data; None where no value is missing."""
         check_is_fitted(self, "result_")
         given = given_table(self, X, reset=False)
         data = self._read(given.frame)

@@ -1,4 +1,4 @@
-"""What stands for a missing value, beside what pandas calls missing."""
+"""Markers of a missing value, besides what pandas calls missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...data.foreign import EXACT
 
 
 def with_gaps(frame: pd.DataFrame, missing_values: Any, names: Sequence[str]) -> pd.DataFrame:
-    """The table with its markers turned into what pandas calls missing.
+    """Return the table with its markers turned into missing values.
 
     A marker is a value of its own type: 0 is not False, 1 is not True, and "0" is text. A column
     of whole numbers becomes one of floats, or of nullable integers where floats would change it.
@@ -44,7 +44,7 @@ def with_gaps(frame: pd.DataFrame, missing_values: Any, names: Sequence[str]) ->
 
 
 def nearest(name: Any, known: Iterable[Any]) -> str:
-    """``"; did you mean 'x'?"``, or nothing where no known name is close."""
+    """Write ``"; did you mean 'x'?"``, or nothing where no known name is close."""
     close = difflib.get_close_matches(str(name), list(map(str, known)), 1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -63,7 +63,7 @@ def _by_column(missing_values: Any, names: Sequence[str]) -> list[list[Any]]:
 
 
 def _listed(found: Any) -> list[Any]:
-    """One marker or several as a list, without those that pandas knows by itself."""
+    """Return one marker or several as a list, without those that pandas knows itself."""
     several = isinstance(found, list | tuple | set | frozenset | np.ndarray | pd.Index)
     markers = []
     for marker in list(found) if several else [found]:
@@ -78,7 +78,7 @@ def _listed(found: Any) -> list[Any]:
 
 
 def _is_one_of(series: pd.Series[Any], markers: list[Any]) -> np.ndarray:
-    """Booleans (n,): where a column holds one of the markers."""
+    """Return booleans (n,), True where a column holds one of the markers."""
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         held = _each(series.cat.categories, markers)
@@ -100,7 +100,7 @@ def _each(values: Any, markers: list[Any]) -> np.ndarray:
 
 
 def _type(value: Any) -> Any:
-    """Numbers are of one type, whatever holds them; booleans and text are no numbers."""
+    """Return a value's type; all numbers share one, booleans and text have their own."""
     if isinstance(value, bool | np.bool_):
         return bool
     if isinstance(value, Real):
@@ -111,7 +111,7 @@ def _type(value: Any) -> Any:
 
 
 def _fits(marker: Any, dtype: Any) -> bool:
-    """Whether a column of this dtype could hold the marker."""
+    """Whether a column of this dtype can hold the marker."""
     kind = _type(marker)
     if pd.api.types.is_bool_dtype(dtype):
         return kind is bool
@@ -123,7 +123,7 @@ def _fits(marker: Any, dtype: Any) -> bool:
 
 
 def _without(series: pd.Series[Any], where: np.ndarray) -> pd.Series[Any]:
-    """The column with gaps there, in a dtype that has gaps and holds its other values."""
+    """Return the column with missing values there, in a dtype that can hold them and all others."""
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         codes = np.unique(series.cat.codes.to_numpy()[where])

@@ -1,4 +1,4 @@
-"""What the imputer hands on to the model and the fit, beside its own arguments."""
+"""The options that the imputer passes on to the model and the fit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _OF_FIT = {
 
 
 def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
-    """The model that an imputer names, once everything that it was given by itself is checked.
+    """Check each of the imputer's arguments, and return the constructor that it names.
 
     Raises:
         ValueError: for a parameter that could not be used, before anything is read or fitted.
@@ -71,14 +71,14 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
 
 
 def check_whole(name: str, value: Any) -> None:
-    """Refuse what is no whole number from 1 on."""
+    """Refuse what is not a whole number of at least 1."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < 1:
         raise InputError(f"{name} is {value!r}; give a whole number, at least 1")
 
 
 def model_options(given: Any, model: Callable[..., Any]) -> dict[str, Any]:
-    """``model_options`` as keyword arguments, with modules of their own for the fit to train.
+    """Return ``model_options`` as keyword arguments, with modules copied for the fit to train.
 
     Raises:
         ValueError: no mapping, an argument that the imputer itself has, or one that the model
@@ -91,7 +91,7 @@ def model_options(given: Any, model: Callable[..., Any]) -> dict[str, Any]:
 
 
 def fit_options(given: Any) -> dict[str, Any]:
-    """``fit_options`` as keyword arguments.
+    """Return ``fit_options`` as keyword arguments.
 
     Raises:
         ValueError: no mapping, an argument that the imputer itself has, or one that a fit does
@@ -104,7 +104,7 @@ def fit_options(given: Any) -> dict[str, Any]:
 
 
 def _named(function: Callable[..., Any]) -> list[str]:
-    """The keyword arguments of a function, but for the data that it reads."""
+    """List the keyword arguments of a function, without the data that it reads."""
     given = inspect.signature(function).parameters.values()
     return [one.name for one in given if one.kind is one.KEYWORD_ONLY]
 

@@ -1,4 +1,4 @@
-"""From what a caller of the imputer gives to a table whose missing values pandas knows."""
+"""Conversion of what a caller gives the imputer to a table with pandas' missing values."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Given(NamedTuple):
-    """A table as it was given, its markers turned into gaps; and whether it was an array."""
+    """A table as it was given, with markers as missing values, and whether it was an array."""
 
     frame: pd.DataFrame
     array: bool
 
 
 def given_table(imputer: MNARImputer, X: Any, reset: bool) -> Given:
-    """Any input as a table whose missing values are what pandas calls missing.
+    """Convert any input to a table whose missing values are those of pandas.
 
     Tables of other libraries are converted; masked entries, None, NaN and pd.NA of arrays are
     missing, and whole numbers keep their digits.
@@ -45,7 +45,7 @@ def given_table(imputer: MNARImputer, X: Any, reset: bool) -> Given:
 
 
 def given_names(imputer: MNARImputer, input_features: Any = None) -> list[str]:
-    """Names of the features that ``fit`` was given, or those by which an array's are called."""
+    """Return the feature names that ``fit`` was given, or the default names of an array."""
     known = getattr(imputer, "feature_names_in_", None)
     if input_features is None:
         count = imputer.n_features_in_
@@ -62,7 +62,7 @@ def given_names(imputer: MNARImputer, input_features: Any = None) -> list[str]:
 
 
 def seen_by_model(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with whole numbers beyond 2**53 rounded to floats, near enough for a density."""
+    """Return the table with whole numbers beyond 2**53 rounded to floats, for the model."""
     large = [j for j in range(frame.shape[1]) if has_inexact(frame.iloc[:, j])]
     if not large:
         return frame
@@ -75,7 +75,7 @@ def seen_by_model(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_unseen_levels(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """The table in which a value that is no level of its column is missing."""
+    """Return the table in which a value that is not a level of its column is missing."""
     result = frame.copy()
     names = column_names(frame.columns)
     for column in schema:
@@ -110,7 +110,7 @@ def _of_array(imputer: MNARImputer, X: Any, reset: bool) -> pd.DataFrame:
 
 
 def _plain_array(X: Any) -> Any:
-    """Masked arrays and lists as arrays, of objects where numbers alone do not hold them."""
+    """Convert masked arrays and lists to arrays, of objects where numbers cannot hold them."""
     if isinstance(X, np.ma.MaskedArray):
         gaps, values = np.ma.getmaskarray(X), np.asarray(X.data)
         exact = values.dtype.kind in "biuf" and (
@@ -132,7 +132,7 @@ def _plain_array(X: Any) -> Any:
 
 
 def _readable_objects(X: Any) -> bool:
-    """Whether it is a table of objects that columns can be made of."""
+    """Whether the input is a table of objects that columns can be made of."""
     if not isinstance(X, np.ndarray) or X.dtype != object or X.ndim != 2:
         return False
     return all(isinstance(v, Real | str) or pd.api.types.is_scalar(v) for v in X.flat)
@@ -159,7 +159,7 @@ def _objects(values: np.ndarray, missing: np.ndarray, name: str) -> pd.Series[An
 
 
 def _widened(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of an array in float64; whole numbers stay such beside those that it would change."""
+    """Convert an array's columns to float64, except whole numbers that this would change."""
     kinds = "bf" if any(has_inexact(series) for _, series in frame.items()) else "biuf"
     result = frame.copy()
     for j in range(frame.shape[1]):

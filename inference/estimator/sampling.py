@@ -1,4 +1,4 @@
-"""New rows drawn from a fitted imputer's model, in the dtypes of the table it was fitted to."""
+"""Sampling of new rows from a fitted imputer's model, in the dtypes of its training table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def new_rows(imputer: MNARImputer, n: int) -> pd.DataFrame:
-    """n complete rows of the modelled columns, drawn from p(x)."""
+    """Sample n complete rows of the modelled columns from p(x)."""
     model, template = imputer.model_, imputer._template
     device = next(model.parameters()).device
     with torch.no_grad(), evaluating(model, imputer._seed % 2**16 + 1, device):

@@ -1,4 +1,4 @@
-"""A fitted imputer on disk: one folder with its fitted model, replaced in one move."""
+"""Storage of a fitted imputer: one folder with its fitted model, replaced in one move."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def load_imputer(kind: type[MNARImputer], path: str | Path) -> MNARImputer:
 
 
 def _of_version_2(kind: type[MNARImputer], held: dict[str, Any], result: FitResult) -> MNARImputer:
-    """An imputer of before types were kept: settings that were no plain data are the defaults."""
+    """Read an imputer saved before types were kept; settings that were not plain are defaults."""
     params = {k: v for k, v in held["params"].items() if v is not None}
     loaded = kind(**params)
     loaded.result_ = result

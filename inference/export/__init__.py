@@ -1,4 +1,4 @@
-"""A fitted model and its imputations as ArviZ sees them."""
+"""Export of a fitted model and its imputations to ArviZ."""
 
 from .tree import to_arviz
 

@@ -1,4 +1,4 @@
-"""ArviZ 0.23 (InferenceData, Python 3.11) and ArviZ 1.x (DataTree, Python 3.12 on) as one.
+"""One interface to ArviZ 0.23 (InferenceData) and ArviZ 1.x (DataTree).
 
 The only module that imports ArviZ; it is imported where it is needed, not with absentia.
 """
@@ -24,7 +24,7 @@ def from_groups(
     coords: dict[str, Any] | None = None,
     dims: dict[str, list[str]] | None = None,
 ) -> Any:
-    """An InferenceData (0.23) or DataTree (1.x) of these groups.
+    """Make an InferenceData (0.23) or DataTree (1.x) of these groups.
 
     Args:
         groups: by group name, arrays by variable; sampled groups (posterior, ...) have leading
@@ -46,7 +46,7 @@ def from_groups(
 
 
 def from_datasets(groups: dict[str, Any]) -> Any:
-    """An InferenceData (0.23) or DataTree (1.x) of xarray datasets, by group.
+    """Make an InferenceData (0.23) or DataTree (1.x) of xarray datasets, by group.
 
     >>> import xarray as xr
     >>> from absentia.inference.export.compat import from_datasets
@@ -65,12 +65,12 @@ def from_datasets(groups: dict[str, Any]) -> Any:
 
 
 def loo(tree: Any) -> Any:
-    """ArviZ's PSIS-LOO of an export's log-likelihood, row by row."""
+    """Compute ArviZ's PSIS-LOO of an export's log-likelihood, row by row."""
     return arviz.loo(tree, pointwise=True)
 
 
 def compare(trees: dict[str, Any]) -> Any:
-    """ArviZ's table of PSIS-LOO over models."""
+    """Return ArviZ's table of PSIS-LOO over models."""
     with warnings.catch_warnings():
         # of pandas, about ArviZ's own code
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -78,7 +78,7 @@ def compare(trees: dict[str, Any]) -> Any:
 
 
 def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ArviZ's Pareto-smoothed log-weights and k-hat: (K, n) -> (K, n), (n,); -inf where equal.
+    """Return ArviZ's smoothed log-weights and k-hat: (K, n) -> (K, n), (n,); -inf where equal.
 
     >>> import numpy as np
     >>> from absentia.inference.export.compat import psis

@@ -1,4 +1,4 @@
-"""Labels of rows and names of variables that xarray holds and netCDF files can store."""
+"""Row labels and variable names that xarray can hold and netCDF files can store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def row_coordinates(index: pd.Index, dimension: str = "row") -> dict[str, Any]:
-    """Coordinates of a dimension whose n labels are those of a table's rows.
+    """Return coordinates of a dimension whose n labels are those of a table's rows.
 
     Numbers, text and dates without a zone stay what they are; all others (dates with a zone,
     periods, durations, intervals, mixed types) become text. Labels of several levels become text,
@@ -30,7 +30,7 @@ def row_coordinates(index: pd.Index, dimension: str = "row") -> dict[str, Any]:
 
 
 def storable(index: pd.Index) -> np.ndarray:
-    """Labels (n,) as numbers, dates or text."""
+    """Convert labels (n,) to numbers, dates or text."""
     dtype = index.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "iufbM":
         return index.to_numpy()
@@ -42,7 +42,7 @@ def storable(index: pd.Index) -> np.ndarray:
 
 
 def variable_name(name: str) -> str:
-    """A variable's name as netCDF allows it: no "/", no blanks at its ends, not empty."""
+    """Make a variable's name valid for netCDF: no "/", no blanks at its ends, not empty."""
     return name.replace("/", "_").strip() or "_"
 
 

@@ -1,4 +1,4 @@
-"""A fitted model and its imputations as ArviZ sees them: InferenceData, or DataTree from 1.0 on."""
+"""The export to ArviZ: an InferenceData, or a DataTree from ArviZ 1.0 on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def to_arviz(
     z: bool = False,
     seed: int = 0,
 ) -> Any:
-    """Everything about a fit in ArviZ's groups, for its plots, LOO and summaries.
+    """Export a fit in ArviZ's groups, for its plots, LOO and summaries.
 
     - ``posterior``: ``x`` of the missing cells (with their row and column as coordinates), the
       mechanism's coefficients as variables, ``z`` on request.
@@ -86,7 +86,7 @@ def to_arviz(
 
 
 class _Draws:
-    """One draw after another: parameters, missing cells, replicates, log-likelihoods."""
+    """The posterior draws, collected one by one: parameters, cells, replicates, log-likelihoods."""
 
     def __init__(self, data: IncompleteData, particles: int, z: bool, seed: int) -> None:
         self.data, self.particles, self.with_z = data, particles, z
@@ -149,7 +149,7 @@ class _Draws:
 
 
 def _dims(label: str, shape: Sequence[int], columns: int) -> tuple[str, ...]:
-    """Names of a coefficient's dimensions: by column where it has one value a column."""
+    """Name a coefficient's dimensions: by column where it has one value per column."""
     inner = tuple(
         "column" if size == columns and k == len(shape) - 3 else f"{label} {k}"
         for k, size in enumerate(shape[2:])
@@ -170,7 +170,7 @@ def _estimands(model: Any, data: IncompleteData, coefficients: Any) -> dict[str,
 def _latents(
     model: Any, programs: Any, data: IncompleteData, particles: int, seed: int
 ) -> np.ndarray:
-    """A draw of every row's latent (n, d), by weight."""
+    """Sample one latent (n, d) per row, by weight."""
     parts = []
     with computing(model), seeded(seed, data.x.device):
         for rows in torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE):
@@ -195,7 +195,7 @@ def _run(programs: Any, data: IncompleteData, rows: torch.Tensor, particles: int
 
 @torch.no_grad()
 def _weights(model: Any, data: IncompleteData, particles: int, seed: int) -> xr.Dataset:
-    """Log-weights at the fit, normalised row by row, with their diagnostics."""
+    """Return log-weights at the fit, normalised per row, with their diagnostics."""
     from ..diagnostics import effective_sample_size, pareto_khat
 
     programs, parts = programs_of(model), []

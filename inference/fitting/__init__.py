@@ -1,4 +1,4 @@
-"""Maximising the bound: minibatches, optimiser, history, checkpoints."""
+"""Fitting by maximising the bound: minibatches, optimiser, history, checkpoints."""
 
 from .loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from .loop import FitResult, fit

@@ -1,4 +1,4 @@
-"""Minibatches from memory: one permutation an epoch, then slices."""
+"""Minibatches from memory: one permutation per epoch, which is then sliced."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Batches:
         self._extras = {name: value[order] for name, value in self._all_extras.items()}
 
     def next(self) -> tuple[Tensor, Tensor]:
-        """The next minibatch."""
+        """Return the next minibatch of the stream."""
         if self.position + self.size > len(self.x):
             self._permute()
         part = slice(self.position, self.position + self.size)
@@ -61,7 +61,7 @@ class Batches:
         return self.x[rows], self.s[rows]
 
     def state(self) -> dict[str, Any]:
-        """Where the stream stands, for a checkpoint."""
+        """Return the position in the stream, for a checkpoint."""
         return {
             "generator": self.generator.get_state(),
             "order": self.order,
@@ -69,7 +69,7 @@ class Batches:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from where :meth:`state` stood."""
+        """Continue from the position that :meth:`state` returned."""
         self.generator.set_state(state["generator"])
         self.order, self.position = state["order"], state["position"]
         self._lay_out()

@@ -1,4 +1,4 @@
-"""After a fit: what its mechanism's slopes rest on, checked on some of the rows."""
+"""The check after a fit of what its mechanism's slopes rest on, on some of the rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHARE = 0.01  # of the particles that the fit itself drew
 
 
 def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> pd.DataFrame | None:
-    """What :func:`absentia.check_identification` finds, on as many rows as cost little.
+    """Run :func:`absentia.check_identification`, on as many rows as are cheap.
 
     None for ratings, for models without a mechanism and for more than 500 columns. Warns as the
     check does.

@@ -1,4 +1,4 @@
-"""Checkpoints of a running fit: written whole or not at all, read without unpickling code.
+"""Checkpoints of a running fit: written completely or not at all, read without unpickling code.
 
 A checkpoint is a line that says what it is, the SHA-256 digest of the rest, and the rest: tensors
 and plain data as ``torch.save`` writes them.
@@ -36,7 +36,7 @@ PARTS: dict[str, type | tuple[type, ...]] = {
 
 
 def checkpoint_path(given: str | Path) -> Path:
-    """Where a fit's checkpoint stands, a link followed to its end.
+    """Return the path of a fit's checkpoint, with links resolved.
 
     Raises:
         ValueError: for a folder, a folder that does not exist, or a file that is no checkpoint,
@@ -65,7 +65,7 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The state to go on from, or None if there is none yet.
+    """Return the state to continue from, or None if there is none yet.
 
     Raises:
         ValueError: if it belongs to a fit with other settings, or cannot be read.
@@ -97,14 +97,14 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] |
 
 
 def damaged(path: Path, why: str) -> InputError:
-    """The error that says that a checkpoint cannot be read, in one line."""
+    """Make the error that says in one line that a checkpoint cannot be read."""
     return InputError(
         f"checkpoint '{path}' cannot be read ({why}); delete it to fit from the start"
     )
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse a file that no fit of absentia wrote."""
+    """Refuse a file that was not written by a fit of absentia."""
     try:
         with open(path, "rb") as file:
             start = file.read(len(_MAGIC) + 65)

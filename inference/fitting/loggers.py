@@ -1,4 +1,4 @@
-"""Where the history of a fit goes while it runs: a CSV file, TensorBoard, Weights & Biases.
+"""Loggers of a fit while it runs: a CSV file, TensorBoard, Weights & Biases.
 
 A logger is anything with these three methods; ``fit(..., loggers=[...])`` calls them.
 """
@@ -15,20 +15,20 @@ from ...data.errors import NotInstalledError
 
 
 class Logger(Protocol):
-    """What a fit tells of itself."""
+    """The interface of a logger: what a fit reports while it runs."""
 
     def start(self, settings: Mapping[str, Any], resumed: bool = False) -> None:
-        """A fit with these settings begins, or goes on from a checkpoint."""
+        """Begin a fit with these settings, or continue from a checkpoint."""
 
     def log(self, row: Mapping[str, float]) -> None:
-        """One evaluation: step, train_bound, validation_bound, learning_rate, bound."""
+        """Record one evaluation: step, train_bound, validation_bound, learning_rate, bound."""
 
     def finish(self) -> None:
-        """The fit has ended, whether it succeeded or not."""
+        """End the fit, whether it succeeded or not."""
 
 
 class CSVLogger:
-    """A line an evaluation, written as it comes; a fit that goes on from a checkpoint appends.
+    """A CSV file with one line per evaluation; a fit that continues from a checkpoint appends.
 
     >>> import tempfile
     >>> import numpy as np
@@ -45,13 +45,13 @@ class CSVLogger:
         self.path = Path(path)
 
     def start(self, settings: Mapping[str, Any], resumed: bool = False) -> None:
-        """The folder is made, and a file of an earlier fit replaced; with the first line, ours."""
+        """Make the folder; the first line then replaces a file of an earlier fit."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not resumed:
             self.path.unlink(missing_ok=True)
 
     def log(self, row: Mapping[str, float]) -> None:
-        """Append a line."""
+        """Append one line to the file."""
         new = not self.path.exists() or self.path.stat().st_size == 0
         with open(self.path, "a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(row), lineterminator="\n")
@@ -60,7 +60,7 @@ class CSVLogger:
             writer.writerow(row)
 
     def finish(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since no file is left open."""
 
 
 class TensorBoardLogger:
@@ -75,7 +75,7 @@ class TensorBoardLogger:
         self._writer: Any = None
 
     def start(self, settings: Mapping[str, Any], resumed: bool = False) -> None:
-        """Open the folder, and keep the settings as text."""
+        """Open the folder, and store the settings as text."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -87,13 +87,13 @@ class TensorBoardLogger:
         self._writer.add_text("settings", "\n".join(lines))
 
     def log(self, row: Mapping[str, float]) -> None:
-        """A point of every curve."""
+        """Add one point to every curve."""
         for name, value in row.items():
             if name != "step" and value == value:  # without held-out rows a bound is nan
                 self._writer.add_scalar(name, value, int(row["step"]))
 
     def finish(self) -> None:
-        """Write what is left."""
+        """Write what is buffered, and close the folder."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -139,12 +139,12 @@ class WandbLogger:
         )
 
     def log(self, row: Mapping[str, float]) -> None:
-        """A point of every curve."""
+        """Add one point to every curve."""
         values = {name: value for name, value in row.items() if name != "step" and value == value}
         self._run.log(values, step=int(row["step"]))
 
     def finish(self) -> None:
-        """End the run."""
+        """End the run of Weights & Biases."""
         if self._run is not None:
             self._run.finish()
             self._run = None

@@ -45,7 +45,7 @@ _PARTICLES_FOR_BOUND = 100
 
 @dataclass(frozen=True)
 class FitResult:
-    """A fitted model and how it came about.
+    """A fitted model, with its settings and the history of its fit.
 
     ``history`` has a row an evaluation: step, the training bound since the last one, the
     validation bound (both nats a row) and the learning rate. ``bound`` is the best validation
@@ -172,7 +172,7 @@ def fit(
 
 
 def _checked(model: Any, data: IncompleteData) -> IncompleteData:
-    """Data that the model can be fitted to, with a target where it predicts one."""
+    """Return data that the model can be fitted to, with a target where it predicts one."""
     predicts = hasattr(model, "predictor")
     if data.target is None and predicts:
         raise InputError(
@@ -190,7 +190,7 @@ def _checked(model: Any, data: IncompleteData) -> IncompleteData:
 
 
 def of_model(model: Any, data: Any) -> Any:
-    """The data of the model's columns, where the others are constant.
+    """Select the data of the model's columns, where the others are constant.
 
     Raises:
         ValueError: for data of other columns, or in another order, than the model was made for.
@@ -256,7 +256,7 @@ class _Run:
         self.waited = 0
 
     def go(self, progress: bool, told: Sequence[Callable[[dict[str, float]], None]]) -> None:
-        """Step until the last step, or until patience runs out."""
+        """Take steps until the last step, or until patience runs out."""
         self._resume()
         every = max(1, self.plan.steps // self.plan.evaluations)
         bar = tqdm(

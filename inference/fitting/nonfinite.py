@@ -1,4 +1,4 @@
-"""What to say when a loss is no longer a number."""
+"""The error for a loss that is NaN or infinite, with the site responsible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NonFiniteLossError(AbsentiaError, FloatingPointError):
 def first_bad_site(
     model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **extras: Any
 ) -> str:
-    """The first site, in program order, whose parameters, value or density is not finite."""
+    """Find the first site, in program order, with non-finite parameters, value or density."""
     with torch.no_grad():
         try:
             run = weights(model, guide, *args, num_particles=2, **extras)

@@ -1,4 +1,4 @@
-"""Adam with a learning rate of its own for the mechanism, and the learning-rate schedules."""
+"""Adam with a separate learning rate for the mechanism, and the learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .settings import FitSettings
 
 
 def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
-    """Adam over ``parameters()``; the mechanism's learn ``mechanism_rate`` times as fast.
+    """Make Adam over ``parameters()``, with the mechanism's rate multiplied by ``mechanism_rate``.
 
     The mechanism's slopes have far to go: a hard threshold is a slope of 15 to 40, and at the
     decoder's pace they would never get there.
@@ -40,7 +40,7 @@ def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
 def make_schedule(
     optimiser: torch.optim.Optimizer, settings: FitSettings
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """One-cycle (Smith & Topin, 2019), cosine decay, or constant."""
+    """Make a schedule: one-cycle (Smith & Topin, 2019), cosine decay, or constant."""
     if settings.schedule == "one-cycle":
         peaks = [group["lr"] for group in optimiser.param_groups]
         return torch.optim.lr_scheduler.OneCycleLR(

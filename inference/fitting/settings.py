@@ -37,7 +37,7 @@ class FitSettings:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> FitSettings:
-        """Settings by name.
+        """Make settings from arguments by name.
 
         Raises:
             TypeError: for a name that is no setting.
@@ -49,7 +49,7 @@ class FitSettings:
         return cls(**given)
 
     def __post_init__(self) -> None:
-        """Take any kind of number for what it is worth, and refuse what cannot be meant."""
+        """Convert numbers to Python's own types, and refuse invalid values."""
         for name in ("particles", "steps", "batch_size", "evaluations", "patience", "seed"):
             if name == "patience" and self.patience is None:
                 continue
@@ -74,12 +74,12 @@ class FitSettings:
             raise InputError("patience needs held-out rows; give validation > 0")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for files."""
+        """Return plain data that files can hold."""
         return asdict(self)
 
 
 def _number(name: str, value: Any) -> float:
-    """A number as Python's own, which files hold; numpy's come from grids and tables."""
+    """Convert a number to Python's own type, which files can hold."""
     if not isinstance(value, Real) or math.isnan(value):
         raise InputError(f"{name} is {value!r}; give a number")
     return float(value)

@@ -1,4 +1,4 @@
-"""The target of a table, as the model that predicts it knows it."""
+"""The target of a table, in the form that the model that predicts it needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...data.errors import InputError
 
 
 def with_matching_target(model: Any, data: IncompleteData) -> IncompleteData:
-    """The data with their target in the predictor's units; without it for a model with none.
+    """Return the data with the target in the predictor's units, or without a target.
 
     Raises:
         ValueError: a target of another kind, or with a level that the model does not know.

@@ -1,4 +1,4 @@
-"""Averages of what is missing over weighted particles: tables, targets, ratings."""
+"""Imputation as averages over weighted particles: tables, targets, ratings."""
 
 from .imputation import Imputation
 from .ratings import predict_ratings

@@ -1,4 +1,4 @@
-"""The answer under missing at random, cheaply: what stands beside every other one.
+"""A cheap imputation under missing at random, as a reference for every other one.
 
 Probabilistic PCA by EM, with closed-form steps (Tipping & Bishop, 1999; Ilin & Raiko, JMLR 2010):
 every column counts as a real number on the model's scale, codes of levels too. That is a
@@ -23,14 +23,14 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 
 @dataclass(frozen=True)
 class _Factors:
-    """x = mean + W z + noise, of standardised columns."""
+    """The factor model x = mean + W z + noise of standardised columns."""
 
     loadings: np.ndarray  # (p, d)
     mean: np.ndarray  # (p,)
     noise: float
 
     def latent(self, x: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (n, d) and covariance (n, d, d) of z given what was seen of each row."""
+        """Return mean (n, d) and covariance (n, d, d) of z given each row's observed values."""
         p, d = self.loadings.shape
         outer = (self.loadings[:, :, None] * self.loadings[:, None, :]).reshape(p, d * d)
         weight = seen.astype(float)
@@ -41,7 +41,7 @@ class _Factors:
 
 
 def at_random_cells(data: IncompleteData) -> np.ndarray:
-    """Means (M,) of the missing cells as if they were missing at random, in the data's own units.
+    """Return means (M,) of the missing cells under missing at random, in the data's own units.
 
     The cells come row by row. Learnt from 1,000 of the rows at most; the same each time.
 
@@ -83,7 +83,7 @@ def at_random_cells(data: IncompleteData) -> np.ndarray:
 
 
 def _learnt(x: np.ndarray, seen: np.ndarray) -> _Factors:
-    """EM from the covariance of the table with its gaps at their means."""
+    """Run EM from the covariance of the table with missing values at their means."""
     p = x.shape[1]
     d = max(1, min(p - 1, _LATENTS))
     most = int(np.clip(_EFFORT / (p * d * d * _STEPS), 200, _ROWS))
@@ -102,7 +102,7 @@ def _learnt(x: np.ndarray, seen: np.ndarray) -> _Factors:
 
 
 def _step(factors: _Factors, x: np.ndarray, seen: np.ndarray, weight: np.ndarray) -> _Factors:
-    """One step of EM; loadings have a Normal(0, 1) prior, so that rare columns stay tame."""
+    """Take one step of EM; loadings have a Normal(0, 1) prior, which stabilises rare columns."""
     p, d = factors.loadings.shape
     z, covariance = factors.latent(x, seen)
     second = (covariance + z[:, :, None] * z[:, None, :]).reshape(-1, d * d)

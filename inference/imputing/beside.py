@@ -1,4 +1,4 @@
-"""What stands beside an answer: means by column, at random and as observed, and what is odd."""
+"""Reference values beside an imputation: means at random, observed means, and oddities."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ COLUMNS = ["missing", "observed_mean", "imputed_mean", "at_random_mean", "lowest
 
 
 class OutsideRangeWarning(AbsentiaWarning):
-    """Imputed values lie, on average, outside the range of what was observed of their column."""
+    """Imputed values lie, on average, outside the observed range of their column."""
 
 
 def beside(data: IncompleteData, imputed: np.ndarray, at_random: np.ndarray) -> pd.DataFrame:
-    """A row for every column with missing values that has a mean, in the data's own units.
+    """Tabulate the means of every column with missing values, in the data's own units.
 
     Args:
         data: the table.
@@ -52,14 +52,14 @@ def beside(data: IncompleteData, imputed: np.ndarray, at_random: np.ndarray) -> 
 
 
 def warn_outside(found: pd.DataFrame, schema: Schema, stacklevel: int = 2) -> None:
-    """Warn once of all columns whose imputed values lie outside what was observed, on average."""
+    """Warn once about all columns whose mean imputed value is outside the observed range."""
     odd = found[found["outside"]]
     if len(odd):
         warnings.warn(outside_sentence(odd, schema), OutsideRangeWarning, stacklevel=stacklevel + 1)
 
 
 def outside_sentence(odd: pd.DataFrame, schema: Schema) -> str:
-    """One sentence about columns whose imputed means lie outside what was observed."""
+    """Write one sentence about columns whose imputed means are outside the observed range."""
     parts = []
     for name, row in odd.head(_NAMED).iterrows():
         mean, other, low, high = (
@@ -80,7 +80,7 @@ def outside_sentence(odd: pd.DataFrame, schema: Schema) -> str:
 
 
 def lines(found: pd.DataFrame, schema: Schema) -> list[str]:
-    """The means side by side as lines of text, the columns with most missing values first."""
+    """Write the means side by side as text, the columns with most missing values first."""
     if not len(found):
         return []
     order = found["missing"].sort_values(ascending=False, kind="stable").index[:SHOWN]
@@ -104,7 +104,7 @@ def lines(found: pd.DataFrame, schema: Schema) -> list[str]:
 
 
 def readable(value: Any, name: str, schema: Schema) -> str:
-    """A number of a column as a person reads it: dates as days."""
+    """Write a number of a column for people to read: dates as days."""
     column = schema[name]
     if column.kind == "datetime" and column.origin is not None and np.isfinite(value):
         return str(pd.Timestamp(column.origin + round(float(value) * 1e9)).date())

@@ -1,4 +1,4 @@
-"""Averages over completed rows: of anything that reads all of x, weighted as imputation is."""
+"""Averages of functions of completed rows, weighted as imputation is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def average(
     of: Callable[[Tensor, Weighted], Tensor],
     seed: int,
 ) -> tuple[Tensor, Tensor]:
-    """sum_k w_k f(x_o, x^m_k) of every row (n, C), and the weights' effective sample size (n,).
+    """Return sum_k w_k f(x_o, x^m_k) per row (n, C), and the effective sample size (n,).
 
     Where the missing values can be integrated out of the weights they are, and x^m_k is drawn from
     p(x^m | z_k, s = 0), which varies less than drawing it from the decoder.

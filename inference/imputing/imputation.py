@@ -22,7 +22,7 @@ REFINED_PARTICLES = 4
 
 
 class Imputation:
-    """Completed tables and how far to trust them.
+    """Completed tables, with diagnostics of how far to trust them.
 
     Arrays are in the data's own units and float64. Cells: (n, p), observed cells as they were
     given, to the last bit. Rows: (n,).
@@ -71,7 +71,7 @@ class Imputation:
 
     @cached_property
     def mean(self) -> np.ndarray:
-        """The table (n, p) completed with posterior means: least squared error.
+        """The table (n, p) completed with posterior means, which minimise squared error.
 
         Of counts and of the codes 0, 1, ... of binary and ordinal columns too; a categorical
         column of three levels or more has no mean, and its most probable code stands here.
@@ -84,7 +84,7 @@ class Imputation:
 
     @cached_property
     def point(self) -> np.ndarray:
-        """The table (n, p) completed with one value a cell that its column can take.
+        """The table (n, p) completed with one possible value per cell.
 
         Means of real columns and of counts (to be rounded), medians of ordinal codes, the most
         probable level of binary and categorical ones. What :meth:`to_frame` fills in.
@@ -102,7 +102,7 @@ class Imputation:
         return self._completed(cells, moments=True)
 
     def probabilities(self, column: str) -> pd.DataFrame:
-        """Posterior probabilities of the levels of a binary, categorical or ordinal column.
+        """Return posterior level probabilities of a binary, categorical or ordinal column.
 
         One row a missing value, under the table's row labels; one column a level.
 
@@ -126,21 +126,21 @@ class Imputation:
 
     @cached_property
     def median(self) -> np.ndarray:
-        """The table (n, p) completed with posterior medians: least absolute error."""
+        """The table (n, p) completed with posterior medians, which minimise absolute error."""
         return self.quantile(0.5)
 
     @cached_property
     def sd(self) -> np.ndarray:
-        """Posterior standard deviations (n, p); 0 where observed."""
+        """The posterior standard deviations (n, p), 0 where observed."""
         return self._spread(np.sqrt(self._variance))
 
     @cached_property
     def mcse(self) -> np.ndarray:
-        """Monte-Carlo standard errors of ``mean`` (n, p); 0 where observed."""
+        """The Monte-Carlo standard errors of ``mean`` (n, p), 0 where observed."""
         return self._spread(self._mcse)
 
     def quantile(self, q: float) -> np.ndarray:
-        """The table (n, p) completed with posterior q-quantiles, from the kept draws.
+        """Return the table (n, p) completed with posterior q-quantiles, from the kept draws.
 
         Those of counts and of codes are values that the column takes; a categorical column of three
         levels or more has no order, and its most probable code stands here.
@@ -166,13 +166,13 @@ class Imputation:
         return self._completed(cells)
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends (n, p) of equal-tailed posterior intervals."""
+        """Return lower and upper ends (n, p) of equal-tailed posterior intervals."""
         if not 0 < level < 1:
             raise InputError(f"level is {level}; give a probability such as 0.9")
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     def draws(self, m: int) -> np.ndarray:
-        """m completed tables (m, n, p): draws of the missing cells given x_o and s.
+        """Return m completed tables (m, n, p): draws of the missing cells given x_o and s.
 
         Within a table all cells of a row come from one particle, so dependence is kept. The
         model's parameters are those of the fit: uncertainty about them is not in the draws.
@@ -189,24 +189,24 @@ class Imputation:
 
     @property
     def num_draws(self) -> int:
-        """How many draws were kept."""
+        """The number of draws that were kept."""
         return len(self._draws)
 
     def to_frame(self, values: np.ndarray | None = None) -> pd.DataFrame:
-        """The completed table, by default with :attr:`point`, in the dtypes it came in."""
+        """Return the completed table, by default with :attr:`point`, in its original dtypes."""
         return self.data.to_frame(self.point if values is None else values)
 
     def frames(self, m: int) -> list[pd.DataFrame]:
-        """m completed tables in the dtypes they came in, for multiple imputation."""
+        """Return m completed tables in their original dtypes, for multiple imputation."""
         return [self.data.to_frame(values) for values in self.draws(m)]
 
     @property
     def modelled(self) -> Imputation:
-        """The same of the model's own columns, without constant ones."""
+        """Return the imputation of the model's own columns, without constant ones."""
         return self if self._modelled is None else self._modelled
 
     def beside_constants(self) -> Imputation:
-        """The same with the constant columns, whose missing cells are their value for certain."""
+        """Return the imputation with constant columns, whose missing cells are certain."""
         whole = self.data.whole
         if whole is None:
             return self
@@ -239,7 +239,7 @@ class Imputation:
         return result
 
     def by_column(self) -> pd.DataFrame:
-        """Means by column beside those under missing at random, in the data's own units.
+        """Tabulate means by column beside those under missing at random, in data units.
 
         One row a column with missing values that has a mean (no categories): how many are
         ``missing``, ``observed_mean``, ``imputed_mean``, ``at_random_mean``, the ``lowest`` and
@@ -256,7 +256,7 @@ class Imputation:
         return at_random_cells(self.data)
 
     def rows(self) -> pd.DataFrame:
-        """Diagnostics a row: log evidence, ESS, k-hat before and after refinement.
+        """Tabulate diagnostics per row: log evidence, ESS, k-hat before and after refinement.
 
         ``weights_good`` is :attr:`reliable`: it judges the importance weights, not the model.
         """
@@ -275,7 +275,7 @@ class Imputation:
 
     @property
     def reliable(self) -> np.ndarray:
-        """Rows (n,) whose weights are good: k-hat at most min(1 - 1/log10 L, 0.7), L particles.
+        """The rows (n,) with good weights: k-hat at most min(1 - 1/log10 L, 0.7) for L particles.
 
         It says that the importance sampling gives what the fitted model implies. Whether the model
         and its mechanism are right it does not say: see :meth:`by_column` and
@@ -284,7 +284,7 @@ class Imputation:
         return self.khat <= khat_threshold(self.particles)
 
     def summary(self) -> dict[str, float]:
-        """The diagnostics in six numbers."""
+        """Return six numbers that summarise the diagnostics."""
         threshold = khat_threshold(self.particles)
         return {
             "particles": self.particles,
@@ -296,7 +296,7 @@ class Imputation:
         }
 
     def __repr__(self) -> str:
-        """Cells, particles, how good the weights are, and means beside those at random."""
+        """Show cells, particles, the quality of the weights, and means beside those at random."""
         cells = len(self._missing[0])
         share = 100 * np.mean(self.reliable)
         first = (

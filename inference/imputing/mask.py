@@ -1,4 +1,4 @@
-"""How likely each value was to go missing, given what is seen of its row."""
+"""The probability of each value being missing, given what is observed of its row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tables import prepared, programs_of
 def mask_probability(
     fitted: Any, data: IncompleteData, particles: int = 200, *, seed: int = 0
 ) -> np.ndarray:
-    """P(s_j = 0 | row) of each cell (n, p), averaged over what is not seen of the row.
+    """Return P(s_j = 0 | row) per cell (n, p), averaged over the row's unobserved values.
 
     sum_k w_k P(s_j = 0 | x_o, x^m_k, z_k), with x^m_k from p(x^m | z_k, s = 0): whether the mask
     that was seen is the one that the model expects. (The mask accuracy of Chen et al., GNR, CIKM

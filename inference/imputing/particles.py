@@ -1,4 +1,4 @@
-"""Chunks of weighted particles for blocks of rows: what imputation streams over."""
+"""Chunks of weighted particles for blocks of rows, from which imputation is computed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _SampledCells:
 
 
 class Sampler:
-    """Runs a model and guide in chunks and streams them into estimates.
+    """A sampler that runs a model and guide in chunks and streams them into estimates.
 
     Args:
         missing: as for :class:`ImportanceWeightedELBO`.
@@ -88,7 +88,7 @@ class Sampler:
     def estimate(
         self, x: Tensor, s: Tensor, particles: int, num_draws: int, **extras: Tensor
     ) -> Estimates:
-        """Estimates for one block of rows (n, p) from ``particles`` particles."""
+        """Compute estimates for one block of rows (n, p) from ``particles`` particles."""
         rows, columns = (~s).nonzero(as_tuple=True)
         discrete, most = self._discrete(columns)
         stream = Stream(len(x), rows, particles, num_draws, discrete, most)
@@ -102,7 +102,7 @@ class Sampler:
         return stream.finish()
 
     def _discrete(self, columns: Tensor) -> tuple[Tensor, int]:
-        """Cells whose values' probabilities are wanted, and the most values of any column."""
+        """Return cells whose value probabilities are needed, and the most values of any column."""
         if self.num_values is None or not int(self.num_values.max()):
             return columns.new_zeros(0), 0
         wanted = self.num_values.to(columns.device)[columns] > 0
@@ -116,7 +116,7 @@ class Sampler:
         noise: CommonNoise | None = None,
         **extras: Tensor,
     ) -> tuple[Weighted, Tilted | None]:
-        """Weights of one chunk, and the missing cells' tilted distribution where collapsed."""
+        """Return one chunk's weights, and the missing cells' conditional where integrated out."""
         run, tilted = self.marginal.run(
             self.model, self.guide, x, s, num_particles=particles, draw=noise, **extras
         )
@@ -137,7 +137,7 @@ class Sampler:
         return _SampledCells(values, self._reported(values, columns))
 
     def _reported(self, values: Tensor, columns: Tensor) -> Tensor | None:
-        """The values, in the data's own units where their column is warped."""
+        """Return the values, in the data's own units where their column is warped."""
         if self.units is None:
             return None
         warped = ~torch.from_numpy(self.units.linear).to(columns.device)[columns]

@@ -1,4 +1,4 @@
-"""A proposal for each row's latents: a mixture of Gaussians, the original guide among them."""
+"""A proposal for each row's latents: a mixture of Gaussians and the original guide."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHARE_OF_GUIDE = 0.1
 
 
 def widths(dim: int) -> tuple[float, ...]:
-    """Widths of those Gaussians, in sd.
+    """Return the widths of those Gaussians, in sd.
 
     A Gaussian of ``dim`` dimensions lies in a shell of radius sqrt(dim) and thickness 0.7: shells
     that are to overlap must be closer together the more dimensions there are.
@@ -33,14 +33,14 @@ def widths(dim: int) -> tuple[float, ...]:
 
 
 class LatentSite(NamedTuple):
-    """One latent site of the guide inside the rows plate: its name, width, and distribution."""
+    """A latent site of the guide inside the rows plate: name, width, and distribution."""
 
     name: str
     size: int
     fn: Any
 
     def at(self, rows: Tensor) -> LatentSite:
-        """The same site for some of the rows."""
+        """Select the same site for some of the rows."""
         parameters = {k: v[rows] for k, v in parameters_of(self.fn).items()}
         return self._replace(fn=type(self.fn)(**parameters, validate_args=False))
 
@@ -48,7 +48,7 @@ class LatentSite(NamedTuple):
 def latent_sites(
     guide: Callable[..., Any], x: Tensor, s: Tensor, **extras: Tensor
 ) -> list[LatentSite]:
-    """The guide's latent sites of the rows, with the distributions it proposes for (x, s)."""
+    """Return the guide's latent sites of the rows, with their distributions given (x, s)."""
     with one_at_a_time(), torch.no_grad():
         trace = poutine.trace(guide).get_trace(x, s, **extras)
     sites = []
@@ -78,7 +78,7 @@ class RowMixture(TorchDistribution):
         super().__init__(Size((len(loc), 1)), Size(loc.shape[1:]), validate_args=False)
 
     def sample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
-        """Draws of shape sample_shape + (n, 1, D); components are drawn independently."""
+        """Sample values of shape sample_shape + (n, 1, D), with independent components."""
         if len(sample_shape) != 1:
             flat = self.sample((Size(sample_shape).numel(),))
             return flat.reshape(Size(sample_shape) + self.batch_shape + self.event_shape)
@@ -93,7 +93,7 @@ class RowMixture(TorchDistribution):
         return torch.where(component < len(SHARES), own, amortised).unsqueeze(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """(K, n, 1, D) -> (K, n, 1)."""
+        """Return the log-density of each row's latents, (K, n, 1, D) -> (K, n, 1)."""
         value = value.squeeze(-2)
         d = self.loc.shape[-1]
         standard = torch.linalg.solve_triangular(
@@ -117,7 +117,7 @@ class RowMixture(TorchDistribution):
 
 
 def _times(tril: Tensor, eps: Tensor) -> Tensor:
-    """L eps for eps (K, n, D): one product a row."""
+    """Return L eps for eps (K, n, D), by one product per row."""
     return (eps.movedim(0, -2) @ tril.mT).movedim(-2, 0)
 
 
@@ -126,7 +126,7 @@ def guide_from(
     sites: list[LatentSite],
     propose: Callable[[], Tensor | TorchDistribution],
 ) -> Callable[..., None]:
-    """``original`` with its rows' latents taken from ``propose()`` instead.
+    """Return ``original`` with its rows' latents sampled from ``propose()`` instead.
 
     What that returns is a distribution like :class:`RowMixture`, or values (K, n, D), at which
     the weight is then the joint density itself. Sites outside the rows (coefficients with priors)

@@ -1,4 +1,4 @@
-"""Predicted ratings of chosen pairs, without a table of all users and items."""
+"""Prediction of ratings for chosen pairs, without a table of all users and items."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def predict_ratings(
     seed: int = 0,
     unfitted: bool = False,
 ) -> np.ndarray:
-    """E[x_ij | what the user rated and what not] of pairs (user, item), in the ratings' units.
+    """Return E[x_ij | the user's ratings and mask] of pairs (user, item), in the ratings' units.
 
     A pair that was rated keeps its rating. Memory is that of 64 users' rows.
 
@@ -88,7 +88,7 @@ def predict_ratings(
 
 
 def _of_users(sampler: Sampler, data: Ratings, rows: torch.Tensor, particles: int) -> np.ndarray:
-    """Ratings (k, p) of these users: given, or the posterior mean."""
+    """Return ratings (k, p) of these users: as given, or the posterior mean."""
     x, s = data.x[rows], data.s[rows]
     found = sampler.estimate(x, s, particles, 0)
     if data.levels:

@@ -38,7 +38,7 @@ def refined_guide(
     missing: str = "auto",
     **extras: Tensor,
 ) -> Callable[..., None]:
-    """A guide for exactly these rows, whose importance weights are steadier than the model's own.
+    """Make a guide for exactly these rows, whose weights vary less than the model's own.
 
     Its proposal is a mixture of Gaussians around the fitted one and of the amortised guide.
 
@@ -78,7 +78,7 @@ def refined_guide(
 
 
 def _starting_point(sites: list[LatentSite]) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of what the amortised guide proposes, from draws of it, widened."""
+    """Return mean and covariance of samples from the amortised guide, widened."""
     draws = torch.cat([site.fn.sample((1000,)) for site in sites], -1)
     mean, covariance = _moments(draws, draws.new_full(draws.shape[:2], 1 / len(draws)))
     return mean, _cholesky(1.5 * covariance)
@@ -97,7 +97,7 @@ def _log_joint(
     missing: str,
     **extras: Tensor,
 ) -> Tensor:
-    """log p(x_o, s, z) at z (K, n, D), in chunks: (K, n)."""
+    """Return log p(x_o, s, z) at z (K, n, D), in chunks: (K, n)."""
     parts: list[Tensor] = []
     done = 0
     sampler = Sampler(model.model, model.guide, missing)
@@ -110,7 +110,7 @@ def _log_joint(
 
 
 def _largest_temper(log_weight: Tensor, enough: float) -> Tensor:
-    """The largest beta <= 1 of each row whose tempered weights have an ESS of ``enough``."""
+    """Return the largest beta <= 1 per row whose tempered weights have an ESS of ``enough``."""
     low, high = torch.zeros_like(log_weight[0]), torch.ones_like(log_weight[0])
     fine = effective_sample_size(log_weight) >= enough
     for _ in range(20):
@@ -121,7 +121,7 @@ def _largest_temper(log_weight: Tensor, enough: float) -> Tensor:
 
 
 def _moments(draws: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted mean (n, D) and covariance (n, D, D) of draws (K, n, D)."""
+    """Return weighted mean (n, D) and covariance (n, D, D) of samples (K, n, D)."""
     mean = (share.unsqueeze(-1) * draws).sum(0)
     centred = (draws - mean).movedim(0, 1)  # (n, K, D)
     return mean, (centred * share.T.unsqueeze(-1)).mT @ centred

@@ -1,4 +1,4 @@
-"""Self-normalised estimates that stream over particles: bounded memory whatever their number.
+"""Self-normalised estimates that stream over particles, in bounded memory.
 
 Kept per row: the logarithms of sum w and sum w^2, the largest weights (for k-hat), and particles
 resampled by a weighted reservoir. Kept per missing cell: the weighted moments of
@@ -17,20 +17,20 @@ from ..diagnostics import khat_from_largest, tail_length
 
 
 class CellSource(Protocol):
-    """One chunk's values at the missing cells."""
+    """The values of one chunk at the missing cells."""
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the cells given each particle, (C, M) each."""
+        """Return mean and variance of the cells given each particle, (C, M) each."""
 
     def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
-        """A draw of cell cells[i] given particle particles[i], (len(cells),)."""
+        """Sample cell cells[i] given particle particles[i], (len(cells),)."""
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """P(x_j = v) of discrete cells given each particle, (V, C, len(cells))."""
+        """Return P(x_j = v) of discrete cells given each particle, (V, C, len(cells))."""
 
 
 class Estimates(NamedTuple):
-    """What a stream of L particles amounts to; rows (n,), cells (M,), in model units."""
+    """The estimates from a stream of L particles; rows (n,), cells (M,), in model units."""
 
     log_evidence: Tensor
     ess: Tensor
@@ -43,7 +43,7 @@ class Estimates(NamedTuple):
 
 
 class Stream:
-    """Accumulates chunks of weighted particles for n rows whose missing cells are ``rows``.
+    """An accumulator of weighted particles for n rows whose missing cells are ``rows``.
 
     Args:
         rows: (M,) the row of every missing cell.
@@ -79,7 +79,7 @@ class Stream:
         self._cells_of_row = (order, counts, counts.cumsum(0) - counts)
 
     def add(self, log_weight: Tensor, source: CellSource) -> None:
-        """One chunk: log-weights (C, n) and the cells given its particles."""
+        """Add one chunk: log-weights (C, n) and the cells given its particles."""
         rows = self.rows
         peak = self.peak.maximum(log_weight.amax(0).double())
         # a row whose weights are all zero so far has no peak: exp(-inf - 0) = 0, not nan
@@ -117,7 +117,7 @@ class Stream:
             self._resample(log_weight, source)
 
     def _resample(self, log_weight: Tensor, source: CellSource) -> None:
-        """Every kept draw moves to a particle of this chunk with its share of all weight so far.
+        """Move each kept draw to a particle of this chunk, by its share of all weight.
 
         After the last chunk each is an exact draw with probability w~ (a weighted reservoir with
         replacement), the same particle for all cells of its row.
@@ -141,7 +141,7 @@ class Stream:
             self.draws[slot[which], cells] = values.to(self.draws.dtype)
 
     def finish(self) -> Estimates:
-        """The estimates, once all particles have come."""
+        """Return the estimates, once all particles have been added."""
         total = (self.log_sum - self.peak).exp()[self.rows]
         mean = self.sums[0] / total
         variance = (self.sums[1] / total - mean.square()).clamp_min(0)

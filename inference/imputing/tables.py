@@ -1,4 +1,4 @@
-"""Imputation: self-normalised estimates of what is missing, with their diagnostics."""
+"""Imputation of tables: self-normalised estimates of missing values, with diagnostics."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def impute(
 
 
 def _check(fitted: Any, model: Any, found: Imputation) -> None:
-    """Warn of what may be wrong with an imputation although its weights are good."""
+    """Warn about possible faults of an imputation that its weights do not show."""
     found.identification = getattr(fitted, "identification", None)
     few = len(model.columns) <= MOST_COLUMNS
     if found.identification is None and found.num_draws and few:
@@ -148,7 +148,7 @@ def imputed(
     seed: int = 0,
     progress: bool = False,
 ) -> Imputation:
-    """As :func:`impute`, of :func:`prepared` data and by these programs of the model."""
+    """Impute :func:`prepared` data by these programs of the model, as :func:`impute` does."""
     asked = asked_for("impute", particles=particles, num_draws=num_draws)
     with asked, evaluating(model, seed, data.x.device):
         task = Task(
@@ -170,7 +170,7 @@ def imputed(
 
 
 def check_was_fitted(fitted: Any) -> None:
-    """Refuse a model whose parameters have not moved since it was made; any fit is taken.
+    """Refuse a model whose parameters have not changed since it was made.
 
     Raises:
         ValueError: for such a model.
@@ -186,7 +186,7 @@ _Table = TypeVar("_Table", IncompleteData, Ratings)
 
 
 def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) -> Programs:
-    """The model's own, with coefficients that have priors held, at their posterior medians.
+    """Return the model's programs, with coefficients that have priors at posterior medians.
 
     Drawn afresh a chunk they would differ between particles that are weighed against each other.
 
@@ -203,13 +203,13 @@ def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) ->
 
 @torch.no_grad()
 def coefficient_medians(model: Any) -> dict[str, Tensor]:
-    """Posterior medians of the mechanism's coefficients that have priors, by site."""
+    """Return posterior medians of the coefficients that have priors, by site."""
     guide = getattr(model, "coefficient_guide", None)
     return {} if guide is None else guide.median()
 
 
 def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
-    """The model of a fit, and data in its scale, precision and place.
+    """Return the model of a fit, and data in its scale, precision and device.
 
     Raises:
         ValueError: for data with other columns, or a target of another kind.
@@ -223,7 +223,7 @@ def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
 
 
 def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
-    """The model of a fit, and a table or ratings in its scale, precision and place.
+    """Return the model of a fit, and a table or ratings in its scale, precision and device.
 
     Raises:
         ValueError: for data with other columns.

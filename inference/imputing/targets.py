@@ -1,4 +1,4 @@
-"""Predicting a target from incomplete rows, averaged over what is missing."""
+"""Prediction of a target from incomplete rows, averaged over their missing values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tables import check_was_fitted, prepared, programs_of
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """p(y | x_o, s) of every row.
+    """The distribution p(y | x_o, s) of every row.
 
     Attributes:
         mean: (n,), E[y] in the target's units; the code's expectation for two levels, NaN for more.
@@ -35,7 +35,7 @@ class Prediction:
 
     @property
     def best(self) -> np.ndarray:
-        """(n,), the most probable level, or the mean of a continuous target."""
+        """The most probable level (n,), or the mean of a continuous target."""
         if self.probabilities.shape[1] == 0:
             return self.mean
         columns = self.probabilities.columns.to_numpy()
@@ -51,7 +51,7 @@ def predict(
     seed: int = 0,
     unfitted: bool = False,
 ) -> Prediction:
-    """p(y | x_o, s) = sum_k w_k p(y | x_o, x^m_k), with the mask's density in the weights.
+    """Return p(y | x_o, s) = sum_k w_k p(y | x_o, x^m_k), weighted with the mask's density.
 
     Where the missing values can be integrated out of p(s | x), the weights are those of the
     integrated model and x^m_k is drawn from p(x^m | z_k, s = 0), which varies less than drawing
@@ -91,7 +91,7 @@ def predict(
 
 
 def _moments(given: Any) -> tuple[Tensor, Tensor]:
-    """Probabilities of the levels, or mean and second moment; (K, n, C) each."""
+    """Return probabilities of the levels, or mean and second moment; (K, n, C) each."""
     if given.has_enumerate_support:
         probs = given.probs
         if probs.dim() > 3:  # categorical

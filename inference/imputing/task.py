@@ -1,4 +1,4 @@
-"""The work of imputing: estimates in blocks of rows, and again with better proposals."""
+"""The task of imputing: estimates in blocks of rows, and again with better proposals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PILOT_SHARE, _PILOT_LEAST = 4, 500
 
 
 class Programs(NamedTuple):
-    """A model and guide to impute with."""
+    """The model and guide that are used to impute."""
 
     model: Callable[..., Any]
     guide: Callable[..., Any]
@@ -51,11 +51,11 @@ class Task:
         self.num_values = torch.tensor(levels)
 
     def first(self) -> Estimates:
-        """Estimates with the model's own guide."""
+        """Compute estimates with the model's own guide."""
         return self._in_blocks(self.particles, self.num_draws)
 
     def refined(self, first: Estimates) -> tuple[Estimates, Tensor]:
-        """Second estimates for the rows whose weights are too uneven for the model's own guide.
+        """Compute second estimates for rows whose weights are unreliable under the model's guide.
 
         Which rows, and whether a proposal of their own serves them better, is decided by pilot
         runs; what is reported comes from fresh draws, whatever they look like, so that the mean
@@ -124,7 +124,7 @@ class Task:
 
 
 def _blocks(count: int, particles: int) -> Iterator[slice]:
-    """Rows a block: large enough for long loops, small enough for some particles at once."""
+    """Split rows into blocks: large for fast loops, small enough for some particles at once."""
     size = max(16, min(512, PAIRS_AT_ONCE // max(1, min(particles, 64))))
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))

@@ -1,4 +1,4 @@
-"""Missing values integrated out of a model: in closed form, by sums, by quadrature, or drawn."""
+"""Missing values integrated out: in closed form, by sums, by quadrature, or by sampling."""
 
 from .handler import CollapseError, collapse
 

@@ -1,4 +1,4 @@
-"""p(x_j | z, s_j = 0): what a missing value is like, given that it is missing.
+"""The conditional given missing, p(x_j | z, s_j = 0), one class for each way of integrating.
 
 One class a way of integrating. Each works on the missing cells only, packed: cell c of the batch
 is (row[c], column[c]), and its tensors are (K, M) for K particles and M missing cells.
@@ -23,32 +23,32 @@ from .truncated import logistic_tilted, truncated_above
 
 
 class Tilted(ABC):
-    """A missing cell's decoder distribution, tilted by the probability of being missing."""
+    """The conditional given missing: a cell's decoder distribution times P(missing | value)."""
 
     @property
     @abstractmethod
     def log_missing(self) -> Tensor:
-        """log P(s_j = 0 | z) = log int p(x_j | z) (1 - pi_j(x_j)) dx_j, (K, M), differentiable."""
+        """Return log P(s_j = 0 | z) = log int p(x_j | z) (1 - pi_j(x_j)) dx_j, (K, M)."""
 
     @abstractmethod
     def moments(self) -> tuple[Tensor, Tensor]:
-        """E[x_j | z, s_j = 0] and Var[x_j | z, s_j = 0], (K, M) each, without gradients."""
+        """Return E[x_j | z, s_j = 0] and Var[x_j | z, s_j = 0], (K, M) each, without gradients."""
 
     @abstractmethod
     def sample(self) -> Tensor:
-        """One draw of x_j a particle and cell, (K, M)."""
+        """Sample one x_j per particle and cell, (K, M)."""
 
     @abstractmethod
     def select(self, particles: Tensor, cells: Tensor) -> Tilted:
-        """The cells at (particles[i], cells[i]), as tensors of shape (1, len(cells))."""
+        """Select the cells at (particles[i], cells[i]), as tensors of shape (1, len(cells))."""
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """P(x_j = v | z, s_j = 0) of cells with values 0, ..., V - 1: (V, K, len(cells))."""
+        """Return P(x_j = v | z, s_j = 0) of discrete cells: (V, K, len(cells))."""
         raise KindError(f"the values of a {type(self).__name__} are not finitely many")
 
 
 class Untilted(Tilted):
-    """The decoder's own distribution: the mask does not depend on the cell's value.
+    """The decoder's own distribution, where the mask does not depend on the cell's value.
 
     Args:
         log_missing: log P(s_j = 0), (K, M); none under an ignorable mechanism, which is not part of
@@ -61,21 +61,21 @@ class Untilted(Tilted):
 
     @property
     def log_missing(self) -> Tensor:
-        """As given; zero where the mechanism is ignorable."""
+        """Return the given log-probability, which is zero where the mechanism is ignorable."""
         if self._log_missing is not None:
             return self._log_missing
         return torch.zeros((), device=self.decoder.mean.device, dtype=self.decoder.mean.dtype)
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the decoder."""
+        """Return mean and variance of the decoder."""
         return self.decoder.mean.detach(), self.decoder.variance.detach()
 
     def sample(self) -> Tensor:
-        """A draw of the decoder."""
+        """Sample from the decoder."""
         return self.decoder.sample()
 
     def select(self, particles: Tensor, cells: Tensor) -> Untilted:
-        """At the chosen particles and cells."""
+        """Select the chosen particles and cells."""
         chosen = pick(self.decoder, particles, cells)
         if self._log_missing is None:
             return Untilted(chosen)
@@ -84,12 +84,12 @@ class Untilted(Tilted):
 
     @torch.no_grad()
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """The decoder's."""
+        """Return the decoder's probabilities of the values."""
         return filled_up(self.decoder.probs[..., cells, :].movedim(-1, 0), num_values)
 
 
 class Drawn(Tilted):
-    """Values that were drawn, since the absence of other columns depends on them.
+    """Values that were sampled, since the absence of other columns depends on them.
 
     Args:
         values: (K, M), what was drawn from the decoder.
@@ -103,31 +103,31 @@ class Drawn(Tilted):
 
     @property
     def log_missing(self) -> Tensor:
-        """At the drawn values."""
+        """Return log P(s_j = 0 | x) at the sampled values."""
         return self._log_missing
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """The values; what varies is left to the particles."""
+        """Return the sampled values with variance zero; the particles carry the spread."""
         report = self.report.detach()
         return report, torch.zeros_like(report)
 
     def sample(self) -> Tensor:
-        """The values."""
+        """Return the values that were already sampled."""
         return self.values.detach()
 
     def select(self, particles: Tensor, cells: Tensor) -> Drawn:
-        """At the chosen particles and cells."""
+        """Select the chosen particles and cells."""
         at = Picker(self.values.shape, particles, cells)
         return Drawn(at(self.values), at(self._log_missing), at(self.report))
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """One at the value that was drawn."""
+        """Return one at the value that was sampled, zero elsewhere."""
         values = torch.arange(num_values, device=cells.device).view(-1, 1, 1)
         return (self.values[..., cells] == values).to(self.values.dtype)
 
 
 class TiltedNormal(Tilted):
-    """Normal decoder and affine mechanism: closed forms (maths: section 3).
+    """A normal decoder under an affine mechanism, in closed form (maths: section 3).
 
     With t = -(a x + b) ~ Normal(m, r^2), m = -(a mu + b), r = |a| sigma, and G = log P(s = 0):
     E[x | s = 0] = mu - a sigma^2 G'(m) and Var = sigma^2 + a^2 sigma^4 G''(m) (Stein's lemma).
@@ -141,7 +141,7 @@ class TiltedNormal(Tilted):
 
     @cached_property
     def log_missing(self) -> Tensor:
-        """In closed form."""
+        """Return log P(s_j = 0 | z) in closed form."""
         if self.link == "probit":
             return log_ndtr(self.m / (1 + self.r.square()).sqrt())
         if torch.is_grad_enabled():
@@ -154,7 +154,7 @@ class TiltedNormal(Tilted):
 
     @torch.no_grad()
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance given z and s_j = 0."""
+        """Return mean and variance given z and s_j = 0."""
         if self.link == "probit":
             root = (1 + self.r.square()).sqrt()
             c = self.m / root
@@ -168,7 +168,7 @@ class TiltedNormal(Tilted):
 
     @torch.no_grad()
     def sample(self) -> Tensor:
-        """Exact draws: a truncated (probit) or logistic-tilted t, then x given t."""
+        """Sample exactly: a truncated (probit) or logistic-tilted t, then x given t."""
         variance = self.r.square()
         if self.link == "probit":
             # y = t + Normal(0, 1) is truncated to y > 0; t given y is Normal
@@ -184,7 +184,7 @@ class TiltedNormal(Tilted):
         return torch.where(steep, inverse, self.loc + self.scale * torch.randn_like(self.m))
 
     def select(self, particles: Tensor, cells: Tensor) -> TiltedNormal:
-        """At the chosen particles and cells."""
+        """Select the chosen particles and cells."""
         at = Picker(self.m.shape, particles, cells)
         return TiltedNormal(
             at(self.loc), at(self.scale), at(self.slope), at(self.offset), self.link
@@ -193,7 +193,7 @@ class TiltedNormal(Tilted):
 
 @functools.singledispatch
 def closed_form(decoder: TorchDistribution, affine: Affine) -> Tilted | None:
-    """p(x_j | z, s_j = 0) in closed form under an affine mechanism; None where there is none.
+    """Return p(x_j | z, s_j = 0) in closed form under an affine mechanism, else None.
 
     A decoder's distribution of your own is registered for its class and returns a
     :class:`Tilted`; otherwise its cells are integrated by quadrature or summed.
@@ -211,7 +211,7 @@ def _(decoder: Normal, affine: Affine) -> Tilted:
 
 
 class Together(Tilted):
-    """Cells that are integrated in different ways, each part with the cells it has.
+    """Cells that are integrated in different ways, each part with its own cells.
 
     Args:
         parts: (cells (M_i,), their tilted distribution); together all M cells.
@@ -233,16 +233,16 @@ class Together(Tilted):
 
     @cached_property
     def log_missing(self) -> Tensor:
-        """Part by part."""
+        """Return log P(s_j = 0 | z), computed part by part."""
         return self._joined([tilted.log_missing for _, tilted in self.parts])
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Part by part."""
+        """Return mean and variance, computed part by part."""
         mean, variance = zip(*(tilted.moments() for _, tilted in self.parts), strict=True)
         return self._joined(list(mean)), self._joined(list(variance))
 
     def sample(self) -> Tensor:
-        """Part by part."""
+        """Sample the cells part by part."""
         return self._joined([tilted.sample() for _, tilted in self.parts])
 
     def _part_and_place(self) -> tuple[Tensor, Tensor]:
@@ -254,7 +254,7 @@ class Together(Tilted):
         return part, place
 
     def select(self, particles: Tensor, cells: Tensor) -> Together:
-        """At the chosen particles and cells."""
+        """Select the chosen particles and cells."""
         part, place = self._part_and_place()
         chosen = []
         for number, (_, tilted) in enumerate(self.parts):
@@ -264,7 +264,7 @@ class Together(Tilted):
         return Together(chosen, (1,))
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """Part by part; the cells asked for all have finitely many values."""
+        """Return probabilities part by part; all cells must have finitely many values."""
         part, place = self._part_and_place()
         result: Tensor | None = None
         for number, (_, tilted) in enumerate(self.parts):
@@ -279,6 +279,6 @@ class Together(Tilted):
 
 
 def filled_up(found: Tensor, num_values: int) -> Tensor:
-    """Probabilities (v, K, M) with zeros for the values that only wider columns have."""
+    """Return probabilities (v, K, M), padded with zeros for values that only wider columns have."""
     absent = num_values - len(found)
     return torch.cat([found, found.new_zeros(absent, *found.shape[1:])]) if absent else found

@@ -1,4 +1,4 @@
-"""Which way of integrating fits which missing cell: by its column's family and mechanism."""
+"""The choice of how each missing cell is integrated, by its column's family and mechanism."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tilt(
     drawn: Tensor | None = None,
     units: Standardiser | None = None,
 ) -> Tilted:
-    """p(x_j | z, s_j = 0) at the missing cells (rows[c], columns[c]).
+    """Return p(x_j | z, s_j = 0) at the missing cells (rows[c], columns[c]).
 
     Args:
         decoder: p(x | z), batch shape (..., n, p).
@@ -65,7 +65,7 @@ class _Tilting:
         self.way = self._ways(drawn)
 
     def _ways(self, drawn: Tensor | None) -> Tensor:
-        """How each column is integrated, (p,)."""
+        """Choose how each column is integrated, (p,)."""
         p = self.decoder.batch_shape[-1]
         if self.mask is None:
             return torch.full((p,), _IGNORED)
@@ -82,7 +82,7 @@ class _Tilting:
         return way
 
     def tilted(self) -> Tilted:
-        """All cells, in parts where they are not all of one kind."""
+        """Return all cells, in parts where they are not all of one kind."""
         p = self.decoder.batch_shape[-1]
         families = parts_of(self.decoder)
         warped = torch.zeros(p, dtype=torch.bool)
@@ -115,7 +115,7 @@ class _Tilting:
     def _part(
         self, way: int, warped: bool, fn: Any, rows: Tensor, columns: Tensor, local: Tensor
     ) -> Tilted:
-        """Cells of one family and one way; ``local`` are their columns within the family."""
+        """Return cells of one family and one way; ``local`` are their columns within the family."""
         if way == _DRAWN:
             assert self.mask is not None
             values = self.mask.x[..., rows, columns].expand(*self.leading, len(rows))
@@ -179,19 +179,19 @@ class IgnoredInOtherUnits(Untilted):
 
     @property
     def log_missing(self) -> Tensor:
-        """Zero."""
+        """Return zero, since the column is ignorable."""
         return torch.zeros((), device=self.rule.joint.device, dtype=self.rule.joint.dtype)
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Of what is reported."""
+        """Return mean and variance in the reported units."""
         return self.rule.moments()
 
     def sample(self) -> Tensor:
-        """From the rule."""
+        """Sample from the quadrature rule."""
         return self.rule.sample()
 
     def select(self, particles: Tensor, cells: Tensor) -> IgnoredInOtherUnits:
-        """At the chosen particles and cells."""
+        """Select the chosen particles and cells."""
         chosen = self.rule.select(particles, cells)
         assert isinstance(chosen, TiltedQuadrature)
         return IgnoredInOtherUnits(chosen)

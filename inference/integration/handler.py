@@ -53,19 +53,19 @@ class CollapsedMask(TorchDistribution):
         super().__init__(shape, Size(), validate_args=False)
 
     def expand(self, batch_shape: Size, _instance: object = None) -> CollapsedMask:
-        """Plates never need it: the batch shape is already the model's."""
+        """Return the mask itself, whose batch shape is already the model's."""
         if Size(batch_shape) != self.batch_shape:
             raise NotImplementedError("a collapsed mask has the batch shape of its model")
         return self
 
     def sample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
-        """Not possible: the missing values were integrated out given this mask."""
+        """Refuse to sample, since missing values were integrated out given this mask."""
         raise NotImplementedError(
             "a collapsed model gives the density of its mask, not draws; use it uncollapsed"
         )
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log pi_j(x_j) at observed cells, log P_j(s_j = 0 | z) at missing ones, (K, n, p)."""
+        """Return log pi_j(x_j) at observed cells, log P_j(s_j = 0 | z) at missing ones."""
         observed = self.given.log_prob(value).masked_fill(self.missing, 0.0)
         log_missing = self.cells.tilted.log_missing
         if log_missing.dim() == 0:
@@ -77,7 +77,7 @@ class CollapsedMask(TorchDistribution):
 
 
 class Cells:
-    """The missing cells of one run: where they are, and their tilted distribution."""
+    """The missing cells of one run: their positions, and their conditional given missing."""
 
     def __init__(self, rows: Tensor, columns: Tensor, tilted: Tilted, batch_shape: Size) -> None:
         self.rows, self.columns, self.tilted, self.batch_shape = rows, columns, tilted, batch_shape
@@ -128,7 +128,7 @@ class collapse(Messenger):
         self._mask_before: Any = None
 
     def __enter__(self) -> Any:
-        """A run begins with nothing of the last."""
+        """Begin a run, without anything left of the last one."""
         self.cells = self._observed = self._unobserved = self._mask_before = None
         return super().__enter__()
 
@@ -189,7 +189,7 @@ class collapse(Messenger):
             msg["fn"] = CollapsedMask(mask, missing, self.cells)
 
     def _given_mask(self) -> None:
-        """A pattern mixture's x: p(x_j | z, s_j = 0) is the decoder's own."""
+        """Handle the x of a pattern mixture, whose p(x_j | z, s_j = 0) is the decoder's own."""
         assert self._unobserved is not None
         fn = self._mask_before["fn"]
         if not isinstance(fn, MaskDistribution) or not fn.missingness.ignorable:
@@ -206,7 +206,7 @@ class collapse(Messenger):
         self._unobserved = self._mask_before = None
 
     def _check_draws(self, mechanism: Any, missing: Tensor) -> None:
-        """Values that other columns' absence depends on must have been drawn."""
+        """Check that values on which other columns' absence depends were sampled."""
         read = mechanism.dependence(missing.shape[-1]).sampled
         if not bool(read.any()):
             return

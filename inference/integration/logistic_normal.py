@@ -30,7 +30,7 @@ _SQRT_HALF = math.sqrt(0.5)
 
 @functools.cache
 def series_coefficients(terms: int) -> tuple[float, ...]:
-    """Signed coefficients c_n (-1)^(n+1), n = 1..terms, of u/(1+u) as a polynomial in u.
+    """Return the coefficients c_n (-1)^(n+1), n = 1..terms, of u/(1+u) as a polynomial in u.
 
     Algorithm 1 of Cohen, Rodriguez Villegas & Zagier (2000).
 
@@ -51,7 +51,7 @@ def series_coefficients(terms: int) -> tuple[float, ...]:
 
 
 class LogisticNormal(NamedTuple):
-    """log P = log E[sigmoid(t)] and its first two derivatives with respect to m."""
+    """The function log P = log E[sigmoid(t)], with its first two derivatives in m."""
 
     log_prob: Tensor
     first: Tensor
@@ -59,7 +59,7 @@ class LogisticNormal(NamedTuple):
 
 
 def _evaluate(m: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """log P, E[sigmoid'(t)] / P and E[sigmoid''(t)] / P."""
+    """Return log P, E[sigmoid'(t)] / P and E[sigmoid''(t)] / P."""
     coefficients = series_coefficients(8 if m.dtype == torch.float32 else 12)
     r = r.clamp_min(1e-12)
     size = m.abs()
@@ -122,7 +122,7 @@ class _LogProbability(torch.autograd.Function):
 
 
 def log_expected_sigmoid(m: Tensor, r: Tensor) -> Tensor:
-    """log E[sigmoid(t)], t ~ Normal(m, r^2), differentiable once in m and r.
+    """Return log E[sigmoid(t)], t ~ Normal(m, r^2), differentiable once in m and r.
 
     >>> import torch
     >>> from absentia.inference.integration.logistic_normal import log_expected_sigmoid
@@ -135,7 +135,7 @@ def log_expected_sigmoid(m: Tensor, r: Tensor) -> Tensor:
 
 
 def logistic_normal(m: Tensor, r: Tensor) -> LogisticNormal:
-    """log P with d log P/dm and d^2 log P/dm^2 (no gradients): what the tilted moments need."""
+    """Return log P, d log P/dm and d^2 log P/dm^2 without gradients, for conditional moments."""
     with torch.no_grad():
         m, r = torch.broadcast_tensors(m, r)
         log_prob, first, second = _evaluate(m, r)

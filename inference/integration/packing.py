@@ -1,4 +1,4 @@
-"""Distributions of a table as those of some of its cells: (..., n, p) to (..., M) and fewer."""
+"""Packing of a table's distributions to some of its cells: (..., n, p) to (..., M) and fewer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ...models.distributions.mixed import MixedColumns
 
 
 class Picker:
-    """Picks [..., particles[i], cells[i]] of tensors that broadcast to (..., K, M)."""
+    """An index of [..., particles[i], cells[i]] in tensors that broadcast to (..., K, M)."""
 
     def __init__(self, shape: torch.Size, particles: Tensor, cells: Tensor) -> None:
         self.shape, self.particles, self.cells = shape, particles, cells
 
     def __call__(self, tensor: Tensor) -> Tensor:
-        """The picked cells, (..., 1, len(cells))."""
+        """Return the picked cells, (..., 1, len(cells))."""
         leading = tensor.shape[:-2] if tensor.dim() > 2 else torch.Size()
         full = tensor.expand(leading + self.shape)
         return full[..., self.particles, self.cells].unsqueeze(-2)
@@ -28,7 +28,7 @@ class Picker:
 
 @functools.singledispatch
 def parts_of(decoder: TorchDistribution) -> list[tuple[Tensor, Any]]:
-    """The columns (positions) of each family of a decoder, with that family's distribution."""
+    """Return the columns (positions) of each family of a decoder, with its distribution."""
     return [(torch.arange(decoder.batch_shape[-1]), decoder)]
 
 
@@ -38,7 +38,7 @@ def _(decoder: MixedColumns) -> list[tuple[Tensor, Any]]:
 
 
 def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:
-    """The tensors a distribution was made of, in batch shape (plus event dimensions)."""
+    """Return a distribution's tensors, in batch shape (plus event dimensions)."""
     made_of = {
         name: getattr(distribution, name)
         for name in distribution.arg_constraints
@@ -58,7 +58,7 @@ def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:
 
 
 def pack(distribution: TorchDistribution, rows: Tensor, columns: Tensor) -> TorchDistribution:
-    """The distribution of the cells (rows[c], columns[c]): (..., n, p) -> (..., M)."""
+    """Return the distribution of the cells (rows[c], columns[c]): (..., n, p) -> (..., M)."""
     depth = len(distribution.batch_shape) - 2
     index = (slice(None),) * depth + (rows, columns)
     parameters = {name: value[index] for name, value in parameters_of(distribution).items()}
@@ -66,7 +66,7 @@ def pack(distribution: TorchDistribution, rows: Tensor, columns: Tensor) -> Torc
 
 
 def pick(distribution: TorchDistribution, particles: Tensor, cells: Tensor) -> TorchDistribution:
-    """The packed distribution at (particles[i], cells[i]): (K, M) -> (1, len(cells))."""
+    """Return the packed distribution at (particles[i], cells[i]): (K, M) -> (1, len(cells))."""
     parameters = {
         name: value[particles, cells].unsqueeze(0)
         for name, value in parameters_of(distribution).items()

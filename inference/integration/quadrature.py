@@ -27,7 +27,7 @@ HEAVY_TAILS = (*LIGHT_TAILS, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0)
 
 
 class Rule(NamedTuple):
-    """Nodes (Q, K, M) and the logs of their weights, without gradients."""
+    """The nodes (Q, K, M) of a quadrature rule and the logs of their weights, without gradients."""
 
     nodes: Tensor
     log_weight: Tensor
@@ -35,7 +35,7 @@ class Rule(NamedTuple):
 
 @functools.singledispatch
 def reach_of(decoder: TorchDistribution) -> tuple[float, ...] | None:
-    """Where the panels of a location-scale family on the real line end, in its own scale.
+    """Return where the panels of a location-scale family end, in its own scale.
 
     None where a family has none, so that it cannot be integrated by quadrature. A family of your
     own, with ``loc`` and ``scale``, is registered for all decoders of its class:
@@ -105,14 +105,14 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
 
 
 def _grid(reach: float, like: Tensor) -> Tensor:
-    """Standardised values (G, 1, 1) out to ``reach``, densest in the middle."""
+    """Return standardised values (G, 1, 1) out to ``reach``, densest in the middle."""
     t = torch.linspace(-1, 1, _GRID, dtype=like.dtype, device=like.device).view(-1, 1, 1)
     stretch = 2.0 if reach < 100 else 8.0
     return reach * torch.sinh(stretch * t) / math.sinh(stretch)
 
 
 def _where_it_matters(u: Tensor, missing: Tensor, decoder: TorchDistribution) -> Tensor:
-    """The mechanism's variation up to each point of the grid, as shares (G, K, M).
+    """Return the mechanism's cumulative variation over the grid, as shares (G, K, M).
 
     Variation counts by the density the decoder has there, with a floor: far out it still shapes
     the tail of the integral.
@@ -128,7 +128,7 @@ def _where_it_matters(u: Tensor, missing: Tensor, decoder: TorchDistribution) ->
 
 
 def _shares(u: Tensor, cumulative: Tensor, panels: int) -> Tensor:
-    """Where the variation reaches equal shares, standardised, (E, K, M)."""
+    """Return where the variation reaches equal shares, standardised, (E, K, M)."""
     shares = torch.linspace(0.01, 0.99, panels + 1, dtype=u.dtype, device=u.device)
     behind = cumulative.movedim(0, -1).contiguous()
     wanted = shares.expand(*behind.shape[:-1], -1).contiguous()

@@ -1,4 +1,4 @@
-"""p(x_j | z, s_j = 0) over finitely many values: levels and counts, or the nodes of a rule."""
+"""p(x_j | z, s_j = 0) over finitely many values: levels and counts, or quadrature nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .packing import Picker
 
 
 class TiltedDiscrete(Tilted):
-    """A decoder over finitely many values: exact sums over them (maths: section 3)."""
+    """A decoder over finitely many values, integrated by exact sums (maths: section 3)."""
 
     def __init__(self, values: Tensor, log_density: Tensor, log_missing_given: Tensor) -> None:
         # values (V, 1 or K, 1 or M); log p(v | z) (V, K, M); log p(s_j = 0 | v) (V, 1 or K, M)
@@ -25,37 +25,37 @@ class TiltedDiscrete(Tilted):
 
     @cached_property
     def log_missing(self) -> Tensor:
-        """The log of the sum over the values."""
+        """Return the log of the sum over the values."""
         return self.joint.logsumexp(0)
 
     @torch.no_grad()
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance over the values' posterior."""
+        """Return mean and variance over the values' posterior."""
         weight = (self.joint - self.log_missing).exp()
         mean = (weight * self.values).sum(0)
         return mean, (weight * (self.values - mean).square()).sum(0)
 
     @torch.no_grad()
     def sample(self) -> Tensor:
-        """A value from its posterior."""
+        """Sample a value from its posterior."""
         gumbel = -torch.empty_like(self.joint).exponential_().log()
         best = (self.joint + gumbel).argmax(0, keepdim=True)
         return self.values.expand_as(self.joint).gather(0, best).squeeze(0)
 
     def select(self, particles: Tensor, cells: Tensor) -> TiltedDiscrete:
-        """At the chosen particles and cells."""
+        """Select the chosen particles and cells."""
         at = Picker(self.log_missing.shape, particles, cells)
         return type(self)(at(self.values), at(self.log_density), at(self.log_missing_given))
 
     @torch.no_grad()
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """The values' posterior."""
+        """Return the posterior probabilities of the values."""
         weight = (self.joint - self.log_missing).exp()
         return filled_up(weight[..., cells], num_values)
 
 
 class TiltedQuadrature(TiltedDiscrete):
-    """A continuous decoder under any elementwise mechanism: a rule of nodes and weights.
+    """A continuous decoder under any elementwise mechanism, by nodes and weights.
 
     The values are the nodes, and their log-densities include the logarithms of the weights.
     ``report`` is what moments are taken of, where it is not the nodes themselves.
@@ -67,19 +67,19 @@ class TiltedQuadrature(TiltedDiscrete):
 
     @torch.no_grad()
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance of what is reported."""
+        """Return mean and variance of the reported values."""
         weight = (self.joint - self.log_missing).exp()
         values = self.values if self.report is None else self.report
         mean = (weight * values).sum(0)
         return mean, (weight * (values - mean).square()).sum(0)
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """Not of real numbers."""
+        """Refuse, since real numbers have no probabilities."""
         return Tilted.probabilities(self, cells, num_values)
 
     @torch.no_grad()
     def sample(self) -> Tensor:
-        """By inversion of the interpolated distribution function."""
+        """Sample by inversion of the interpolated distribution function."""
         mass = (self.joint - self.log_missing).exp()
         # each node's mass lies between the midpoints to its neighbours
         upper = mass.cumsum(0)

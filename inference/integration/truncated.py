@@ -1,4 +1,4 @@
-"""Exact draws from one-sided truncated normals and from logistic-tilted normals."""
+"""Exact sampling of one-sided truncated normals and of logistic-tilted normals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DEEP_TAIL = 30.0  # beyond, Phi underflows; the exceedance is exponential to wi
 
 
 def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """eps ~ Normal(0, 1) given eps > bound, elementwise; computed in float64.
+    """Sample eps ~ Normal(0, 1) given eps > bound, elementwise, computed in float64.
 
     By inversion in the lower tail, where the distribution function keeps its relative accuracy;
     past 30 sd by the exponential limit of the exceedance, sqrt(bound^2 + 2 E), E ~ Exp(1).
@@ -33,7 +33,7 @@ def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> 
 
 
 def logistic_tilted(m: Tensor, r: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """t with density proportional to sigmoid(t) Normal(t; m, r^2): exact, by rejection.
+    """Sample t with density proportional to sigmoid(t) Normal(t; m, r^2), by exact rejection.
 
     sigmoid(t) <= exp(t) below 0 and <= 1 above, each tight to a factor 2: the proposal is a
     mixture of two truncated normals and at least half of it is accepted, whatever m and r.

@@ -1,4 +1,4 @@
-"""Pictures of fits, imputations and what they rest on: functions that return matplotlib figures."""
+"""Plots of fits, imputations and their assumptions, as functions that return matplotlib figures."""
 
 from .diagnostics import plot_calibration, plot_history, plot_reliability
 from .imputed import plot_imputed, plot_row

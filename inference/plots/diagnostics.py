@@ -1,4 +1,4 @@
-"""How far to trust it: weights, the course of a fit, ranks."""
+"""Plots of diagnostics: weights, the course of a fit, ranks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain, shown
 
 
 def plot_reliability(imputation: Imputation) -> Figure:
-    """Pareto k-hat and effective sample size of every row, in the table's order.
+    """Plot Pareto k-hat and effective sample size of every row, in the table's order.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -49,7 +49,7 @@ def plot_reliability(imputation: Imputation) -> Figure:
 
 
 def plot_history(fitted: Any) -> Figure:
-    """The bound in the course of a fit, in training and on held-out rows.
+    """Plot the bound in the course of a fit, in training and on held-out rows.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -76,7 +76,7 @@ def plot_history(fitted: Any) -> Figure:
 
 
 def plot_calibration(found: Calibration, columns: Sequence[str] | None = None) -> Figure:
-    """Histograms of ranks, with the band that 99 % of uniform ones keep to.
+    """Plot histograms of ranks, with the band that contains 99 % of uniform ranks.
 
     Of more than twelve the first are drawn, and a line above says so.
 

@@ -1,4 +1,4 @@
-"""What was imputed: a column's values, and one row's posterior."""
+"""Plots of imputed values: a column's values, and one row's posterior."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .style import IMPUTED, OBSERVED, QUIET, panels, plain, shown
 
 
 def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -> Figure:
-    """Observed and imputed values of each column that goes missing, as densities.
+    """Plot observed and imputed values of each incomplete column, as densities.
 
     Of more than twelve columns the most missing are drawn, and a line above says so.
 
@@ -66,7 +66,7 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
 
 
 def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = None) -> Figure:
-    """One row's posterior: a histogram a missing cell, beside what was observed of the column.
+    """Plot one row's posterior: a histogram per missing cell, beside the column's observed values.
 
     Of more than twelve missing cells the first are drawn, and a line above says so.
 

@@ -1,4 +1,4 @@
-"""The mask: its pattern in the table, and in replicated tables."""
+"""Plots of the mask: its pattern in the table, and in replicated tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_RATES = 30
 def plot_missingness(
     table: IncompleteData | pd.DataFrame, columns: Sequence[str] | None = None
 ) -> Figure:
-    """Rates, patterns, and what goes missing together.
+    """Plot rates, patterns, and which columns are missing together.
 
     Of more than 30 columns the most missing are drawn, and the title says so.
 
@@ -40,7 +40,7 @@ def plot_missingness(
 
 
 def plot_mask_check(check: MaskCheck, columns: Sequence[str] | None = None) -> Figure:
-    """What was seen of the mask beside replicates: rates, tenths of other columns, calibration.
+    """Plot the observed mask beside replicates: rates, tenths of other columns, calibration.
 
     Of the tenths those are drawn whose column of the two deviates most; of the rates of more than
     thirty columns the highest, and the title says so.

@@ -1,4 +1,4 @@
-"""The mechanism as a curve: the probability of being missing by a column's value."""
+"""Plots of the mechanism: the probability of being missing by a column's value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _POINTS = 200
 
 @torch.no_grad()
 def missing_probability(model: Any, scaler: Any, values: np.ndarray, **context: Any) -> np.ndarray:
-    """P(missing | x) (..., p) as a model has learnt it, of values (..., p) in the data's units.
+    """Return the learnt P(missing | x) (..., p) at values (..., p) in the data's units.
 
     Args:
         context: what the mechanism asks for besides.
@@ -47,7 +47,7 @@ def plot_mechanism(
     level: float = 0.9,
     seed: int = 0,
 ) -> Figure:
-    """P(missing | value) of each column that goes missing, with a posterior band.
+    """Plot P(missing | value) of each incomplete column, with a posterior band.
 
     The curve is the median of the band's; the other columns, which a mechanism may read, are held
     at their means. Below the curves the
@@ -123,7 +123,7 @@ def mechanism_curve(
     coefficients: Any = None,
     **context: Any,
 ) -> np.ndarray:
-    """P(missing | value) of one column at these values, the other columns at their means."""
+    """Return P(missing | value) of one column, with the other columns at their means."""
     average = np.asarray(data.scaler.invert(np.zeros((1, len(data.columns)))))
     table = np.tile(average, (len(values), 1))
     table[:, column] = values

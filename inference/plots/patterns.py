@@ -1,4 +1,4 @@
-"""The missing values of a table in one figure: rates, patterns, and what goes missing together."""
+"""One figure of a table's missing values: rates, patterns, and correlations of the masks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def draw_missingness(table: Table, path: Path, columns: Sequence[str] | None = N
 
 
 def missingness_figure(table: Table, columns: Sequence[str] | None = None) -> Any:
-    """The figure that :func:`draw_missingness` writes.
+    """Make the figure that :func:`draw_missingness` writes.
 
     Args:
         table: with missing values.
@@ -142,7 +142,7 @@ def _pattern_panel(axes: Any, masks: np.ndarray, names: list[str]) -> None:
 
 
 def _correlations(figure: Any, axes: Any, gone: pd.DataFrame, names: list[str]) -> None:
-    """The masks' correlations; the diagonal and columns that are always missing stay empty."""
+    """Return the masks' correlations; the diagonal and always-missing columns stay empty."""
     mask = gone.to_numpy(dtype=np.float64)
     centred = mask - mask.mean(0)
     spread = np.sqrt((centred**2).sum(0))

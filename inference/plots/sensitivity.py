@@ -1,4 +1,4 @@
-"""A sensitivity curve: the answer, where it tips, and what the data support."""
+"""The plot of a sensitivity curve: the answer, where it tips, and what the data support."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain
 def plot_sensitivity(
     curve: SensitivityCurve, estimand: str | None = None, value: float | None = None
 ) -> Figure:
-    """The estimate with its interval, filled points where the model was fitted.
+    """Plot the estimate with its interval, and filled points where the model was fitted.
 
     Shaded: slopes that the data do not contradict; with a profile, a second panel shows it.
 

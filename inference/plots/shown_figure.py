@@ -1,4 +1,4 @@
-"""A figure that a notebook shows as the value of a cell, without pyplot or an inline backend."""
+"""A figure that notebooks show as a cell's value, without pyplot or an inline backend."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 
 class ShownFigure(Figure):
-    """A matplotlib figure of its own: nothing is kept for the whole process, nothing to close."""
+    """A matplotlib figure outside pyplot, so that none is kept open or has to be closed."""
 
     def _repr_png_(self) -> bytes:
-        """What IPython displays."""
+        """Return the PNG image that IPython displays."""
         content = io.BytesIO()
         self.savefig(content, format="png")
         return content.getvalue()

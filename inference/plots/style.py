@@ -1,4 +1,4 @@
-"""One look for all figures: Okabe & Ito's colours, legible to the colour-blind; no pyplot state."""
+"""The common style of all figures: Okabe & Ito's colours, legible to the colour-blind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_PANELS, _MOST_NAMED = 12, 48
 
 
 def panels(count: int, across: int = 3, size: tuple[float, float] = _PANEL) -> tuple[Figure, Any]:
-    """A figure with so many panels, in rows of up to ``across``; the axes in one list.
+    """Make a figure with this many panels, in rows of up to ``across``, and list its axes.
 
     A figure of its own, not pyplot's, which keeps figures and a backend for the whole process; a
     notebook shows it as the value of a cell.
@@ -40,7 +40,7 @@ def shown(
     missing: Sequence[float] | None = None,
     most: int = MOST_PANELS,
 ) -> tuple[list[str], str]:
-    """What one figure has room for, in the order given, and a line that says what it leaves out.
+    """Return what one figure has room for, in order, and a line that says what is left out.
 
     >>> shown(["a", "b", "c"], None, missing=[0.1, 0.3, 0.2], most=2)[0]
     ['b', 'c']
@@ -78,7 +78,7 @@ def shown(
 
 
 def plain(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
-    """Labels, and no frame above and at the right."""
+    """Set the labels, and remove the frame at the top and right."""
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.title.set_fontsize(10)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,1 +1,1 @@
-"""Random numbers: seeded without a trace, evenly spread, shared by rows or shifted between them."""
+"""Random numbers: seeded locally, evenly spread, shared by rows or shifted between them."""

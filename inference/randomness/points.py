@@ -1,4 +1,4 @@
-"""Evenly spread random points in as many dimensions as are wanted."""
+"""Evenly spread random points in any number of dimensions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TOGETHER = 4
 
 
 def spread_points(count: int, size: int, key: str) -> Tensor:
-    """(count, size) float64 numbers in [0, 1], which follow from ``key`` alone.
+    """Return (count, size) float64 numbers in [0, 1], which are determined by ``key`` alone.
 
     The dimensions are taken four at a time. Each four have a Sobol sequence of their own, scrambled
     (randomised quasi-Monte Carlo: Owen, 1997) and with its points in a random order of their own.
@@ -43,5 +43,5 @@ def _four(count: int, key: str) -> Tensor:
 
 
 def seed_of(key: str) -> int:
-    """A seed for a generator that differs from key to key, and not from process to process."""
+    """Return a generator's seed that differs from key to key, but not between processes."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "big")

@@ -1,4 +1,4 @@
-"""Random numbers that all rows share, so that a row's result does not depend on its company."""
+"""Random numbers that all rows share, so that a row's result does not depend on other rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .points import spread_points
 
 
 class CommonNoise:
-    """Scrambled Sobol points, one a particle, from which every row's draws are made.
+    """Scrambled Sobol points, one per particle, from which every row's samples are made.
 
     The rows' estimates differ by their data alone: imputing a row by itself, or among others in
     any order, gives the same numbers (common random numbers). Sites and dimensions are independent
@@ -44,16 +44,16 @@ class CommonNoise:
         self.first, self.count = 0, 0
 
     def start(self, count: int) -> None:
-        """The next ``count`` particles."""
+        """Begin the next ``count`` particles."""
         self.first += self.count
         self.count = count
 
     def forget(self) -> None:
-        """The current particles were not used: the next ones start where they did."""
+        """Take back the unused particles: the next ones start where they did."""
         self.count = 0
 
     def uniform(self, name: str, size: int) -> Tensor:
-        """(count, size) numbers in (0, 1) for the current particles."""
+        """Return (count, size) numbers in (0, 1) for the current particles."""
         if name not in self.points:
             self.points[name] = spread_points(self.particles, size, f"{self.seed} {name}")
         part = self.points[name][self.first : self.first + self.count].to(self.like)
@@ -62,7 +62,7 @@ class CommonNoise:
         return part.clamp(rounding, 1 - rounding)
 
     def draw(self, name: str, fn: Any) -> Tensor:
-        """A draw a particle and row of a distribution with batch shape (n, m) or (K, n, m).
+        """Sample per particle and row from a distribution with batch shape (n, m) or (K, n, m).
 
         Raises:
             NotImplementedError: for a family without a known transformation.

@@ -1,4 +1,4 @@
-"""Evenly spread random numbers that differ from row to row: for sums over rows."""
+"""Evenly spread random numbers that differ from row to row, for sums over rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .points import seed_of, spread_points
 
 
 class ShiftedSobol:
-    """Sobol points (K, d), moved round by a random shift of its own in every row.
+    """Sobol points (K, d), shifted modulo one by each row's own random shift.
 
     Points that all rows share have one error for all of them, which adds up over the rows: with 25
     draws a row a log-likelihood was out by a nat a unit of the slope. Shifts of their own make the
@@ -26,14 +26,14 @@ class ShiftedSobol:
         self.seed, self.count = seed, 0
 
     def start(self, count: int) -> None:
-        """So many particles a row."""
+        """Begin a run with this many particles per row."""
         self.count = count
 
     def forget(self) -> None:
-        """Nothing is kept between runs."""
+        """Do nothing, since nothing is kept between runs."""
 
     def draw(self, name: str, fn: Any) -> Tensor:
-        """(K, n, d) draws; from the distribution's own noise where it is no Normal."""
+        """Return (K, n, d) samples; torch's own noise is used where it is not a Normal."""
         n, d = fn.batch_shape[-2:]
         normal = isinstance(fn, Normal | RowNormal)
         if not normal:

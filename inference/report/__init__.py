@@ -1,4 +1,4 @@
-"""One self-contained HTML page about an analysis: what was assumed and what came out."""
+"""The report: one self-contained HTML page on an analysis, its assumptions and results."""
 
 from .page import report
 

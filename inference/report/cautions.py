@@ -1,4 +1,4 @@
-"""What the head of the page warns of: checks that failed, each in one sentence."""
+"""The warnings at the head of the page: checks that failed, each in one sentence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cautions(
     p_values: Mapping[str, np.ndarray],
     replications: int,
 ) -> list[str]:
-    """Sentences about what speaks against using the imputations as they are.
+    """List sentences about what speaks against using the imputations as they are.
 
     Args:
         fitted: with a history, where there is one.
@@ -64,7 +64,7 @@ def _unidentified(identification: pd.DataFrame | None) -> list[str]:
 
 
 def _not_reproduced(what: str, values: np.ndarray, replications: int) -> list[str]:
-    """More values outside all replicated tables than chance has it."""
+    """Report if more values than by chance are outside all replicated tables."""
     floor = 2 / (replications + 1)
     count, total = int((values <= floor * (1 + 1e-9)).sum()), len(values)
     if not total or binom.sf(count - 1, total, floor) > _CHANCE:

@@ -1,4 +1,4 @@
-"""The page: sections into one HTML file; what it looks like is in ``page.html``."""
+"""The page: it assembles the sections into one HTML file, styled by ``page.html``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def report(
     replications: int = 100,
     seed: int = 0,
 ) -> Path:
-    """Write one HTML page about a fit and its imputations, pictures inside, nothing fetched.
+    """Write one HTML page about a fit and its imputations, with all pictures embedded.
 
     The table and its missing values; the mechanism's equations and what identifies them; its
     coefficients with intervals and curves with bands; imputed beside observed values; how far

@@ -1,4 +1,4 @@
-"""What stands on the page: its sections, each with texts, tables and pictures."""
+"""The sections of the page, each with texts, tables and pictures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MOST_COLUMNS = 9
 
 @dataclass
 class Section:
-    """A heading with what stands below it."""
+    """A section of the page: a heading with its contents."""
 
     title: str
     text: str = ""
@@ -47,7 +47,7 @@ class Section:
 
 
 class Writer:
-    """The sections, one after another."""
+    """The writer of the sections, one after another."""
 
     def __init__(self, fitted: Any, data: IncompleteData, replications: int, seed: int) -> None:
         self.fitted, self.data = fitted, data
@@ -62,7 +62,7 @@ class Writer:
         self.p_values: dict[str, np.ndarray] = {}
 
     def sections(self, filled: Imputation, curves: Sequence[SensitivityCurve]) -> list[Section]:
-        """All of them, in order."""
+        """Return all sections, in order."""
         return [
             self._table(),
             self._mechanism(filled),
@@ -238,7 +238,7 @@ def _shown_columns(left: int) -> str:
 
 
 def _beside(filled: Imputation) -> pd.DataFrame:
-    """Means by column as a reader wants them; dates as days."""
+    """Format means by column for a reader; dates are shown as days."""
     table = filled.by_column()
     keys = ["observed_mean", "imputed_mean", "at_random_mean", "lowest", "highest"]
     shown = pd.DataFrame({"missing": table["missing"].astype(str)}, index=table.index)

@@ -1,4 +1,4 @@
-"""How an answer depends on what is assumed of the missing values."""
+"""Sensitivity: how an answer depends on what is assumed about the missing values."""
 
 from .curve import SensitivityCurve
 from .delta import delta_sensitivity

@@ -1,4 +1,4 @@
-"""An answer as a function of what is assumed: the curve, where it tips, what the data say."""
+"""Sensitivity curves: an answer as a function of an assumption, and its tipping points."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class SensitivityCurve:
 
     @property
     def estimands(self) -> tuple[str, ...]:
-        """Their names."""
+        """The names of the estimands."""
         return tuple(dict.fromkeys(self.table["estimand"]))
 
     def of(self, estimand: str | None = None) -> pd.DataFrame:
-        """The rows of one estimand, by the assumption's value; the first when left out.
+        """Return the rows of one estimand (by default the first), by the assumption's value.
 
         Raises:
             ValueError: there is none of this name.
@@ -59,7 +59,7 @@ class SensitivityCurve:
     def tipping_points(
         self, value: float = 0.0, estimand: str | None = None, of: str = "estimate"
     ) -> list[float]:
-        """Where the curve crosses ``value``, by linear interpolation; none where it does not.
+        """Return where the curve crosses ``value``, by linear interpolation, if anywhere.
 
         Args:
             of: ``"estimate"``, or ``"lower"`` or ``"upper"`` for an end of the interval: where the
@@ -76,7 +76,7 @@ class SensitivityCurve:
         return sorted(found)
 
     def supported(self, level: float | None = None) -> tuple[float, float]:
-        """The slopes that the data do not contradict: 2 (max - log-likelihood) within chi-square.
+        """The slopes that the data do not contradict, by a chi-square interval.
 
         An end is infinite where the interval is open: as far as slopes were tried (``profile`` has
         them) the data do not contradict them.
@@ -95,7 +95,7 @@ class SensitivityCurve:
         return not all(np.isfinite(self.supported()))
 
     def __repr__(self) -> str:
-        """The curve, an estimand a block."""
+        """Show the curve, one block per estimand."""
         parts = [f"{self.assumption} of '{self.column}', {100 * self.level:g} % intervals"]
         for name in self.estimands:
             rows = self.of(name)[["estimate", "lower", "upper", "how", "khat"]]
@@ -105,7 +105,7 @@ class SensitivityCurve:
         return "\n".join(parts)
 
     def support(self) -> str:
-        """What the data say of the slope, in a sentence.
+        """Say in a sentence what the data say about the slope.
 
         Raises:
             ValueError: for shifts, of which the data say nothing.
@@ -125,7 +125,7 @@ class SensitivityCurve:
 def analysed(
     tables: Iterable[pd.DataFrame], analysis: Callable[[pd.DataFrame], Any], level: float
 ) -> Pooled:
-    """As :func:`pool`; numbers without variances count as known exactly in a complete table."""
+    """Pool an analysis; numbers without variances count as exactly known in a complete table."""
 
     def with_variance(table: pd.DataFrame) -> Any:
         result = analysis(table)
@@ -141,7 +141,7 @@ def analysed(
 
 
 def rows_of(pooled: Pooled, at: float, how: str, khat: float) -> pd.DataFrame:
-    """One value of the assumption in the curve's table."""
+    """Return the rows of one value of the assumption in the curve's table."""
     kept = pooled.table[["estimate", "se", "lower", "upper", "fmi"]]
     frame = kept.rename_axis("estimand").reset_index()
     frame.insert(0, "at", float(at))

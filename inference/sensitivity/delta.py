@@ -1,4 +1,4 @@
-"""Pattern mixtures: what is missing differs from what is expected at random by a given shift."""
+"""Pattern mixtures: missing values differ from those expected at random by a given shift."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def delta_sensitivity(
     *,
     level: float = 0.95,
 ) -> SensitivityCurve:
-    """The answer if every missing value of ``column`` were delta sd higher than expected at random.
+    """Return the answer if missing values of ``column`` were delta sd higher than at random.
 
     A pattern-mixture model (Little, JASA 1993): p(x | s = 0) is that of a missing-at-random model,
     moved by delta; at 0 it is that model (the anchor). In the Gaussian case a logistic selection
@@ -67,10 +67,10 @@ def delta_sensitivity(
 
 
 def shiftable(data: IncompleteData, column: str) -> int:
-    """Where a continuous column stands.
+    """Return the position of a continuous column, and refuse any other.
 
     Raises:
-        ValueError: it does not, or is no continuous column.
+        ValueError: there is no such column, or it is not continuous.
     """
     if column not in data.columns:
         raise InputError(f"there is no column '{column}'; give one of {', '.join(data.columns)}")

@@ -1,4 +1,4 @@
-"""What tells a mechanism that depends on the missing value itself from chance: a check by data."""
+"""A check from data of what identifies a mechanism that depends on missing values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..imputing.tables import impute, prepared
 def check_identification(
     fitted: Any, data: IncompleteData, *, particles: int = 500, seed: int = 0
 ) -> pd.DataFrame:
-    """Of every column whose absence depends on its own value: what the answer rests on.
+    """Report what the answer rests on for each column whose absence depends on its value.
 
     A slope on the value itself is identified by a column that goes with the value and that the
     mechanism does not read: an exclusion restriction, or shadow variable (Miao & Tchetgen

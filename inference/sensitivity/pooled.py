@@ -1,4 +1,4 @@
-"""One question under each of the three ways to say how values and their absence go together."""
+"""One question under each of the three factorisations of values and mask."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def answers(
     fit_options: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The pooled answer if ``column`` is missing at random, by itself, by a cause, or with a shift.
+    """Return the pooled answers for ``column`` at random, by itself, by a cause, or with a shift.
 
     - *missing at random*: its absence depends on nothing that is missing.
     - *selection*: p(x) p(s | x), the log-odds of being missing are linear in the value itself; the

@@ -1,4 +1,4 @@
-"""The profile of a slope: the maximal log-likelihood at each of its values, and where it ends."""
+"""The profile likelihood of a slope: its maximum and the ends of its interval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Height = Callable[[float], float]
 def refined(
     heights: dict[float, float], height: Height, level: float, anchor: float
 ) -> dict[float, float]:
-    """More slopes: at the profile's maximum, and at both ends of the supported interval.
+    """Add slopes at the profile's maximum and at both ends of the supported interval.
 
     The search goes beyond the slopes given where the maximum or an end is not among them, up to
     four times as far from the anchor.
@@ -52,7 +52,7 @@ def refined(
 
 
 def _climb(found: dict[float, float], at: Height, limits: tuple[float, float]) -> None:
-    """Slopes next to the maximum, until a parabola through three of them gains nothing more."""
+    """Add slopes next to the maximum, until a parabola through three of them gains nothing."""
     for _ in range(2 * _MOST):
         slopes = sorted(found)
         k = max(range(len(slopes)), key=lambda k: found[slopes[k]])
@@ -70,7 +70,7 @@ def _climb(found: dict[float, float], at: Height, limits: tuple[float, float]) -
 
 
 def _further(found: dict[float, float], at: Height, limits: tuple[float, float], side: int) -> bool:
-    """One slope beyond those tried, twice as far out as they are apart; whether there is one."""
+    """Add one slope beyond those tried, twice as far out; return whether there is one."""
     slopes = sorted(found)
     edge, other = (slopes[-1], slopes[-2]) if side > 0 else (slopes[0], slopes[1])
     goal = edge + 2 * (edge - other)
@@ -87,7 +87,7 @@ def _further(found: dict[float, float], at: Height, limits: tuple[float, float],
 def _end(
     found: dict[float, float], at: Height, limits: tuple[float, float], side: int, drop: float
 ) -> None:
-    """Slopes next to where the profile falls out of the interval on one side, if it does."""
+    """Add slopes next to where the profile leaves the interval on one side, if it does."""
     while outside_of(found, side, drop) is None:
         if not _further(found, at, limits, side):
             return
@@ -105,7 +105,7 @@ def _end(
 
 
 def outside_of(found: dict[float, float], side: int, drop: float) -> tuple[float, float] | None:
-    """The last slope inside and the first one outside, going from the maximum to one side."""
+    """Return the last slope inside and the first one outside, on one side of the maximum."""
     best = max(found, key=found.__getitem__)
     inside = best
     for slope in sorted((s for s in found if (s - best) * side > 0), reverse=side < 0):
@@ -116,7 +116,7 @@ def outside_of(found: dict[float, float], side: int, drop: float) -> tuple[float
 
 
 def crossing(found: dict[float, float], side: int, drop: float) -> float:
-    """Where 2 (max - log-likelihood) reaches ``drop`` on one side of the maximum; infinite if not.
+    """Return where 2 (max - log-likelihood) reaches ``drop`` on one side; infinite if nowhere.
 
     Its root, with the sign of the side, is a straight line in the slope where the likelihood is
     Normal: that is what is interpolated.
@@ -134,7 +134,7 @@ def crossing(found: dict[float, float], side: int, drop: float) -> float:
 
 
 def interval(profile: pd.Series, level: float) -> tuple[float, float]:
-    """The slopes whose log-likelihood is within chi-square of the maximum; open ends infinite."""
+    """Return the slopes within chi-square of the maximum; open ends are infinite."""
     found = dict(zip(profile.index.to_numpy(float), profile.to_numpy(float), strict=True))
     drop = float(chi2.ppf(level, 1))
     return crossing(found, -1, drop), crossing(found, 1, drop)

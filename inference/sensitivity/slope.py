@@ -1,4 +1,4 @@
-"""Selection models: the answer as a function of a slope that is given and not learnt."""
+"""Selection models: the answer as a function of a slope that is given instead of learnt."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def slope_sensitivity(
     particles: int = 200,
     seed: int = 0,
 ) -> SensitivityCurve:
-    """The answer for every slope of a mechanism, from slope 0 (missing at random) outward.
+    """Return the answer for each given slope, from 0 (missing at random) outward.
 
     The model is fitted at the anchor. Of a small one (up to 600 parameters) the parameters'
     posterior is taken there, N(maximum, inverse information). At the next slope the same Normal,
@@ -118,7 +118,7 @@ def _by_column(column: str, data: IncompleteData) -> Family:
 
 
 class _Sweep:
-    """What has been fitted so far, and the next slope from it."""
+    """A sweep over slopes: what has been fitted so far, and the next slope from it."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class _Sweep:
         self.maxima: dict[float, ParameterPosterior] = {}
 
     def at(self, slope: float) -> tuple[Iterator[pd.DataFrame], str, float, float]:
-        """Completed tables, how they were come by, k-hat, and the maximal log-likelihood."""
+        """Return completed tables, how they were made, k-hat, and the maximal log-likelihood."""
         if not self.fits:
             return self._fitted(slope, "fitted")
         near = min(self.fits, key=lambda other: abs(other - slope))
@@ -151,7 +151,7 @@ class _Sweep:
         return self._tables(moved, draws), "reweighted", draws.khat, moved.height()
 
     def _moved(self, slope: float, near: float) -> ParameterPosterior:
-        """The posterior at ``near``, moved to the maximum at this slope."""
+        """Move the posterior at ``near`` to the maximum at this slope."""
         model = self.family(slope)
         _take_over(model, self.fits[near].model)
         start = min(self.maxima, key=lambda other: abs(other - slope))
@@ -163,7 +163,7 @@ class _Sweep:
     def refined(
         self, profile: dict[float, float], level: float, anchor: float
     ) -> dict[float, float]:
-        """The profile with slopes at its maximum and its ends; of large models as it is."""
+        """Refine the profile at its maximum and its ends; large models are left as they are."""
         if len(self.posteriors) < len(self.fits):
             return profile
 
@@ -215,7 +215,7 @@ class _Sweep:
 
 @torch.no_grad()
 def _take_over(model: Any, of: Any) -> None:
-    """Start from another slope's parameters."""
+    """Start from the parameters of another slope."""
     own = dict(model.named_parameters())
     for name, parameter in of.named_parameters():
         own[name].copy_(parameter)

@@ -1,4 +1,4 @@
-"""Fitted models on disk: a document and its tensors as one unit, without pickle."""
+"""Storage of fitted models: a document and its tensors as one unit, without pickle."""
 
 from .fits import FormatError, load, save
 

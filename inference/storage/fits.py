@@ -1,4 +1,4 @@
-"""Fitted models on disk: safetensors weights beside a JSON of everything else, no pickle."""
+"""Storage of fitted models: safetensors weights and one JSON document, without pickle."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def save(fitted: FitResult, path: str | Path) -> None:
 
 
 def write(fitted: FitResult, path: str | Path, **further: Any) -> None:
-    """What :func:`save` does, with further entries of the document."""
+    """Write what :func:`save` writes, with further entries of the document."""
     covariates = fitted.covariate_schema
     document = {
         "model": fitted.model,
@@ -75,7 +75,7 @@ def load(path: str | Path) -> FitResult:
 
 
 def read(path: str | Path) -> tuple[FitResult, dict[str, Any]]:
-    """The fitted model in a folder, and the whole document about it."""
+    """Read the fitted model in a folder, and its whole document."""
     document, tensors = read_folder(path)
     try:
         return _result(document, tensors), document

@@ -37,7 +37,7 @@ _NO_DIGEST = "0" * 64
 
 
 class FormatError(InputError):
-    """A saved model that cannot be read here, or a model that cannot be saved."""
+    """A saved model cannot be read here, or a model cannot be saved."""
 
 
 def check_folder(path: str | Path) -> None:
@@ -50,14 +50,14 @@ def check_folder(path: str | Path) -> None:
 
 
 def is_left_behind(name: str) -> bool:
-    """Whether a file of this name, in a folder without a document, is of a save that was killed."""
+    """Whether a file in a folder without a document is left of a save that was killed."""
     return bool(_TENSORS.fullmatch(name)) or is_temporary(name)
 
 
 def write_folder(
     path: str | Path, document: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Write a model to the folder ``path``, in the place of one that is there.
+    """Write a model to the folder ``path``, replacing any model that is there.
 
     Raises:
         FormatError: as :func:`check_folder`.
@@ -83,7 +83,7 @@ def write_folder(
 
 
 def read_folder(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The document and the tensors that :func:`write_folder`, or an older version, wrote.
+    """Read the document and tensors that :func:`write_folder`, or an older version, wrote.
 
     Raises:
         FormatError: if there is no saved model, one of a newer format version, or one of which a
@@ -102,7 +102,7 @@ def read_folder(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _replaced(folder: Path) -> set[str]:
-    """The files beside the document that belong to the model in a folder, if there is one."""
+    """List the files besides the document that belong to the model in a folder, if any."""
     if folder.exists() and not folder.is_dir():
         raise FormatError(f"'{folder}' is a file; give the name of a folder")
     file = folder / _DOCUMENT
@@ -122,7 +122,7 @@ def _replaced(folder: Path) -> set[str]:
 
 
 def _left_behind(folder: Path) -> set[str]:
-    """Tensors that no document names, because a save was killed, and that no run will name."""
+    """List tensor files that no document names, because a save was killed."""
     found = set()
     for path in folder.glob("weights-*.safetensors"):
         of = _TENSORS.fullmatch(path.name)
@@ -134,7 +134,7 @@ def _left_behind(folder: Path) -> set[str]:
 
 
 def _signed(document: Mapping[str, Any]) -> str:
-    """The document as text, its last entry the digest of this text with zeros in its place."""
+    """Write the document as text, whose last entry is the digest of the text before it."""
     text = json.dumps({**document, "sha256": _NO_DIGEST}, indent=1)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return digest.join(text.rsplit(_NO_DIGEST, 1))

@@ -1,4 +1,4 @@
-"""Values as JSON and back with the types that they had, and no code run on the way.
+"""Values as JSON and back, with their types and without running code.
 
 Plain values stand as they are; any other is an object ``{"$type": name, "value": parts}``, and a
 module ``{"type": class, ...its arguments}``, as :func:`absentia.models.rebuild` reads it.
@@ -31,7 +31,7 @@ _TYPE, _VALUE = "$type", "value"
 
 
 class Kind(NamedTuple):
-    """One type: its name in files, its parts, and how it is made of them."""
+    """One type in JSON: its name in files, its parts, and how it is rebuilt from them."""
 
     name: str
     type: type
@@ -40,7 +40,7 @@ class Kind(NamedTuple):
 
 
 def to_json(value: Any, where: str, state: bool = False) -> Any:
-    """A value as JSON can hold it.
+    """Convert a value to what JSON can hold.
 
     Args:
         where: what the value is called, for errors.
@@ -76,7 +76,7 @@ def to_json(value: Any, where: str, state: bool = False) -> Any:
 
 
 def from_json(found: Any) -> Any:
-    """The value that :func:`to_json` wrote.
+    """Rebuild the value that :func:`to_json` wrote.
 
     Raises:
         ValueError: for a type that is not known here.
@@ -107,7 +107,7 @@ def tensors_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def set_tensors(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Give a module, made again, the values that :func:`tensors_of` found."""
+    """Give a rebuilt module the values that :func:`tensors_of` found."""
     kept = module.state_dict().keys()
     made = {name: b for name, b in module.named_buffers() if name in tensors and name not in kept}
     module.load_state_dict({k: v for k, v in tensors.items() if k not in made})
@@ -136,7 +136,7 @@ def _with_state(module: Any, tensors: Mapping[str, torch.Tensor], training: bool
 
 
 def _fields_of(kind: type) -> Kind:
-    """A dataclass by its fields."""
+    """Describe a dataclass by its fields, as one kind of value in JSON."""
     names = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
     return Kind(
         kind.__name__,

@@ -1,4 +1,4 @@
-"""Types of numpy and pandas by parts that JSON can hold: scalars, arrays, dtypes, labels."""
+"""Types of numpy and pandas in JSON: scalars, arrays, dtypes, labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...data.errors import InputError
 
 
 class Cannot(InputError):
-    """Why a value cannot be kept, as it follows the value's name."""
+    """A value cannot be stored; the message continues a sentence that begins with its name."""
 
 
 #: bytes of the largest numbers that Python's own hold
@@ -115,7 +115,7 @@ def _made_index(parts: dict[str, Any]) -> pd.Index:
 
 
 def _objects(values: list[Any]) -> np.ndarray:
-    """A flat array, whatever its entries are: a list of tuples would become a MultiIndex."""
+    """Make a flat array of any entries, where a list of tuples would become a MultiIndex."""
     return _made_array(["|O", [len(values)], values])
 
 

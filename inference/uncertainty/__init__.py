@@ -1,4 +1,4 @@
-"""How well the data determine the parameters, and answers that say so: Laplace, pooling."""
+"""Uncertainty of the parameters and of answers: Laplace approximation and pooling."""
 
 from .coefficients import coefficient_posterior
 from .multiple import MultipleImputation, multiple_imputation

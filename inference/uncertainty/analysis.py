@@ -1,4 +1,4 @@
-"""What the analysis of one completed table says: estimates, covariance, degrees of freedom."""
+"""The analysis of one completed table: estimates, covariance, degrees of freedom."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ASYMMETRY = 1e-6  # of the largest variance: more than the error of an inverse
 
 
 class Analysis(NamedTuple):
-    """What one completed table says: estimates (q,), their covariance (q, q), complete-data df."""
+    """The result for one completed table: estimates (q,), covariance (q, q), complete-data df."""
 
     estimate: pd.Series
     covariance: np.ndarray
@@ -26,7 +26,7 @@ class Analysis(NamedTuple):
 
 
 def read_analysis(result: Any) -> Analysis:
-    """A result as estimates, covariance and degrees of freedom, in the order of the estimates.
+    """Read a result as estimates, covariance and degrees of freedom, in the estimates' order.
 
     Labels decide which variance belongs to which estimate; only what has no labels goes by
     position.
@@ -64,7 +64,7 @@ _LIFELINES = "variance_matrix_"
 
 
 def _parameters(result: Any) -> tuple[Any, Any]:
-    """Estimates and covariance of a fitted model, named as the model names them."""
+    """Return estimates and covariance of a fitted model, under the model's own names."""
     if hasattr(result, _LIFELINES):
         return result.params_, result.variance_matrix_
     estimate = result.params
@@ -78,7 +78,7 @@ def _parameters(result: Any) -> tuple[Any, Any]:
 
 
 def _names(result: Any, count: int) -> list[str]:
-    """What a model calls its parameters where they are an array, as those of a Cox model are."""
+    """Return a model's parameter names where parameters are an array, as in a Cox model."""
     model = getattr(result, "model", None)
     for owner in (getattr(model, "data", None), model):
         for where in ("param_names", "exog_names"):
@@ -89,7 +89,7 @@ def _names(result: Any, count: int) -> list[str]:
 
 
 def _equations(estimate: Any, covariance: Any, result: Any) -> tuple[pd.Series, Any]:
-    """Parameters of several equations, a table of term by equation, as one Series.
+    """Stack parameters of several equations, a table of term by equation, into one Series.
 
     The covariance of some models goes through the equations one after another (multinomial
     logit), that of others through the terms (vector autoregression): its labels say which, or,
@@ -127,7 +127,7 @@ def _equations(estimate: Any, covariance: Any, result: Any) -> tuple[pd.Series, 
 
 
 def _labelled(estimate: Any, variance: Any) -> tuple[pd.Series, np.ndarray]:
-    """Estimates with names, and their covariance (q, q) in the same order."""
+    """Return estimates with names, and their covariance (q, q) in the same order."""
     if isinstance(estimate, Mapping):
         estimate = pd.Series(dict(estimate))
     if isinstance(variance, Mapping):
@@ -162,13 +162,13 @@ def _labelled(estimate: Any, variance: Any) -> tuple[pd.Series, np.ndarray]:
 
 
 def _flat(table: pd.DataFrame) -> pd.Series:
-    """A table row after row, named by row and column."""
+    """Flatten a table row by row, named by row and column."""
     labels = pd.MultiIndex.from_product([table.index, table.columns])
     return pd.Series(table.to_numpy().ravel(), index=labels)
 
 
 def _by_number(labels: pd.Index) -> bool:
-    """Whether these are the labels that pandas gives to what has none."""
+    """Whether these are the default labels that pandas gives to unlabelled data."""
     return isinstance(labels, pd.RangeIndex) and labels.equals(pd.RangeIndex(len(labels)))
 
 

@@ -1,4 +1,4 @@
-"""How well the data determine a mechanism: its coefficients with standard errors and intervals."""
+"""The uncertainty of a mechanism: its coefficients with standard errors and intervals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def coefficient_posterior(
     missing: str = "auto",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Posterior of the mechanism's coefficients: estimates, standard errors, intervals.
+    """Return estimates, standard errors and intervals of the mechanism's coefficients.
 
     A Laplace approximation: Normal around the fit, with the inverse of the observed information
     of log p(x_o, s), decoder and mechanism together, so that what the model of x leaves open
@@ -84,7 +84,7 @@ def coefficient_posterior(
 
 
 def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
-    """Estimands by the delta method."""
+    """Tabulate the estimands by the delta method."""
     quantile = float(norm.ppf((1 + level) / 2))
     rows, moving, far = {}, [], []
     directions = target.model.missingness.shown_directions(target.data)
@@ -130,7 +130,7 @@ def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
 
 
 def _slopes(target: Target) -> list[tuple[str, str, int, float, np.ndarray]]:
-    """Per estimand its label, where it stands, its value, and its derivative (q,)."""
+    """Return each estimand's label, position, value, and derivative (q,)."""
     complete = target.data.s.all(0).tolist()
     result = []
     for name, values in target.estimands().items():
@@ -173,7 +173,7 @@ def _warn(text: str) -> None:
 
 
 def _place(k: int, shape: torch.Size, columns: tuple[str, ...]) -> str:
-    """Where element k stands: by its column, and by its row where there are rows."""
+    """Locate element k: by its column, and by its row where there are rows."""
     if shape[-1] != len(columns):
         return str(k)
     row, column = divmod(k, len(columns))

@@ -1,4 +1,4 @@
-"""A Laplace approximation of log p(x_o, s): its maximum near a fit, and the information there."""
+"""The Laplace approximation of log p(x_o, s): its maximum near a fit, and the information there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RISING = 1e-6  # of the largest curvature: more than the error of differences
 
 
 class Target:
-    """log p(x_o, s) and priors, as a function of decoder and mechanism in one vector."""
+    """The log-posterior: log p(x_o, s) and priors, as a function of one parameter vector."""
 
     @learning()
     def __init__(
@@ -81,16 +81,16 @@ class Target:
         self.mechanism_size = sum(p.numel() for p in mechanism) + len(self.raw)
 
     def of(self, model: Any, data: IncompleteData) -> Target:
-        """The same of a model with the same parameters."""
+        """Return the same target for a model with the same parameters."""
         model, data = exact(model, data)
         return Target(model, data, self.joint, self.particles, self.missing, self.seed)
 
     def sites(self) -> dict[str, Tensor]:
-        """The coefficients that have priors, with gradients."""
+        """Return the coefficients that have priors, with gradients."""
         return {k: v.exp() if k in self.positive else v for k, v in self.raw.items()}
 
     def estimands(self) -> dict[str, Tensor]:
-        """What an analyst would report, with gradients."""
+        """Return what an analyst would report, with gradients."""
         context: dict[str, Any] = self.sites()
         found: dict[str, Tensor] = self.model.missingness.shown(self.data, **context)
         return found
@@ -99,12 +99,12 @@ class Target:
         return sum(tensor.numel() for tensor in self.tensors)
 
     def start(self) -> np.ndarray:
-        """The fitted values."""
+        """Return the fitted values of the parameters."""
         return np.concatenate([t.detach().cpu().numpy().ravel() for t in self.tensors])
 
     @torch.no_grad()
     def put(self, vector: np.ndarray) -> None:
-        """Set all parameters."""
+        """Set all parameters from one vector."""
         begin = 0
         for tensor in self.tensors:
             part = torch.from_numpy(vector[begin : begin + tensor.numel()].copy())
@@ -112,12 +112,12 @@ class Target:
             begin += tensor.numel()
 
     def redundant(self, least: float = 0.0) -> np.ndarray:
-        """Orthonormal directions (q, r) that change parameters and not p(x), to be held."""
+        """Return orthonormal directions (q, r) that change parameters but not p(x)."""
         return redundant(self.model, self.tensors, least)
 
     @learning()
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        """Minus the log posterior and its gradient."""
+        """Return minus the log-posterior and its gradient."""
         self.put(vector)
         for tensor in self.tensors:
             tensor.grad = None
@@ -138,12 +138,12 @@ class Target:
 
     @torch.no_grad()
     def value(self, vector: np.ndarray) -> float:
-        """Minus the log posterior."""
+        """Return minus the log-posterior."""
         self.put(vector)
         return float(sum(self._losses())) + 0.5 * _WEAK * float(vector @ vector)
 
     def _losses(self) -> Iterator[Tensor]:
-        """Minus the bound, and minus what stands outside the rows, in blocks of rows."""
+        """Yield minus the bound in blocks of rows, and minus what is outside the rows."""
         with seeded(self.seed, self.data.x.device):
             for number, rows in enumerate(
                 torch.arange(len(self.data), device=self.data.x.device).split(_ROWS_AT_ONCE)
@@ -172,14 +172,14 @@ class Target:
 
 @learning()
 def exact(model: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
-    """A copy of the model, in float64 and for evaluation, and the data with it."""
+    """Return a copy of the model, in float64 and for evaluation, and the data with it."""
     model = copy.deepcopy(model).double().eval()
     device = next(model.parameters(), data.x).device
     return model, data.to(device=device, dtype=torch.float64)
 
 
 class Maximum(NamedTuple):
-    """Where the search ended: parameters, their covariance, and what remains to be done.
+    """The end of the search: parameters, their covariance, and what remains to be done.
 
     ``way`` leads from the fit to here, ``rest`` is one more Newton step; in ``rising`` directions
     the likelihood curves upward.
@@ -193,7 +193,7 @@ class Maximum(NamedTuple):
 
 
 def maximum(target: Target, at: np.ndarray, polish: int) -> Maximum:
-    """The maximum near the fit, and the information there.
+    """Find the maximum near the fit, and the information there.
 
     Steps with one information matrix, halved where they overshoot; a fit ends near its maximum, so
     that one matrix serves for several. Where the way was far, all again from there.
@@ -230,7 +230,7 @@ def maximum(target: Target, at: np.ndarray, polish: int) -> Maximum:
 
 
 def _information(target: Callable[[np.ndarray], Any], at: np.ndarray) -> np.ndarray:
-    """Second derivatives by central differences of the gradient."""
+    """Compute second derivatives by central differences of the gradient."""
     result = np.empty((len(at), len(at)))
     for q in range(len(at)):
         step = _STEP * max(1.0, abs(at[q]))

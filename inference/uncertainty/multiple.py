@@ -1,4 +1,4 @@
-"""Multiple imputation: completed tables that carry the uncertainty about the parameters, too."""
+"""Multiple imputation: completed tables that carry parameter uncertainty, too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .sources import Parameters, Source, sources
 
 @dataclass(frozen=True)
 class MultipleImputation:
-    """m completed tables, each with parameters of its own.
+    """The m completed tables of a multiple imputation, each with its own parameters.
 
     ``values`` (m, n, p) in the data's own units; observed cells as they were given. ``parameters``
     says where the parameters came from, ``khat`` how far a Normal approximation of them can be
@@ -40,15 +40,15 @@ class MultipleImputation:
         return (self.data.to_frame(table) for table in self.values)
 
     def frames(self) -> list[pd.DataFrame]:
-        """The completed tables, in the dtypes they came in."""
+        """The completed tables, in their original dtypes."""
         return list(self)
 
     def pool(self, analysis: Callable[[pd.DataFrame], Any], **options: Any) -> Pooled:
-        """One answer from the analyses of all tables; see :func:`absentia.pool`."""
+        """Pool the analyses of all tables into one answer; see :func:`absentia.pool`."""
         return pool(self, analysis, **options)
 
     def __repr__(self) -> str:
-        """How many, and where the parameters came from."""
+        """Show how many tables there are, and the source of their parameters."""
         khat = "" if np.isnan(self.khat) else f", k-hat {self.khat:.2f}"
         return f"MultipleImputation({len(self)} tables, parameters: {self.parameters}{khat})"
 
@@ -115,7 +115,7 @@ def multiple_imputation(
 def tables_of(
     models: Iterable[Source], data: IncompleteData, particles: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A completed table (n, p) and its ESS (n,) from each of the models."""
+    """Return a completed table (n, p) and its ESS (n,) from each of the models."""
     for k, (model, coefficients) in enumerate(models):
         parameter = next(model.parameters(), data.x)
         own = data.to(device=parameter.device, dtype=parameter.dtype)

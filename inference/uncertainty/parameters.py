@@ -26,7 +26,7 @@ _DRAWS_IN_ALL, _DRAWS_A_ROW = 200_000, (64, 1024)
 
 
 class ParameterDraws(NamedTuple):
-    """Draws (S, q) of the parameters, their smoothed log-weights (S,) and Pareto k-hat.
+    """Draws (S, q) of the parameters, with smoothed log-weights (S,) and Pareto k-hat.
 
     Normalised: the weights sum to one.
     """
@@ -41,7 +41,7 @@ class ParameterDraws(NamedTuple):
         return self.khat <= 0.7
 
     def resampled(self, m: int, seed: int) -> np.ndarray:
-        """m of the draws (m, q), by weight; as they were drawn where the weights are unreliable.
+        """Resample m of the draws (m, q) by weight, or without weights if these are unreliable.
 
         Systematic resampling, so that a draw of weight below 1/m comes at most once.
         """
@@ -91,7 +91,7 @@ class ParameterPosterior:
         self._root = vectors / np.sqrt(eigenvalues)
 
     def draws(self, count: int, seed: int = 0) -> ParameterDraws:
-        """``count`` draws with weights: at least 100 give k-hat a tail to look at."""
+        """Sample ``count`` draws with weights; at least 100 give k-hat a tail to use."""
         noise = np.random.default_rng(seed).normal(size=(count, self._root.shape[0]))
         vectors = self.maximum.at + noise @ self._root.T @ self._basis.T
         with computing(self.target.model):
@@ -100,7 +100,7 @@ class ParameterPosterior:
         return weighted_draws(vectors, log_p + 0.5 * np.square(noise).sum(1))
 
     def height(self) -> float:
-        """The posterior's logarithm at its maximum: log p(x_o, s), and priors of coefficients.
+        """The log-posterior at its maximum: log p(x_o, s), and priors of coefficients.
 
         With more draws a row than the search for the maximum needs, and evenly spread ones.
         """
@@ -118,7 +118,7 @@ class ParameterPosterior:
     def moved_to(
         self, model: Any, data: IncompleteData, start: np.ndarray | None = None
     ) -> ParameterPosterior:
-        """The same Normal for a model that differs in what is given, moved to its maximum there.
+        """Move the Normal to the maximum of a model that differs in what is given.
 
         Args:
             model: of the same parameters, and with the guide's own in place.
@@ -146,7 +146,7 @@ class ParameterPosterior:
         return moved
 
     def model_at(self, vector: np.ndarray) -> tuple[Any, dict[str, Tensor] | None]:
-        """The model with these parameters, and the coefficients' values by site if they have any.
+        """Return the model with these parameters, and its coefficients by site if any.
 
         The same module every time, changed in place.
         """
@@ -156,7 +156,7 @@ class ParameterPosterior:
 
 
 def weighted_draws(vectors: np.ndarray, log_ratio: np.ndarray) -> ParameterDraws:
-    """Pareto-smoothed weights of draws with these log-ratios, target less proposal."""
+    """Return Pareto-smoothed weights of draws with these log-ratios of target to proposal."""
     from ..export.compat import psis
 
     finite = np.where(np.isfinite(log_ratio), log_ratio, -np.inf)
@@ -171,7 +171,7 @@ def weighted_draws(vectors: np.ndarray, log_ratio: np.ndarray) -> ParameterDraws
 def target_of(
     fitted: Any, data: IncompleteData, decoder: str, particles: int, missing: str, seed: int
 ) -> Target:
-    """log p(x_o, s) of a copy of the fitted model, in float64.
+    """Return log p(x_o, s) of a copy of the fitted model, in float64.
 
     Raises:
         ValueError: as :class:`ParameterPosterior`.

@@ -1,4 +1,4 @@
-"""Parameters that say the same: directions in which a decoder changes and p(x) does not."""
+"""Redundant parameters: directions in which a decoder changes but p(x) does not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..evaluating import learning
 
 
 def redundant(model: Any, tensors: Sequence[Tensor], least: float = 0.0) -> np.ndarray:
-    """Orthonormal directions (q, r) that change parameters and not p(x): to be held.
+    """Return orthonormal directions (q, r) that change parameters but not p(x), to be fixed.
 
     They change no estimand, and left free only Monte-Carlo error would say anything about them. z
     is as likely turned as not, and a decoder's first layer turns it back: W A for every
@@ -60,7 +60,7 @@ def _turns(
 def _without_effect(
     decoder: LinearGaussianDecoder, tensors: Sequence[Tensor], least: float
 ) -> np.ndarray:
-    """The null space of d (mean, covariance) / d parameters."""
+    """Return the null space of d (mean, covariance) / d parameters."""
     own = [k for k, t in enumerate(tensors) if any(t is w for w in decoder.parameters())]
     if not any(tensors[k] is decoder.mean.weight for k in own):
         return np.zeros((sum(t.numel() for t in tensors), 0))
@@ -80,7 +80,7 @@ def _without_effect(
 
 @learning()
 def _jacobian(decoder: LinearGaussianDecoder, tensors: list[Tensor]) -> np.ndarray:
-    """Derivatives (moments, parameters) of mean and covariance of x."""
+    """Return derivatives (moments, parameters) of mean and covariance of x."""
     weight, p = decoder.mean.weight, decoder.num_columns
     noise = decoder.scale(weight.new_zeros(1)).expand(p)
     covariance = weight @ weight.T + noise.square().diag()
@@ -96,7 +96,7 @@ def _jacobian(decoder: LinearGaussianDecoder, tensors: list[Tensor]) -> np.ndarr
 
 
 def _layers_of_z(decoder: Any) -> list[Tensor]:
-    """The weights (., d) that a decoder multiplies z with."""
+    """Return the weights (., d) by which a decoder multiplies z."""
     layers: list[Any] = [decoder.mean] if isinstance(decoder, LinearGaussianDecoder) else []
     if isinstance(decoder, NetworkDecoder):
         layers = [decoder.network[0]] if len(decoder.network) else [decoder.mean]

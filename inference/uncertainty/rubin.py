@@ -19,7 +19,7 @@ _STACKED = "imputation"  # the index level that numbers the tables where they ar
 
 @dataclass(frozen=True)
 class Pooled:
-    """Estimates pooled over m completed tables.
+    """Estimates that are pooled over m completed tables.
 
     ``table`` has a row an estimate: ``estimate``, ``se``, ``lower``, ``upper``, ``df``,
     ``p_value`` (of being 0), ``within`` and ``between`` variance, ``fmi`` (the fraction of missing
@@ -33,7 +33,7 @@ class Pooled:
     level: float
 
     def __repr__(self) -> str:
-        """The table, under what it was pooled from."""
+        """Show the table, below a line about what it was pooled from."""
         shown = self.table[["estimate", "se", "lower", "upper", "df", "fmi"]]
         return f"Pooled over {self.m} tables, {100 * self.level:g} % intervals\n{shown}"
 
@@ -114,7 +114,7 @@ def pool(
 
 
 def _one_by_one(tables: Any, analysis: Any) -> Iterator[tuple[Any, Any]]:
-    """The tables with what to call them: their number from 0, or their name.
+    """Yield the tables with a name for each: their number from 0, or their own name.
 
     Raises:
         TypeError: what is not several tables.
@@ -145,7 +145,7 @@ def _one_by_one(tables: Any, analysis: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _unstacked(table: pd.DataFrame) -> pd.DataFrame:
-    """One of the stacked tables, with the index that it has by itself."""
+    """Return one of the stacked tables, with its own index."""
     if table.index.nlevels > 1 and _STACKED in table.index.names:
         return table.droplevel(_STACKED)
     return table
@@ -154,7 +154,7 @@ def _unstacked(table: pd.DataFrame) -> pd.DataFrame:
 def _analysed(
     label: Any, table: Any, analysis: Callable[[pd.DataFrame], Any] | None
 ) -> tuple[Any, Analysis]:
-    """What the analysis says of one table; an error names the table."""
+    """Run the analysis on one table; an error names the table."""
     try:
         result = table if analysis is None else analysis(table)
     except Exception as error:
@@ -172,7 +172,7 @@ def _failed(label: Any, error: Exception) -> AnalysisError:
 
 
 def _in_order(one: Analysis, names: pd.Index) -> Analysis:
-    """The same with its estimates in the order of these names."""
+    """Return the same analysis with its estimates in the order of these names."""
     at = one.estimate.index.get_indexer(names)
     return one._replace(estimate=one.estimate.iloc[at], covariance=one.covariance[np.ix_(at, at)])
 
@@ -212,7 +212,7 @@ def _table(
 
 
 def barnard_rubin(share: np.ndarray, m: int, complete_df: float) -> np.ndarray:
-    """Degrees of freedom, given lambda = (1 + 1/m) B / T and those of a complete table.
+    """Return degrees of freedom, given lambda = (1 + 1/m) B / T and complete-data ones.
 
     >>> import numpy as np
     >>> barnard_rubin(np.array([0.5]), 5, np.inf)

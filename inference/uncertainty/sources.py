@@ -1,4 +1,4 @@
-"""Where the parameters of a draw come from: their posterior, refits, or the fit itself."""
+"""Sources of parameters for draws: their posterior, refits, or the fit itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Source = tuple[Any, Mapping[str, Tensor] | None]
 
 
 class Sources(NamedTuple):
-    """m models one after another, of what kind, and k-hat of their Normal approximation."""
+    """A sequence of m models, their kind, and k-hat of their Normal approximation."""
 
     kind: str
     khat: float
@@ -47,7 +47,7 @@ def sources(
     jobs: int = 1,
     seed: int = 0,
 ) -> Sources:
-    """m draws of a fitted model's parameters; see :func:`absentia.multiple_imputation`.
+    """Return m draws of a fitted model's parameters; see :func:`absentia.multiple_imputation`.
 
     A model may be the same module changed in place: use it before asking for the next.
 
@@ -100,7 +100,7 @@ def sources(
 
 
 def is_small(model: Any) -> bool:
-    """Whether a Normal approximation of decoder and mechanism can be taken."""
+    """Whether decoder and mechanism are small enough for a Normal approximation."""
     parts = [model.decoder, model.missingness]
     parts += [model.predictor] if hasattr(model, "predictor") else []
     learnt = [p for part in parts for p in part.parameters() if p.requires_grad]
