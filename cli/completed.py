@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.system.memory import check_memory
 from ..data.tables import check_suffix, write_table, write_tables
 from .common import errors, say
 from .fields import Fields
@@ -51,6 +52,21 @@ class Places:
         check_outputs(inputs, named, {"--save": save, "--fitted": fitted})
         if save is not None:
             check_model_folder(save)
+
+
+def check_draws(draws: int, frame: pd.DataFrame) -> None:
+    """Refuse, before the fit, more completed tables than this machine can hold.
+
+    Args:
+        draws: how many are asked for.
+        frame: the table, of which each draw is a copy.
+
+    Raises:
+        NotEnoughMemoryError: there is less memory than the copies alone take.
+    """
+    rows, columns = frame.shape
+    copies = f"--draws {draws}: as many copies of {rows} rows and {columns} columns"
+    check_memory(8.0 * draws * rows * columns, copies, "give fewer --draws")
 
 
 def write_completed(

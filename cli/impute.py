@@ -11,7 +11,7 @@ import typer
 from ..data.errors import InputError
 from ..data.tables import check_table
 from .common import MechanismName, ModelName, declared_in, one_line_errors, say
-from .completed import Places, say_how_far_to_trust, write_as_read, write_completed
+from .completed import Places, check_draws, say_how_far_to_trust, write_as_read, write_completed
 from .fields import columns_of, read_fields
 from .fitting import build_model, fit_model, read_data
 from .impute_options import carried, check_options, prior_in, signs_of
@@ -133,6 +133,7 @@ def impute(
         fields = read_fields(table, declared, columns_of(result), form)
         say_how_it_was_read(fields)
         check_table(fields.frame, out)
+        check_draws(draws, fields.frame)
         untouched = carried(fields.frame, table, leave_out, id_column, covariate)
         # a schema may speak of the whole table, as that of inspect does
         declared = {name: kind for name, kind in declared.items() if name not in untouched}

@@ -96,6 +96,8 @@ def results(
         if not folder.is_dir():
             raise InputError(f"{folder} has no results; absentia reproduce {name} makes them")
         first = score[0] if score else None
+        if figure is not None:
+            _check_picture(figure)
         if score and len(score) > 1:
             if format is Format.csv:
                 raise InputError("several scores have no CSV; ask for one --score at a time")
@@ -106,6 +108,20 @@ def results(
             from ..experiments.runner.figures import draw
 
             draw(spec, budget, folder, figure, first)
+
+
+def _check_picture(path: Path) -> None:
+    """Refuse a place that is no picture's, such as a result or the experiment itself.
+
+    Raises:
+        InputError: another suffix than .png, also of the file that a link points to.
+        OSError: the place cannot be written to.
+    """
+    from .paths import check_writable
+
+    if {path.suffix.lower(), path.resolve().suffix.lower()} != {".png"}:
+        raise InputError(f"--figure {path}: a picture is a PNG file; give a name that ends in .png")
+    check_writable(path)
 
 
 def _folder(name: str, budget: str, out: Path | None) -> Path:

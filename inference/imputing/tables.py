@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, TypeVar
 
 import torch
@@ -84,10 +85,9 @@ def impute(
     """
     if rule not in ("posterior", "decoder-mean"):
         raise InputError(f"rule {rule!r} is not one of posterior, decoder-mean")
-    if particles < 1:
-        raise InputError(f"particles is {particles}; give at least 1")
-    if num_draws < 0:
-        raise InputError(f"num_draws is {num_draws}; give at least 0")
+    for name, count, least in (("particles", particles, 1), ("num_draws", num_draws, 0)):
+        if not isinstance(count, Integral) or count < least:
+            raise InputError(f"{name} is {count!r}; give at least {least}, a whole number")
     if missing not in ("auto", "collapse", "sample"):
         raise InputError(f"missing {missing!r} is not one of auto, collapse, sample")
     if independent_rows and refine:

@@ -356,3 +356,15 @@ def test_what_cannot_be_done_is_refused_in_one_line(mixed, tmp_path, name):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_draws_that_no_memory_holds_are_refused_before_the_fit(table, tmp_path):
+    path, _ = table
+    out = tmp_path / "o.csv"
+    # a fit of so many steps would not end within the test's time
+    refused = invoke("impute", path, "--out", out, "--draws", 10**12, "--steps", 10**9)
+    assert refused.exit_code == 2
+    assert "--draws 1000000000000" in refused.stderr
+    assert "memory" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not out.exists()

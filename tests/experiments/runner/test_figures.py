@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from typer.testing import CliRunner
 
+from absentia.cli import app
 from absentia.experiments.runner import Spec, plan, run
 from absentia.experiments.runner.figures import draw
 
@@ -91,3 +93,19 @@ def test_without_results_there_is_nothing_to_draw(ring, tmp_path):
     with pytest.raises(ValueError, match="no result of ring to draw"):
         draw(bare, "quick", tmp_path / "none", tmp_path / "x.png")
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("place", ["result", "spec", "link"])
+def test_a_picture_is_not_drawn_over_a_result_or_the_experiment(ring, tmp_path, place):
+    spec, folder = ring
+    result = plan(spec, "quick")[0].path(folder)
+    link = tmp_path / "picture.png"
+    link.symlink_to(result)
+    path = {"result": result, "spec": tmp_path / "ring.toml", "link": link}[place]
+    before = path.read_bytes()
+    options = ["--budget", "quick", "--out", str(folder), "--figure", str(path)]
+    refused = CliRunner().invoke(app, ["results", str(tmp_path / "ring.toml"), *options])
+    assert refused.exit_code == 2
+    assert ".png" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert path.read_bytes() == before

@@ -262,6 +262,9 @@ def test_what_cannot_be_asked_for(imputation, truth, data):
         ({"particles": 0}, "particles is 0; give at least 1"),
         ({"missing": "drop"}, "missing 'drop' is not one of"),
         ({"num_draws": -1}, "num_draws is -1"),
+        ({"num_draws": 2.5}, "num_draws is 2.5; give at least 0, a whole number"),
+        ({"particles": float("nan")}, "particles is nan"),
+        ({"particles": "20"}, "particles is '20'"),
     ],
     ids=str,
 )
