@@ -29,8 +29,8 @@ def known_ids(what: str, given: Any) -> tuple[str, ...]:
     for value in given:
         if not isinstance(value, str) or not value:
             raise InputError(
-                f"{what} {value!r} is no identifier, and others are text; give text for all of "
-                f"them, or positions from 0."
+                f"{what} {value!r} is not a text identifier, and others are; give text that is not "
+                f"empty for all of them, or positions from 0."
             )
     return tuple(sorted({str(value) for value in given}))
 

@@ -27,8 +27,8 @@ def _check_shiftable(own: Missingness) -> None:
         raise InputError(f"{name} has a mask latent of its own: it needs no other")
     if "s" in own.asks or isinstance(own, GroupMissingness) or own.alpha != 1:
         raise InputError(
-            f"{name} is no probability a column, whose log-odds could be shifted; a mask latent "
-            f"explains what goes missing together without it"
+            f"{name} has no log-odds per column that a mask latent could shift; leave the mask "
+            f"latent out, since {name} explains by itself what goes missing together"
         )
 
 

@@ -61,7 +61,7 @@ class RandomIntercepts(SelfMasking):
         names = () if schema is None else schema.names
         if schema is None or column not in names:
             raise InputError(
-                f"'{column}' is no covariate of the data; read them with "
+                f"'{column}' is not a covariate of the data; read it with "
                 f"IncompleteData.from_frame(df, covariates=['{column}'])"
             )
         levels = schema[column].num_values
@@ -83,8 +83,8 @@ class RandomIntercepts(SelfMasking):
         if bool(bad.any()):
             row = int(bad.nonzero()[0])
             raise InputError(
-                f"covariate {self.covariate}, row {data.index[row]!r}: {float(codes[row]):g} is no "
-                f"group from 0 to {self.num_groups - 1}"
+                f"covariate {self.covariate}, row {data.index[row]!r}: {float(codes[row]):g} is "
+                f"not a group from 0 to {self.num_groups - 1}"
             )
 
     def _offset(self, covariates: Tensor, group_offset: Tensor | None) -> Tensor:

@@ -87,7 +87,7 @@ class ConvDecoder(Decoder):
             if family != "gaussian" or self.shape[0] < 2:
                 raise InputError(
                     "correlated=True is for gaussian pixels of two channels or more; these are "
-                    f"{family}, of {self.shape[0]}"
+                    f"{family} pixels of {self.shape[0]} channels"
                 )
             self.raw_correlation = nn.Parameter(torch.ones(self.shape[0], self.shape[0]))
         self.raw_scale: Tensor | None = None

@@ -18,7 +18,9 @@ from .scales import ScaleKind
 
 
 class MixedDecoder(NetworkDecoder):
-    """x | z with a network whose outputs are, by the column's family,
+    """A decoder of columns of different families, x | z, from the outputs of one network.
+
+    The outputs are, by the column's family,
 
     * a real number: the location of a Normal (or Student-t), as in :class:`GaussianDecoder`;
     * one of V levels: V - 1 logits beside the first level's zero;

@@ -95,7 +95,7 @@ class ParallelModel(RowModel):
         size = getattr(encoder, "config", {}).get("latent_dim", trunk.latent_dim)
         if size != trunk.latent_dim:
             raise InputError(
-                f"the encoder has {size} latent dimensions, the trunk {trunk.latent_dim}"
+                f"the encoder has {size} latent dimensions, but the trunk has {trunk.latent_dim}"
             )
         self.trunk, self.decoder, self.missingness = trunk, decoder, missingness
         self.encoder = encoder

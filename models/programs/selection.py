@@ -71,8 +71,8 @@ class SelectionModel(RowModel):
         )
         if self.prior.latent_dim != decoder.latent_dim:
             raise InputError(
-                f"the prior has {self.prior.latent_dim} latent dimensions, the decoder "
-                f"{decoder.latent_dim}; give a prior of as many"
+                f"the prior has {self.prior.latent_dim} latent dimensions, but the decoder has "
+                f"{decoder.latent_dim}; give a prior of the same size"
             )
         if margins is not None and type(self.prior) is not StandardNormalPrior:
             raise InputError(

@@ -85,7 +85,7 @@ def ImageNotMIWAE(
     if shape[0] * shape[1] * shape[2] != len(data.columns):
         raise InputError(
             f"pictures of {' x '.join(map(str, shape))} have {shape[0] * shape[1] * shape[2]} "
-            f"pixels, the data {len(data.columns)} columns"
+            f"pixels, but the data have {len(data.columns)} columns"
         )
     if isinstance(missingness, str) and missingness not in IMAGE_MISSINGNESS:
         raise InputError(

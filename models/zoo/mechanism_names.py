@@ -180,7 +180,7 @@ def _by_formula(
         levels = column.kind == "categorical" and column.num_values > 2
         if given[j] is not None and levels and not isinstance(sign, str):
             raise InputError(
-                f"column '{column.name}' is categorical, its levels have no direction; give None"
+                f"column '{column.name}' is categorical, so its levels have no direction; give None"
             )
         if seen[j]:
             continue

@@ -38,7 +38,7 @@ def modelled(data: IncompleteData, *parts: Any) -> IncompleteData:
                 return whole
     if len(names) == len(whole.columns) and any(len(c.levels) == 1 for c in whole.schema):
         raise InputError(
-            "every column has one value only, so there is nothing to model; fill gaps with it."
+            "every column has one value only, so there is nothing to model; use that value."
         )
     return whole.part(names)
 

@@ -92,7 +92,7 @@ def _first(fitted: Any, data: IncompleteData) -> SelectionModel:
         raise InputError(f"first_stage is a {type(model).__name__}; give a NotMIWAE's fit")
     if model.columns != tuple(data.columns):
         raise InputError(
-            f"the first stage is of columns {list(model.columns)}, the data of {list(data.columns)}"
+            f"the first stage has columns {list(model.columns)}, the data {list(data.columns)}"
         )
     scaler = getattr(fitted, "scaler", None)
     if scaler is not None and scaler.to_dict() != data.scaler.to_dict():

@@ -252,7 +252,7 @@ def _selection_model(
     size = getattr(encoder, "config", {}).get("latent_dim", decoder.latent_dim)
     if size != decoder.latent_dim:
         raise InputError(
-            f"the encoder has {size} latent dimensions, the decoder {decoder.latent_dim}"
+            f"the encoder has {size} latent dimensions, but the decoder has {decoder.latent_dim}"
         )
     mask_encoder = None
     if mechanism.mask_latent_dim:

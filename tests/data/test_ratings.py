@@ -172,9 +172,9 @@ def test_predictions_are_asked_for_by_name():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((["a", None], ["x", "x"]), "user None is no identifier, and others are text"),
-        ((["a", 3], ["x", "x"]), "user 3 is no identifier"),
-        ((["a", ""], ["x", "x"]), "user '' is no identifier"),
+        ((["a", None], ["x", "x"]), "user None is not a text identifier"),
+        ((["a", 3], ["x", "x"]), "user 3 is not a text identifier"),
+        ((["a", ""], ["x", "x"]), "user '' is not a text identifier"),
         ((["a", "a"], ["x", "x"]), "user 'a' rated item 'x' twice"),
         ((["a", "b"], ["x", "x"], {"num_users": 4}), "num_users=4 is for users counted from 0"),
         ((["a", "b"], ["x", "y"], {"item_ids": ["x"]}), "item 'y' is not one of 'x'"),

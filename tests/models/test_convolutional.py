@@ -110,7 +110,7 @@ def test_every_mechanism_is_fitted_and_saved(missingness, tmp_path):
 
 def test_what_does_not_fit_is_refused():
     data = ab.IncompleteData.from_numpy(np.ones((3, 12)), standardise=False)
-    with pytest.raises(ValueError, match="have 27 pixels, the data 12 columns"):
+    with pytest.raises(ValueError, match="have 27 pixels, but the data have 12 columns"):
         ImageNotMIWAE(data, (3, 3, 3))
     with pytest.raises(ValueError, match="'edges' is not one of channel"):
         ImageNotMIWAE(data, (3, 2, 2), "edges")

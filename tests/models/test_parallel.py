@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused():
             ab.GNR(data, alpha=alpha)
     with pytest.raises(ValueError, match="latent_dim is 0"):
         ab.GNR(data, latent_dim=0)
-    with pytest.raises(ValueError, match="the encoder has 3 latent dimensions, the trunk 2"):
+    with pytest.raises(ValueError, match="3 latent dimensions, but the trunk has 2"):
         ab.GNR(data, latent_dim=2, encoder=ab.models.MaskAwareEncoder(4, 3))
     with pytest.raises(TypeError, match="needs a LinearGaussianDecoder"):
         ab.GNR(data, latent_dim=2, encoder=ab.models.ExactConditionalEncoder(4, 2))

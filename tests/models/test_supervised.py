@@ -155,7 +155,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="'missingness' is an option of the first stage"):
         ab.SupervisedNotMIWAE(data, "linear", first_stage=plain)
     other = ab.NotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
-    with pytest.raises(ValueError, match="the first stage is of columns"):
+    with pytest.raises(ValueError, match="the first stage has columns"):
         ab.SupervisedNotMIWAE(data, first_stage=other)
     with pytest.raises(ValueError, match="first_stage is a ParallelModel"):
         ab.SupervisedNotMIWAE(data, first_stage=ab.GNR(data))

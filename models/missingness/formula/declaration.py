@@ -153,8 +153,8 @@ def _parsed(formulas: str | Iterable[str] | Mapping[str, str]) -> list[Formula]:
     for formula in found:
         if not formula.response:
             raise InputError(
-                f"formula '{formula.text}' does not say whose absence it explains; write "
-                f"'column ~ {formula.text}'"
+                f"formula '{formula.text}' does not name the column whose absence it explains; "
+                f"write 'column ~ {formula.text}'"
             )
     return found
 

@@ -383,7 +383,7 @@ def _topological(reads_mask: Tensor, columns: Sequence[str]) -> list[int]:
         if not ready:
             names = ", ".join(columns[j] for j in left)
             raise InputError(
-                f"is_missing() goes round in a circle among {names}: the absence of a column "
+                f"is_missing() makes a circle of columns {names}: the absence of a column "
                 f"cannot depend on itself"
             )
         order += ready

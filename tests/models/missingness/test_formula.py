@@ -385,7 +385,7 @@ def test_absences_that_depend_on_each_other_are_drawn_in_order():
     assert bool((s[..., 0][s[..., 1] == 0] == 0).all())  # a goes where b goes
     both = s[..., 0][s[..., 1] == 1].mean()  # and is as good as tossed where b is seen
     assert abs(float(both) - 0.5) < 4 * 0.5 / np.sqrt(400 * 25 / 2)
-    with pytest.raises(ValueError, match="round in a circle among a, b"):
+    with pytest.raises(ValueError, match="circle of columns a, b"):
         mechanism({"a": "is_missing(b)", "b": "is_missing(a)"})
 
 
@@ -393,7 +393,7 @@ MISTAKES = {
     "no such column": (["z ~ a"], "explains column 'z', which the table does not have"),
     "no such term": (["a ~ q"], "there is no column 'q'"),
     "twice": (["a ~ a", "a ~ w"], "column 'a' has 2 formulas"),
-    "no left side": (["a + w", "b ~ w"], "does not say whose absence"),
+    "no left side": (["a + w", "b ~ w"], "does not name the column whose absence"),
     "left side in a dictionary": ({"a": "a ~ w"}, "has a left side"),
     "nothing": ([], "missingness is a list"),
 }

@@ -118,9 +118,9 @@ def test_it_says_what_it_is():
         MaskLatentShift(NoSelfCensoring(2, 1, latent="mask"), 2)
     with pytest.raises(ValueError, match="give at least 1"):
         MaskLatentShift(ab.SelfMasking(2), 2, 0)
-    with pytest.raises(ValueError, match="is no probability a column"):
+    with pytest.raises(ValueError, match="log-odds per column"):
         MaskLatentShift(GroupMissingness(3, [[0, 1]]), 3)
-    with pytest.raises(ValueError, match="is no probability a column"):
+    with pytest.raises(ValueError, match="log-odds per column"):
         MaskLatentShift(NoSelfCensoring(2, 1, alpha=2.0), 2)
     with pytest.raises(ValueError, match="has the mask's latent already"):
         ab.MaskedNotMIWAE(table(), "mask-latent")

@@ -128,7 +128,7 @@ def test_what_the_data_contradict_is_refused():
         ab.NotMIWAEPPCA(data, GroupMissingness(3, [[0, 1]]))
     with pytest.raises(ValueError, match="'a' is declared never missing"):
         ab.NotMIWAEPPCA(data, ObservedMissingness(3, [0]))
-    with pytest.raises(ValueError, match="is no covariate of the data"):
+    with pytest.raises(ValueError, match="not a covariate of the data"):
         RandomIntercepts.by(data, "clinic")
 
 
