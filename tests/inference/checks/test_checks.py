@@ -128,7 +128,7 @@ def test_a_wrong_weight_fails():
     def unweighted(table):
         mar = ab.PPCA(data, latent_dim=2, seed=3)
         mar.decoder.load_state_dict(model.decoder.state_dict())
-        return ab.impute(mar, table, 300, num_draws=99).draws(99)
+        return ab.impute(mar, table, 300, num_draws=99, unfitted=True).draws(99)
 
     assert ab.calibration(model, data, rows=4000, infer=unweighted).p_value < 1e-6
 
