@@ -85,7 +85,8 @@ def impute(
     """
     if rule not in ("posterior", "decoder-mean"):
         raise InputError(f"rule {rule!r} is not one of posterior, decoder-mean")
-    for name, count, least in (("particles", particles, 1), ("num_draws", num_draws, 0)):
+    counts: list[tuple[str, Any, int]] = [("particles", particles, 1), ("num_draws", num_draws, 0)]
+    for name, count, least in counts:
         if not isinstance(count, Integral) or count < least:
             raise InputError(f"{name} is {count!r}; give at least {least}, a whole number")
     if missing not in ("auto", "collapse", "sample"):
