@@ -15,7 +15,7 @@ from ..data.datasets import uci as real
 from ..data.system.files import write_text_atomic
 from ..data.tables import write_table
 from ..inference import fit, impute
-from ..models import MIWAE, PPCA, NotMIWAEPPCA
+from ..models import MIWAE, PPCA, NotMIWAEPPCA, SelfMasking
 from . import baselines, figures
 from .metrics import bias, coverage, rmse
 from .oracle import truncated_gaussian
@@ -146,6 +146,8 @@ def run_demo(
         [0, 3, 7, 10],
         lambda j, values: (values > threshold[j]).astype(float),
     )
+    mechanism = fitted.model.missingness
+    assert isinstance(mechanism, SelfMasking)
     document = {
         "seed": seed,
         "steps": steps,
@@ -153,7 +155,7 @@ def run_demo(
         "missing_cells": int(missing.sum()),
         "scores": [score._asdict() for score in scores],
         "diagnostics": filled.summary(),
-        "slopes": fitted.model.missingness.slope.detach().numpy()[missing.any(0)].tolist(),
+        "slopes": mechanism.slope.detach().numpy()[missing.any(0)].tolist(),
     }
     write_text_atomic(files["figures"], json.dumps(_rounded(document), indent=1))
     return Demo(scores, files, int(missing.sum()), time.perf_counter() - started)

@@ -22,6 +22,8 @@ from .fitting import (
     TensorBoardLogger,
     WandbLogger,
     fit,
+    load,
+    save,
 )
 from .held_out import held_out_bound
 from .identification import IdentificationWarning
@@ -43,7 +45,7 @@ from .sensitivity import (
     delta_sensitivity,
     slope_sensitivity,
 )
-from .storage.fits import FormatError, load, save
+from .storage import FormatError
 from .uncertainty import (
     MultipleImputation,
     ParameterPosterior,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..data.errors import InputError
 from ..models.sites import MAX_PLATE_NESTING, ROWS
 from .importance import Weighted
-from .integrator import Marginal, Missing
+from .integrator import Marginal, Missing, owner_of
 from .vimco import has_scores, score_terms
 
 Gradient = Literal["auto", "dreg", "iwae", "stl"]
@@ -93,7 +93,7 @@ class ImportanceWeightedELBO(ELBO):
         It is not to be found out again: that draws random numbers, and another minibatch may
         not show it.
         """
-        scored = getattr(model, "__self__", model) in self._scored
+        scored = owner_of(model) in self._scored
         return {"scored": scored, "drawn": self.marginal.found(model)}
 
     def take_as_found(
@@ -101,7 +101,7 @@ class ImportanceWeightedELBO(ELBO):
     ) -> None:
         """Continue with what :meth:`found` returned in an earlier run."""
         if found["scored"]:
-            self._scored.add(getattr(model, "__self__", model))
+            self._scored.add(owner_of(model))
         drawn = found["drawn"]
         drawn = drawn.to(device) if isinstance(drawn, Tensor) else drawn
         self.marginal.take_as_found(model, drawn)
@@ -124,7 +124,7 @@ class ImportanceWeightedELBO(ELBO):
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Return minus the bound, with the gradient estimator that was asked for."""
-        owner = getattr(model, "__self__", model)
+        owner = owner_of(model)
         gradient = "iwae" if owner in self._scored else self.gradient
         run = self._run(model, guide, args, kwargs, path_only=gradient != "iwae")
         _refuse_without_gradient(run)
@@ -181,7 +181,7 @@ class ELBOWithParameters(nn.Module):
         super().__init__()
         # callables held out of registration: a bound method is no module, its owner is
         self.__dict__["programs"] = (model, guide)
-        owners = [getattr(program, "__self__", program) for program in (model, guide)]
+        owners = [owner_of(program) for program in (model, guide)]
         self.owners = nn.ModuleList(dict.fromkeys(o for o in owners if isinstance(o, nn.Module)))
         self.elbo = elbo
 

@@ -12,12 +12,13 @@ from ..data import IncompleteData
 from ..data.errors import InputError
 from ..models import Missingness
 from ..models.zoo.modelled import modelled
-from .imputing.tables import impute, prepared
+from .imputing.tables import impute
 from .mask_at_random import MaskAtRandom
+from .prepare import Fitted, prepared
 
 
 def held_out_bound(
-    fitted: Any,
+    fitted: Fitted,
     data: IncompleteData,
     particles: int = 1000,
     seed: int = 0,
@@ -62,7 +63,7 @@ def held_out_bound(
     return bound if mask is None else bound + mask.log_prob(own)
 
 
-def mask_left_out(fitted: Any, data: IncompleteData) -> MaskAtRandom:
+def mask_left_out(fitted: Fitted, data: IncompleteData) -> MaskAtRandom:
     """Fit the density of the masks that a mechanism ignores, from its training rows."""
     model, data = prepared(fitted, data)
     return MaskAtRandom.fitted(data, _left_out(model.missingness, data))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from scipy.stats import kurtosis, skew
 from ..data import IncompleteData
 from ..data.columns.row_numbers import row_numbers
 from ..data.errors import AbsentiaWarning
+from ..models.programs.base import RowModel, declarations
 
 _LITTLE = 0.05  # of a column's variance that others explain
 _CHANCE = 0.01  # of so much by columns that have nothing to do with it
@@ -29,7 +29,9 @@ class IdentificationWarning(AbsentiaWarning):
     """A mechanism is identified only by the shape that the decoder assumes for the values."""
 
 
-def identification_table(model: Any, data: IncompleteData, completed: np.ndarray) -> pd.DataFrame:
+def identification_table(
+    model: RowModel, data: IncompleteData, completed: np.ndarray
+) -> pd.DataFrame:
     """Make the table of :func:`absentia.check_identification`, without warnings.
 
     Args:
@@ -72,9 +74,9 @@ def identification_table(model: Any, data: IncompleteData, completed: np.ndarray
     return frame
 
 
-def columns_on_themselves(model: Any, data: IncompleteData) -> list[int]:
+def columns_on_themselves(model: RowModel, data: IncompleteData) -> list[int]:
     """List the incomplete columns whose absence depends on their own values."""
-    mechanism = getattr(model, "missingness", None)
+    mechanism = declarations(model).missingness
     if mechanism is None:
         return []
     p = len(data.columns)

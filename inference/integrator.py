@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..data import Standardiser
 from ..data.errors import InputError
+from ..models.programs.base import RowModel
 from .importance import Weighted, weights
 from .integration.conditionals import Tilted
 from .integration.handler import CollapseError, collapse
@@ -22,7 +24,9 @@ class Marginal:
     """A runner of :func:`weights` with missing values integrated out where possible.
 
     ``missing="auto"`` integrates what it can: all missing values, or all but those of the columns
-    that other columns' absence depends on, or none. What it finds out about a model is kept.
+    that other columns' absence depends on, or none. Models of the package are asked before the run
+    (the dependence that their mechanism declares). What is known about a model is kept: columns
+    that were sampled in one minibatch are sampled in all later ones.
 
     Args:
         missing: ``"collapse"`` refuses to draw, ``"sample"`` draws everything.
@@ -47,12 +51,12 @@ class Marginal:
 
     def found(self, model: Any) -> bool | Tensor | None:
         """Return what is sampled of a model, None before its first run."""
-        return self._known.get(_owner(model))
+        return self._known.get(owner_of(model))
 
     def take_as_found(self, model: Any, what: bool | Tensor | None) -> None:
         """Begin with what an earlier :meth:`found` returned, to continue that run."""
         if what is not None:
-            self._known[_owner(model)] = what
+            self._known[owner_of(model)] = what
 
     def run(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **options: Any
@@ -60,19 +64,24 @@ class Marginal:
         """Return weights, and the missing cells' conditionals unless all were sampled."""
         if self.missing == "sample":
             return weights(model, guide, *args, **options), None
-        owner = _owner(model)
+        if self.missing == "collapse":
+            return self._collapsed(True, model, guide, args, options)
+        owner = owner_of(model)
         known = self._known.get(owner, True)
+        if known is not False:
+            known = _more(known, _asked(model, args, options))
+        # A program written by hand declares nothing, and a decoder of one's own may have no rule
+        # for its integral. Such a program says so by an error in the middle of a run, which is
+        # then done over with the columns that the error names sampled.
         while known is not False:
             state = torch.get_rng_state()
             try:
                 result = self._collapsed(known, model, guide, args, options)
             except CollapseError as error:
-                if self.missing == "collapse":
-                    raise
                 torch.set_rng_state(state)  # a failed try must not have drawn random numbers
                 if options.get("draw") is not None:
                     options["draw"].forget()
-                known = _more(known, error.draw)
+                known = _more(known, False if error.draw is None else error.draw)
                 continue
             self._known[owner] = known
             return result
@@ -92,13 +101,38 @@ class Marginal:
         return run, None if handler.cells is None else handler.cells.tilted
 
 
-def _owner(model: Any) -> Any:
+def owner_of(model: Any) -> Any:
     """Return the module that a program is a method of, since bound methods are not unique."""
-    return getattr(model, "__self__", model)
+    return model.__self__ if inspect.ismethod(model) else model
 
 
-def _more(known: bool | Tensor, draw: Tensor | None) -> bool | Tensor:
-    """Return what must be sampled, once these columns must be too."""
-    if draw is None:
-        return False
-    return draw if isinstance(known, bool) else known | draw
+def _asked(program: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool | Tensor:
+    """Return what must be sampled by what the program's model declares.
+
+    Returns:
+        True where all missing values can be integrated out, or the program declares nothing;
+        False where none can; else the columns that must be sampled, (p,).
+    """
+    model = owner_of(inspect.unwrap(program))  # Pyro's handlers wrap the program
+    s = args[1] if len(args) > 1 else options.get("s")
+    if not isinstance(model, RowModel) or not isinstance(s, Tensor) or s.dtype != torch.bool:
+        return True
+    y = args[4] if len(args) > 4 else options.get("y")
+    if model.predictor is not None and y is not None and not bool(s.all()):
+        return False  # the target is predicted from whole rows
+    sampled = model.missingness.dependence(s.shape[-1]).sampled
+    if not bool(sampled.any()):
+        return True
+    needed = sampled & ~s.all(0).cpu()
+    if not bool(needed.any()):
+        return True
+    return False if bool(sampled.all()) else needed
+
+
+def _more(known: bool | Tensor, more: bool | Tensor) -> bool | Tensor:
+    """Return what must be sampled by either: True stands for nothing, False for everything."""
+    if isinstance(known, bool):
+        return more if known else False
+    if isinstance(more, bool):
+        return known if more else False
+    return known | more.to(known.device)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..data import IncompleteData
 from ..models.sites import S
 from .evaluating import evaluating
-from .imputing.tables import coefficient_medians
+from .prepare import coefficient_medians
 
 
 @torch.no_grad()

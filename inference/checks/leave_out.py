@@ -8,11 +8,12 @@ from typing import Any
 from ...data import IncompleteData
 from ...data.errors import InputError
 from ..export.tree import to_arviz
+from ..fitting.result import FitResult
 from ..held_out import check_same_density
 
 
 def compare(
-    fits: Mapping[str, Any],
+    fits: Mapping[str, FitResult],
     data: IncompleteData,
     *,
     draws: int = 400,
@@ -50,7 +51,7 @@ def compare(
     if len(fits) < 2:
         raise InputError(f"{len(fits)} model(s) to compare; give at least two, by name")
     check_same_density({name: f.model.missingness for name, f in fits.items()}, data)
-    predicts = [name for name, fitted in fits.items() if hasattr(fitted.model, "predictor")]
+    predicts = [name for name, fitted in fits.items() if fitted.model.predictor is not None]
     if predicts and len(predicts) < len(fits) and data.target is not None:
         raise InputError(
             f"'{predicts[0]}' has the target's density and another model has none; compare "

@@ -17,14 +17,15 @@ from ...data.errors import InputError
 from ...data.system.process import seeded
 from ...models.sites import X_UNOBSERVED, Z_MASK, Z
 from ..evaluating import computing, learning
-from ..imputing.tables import imputed, prepared, programs_of
+from ..imputing.tables import imputed
+from ..prepare import Fitted, prepared, programs_of
 from ..uncertainty.laplace import exact
 
 _MOST_DIMENSIONS = 500
 
 
 def cross_check(
-    fitted: Any,
+    fitted: Fitted,
     data: IncompleteData,
     *,
     rows: Any = 10,
@@ -71,7 +72,7 @@ def cross_check(
             f"column '{odd[0].name}' is {odd[0].kind}: NUTS moves real numbers only; check a model "
             f"of the continuous columns"
         )
-    if getattr(getattr(model, "trunk", None), "stochastic", False):
+    if model.trunk is not None and model.trunk.stochastic:
         raise InputError("NUTS does not move what a stochastic trunk draws; check one that is not")
     incomplete = np.flatnonzero((~data.s.cpu().numpy()).any(1))
     chosen = incomplete[:rows] if isinstance(rows, int) else np.asarray(rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,9 @@ from scipy.stats import skew
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ..imputing.tables import coefficient_medians, impute, prepared
+from ...models.programs.base import RowModel
+from ..imputing.tables import impute
+from ..prepare import Fitted, coefficient_medians, prepared
 from ..replicate import replicates
 
 _DECILES = 10
@@ -47,7 +48,7 @@ class MaskCheck:
 
 
 def check_mask(
-    fitted: Any,
+    fitted: Fitted,
     data: IncompleteData,
     *,
     replications: int = 200,
@@ -124,7 +125,7 @@ def check_mask(
 
 
 def check_values(
-    fitted: Any, data: IncompleteData, *, replications: int = 200, seed: int = 0
+    fitted: Fitted, data: IncompleteData, *, replications: int = 200, seed: int = 0
 ) -> pd.DataFrame:
     """Check mean, sd, skewness and quantiles of observed values against replicated tables.
 
@@ -152,7 +153,7 @@ def check_values(
     seen = data.s.cpu().numpy()
     tables: list[tuple[np.ndarray, np.ndarray]] = []
     # in a pattern mixture what is shown and what is not differ, though the mask is ignorable
-    own = not model.missingness.ignorable or hasattr(model, "delta")
+    own = not model.missingness.ignorable or model.delta is not None
     for x, s in _replicated(model, data, replications, seed):
         tables.append((x, s if own else seen))
     names = [j for j in range(len(data.columns)) if seen[:, j].sum() > 2]
@@ -166,7 +167,7 @@ def check_values(
 
 
 def _replicated(
-    model: Any, data: IncompleteData, count: int, seed: int
+    model: RowModel, data: IncompleteData, count: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for k in range(count):
         yield replicates(model, data, seed=seed + k)
@@ -216,7 +217,12 @@ def _rates_within(
 
 @torch.no_grad()
 def _calibrated(
-    fitted: Any, data: IncompleteData, model: Any, gaps: list[int], particles: int, seed: int
+    fitted: Fitted,
+    data: IncompleteData,
+    model: RowModel,
+    gaps: list[int],
+    particles: int,
+    seed: int,
 ) -> pd.DataFrame:
     """Bin cells by their probability of being missing, and return the share missing in each bin."""
     mechanism = model.missingness

@@ -12,7 +12,8 @@ from scipy.stats import chi2, chisquare
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ..imputing.tables import impute, prepared
+from ..imputing.tables import impute
+from ..prepare import prepared
 from ..replicate import replicates
 
 Infer = Callable[[IncompleteData], np.ndarray]

@@ -20,7 +20,8 @@ from ...data import IncompleteData, Schema
 from ...data.columns.types import column_names
 from ...data.errors import AbsentiaWarning, InputError
 from ...models import Missingness
-from ..fitting.loop import FitResult, fit
+from ..fitting.loop import fit
+from ..fitting.result import FitResult
 from ..held_out import held_out_bound, mask_left_out
 from ..imputing.imputation import Imputation
 from ..imputing.tables import impute

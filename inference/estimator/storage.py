@@ -10,9 +10,8 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from ...data.system.files import reason
-from ..fitting.loop import FitResult
+from ..fitting.result import FitResult, FormatError, read, write
 from ..mask_at_random import MaskAtRandom
-from ..storage.fits import FormatError, read, write
 from ..storage.typed_json import from_json, to_json
 
 if TYPE_CHECKING:

@@ -11,10 +11,13 @@ import xarray as xr
 
 from ...data import IncompleteData
 from ...data.system.process import seeded
+from ...models.programs.base import RowModel
 from ...models.sites import Z
 from ..evaluating import computing
-from ..imputing.tables import imputed, prepared, programs_of
+from ..fitting.result import FitResult
+from ..imputing.tables import imputed
 from ..integrator import Marginal
+from ..prepare import Programs, prepared, programs_of
 from ..replicate import replicates
 from ..uncertainty.sources import Parameters, sources
 from .labels import row_coordinates, variable_name
@@ -27,7 +30,7 @@ _NOTE = (
 
 
 def to_arviz(
-    fitted: Any,
+    fitted: FitResult,
     data: IncompleteData,
     *,
     draws: int = 200,
@@ -93,7 +96,7 @@ class _Draws:
         self.missing = np.nonzero(~data.s.cpu().numpy())
         self.values: dict[str, list[np.ndarray]] = {}
 
-    def add(self, model: Any, coefficients: Any, seed: int) -> None:
+    def add(self, model: RowModel, coefficients: Any, seed: int) -> None:
         parameter = next(model.parameters(), self.data.x)
         data = self.data.to(device=parameter.device, dtype=parameter.dtype)
         programs = programs_of(model, coefficients)
@@ -158,9 +161,9 @@ def _dims(label: str, shape: Sequence[int], columns: int) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def _estimands(model: Any, data: IncompleteData, coefficients: Any) -> dict[str, np.ndarray]:
-    mechanism = getattr(model, "missingness", None)
-    if mechanism is None or mechanism.ignorable:
+def _estimands(model: RowModel, data: IncompleteData, coefficients: Any) -> dict[str, np.ndarray]:
+    mechanism = model.missingness
+    if mechanism.ignorable:
         return {}
     found = mechanism.shown(data, **(coefficients or {}))
     return {name: value.detach().double().cpu().numpy() for name, value in found.items()}
@@ -168,7 +171,7 @@ def _estimands(model: Any, data: IncompleteData, coefficients: Any) -> dict[str,
 
 @torch.no_grad()
 def _latents(
-    model: Any, programs: Any, data: IncompleteData, particles: int, seed: int
+    model: RowModel, programs: Programs, data: IncompleteData, particles: int, seed: int
 ) -> np.ndarray:
     """Sample one latent (n, d) per row, by weight."""
     parts = []
@@ -182,7 +185,7 @@ def _latents(
     return torch.cat(parts).double().cpu().numpy()
 
 
-def _run(programs: Any, data: IncompleteData, rows: torch.Tensor, particles: int) -> Any:
+def _run(programs: Programs, data: IncompleteData, rows: torch.Tensor, particles: int) -> Any:
     return Marginal("auto").run(
         programs.model,
         programs.guide,
@@ -194,7 +197,7 @@ def _run(programs: Any, data: IncompleteData, rows: torch.Tensor, particles: int
 
 
 @torch.no_grad()
-def _weights(model: Any, data: IncompleteData, particles: int, seed: int) -> xr.Dataset:
+def _weights(model: RowModel, data: IncompleteData, particles: int, seed: int) -> xr.Dataset:
     """Return log-weights at the fit, normalised per row, with their diagnostics."""
     from ..diagnostics import effective_sample_size, pareto_khat
 

@@ -1,8 +1,9 @@
 """Fitting by maximising the bound: minibatches, optimiser, history, checkpoints."""
 
 from .loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
-from .loop import FitResult, fit
+from .loop import fit
 from .nonfinite import NonFiniteLossError
+from .result import FitResult, load, save
 from .settings import FitSettings
 
 __all__ = [
@@ -14,4 +15,6 @@ __all__ = [
     "TensorBoardLogger",
     "WandbLogger",
     "fit",
+    "load",
+    "save",
 ]

@@ -9,12 +9,15 @@ import pandas as pd
 import torch
 
 from ...data import IncompleteData
+from ...models.programs.base import declarations
 from ..identification import (
     MOST_COLUMNS,
     columns_on_themselves,
     identification_table,
     warn_of,
 )
+from ..imputing.tables import imputed
+from ..prepare import programs_of
 from .settings import FitSettings
 
 _PARTICLES = 20
@@ -30,12 +33,10 @@ def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> p
     """
     if not isinstance(data, IncompleteData) or len(data.columns) > MOST_COLUMNS:
         return None
-    if getattr(model, "missingness", None) is None:
+    if declarations(model).missingness is None:
         return None
     if not columns_on_themselves(model, data):
         return identification_table(model, data, np.empty(0))
-    from ..imputing.tables import imputed, programs_of  # which needs what fits
-
     drawn = plan.steps * min(plan.batch_size, len(data)) * plan.particles
     most = int(np.clip(_SHARE * drawn / _PARTICLES, _FEWEST, _MOST))
     if len(data) > most:

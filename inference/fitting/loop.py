@@ -6,7 +6,6 @@ import copy
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,9 +14,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ...data import IncompleteData, Ratings, Standardiser
+from ...data import IncompleteData, Ratings
 from ...data.errors import InputError, KindError
-from ...data.schema import Schema
 from ...data.system.memory import asked_for
 from ...data.system.process import (
     callers_turn,
@@ -27,49 +25,23 @@ from ...data.system.process import (
     set_random_state,
 )
 from ...models.never_fitted import forget_start
+from ...models.programs.base import declarations
 from ..elbo import ImportanceWeightedELBO
 from ..evaluating import computing, learning
+from ..prepare import of_model
+from ..targets import with_matching_target
 from .batches import Batches
 from .checking import check_slopes
 from .checkpoint import checkpoint_path, damaged, read_checkpoint, write_checkpoint
 from .loggers import Logger
 from .nonfinite import NonFiniteLossError, first_bad_site
 from .optimiser import make_optimiser, make_schedule
+from .result import FitResult
 from .settings import FitSettings
-from .targets import with_matching_target
 
 Table = IncompleteData | Ratings
 #: particles for judging a model, more than for fitting it
 _PARTICLES_FOR_BOUND = 100
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """A fitted model, with its settings and the history of its fit.
-
-    ``history`` has a row an evaluation: step, the training bound since the last one, the
-    validation bound (both nats a row) and the learning rate. ``bound`` is the best validation
-    bound, or the last training bound where no rows were held out.
-    """
-
-    model: Any
-    scaler: Standardiser
-    columns: tuple[str, ...]
-    history: pd.DataFrame
-    bound: float
-    best_step: int
-    settings: FitSettings
-    schema: Schema | None = None
-    covariate_schema: Schema | None = None
-    #: what the mechanism's slopes on the values themselves rest on, a row a column; None where it
-    #: was not checked. See :func:`absentia.check_identification`.
-    identification: pd.DataFrame | None = None
-
-    def save(self, path: str | Path) -> None:
-        """Write weights, configuration, standardisation and columns; see :func:`absentia.save`."""
-        from ..storage.fits import save
-
-        save(self, path)
 
 
 def fit(
@@ -173,7 +145,7 @@ def fit(
 
 def _checked(model: Any, data: IncompleteData) -> IncompleteData:
     """Return data that the model can be fitted to, with a target where it predicts one."""
-    predicts = hasattr(model, "predictor")
+    predicts = declarations(model).predictor is not None
     if data.target is None and predicts:
         raise InputError(
             f"a {type(model).__name__} predicts a target; give one with data.with_target(y)"
@@ -183,30 +155,10 @@ def _checked(model: Any, data: IncompleteData) -> IncompleteData:
             f"a {type(model).__name__} takes no target; fit SupervisedNotMIWAE, or "
             f"data.without_target()"
         )
-    mechanism = getattr(model, "missingness", None)
+    mechanism = declarations(model).missingness
     if mechanism is not None:
         mechanism.check(data)
     return with_matching_target(model, data)
-
-
-def of_model(model: Any, data: Any) -> Any:
-    """Select the data of the model's columns, where the others are constant.
-
-    Raises:
-        ValueError: for data of other columns, or in another order, than the model was made for.
-    """
-    columns = tuple(getattr(model, "columns", data.columns))
-    given = tuple(data.columns)
-    if columns == given:
-        return data
-    others = [name for name in given if name not in columns]
-    in_order = isinstance(data, IncompleteData) and tuple(n for n in given if n in columns)
-    if in_order == columns and all(data.schema[name].constant is not None for name in others):
-        return data.part(columns)
-    raise InputError(
-        f"the model was made for columns {list(columns)}, the data have {list(given)}; "
-        f"read them with like= the training data"
-    )
 
 
 def _check_trainable(model: Any, dtype: torch.dtype | None) -> None:

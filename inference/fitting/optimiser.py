@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ...data.errors import InputError
+from ...models.programs.base import declarations
 from .settings import FitSettings
 
 
@@ -17,10 +18,10 @@ def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
     The mechanism's slopes have far to go: a hard threshold is a slope of 15 to 40, and at the
     decoder's pace they would never get there.
     """
-    mechanism = getattr(model, "missingness", None)
-    own = [] if mechanism is None else list(mechanism.parameters())
+    declared = declarations(model)
     # the posterior of coefficients that have priors travels as far
-    own += list(getattr(getattr(model, "coefficient_guide", None), "parameters", list)())
+    parts = (declared.missingness, declared.coefficient_guide)
+    own = [p for part in parts if part is not None for p in part.parameters()]
     theirs = {id(p) for p in own}
     groups: list[dict[str, Any]] = [
         {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
 
@@ -12,12 +10,12 @@ from ...data.errors import InputError
 from ...models.sites import S
 from ..importance import Weighted
 from ..integration.handler import CollapsedMask
+from ..prepare import Fitted, prepared, programs_of
 from .completed import average
-from .tables import prepared, programs_of
 
 
 def mask_probability(
-    fitted: Any, data: IncompleteData, particles: int = 200, *, seed: int = 0
+    fitted: Fitted, data: IncompleteData, particles: int = 200, *, seed: int = 0
 ) -> np.ndarray:
     """Return P(s_j = 0 | row) per cell (n, p), averaged over the row's unobserved values.
 

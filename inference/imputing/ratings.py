@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,15 +11,15 @@ from ...data import Ratings
 from ...data.errors import InputError, KindError
 from ...data.system.memory import asked_for
 from ..evaluating import evaluating
+from ..prepare import Fitted, check_was_fitted, fit_of, placed, programs_of
 from .particles import Rule, Sampler
-from .tables import check_was_fitted, placed, programs_of
 
 _USERS_AT_ONCE = 64
 
 
 @torch.no_grad()
 def predict_ratings(
-    fitted: Any,
+    fitted: Fitted,
     data: Ratings,
     users: Sequence[int] | Sequence[str] | np.ndarray,
     items: Sequence[int] | Sequence[str] | np.ndarray,
@@ -60,7 +59,8 @@ def predict_ratings(
         raise InputError(f"particles is {particles}; give at least 1")
     if not unfitted:
         check_was_fitted(fitted)
-    schema = getattr(fitted, "schema", None)
+    fit = fit_of(fitted)
+    schema = None if fit is None else fit.schema
     if schema is not None and schema[schema.names[0]].levels != data.levels:
         raise InputError(
             f"the model was fitted to ratings with levels "

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from numbers import Integral
-from typing import Any, TypeVar
 
 import torch
-from pyro import poutine
-from torch import Tensor
 
-from ...data import IncompleteData, Ratings
-from ...data.columns.constants import part_of
-from ...data.errors import InputError, KindError
+from ...data import IncompleteData
+from ...data.errors import InputError
 from ...data.system.memory import asked_for, check_memory
-from ...models.never_fitted import never_fitted
+from ...models.programs.base import RowModel
 from ..evaluating import computing, evaluating
-from ..fitting.loop import of_model
-from ..fitting.targets import with_matching_target
 from ..identification import MOST_COLUMNS, identification_table, warn_of
+from ..prepare import Fitted, Programs, check_was_fitted, fit_of, prepared, programs_of
 from .beside import warn_outside
 from .imputation import Imputation
 from .particles import Rule
-from .task import Programs, Task
+from .task import Task
 
 
 def impute(
-    fitted: Any,
+    fitted: Fitted,
     data: IncompleteData,
     particles: int = 1000,
     *,
@@ -120,9 +114,10 @@ def impute(
     return found if tuple(given.columns) == tuple(data.columns) else found.beside_constants()
 
 
-def _check(fitted: Any, model: Any, found: Imputation) -> None:
+def _check(fitted: Fitted, model: RowModel, found: Imputation) -> None:
     """Warn about possible faults of an imputation that its weights do not show."""
-    found.identification = getattr(fitted, "identification", None)
+    fit = fit_of(fitted)
+    found.identification = None if fit is None else fit.identification
     few = len(model.columns) <= MOST_COLUMNS
     if found.identification is None and found.num_draws and few:
         found.identification = identification_table(model, found.data, found.draws(1)[0])
@@ -136,7 +131,7 @@ def _check(fitted: Any, model: Any, found: Imputation) -> None:
 
 
 def imputed(
-    model: Any,
+    model: RowModel,
     data: IncompleteData,
     programs: Programs,
     particles: int,
@@ -168,80 +163,3 @@ def imputed(
         if refine:
             estimates, refined = task.refined(estimates)
     return Imputation(data, estimates, particles, rule, khat_before=before, refined=refined)
-
-
-def check_was_fitted(fitted: Any) -> None:
-    """Refuse a model whose parameters have not changed since it was made.
-
-    Raises:
-        ValueError: for such a model.
-    """
-    if isinstance(fitted, torch.nn.Module) and never_fitted(fitted):
-        raise InputError(
-            f"this {type(fitted).__name__} was never fitted: its parameters are those it was made "
-            f"with; fit it with absentia.fit, or give unfitted=True if that is meant"
-        )
-
-
-_Table = TypeVar("_Table", IncompleteData, Ratings)
-
-
-def programs_of(model: Any, coefficients: Mapping[str, Tensor] | None = None) -> Programs:
-    """Return the model's programs, with coefficients that have priors at posterior medians.
-
-    Drawn afresh a chunk they would differ between particles that are weighed against each other.
-
-    Args:
-        coefficients: other values to hold them at, by site.
-    """
-    held = coefficient_medians(model) if coefficients is None else coefficients
-    if not held:
-        return Programs(model.model, model.guide)
-    return Programs(
-        poutine.condition(model.model, data=held), poutine.block(model.guide, hide=list(held))
-    )
-
-
-@torch.no_grad()
-def coefficient_medians(model: Any) -> dict[str, Tensor]:
-    """Return posterior medians of the coefficients that have priors, by site."""
-    guide = getattr(model, "coefficient_guide", None)
-    return {} if guide is None else guide.median()
-
-
-def prepared(fitted: Any, data: Any) -> tuple[Any, IncompleteData]:
-    """Return the model of a fit, and data in its scale, precision and device.
-
-    Raises:
-        ValueError: for data with other columns, or a target of another kind.
-        TypeError: for ratings.
-    """
-    if not isinstance(data, IncompleteData):
-        known = "ratings have predict_ratings" if isinstance(data, Ratings) else "give a table"
-        raise KindError(f"data is a {type(data).__name__}, not IncompleteData: {known}")
-    model, data = placed(fitted, data)
-    return model, with_matching_target(model, data)
-
-
-def placed(fitted: Any, data: _Table) -> tuple[Any, _Table]:
-    """Return the model of a fit, and a table or ratings in its scale, precision and device.
-
-    Raises:
-        ValueError: for data with other columns.
-    """
-    model: Any = getattr(fitted, "model", fitted)
-    model = fitted if not isinstance(model, torch.nn.Module) else model
-    scaler = getattr(fitted, "scaler", None)
-    if isinstance(data, IncompleteData) and scaler is not None:
-        # what a fit knows of constant columns decides, not what new rows hold there
-        whole = tuple(data.columns) == tuple(fitted.columns)
-        layout = fitted if whole else part_of(fitted, tuple(model.columns))
-        data = of_model(layout, data).under(layout)
-    data = of_model(model, data)
-    if isinstance(data, Ratings) and scaler is not None:
-        data = data.rescaled(scaler)
-    mechanism = getattr(model, "missingness", None)
-    if mechanism is not None and isinstance(data, IncompleteData):
-        mechanism.check(data)
-    parameter = next(iter(model.parameters()), data.x)
-    return model, data.to(device=parameter.device, dtype=parameter.dtype)

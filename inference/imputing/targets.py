@@ -13,8 +13,8 @@ from torch import Tensor
 from ...data import IncompleteData
 from ...data.errors import InputError
 from ..importance import Weighted
+from ..prepare import Fitted, check_was_fitted, prepared, programs_of
 from .completed import average
-from .tables import check_was_fitted, prepared, programs_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Prediction:
 
 
 def predict(
-    fitted: Any,
+    fitted: Fitted,
     data: IncompleteData,
     particles: int = 1000,
     *,
@@ -76,18 +76,19 @@ def predict(
     (3,)
     """
     model, data = prepared(fitted, data)
-    if not hasattr(model, "predictor"):
+    predictor = model.predictor
+    if predictor is None:
         raise InputError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
     if not unfitted:
         check_was_fitted(fitted)
     data = data.without_target()
 
     def of(whole: Tensor, run: Weighted) -> Tensor:
-        return torch.cat(_moments(model.predictor(whole)), -1)
+        return torch.cat(_moments(predictor(whole)), -1)
 
     both, ess = average(model, programs_of(model), data, particles, of, seed)
     found, square = (half.double().cpu().numpy() for half in both.chunk(2, -1))
-    return _prediction(model.predictor, found, square, ess.double().cpu().numpy(), data.index)
+    return _prediction(predictor, found, square, ess.double().cpu().numpy(), data.index)
 
 
 def _moments(given: Any) -> tuple[Tensor, Tensor]:

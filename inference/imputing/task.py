@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from ...data import IncompleteData
+from ..prepare import Programs
 from .imputation import REFINED_PARTICLES
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
 from .refine import refined_guide
@@ -21,13 +22,6 @@ _FEW_EFFECTIVE = 0.05
 _HEAVY_TAILED = 0.5
 #: the pilot that decides about it: one in so many particles, but enough to judge by
 _PILOT_SHARE, _PILOT_LEAST = 4, 500
-
-
-class Programs(NamedTuple):
-    """The model and guide that are used to impute."""
-
-    model: Callable[..., Any]
-    guide: Callable[..., Any]
 
 
 class Task:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,6 +10,7 @@ from scipy.stats import binom
 
 from ..checks import Calibration
 from ..diagnostics import khat_threshold
+from ..fitting.result import FitResult
 from ..imputing.imputation import Imputation
 from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain, shown
 
@@ -48,7 +48,7 @@ def plot_reliability(imputation: Imputation) -> Figure:
     return figure
 
 
-def plot_history(fitted: Any) -> Figure:
+def plot_history(fitted: FitResult) -> Figure:
     """Plot the bound in the course of a fit, in training and on held-out rows.
 
     >>> import numpy as np

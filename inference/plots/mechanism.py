@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ..imputing.tables import coefficient_medians, prepared
+from ..imputing.imputation import Imputation
+from ..prepare import Fitted, coefficient_medians, fit_of, prepared
 from ..uncertainty.sources import Parameters, sources
 from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain, shown
 
@@ -37,11 +38,11 @@ def missing_probability(model: Any, scaler: Any, values: np.ndarray, **context: 
 
 
 def plot_mechanism(
-    fitted: Any,
+    fitted: Fitted,
     data: IncompleteData,
     columns: Sequence[str] | None = None,
     *,
-    imputation: Any = None,
+    imputation: Imputation | None = None,
     parameters: Parameters = "auto",
     draws: int = 60,
     level: float = 0.9,
@@ -72,6 +73,12 @@ def plot_mechanism(
     >>> len(ab.plots.plot_mechanism(fitted, data, parameters="fixed").axes)
     4
     """
+    fit = fit_of(fitted)
+    if fit is None and parameters != "fixed":
+        raise InputError(
+            "a band needs a fit, and a model by itself was given; give what absentia.fit returned, "
+            "or parameters='fixed'"
+        )
     model, data = prepared(fitted, data)
     mechanism = model.missingness
     if mechanism.ignorable:
@@ -80,7 +87,7 @@ def plot_mechanism(
         raise InputError(
             f"the mechanism reads {', '.join(mechanism.asks)}: it is a curve a row and not one"
         )
-    imputation = getattr(imputation, "modelled", imputation)
+    imputation = None if imputation is None else imputation.modelled
     gaps = data.gaps(columns)
     rates = 1 - data.s.double().mean(0).cpu().numpy()
     columns, left_out = shown(gaps, columns, [rates[list(data.columns).index(g)] for g in gaps])
@@ -91,8 +98,8 @@ def plot_mechanism(
         name: mechanism_curve(model, data, place[name], grids[name], **context) for name in columns
     }
     bands: dict[str, list[np.ndarray]] = {name: [] for name in columns}
-    if parameters != "fixed":
-        for one, coefficients in sources(fitted, data, draws, parameters, seed=seed).models:
+    if fit is not None and parameters != "fixed":
+        for one, coefficients in sources(fit, data, draws, parameters, seed=seed).models:
             for name in columns:
                 curve = mechanism_curve(
                     one, data, place[name], grids[name], coefficients, **context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from ..diagnostics import khat_threshold
 from ..identification import sentence_of
 from ..imputing.beside import outside_sentence
 from ..imputing.imputation import Imputation
+from ..prepare import Fitted, fit_of
 
 #: what is looked at, for the sentence that says that nothing was found
 LOOKED_AT = (
@@ -24,7 +24,7 @@ _GAP = 0.1  # nats a column that a training bound may lie above the held-out one
 
 
 def cautions(
-    fitted: Any,
+    fitted: Fitted,
     filled: Imputation,
     identification: pd.DataFrame | None,
     p_values: Mapping[str, np.ndarray],
@@ -48,7 +48,7 @@ def cautions(
     return found + _overfitted(fitted, filled) + _uneven(filled)
 
 
-def _outside(fitted: Any, filled: Imputation) -> list[str]:
+def _outside(fitted: Fitted, filled: Imputation) -> list[str]:
     table = filled.by_column()
     odd = table[table["outside"]]
     text = outside_sentence(odd, filled.data.schema)
@@ -75,11 +75,12 @@ def _not_reproduced(what: str, values: np.ndarray, replications: int) -> list[st
     ]
 
 
-def _overfitted(fitted: Any, filled: Imputation) -> list[str]:
-    history = getattr(fitted, "history", None)
-    if history is None or not len(history):
+def _overfitted(fitted: Fitted, filled: Imputation) -> list[str]:
+    fit = fit_of(fitted)
+    if fit is None or not len(fit.history):
         return []
-    best = history.iloc[int((history["step"] - fitted.best_step).abs().argmin())]
+    history = fit.history
+    best = history.iloc[int((history["step"] - fit.best_step).abs().argmin())]
     train, held_out = float(best["train_bound"]), float(best["validation_bound"])
     if not train - held_out > max(1.0, _GAP * len(filled.data.columns)):
         return []

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -15,7 +14,8 @@ from ...data import IncompleteData
 from ...data.errors import AbsentiaWarning, InputError
 from ...data.system.files import write_text_atomic
 from ..imputing.imputation import Imputation
-from ..imputing.tables import impute, prepared
+from ..imputing.tables import impute
+from ..prepare import Fitted, prepared
 from ..sensitivity import SensitivityCurve
 from .cautions import LOOKED_AT, cautions
 from .sections import Section, Writer
@@ -24,7 +24,7 @@ _PACKAGES = ("absentia", "torch", "pyro-ppl", "numpy", "arviz")
 
 
 def report(
-    fitted: Any,
+    fitted: Fitted,
     data: IncompleteData,
     path: str | Path,
     *,

@@ -28,6 +28,7 @@ from ..plots import (
     plot_row,
     plot_sensitivity,
 )
+from ..prepare import Fitted, fit_of, model_of
 from ..sensitivity import SensitivityCurve, check_identification
 from ..uncertainty.coefficients import coefficient_posterior
 from ..uncertainty.sources import is_small
@@ -49,10 +50,10 @@ class Section:
 class Writer:
     """The writer of the sections, one after another."""
 
-    def __init__(self, fitted: Any, data: IncompleteData, replications: int, seed: int) -> None:
+    def __init__(self, fitted: Fitted, data: IncompleteData, replications: int, seed: int) -> None:
         self.fitted, self.data = fitted, data
         self.replications, self.seed = replications, seed
-        self.model = getattr(fitted, "model", fitted)
+        self.model = model_of(fitted)
         gaps = (~data.s).double().mean(0).cpu().numpy()
         order = [j for j in np.argsort(-gaps, kind="stable") if gaps[j] > 0]
         self.columns = [data.columns[j] for j in order[:_MOST_COLUMNS]]
@@ -88,7 +89,7 @@ class Writer:
                 "is missing itself. Nothing in the table can show whether that is so; "
                 "delta_sensitivity shows how much depends on it."
             )
-            delta = getattr(self.model, "delta", None)
+            delta = self.model.delta
             if delta is not None:
                 shifts = {n: float(d) for n, d in zip(self.data.columns, delta, strict=True) if d}
                 found.text = (
@@ -124,7 +125,7 @@ class Writer:
                     "Coefficients of the log-odds of being missing, in the data's own units, with "
                     "90 % intervals"
                 )
-                if getattr(mechanism, "link", "logit") == "probit":
+                if mechanism.link == "probit":
                     title = title.replace("log-odds", "probit")
                 found.tables.append((title, _html(estimates)))
             except ValueError as error:
@@ -189,8 +190,9 @@ class Writer:
             found.figures.append(
                 ("The row with the most uneven weights", _png(plot_row, filled, label))
             )
-        if hasattr(self.fitted, "history"):
-            found.figures.append(("The fit", _png(plot_history, self.fitted)))
+        fit = fit_of(self.fitted)
+        if fit is not None:
+            found.figures.append(("The fit", _png(plot_history, fit)))
         return found
 
     def _checks(self) -> Section:

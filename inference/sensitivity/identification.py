@@ -9,11 +9,12 @@ import pandas as pd
 
 from ...data import IncompleteData
 from ..identification import columns_on_themselves, identification_table, warn_of
-from ..imputing.tables import impute, prepared
+from ..imputing.tables import impute
+from ..prepare import Fitted, prepared
 
 
 def check_identification(
-    fitted: Any, data: IncompleteData, *, particles: int = 500, seed: int = 0
+    fitted: Fitted, data: IncompleteData, *, particles: int = 500, seed: int = 0
 ) -> pd.DataFrame:
     """Report what the answer rests on for each column whose absence depends on its value.
 

@@ -12,7 +12,8 @@ import torch
 from ...data import IncompleteData
 from ...data.errors import AbsentiaWarning, InputError
 from ...models import NotMIWAEPPCA, missing
-from ..fitting.loop import FitResult, fit
+from ..fitting.loop import fit
+from ..fitting.result import FitResult
 from ..uncertainty.multiple import multiple_imputation, tables_of
 from ..uncertainty.parameters import ParameterDraws, ParameterPosterior
 from .curve import FIT, SensitivityCurve, analysed, rows_of

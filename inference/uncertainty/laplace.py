@@ -18,8 +18,8 @@ from ...data.errors import InputError
 from ...data.system.process import seeded
 from ..evaluating import learning
 from ..importance import Noise
-from ..imputing.tables import coefficient_medians
 from ..integrator import Marginal
+from ..prepare import coefficient_medians
 from ..vimco import has_scores
 from .redundancy import redundant
 
@@ -48,7 +48,7 @@ class Target:
         missing: str,
         seed: int,
     ) -> None:
-        if hasattr(model, "trunk"):
+        if model.trunk is not None:
             raise InputError(
                 "GNR's mask reads the trunk, whose parameters have no meaning of their own and no "
                 "standard errors here; give parameters='bootstrap'"
@@ -75,7 +75,7 @@ class Target:
         mechanism = [
             p for n, p in model.missingness.named_parameters() if p.requires_grad and n not in held
         ]
-        parts = [model.decoder, *([model.predictor] if hasattr(model, "predictor") else [])]
+        parts = [part for part in (model.decoder, model.predictor) if part is not None]
         rest = [p for part in parts for p in part.parameters() if p.requires_grad] if joint else []
         self.tensors: list[Tensor] = [*mechanism, *self.raw.values(), *rest]
         self.mechanism_size = sum(p.numel() for p in mechanism) + len(self.raw)

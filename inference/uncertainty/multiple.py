@@ -11,8 +11,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from ...data import IncompleteData
-from ..fitting.loop import FitResult
-from ..imputing.tables import imputed, prepared, programs_of
+from ..fitting.result import FitResult
+from ..imputing.tables import imputed
+from ..prepare import prepared, programs_of
 from .rubin import Pooled, pool
 from .sources import Parameters, Source, sources
 

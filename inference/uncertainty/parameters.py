@@ -14,7 +14,7 @@ from ...data import IncompleteData
 from ...data.errors import InputError
 from ..diagnostics import pareto_khat
 from ..evaluating import computing
-from ..imputing.tables import prepared
+from ..prepare import prepared
 from ..randomness.shifted import ShiftedSobol
 from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
 

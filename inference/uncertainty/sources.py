@@ -17,7 +17,9 @@ from ...data.errors import AbsentiaWarning, InputError
 from ...data.system.process import own_settings, seeded
 from ...data.system.workers import this_process, work_for
 from ...models import rebuild
-from ..fitting.loop import FitResult, fit
+from ...models.programs.base import RowModel
+from ..fitting.loop import fit
+from ..fitting.result import FitResult
 from .laplace import MOST_PARAMETERS
 from .parameters import ParameterPosterior
 
@@ -60,7 +62,7 @@ def sources(
         )
     if m < 1:
         raise InputError(f"{m} draws of the parameters asked for; give at least 1")
-    if getattr(fitted.model, "frozen", False) and parameters != "fixed":
+    if fitted.model.frozen and parameters != "fixed":
         raise InputError(
             "of a second stage only the predictor was learnt; draw the parameters of the first"
         )
@@ -79,7 +81,7 @@ def sources(
     model = copy.deepcopy(fitted.model)
     if parameters == "fixed":
         return Sources(parameters, np.nan, ((model, None) for _ in range(m)))
-    guide = getattr(model, "coefficient_guide", None)
+    guide = model.coefficient_guide
     if parameters == "mechanism" and guide is not None:
         with seeded(seed), torch.no_grad():
             drawn = [{name: v.detach() for name, v in guide().items()} for _ in range(m)]
@@ -99,11 +101,10 @@ def sources(
     return Sources(parameters, draws.khat, (posterior.model_at(vector) for vector in at))
 
 
-def is_small(model: Any) -> bool:
+def is_small(model: RowModel) -> bool:
     """Whether decoder and mechanism are small enough for a Normal approximation."""
-    parts = [model.decoder, model.missingness]
-    parts += [model.predictor] if hasattr(model, "predictor") else []
-    learnt = [p for part in parts for p in part.parameters() if p.requires_grad]
+    parts = (model.decoder, model.missingness, model.predictor)
+    learnt = [p for part in parts if part is not None for p in part.parameters() if p.requires_grad]
     # turning the latents turns a mechanism that reads them, too: no Normal is near that
     turns = {"z", "z_mask"} & set(model.missingness.asks)
     return sum(p.numel() for p in learnt) <= MOST_PARAMETERS and not turns

@@ -98,6 +98,8 @@ class Missingness(Configurable):
 
     elementwise: bool = False
     ignorable: bool = False
+    #: the scale on which the coefficients are added up
+    link: Link = "logit"
     mask_latent_dim: int = 0
     #: p(s | ...) counts to this power; 1 is the likelihood
     alpha: float = 1.0

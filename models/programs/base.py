@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyro
 import torch
 from pyro.distributions import Normal, TorchDistribution
+from pyro.infer.autoguide import AutoNormal
 from pyro.poutine.runtime import _PYRO_STACK
 from pyro.poutine.trace_messenger import TraceMessenger
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..configurable import Configurable
+from ..missingness import Missingness
+from ..networks.decoders import Decoder
+from ..networks.encoders import Encoder
+from ..networks.target_heads import Predictor
 from ..plates import Plate
 from ..sites import COLUMN_DIM, FEATURES, LATENT, ROW_DIM, ROWS
+from .margins import KnownMargins
+
+if TYPE_CHECKING:
+    from .parallel import Trunk  # which is made of what stands here
 
 _COUNT = itertools.count()
 
@@ -48,19 +57,51 @@ class StandardNormalPrior(Prior):
 class RowModel(Configurable):
     """Base of the models: a Pyro program ``model`` and a ``guide`` over the rows of a table.
 
+    Every part that inference asks a model for is declared here; None stands for a part that the
+    model does not have.
+
     Args:
         columns: names of the columns, in order.
         prior: of the rows' latent z.
     """
 
+    decoder: Decoder
+    encoder: Encoder
+    missingness: Missingness
+
     def __init__(self, columns: list[str] | tuple[str, ...], prior: Prior) -> None:
         super().__init__()
         self.columns = tuple(columns)
         self.prior = prior
+        # set for each object and not for the class: a class attribute would hide the submodule
+        # of the same name
         #: posterior of the mechanism's coefficients, where they have priors
-        self.coefficient_guide: Any = None
+        self.coefficient_guide: AutoNormal | None = None
+        #: p(y | x), where a target is predicted
+        self.predictor: Predictor | None = None
+        #: whether everything but the predictor is held
+        self.frozen = False
+        #: means and standard deviations of columns that are known from elsewhere
+        self.margins: KnownMargins | None = None
+        #: what the decoder and the mechanism both read
+        self.trunk: Trunk | None = None
+        self.delta: Tensor | None
+        #: (p,) shifts of missing values, where they are given
+        self.register_buffer("delta", None)
         self._plates: dict[Any, tuple[Any, Any, Any]] = {}
         self._number = next(_COUNT)  # models share one global store under SVI, not one name
+
+    def model(
+        self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
+    ) -> Tensor:
+        """The generative program, which returns x with its missing cells drawn."""
+        raise NotImplementedError(f"{type(self).__name__} has no generative program")
+
+    def guide(
+        self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
+    ) -> None:
+        """The approximate posterior of the latents."""
+        raise NotImplementedError(f"{type(self).__name__} has no guide")
 
     def plates(self, x: Tensor, size: int | None = None) -> tuple[Any, Any, Any]:
         """Return plates over rows, latent dimensions and columns, made once per batch size."""
@@ -95,3 +136,26 @@ class RowModel(Configurable):
         """Restore the state under a new number, so that Pyro keeps a copy apart."""
         super().__setstate__(state)
         self._number = next(_COUNT)
+
+
+class Declarations(NamedTuple):
+    """What a module that is no :class:`RowModel` has of a RowModel's parts."""
+
+    columns: tuple[str, ...] | None = None
+    missingness: Missingness | None = None
+    predictor: Predictor | None = None
+    coefficient_guide: AutoNormal | None = None
+
+
+def declarations(model: nn.Module) -> RowModel | Declarations:
+    """Return what a model declares.
+
+    A module of a user's own with the methods ``model`` and ``guide`` can be fitted and need not
+    declare anything; this is the one place that looks whether it does.
+
+    >>> declarations(nn.Linear(1, 1)).missingness is None
+    True
+    """
+    if isinstance(model, RowModel):
+        return model
+    return Declarations(*(getattr(model, name, None) for name in Declarations._fields))

@@ -97,7 +97,8 @@ class ParallelModel(RowModel):
             raise InputError(
                 f"the encoder has {size} latent dimensions, but the trunk has {trunk.latent_dim}"
             )
-        self.trunk, self.decoder, self.missingness = trunk, decoder, missingness
+        self.trunk: Trunk = trunk
+        self.decoder, self.missingness = decoder, missingness
         self.encoder = encoder
         self.encoder.attach(decoder)
 

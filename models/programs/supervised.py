@@ -49,7 +49,7 @@ class SupervisedModel(SelectionModel):
         super().__init__(
             decoder, encoder, missingness, columns, mask_encoder=mask_encoder, margins=margins
         )
-        self.predictor = predictor
+        self.predictor: Predictor = predictor
         self.frozen = frozen
         if frozen:
             for name, parameter in self.named_parameters():

@@ -80,6 +80,7 @@ def SupervisedNotMIWAE(
         frozen=first_stage is not None,
     )
     if base.coefficient_guide is not None:
+        assert model.coefficient_guide is not None  # of the same mechanism
         model.coefficient_guide.load_state_dict(base.coefficient_guide.state_dict())
     return model
 

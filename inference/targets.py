@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from torch import nn
 
-from ...data import IncompleteData, Schema, Standardiser
-from ...data.errors import InputError
+from ..data import IncompleteData, Schema, Standardiser
+from ..data.errors import InputError
+from ..models.programs.base import declarations
 
 
-def with_matching_target(model: Any, data: IncompleteData) -> IncompleteData:
+def with_matching_target(model: nn.Module, data: IncompleteData) -> IncompleteData:
     """Return the data with the target in the predictor's units, or without a target.
 
     Raises:
@@ -19,7 +21,7 @@ def with_matching_target(model: Any, data: IncompleteData) -> IncompleteData:
     """
     if data.target is None:
         return data
-    predictor = getattr(model, "predictor", None)
+    predictor = declarations(model).predictor
     if predictor is None:
         return data.without_target()
     target = data.target

@@ -1,7 +1,8 @@
-"""Storage of fitted models: safetensors weights and one JSON document, without pickle."""
+"""A fitted model, in memory and on disk: safetensors weights beside a JSON, no pickle."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,39 @@ from ...data import Schema, Standardiser
 from ...data.system.files import reason
 from ...data.system.process import own_settings, seeded
 from ...models import rebuild
-from ..fitting.loop import FitResult
-from ..fitting.settings import FitSettings
-from .folder import FormatError, read_folder, write_folder
-from .typed_json import from_json, set_tensors, tensors_of, to_json
+from ...models.programs.base import RowModel
+from ..storage.folder import FormatError, read_folder, write_folder
+from ..storage.typed_json import from_json, set_tensors, tensors_of, to_json
+from .settings import FitSettings
 
-__all__ = ["FormatError", "load", "read", "save", "write"]
+__all__ = ["FitResult", "FormatError", "load", "read", "save", "write"]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A fitted model, with its settings and the history of its fit.
+
+    ``history`` has a row an evaluation: step, the training bound since the last one, the
+    validation bound (both nats a row) and the learning rate. ``bound`` is the best validation
+    bound, or the last training bound where no rows were held out.
+    """
+
+    model: RowModel
+    scaler: Standardiser
+    columns: tuple[str, ...]
+    history: pd.DataFrame
+    bound: float
+    best_step: int
+    settings: FitSettings
+    schema: Schema | None = None
+    covariate_schema: Schema | None = None
+    #: what the mechanism's slopes on the values themselves rest on, a row a column; None where it
+    #: was not checked. See :func:`absentia.check_identification`.
+    identification: pd.DataFrame | None = None
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, configuration, standardisation and columns; see :func:`absentia.save`."""
+        save(self, path)
 
 
 def save(fitted: FitResult, path: str | Path) -> None:
