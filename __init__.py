@@ -4,6 +4,9 @@ A model is a Pyro program with a generative site, a missingness site and a guide
 of importance weights trains it, imputes with it and judges it.
 """
 
+import logging
+from typing import TYPE_CHECKING
+
 from .data import IncompleteData, Ratings
 from .data.errors import AbsentiaError, AbsentiaWarning
 from .inference import (
@@ -62,7 +65,14 @@ from .models import (
 )
 from .models.missingness import missingness
 
+if TYPE_CHECKING:
+    from .inference import plots as plots
+    from .inference.report import report as report
+
 __version__ = "0.1.0"
+
+# a library says nothing where nobody asks: logging.basicConfig(level="INFO") shows what it logs
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "GNR",
@@ -121,6 +131,11 @@ __all__ = [
     "to_arviz",
     "weights",
 ]
+
+
+def __dir__() -> list[str]:
+    """Every public name, those that are imported where first asked for included."""
+    return sorted({*globals(), *__all__, "plots", "report"})
 
 
 def __getattr__(name: str) -> object:

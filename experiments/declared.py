@@ -161,15 +161,8 @@ def model_options(task: str, kind: str) -> dict[str, Kinds]:
     if kind in BASELINES:
         return _options(BASELINES[kind])
     found = _options(MODELS[kind])
-    if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(MODELS[kind]).parameters.values()):
-        others = [NotMIWAEPPCA] if "ppca" in kind else [NotMIWAE]
-        others += [NotMIWAEPPCA] if kind == "masked-not-miwae" else []
-        for other in others:
-            found = {**_options(other), **found}
-        if "ppca" in kind or kind == "masked-not-miwae":  # of its network, where it has one
-            found |= {"hidden": (list,), "activation": (str,)}
-    if kind in ("ppca", "miwae"):  # ignorable
-        found = {k: v for k, v in found.items() if k not in ("missingness", "sign")}
+    if kind == "masked-not-miwae":
+        found = {**_options(NotMIWAEPPCA), **found}
     return {**found, "latent_dim": (int, str), "margin_rows": (int, float, str), "to": (int,)}
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ...data.arguments import nearest
 from ...data.errors import InputError
 from ...data.foreign import EXACT
 
@@ -41,12 +41,6 @@ def with_gaps(frame: pd.DataFrame, missing_values: Any, names: Sequence[str]) ->
     for j, series in found.items():
         result.isetitem(j, series)
     return result
-
-
-def nearest(name: Any, known: Iterable[Any]) -> str:
-    """Write ``"; did you mean 'x'?"``, or nothing where no known name is close."""
-    close = difflib.get_close_matches(str(name), list(map(str, known)), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _by_column(missing_values: Any, names: Sequence[str]) -> list[list[Any]]:

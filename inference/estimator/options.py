@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...data.arguments import nearest
 from ...data.errors import InputError
 from ...models import MIWAE, PPCA, Configurable, NotMIWAE, NotMIWAEPPCA
 from ..fitting.loop import fit
 from ..fitting.settings import FitSettings
-from .markers import nearest
 
 if TYPE_CHECKING:
     from .imputer import MNARImputer
@@ -26,11 +26,6 @@ MODELS: dict[str, Callable[..., Any]] = {
     "ppca": PPCA,
     "miwae": MIWAE,
 }
-#: whose further arguments a model takes
-_WIDER: dict[Any, Callable[..., Any]] = {MIWAE: NotMIWAE, PPCA: NotMIWAEPPCA}
-#: arguments of the linear models' encoder
-_NETWORK = ("hidden", "activation")
-
 #: arguments of a model and of a fit that are arguments of the imputer, by their names there
 _OF_MODEL = {
     "missingness": "missingness",
@@ -84,8 +79,7 @@ def model_options(given: Any, model: Callable[..., Any]) -> dict[str, Any]:
         ValueError: no mapping, an argument that the imputer itself has, or one that the model
             does not have.
     """
-    known = [*_named(model), *_named(_WIDER.get(model, model)), *_NETWORK]
-    found = _checked("model_options", given, _OF_MODEL, known)
+    found = _checked("model_options", given, _OF_MODEL, _named(model))
     # a module is trained where it is: the parameter of the imputer stays as it was given
     return {k: copy.deepcopy(v) if isinstance(v, Configurable) else v for k, v in found.items()}
 
@@ -97,9 +91,9 @@ def fit_options(given: Any) -> dict[str, Any]:
         ValueError: no mapping, an argument that the imputer itself has, or one that a fit does
             not have.
     """
-    known = [*_named(fit), *(field.name for field in fields(FitSettings))]
-    found = _checked("fit_options", given, _OF_FIT, known)
-    FitSettings.of({k: v for k, v in found.items() if k not in _named(fit)})
+    found = _checked("fit_options", given, _OF_FIT, _named(fit))
+    settings = {field.name for field in fields(FitSettings)}
+    FitSettings.of({k: v for k, v in found.items() if k in settings})
     return found
 
 

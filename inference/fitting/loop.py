@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Unpack
 
 import pandas as pd
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...data import IncompleteData, Ratings
+from ...data.arguments import check_names, names_of, spelled_out
 from ...data.errors import InputError, KindError
 from ...data.system.memory import asked_for
 from ...data.system.process import (
@@ -37,13 +39,15 @@ from .loggers import Logger
 from .nonfinite import NonFiniteLossError, first_bad_site
 from .optimiser import make_optimiser, make_schedule
 from .result import FitResult
-from .settings import FitSettings
+from .settings import FitOptions, FitSettings
 
 Table = IncompleteData | Ratings
+_log = logging.getLogger(__name__)
 #: particles for judging a model, more than for fitting it
 _PARTICLES_FOR_BOUND = 100
 
 
+@spelled_out(FitOptions, like=FitSettings)
 def fit(
     model: Any,
     data: Table,
@@ -55,7 +59,7 @@ def fit(
     callback: Callable[[dict[str, float]], None] | None = None,
     loggers: Sequence[Logger] = (),
     check: bool = True,
-    **settings: Any,
+    **settings: Unpack[FitOptions],
 ) -> FitResult:
     """Fit ``model`` to ``data`` and return the best state seen on held-out rows.
 
@@ -89,7 +93,8 @@ def fit(
     >>> len(fitted.history) == 20 and bool(np.isfinite(fitted.bound))
     True
     """
-    plan = FitSettings.of(settings)
+    check_names("fit", settings, names_of(fit))
+    plan = FitSettings(**settings)
     path = None if checkpoint is None else checkpoint_path(checkpoint)
     if not isinstance(data, IncompleteData | Ratings):
         raise KindError(
@@ -128,7 +133,7 @@ def fit(
     bound = run.best_bound if held_out is not None else float(history["train_bound"].iloc[-1])
     whole = data.whole if isinstance(data, IncompleteData) and data.whole else data
     with computing(model):
-        identification = check_slopes(model, data, plan, stacklevel=3) if check else None
+        identification = check_slopes(model, data, plan, stacklevel=2) if check else None
     return FitResult(
         model=model,
         scaler=whole.scaler,
@@ -140,6 +145,7 @@ def fit(
         schema=whole.schema,
         covariate_schema=data.covariate_schema,
         identification=identification,
+        rows=len(data),
     )
 
 
@@ -225,10 +231,19 @@ class _Run:
                 bar.update(count)
                 bar.set_postfix(bound=f"{row['bound']:.3f}")
                 total, count = torch.zeros(()), 0
+                _log.debug("step %d: bound %.4f nats a row", self.step, row["bound"])
                 for tell in told:
                     with callers_turn(self.train.x.device):
                         tell(row)
                 self.model.train()
+        _log.info(
+            "the fit ended at step %d of %d, %s; the state of step %d is kept, bound %.4f",
+            self.step,
+            self.plan.steps,
+            "all steps done" if self.step == self.plan.steps else "out of patience",
+            self.best_step,
+            self.best_bound,
+        )
 
     def _out_of_patience(self) -> bool:
         return self.plan.patience is not None and self.waited >= self.plan.patience

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from ...models.programs.base import RowModel
 from ..storage.folder import FormatError, read_folder, write_folder
 from ..storage.typed_json import from_json, set_tensors, tensors_of, to_json
 from .settings import FitSettings
+from .shown import shown
 
 __all__ = ["FitResult", "FormatError", "load", "read", "save", "write"]
 
+_log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class FitResult:
     """A fitted model, with its settings and the history of its fit.
 
@@ -42,6 +46,12 @@ class FitResult:
     #: what the mechanism's slopes on the values themselves rest on, a row a column; None where it
     #: was not checked. See :func:`absentia.check_identification`.
     identification: pd.DataFrame | None = None
+    #: of the data, those held out included; None where an earlier version saved the fit
+    rows: int | None = None
+
+    def __repr__(self) -> str:
+        """Return five lines: model, data, bound, settings given and mechanism."""
+        return shown(self)
 
     def save(self, path: str | Path) -> None:
         """Write weights, configuration, standardisation and columns; see :func:`absentia.save`."""
@@ -87,9 +97,11 @@ def write(fitted: FitResult, path: str | Path, **further: Any) -> None:
         "bound": fitted.bound,
         "best_step": fitted.best_step,
         "history": fitted.history.to_dict("list"),
+        "rows": fitted.rows,
     }
     kept = {name: to_json(part, name) for name, part in document.items()}
     write_folder(path, {**kept, **further}, tensors_of(fitted.model))
+    _log.info("saved a %s in '%s'", type(fitted.model).__name__, path)
 
 
 def load(path: str | Path) -> FitResult:
@@ -106,11 +118,13 @@ def read(path: str | Path) -> tuple[FitResult, dict[str, Any]]:
     """Read the fitted model in a folder, and its whole document."""
     document, tensors = read_folder(path)
     try:
-        return _result(document, tensors), document
+        found = _result(document, tensors)
     except Exception as error:  # whatever is wrong inside the files, it is the files' fault
         raise FormatError(
             f"'{path}' cannot be read: {type(error).__name__}: {reason(error)}"
         ) from error
+    _log.info("loaded a %s from '%s'", type(found.model).__name__, path)
+    return found, document
 
 
 def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitResult:
@@ -139,4 +153,5 @@ def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitRe
         settings=FitSettings(**document["settings"]),
         schema=schemas["schema"],
         covariate_schema=schemas["covariate_schema"],
+        rows=document.get("rows"),
     )

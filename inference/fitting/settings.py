@@ -6,12 +6,30 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
-from ...data.errors import InputError, KindError
+from ...data.arguments import check_names
+from ...data.errors import InputError
 from ..elbo import Gradient, Missing
 
 Schedule = Literal["one-cycle", "cosine", "constant"]
+
+
+class FitOptions(TypedDict, total=False):
+    """The fields of :class:`FitSettings` as type checkers and editors read them in ``fit``."""
+
+    particles: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    mechanism_rate: float
+    schedule: Schedule
+    gradient: Gradient
+    missing: Missing
+    validation: float
+    evaluations: int
+    patience: int | None
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -42,10 +60,7 @@ class FitSettings:
         Raises:
             TypeError: for a name that is no setting.
         """
-        known = [field.name for field in fields(cls)]
-        unknown = [name for name in given if name not in known]
-        if unknown:
-            raise KindError(f"{unknown[0]!r} is no setting of a fit; there are {', '.join(known)}")
+        check_names("fit", given, [field.name for field in fields(cls)])
         return cls(**given)
 
     def __post_init__(self) -> None:
@@ -53,7 +68,7 @@ class FitSettings:
         for name in ("particles", "steps", "batch_size", "evaluations", "patience", "seed"):
             if name == "patience" and self.patience is None:
                 continue
-            object.__setattr__(self, name, _whole(name, getattr(self, name)))
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
         for name in ("particles", "steps", "batch_size", "evaluations"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
@@ -85,7 +100,12 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _whole(name: str, value: Any) -> int:
+def whole(name: str, value: Any) -> int:
+    """A whole number of any kind as Python's own.
+
+    Raises:
+        InputError: for anything else, naming the argument.
+    """
     if isinstance(value, Integral):
         return int(value)
     number = _number(name, value)

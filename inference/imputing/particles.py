@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,9 +17,9 @@ from ..integration.dispatch import IgnoredInOtherUnits, tilt
 from ..integration.summed import TiltedQuadrature
 from ..integrator import Marginal
 from ..randomness.shared import CommonNoise
+from .settings import Rule
 from .stream import Estimates, Stream
 
-Rule = Literal["posterior", "decoder-mean"]
 #: particles times rows of one evaluation: enough to keep the processor busy, and in its cache
 PAIRS_AT_ONCE = 16_384
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import Any
+import logging
 
 import torch
 
 from ...data import IncompleteData
-from ...data.errors import InputError
+from ...data.arguments import checked_names
 from ...data.system.memory import asked_for, check_memory
 from ...models.programs.base import RowModel
 from ..evaluating import computing, evaluating
 from ..identification import MOST_COLUMNS, identification_table, warn_of
+from ..integrator import Missing
 from ..prepare import Fitted, Programs, check_was_fitted, fit_of, prepared, programs_of
 from .beside import warn_outside
 from .imputation import Imputation
-from .particles import Rule
+from .settings import ImputeSettings, Rule
 from .task import Task
 
+_log = logging.getLogger(__name__)
 
+
+@checked_names
 def impute(
     fitted: Fitted,
     data: IncompleteData,
@@ -28,7 +31,7 @@ def impute(
     rule: Rule = "posterior",
     refine: bool = True,
     num_draws: int = 200,
-    missing: str = "auto",
+    missing: Missing = "auto",
     independent_rows: bool = False,
     seed: int = 0,
     progress: bool = False,
@@ -78,37 +81,21 @@ def impute(
     >>> imputation.mean.shape, imputation.khat.shape
     ((3, 2), (3,))
     """
-    if rule not in ("posterior", "decoder-mean"):
-        raise InputError(f"rule {rule!r} is not one of posterior, decoder-mean")
-    counts: list[tuple[str, Any, int]] = [("particles", particles, 1), ("num_draws", num_draws, 0)]
-    for name, count, least in counts:
-        if not isinstance(count, Integral) or count < least:
-            raise InputError(f"{name} is {count!r}; give at least {least}, a whole number")
-    if missing not in ("auto", "collapse", "sample"):
-        raise InputError(f"missing {missing!r} is not one of auto, collapse, sample")
-    if independent_rows and refine:
-        raise InputError("independent_rows=True goes without refinement; give refine=False")
+    settings = ImputeSettings(
+        particles, rule, refine, num_draws, missing, independent_rows, seed=seed
+    )
     given = data
     model, data = prepared(fitted, data)
     if not unfitted:
         check_was_fitted(fitted)
     cells = int((~data.s).sum())
     check_memory(
-        8.0 * num_draws * cells, f"{num_draws} draws of {cells} missing cells", "lower num_draws"
+        8.0 * settings.num_draws * cells,
+        f"{num_draws} draws of {cells} missing cells",
+        "lower num_draws",
     )
-    found = imputed(
-        model,
-        data,
-        programs_of(model),
-        particles,
-        rule=rule,
-        refine=refine,
-        num_draws=num_draws,
-        missing=missing,
-        independent_rows=independent_rows,
-        seed=seed,
-        progress=progress,
-    )
+    found = imputed(model, data, programs_of(model), progress=progress, **settings.to_dict())
+    _log.info("refined %d of %d rows", found.refined.sum(), len(data))
     if check:
         with computing(model):
             _check(fitted, model, found)

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import nn
 
+from ...data.arguments import check_names, names_of
 from ...data.system.memory import asked_for
 from ...data.system.process import own_settings
 from ..never_fitted import remember_start
@@ -24,8 +25,11 @@ def building(make: Callable[_P, _Model]) -> Callable[_P, _Model]:
     ``inference_mode`` can be trained all the same.
     """
 
+    known = names_of(make)
+
     @functools.wraps(make)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _Model:
+        check_names(make.__name__, kwargs, known)
         sizes = {name: kwargs.get(name) for name in ("latent_dim", "hidden", "channels")}
         with (
             asked_for(make.__name__, **sizes),

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Unpack
 
 from ...data import IncompleteData
+from ...data.arguments import spelled_out
 from ...data.errors import InputError
 from ..programs.pattern_mixture import PatternMixtureModel
 from .building import building
-from .tables import MIWAE, PPCA
+from .options import DeepOptions
+from .tables import MIWAE, PPCA, NotMIWAE
 
 
 @building
+@spelled_out(DeepOptions, like=NotMIWAE)
 def PatternMixture(
     data: IncompleteData,
     delta: Mapping[str, float],
     *,
     decoder: str = "gaussian",
-    **options: Any,
+    **options: Unpack[DeepOptions],
 ) -> PatternMixtureModel:
     """A MIWAE whose missing values are shifted by given amounts: a delta-adjusted MAR model.
 

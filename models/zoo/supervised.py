@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
 from ...data import IncompleteData
+from ...data.arguments import spelled_out
 from ...data.columns.recode import same_meaning
 from ...data.errors import InputError
 from ...data.system.process import seeded
@@ -17,10 +18,12 @@ from ..programs.selection import SelectionModel
 from ..programs.supervised import SupervisedModel
 from .building import building
 from .modelled import modelled
+from .options import MechanismOptions
 from .tables import NotMIWAE, Why
 
 
 @building
+@spelled_out(MechanismOptions, like=NotMIWAE)
 def SupervisedNotMIWAE(
     data: IncompleteData,
     missingness: Why = "self-masking",
@@ -28,7 +31,7 @@ def SupervisedNotMIWAE(
     predictor: Predictor | Sequence[int] = (64,),
     first_stage: Any = None,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[MechanismOptions],
 ) -> SupervisedModel:
     """A not-MIWAE that predicts the target of the data; ``missingness="ignorable"`` is supMIWAE.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from ...data import IncompleteData
+from ...data.arguments import checked_names, spelled_out
 from ...data.errors import InputError, KindError
 from ...data.system.process import seeded
 from ..missingness import MaskLatentShift, Missingness
@@ -34,11 +35,10 @@ from ..programs.selection import SelectionModel
 from .building import building
 from .mechanism_names import SlopePrior, mechanism_for
 from .modelled import modelled
+from .options import DecoderOptions, LinearOptions, Margins, NetworkOptions
 
 #: a name, a module, a formula, formulas by column, or what :func:`absentia.missing` returns
 Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
-#: what is known of columns from elsewhere: (mean, sd) by name in the data's units, or a module
-Margins = KnownMargins | Mapping[str, tuple[float, float]]
 ENCODERS: dict[str, Any] = {
     "mask-aware": MaskAwareEncoder,
     "zero-filled": ZeroFilledEncoder,
@@ -123,6 +123,7 @@ def NotMIWAE(
 
 
 @building
+@spelled_out(NetworkOptions, like=NotMIWAE)
 def NotMIWAEPPCA(
     data: IncompleteData,
     missingness: Why = "self-masking",
@@ -136,7 +137,7 @@ def NotMIWAEPPCA(
     mask_latent_dim: int = 1,
     margins: Margins | None = None,
     seed: int = 0,
-    **network: Any,
+    **network: Unpack[NetworkOptions],
 ) -> SelectionModel:
     """not-MIWAE with the decoder of probabilistic PCA; by default the guide is exact p(z | x_o).
 
@@ -171,6 +172,7 @@ def NotMIWAEPPCA(
 
 
 @building
+@spelled_out(DecoderOptions, like=NotMIWAE)
 def MaskedNotMIWAE(
     data: IncompleteData,
     missingness: Why = "self-masking",
@@ -180,7 +182,7 @@ def MaskedNotMIWAE(
     mask_latent_dim: int = 1,
     mask_hidden: Sequence[int] = (),
     linear: bool = False,
-    **options: Any,
+    **options: Unpack[DecoderOptions],
 ) -> SelectionModel:
     """Masked not-MIWAE (Choquet & Pauchet): a second latent z_s shifts the mask's log-odds.
 
@@ -211,7 +213,9 @@ def MaskedNotMIWAE(
     return (NotMIWAEPPCA if linear else NotMIWAE)(data, masked, **options)
 
 
-def MIWAE(data: IncompleteData, **options: Any) -> SelectionModel:
+@checked_names
+@spelled_out(DecoderOptions, like=NotMIWAE)
+def MIWAE(data: IncompleteData, **options: Unpack[DecoderOptions]) -> SelectionModel:
     """MIWAE (Mattei & Frellsen, ICML 2019): :func:`NotMIWAE` with an ignorable mechanism.
 
     >>> import numpy as np
@@ -223,7 +227,9 @@ def MIWAE(data: IncompleteData, **options: Any) -> SelectionModel:
     return NotMIWAE(data, "ignorable", **options)
 
 
-def PPCA(data: IncompleteData, **options: Any) -> SelectionModel:
+@checked_names
+@spelled_out(LinearOptions, like=NotMIWAEPPCA)
+def PPCA(data: IncompleteData, **options: Unpack[LinearOptions]) -> SelectionModel:
     """Probabilistic PCA with values missing at random: the bound is the exact log p(x_o).
 
     >>> import numpy as np

@@ -1,0 +1,111 @@
+"""Arguments by name: shown in a function's signature, and refused where there are none."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+from .errors import KindError
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+#: what other libraries call the same thing, where the words themselves are not alike
+_ELSEWHERE = {
+    "steps": ("epochs", "n_epochs", "num_epochs", "max_epochs", "iterations", "max_iter", "n_iter"),
+    "learning_rate": ("lr",),
+    "particles": ("num_samples", "n_samples", "samples", "k", "l"),
+    "seed": ("random_state", "rng", "random_seed"),
+    "progress": ("verbose", "progress_bar"),
+    "latent_dim": ("n_components", "n_latent", "num_latents", "latent_size", "z_dim", "factors"),
+    "hidden": ("layers", "hidden_layers", "n_hidden"),
+    "patience": ("early_stopping",),
+    "missingness": ("mechanism",),
+}
+
+
+def nearest(name: Any, known: Iterable[Any]) -> str:
+    """The end of a sentence that refuses a name.
+
+    >>> nearest("latent_dims", ["seed", "latent_dim"])
+    "; did you mean 'latent_dim'?"
+    >>> nearest("epochs", ["seed", "steps"])
+    "; did you mean 'steps'?"
+
+    Returns:
+        A question that names the nearest of the known names; nothing where none is near.
+    """
+    names = [str(one) for one in known]
+    close = difflib.get_close_matches(str(name), names, 1)
+    close += [own for own in names if str(name).lower() in _ELSEWHERE.get(own, ())]
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def check_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse arguments that a function does not have.
+
+    Raises:
+        KindError: for the first such name; the message names the nearest and all that there are.
+    """
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise KindError(
+                f"{function} has no argument {name!r}{nearest(name, names) or '.'} "
+                f"Its arguments are {', '.join(names)}."
+            )
+
+
+def names_of(function: Callable[..., Any]) -> list[str]:
+    """The arguments of a function that can be given by name, as its signature shows them."""
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    given = inspect.signature(function).parameters.values()
+    return [one.name for one in given if one.kind in by_name]
+
+
+def spelled_out(options: Any, like: Callable[..., Any]) -> Callable[[_F], _F]:
+    """Let help() and ``inspect.signature`` show the arguments behind ``**options``.
+
+    >>> from typing import TypedDict
+    >>> class Options(TypedDict, total=False):
+    ...     speed: float
+    >>> def slow(speed: float = 1.0): ...
+    >>> @spelled_out(Options, like=slow)
+    ... def fast(where: str, **options): ...
+    >>> str(inspect.signature(fast)).replace("'", "")
+    '(where: str, *, speed: float = 1.0)'
+
+    Args:
+        options: the TypedDict whose keys ``**options`` takes.
+        like: a function, or class, that has the same arguments with their defaults.
+    """
+
+    def decorate(function: _F) -> _F:
+        shown = inspect.signature(function)
+        defaults = inspect.signature(like).parameters
+        own = [p for p in shown.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        more = [
+            defaults[name].replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name in defaults
+            if name in options.__optional_keys__
+        ]
+        function.__dict__["__signature__"] = shown.replace(parameters=[*own, *more])
+        return function
+
+    return decorate
+
+
+def checked_names(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Refuse names that the function does not have, before any work and with the nearest."""
+    known = names_of(function)
+
+    @functools.wraps(function)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        check_names(function.__name__, kwargs, known)
+        return function(*args, **kwargs)
+
+    return wrapper
