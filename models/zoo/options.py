@@ -31,7 +31,7 @@ class PartOptions(NetworkOptions, total=False):
     """The arguments of every builder of a selection model."""
 
     latent_dim: int | None
-    encoder: str | Encoder | None
+    encoder: str | Encoder
     scale: ScaleKind
     floor: float
     margins: Margins | None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Unpack
+from functools import partial
+from typing import Any, Unpack
 
 from ...data import IncompleteData
 from ...data.arguments import spelled_out
 from ...data.errors import InputError
 from ..programs.pattern_mixture import PatternMixtureModel
+from ..programs.selection import SelectionModel
 from .building import building
 from .options import DeepOptions
 from .tables import MIWAE, PPCA, NotMIWAE
@@ -52,7 +54,8 @@ def PatternMixture(
         column = data.schema[name]
         if column.discrete:
             raise InputError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
-    base = PPCA(data, **options) if decoder == "linear" else MIWAE(data, decoder=decoder, **options)
+    builder: Any = PPCA if decoder == "linear" else partial(MIWAE, decoder=decoder)
+    base: SelectionModel = builder(data, **options)
     shifts = [float(delta.get(name, 0.0)) for name in base.columns]
     return PatternMixtureModel(
         base.decoder, base.encoder, base.missingness, base.columns, shifts, base.margins

@@ -164,11 +164,11 @@ def NotMIWAEPPCA(
         else:
             decoder = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
         chosen = encoder or ("exact" if all_real(families) else "mask-aware")
-        z_given_x = _encoder(chosen, families, latent_dim, network)
+        z_given_x = _encoder(chosen, families, latent_dim, {**network})
         s_given_x = mechanism_for(
             missingness, data, sign, decoder.latent_dim, mask_latent_dim, slope_prior
         )
-        return _selection_model(data, decoder, z_given_x, s_given_x, network, margins)
+        return _selection_model(data, decoder, z_given_x, s_given_x, {**network}, margins)
 
 
 @building
@@ -210,7 +210,9 @@ def MaskedNotMIWAE(
     own = mechanism_for(missingness, data, sign, latent_dim, 0, slope_prior)
     with seeded(int(options.get("seed", 0)) + 2):
         masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
-    return (NotMIWAEPPCA if linear else NotMIWAE)(data, masked, **options)
+    builder: Any = NotMIWAEPPCA if linear else NotMIWAE
+    made: SelectionModel = builder(data, masked, **options)
+    return made
 
 
 @checked_names
