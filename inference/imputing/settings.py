@@ -37,7 +37,7 @@ class ImputeSettings:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> ImputeSettings:
-        """Settings by name.
+        """Make settings from arguments by name.
 
         Raises:
             KindError: for a name that is no setting.
