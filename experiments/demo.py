@@ -113,11 +113,19 @@ def run_demo(
     begun = time.perf_counter()
     model = NotMIWAEPPCA(data, "self-masking", sign="+", seed=seed)
     fitted = fit(model, data, progress=progress, **how)
-    filled = impute(fitted, data, particles, seed=seed, progress=progress)
+    # that hidden values lie outside what was observed is what this demonstration shows
+    filled = impute(fitted, data, particles, seed=seed, progress=progress, check=False)
     judge("not-MIWAE-PPCA", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
     begun = time.perf_counter()
     published = impute(
-        fitted, data, particles, rule="decoder-mean", refine=False, num_draws=0, seed=seed
+        fitted,
+        data,
+        particles,
+        rule="decoder-mean",
+        refine=False,
+        num_draws=0,
+        seed=seed,
+        check=False,
     )
     judge("  the same, decoder-mean rule", published.mean, None, None, None, begun)
     begun = time.perf_counter()
