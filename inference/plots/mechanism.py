@@ -73,12 +73,6 @@ def plot_mechanism(
     >>> len(ab.plots.plot_mechanism(fitted, data, parameters="fixed").axes)
     4
     """
-    fit = fit_of(fitted)
-    if fit is None and parameters != "fixed":
-        raise InputError(
-            "a band needs a fit, and a model by itself was given; give what absentia.fit returned, "
-            "or parameters='fixed'"
-        )
     model, data = prepared(fitted, data)
     mechanism = model.missingness
     if mechanism.ignorable:
@@ -86,6 +80,12 @@ def plot_mechanism(
     if set(mechanism.asks) - {"s"}:
         raise InputError(
             f"the mechanism reads {', '.join(mechanism.asks)}: it is a curve a row and not one"
+        )
+    fit = fit_of(fitted)
+    if fit is None and parameters != "fixed":
+        raise InputError(
+            "a band needs a fit, and a model by itself was given; give what absentia.fit returned, "
+            "or parameters='fixed'"
         )
     imputation = None if imputation is None else imputation.modelled
     gaps = data.gaps(columns)
