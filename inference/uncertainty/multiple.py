@@ -76,14 +76,16 @@ def multiple_imputation(
         parameters: where they come from.
 
             - ``"laplace"``: their posterior, decoder and mechanism, by :class:`ParameterPosterior`;
-            for models of up to 600 parameters. - ``"bootstrap"``: refits to rows drawn with
-            replacement, started from the fit. - ``"ensemble"``: refits to all rows from fresh
-            weights: how far networks trained alike differ, which is not the sampling uncertainty
-            (Lakshminarayanan et al., NeurIPS 2017). - ``"mechanism"``: the posterior of the
-            mechanism alone, the decoder held as it is: its ``coefficient_guide`` where coefficients
-            have priors, else as ``"laplace"``. - ``"fixed"``: those of the fit, improper; to
-            compare with. - ``"auto"``: ``"laplace"`` where the model is small enough and its
-            mechanism reads no latent, else ``"bootstrap"``.
+              for models of up to 600 parameters.
+            - ``"bootstrap"``: refits to rows drawn with replacement, started from the fit.
+            - ``"ensemble"``: refits to all rows from fresh weights: how far networks trained alike
+              differ, which is not the sampling uncertainty (Lakshminarayanan et al., NeurIPS 2017).
+            - ``"mechanism"``: the posterior of the mechanism alone, the decoder held as it is: its
+              ``coefficient_guide`` where coefficients have priors, else as ``"laplace"``.
+            - ``"fixed"``: those of the fit, improper; to compare with.
+            - ``"auto"``: ``"laplace"`` where the model is small enough and its mechanism reads no
+              latent, else ``"bootstrap"``.
+
         particles: importance samples a row and table, of which one is drawn by weight.
         steps: of a refit; a quarter of the fit's (bootstrap), or as many (ensemble).
         jobs: refits at once.
