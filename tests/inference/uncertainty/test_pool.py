@@ -301,3 +301,18 @@ def test_complete_data_df_are_those_of_the_smallest_analysis():
     )
     with pytest.raises(ValueError, match="table 1: the analysis has 0 degrees of freedom left"):
         ab.pool([of(200), saturated])
+
+
+def test_degrees_of_freedom_and_missing_information_are_barnard_and_rubin_s():
+    """By hand, from the variance between tables with its correction for few of them."""
+    m, complete_df = 3, 20.0
+    pooled = ab.pool([(q, 0.5) for q in (1.0, 2.0, 3.0)], complete_df=complete_df).table.loc[
+        "estimate"
+    ]
+    share = (1 + 1 / m) * 1.0 / (0.5 + (1 + 1 / m) * 1.0)
+    old = (m - 1) / share**2
+    observed = (complete_df + 1) / (complete_df + 3) * complete_df * (1 - share)
+    df = 1 / (1 / old + 1 / observed)
+    assert pooled["df"] == pytest.approx(df, rel=1e-12)
+    riv = (1 + 1 / m) * 1.0 / 0.5
+    assert pooled["fmi"] == pytest.approx((riv + 2 / (df + 3)) / (riv + 1), rel=1e-12)
