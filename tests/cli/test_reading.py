@@ -227,26 +227,6 @@ def test_numbers_and_dates_written_in_another_way_are_read_by_options(tmp_path):
     assert "datetime" in report.stdout
 
 
-@pytest.mark.parametrize(
-    ("form", "field", "value"),
-    [
-        (CSVFormat(thousands=","), "1,200", 1200),
-        (CSVFormat(thousands=","), "12,34,567.5", 1234567.5),
-        (CSVFormat(thousands=","), "36,6", None),
-        (CSVFormat(decimal=",", thousands="."), "1.234,5", 1234.5),
-        (CSVFormat(decimal=",", thousands=" "), "1 234,5", 1234.5),
-        (CSVFormat(decimal=","), "36.6", None),
-        (CSVFormat(), "1_000", None),
-        (CSVFormat(), " -.5e3 ", -500.0),
-        (CSVFormat(), "0x10", None),
-    ],
-)
-def test_marks_of_numbers(form, field, value):
-    assert form.is_number(field) == (value is not None)
-    if value is not None:
-        assert form.number_of(field) == value
-
-
 def test_a_column_in_the_plain_way_among_others_stays_so(tmp_path):
     columns = {"a": cycle('"1,5"', '"2,25"', "3", "7"), "b": cycle("1.5", "2.25", "-99.0", "")}
     path = written(tmp_path, columns)
