@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
 
 import torch
-from pyro.distributions import Normal, StudentT
+from pyro.distributions import Normal, StudentT, TorchDistribution
 from scipy.stats import t as student_t
 from torch import Tensor
 
+from ...data.errors import KindError
 from ...models.distributions.pixel_normal import PixelNormal
 from ...models.distributions.row_normal import RowNormal
 from .points import spread_points
@@ -61,29 +62,64 @@ class CommonNoise:
         rounding = torch.finfo(part.dtype).eps / 2
         return part.clamp(rounding, 1 - rounding)
 
-    def draw(self, name: str, fn: Any) -> Tensor:
+    def draw(self, name: str, fn: TorchDistribution) -> Tensor:
         """Sample per particle and row from a distribution with batch shape (n, m) or (K, n, m).
 
         Raises:
-            NotImplementedError: for a family without a known transformation.
+            TypeError: if :func:`from_uniform` has no rule for the distribution.
         """
         uniform = self.uniform(name, fn.batch_shape[-1]).unsqueeze(-2)  # (count, 1, m)
-        if isinstance(fn, Normal):
-            value: Tensor = fn.loc + fn.scale * math.sqrt(2) * torch.erfinv(2 * uniform - 1)
-            return value
-        if isinstance(fn, RowNormal | PixelNormal):
-            eps = math.sqrt(2) * torch.erfinv(2 * uniform - 1)
-            return fn.transformed(eps.expand(-1, *fn.batch_shape[-2:]))
-        if isinstance(fn, StudentT):  # no inverse in torch
-            df = fn.df.expand(fn.batch_shape).detach().cpu().numpy()
-            quantile = student_t.ppf(uniform.cpu().numpy(), df)
-            return fn.loc + fn.scale * torch.from_numpy(quantile).to(uniform)
         try:
-            shape = torch.broadcast_shapes(uniform.shape, fn.batch_shape)
-            found: Tensor = fn.icdf(uniform.expand(shape))
+            return from_uniform(fn, uniform)
         except (NotImplementedError, AttributeError) as error:
-            raise NotImplementedError(
-                f"site '{name}' ({type(fn).__name__}) has no inverse distribution function, "
-                f"which rows that share random numbers need"
+            raise KindError(
+                f"site '{name}' has a {type(fn).__name__}, which has no inverse distribution "
+                f"function (icdf), so that rows cannot share its random numbers; impute with "
+                f"independent_rows=False, or register a transformation with "
+                f"absentia.inference.randomness.shared.from_uniform"
             ) from error
-        return found
+
+
+@functools.singledispatch
+def from_uniform(fn: TorchDistribution, uniform: Tensor) -> Tensor:
+    """Transform uniform random numbers to samples (K, n, m) of a site's distribution.
+
+    By the inverse distribution function (``icdf``), where nothing else is registered. A
+    distribution of your own that has none is registered for its class:
+
+    >>> import torch
+    >>> from pyro.distributions import Exponential
+    >>> class Reversed(Exponential):
+    ...     pass
+    >>> _ = from_uniform.register(Reversed, lambda fn, uniform: -uniform.log() / fn.rate)
+    >>> from_uniform(Reversed(torch.full((1, 1), 2.0)), torch.tensor([[[0.5]]]))
+    tensor([[[0.3466]]])
+
+    Args:
+        fn: the distribution, batch shape (n, m) or (K, n, m).
+        uniform: (K, 1, m) numbers in (0, 1), the same for all rows.
+    """
+    found: Tensor = fn.icdf(uniform.expand(torch.broadcast_shapes(uniform.shape, fn.batch_shape)))
+    return found
+
+
+@from_uniform.register(Normal)
+def _normal(fn: Normal, uniform: Tensor) -> Tensor:
+    value: Tensor = fn.loc + fn.scale * math.sqrt(2) * torch.erfinv(2 * uniform - 1)
+    return value
+
+
+@from_uniform.register(RowNormal)
+@from_uniform.register(PixelNormal)
+def _correlated(fn: RowNormal | PixelNormal, uniform: Tensor) -> Tensor:
+    eps = math.sqrt(2) * torch.erfinv(2 * uniform - 1)
+    return fn.transformed(eps.expand(-1, *fn.batch_shape[-2:]))
+
+
+@from_uniform.register(StudentT)
+def _student(fn: StudentT, uniform: Tensor) -> Tensor:
+    """Invert the distribution function by SciPy, since torch has no inverse."""
+    df = fn.df.expand(fn.batch_shape).detach().cpu().numpy()
+    quantile = student_t.ppf(uniform.cpu().numpy(), df)
+    value: Tensor = fn.loc + fn.scale * torch.from_numpy(quantile).to(uniform)
+    return value

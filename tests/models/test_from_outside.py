@@ -10,12 +10,13 @@ import numpy as np
 import pyro
 import pytest
 import torch
-from pyro.distributions import Bernoulli, Logistic, Normal
+from pyro.distributions import Bernoulli, Logistic, Normal, TorchDistribution
 from scipy.stats import logistic
 from torch import nn
 
 import absentia as ab
 from absentia.inference.integration.quadrature import HEAVY_TAILS, reach_of
+from absentia.inference.randomness.shared import from_uniform
 from absentia.models import Decoder, Encoder, Missingness, Prior
 
 
@@ -177,3 +178,58 @@ def test_a_prior_of_another_size_is_refused():
         ab.NotMIWAE(data, latent_dim=2, prior=WidePrior(1))
     with pytest.raises(ValueError, match=r"margins.*prior"):
         ab.NotMIWAE(data, latent_dim=1, prior=WidePrior(1), margins={"x0": (0.0, 1.0)})
+
+
+class Skewed(TorchDistribution):
+    """-log E for E ~ Exp(1) (Gumbel's distribution), of which no inverse is given."""
+
+    arg_constraints = {"loc": torch.distributions.constraints.real}  # noqa: RUF012
+    support = torch.distributions.constraints.real
+
+    def __init__(self, loc, validate_args=None):
+        self.loc = loc
+        super().__init__(loc.shape, validate_args=validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        return type(self)(self.loc.expand(batch_shape))
+
+    def sample(self, sample_shape=()):
+        return self.loc - torch.empty(self._extended_shape(sample_shape)).exponential_().log()
+
+    def log_prob(self, value):
+        gap = value - self.loc
+        return -gap - (-gap).exp()
+
+
+class SkewedDecoder(LogisticDecoder):
+    def forward(self, z):
+        return Skewed(self.mean(z))
+
+
+def imputed_alone_and_together():
+    data = table(8)
+    decoder = SkewedDecoder(1, 2).double()
+    model = ab.NotMIWAE(data, HidesExtremes(2).double(), decoder=decoder)
+    options = {"particles": 4000, "missing": "sample", "refine": False, "check": False}
+    options |= {"unfitted": True, "num_draws": 0, "independent_rows": True}
+    alone = [ab.impute(model, data.rows([i]), **options).mean[0] for i in range(len(data))]
+    free = ab.impute(model, data, **{**options, "particles": 40_000, "independent_rows": False})
+    return np.stack(alone), ab.impute(model, data, **options).mean, free
+
+
+def test_a_distribution_without_an_inverse_is_refused_in_words():
+    with pytest.raises(ab.AbsentiaError, match=r"Skewed.*from_uniform"):
+        imputed_alone_and_together()
+
+
+def test_rows_share_the_random_numbers_of_a_registered_distribution():
+    inverse = from_uniform.dispatch(Skewed)
+    assert inverse is from_uniform.dispatch(object)
+    try:
+        from_uniform.register(Skewed, lambda fn, uniform: fn.loc - (-uniform.log()).log())
+        alone, together, free = imputed_alone_and_together()
+    finally:
+        from_uniform.register(Skewed, inverse)
+    np.testing.assert_allclose(alone, together, rtol=1e-9)
+    error = np.hypot(free.mcse, free.mcse * 10**0.5)  # of 40,000 particles and of 4,000
+    assert (np.abs(together - free.mean) <= 4 * error + 1e-12).all()
