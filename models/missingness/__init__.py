@@ -1,6 +1,7 @@
 """Missingness mechanisms: models of why a value is missing."""
 
-from .base import Affine, Missingness
+from .affine import Affine
+from .base import Missingness
 from .clipping import Clipping
 from .curved import SplineMissingness, TwoSided
 from .description import ColumnDescription, Description

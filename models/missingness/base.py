@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from ...data import IncompleteData, Standardiser
-from ...data.columns.constants import varying_of
 from ...data.errors import InputError
 from ..configurable import Configurable
 from ..distributions.mask import MaskDistribution
-from ..distributions.special import log_ndtr
+from ..fitted import Fit
+from .affine import Affine, Link
 from .dependence import Dependence
-from .description import (
-    ColumnDescription,
-    Description,
-    identification,
-    resting_on_others,
-    shadows_among,
-)
-
-Link = Literal["logit", "probit"]
-
-
-class Affine(NamedTuple):
-    """P(s_j = 1 | x) = link^-1(slope_j x_j + offset_j), integrated in closed form.
-
-    ``slope`` and ``offset`` broadcast to (..., n, p): a row may have its own, by a mask latent or
-    an observed column. ``columns`` (p,) says which columns are of this form, None that all are.
-    """
-
-    slope: Tensor
-    offset: Tensor
-    link: Link
-    columns: Tensor | None = None
-
-    def at(self, rows: Tensor, columns: Tensor) -> Affine:
-        """Return the slopes and offsets of the cells (rows[c], columns[c])."""
-        return Affine(
-            _at_cells(self.slope, rows, columns), _at_cells(self.offset, rows, columns), self.link
-        )
-
-    def log_missing(self, x: Tensor) -> Tensor:
-        """Return log P(s = 0 | x) of each cell."""
-        score = -(self.slope * x + self.offset)
-        return log_ndtr(score) if self.link == "probit" else logsigmoid(score)
-
-
-def _at_cells(value: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Index (p,) or (..., 1 or n, p) at single cells, giving (..., M)."""
-    if value.dim() < 2:
-        return value[columns]
-    return value[..., rows.clamp(max=value.shape[-2] - 1), columns]
+from .description import ColumnDescription, Description
+from .identification import identified, resting_on_others
+from .inputs import inputs_of
+from .table_facts import TableFacts, facts_of
 
 
 def _never_affine(self: Missingness, x: Tensor, **context: Any) -> None:
@@ -81,19 +43,19 @@ class Missingness(Configurable):
             def forward(self, x):
                 return Bernoulli(logits=self.offset - self.curve * x**2)
 
-    ``elementwise = True`` promises that s_j reads of the missing part of x only x_j (it may read
-    observed values, z or covariates besides). Then the missing values can be integrated out
+    ``elementwise = True`` promises that, of the missing values, s_j depends on x_j only (it may
+    depend on observed values, z or covariates too). Then the missing values can be integrated out
     (:func:`absentia.inference.collapse`); without the promise they are sampled. A mechanism in
-    which only some columns are read by others says which (:meth:`dependence`): those alone are
-    sampled where they are missing, and the rest is integrated out.
+    which only some columns are read by others overrides :meth:`dependence`: only those columns are
+    then sampled where they are missing, and all others are integrated out.
 
-    ``forward`` takes by name what it reads beside x: ``z``, the row's latent (..., n, d);
-    ``z_mask``, a latent of the mask's own, of :attr:`mask_latent_dim` dimensions; ``covariates``,
-    the (n, q) columns that are given but not modelled; ``s``, the mask (n, p) itself, for columns
-    whose absence depends on the absence of others. :attr:`asks` follows from its signature.
+    ``forward`` names in its signature what it reads besides x: ``z``, the row's latent
+    (..., n, d); ``z_mask``, a latent of the mask alone, of :attr:`mask_latent_dim` dimensions;
+    ``covariates``, the (n, q) columns that are given but not modelled; ``s``, the mask (n, p)
+    itself, for columns whose absence depends on the absence of others.
 
-    :meth:`describe` says in words what a mechanism assumes; ``equation``, ``dependence`` and
-    ``known`` are what it asks of a mechanism that knows more than the defaults.
+    :meth:`describe` says in words what a mechanism assumes. It calls ``equation``, ``dependence``
+    and ``known``, which a mechanism overrides where it can say more than the defaults.
     """
 
     elementwise: bool = False
@@ -101,9 +63,10 @@ class Missingness(Configurable):
     #: the scale on which the coefficients are added up
     link: Link = "logit"
     mask_latent_dim: int = 0
-    #: p(s | ...) counts to this power; 1 is the likelihood
+    #: the power to which p(s | ...) enters the objective; 1 is the likelihood
     alpha: float = 1.0
-    #: parameters of the coefficients' prior: held where the coefficients' posterior is taken
+    #: parameters of the coefficients' prior, which stay fixed while the posterior of the
+    #: coefficients is computed
     hyperparameters: tuple[str, ...] = ()
 
     def __call__(self, x: Tensor, **context: Any) -> MaskDistribution:
@@ -113,25 +76,31 @@ class Missingness(Configurable):
 
     @functools.cached_property
     def asks(self) -> tuple[str, ...]:
-        """The inputs besides x that ``forward`` names; set it by hand where it takes any."""
+        """The inputs besides x that ``forward`` names.
+
+        A mechanism whose ``forward`` takes ``**context`` sets this attribute by hand.
+        """
         return inputs_of(self.forward)
 
     def context(self, **known: Any) -> dict[str, Any]:
         """Select from ``known`` the inputs listed in :attr:`asks`.
 
         Raises:
-            ValueError: if it asks for something that is not there.
+            ValueError: if the mechanism asks for an input that is not known.
         """
         for name in self.asks:
             if known.get(name) is None:
-                raise InputError(_NOT_THERE.format(type(self).__name__, name))
+                raise InputError(
+                    f"{type(self).__name__} asks for {name}, which the model does not have: "
+                    f"covariates come with IncompleteData.from_frame(df, covariates=[...])"
+                )
         return {name: known[name] for name in self.asks}
 
     def dependence(self, num_columns: int) -> Dependence:
         """Which values the absence of each column depends on, and which columns are ignorable.
 
-        By default what ``elementwise`` and ``ignorable`` promise; a mechanism that knows better
-        overrides it. Inference reads nothing else of a mechanism's structure.
+        The default follows from ``elementwise`` and ``ignorable``. Inference knows the structure
+        of a mechanism from this method alone.
         """
         if self.ignorable:
             return Dependence.of_no_value(num_columns, ignorable=True)
@@ -140,23 +109,26 @@ class Missingness(Configurable):
         return Dependence.of_every_value(num_columns)
 
     #: ``affine(x, **context)``: slope, offset and link where the mechanism is affine in x_j, else
-    #: None. Like ``forward`` it takes by name only what it reads, hence the open signature.
+    #: None. Like ``forward`` it names only the inputs that it reads, hence the open signature.
     affine: Callable[..., Affine | None] = _never_affine
 
     def log_missing(
         self, values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, **context: Any
     ) -> Tensor:
-        """Return log P(s_j = 0 | x) at the cells (rows[c], columns[c]) for other values there.
+        """Return log P(s_j = 0 | x) of single cells for several values in each of them.
+
+        The default evaluates the mechanism on whole tables. Where each column's absence depends on
+        its own value alone, these tables have as many rows as the fullest column has cells.
 
         Args:
             values: (Q, K, M), Q values of each of M cells for each of K particles.
+            rows: (M,), the rows of the cells.
+            columns: (M,), the columns of the cells.
             x: (..., n, p), all other values of the rows.
+            context: the inputs that the mechanism asks for.
 
         Returns:
-            (Q, K, M).
-
-        Here by evaluating whole tables; where a column's absence reads no other column, tables of
-        as many rows as there are cells in the fullest column.
+            The log-probabilities, (Q, K, M).
         """
         spread = values.expand(*values.shape[:2], len(rows))
         if len(rows) and not context and self.dependence(x.shape[-1]).columnwise:
@@ -174,15 +146,15 @@ class Missingness(Configurable):
         """Refuse a table whose pattern of missing values the mechanism cannot produce.
 
         Raises:
-            ValueError: naming the column and the row.
+            ValueError: if there is such a pattern; the message names the column and the row.
         """
 
-    def describe(self, like: Any = None) -> Description:
+    def describe(self, like: IncompleteData | Fit | None = None) -> Description:
         """Describe the mechanism in words: equations, graph and identification; ``print`` it.
 
         Args:
-            like: the data, or a fit: column names and units are taken from there, and of a fit what
-                the check of its slopes found.
+            like: the data or a fit, from which column names and units are taken. A fit also tells
+                what the check of its slopes found.
 
         >>> import numpy as np
         >>> import absentia as ab
@@ -190,52 +162,42 @@ class Missingness(Configurable):
         >>> ab.SelfMasking.in_units_of(data, slope=-0.3, offset=15.6).describe(data)["a"].equation
         'logit P(a missing) = -15.6 + 0.3 a'
         """
-        found = self.config.get("num_columns")
-        like = varying_of(like, found)
-        names = getattr(like, "columns", None)
-        if names is None:
-            names = tuple(f"x{j}" for j in range(found)) if found else ("x_j",)
-        scaler = getattr(like, "scaler", None)
-        seen = getattr(like, "s", None)
-        rates = None if seen is None else seen.double().mean(0).cpu()
-        complete = (
-            None if rates is None else [n for n, r in zip(names, rates, strict=True) if r == 1]
+        facts = self.facts(like)
+        dependence = self.dependence(len(facts.columns))
+        columns = [self.describe_column(j, facts, dependence) for j in range(len(facts.columns))]
+        return Description(self.title(facts), resting_on_others(columns)).checked(
+            facts.identification
         )
-        shadows = shadows_among(complete, like)
-        p = len(names)
-        dependence = self.dependence(p)
-        columns = []
-        for j, name in enumerate(names):
-            if bool(dependence.ignorable[j]) or (complete is not None and name in complete):
-                why = (
-                    "ignorable (missing at random)"
-                    if bool(dependence.ignorable[j])
-                    else "never missing"
-                )
-                columns.append(ColumnDescription(name, why))
-                continue
-            values = tuple(n for k, n in enumerate(names) if bool(dependence.reads[j, k]))
-            others = tuple(_CONTEXT[name] for name in self.asks if name in _CONTEXT)
-            identified, reason = identification(
-                name, values, (), others, self.known(j), complete, shadows
-            )
-            columns.append(
-                ColumnDescription(
-                    name,
-                    self.equation(j, names, scaler),
-                    values,
-                    (),
-                    others,
-                    "sampled (the absence of other columns depends on them)"
-                    if bool(dependence.sampled[j])
-                    else "integrated out",
-                    identified,
-                    reason,
-                )
-            )
-        units = "in standard deviations" if scaler is None else "in the data's own units"
-        found = Description(f"{type(self).__name__} (x {units})", resting_on_others(columns))
-        return found.checked(getattr(like, "identification", None))
+
+    def facts(self, like: IncompleteData | Fit | None) -> TableFacts:
+        """Collect what is known about the table that the description is about."""
+        return facts_of(like, self.config.get("num_columns"))
+
+    def title(self, facts: TableFacts) -> str:
+        """Return the first line of the description."""
+        units = "in standard deviations" if facts.scaler is None else "in the data's own units"
+        return f"{type(self).__name__} (x {units})"
+
+    def describe_column(
+        self, column: int, facts: TableFacts, dependence: Dependence
+    ) -> ColumnDescription:
+        """Describe why the values of one column are missing."""
+        names = facts.columns
+        name = names[column]
+        if bool(dependence.ignorable[column]):
+            return ColumnDescription(name, "ignorable (missing at random)")
+        if name in (facts.complete or ()):
+            return ColumnDescription(name, "never missing")
+        one = ColumnDescription(
+            name,
+            self.equation(column, names, facts.scaler),
+            values=tuple(names[k] for k in dependence.reads[column].nonzero().flatten().tolist()),
+            others=tuple(_CONTEXT[asked] for asked in self.asks if asked in _CONTEXT),
+            integration="sampled (the absence of other columns depends on them)"
+            if bool(dependence.sampled[column])
+            else "integrated out",
+        )
+        return identified(one, self.known(column), facts)
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Write the log-odds of column ``column`` being missing, in the scaler's units."""
@@ -246,9 +208,12 @@ class Missingness(Configurable):
         return None
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
-        """Sample the coefficients that have priors: sites outside the rows plate.
+        """Sample the coefficients that have priors: Pyro sites outside the plate of the rows.
 
-        What comes back joins the mechanism's context, ``mechanism(x, **coefficients)``.
+        What is returned joins the mechanism's context, ``mechanism(x, **coefficients)``.
+
+        Args:
+            features: the plate of the columns.
         """
         return {}
 
@@ -265,19 +230,19 @@ class Missingness(Configurable):
         return {}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
-        """Return the estimands in the form that tables, pictures and exports show.
+        """Return the estimands in the form that tables, plots and exports show.
 
-        Where they are coefficients: of the log-odds of being **missing**, in the data's own units,
-        named ``"income ~ age"``. By default :meth:`estimands` as they are.
+        Coefficients are shown as those of the log-odds of being **missing**, in the data's own
+        units, and named ``"income ~ age"``. The default is :meth:`estimands` unchanged.
 
         Args:
-            data: names and units.
+            data: the table, for the names and units of its columns.
             sampled: values of the coefficients that have priors.
         """
         return self.estimands(**sampled)
 
     def shown_directions(self, data: IncompleteData) -> dict[str, Tensor]:
-        """Return the signs of what :meth:`shown` names, as :meth:`directions` does."""
+        """Return the signs of what :meth:`shown` returns, as :meth:`directions` does."""
         return self.directions()
 
     @property
@@ -293,29 +258,8 @@ class Missingness(Configurable):
         return None
 
 
-def inputs_of(forward: Callable[..., Any]) -> tuple[str, ...]:
-    """List the parameters of ``forward`` besides x: the inputs of the mechanism.
-
-    >>> inputs_of(lambda x, z, slope: None)
-    ('z',)
-    """
-    named = inspect.signature(forward).parameters
-    return tuple(name for name in named if name in INPUTS)
-
-
-#: what a mechanism may read beside x, by the name under which ``forward`` takes it
-INPUTS = ("z", "z_mask", "covariates", "s")
+#: how a description names the inputs of a mechanism
 _CONTEXT = {"z": "latent", "z_mask": "mask_latent", "covariates": "covariates"}
-_NOT_THERE = (
-    "{} asks for {}, which the model does not have: covariates come with "
-    "IncompleteData.from_frame(df, covariates=[...])"
-)
-
-
-def logit_of_rate(observed_rate: Tensor) -> Tensor:
-    """Return the log-odds of the observed rates, finite even for complete columns."""
-    rate = observed_rate.clamp(0.005, 0.995)
-    return torch.log(rate) - torch.log1p(-rate)
 
 
 def _rank_within(columns: Tensor) -> Tensor:

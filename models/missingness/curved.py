@@ -11,11 +11,12 @@ from torch.nn.functional import softplus
 
 from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
-from .base import Missingness, logit_of_rate
+from .base import Missingness
 from .dependence import Dependence
-from .description import equation
+from .equations import equation
 from .formula.splines import natural_spline
 from .shown import in_own_units, incomplete, term_of
+from .starts import score_of_rate
 
 
 class TwoSided(Missingness):
@@ -59,7 +60,7 @@ class TwoSided(Missingness):
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the observed rates of standardised columns."""
-        self.offset.copy_(logit_of_rate(observed_rate) + self.curve)
+        self.offset.copy_(score_of_rate(observed_rate) + self.curve)
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
@@ -140,7 +141,7 @@ class SplineMissingness(Missingness):
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the observed rates."""
-        self.offset.copy_(logit_of_rate(observed_rate))
+        self.offset.copy_(score_of_rate(observed_rate))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Write the form of the mechanism for one column."""

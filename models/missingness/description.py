@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from ...data import IncompleteData, Standardiser
-from ...data.columns.row_numbers import row_numbers
 from ...data.errors import NameLookupError
 
 
@@ -198,6 +196,7 @@ def _listed(names: Sequence[str]) -> str:
 
 _MOST_PARAGRAPHS = 4
 _MOST_NAMES = 20
+_FLAGGED = ("self-censoring", "colluder")
 _WORDS = {True: "yes", False: "NO", None: "on a condition"}
 
 
@@ -221,151 +220,4 @@ def _judged(one: ColumnDescription, row: pd.Series[Any]) -> ColumnDescription:
         identified=None,
         reason=f"if {row['by']} and being missing have nothing to do with each other given the "
         f"value (shadow variables, Miao & Tchetgen Tchetgen, 2016): they go with it{known}",
-    )
-
-
-_FLAGGED = ("self-censoring", "colluder")
-
-
-def equation(
-    link: str, column: str, intercept: float | str | None, terms: Iterable[tuple[float | str, str]]
-) -> str:
-    """Write one line: ``logit P(column missing) = intercept + coefficient name + ...``.
-
-    >>> equation("logit", "income", -2.0, [(0.031, "income"), (-1.0, "age")])
-    'logit P(income missing) = -2 + 0.031 income - age'
-    """
-    text = "" if intercept is None else str(intercept)
-    if isinstance(intercept, float):
-        text = f"{intercept:.4g}"
-    for value, name in terms:
-        if isinstance(value, str):
-            sign, size = "+", f"{value} "
-        else:
-            sign = "-" if value < 0 else "+"
-            size = f"{abs(value):.4g} "
-            size = "" if size == "1 " else size
-        if text:
-            text += f" {sign} {size}{name}"
-        else:
-            text = f"{'-' if sign == '-' else ''}{size}{name}"
-    return f"{link} P({column} missing) = {text or '0'}"
-
-
-def in_units(
-    intercept: float,
-    terms: Sequence[tuple[float, int]],
-    names: Sequence[str],
-    scaler: Standardiser | None,
-) -> tuple[float, list[tuple[float | str, str]]]:
-    """Convert an affine score of standardised columns into the columns' own units.
-
-    A warped column stands there as what its warp makes of it, "log(income)" say.
-    """
-    shown: list[tuple[float | str, str]] = []
-    for value, k in terms:
-        name = names[k]
-        if scaler is not None:
-            warp = scaler.warps[k]
-            name = name if warp is None else f"{warp.kind}({name})"
-            value = value / float(scaler.scale[k])
-            intercept -= value * float(scaler.center[k])
-        shown.append((value, name))
-    return intercept, shown
-
-
-def shadows_among(complete: Sequence[str] | None, like: Any) -> list[str] | None:
-    """List the complete columns that may predict a value, without those that number the rows.
-
-    Args:
-        complete: their names, None where the data are not known.
-        like: the data, where they are.
-    """
-    if complete is None or not isinstance(like, IncompleteData):
-        return None if complete is None else list(complete)
-    labels = row_numbers(like)
-    return [name for name in complete if name not in labels]
-
-
-def resting_on_others(columns: Sequence[ColumnDescription]) -> tuple[ColumnDescription, ...]:
-    """Pass identification on: a column that reads another one rests on that column's law.
-
-    Where b's own mechanism is not identified, neither is the law of b, and so not how the absence
-    of a depends on it.
-    """
-    found = {one.column: one for one in columns}
-    for _ in columns:  # along chains
-        for one in columns:
-            if not found[one.column].identified or not one.reason:
-                continue
-            doubtful = [
-                name
-                for name in one.values
-                if name != one.column and name in found and found[name].identified is not True
-                and found[name].reason
-            ]  # fmt: skip
-            if doubtful:
-                found[one.column] = replace(
-                    one,
-                    identified=None,
-                    reason=f"{one.reason}; as far as the law of {', '.join(doubtful)} is "
-                    f"identified, see there",
-                )
-    return tuple(found[one.column] for one in columns)
-
-
-def identification(
-    column: str,
-    values: Sequence[str],
-    masks: Sequence[str],
-    others: Sequence[str],
-    known: str | None,
-    complete: Sequence[str] | None,
-    shadows: Sequence[str] | None = None,
-) -> tuple[bool | None, str]:
-    """Say whether a column's mechanism is identified, and by what.
-
-    Args:
-        known: what was said of the coefficients of the column's own value: "given", "prior",
-            "direction", "shrunk" or None.
-        complete: columns without missing values, None where the data are not known.
-        shadows: those of them that may be shadow variables, by default all.
-    """
-    whole = set() if complete is None else set(complete)
-    if any(name in masks for name in values if name != column):
-        both = next(name for name in values if name in masks and name != column)
-        return False, (
-            f"{both} enters by its value and by its absence (a colluder), under which the full "
-            f"law is not identified; drop one of the two"
-        )
-    hidden = [name for name in values if name != column and name not in whole]
-    if column not in values:
-        if not hidden and any(name.endswith("latent") for name in others):
-            return None, (
-                "absence depends on the row's latent alone, not on the value: as far as the "
-                "latent is identified by the other columns"
-            )
-        if not hidden:
-            return True, "absence depends on what is observed only (missing at random)"
-        return True, (
-            "no self-censoring: absence depends on other columns only, given which the value "
-            "itself says nothing more (Malinsky, Shpitser & Tchetgen Tchetgen, 2022)"
-        )
-    if known == "given":
-        return True, "its coefficients are given"
-    if known == "prior":
-        return None, "by its prior: the data add what the parametric form lets them"
-    whole_list = complete if shadows is None else shadows
-    shadows = [name for name in (whole_list or ()) if name not in values]
-    direction = "; its direction is given" if known == "direction" else ""
-    direction = "; its slope is shrunk towards 0" if known == "shrunk" else direction
-    if shadows:
-        listed = ", ".join(shadows[:4]) + (", ..." if len(shadows) > 4 else "")
-        return None, (
-            f"if {listed} (never missing, not in the equation) says something of {column} given "
-            f"the rest: a shadow variable (Miao & Tchetgen Tchetgen, 2016){direction}"
-        )
-    return False, (
-        f"nothing but the parametric form identifies how {column} itself enters{direction}; fix "
-        f"it, give it a prior, or add a column that is never missing and stays out of the equation"
     )

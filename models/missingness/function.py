@@ -10,7 +10,8 @@ from typing import Any
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
-from .base import Missingness, inputs_of
+from .base import Missingness
+from .inputs import inputs_of
 
 
 class FunctionMissingness(Missingness):

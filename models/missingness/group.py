@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
-from .base import Missingness, logit_of_rate
+from .base import Missingness
 from .dependence import Dependence
-from .description import equation, in_units
+from .equations import equation, in_units
+from .starts import score_of_rate
 
 
 class GroupMissingness(Missingness):
@@ -95,7 +96,7 @@ class GroupMissingness(Missingness):
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the observed rates."""
-        self.offset.copy_(logit_of_rate(observed_rate[[group[0] for group in self.members]]))
+        self.offset.copy_(score_of_rate(observed_rate[[group[0] for group in self.members]]))
 
 
 class GroupMask(Bernoulli):

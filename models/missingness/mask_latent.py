@@ -14,7 +14,8 @@ from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError, KindError
 from ..distributions.mask import ProbitBernoulli
 from ..networks.mlp import mlp
-from .base import Affine, Missingness
+from .affine import Affine
+from .base import Missingness
 from .dependence import Dependence
 from .group import GroupMissingness
 

@@ -13,9 +13,11 @@ from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
 from ..distributions.mask import Tempered
 from ..networks.mlp import mlp
-from .base import Affine, Missingness, logit_of_rate
+from .affine import Affine
+from .base import Missingness
 from .dependence import Dependence
-from .description import equation, in_units
+from .equations import equation, in_units
+from .starts import score_of_rate
 
 
 class ObservedMissingness(Missingness):
@@ -81,7 +83,7 @@ class ObservedMissingness(Missingness):
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the observed rates."""
-        self.linear.bias.copy_(logit_of_rate(observed_rate))
+        self.linear.bias.copy_(score_of_rate(observed_rate))
 
 
 class NoSelfCensoring(Missingness):
@@ -151,4 +153,4 @@ class NoSelfCensoring(Missingness):
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the observed rates."""
-        self.linear.bias.copy_(logit_of_rate(observed_rate))
+        self.linear.bias.copy_(score_of_rate(observed_rate))

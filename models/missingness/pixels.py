@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from ...data import IncompleteData, Standardiser
 from ...data.datasets.images import checked_shape
 from ...data.errors import InputError
-from .base import Affine, Missingness, logit_of_rate
+from .affine import Affine
+from .base import Missingness
 from .dependence import Dependence
-from .description import equation, in_units
+from .equations import equation, in_units
+from .starts import score_of_rate
 
 _ALWAYS = 30.0  # log-odds of a pixel that never goes missing
 _START_OF_GAIN = 20.0  # channels of a pixel differ by hundredths: from 1 it never gets steep
@@ -63,7 +65,7 @@ class ChannelSelfMasking(Missingness):
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the channels' observed rates."""
         rate = observed_rate.reshape(self.channels, self.pixels).mean(1)
-        self.offset.copy_(logit_of_rate(rate))
+        self.offset.copy_(score_of_rate(rate))
 
 
 class ConvMissingness(Missingness):
@@ -103,7 +105,7 @@ class ConvMissingness(Missingness):
         rate = observed_rate.reshape(self.channels, self.pixels).mean(1)
         self.head.weight.mul_(0.1)
         bias: Any = self.head.bias
-        bias.copy_(logit_of_rate(rate))
+        bias.copy_(score_of_rate(rate))
 
 
 class OutshinesOthers(Missingness):
@@ -186,7 +188,7 @@ class OutshinesOthers(Missingness):
         """Start the offset from the channel's observed rate, unless it was given."""
         if isinstance(self.offset, nn.Parameter):
             rate = observed_rate.reshape(self.channels, self.pixels)[self.channel].mean()
-            self.offset.copy_(logit_of_rate(rate))
+            self.offset.copy_(score_of_rate(rate))
 
     def check(self, data: IncompleteData) -> None:
         """Refuse a table in which another channel has missing values."""

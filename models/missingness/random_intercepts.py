@@ -14,7 +14,7 @@ from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
 from ..plates import Plate
 from ..sites import ROW_DIM
-from .base import Affine
+from .affine import Affine
 from .directions import Sign, directions
 from .self_masking import SelfMasking
 from .shown import incomplete

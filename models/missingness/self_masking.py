@@ -16,11 +16,13 @@ from torch.nn.functional import softplus
 from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
 from ..distributions.mask import ProbitBernoulli
-from .base import Affine, Link, Missingness, logit_of_rate
+from .affine import Affine, Link
+from .base import Missingness
 from .dependence import Dependence
-from .description import equation, in_units
 from .directions import Sign, directions
+from .equations import equation, in_units
 from .shown import in_own_units, incomplete, term_of
+from .starts import score_of_rate
 
 
 class SelfMasking(Missingness):
@@ -190,10 +192,7 @@ class SelfMasking(Missingness):
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the observed rates, unless they were given."""
         if not self.fixed_offset:
-            start = logit_of_rate(observed_rate)
-            if self.link == "probit":
-                start = torch.special.ndtri(start.sigmoid())
-            self.offset.copy_(start)
+            self.offset.copy_(score_of_rate(observed_rate, self.link))
 
     def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
         """Return slopes and offsets of the log-odds (or probit) of being observed."""

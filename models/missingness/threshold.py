@@ -14,9 +14,10 @@ from torch.nn.functional import softplus
 from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
 from ..distributions.mask import ProbitBernoulli
-from .base import Affine, Link, Missingness
+from .affine import Affine, Link
+from .base import Missingness
 from .dependence import Dependence
-from .description import equation, in_units
+from .equations import equation, in_units
 from .shown import incomplete, term_of
 
 

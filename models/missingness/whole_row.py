@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from ...data import IncompleteData, Standardiser
 from ..networks.families import Expansion, Families
 from ..networks.mlp import mlp
-from .base import Missingness, logit_of_rate
-from .description import equation, in_units
+from .base import Missingness
+from .equations import equation, in_units
 from .shown import in_own_units, incomplete
+from .starts import score_of_rate
 
 
 class LinearMissingness(Missingness):
@@ -53,7 +54,7 @@ class LinearMissingness(Missingness):
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the observed rates."""
-        self.linear.bias.copy_(logit_of_rate(observed_rate))
+        self.linear.bias.copy_(score_of_rate(observed_rate))
 
 
 class NonLinearMissingness(Missingness):
@@ -92,4 +93,4 @@ class NonLinearMissingness(Missingness):
     def initialise(self, observed_rate: Tensor) -> None:
         """Start offsets from the observed rates, and weights near zero."""
         self.head.weight.mul_(0.1)
-        self.head.bias.copy_(logit_of_rate(observed_rate))
+        self.head.bias.copy_(score_of_rate(observed_rate))

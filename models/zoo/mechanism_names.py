@@ -21,7 +21,7 @@ from ..missingness import (
     Threshold,
     TwoSided,
 )
-from ..missingness.base import Link
+from ..missingness.affine import Link
 from ..missingness.directions import Sign, direction, directions
 from ..missingness.formula.declaration import Declared, declared, missing
 from ..networks.families import all_real, families_of

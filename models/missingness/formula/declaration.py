@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ....data.errors import InputError, KindError
-from ..base import Link
+from ..affine import Link
 from ..directions import direction
 from . import Formula, parse
 from .priors import prior_to_dict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,22 +11,21 @@ from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Tensor, nn
 
 from ....data import IncompleteData
-from ....data.columns.warps import Warp
-from ....data.errors import InputError
 from ...distributions.mask import ProbitBernoulli, SequentialMask
-from ..base import Affine, Link, Missingness, logit_of_rate
+from ...fitted import Fit
+from ..affine import Affine, Link
+from ..base import Missingness
 from ..dependence import Dependence
-from ..description import (
-    ColumnDescription,
-    Description,
-    equation,
-    identification,
-    resting_on_others,
-    shadows_among,
-)
+from ..description import ColumnDescription
+from ..equations import equation
+from ..identification import identified
+from ..starts import score_of_rate
+from ..table_facts import TableFacts, shadows_among
 from .declaration import Declared
 from .learned import arguments_for
 from .linear_predictor import LinearPredictor
+from .lookup import Names, RowValues
+from .reads import Reads
 
 
 class FormulaMissingness(Missingness):
@@ -64,51 +63,29 @@ class FormulaMissingness(Missingness):
         self.columns, self.covariates = tuple(columns), tuple(covariates)
         self.num_columns, self.link = len(self.columns), link
         self.rates = tuple(rates)
+        self.names = Names(columns, units, covariates)
         parts = [LinearPredictor(entry) for entry in entries]
         self.parts = nn.ModuleList(parts)
-        self.position = [self.columns.index(part.column) for part in parts]
-        self.part_of = dict(zip(self.position, parts, strict=True))
-        self.warps = [None if u["warp"] is None else Warp.from_dict(u["warp"]) for u in units]
-        self.center: Tensor
-        self.scale: Tensor
-        self.register_buffer("center", torch.tensor([float(u["center"]) for u in units]), False)
-        self.register_buffer("scale", torch.tensor([float(u["scale"]) for u in units]), False)
-        rate = torch.tensor(self.rates)
+        position = [self.columns.index(part.column) for part in parts]
+        self.part_of = dict(zip(position, parts, strict=True))
         self.background: Tensor
-        self.register_buffer("background", logit_of_rate(rate), False)
+        self.register_buffer("background", score_of_rate(torch.tensor(self.rates)), False)
         self.mask_latent_dim = mask_latent_dim
-        self._read()
+        self.reads = Reads.of({j: part.design for j, part in self.part_of.items()}, self.columns)
+        self.asks = self.reads.asks
+        self.modelled = torch.zeros(self.num_columns, dtype=torch.bool)
+        self.modelled[position] = True
+        self.affine_columns = torch.zeros(self.num_columns, dtype=torch.bool)
+        self.affine_columns[position] = torch.tensor([self._is_affine(j) for j in position]).bool()
+        #: whether formulas read their own column alone, so that slopes are the same in all rows
+        self.plain = not self.asks and self.dependence(self.num_columns).columnwise
 
-    def _read(self) -> None:
-        """Find who reads what: booleans (p, p), and the inputs that the model must supply."""
-        p = self.num_columns
-        self.reads_value = torch.zeros(p, p, dtype=torch.bool)
-        self.reads_mask = torch.zeros(p, p, dtype=torch.bool)
-        asks = []
-        for j, part in self.part_of.items():
-            for name in part.design.reads:
-                if name in self.columns:
-                    self.reads_value[j, self.columns.index(name)] = True
-                else:
-                    asks.append("covariates")
-            for name in part.design.reads_missing:
-                self.reads_mask[j, self.columns.index(name)] = True
-                asks.append("s")
-            asks += ["z"] * part.design.reads_latent
-            asks += ["z_mask"] * part.design.reads_mask_latent
-        self.asks = tuple(dict.fromkeys(asks))
-        self.order = _topological(self.reads_mask, self.columns)
-        self.modelled = torch.zeros(p, dtype=torch.bool)
-        self.modelled[self.position] = True
-        self.affine_columns = torch.zeros(p, dtype=torch.bool)
-        for j, part in self.part_of.items():
-            warp = self.warps[j]
-            through = "identity" if warp is None else warp.kind
-            self.affine_columns[j] = (
-                through in ("identity", "log") and part.design.affine_in(part.column, through)
-            ) or part.column not in part.design.reads
-        #: nothing but the column itself is read: slopes do not differ between rows
-        self.plain = not self.asks and self.dependence(p).columnwise
+    def _is_affine(self, column: int) -> bool:
+        """Whether the formula of a column is affine in the column as the model sees it."""
+        part, warp = self.part_of[column], self.names.warps[column]
+        through = "identity" if warp is None else warp.kind
+        affine = through in ("identity", "log") and part.design.affine_in(part.column, through)
+        return affine or part.column not in part.design.reads
 
     @classmethod
     def declared(
@@ -147,7 +124,9 @@ class FormulaMissingness(Missingness):
         if "s" not in self.asks:
             return given
         return SequentialMask(
-            given, self.order, lambda s: self._distribution(self._scores(x, {**context, "s": s}))
+            given,
+            self.reads.order,
+            lambda s: self._distribution(self._scores(x, {**context, "s": s})),
         )
 
     def _distribution(self, missing: Tensor) -> TorchDistribution:
@@ -158,58 +137,16 @@ class FormulaMissingness(Missingness):
 
     def _scores(self, x: Tensor, context: Mapping[str, Any]) -> Tensor:
         """Return the linear predictor of being missing, of shape (..., n, p)."""
-        lookup = self._lookup(x, context)
+        values = RowValues(self.names, x, context)
         scores: list[Tensor] = [-b for b in self.background]
         for j, part in self.part_of.items():
-            scores[j] = part.score(lookup, context)
+            scores[j] = part.score(values, context)
         shape = torch.broadcast_shapes(x.shape[:-1], *(score.shape for score in scores))
         return torch.stack([score.expand(shape) for score in scores], -1)
 
-    def _units(self, value: Tensor, j: int) -> Tensor:
-        """Convert column j from the model's units to the data's."""
-        warp = self.warps[j]
-        own = self.center[j] + self.scale[j] * value
-        return own if warp is None else warp.invert(own)
-
-    def _lookup(
-        self,
-        x: Tensor,
-        context: Mapping[str, Any],
-        rows: Tensor | None = None,
-        own: Mapping[str, Tensor] | None = None,
-    ) -> Callable[[str], Tensor]:
-        """Make the function that looks names up, of all rows (..., n) or of cells (..., M).
-
-        ``own`` holds values in the model's units that replace a column's.
-        """
-        known: dict[str, Tensor] = {}
-
-        def column(table: Tensor, j: int) -> Tensor:
-            return table[..., j] if rows is None else table[..., rows, j]
-
-        def find(name: str) -> Tensor:
-            if name in ("latent", "mask_latent"):
-                latent: Tensor = context["z" if name == "latent" else "z_mask"]
-                return latent if rows is None else latent[..., rows, :]
-            if name.startswith("is_missing("):
-                inside = self.columns.index(name[len("is_missing(") : -1])
-                return 1.0 - column(context["s"], inside).to(x.dtype)
-            if name in self.columns:
-                j = self.columns.index(name)
-                value = column(x, j) if own is None or name not in own else own[name]
-                return self._units(value, j)
-            return column(context["covariates"], self.covariates.index(name))
-
-        def lookup(name: str) -> Tensor:
-            if name not in known:
-                known[name] = find(name)
-            return known[name]
-
-        return lookup
-
     def dependence(self, num_columns: int) -> Dependence:
         """The values that the formulas read; columns without a formula are ignorable."""
-        return Dependence(self.reads_value, ~self.modelled)
+        return Dependence(self.reads.values, ~self.modelled)
 
     def known(self, column: int) -> str | None:
         """Return what was specified for the terms that read the column itself."""
@@ -228,8 +165,8 @@ class FormulaMissingness(Missingness):
             if not bool(self.affine_columns[j]):
                 continue
             at_zero, at_one = (
-                part.score(self._lookup(x, context, own={part.column: value}), context)
-                for value in (zero, zero + 1.0)
+                part.score(RowValues(self.names, x, context, replaced={part.column: v}), context)
+                for v in (zero, zero + 1.0)
             )
             slope[j], offset[j] = at_zero - at_one, -at_zero
         shape = torch.broadcast_shapes(*(t.shape for t in (*slope, *offset)), shape)
@@ -249,8 +186,8 @@ class FormulaMissingness(Missingness):
             cells = (columns == j).nonzero().flatten()
             part = self.part_of[j]
             here = values.expand(*values.shape[:2], len(rows))[..., cells]
-            lookup = self._lookup(x, context, rows[cells], {part.column: here})
-            score = part.score(lookup, context)
+            found = RowValues(self.names, x, context, rows[cells], {part.column: here})
+            score = part.score(found, context)
             one = score.new_ones(())
             given = ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
             pieces.append(given.log_prob(one))
@@ -268,9 +205,7 @@ class FormulaMissingness(Missingness):
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the intercepts from the observed rates."""
-        start = logit_of_rate(1 - observed_rate)
-        if self.link == "probit":
-            start = torch.special.ndtri(start.sigmoid())
+        start = score_of_rate(1 - observed_rate, self.link)
         for j, part in self.part_of.items():
             part.initialise(start[j])
 
@@ -320,45 +255,45 @@ class FormulaMissingness(Missingness):
         frame = pd.DataFrame(rows, columns=["column", "term", "per_sd", "per_unit", "how"])
         return frame.set_index(["column", "term"])
 
-    def describe(self, like: Any = None) -> Description:
-        """Describe the mechanism as :meth:`Missingness.describe`, with the units known here."""
-        complete = [name for name, rate in zip(self.columns, self.rates, strict=True) if rate == 1]
-        shadows = shadows_among(complete, like)
-        columns = []
-        for j, name in enumerate(self.columns):
-            if j not in self.part_of:
-                columns.append(ColumnDescription(name, "ignorable (missing at random)"))
-                continue
-            part = self.part_of[j]
-            values = tuple(c for c in self.columns if c in part.design.reads)
-            masks = tuple(c for c in self.columns if c in part.design.reads_missing)
-            others = tuple(c for c in self.covariates if c in part.design.reads)
-            others += ("latent",) * part.design.reads_latent
-            others += ("mask_latent",) * part.design.reads_mask_latent
-            identified, reason = identification(
-                name, values, masks, others, part.known, complete, shadows
-            )
-            columns.append(
-                ColumnDescription(
-                    name,
-                    equation(self.link, name, *part.equation()),
-                    values,
-                    masks,
-                    others,
-                    self._integration(j),
-                    identified,
-                    reason,
-                )
-            )
-        title = "FormulaMissingness (in the data's own units)"
-        found = Description(title, resting_on_others(columns))
-        return found.checked(getattr(like, "identification", None))
+    def facts(self, like: IncompleteData | Fit | None) -> TableFacts:
+        """Collect the facts for a description; names and complete columns are known here."""
+        complete = tuple(c for c, rate in zip(self.columns, self.rates, strict=True) if rate == 1)
+        if like is None:
+            return TableFacts(self.columns, None, complete, complete)
+        if isinstance(like, IncompleteData):
+            return TableFacts(self.columns, None, complete, shadows_among(complete, like))
+        return TableFacts(self.columns, None, complete, complete, like.identification)
+
+    def title(self, facts: TableFacts) -> str:
+        """Return the first line of the description."""
+        return f"{type(self).__name__} (in the data's own units)"
+
+    def describe_column(
+        self, column: int, facts: TableFacts, dependence: Dependence
+    ) -> ColumnDescription:
+        """Describe why the values of one column are missing, by its formula."""
+        name = self.columns[column]
+        if column not in self.part_of:
+            return ColumnDescription(name, "ignorable (missing at random)")
+        part = self.part_of[column]
+        design = part.design
+        others = tuple(c for c in self.covariates if c in design.reads)
+        others += ("latent",) * design.reads_latent + ("mask_latent",) * design.reads_mask_latent
+        one = ColumnDescription(
+            name,
+            equation(self.link, name, *part.equation()),
+            values=tuple(c for c in self.columns if c in design.reads),
+            masks=tuple(c for c in self.columns if c in design.reads_missing),
+            others=others,
+            integration=self._integration(column),
+        )
+        return identified(one, part.known, facts)
 
     def _integration(self, j: int) -> str:
         if bool(self.dependence(self.num_columns).sampled[j]):
             readers = [
                 self.columns[k]
-                for k in self.reads_value[:, j].nonzero().flatten().tolist()
+                for k in self.reads.values[:, j].nonzero().flatten().tolist()
                 if k != j
             ]
             return f"sampled, since the absence of {', '.join(readers)} depends on them"
@@ -368,24 +303,3 @@ class FormulaMissingness(Missingness):
     def extra_repr(self) -> str:
         """Return the formulas, one per column."""
         return "; ".join(f"{p.column} ~ {p.text}" for p in self.part_of.values())
-
-
-def _topological(reads_mask: Tensor, columns: Sequence[str]) -> list[int]:
-    """Sort the columns so that each comes after those whose absence it reads.
-
-    Raises:
-        ValueError: absence that depends, by whatever way round, on itself.
-    """
-    order: list[int] = []
-    left = list(range(len(columns)))
-    while left:
-        ready = [j for j in left if not bool(reads_mask[j, left].any())]
-        if not ready:
-            names = ", ".join(columns[j] for j in left)
-            raise InputError(
-                f"is_missing() makes a circle of columns {names}: the absence of a column "
-                f"cannot depend on itself"
-            )
-        order += ready
-        left = [j for j in left if j not in ready]
-    return order

@@ -381,11 +381,11 @@ def test_absences_that_depend_on_each_other_are_drawn_in_order():
         table,
     )
     s = own(table.x, s=table.s.double()).sample((400,))
-    assert own.order.index(1) < own.order.index(0)
+    assert own.reads.order.index(1) < own.reads.order.index(0)
     assert bool((s[..., 0][s[..., 1] == 0] == 0).all())  # a goes where b goes
     both = s[..., 0][s[..., 1] == 1].mean()  # and is as good as tossed where b is seen
     assert abs(float(both) - 0.5) < 4 * 0.5 / np.sqrt(400 * 25 / 2)
-    with pytest.raises(ValueError, match="circle of columns a, b"):
+    with pytest.raises(ValueError, match=r"circle.*a, b"):
         mechanism({"a": "is_missing(b)", "b": "is_missing(a)"})
 
 

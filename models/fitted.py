@@ -1,0 +1,39 @@
+"""What models read of a fit, which is made by the layer above them."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import pandas as pd
+from torch import nn
+
+from ..data import Standardiser
+from ..data.schema import Schema
+
+
+@runtime_checkable
+class Fit(Protocol):
+    """A fitted model with the scale and the columns of its data: what :func:`absentia.fit` returns.
+
+    Columns that were constant in the data are columns of the fit, but not of its model.
+    """
+
+    @property
+    def model(self) -> nn.Module:
+        """The fitted model."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the data's columns."""
+
+    @property
+    def scaler(self) -> Standardiser:
+        """The standardisation of these columns."""
+
+    @property
+    def schema(self) -> Schema | None:
+        """The kinds of these columns, or None where they were not recorded."""
+
+    @property
+    def identification(self) -> pd.DataFrame | None:
+        """What :func:`absentia.check_identification` found, or None where it was not asked."""

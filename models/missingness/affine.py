@@ -1,0 +1,43 @@
+"""Mechanisms that are affine in each value, so that missing values have a closed form."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from ..distributions.special import log_ndtr
+
+Link = Literal["logit", "probit"]
+
+
+class Affine(NamedTuple):
+    """P(s_j = 1 | x) = link^-1(slope_j x_j + offset_j), integrated in closed form.
+
+    ``slope`` and ``offset`` broadcast to (..., n, p): a row may have its own, by a mask latent or
+    an observed column. ``columns`` (p,) says which columns are of this form, None that all are.
+    """
+
+    slope: Tensor
+    offset: Tensor
+    link: Link
+    columns: Tensor | None = None
+
+    def at(self, rows: Tensor, columns: Tensor) -> Affine:
+        """Return the slopes and offsets of the cells (rows[c], columns[c])."""
+        return Affine(
+            _at_cells(self.slope, rows, columns), _at_cells(self.offset, rows, columns), self.link
+        )
+
+    def log_missing(self, x: Tensor) -> Tensor:
+        """Return log P(s = 0 | x) of each cell."""
+        score = -(self.slope * x + self.offset)
+        return log_ndtr(score) if self.link == "probit" else logsigmoid(score)
+
+
+def _at_cells(value: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Index (p,) or (..., 1 or n, p) at single cells, giving (..., M)."""
+    if value.dim() < 2:
+        return value[columns]
+    return value[..., rows.clamp(max=value.shape[-2] - 1), columns]
