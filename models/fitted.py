@@ -20,7 +20,7 @@ class Fit(Protocol):
 
     @property
     def model(self) -> nn.Module:
-        """The fitted model."""
+        """The model with its fitted parameters."""
 
     @property
     def columns(self) -> tuple[str, ...]:
