@@ -12,10 +12,14 @@ import torch
 from .checks import check_same_columns
 from .columns.column import Column
 from .columns.infer import Declaration, checked_declaration
+from .columns.present import Present
 from .columns.types import array_values, column_names
 from .errors import InputError
-from .schema import Schema, check_declared_names, infer_schema
+from .schema import Schema, check_declared_names, schema_of
 from .standardiser import Standardiser
+
+#: what ``schema=`` may be: "infer", declarations by column, or a whole schema
+SchemaLike = str | Mapping[str, Declaration] | Schema | None
 
 
 class Layout(Protocol):
@@ -61,14 +65,14 @@ def schemas_of(like: Layout) -> tuple[Schema, Schema | None]:
     return kinds, getattr(like, "covariate_schema", None)
 
 
-def resolved(df: pd.DataFrame, names: tuple[str, ...], schema: Any) -> Schema:
+def resolved(given: Mapping[str, Present], schema: SchemaLike) -> Schema:
     """Return the schema of all columns of a table, covariates included."""
     if isinstance(schema, Schema):
-        declared: Mapping[str, Declaration] | None = {c.name: c for c in schema}
-        return infer_schema(df, declared, by="dtype")
+        declared: Mapping[str, Declaration] = {column.name: column for column in schema}
+        return schema_of(given, declared, by="dtype")
     if isinstance(schema, str) and schema == "infer":
-        return infer_schema(df)
-    return infer_schema(df, _declarations(schema, "'infer', "), by="dtype")
+        return schema_of(given)
+    return schema_of(given, _declarations(schema, "'infer', "), by="dtype")
 
 
 def kinds_of_codes(names: tuple[str, ...], schema: Any) -> Schema:

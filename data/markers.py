@@ -62,7 +62,7 @@ def _several(markers: Any) -> list[Any]:
 def _marked(series: pd.Series[Any], markers: list[Any]) -> np.ndarray:
     """Return booleans (n,), True where an entry is one of the markers."""
     found = np.zeros(len(series), dtype=bool)
-    dates = getattr(series.dtype, "kind", "O") == "M"
+    dates = series.dtype.kind == "M"
     for marker in markers:
         if pd.api.types.is_scalar(marker) and pd.isna(marker):
             continue  # missing already

@@ -19,11 +19,12 @@ from .checks import (
 )
 from .columns.encode import check_domain
 from .columns.infer import Declaration
+from .columns.present import columns_of
 from .columns.types import array_values, boolean_mask, column_names, table_shape
 from .errors import InputError
-from .foreign import as_frame
 from .layout import (
     Layout,
+    SchemaLike,
     covariate_table,
     kinds_of_codes,
     labels_for,
@@ -32,7 +33,7 @@ from .layout import (
     schemas_of,
     split,
 )
-from .schema import Schema, infer_schema
+from .schema import Schema, schema_of
 from .standardiser import Standardiser
 
 
@@ -59,24 +60,22 @@ class Reading:
     @classmethod
     def of_frame(
         cls,
-        df: Any,
-        schema: str | Mapping[str, Declaration] | Schema | None,
+        df: pd.DataFrame,
+        schema: SchemaLike,
         covariates: Sequence[str],
         like: Layout | None,
     ) -> Reading:
         """Read a DataFrame; see ``IncompleteData.from_frame``."""
-        df = as_frame(df)
-        names = column_names(df.columns)
+        columns = columns_of(df)
+        names = tuple(columns)
         check_not_empty(df.shape)
         if like is not None:
             kinds, given = schemas_of(like)
             check_same_columns(names, (*kinds.names, *(given.names if given else ())))
         else:
-            kinds, given = split(resolved(df, names, schema), names, covariates)
-        values = kinds.encode(df.iloc[:, [names.index(c) for c in kinds.names]])
-        beside = None
-        if given is not None:
-            beside = given.encode(df.iloc[:, [names.index(c) for c in given.names]])
+            kinds, given = split(resolved(columns, schema), names, covariates)
+        values = kinds.encode_columns(columns)
+        beside = None if given is None else given.encode_columns(columns)
         # a copy: what its owner does to the table later does not reach the data
         return cls(values, kinds, df.index, df.copy(), beside, given)._checked(~np.isnan(values))
 
@@ -113,9 +112,10 @@ class Reading:
             check_domain(np.where(observed[:, j], array[:, j], np.nan), column, labels)
         if given is not None or (like is None and covariates is not None):
             table = covariate_table(covariates, len(array), given)
-            given = infer_schema(table, by="dtype") if given is None else given
+            besides = columns_of(table)
+            given = schema_of(besides, by="dtype") if given is None else given
             column_names((*kinds.names, *given.names))
-            beside = given.encode(table)
+            beside = given.encode_columns(besides)
         reading = cls(array, kinds, labels, None, beside, given)
         return reading._checked(observed)
 

@@ -15,6 +15,7 @@ import pandas as pd
 from .columns.column import Column, Kind
 from .columns.encode import encoded
 from .columns.infer import Declaration, checked_declaration, column_of
+from .columns.present import Present, columns_of
 from .columns.recode import recoded
 from .columns.types import column_names
 from .columns.warps import Warp
@@ -101,10 +102,17 @@ class Schema:
         Raises:
             ValueError: a value that its column cannot take; names column, row and value.
         """
-        values = np.empty((len(df), len(self)), dtype=np.float64)
-        for j, column in enumerate(self.columns):
-            values[:, j] = encoded(df.iloc[:, j], column)
-        return values
+        given = {name: Present(df.iloc[:, j], name) for j, name in enumerate(self.names)}
+        return self.encode_columns(given)
+
+    def encode_columns(self, given: Mapping[str, Present]) -> np.ndarray:
+        """Encode columns given by name as float64 (n, p), NaN where missing.
+
+        Raises:
+            ValueError: as :meth:`encode`.
+        """
+        parts = [encoded(given[column.name], column) for column in self.columns]
+        return np.stack(parts, axis=1)
 
     def recode(self, values: np.ndarray, wanted: Schema, index: pd.Index) -> np.ndarray:
         """Translate numbers (n, p) of these columns into those of ``wanted``, of the same columns.
@@ -221,15 +229,28 @@ def infer_schema(
         ValueError: a column of no known type, text with too many distinct values, an unknown
             column or kind, or a declared kind that the values contradict.
     """
+    given = columns_of(df)
+    schema = schema_of(given, declared, by)
+    for name in declared or ():
+        encoded(given[name], schema[name])  # refuses values that contradict the declared kind
+    return schema
+
+
+def schema_of(
+    given: Mapping[str, Present],
+    declared: Mapping[str, Declaration] | None = None,
+    by: Literal["dtype", "values"] = "values",
+) -> Schema:
+    """Infer the schema of columns given by name; see :func:`infer_schema`.
+
+    That the values agree with a declared kind is left to :meth:`Schema.encode_columns`.
+    """
     if by not in ("dtype", "values"):
         raise InputError(f"by is {by!r}; use 'dtype' or 'values'.")
-    names = column_names(df.columns)
     declared = {} if declared is None else declared
-    check_declared_names(declared, names)
+    check_declared_names(declared, tuple(given))
     return Schema(
-        tuple(
-            column_of(df.iloc[:, j], name, declared.get(name), by) for j, name in enumerate(names)
-        )
+        tuple(column_of(present, declared.get(name), by) for name, present in given.items())
     )
 
 

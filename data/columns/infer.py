@@ -12,8 +12,10 @@ import pandas as pd
 from ..errors import InputError
 from .codes import code_kind
 from .column import KINDS, LARGEST_COUNT, LEVELLED, Column, Kind, Level
-from .encode import TICKS, distinct, encoded, instants, plain, start_of_day
-from .types import Family, family, not_numeric, numbers, row_name
+from .dates import TICKS, start_of_day
+from .levels import plain
+from .present import Present
+from .types import row_name
 
 #: a kind by name, or with its details, or a whole column
 Declaration = str | Mapping[str, Any] | Column
@@ -25,30 +27,31 @@ _DAY = 86_400
 
 
 def column_of(
-    series: pd.Series[Any],
-    name: str,
+    present: Present,
     declared: Declaration | None = None,
     by: Literal["dtype", "values"] = "values",
 ) -> Column:
-    """Infer the :class:`Column` of a series (n,), see :func:`absentia.data.infer_schema`."""
-    found = family(series, name)
+    """Infer what a column is, see :func:`absentia.data.infer_schema`.
+
+    Whether the values agree with a declared kind is found out where they are encoded.
+    """
     if declared is not None:
-        return _declared(series, name, found, declared)
-    dtype = str(series.dtype)
+        return _declared(present, declared)
+    found, name, dtype = present.family, present.name, present.dtype
     if found == "empty":
         return Column(name, "continuous", dtype=dtype, why="no observed value")
     if found == "booleans":
         return Column(name, "binary", levels=(False, True), dtype=dtype, why=f"dtype {dtype}")
     if found == "categories":
-        return _of_categories(series, name, dtype)
+        return _of_categories(present)
     if found == "text":
-        return _of_text(series, name, dtype)
+        return _of_text(present)
     if found == "dates":
-        return _of_dates(series, name, dtype, f"dtype {dtype}")
+        return _of_dates(present, f"dtype {dtype}")
     if found == "durations":
         return Column(name, "continuous", dtype=dtype, why=f"dtype {dtype}, in seconds")
     if by == "values":
-        return _of_numbers(series, name, dtype)
+        return _of_numbers(present)
     return Column(name, "continuous", dtype=dtype, why=f"dtype {dtype}")
 
 
@@ -75,41 +78,35 @@ def checked_declaration(name: str, declared: Declaration) -> dict[str, Any]:
     return dict(details)
 
 
-def _declared(series: pd.Series[Any], name: str, found: Family, declared: Declaration) -> Column:
+def _declared(present: Present, declared: Declaration) -> Column:
+    found, name, dtype = present.family, present.name, present.dtype
     if isinstance(declared, Column):
         if declared.name != name:
             raise InputError(f"column {name!r} is declared by a Column named {declared.name!r}.")
-        dtype = str(series.dtype)
         if declared.kind == "datetime" and declared.origin is None and found == "dates":
-            return _of_dates(series, name, dtype, declared.why)
-        column = replace(declared, dtype=dtype)
-        encoded(series, column)
-        return column
+            return _of_dates(present, declared.why)
+        return replace(declared, dtype=dtype)
     details = checked_declaration(name, declared)
     kind = cast(Kind, details.pop("kind"))
-    dtype = str(series.dtype)
     if kind == "datetime":
         if details:
             raise InputError(f"column {name!r}: {next(iter(details))!r} does not go with dates.")
         if found not in ("dates", "empty"):
-            present = series.dropna()
-            raise InputError(not_numeric(name, found, present, "convert it with pd.to_datetime"))
-        return _of_dates(series, name, dtype, "declared")
+            raise present.refused(found, "convert it with pd.to_datetime")
+        return _of_dates(present, "declared")
     if found == "dates":
         raise InputError(f"column {name!r} holds dates, not {kind} values; declare it 'datetime'.")
     if kind in LEVELLED:
         if "levels" in details:
             details["levels"] = tuple(map(plain, _as_list(name, details["levels"])))
         else:
-            details["levels"] = _levels(series, name, found, kind)
+            details["levels"] = _levels(present, kind)
     elif found in ("text", "categories", "booleans"):
         remedy = f"{kind} values are numbers: declare it 'categorical', convert it"
-        raise InputError(not_numeric(name, found, series.dropna(), remedy))
+        raise present.refused(found, remedy)
     if kind == "count" and "top" not in details:
-        details["top"] = _top(series, name, found)
-    column = Column(name, kind, dtype=dtype, why="declared", **details)
-    encoded(series, column)  # refuses values that contradict the kind
-    return column
+        details["top"] = _top(present)
+    return Column(name, kind, dtype=dtype, why="declared", **details)
 
 
 def _as_list(name: str, levels: Any) -> list[Any]:
@@ -118,14 +115,15 @@ def _as_list(name: str, levels: Any) -> list[Any]:
     raise InputError(f"column {name!r}: levels are {levels!r}; give a list.")
 
 
-def _levels(series: pd.Series[Any], name: str, found: Family, kind: Kind) -> tuple[Level, ...]:
+def _levels(present: Present, kind: Kind) -> tuple[Level, ...]:
+    found, name = present.family, present.name
     if found == "booleans":
         return (False, True)
     if found == "empty":
         raise InputError(f"column {name!r} has no observed value; give its levels, or drop it.")
-    values = distinct(series)[1]
+    values = present.distinct[1]
     words = any(isinstance(v, str) for v in values)
-    if found != "categories" or (kind == "ordinal" and not series.cat.ordered):
+    if found != "categories" or (kind == "ordinal" and not present.series.cat.ordered):
         if kind == "ordinal" and words:
             raise InputError(
                 f"column {name!r} is declared ordinal but text has no order of its own; give "
@@ -143,21 +141,21 @@ def _levels(series: pd.Series[Any], name: str, found: Family, kind: Kind) -> tup
     return tuple(values)
 
 
-def _top(series: pd.Series[Any], name: str, found: Family) -> int:
-    if found == "empty":
+def _top(present: Present) -> int:
+    if present.family == "empty":
         return 10
-    values = numbers(series, name)
+    values, name, index = present.numbers, present.name, present.series.index
     bad = np.flatnonzero((values < 0) | (np.floor(values) < values))
     if bad.size:
         raise InputError(
-            f"column {name!r}, row {row_name(series.index, bad[0])}: got {values[bad[0]]:g}; a "
+            f"column {name!r}, row {row_name(index, bad[0])}: got {values[bad[0]]:g}; a "
             "count is a whole number from 0 on; declare the column 'positive' or 'continuous'."
         )
     largest = float(np.nanmax(values))
     if largest > LARGEST_COUNT:
         i = int(np.nanargmax(values))
         raise InputError(
-            f"column {name!r}, row {row_name(series.index, i)}: got {largest:g}; counts go up "
+            f"column {name!r}, row {row_name(index, i)}: got {largest:g}; counts go up "
             f"to {LARGEST_COUNT}; declare the column 'positive' or 'continuous'."
         )
     return _top_above(largest)
@@ -167,17 +165,18 @@ def _top_above(largest: float) -> int:
     return int(max(2 * largest, largest + 10))
 
 
-def _of_categories(series: pd.Series[Any], name: str, dtype: str) -> Column:
-    # Unused categories are kept by the dtype for restoring; nothing could be learnt about them.
-    levels = tuple(distinct(series)[1])
-    if series.cat.ordered:
+def _of_categories(present: Present) -> Column:
+    # Categories that do not occur are no levels, since nothing could be learnt about them; the
+    # dtype of the given series keeps them for the completed table.
+    name, dtype, levels = present.name, present.dtype, tuple(present.distinct[1])
+    if present.series.cat.ordered:
         return Column(name, "ordinal", levels, dtype=dtype, why="dtype category, ordered")
     kind: Kind = "binary" if len(levels) == 2 else "categorical"
     return Column(name, kind, levels, dtype=dtype, why="dtype category")
 
 
-def _of_text(series: pd.Series[Any], name: str, dtype: str) -> Column:
-    levels = tuple(sorted(map(str, distinct(series)[1])))
+def _of_text(present: Present) -> Column:
+    name, levels = present.name, tuple(sorted(map(str, present.distinct[1])))
     read = pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce").notna().to_numpy()
     if read.any() and not read.all():
         stray = levels[int(np.flatnonzero(~read)[0])]
@@ -185,7 +184,7 @@ def _of_text(series: pd.Series[Any], name: str, dtype: str) -> Column:
             f"column {name!r} holds text ({stray!r}) among numbers; correct it, mark it missing, "
             f"or declare the column (schema={{{name!r}: 'categorical'}})."
         )
-    count, seen = len(levels), int(series.notna().sum())
+    count, seen = len(levels), len(present.values)
     if count > 2 and (count > MOST_STRINGS or 2 * count >= seen):
         raise InputError(
             f"column {name!r} has {count} distinct strings; declare it "
@@ -193,21 +192,22 @@ def _of_text(series: pd.Series[Any], name: str, dtype: str) -> Column:
         )
     kind: Kind = "binary" if count == 2 else "categorical"
     why = f"{count} distinct string{'s' if count > 1 else ''}"
-    return Column(name, kind, levels, dtype=dtype, why=why)
+    return Column(name, kind, levels, dtype=present.dtype, why=why)
 
 
-def _of_dates(series: pd.Series[Any], name: str, dtype: str, why: str) -> Column:
-    if series.notna().sum() == 0:
+def _of_dates(present: Present, why: str) -> Column:
+    name, dtype = present.name, present.dtype
+    if present.family == "empty":
         return Column(name, "datetime", dtype=dtype, why=why, origin=0)
-    index = instants(series)
+    index = present.instants
     days = bool((index == start_of_day(index)).all())
     # in Python's integers: nanoseconds of far years do not fit into 64 bits
     origin = int(index.asi8.min()) * (TICKS["ns"] // TICKS[index.unit])
     return Column(name, "datetime", dtype=dtype, why=why, origin=origin, whole_days=days)
 
 
-def _of_numbers(series: pd.Series[Any], name: str, dtype: str) -> Column:
-    values = numbers(series, name)
+def _of_numbers(present: Present) -> Column:
+    name, dtype, values = present.name, present.dtype, present.numbers
     seen = values[~np.isnan(values)]
     if not np.isfinite(seen).all():  # refused by name when the table is read
         return Column(name, "continuous", dtype=dtype, why="numbers")
@@ -220,9 +220,9 @@ def _of_numbers(series: pd.Series[Any], name: str, dtype: str) -> Column:
         why = f"shares, {low:g} to {high:g}"
         return Column(name, "bounded", lower=0.0, upper=1.0, dtype=dtype, why=why)
     # pandas turns integers into floats where some are missing
-    integers = pd.api.types.is_integer_dtype(series.dtype) or len(seen) < len(values)
-    if pd.api.types.is_object_dtype(series.dtype):
-        integers = all(isinstance(v, int | np.integer) for v in series.dropna())
+    integers = pd.api.types.is_integer_dtype(present.series.dtype) or len(seen) < len(values)
+    if pd.api.types.is_object_dtype(present.series.dtype):
+        integers = all(isinstance(v, int | np.integer) for v in present.values)
     if code is not None and integers:
         grades = tuple(range(int(low), int(high) + 1))
         kind = cast(Kind, code)

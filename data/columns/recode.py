@@ -7,7 +7,9 @@ import pandas as pd
 
 from ..errors import InputError
 from .column import LEVELLED, Column, Level
-from .encode import TICKS, check_domain, is_duration, plain, zoned
+from .dates import TICKS, is_duration, zoned
+from .encode import check_domain
+from .levels import plain
 from .types import row_name
 
 

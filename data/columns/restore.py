@@ -9,15 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from .column import LEVELLED, Column
-from .encode import (
-    TICKS,
-    check_domain,
-    distinct,
-    instants,
-    is_duration,
-    start_of_day,
-    zoned,
-)
+from .dates import TICKS, instants, is_duration, start_of_day, zoned
+from .encode import check_domain
+from .levels import plain
 
 _DAY = pd.Timedelta(days=1)
 # where imputed dates and durations end: what every resolution and Python's own dates can hold
@@ -77,8 +71,7 @@ def _filled(
 
 def _blank_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
     """Make an empty series of dates: of its own type if that holds dates, else training's."""
-    is_dates = getattr(series.dtype, "kind", "O") == "M"
-    if is_dates and zoned(str(series.dtype)) == zoned(column.dtype):
+    if series.dtype.kind == "M" and zoned(str(series.dtype)) == zoned(column.dtype):
         return series
     return pd.Series(pd.NaT, index=series.index, name=series.name, dtype=column.dtype)
 
@@ -104,7 +97,7 @@ def _with_levels(
     # levels are plain values; the column's own objects where it holds them
     if isinstance(series.dtype, pd.CategoricalDtype):
         own: Any = series.cat.categories
-        known = {_plain(value): value for value in own}
+        known = {plain(value): value for value in own}
         absent = [level for level in column.levels if level not in known]
         if absent:
             if set(known) <= set(column.levels):  # all in the order of training
@@ -114,7 +107,7 @@ def _with_levels(
             series = series.cat.set_categories(own)
     else:
         own = pd.unique(series.dropna())
-    objects = {_plain(value): value for value in own}
+    objects = {plain(value): value for value in own}
     levels = [objects.get(level, level) for level in column.levels]
     chosen = [levels[int(code)] for code in np.rint(codes)]
     objects_own = pd.api.types.is_object_dtype(series.dtype) and len(own) > 0
@@ -134,10 +127,6 @@ def _with_levels(
 
 def _all_of(values: Any, *types: type) -> bool:
     return all(isinstance(value, types) for value in values)
-
-
-def _plain(value: Any) -> Any:
-    return distinct(pd.Series([value], dtype=object))[1][0]
 
 
 def _numbers(series: pd.Series[Any], column: Column, values: np.ndarray) -> Any:

@@ -88,7 +88,7 @@ def _of_column(
     if n >= 2 * _FEWEST and (size < 5 or size < 0.05 * n) and not declared:
         return _leave(name, "nearly empty", f"has {size} values in {n} rows")
     # dates and durations are what they seem, however a file spells them
-    if isinstance(series.dtype, pd.SparseDtype) or getattr(series.dtype, "kind", "O") in "Mm":
+    if isinstance(series.dtype, pd.SparseDtype) or series.dtype.kind in "Mm":
         return None
     spelled = _strings(present if fields is None else fields[series.notna().to_numpy()])
     values = _numbers(present)

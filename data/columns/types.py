@@ -1,29 +1,18 @@
-"""Conversion of table columns of any type to float64 with NaN, or an error that says why not."""
+"""Names of columns and rows, and the checked conversion of arrays and masks."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
-from decimal import Decimal
 from numbers import Real
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from ..errors import InputError
-from ..foreign import EXACT, as_array, beyond_exact, check_exact
-
-#: what the present values of a column are
-Family = Literal["empty", "numbers", "booleans", "text", "categories", "dates", "durations"]
-
-_REMEDIES = {
-    "booleans": "convert it to 0/1",
-    "dates": "convert it to elapsed time",
-    "durations": "convert it to a number",
-}
+from ..foreign import as_array, check_exact
 
 
 def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
@@ -103,65 +92,6 @@ def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
     raise InputError(f"mask has dtype {array.dtype}; give booleans or 0/1, True where observed.")
 
 
-def family(column: pd.Series[Any], name: str) -> Family:
-    """Say what the present values of a column are; "empty" where there are none.
-
-    Raises:
-        ValueError: values of several types, or of one that no kind of column holds.
-    """
-    dtype = column.dtype
-    if isinstance(dtype, pd.SparseDtype):
-        raise InputError(f"column {name!r} is sparse; convert it with .sparse.to_dense().")
-    present = column[column.notna()]
-    if len(present) == 0:
-        return "empty"
-    if isinstance(dtype, pd.CategoricalDtype):
-        return "categories"
-    if pd.api.types.is_bool_dtype(dtype):
-        return "booleans"
-    if isinstance(dtype, pd.PeriodDtype):
-        raise InputError(not_numeric(name, "dates", present, "convert it with .dt.to_timestamp()"))
-    # the kind, since pandas' own tests do not know the durations of Arrow
-    if getattr(dtype, "kind", "O") in "Mm":
-        return "dates" if dtype.kind == "M" else "durations"
-    if pd.api.types.is_object_dtype(dtype):
-        return _object_family(present, name)
-    if pd.api.types.is_any_real_numeric_dtype(dtype):
-        return "numbers"
-    if pd.api.types.is_string_dtype(dtype):
-        return "text"
-    kind = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"values of {dtype}"
-    raise InputError(not_numeric(name, kind, present, "give numbers, text, dates or booleans"))
-
-
-def numbers(column: pd.Series[Any], name: str) -> np.ndarray:
-    """Return a column of real numbers as float64 (n,), NaN where missing.
-
-    Raises:
-        ValueError: other values, or integers that float64 cannot hold.
-    """
-    found = family(column, name)
-    present = column[column.notna()]
-    if found == "empty":
-        # No value to misread: an all-missing column reads the same whatever its type.
-        return np.full(len(column), np.nan)
-    if found != "numbers":
-        if found == "text":
-            # the entry that kept the column from being read as numbers, not the first one
-            unread = present[pd.to_numeric(present, errors="coerce").isna()]
-            present = unread if len(unread) else present
-        raise InputError(not_numeric(name, found, present, _REMEDIES.get(found, "give numbers")))
-    if _has_inexact_integers(present):
-        raise InputError(beyond_exact(f"column {name!r}"))
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def not_numeric(name: str, what: str, examples: Any, remedy: str) -> str:
-    """Say in one line what a column holds instead of numbers, with an example."""
-    example = next(iter(examples), None)
-    return f"column {name!r} holds {what} ({example!r}); {remedy}, or drop the column."
-
-
 def row_name(index: pd.Index, i: int) -> str:
     """Name the row at a position in an error: its label, written as plain Python."""
     label = index[i]
@@ -173,36 +103,3 @@ def row_name(index: pd.Index, i: int) -> str:
 def _counts(value: Any) -> bool:
     """Whether an object is a number or stands for a missing value."""
     return isinstance(value, Real) or value is None or value is pd.NA or value is pd.NaT
-
-
-def _object_family(present: pd.Series[Any], name: str) -> Family:
-    found: dict[Family, Any] = {}
-    for value in present:
-        if isinstance(value, bool | np.bool_):
-            found.setdefault("booleans", value)
-        elif isinstance(value, Real):
-            found.setdefault("numbers", value)
-        elif isinstance(value, str):
-            found.setdefault("text", value)
-        else:
-            kind = f"{type(value).__name__} objects"
-            remedy = "give numbers, text or booleans"
-            if isinstance(value, date):  # moments too
-                remedy = "convert it with pd.to_datetime"
-            elif isinstance(value, timedelta | np.timedelta64):
-                remedy = "convert it with pd.to_timedelta"
-            elif isinstance(value, Decimal):
-                remedy = "convert it with .astype(float)"
-            raise InputError(not_numeric(name, kind, [value], remedy))
-    if len(found) > 1:
-        both = " and ".join(f"{kind} ({value!r})" for kind, value in list(found.items())[:2])
-        raise InputError(f"column {name!r} holds {both}; make it one type, or drop the column.")
-    return next(iter(found))
-
-
-def _has_inexact_integers(present: pd.Series[Any]) -> bool:
-    if pd.api.types.is_object_dtype(present.dtype):
-        return any(isinstance(v, int | np.integer) and abs(int(v)) > EXACT for v in present)
-    if not pd.api.types.is_integer_dtype(present.dtype):
-        return False
-    return max(int(present.max()), -int(present.min())) > EXACT

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...data import Column, Schema, infer_schema
 from ...data.columns.column import LEVELLED
-from ...data.columns.encode import plain
+from ...data.columns.levels import plain
 from ...data.columns.types import column_names
 from ...data.errors import InputError
 from ...models import Missingness

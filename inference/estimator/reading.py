@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils.validation import validate_data
 
 from ...data import Schema
-from ...data.columns.encode import distinct
+from ...data.columns.levels import distinct
 from ...data.columns.types import column_names
 from ...data.errors import InputError
 from ...data.foreign import EXACT, as_frame, is_table
