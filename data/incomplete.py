@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from .checks import check_fits, check_observed, check_real
-from .columns.cautions import caution_of_codes, caution_of_digits, caution_of_sentinels
+from .columns.cautions import warn_of_columns
 from .columns.constants import whole_table, with_constants
 from .columns.infer import Declaration
 from .columns.recode import same_meaning
@@ -131,9 +131,7 @@ class IncompleteData:
         )
         data = cls._of(reading, standardise, like, dtype)
         if like is None:
-            caution_of_digits(data.values, data.schema)
-            caution_of_sentinels(data.values, data.schema)
-            caution_of_codes(data.values, data.schema)
+            warn_of_columns(data.values, data.schema, from_array=False)
         return data
 
     @classmethod
@@ -171,8 +169,7 @@ class IncompleteData:
         reading = Reading.of_array(values, mask, columns, index, schema, covariates, like)
         data = cls._of(reading, standardise, like, dtype)
         if like is None:
-            caution_of_digits(data.values, data.schema)
-            caution_of_sentinels(data.values, data.schema, arrays=True)
+            warn_of_columns(data.values, data.schema, from_array=True)
         return data
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Warnings given when a table is read: values that may stand for missing, codes read as numbers."""
+"""Warnings given when a table is read: sentinels, lost digits, and codes read as numbers."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from ..errors import AbsentiaWarning
 from ..foreign import EXACT
 from ..schema import Schema
 from .codes import code_kind, declaration_of
-from .sentinels import sentinel_in
+from .sentinels import Sentinel, sentinel_in
 
 _MOST_NAMES = 6
 
 
 class ColumnWarning(AbsentiaWarning):
-    """A column is probably something else than what it was read as."""
+    """A column probably holds something else than what it was read as."""
 
 
 class SentinelWarning(ColumnWarning):
-    """A column has a repeated, extreme value that looks as if it stood for missing.
+    """A column has a repeated, extreme value that looks as if it stood for a missing value.
 
     Attributes:
-        column: the name.
-        value: the number that may stand for missing.
-        count: how often it occurs.
-        option: how to say that it is missing, in Python.
+        column: the name of the column.
+        value: the number that may stand for a missing value.
+        count: the number of rows in which it occurs.
+        option: the argument of ``from_frame`` that marks it missing, as Python code.
     """
 
-    def __init__(self, column: str, value: float, count: int, low: float, high: float) -> None:
-        self.column, self.count = column, count
-        self.value = int(value) if value == int(value) else value
+    def __init__(self, column: str, found: Sentinel) -> None:
+        self.column, self.count = column, found.times
+        self.value = int(found.value) if found.value == int(found.value) else found.value
         self.option = f"na_values={{{column!r}: {self.value}}}"
         super().__init__(
-            f"column {column!r} is {self.value} in {count} rows, apart from the others ({low:g} to "
-            f"{high:g}), and is read as a number: if it stands for missing, give from_frame "
-            f"{self.option}, MNARImputer missing_values={self.value}, or mark it missing."
+            f"column {column!r} is {self.value} in {self.count} rows, far from all other values "
+            f"({found.low:g} to {found.high:g}), and {self.value} was read as a number. If it "
+            f"stands for a missing value, pass {self.option} to from_frame or "
+            f"missing_values={self.value} to MNARImputer, or replace it by NaN."
         )
 
 
@@ -45,16 +46,16 @@ class DigitsLostWarning(ColumnWarning):
     """Whole numbers have more digits than a float keeps, so different ones may have become equal.
 
     Attributes:
-        column: the name.
-        digits: of the largest number.
+        column: the name of the column.
+        digits: the number of digits of the largest value.
     """
 
     def __init__(self, column: str, digits: int) -> None:
         self.column, self.digits = column, digits
         super().__init__(
-            f"column {column!r} holds whole numbers of {digits} digits as floats, which keep 15: "
-            "different ones may have become equal. Drop the column if it is an identifier, or "
-            "rescale it."
+            f"column {column!r} holds whole numbers of {digits} digits as floats, which keep only "
+            "15 digits, so that different numbers may have become equal. Drop the column if it is "
+            "an identifier; otherwise rescale it."
         )
 
 
@@ -62,8 +63,8 @@ class CodedColumnsWarning(ColumnWarning):
     """Columns of a few whole numbers, or of shares, were read as continuous numbers.
 
     Attributes:
-        columns: by name, what they may be declared to be.
-        option: how to declare them, in Python.
+        columns: the kind that each column, by name, may be declared to be.
+        option: the argument of ``from_frame`` that declares these kinds, as Python code.
     """
 
     def __init__(self, columns: dict[str, Any]) -> None:
@@ -72,60 +73,53 @@ class CodedColumnsWarning(ColumnWarning):
         more = f" and {len(columns) - len(shown)} more" if len(columns) > len(shown) else ""
         self.option = f"schema={shown}"
         names = ", ".join(map(repr, shown)) + more
-        has, are = ("column", "holds", "is"), ("columns", "hold", "are")
-        word, hold, be = has if len(columns) == 1 else are
+        one, several = ("column", "holds", "is"), ("columns", "hold", "are")
+        word, hold, be = one if len(columns) == 1 else several
         super().__init__(
-            f"{word} {names} {hold} codes or shares and {be} read as any number, so that what is "
-            f"imputed may lie between and outside of them: declare {self.option}, or give "
-            "schema='infer'; 'continuous' says that it is meant."
+            f"{word} {names} {hold} codes or shares and {be} read as continuous, so that imputed "
+            f"values may lie between the codes and outside their range. Declare {self.option}, or "
+            "give schema='infer'; declare 'continuous' if that is what you want."
         )
 
 
-def caution_of_digits(values: np.ndarray, schema: Schema) -> None:
-    """Warn about columns of floats (n, p) that look like identifiers with too many digits."""
+def warn_of_columns(values: np.ndarray, schema: Schema, from_array: bool) -> None:
+    """Warn about columns (n, p) that are probably something else than what they were read as.
+
+    Args:
+        values: (n, p), NaN where missing.
+        schema: what the columns are.
+        from_array: whether the table was given as an array. An array tells nothing about types,
+            so that codes are not mentioned, and a sentinel only if it is negative among values
+            from 0 on, or 777 and more.
+    """
+    coded: dict[str, Any] = {}
     for j, column in enumerate(schema):
-        seen = values[~np.isnan(values[:, j]), j]
+        missing = np.isnan(values[:, j])
+        seen = values[~missing, j]
         if column.kind == "continuous" and too_long(seen):
             digits = len(str(int(np.abs(seen).max())))
             warnings.warn(DigitsLostWarning(column.name, digits), stacklevel=3)
+        if column.constant is not None:
+            continue
+        if column.kind in ("continuous", "positive", "bounded"):
+            found = sentinel_in(seen)
+            if found is not None and not (from_array and 0 <= found.value < 777):
+                about = SentinelWarning(column.name, found)
+                warnings.warn(about, stacklevel=3)
+        undeclared = column.kind == "continuous" and column.why.startswith("dtype")
+        if undeclared and missing.any() and not from_array:
+            kind = code_kind(seen)
+            if kind is not None:
+                coded[column.name] = declaration_of(kind)
+    if coded:
+        warnings.warn(CodedColumnsWarning(coded), stacklevel=3)
 
 
 def too_long(values: np.ndarray) -> bool:
-    """Whether numbers (m,), all beyond 2**53, have one or two lengths, as identifiers do."""
+    """Whether numbers (m,) reach beyond 2**53 and have one or two lengths, as identifiers do."""
     if not len(values) or not np.isfinite(values).all():
         return False
     low, high = float(np.abs(values).min()), float(np.abs(values).max())
     if not EXACT < high < 1e20:
         return False
     return low >= high / 100
-
-
-def caution_of_sentinels(values: np.ndarray, schema: Schema, arrays: bool = False) -> None:
-    """Warn about each column of numbers (n, p) with a value that looks like "missing".
-
-    Args:
-        values: (n, p), NaN where missing.
-        schema: what the columns are.
-        arrays: be sure of it: negative among others from 0 on, or 777 and more.
-    """
-    for j, column in enumerate(schema):
-        if column.kind not in ("continuous", "positive", "bounded") or column.constant is not None:
-            continue
-        found = sentinel_in(values[:, j])
-        if found is not None and not (arrays and 0 <= found.value < 777):
-            about = SentinelWarning(column.name, found.value, found.times, found.low, found.high)
-            warnings.warn(about, stacklevel=3)
-
-
-def caution_of_codes(values: np.ndarray, schema: Schema) -> None:
-    """Warn about incomplete columns of codes or shares that were typed by their dtype alone."""
-    found: dict[str, Any] = {}
-    for j, column in enumerate(schema):
-        gaps = np.isnan(values[:, j])
-        undeclared = column.kind == "continuous" and column.why.startswith("dtype")
-        if undeclared and column.constant is None and gaps.any():
-            kind = code_kind(values[~gaps, j])
-            if kind is not None:
-                found[column.name] = declaration_of(kind)
-    if found:
-        warnings.warn(CodedColumnsWarning(found), stacklevel=3)
