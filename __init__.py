@@ -8,7 +8,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from .data import IncompleteData, Ratings
-from .data.errors import AbsentiaError, AbsentiaWarning
+from .data.errors import AbsentiaDeprecationWarning, AbsentiaError, AbsentiaWarning
+from .data.moved import old_name
 from .inference import (
     CSVLogger,
     FitResult,
@@ -29,13 +30,13 @@ from .inference import (
     check_mask,
     check_values,
     coefficient_posterior,
-    collapse,
     compare,
     cross_check,
     delta_sensitivity,
     fit,
     held_out_bound,
     impute,
+    integrate_out,
     load,
     multiple_imputation,
     pool,
@@ -78,6 +79,7 @@ __all__ = [
     "GNR",
     "MIWAE",
     "PPCA",
+    "AbsentiaDeprecationWarning",
     "AbsentiaError",
     "AbsentiaWarning",
     "CSVLogger",
@@ -112,13 +114,13 @@ __all__ = [
     "check_mask",
     "check_values",
     "coefficient_posterior",
-    "collapse",
     "compare",
     "cross_check",
     "delta_sensitivity",
     "fit",
     "held_out_bound",
     "impute",
+    "integrate_out",
     "load",
     "missing",
     "missingness",
@@ -132,6 +134,9 @@ __all__ = [
     "weights",
 ]
 
+#: names that work for one more version, with a warning
+_MOVED = {"collapse": "absentia.integrate_out"}
+
 
 def __dir__() -> list[str]:
     """Every public name, those that are imported where first asked for included."""
@@ -139,7 +144,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    """Import ``plots`` and ``report`` on first use, since matplotlib takes its time."""
+    """Import ``plots`` and ``report`` on first use, and return old names with a warning."""
     if name == "plots":
         from .inference import plots
 
@@ -148,4 +153,4 @@ def __getattr__(name: str) -> object:
         from .inference.report import report
 
         return report
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return old_name(__name__, name, _MOVED)

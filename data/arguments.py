@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import KindError
+from .renamed import Renamed, with_new_names
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -101,11 +102,31 @@ def spelled_out(options: Any, like: Callable[..., Any]) -> Callable[[_F], _F]:
 
 def checked_names(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Refuse names that the function does not have, before any work and with the nearest."""
-    known = names_of(function)
+    return checked_and_renamed({})(function)
 
-    @functools.wraps(function)
-    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        check_names(function.__name__, kwargs, known)
-        return function(*args, **kwargs)
 
-    return wrapper
+def checked_and_renamed(
+    renamed: Mapping[str, Renamed],
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """As :func:`checked_names`, and accept old names of arguments with a warning.
+
+    Args:
+        renamed: what each old name is called now.
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        shown = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+        known = [name for name in names_of(function) if name != "self"]
+
+        @functools.wraps(function)
+        def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            if renamed.keys() & kwargs.keys():
+                new = with_new_names(shown, kwargs, renamed)
+                check_names(shown, new, known)
+                return function(*args, **new)  # type: ignore[arg-type]
+            check_names(shown, kwargs, known)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate

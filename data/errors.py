@@ -22,6 +22,10 @@ class AbsentiaWarning(UserWarning):
     """The base of every warning that absentia gives."""
 
 
+class AbsentiaDeprecationWarning(AbsentiaWarning, DeprecationWarning):
+    """An old name was used, which works for one more version; the message gives the new one."""
+
+
 class InputError(AbsentiaError, ValueError):
     """A value that cannot be used; the message says what was given and what is allowed."""
 

@@ -1,5 +1,6 @@
 """Inference with a model and data: importance weights, bounds, fits, imputations, diagnostics."""
 
+from ..data.moved import old_name
 from .checks import (
     Calibration,
     MaskCheck,
@@ -37,7 +38,7 @@ from .imputing import (
     refined_guide,
 )
 from .imputing.beside import OutsideRangeWarning
-from .integration import CollapseError, collapse
+from .integration import IntegrationError, integrate_out
 from .sensitivity import (
     SensitivityCurve,
     answers,
@@ -58,13 +59,13 @@ from .uncertainty import (
 __all__ = [
     "CSVLogger",
     "Calibration",
-    "CollapseError",
     "FitResult",
     "FitSettings",
     "FormatError",
     "IdentificationWarning",
     "ImportanceWeightedELBO",
     "Imputation",
+    "IntegrationError",
     "Logger",
     "MNARImputer",
     "MaskCheck",
@@ -85,7 +86,6 @@ __all__ = [
     "check_mask",
     "check_values",
     "coefficient_posterior",
-    "collapse",
     "compare",
     "cross_check",
     "delta_sensitivity",
@@ -93,6 +93,7 @@ __all__ = [
     "fit",
     "held_out_bound",
     "impute",
+    "integrate_out",
     "khat_threshold",
     "load",
     "multiple_imputation",
@@ -106,3 +107,14 @@ __all__ = [
     "to_arviz",
     "weights",
 ]
+
+#: names that work for one more version, with a warning
+_MOVED = {
+    "CollapseError": f"{__name__}.IntegrationError",
+    "collapse": f"{__name__}.integrate_out",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Return what an old name stands for, with a warning."""
+    return old_name(__name__, name, _MOVED)

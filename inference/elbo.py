@@ -11,10 +11,12 @@ import torch
 from pyro.infer.elbo import ELBO
 from torch import Tensor, nn
 
+from ..data.arguments import checked_and_renamed
 from ..data.errors import InputError
+from ..data.renamed import INTEGRATION_MODE
 from ..models.sites import MAX_PLATE_NESTING, ROWS
 from .importance import Weighted
-from .integrator import Marginal, Missing, owner_of
+from .integrator import Marginal, Unobserved, owner_of
 from .vimco import has_scores, score_terms
 
 Gradient = Literal["auto", "dreg", "iwae", "stl"]
@@ -34,8 +36,8 @@ class ImportanceWeightedELBO(ELBO):
             and no score), ``"iwae"`` (all of it), ``"stl"`` (no score; Roeder et al., 2017, biased
             for K > 1); ``"auto"`` is dreg from K = 5 on. DReG and STL want guide sites that are
             reparameterised and independent given the data.
-        missing: what happens to x_unobserved: ``"collapse"`` integrates it out and refuses where it
-            cannot, ``"sample"`` draws it, ``"auto"`` collapses where possible.
+        unobserved: what happens to x_unobserved: ``"integrate"`` integrates it out and refuses
+            where it cannot, ``"sample"`` draws it, ``"auto"`` integrates where possible.
 
     It is used as any ELBO of Pyro's, with ``SVI`` or as a module of its own:
 
@@ -53,11 +55,12 @@ class ImportanceWeightedELBO(ELBO):
             site is named.
     """
 
+    @checked_and_renamed(INTEGRATION_MODE)
     def __init__(
         self,
         num_particles: int = 20,
         gradient: Gradient = "auto",
-        missing: Missing = "auto",
+        unobserved: Unobserved = "auto",
         row_plate: str = ROWS,
         max_plate_nesting: int = MAX_PLATE_NESTING,
     ) -> None:
@@ -70,7 +73,7 @@ class ImportanceWeightedELBO(ELBO):
             ("dreg" if num_particles >= 5 else "iwae") if gradient == "auto" else gradient
         )
         self._may_change = gradient == "auto"
-        self.marginal = Marginal(missing)
+        self.marginal = Marginal(unobserved)
         self.row_plate = row_plate
         self._scored: weakref.WeakSet[Any] = weakref.WeakSet()
 

@@ -15,28 +15,28 @@ from ..data.errors import InputError
 from ..models.programs.base import RowModel
 from .importance import Weighted, weights
 from .integration.conditionals import Tilted
-from .integration.handler import CollapseError, collapse
+from .integration.handler import IntegrationError, integrate_out
 
-Missing = Literal["auto", "collapse", "sample"]
+Unobserved = Literal["auto", "integrate", "sample"]
 
 
 class Marginal:
     """A runner of :func:`weights` with missing values integrated out where possible.
 
-    ``missing="auto"`` integrates what it can: all missing values, or all but those of the columns
-    that other columns' absence depends on, or none. Models of the package are asked before the run
-    (the dependence that their mechanism declares). What is known about a model is kept: columns
-    that were sampled in one minibatch are sampled in all later ones.
+    ``unobserved="auto"`` integrates what it can: all missing values, or all but those of the
+    columns that other columns' absence depends on, or none. Models of the package are asked before
+    the run (the dependence that their mechanism declares). What is known about a model is kept:
+    columns that were sampled in one minibatch are sampled in all later ones.
 
     Args:
-        missing: ``"collapse"`` refuses to draw, ``"sample"`` draws everything.
-        units: see :class:`collapse`.
+        unobserved: ``"integrate"`` refuses to draw, ``"sample"`` draws everything.
+        units: see :class:`integrate_out`.
     """
 
-    def __init__(self, missing: str = "auto", units: Standardiser | None = None) -> None:
-        if missing not in ("auto", "collapse", "sample"):
-            raise InputError(f"missing {missing!r} is not one of auto, collapse, sample")
-        self.missing, self.units = missing, units
+    def __init__(self, unobserved: str = "auto", units: Standardiser | None = None) -> None:
+        if unobserved not in ("auto", "integrate", "sample"):
+            raise InputError(f"unobserved is {unobserved!r}; give auto, integrate or sample")
+        self.unobserved, self.units = unobserved, units
         #: per model: True, nothing is drawn; False, everything; or the columns that are (p,)
         self._known: weakref.WeakKeyDictionary[Any, bool | Tensor] = weakref.WeakKeyDictionary()
 
@@ -62,10 +62,10 @@ class Marginal:
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **options: Any
     ) -> tuple[Weighted, Tilted | None]:
         """Return weights, and the missing cells' conditionals unless all were sampled."""
-        if self.missing == "sample":
+        if self.unobserved == "sample":
             return weights(model, guide, *args, **options), None
-        if self.missing == "collapse":
-            return self._collapsed(True, model, guide, args, options)
+        if self.unobserved == "integrate":
+            return self._integrated(True, model, guide, args, options)
         owner = owner_of(model)
         known = self._known.get(owner, True)
         if known is not False:
@@ -76,8 +76,8 @@ class Marginal:
         while known is not False:
             state = torch.get_rng_state()
             try:
-                result = self._collapsed(known, model, guide, args, options)
-            except CollapseError as error:
+                result = self._integrated(known, model, guide, args, options)
+            except IntegrationError as error:
                 torch.set_rng_state(state)  # a failed try must not have drawn random numbers
                 if options.get("draw") is not None:
                     options["draw"].forget()
@@ -88,10 +88,10 @@ class Marginal:
         self._known[owner] = False
         return weights(model, guide, *args, **options), None
 
-    def _collapsed(
+    def _integrated(
         self, known: bool | Tensor, model: Any, guide: Any, args: Any, options: Any
     ) -> tuple[Weighted, Tilted | None]:
-        handler = collapse(draw=None if isinstance(known, bool) else known, units=self.units)
+        handler = integrate_out(draw=None if isinstance(known, bool) else known, units=self.units)
 
         def program(*args: Any, **kwargs: Any) -> Any:
             with handler:

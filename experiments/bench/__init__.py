@@ -1,1 +1,1 @@
-"""Benchmarks: a training step against hand-written PyTorch, the collapsed bound, the imputer."""
+"""Benchmarks: a step against hand-written PyTorch, integration against sampling, imputation."""

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from ...data.system.files import write_text_atomic
-from .collapsed import collapse_figures
 from .imputation import imputation_figures
+from .integrated import integration_figures
 from .report import machine, table, versions
 from .step import step_times
 
-PARTS = ("step", "collapse", "impute")
+PARTS = ("step", "integrate", "impute")
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Sizes:
     hidden: int = 128
     rounds: int = 1000  # at the smallest batch; fewer at larger ones
     fit_steps: int = 2000
-    collapse_batch: int = 64
-    collapse_rounds: int = 200
+    integrate_batch: int = 64
+    integrate_rounds: int = 200
     bound_repeats: int = 50
     impute_rows: int = 5_000
     impute_particles: int = 10_000
@@ -44,7 +44,7 @@ QUICK = Sizes(
     hidden=8,
     rounds=10,
     fit_steps=20,
-    collapse_rounds=3,
+    integrate_rounds=3,
     bound_repeats=3,
     impute_rows=60,
     impute_particles=100,
@@ -84,11 +84,11 @@ def _measure(sizes: Sizes, only: str | None, seed: int) -> dict[str, Any]:
         "step": lambda: step_times(
             sizes.batch_sizes, sizes.latent_dims, sizes.hidden, sizes.rounds, seed, _say
         ),
-        "collapse": lambda: collapse_figures(
+        "integrate": lambda: integration_figures(
             sizes.fit_steps,
             sizes.hidden,
-            sizes.collapse_batch,
-            sizes.collapse_rounds,
+            sizes.integrate_batch,
+            sizes.integrate_rounds,
             sizes.bound_repeats,
             seed,
         ),

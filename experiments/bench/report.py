@@ -35,7 +35,7 @@ def table(figures: dict[str, Any]) -> str:
     """Write all figures in lines of at most 100 characters."""
     parts: dict[str, Callable[[Any], Iterator[str]]] = {
         "step": _steps,
-        "collapse": _collapse,
+        "integrate": _integrated,
         "impute": _imputation,
     }
     return "\n".join(line for name, figure in figures.items() for line in parts[name](figure))
@@ -54,11 +54,11 @@ def _steps(figures: list[dict[str, Any]]) -> Iterator[str]:
     yield ""
 
 
-def _collapse(figure: dict[str, Any]) -> Iterator[str]:
+def _integrated(figure: dict[str, Any]) -> Iterator[str]:
     missing = f"{figure['missing_rate']:.0%} missing"
     yield f"Missing values integrated out or drawn, K = 20: breast cancer, {missing}"
     yield f"{'':>10}{'step':>18}{'bound, nats a row':>22}{'its sd':>10}"
-    for way, label in (("sample", "drawn"), ("collapse", "integrated")):
+    for way, label in (("sample", "drawn"), ("integrate", "integrated")):
         bound = figure["bounds"][way]
         yield (
             f"{label:>10}{_ratio(figure['times'][way]):>18}"

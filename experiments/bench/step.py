@@ -116,11 +116,11 @@ def absentia_step(
     latent_dim: int,
     hidden: int,
     batch_size: int,
-    missing: Any = "sample",
+    unobserved: Any = "sample",
 ) -> Callable[[], None]:
     """Make a step as :func:`absentia.fit` takes it."""
     model = _model(data, latent_dim, hidden)
-    elbo = ImportanceWeightedELBO(PARTICLES, gradient="dreg", missing=missing)
+    elbo = ImportanceWeightedELBO(PARTICLES, gradient="dreg", unobserved=unobserved)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     batch, size = _batches(data, batch_size), len(data)
 

@@ -131,7 +131,7 @@ def _by_model(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
     impute_seconds = time.perf_counter() - begun
     plain = {
         "particles": options["particles"],
-        "missing": options.get("missing", "auto"),
+        "unobserved": options.get("unobserved", "auto"),
         "check": False,
     }
     published = impute(

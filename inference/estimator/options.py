@@ -13,6 +13,7 @@ import numpy as np
 
 from ...data.arguments import nearest
 from ...data.errors import InputError
+from ...data.renamed import INTEGRATION_MODE, with_new_names
 from ...models import MIWAE, PPCA, Configurable, NotMIWAE, NotMIWAEPPCA
 from ..fitting.loop import fit
 from ..fitting.settings import FitSettings
@@ -91,6 +92,8 @@ def fit_options(given: Any) -> dict[str, Any]:
         ValueError: no mapping, an argument that the imputer itself has, or one that a fit does
             not have.
     """
+    if isinstance(given, Mapping):
+        given = with_new_names("fit_options", given, INTEGRATION_MODE)
     found = _checked("fit_options", given, _OF_FIT, _named(fit))
     settings = {field.name for field in fields(FitSettings)}
     FitSettings.of({k: v for k, v in found.items() if k in settings})

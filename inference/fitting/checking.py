@@ -48,7 +48,7 @@ def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> p
         programs_of(model),
         _PARTICLES,
         num_draws=1,
-        missing=plan.missing,
+        unobserved=plan.unobserved,
         seed=plan.seed,
     )
     found = identification_table(model, data, filled.draws(1)[0])

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ...data import IncompleteData, Ratings
 from ...data.arguments import check_names, names_of, spelled_out
 from ...data.errors import InputError, KindError
+from ...data.renamed import INTEGRATION_MODE, with_new_names
 from ...data.system.memory import asked_for
 from ...data.system.process import (
     callers_turn,
@@ -65,7 +66,7 @@ def fit(
 
     Further arguments are the fields of :class:`FitSettings`: ``particles``, ``steps``,
     ``batch_size``, ``learning_rate``, ``mechanism_rate`` (how much faster the mechanism's
-    coefficients learn), ``schedule``, ``gradient``, ``missing``, ``validation`` (share of rows
+    coefficients learn), ``schedule``, ``gradient``, ``unobserved``, ``validation`` (share of rows
     held out; 0 fits all rows and keeps the last state), ``evaluations``, ``patience`` (stop after
     so many evaluations without a better bound) and ``seed``.
 
@@ -93,8 +94,9 @@ def fit(
     >>> len(fitted.history) == 20 and bool(np.isfinite(fitted.bound))
     True
     """
-    check_names("fit", settings, names_of(fit))
-    plan = FitSettings(**settings)
+    given = with_new_names("fit", settings, INTEGRATION_MODE)
+    check_names("fit", given, names_of(fit))
+    plan = FitSettings(**given)
     path = None if checkpoint is None else checkpoint_path(checkpoint)
     if not isinstance(data, IncompleteData | Ratings):
         raise KindError(
@@ -202,7 +204,7 @@ class _Run:
         self.model, self.train, self.held_out = model, train, held_out
         self.plan, self.path = plan, path
         self.elbo = ImportanceWeightedELBO(
-            plan.particles, gradient=plan.gradient, missing=plan.missing
+            plan.particles, gradient=plan.gradient, unobserved=plan.unobserved
         )
         self.optimiser = make_optimiser(model, plan)
         self.schedule = make_schedule(self.optimiser, plan)
@@ -301,7 +303,7 @@ class _Run:
     def _validation_bound(self) -> float:
         if self.held_out is None:
             return math.nan
-        judge = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, missing=self.plan.missing)
+        judge = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, unobserved=self.plan.unobserved)
         rows = torch.arange(len(self.held_out), device=self.held_out.x.device).split(64)
         x, s = self.held_out.x, self.held_out.s
         self.model.eval()

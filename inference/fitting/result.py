@@ -150,7 +150,7 @@ def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitRe
         history=pd.DataFrame(document["history"]),
         bound=document["bound"],
         best_step=document["best_step"],
-        settings=FitSettings(**document["settings"]),
+        settings=FitSettings.from_dict(document["settings"]),
         schema=schemas["schema"],
         covariate_schema=schemas["covariate_schema"],
         rows=document.get("rows"),

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypedDict
 
 from ...data.arguments import check_names
 from ...data.errors import InputError
-from ..elbo import Gradient, Missing
+from ...data.renamed import INTEGRATION_MODE
+from ..elbo import Gradient, Unobserved
 
 Schedule = Literal["one-cycle", "cosine", "constant"]
 
@@ -25,7 +26,7 @@ class FitOptions(TypedDict, total=False):
     mechanism_rate: float
     schedule: Schedule
     gradient: Gradient
-    missing: Missing
+    unobserved: Unobserved
     validation: float
     evaluations: int
     patience: int | None
@@ -47,7 +48,7 @@ class FitSettings:
     mechanism_rate: float = 10.0
     schedule: Schedule = "one-cycle"
     gradient: Gradient = "auto"
-    missing: Missing = "auto"
+    unobserved: Unobserved = "auto"
     validation: float = 0.1
     evaluations: int = 20
     patience: int | None = None
@@ -62,6 +63,13 @@ class FitSettings:
         """
         check_names("fit", given, [field.name for field in fields(cls)])
         return cls(**given)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> FitSettings:
+        """Read settings from a file, which an earlier version may have written."""
+        old = {k: INTEGRATION_MODE[k] for k in INTEGRATION_MODE if k in document}
+        kept = {k: v for k, v in document.items() if k not in old}
+        return cls(**kept, **{now.name: now.value(document[k]) for k, now in old.items()})
 
     def __post_init__(self) -> None:
         """Convert numbers to Python's own types, and refuse invalid values."""

@@ -9,7 +9,7 @@ from ...data import IncompleteData
 from ...data.errors import InputError
 from ...models.sites import S
 from ..importance import Weighted
-from ..integration.handler import CollapsedMask
+from ..integration.handler import IntegratedMask
 from ..prepare import Fitted, prepared, programs_of
 from .completed import average
 
@@ -39,7 +39,7 @@ def mask_probability(
 
     def missing(whole: Tensor, run: Weighted) -> Tensor:
         mask = run.sites[S].fn
-        given = mask.given if isinstance(mask, CollapsedMask) else mask
+        given = mask.given if isinstance(mask, IntegratedMask) else mask
         return 1 - given.missingness(whole, **given.context).mean.expand_as(whole)
 
     found: np.ndarray = (

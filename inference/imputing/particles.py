@@ -24,7 +24,7 @@ from .stream import Estimates, Stream
 PAIRS_AT_ONCE = 16_384
 
 
-class _CollapsedCells:
+class _IntegratedCells:
     def __init__(self, tilted: Tilted, shape: tuple[int, int]) -> None:
         self.tilted, self.shape = tilted, shape
 
@@ -59,7 +59,7 @@ class Sampler:
     """A sampler that runs a model and guide in chunks and streams them into estimates.
 
     Args:
-        missing: as for :class:`ImportanceWeightedELBO`.
+        unobserved: as for :class:`ImportanceWeightedELBO`.
         rule: ``"posterior"`` averages and draws from p(x_j | z_k, s_j = 0), ``"decoder-mean"``
             p(x_j | z_k).
         units: a scaler with warped columns, whose moments are then in the data's own units.
@@ -71,7 +71,7 @@ class Sampler:
         self,
         model: Callable[..., Any],
         guide: Callable[..., Any],
-        missing: str = "auto",
+        unobserved: str = "auto",
         rule: Rule = "posterior",
         units: Standardiser | None = None,
         num_values: Tensor | None = None,
@@ -79,10 +79,10 @@ class Sampler:
     ) -> None:
         self.model, self.guide, self.rule = model, guide, rule
         self.units = None if units is None or bool(units.linear.all()) else units
-        self.marginal = Marginal(missing, self.units)
+        self.marginal = Marginal(unobserved, self.units)
         self.num_values, self.common = num_values, common
         #: small until the first run has shown how a cell is integrated
-        self.pairs_at_once = PAIRS_AT_ONCE if missing == "sample" else PAIRS_AT_ONCE // 16
+        self.pairs_at_once = PAIRS_AT_ONCE if unobserved == "sample" else PAIRS_AT_ONCE // 16
 
     @torch.no_grad()
     def estimate(
@@ -126,13 +126,13 @@ class Sampler:
 
     def _cells(
         self, run: Weighted, tilted: Tilted | None, rows: Tensor, columns: Tensor, chunk: int
-    ) -> _CollapsedCells | _SampledCells:
+    ) -> _IntegratedCells | _SampledCells:
         if self.rule == "decoder-mean":
             decoder = run.sites[X_UNOBSERVED].fn
             said = tilt(decoder, None, rows.new_zeros(0), rows, columns, units=self.units)
-            return _CollapsedCells(said, (chunk, len(rows)))
+            return _IntegratedCells(said, (chunk, len(rows)))
         if tilted is not None:
-            return _CollapsedCells(tilted, (chunk, len(rows)))
+            return _IntegratedCells(tilted, (chunk, len(rows)))
         values = run.sites[X_UNOBSERVED].value[:, rows, columns]
         return _SampledCells(values, self._reported(values, columns))
 

@@ -35,7 +35,7 @@ def refined_guide(
     model: Any,
     x: Tensor,
     s: Tensor,
-    missing: str = "auto",
+    unobserved: str = "auto",
     **extras: Tensor,
 ) -> Callable[..., None]:
     """Make a guide for exactly these rows, whose weights vary less than the model's own.
@@ -61,7 +61,8 @@ def refined_guide(
         mixture = RowMixture(loc[rows], tril[rows], _at(sites, rows))
         draws = mixture.sample((particles,))
         given = {name: value[rows] for name, value in extras.items()}
-        log_weight = _log_joint(model, sites, x[rows], s[rows], draws.squeeze(-2), missing, **given)
+        values = draws.squeeze(-2)
+        log_weight = _log_joint(model, sites, x[rows], s[rows], values, unobserved, **given)
         log_weight = log_weight - mixture.log_prob(draws).squeeze(-1)
         ess = effective_sample_size(log_weight)
         improved = ess > best[rows]
@@ -94,13 +95,13 @@ def _log_joint(
     x: Tensor,
     s: Tensor,
     stacked: Tensor,
-    missing: str,
+    unobserved: str,
     **extras: Tensor,
 ) -> Tensor:
     """Return log p(x_o, s, z) at z (K, n, D), in chunks: (K, n)."""
     parts: list[Tensor] = []
     done = 0
-    sampler = Sampler(model.model, model.guide, missing)
+    sampler = Sampler(model.model, model.guide, unobserved)
     while done < len(stacked):
         part = stacked[done : done + max(1, sampler.pairs_at_once // len(x))]
         sampler.guide = guide_from(model.guide, sites, functools.partial(torch.clone, part))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ...data.arguments import check_names
 from ...data.errors import InputError
 from ..fitting.settings import whole
-from ..integrator import Missing
+from ..integrator import Unobserved
 
 Rule = Literal["posterior", "decoder-mean"]
 
@@ -31,7 +31,7 @@ class ImputeSettings:
     rule: Rule = "posterior"
     refine: bool = True
     num_draws: int = 200
-    missing: Missing = "auto"
+    unobserved: Unobserved = "auto"
     independent_rows: bool = False
     seed: int = 0
 
@@ -55,8 +55,8 @@ class ImputeSettings:
         object.__setattr__(self, "seed", whole("seed", self.seed))
         if self.rule not in ("posterior", "decoder-mean"):
             raise InputError(f"rule {self.rule!r} is not one of posterior, decoder-mean")
-        if self.missing not in ("auto", "collapse", "sample"):
-            raise InputError(f"missing {self.missing!r} is not one of auto, collapse, sample")
+        if self.unobserved not in ("auto", "integrate", "sample"):
+            raise InputError(f"unobserved is {self.unobserved!r}; give auto, integrate or sample")
         if self.independent_rows and self.refine:
             raise InputError("independent_rows=True goes without refinement; give refine=False")
 

@@ -7,12 +7,13 @@ import logging
 import torch
 
 from ...data import IncompleteData
-from ...data.arguments import checked_names
+from ...data.arguments import checked_and_renamed
+from ...data.renamed import INTEGRATION_MODE
 from ...data.system.memory import asked_for, check_memory
 from ...models.programs.base import RowModel
 from ..evaluating import computing, evaluating
 from ..identification import MOST_COLUMNS, identification_table, warn_of
-from ..integrator import Missing
+from ..integrator import Unobserved
 from ..prepare import Fitted, Programs, check_was_fitted, fit_of, prepared, programs_of
 from .beside import warn_outside
 from .imputation import Imputation
@@ -22,7 +23,7 @@ from .task import Task
 _log = logging.getLogger(__name__)
 
 
-@checked_names
+@checked_and_renamed(INTEGRATION_MODE)
 def impute(
     fitted: Fitted,
     data: IncompleteData,
@@ -31,7 +32,7 @@ def impute(
     rule: Rule = "posterior",
     refine: bool = True,
     num_draws: int = 200,
-    missing: Missing = "auto",
+    unobserved: Unobserved = "auto",
     independent_rows: bool = False,
     seed: int = 0,
     progress: bool = False,
@@ -58,6 +59,9 @@ def impute(
             ``khat_before``.
         num_draws: posterior draws to keep of every cell, for quantiles, intervals and multiple
             imputation.
+        unobserved: what happens to the missing values in a run: ``"integrate"`` integrates them out
+            and refuses where it cannot, ``"sample"`` draws them, ``"auto"`` integrates where
+            possible.
         independent_rows: let no row's means depend on which rows it is imputed with, or in which
             order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
         seed: the same seed gives the same imputation.
@@ -82,7 +86,7 @@ def impute(
     ((3, 2), (3,))
     """
     settings = ImputeSettings(
-        particles, rule, refine, num_draws, missing, independent_rows, seed=seed
+        particles, rule, refine, num_draws, unobserved, independent_rows, seed=seed
     )
     given = data
     model, data = prepared(fitted, data)
@@ -127,7 +131,7 @@ def imputed(
     rule: Rule = "posterior",
     refine: bool = False,
     num_draws: int = 0,
-    missing: str = "auto",
+    unobserved: str = "auto",
     independent_rows: bool = False,
     seed: int = 0,
     progress: bool = False,
@@ -140,7 +144,7 @@ def imputed(
             data,
             particles,
             num_draws,
-            missing,
+            unobserved,
             rule,
             common=seed if independent_rows else None,
             progress=progress,

@@ -33,14 +33,14 @@ class Task:
         data: IncompleteData,
         particles: int,
         num_draws: int,
-        missing: str,
+        unobserved: str,
         rule: Rule,
         common: int | None,
         progress: bool,
     ) -> None:
         self.programs, self.data = programs, data
         self.particles, self.num_draws = particles, num_draws
-        self.missing, self.rule, self.common, self.progress = missing, rule, common, progress
+        self.unobserved, self.rule, self.common, self.progress = unobserved, rule, common, progress
         levels = [column.num_values if column.levels else 0 for column in data.schema]
         self.num_values = torch.tensor(levels)
 
@@ -71,7 +71,7 @@ class Task:
         for rows in tqdm(chunks, desc="refine", disable=not self.progress, leave=False):
             here = rows.to(data.x.device)
             x, s, extras = data.x[here], data.s[here], data.extras(here)
-            guide = refined_guide(self.programs, x, s, self.missing, **extras)
+            guide = refined_guide(self.programs, x, s, self.unobserved, **extras)
             sampler = self._sampler(guide)
             trial = sampler.estimate(x, s, size, 0, **extras)
             more = REFINED_PARTICLES * trial.ess.cpu() > ess[rows]
@@ -109,7 +109,7 @@ class Task:
         return Sampler(
             self.programs.model,
             guide,
-            self.missing,
+            self.unobserved,
             self.rule,
             units=self.data.scaler,
             num_values=self.num_values,

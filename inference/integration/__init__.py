@@ -1,5 +1,5 @@
 """Missing values integrated out: in closed form, by sums, by quadrature, or by sampling."""
 
-from .handler import CollapseError, collapse
+from .handler import IntegrationError, integrate_out
 
-__all__ = ["CollapseError", "collapse"]
+__all__ = ["IntegrationError", "integrate_out"]

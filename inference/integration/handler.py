@@ -4,7 +4,7 @@ Where s_j depends on the missing part of x only through x_j itself,
 
     p(s | x_o, z) = prod_{j observed} pi_j(x_j) * prod_{j missing} P_j(s_j = 0 | z),
 
-a product of one-dimensional integrals. By Jensen the collapsed bound is never below the sampled
+a product of one-dimensional integrals. By Jensen the integrated bound is never below the sampled
 one, and the variance of the weights never above.
 """
 
@@ -26,7 +26,7 @@ from .conditionals import Tilted
 from .dispatch import tilt
 
 
-class CollapseError(InputError):
+class IntegrationError(InputError):
     """The missing values of this model cannot be integrated out; they must be sampled.
 
     ``draw`` (p,) names the columns of which that is so, None stands for all.
@@ -37,11 +37,10 @@ class CollapseError(InputError):
         self.draw = draw
 
 
-class CollapsedMask(TorchDistribution):
+class IntegratedMask(TorchDistribution):
     """p(s | x_o, z) with the missing values integrated out, batch shape (K, n, p).
 
-    Only the density at the observed mask is meant; it is what :class:`collapse` puts in the place
-    of p(s | x).
+    It has a density at the observed mask only; :class:`integrate_out` replaces p(s | x) by it.
     """
 
     support = constraints.boolean
@@ -52,16 +51,17 @@ class CollapsedMask(TorchDistribution):
         shape = torch.broadcast_shapes(given.batch_shape, cells.batch_shape)
         super().__init__(shape, Size(), validate_args=False)
 
-    def expand(self, batch_shape: Size, _instance: object = None) -> CollapsedMask:
+    def expand(self, batch_shape: Size, _instance: object = None) -> IntegratedMask:
         """Return the mask itself, whose batch shape is already the model's."""
         if Size(batch_shape) != self.batch_shape:
-            raise NotImplementedError("a collapsed mask has the batch shape of its model")
+            raise NotImplementedError("an integrated mask has the batch shape of its model")
         return self
 
     def sample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
         """Refuse to sample, since missing values were integrated out given this mask."""
         raise NotImplementedError(
-            "a collapsed model gives the density of its mask, not draws; use it uncollapsed"
+            "a model whose missing values are integrated out gives the density of its mask, not "
+            "draws; run it outside of integrate_out()"
         )
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -83,12 +83,12 @@ class Cells:
         self.rows, self.columns, self.tilted, self.batch_shape = rows, columns, tilted, batch_shape
 
 
-class collapse(Messenger):
+class integrate_out(Messenger):
     """Integrate x_unobserved out of the enclosed program; the model is unaware.
 
     After a run, ``handler.cells`` holds the missing cells and their tilted distribution, from
     which imputation takes moments and draws. The site ``x_unobserved`` remains with a
-    placeholder and density one, so the collapsed program is still a Pyro program, whose joint
+    placeholder and density one, so the integrated program is still a Pyro program, whose joint
     density is p(x_o, s, z): NUTS runs on it.
 
     Args:
@@ -97,16 +97,16 @@ class collapse(Messenger):
         units: a scaler with warped columns, whose moments are to be in the data's own units.
 
     Raises:
-        CollapseError: if the decoder has no rule, or if columns must be drawn that ``draw`` does
+        IntegrationError: if the decoder has no rule, or if columns must be drawn that ``draw`` does
             not name: then the error's ``draw`` does, None where all must be.
 
     >>> import torch
     >>> import absentia as ab
-    >>> from absentia.inference import collapse
+    >>> from absentia.inference import integrate_out
     >>> x = torch.tensor([[1.0, 2.0], [3.0, float("nan")], [0.0, 1.0]])
     >>> data = ab.IncompleteData.from_torch(x)
     >>> model = ab.NotMIWAE(data, latent_dim=1, hidden=[8])
-    >>> with collapse() as handler:
+    >>> with integrate_out() as handler:
     ...     _ = model.model(data.x, data.s)
     >>> handler.cells.tilted.moments()[0].shape
     torch.Size([1])
@@ -138,7 +138,7 @@ class collapse(Messenger):
             self._observed = msg["value"]
         elif name == f"{self.site}_unobserved" and not msg["is_observed"]:
             if self._observed is None:
-                raise CollapseError(f"site '{name}' has no observed part '{self.site}_observed'")
+                raise IntegrationError(f"site '{name}' has no observed part '{self.site}_observed'")
             self._unobserved = (msg["fn"], msg["mask"])
             if self.draw is not None:
                 msg["mask"] = msg["mask"] & self.draw.to(msg["mask"].device)
@@ -152,50 +152,52 @@ class collapse(Messenger):
         elif name == self.mask_site and self._unobserved is None:
             self._mask_before = msg
         elif name == self.mask_site and self._unobserved is not None:
-            self._collapse(msg)
+            self._integrate_out(msg)
             self._unobserved = None
         elif msg["infer"].get("reads") == self.site and msg["is_observed"] and self._integrated:
-            raise CollapseError(
+            raise IntegrationError(
                 f"site '{name}' reads all of '{self.site}', so '{self.site}_unobserved' cannot "
-                f"be integrated out; use missing='sample'"
+                f"be integrated out; use unobserved='sample'"
             )
 
     @property
     def _integrated(self) -> bool:
         return self.cells is not None and len(self.cells.rows) > 0
 
-    def _collapse(self, msg: Any) -> None:
+    def _integrate_out(self, msg: Any) -> None:
         assert self._unobserved is not None
         decoder, missing = self._unobserved
         mask = msg["fn"]
         if not isinstance(mask, MaskDistribution):
-            raise CollapseError(
+            raise IntegrationError(
                 f"site '{self.mask_site}' does not come from a Missingness, so '{self.site}_"
-                f"unobserved' cannot be integrated out; use missing='sample'"
+                f"unobserved' cannot be integrated out; use unobserved='sample'"
             )
         if not msg["is_observed"]:
-            raise CollapseError(f"site '{self.mask_site}' must be observed to collapse over it")
+            raise IntegrationError(
+                f"site '{self.mask_site}' must be observed to integrate the missing values out"
+            )
         missing = missing.expand(decoder.batch_shape[-2:])
         self._check_draws(mask.missingness, missing)
         rows, columns = missing.nonzero(as_tuple=True)
         try:
             tilted = tilt(decoder, mask, msg["value"], rows, columns, self.draw, self.units)
         except TypeError as error:
-            raise CollapseError(
-                f"site '{self.site}_unobserved': {error}; use missing='sample'"
+            raise IntegrationError(
+                f"site '{self.site}_unobserved': {error}; use unobserved='sample'"
             ) from error
         self.cells = Cells(rows, columns, tilted, decoder.batch_shape)
         if not mask.missingness.ignorable:
-            msg["fn"] = CollapsedMask(mask, missing, self.cells)
+            msg["fn"] = IntegratedMask(mask, missing, self.cells)
 
     def _given_mask(self) -> None:
         """Handle the x of a pattern mixture, whose p(x_j | z, s_j = 0) is the decoder's own."""
         assert self._unobserved is not None
         fn = self._mask_before["fn"]
         if not isinstance(fn, MaskDistribution) or not fn.missingness.ignorable:
-            raise CollapseError(
+            raise IntegrationError(
                 f"site '{self.mask_site}' stands before '{self.site}' and is not ignorable; use "
-                f"missing='sample'"
+                f"unobserved='sample'"
             )
         decoder, missing = self._unobserved
         missing = missing.expand(decoder.batch_shape[-2:])
@@ -217,10 +219,10 @@ class collapse(Messenger):
             return
         partly = not bool(read.all())
         what = f"columns {needed.nonzero().flatten().tolist()}" if partly else "values"
-        raise CollapseError(
+        raise IntegrationError(
             f"site '{self.mask_site}': {type(mechanism).__name__} is not elementwise (a value's "
             f"absence may depend on other missing {what}), so '{self.site}_unobserved' cannot be "
-            f"integrated out; use missing='sample'"
+            f"integrated out; use unobserved='sample'"
             + (" or 'auto', which draws these columns only" if partly else ""),
             draw=needed if partly else None,
         )

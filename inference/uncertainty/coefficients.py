@@ -12,7 +12,9 @@ import torch
 from scipy.stats import norm
 
 from ...data import IncompleteData
+from ...data.arguments import checked_and_renamed
 from ...data.errors import AbsentiaWarning, InputError
+from ...data.renamed import INTEGRATION_MODE
 from ..evaluating import computing, learning
 from .laplace import Maximum, Target, maximum
 from .parameters import target_of
@@ -22,6 +24,7 @@ _HELD_BACK = 1.0  # standard errors of the score at a coefficient that ended at 
 _MOVING = 0.5  # standard errors that an estimate may be from its maximum unsaid
 
 
+@checked_and_renamed(INTEGRATION_MODE)
 def coefficient_posterior(
     fitted: Any,
     data: IncompleteData,
@@ -30,7 +33,7 @@ def coefficient_posterior(
     particles: int = 25,
     polish: int = 3,
     decoder: str = "joint",
-    missing: str = "auto",
+    unobserved: str = "auto",
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return estimates, standard errors and intervals of the mechanism's coefficients.
@@ -73,7 +76,7 @@ def coefficient_posterior(
     """
     if not 0 < level < 1:
         raise InputError(f"level is {level}; give a probability such as 0.9")
-    target = target_of(fitted, data, decoder, particles, missing, seed)
+    target = target_of(fitted, data, decoder, particles, unobserved, seed)
     if not target.mechanism_size:
         raise InputError(
             f"{type(target.model.missingness).__name__} has no coefficient to estimate: all are "
@@ -169,7 +172,7 @@ def _held_back(target: Target, found: Maximum, name: str, k: int, j: np.ndarray)
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, AbsentiaWarning, stacklevel=4)
+    warnings.warn(text, AbsentiaWarning, stacklevel=5)  # the caller of coefficient_posterior
 
 
 def _place(k: int, shape: torch.Size, columns: tuple[str, ...]) -> str:

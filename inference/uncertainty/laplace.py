@@ -45,7 +45,7 @@ class Target:
         data: IncompleteData,
         joint: bool,
         particles: int,
-        missing: str,
+        unobserved: str,
         seed: int,
     ) -> None:
         if model.trunk is not None:
@@ -54,10 +54,10 @@ class Target:
                 "standard errors here; give parameters='bootstrap'"
             )
         self.model, self.data, self.joint = model, data, joint
-        self.particles, self.missing, self.seed = particles, missing, seed
+        self.particles, self.unobserved, self.seed = particles, unobserved, seed
         #: where the rows' draws come from, if not from their distributions
         self.noise: Callable[[int], Noise] | None = None
-        self.marginal = Marginal(missing)
+        self.marginal = Marginal(unobserved)
         self.raw: dict[str, Tensor] = {}  # of sites; logs of those that are positive
         self.positive: list[str] = []
         guide = model.coefficient_guide
@@ -83,7 +83,7 @@ class Target:
     def of(self, model: Any, data: IncompleteData) -> Target:
         """Return the same target for a model with the same parameters."""
         model, data = exact(model, data)
-        return Target(model, data, self.joint, self.particles, self.missing, self.seed)
+        return Target(model, data, self.joint, self.particles, self.unobserved, self.seed)
 
     def sites(self) -> dict[str, Tensor]:
         """Return the coefficients that have priors, with gradients."""

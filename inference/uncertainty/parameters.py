@@ -77,10 +77,10 @@ class ParameterPosterior:
         decoder: str = "joint",
         particles: int = 25,
         polish: int = 3,
-        missing: str = "auto",
+        unobserved: str = "auto",
         seed: int = 0,
     ) -> None:
-        self.target = target_of(fitted, data, decoder, particles, missing, seed)
+        self.target = target_of(fitted, data, decoder, particles, unobserved, seed)
         with computing(self.target.model):
             self.maximum: Maximum = maximum(self.target, self.target.start(), polish)
         held = self.target.redundant(_NO_EFFECT)
@@ -169,7 +169,7 @@ def weighted_draws(vectors: np.ndarray, log_ratio: np.ndarray) -> ParameterDraws
 
 
 def target_of(
-    fitted: Any, data: IncompleteData, decoder: str, particles: int, missing: str, seed: int
+    fitted: Any, data: IncompleteData, decoder: str, particles: int, unobserved: str, seed: int
 ) -> Target:
     """Return log p(x_o, s) of a copy of the fitted model, in float64.
 
@@ -179,7 +179,7 @@ def target_of(
     if decoder not in ("joint", "fixed"):
         raise InputError(f"decoder {decoder!r} is not one of joint, fixed")
     model, data = exact(*prepared(fitted, data))
-    target = Target(model, data, decoder == "joint", particles, missing, seed)
+    target = Target(model, data, decoder == "joint", particles, unobserved, seed)
     if len(target) > MOST_PARAMETERS:
         raise InputError(
             f"the model has {len(target)} parameters, more than {MOST_PARAMETERS}; give "

@@ -45,7 +45,7 @@ class Missingness(Configurable):
 
     ``elementwise = True`` promises that, of the missing values, s_j depends on x_j only (it may
     depend on observed values, z or covariates too). Then the missing values can be integrated out
-    (:func:`absentia.inference.collapse`); without the promise they are sampled. A mechanism in
+    (:class:`absentia.integrate_out`); without the promise they are sampled. A mechanism in
     which only some columns are read by others overrides :meth:`dependence`: only those columns are
     then sampled where they are missing, and all others are integrated out.
 

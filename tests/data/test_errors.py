@@ -62,7 +62,7 @@ def test_every_error_and_warning_of_the_package_has_its_base():
         if names:
             module = ".".join(("absentia", *path.relative_to(ROOT).with_suffix("").parts))
             classes += [getattr(importlib.import_module(module), name) for name in names]
-    assert {c.__name__ for c in classes} >= {"CollapseError", "WeightError", "SentinelWarning"}
+    assert {c.__name__ for c in classes} >= {"IntegrationError", "WeightError", "SentinelWarning"}
     for kind in classes:
         base = ab.AbsentiaWarning if issubclass(kind, Warning) else ab.AbsentiaError
         assert issubclass(kind, base), kind

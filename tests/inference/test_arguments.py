@@ -113,7 +113,7 @@ def test_impute_names_the_near_argument(fitted, data, given, meant):
 @pytest.mark.parametrize(
     ("given", "what"),
     [({"particles": 2.5}, "particles is 2.5"), ({"num_draws": "many"}, "num_draws is 'many'"),
-     ({"rule": "mean"}, "rule 'mean'"), ({"missing": "drop"}, "missing 'drop'"),
+     ({"rule": "mean"}, "rule 'mean'"), ({"unobserved": "drop"}, "unobserved is 'drop'"),
      ({"independent_rows": True}, "refine=False"), ({"seed": None}, "seed is None")],
 )  # fmt: skip
 def test_settings_of_an_imputation_are_checked(fitted, data, given, what):

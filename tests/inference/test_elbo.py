@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal, norm
 
 import absentia as ab
 from absentia.data.datasets.synthetic import LinearGaussian
-from absentia.inference import CollapseError, ImportanceWeightedELBO
+from absentia.inference import ImportanceWeightedELBO, IntegrationError
 from absentia.models import (
     ExactConditionalEncoder,
     Ignorable,
@@ -84,11 +84,11 @@ def test_the_exact_guide_gives_the_exact_log_likelihood():
     assert elbo.loss(model.model, model.guide, data.x, data.s) == pytest.approx(-exact.sum())
 
 
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
-def test_five_thousand_particles_reach_the_exact_log_likelihood(missing):
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+def test_five_thousand_particles_reach_the_exact_log_likelihood(unobserved):
     x, s = mcar(25)
     data, model = as_data(x, s), ppca(Broadened(P, D))
-    elbo = ImportanceWeightedELBO(5000, missing=missing)
+    elbo = ImportanceWeightedELBO(5000, unobserved=unobserved)
     with torch.no_grad():
         log_weight = elbo.weighted(model.model, model.guide, data.x, data.s).log_weight
     value, se = evidence_and_se(log_weight)
@@ -109,9 +109,9 @@ def test_mnar_reaches_the_exact_joint_log_likelihood(link):
     data = as_data(x, s)
     model = true_model(TRUTH, mechanism, ExactConditionalEncoder(P, D), data.columns)
     exact = TRUTH.log_prob_joint(x, s, slope, offset, link)
-    for missing in ("collapse", "sample"):
+    for unobserved in ("integrate", "sample"):
         pyro.set_rng_seed(1)
-        elbo = ImportanceWeightedELBO(5000, missing=missing)
+        elbo = ImportanceWeightedELBO(5000, unobserved=unobserved)
         with torch.no_grad():
             log_weight = elbo.weighted(model.model, model.guide, data.x, data.s).log_weight
         value, se = evidence_and_se(log_weight)
@@ -124,7 +124,7 @@ def test_the_bound_rises_with_the_number_of_particles():
     exact = TRUTH.log_prob_observed(x, s).sum()
     levels = []
     for particles, repeats in ((1, 2000), (5, 1000), (50, 300), (500, 60)):
-        elbo = ImportanceWeightedELBO(particles, missing="collapse")
+        elbo = ImportanceWeightedELBO(particles, unobserved="integrate")
         losses = [elbo.loss(model.model, model.guide, data.x, data.s) for _ in range(repeats)]
         levels.append(mean_and_se(-np.array(losses)))
     means, errors = (np.array(v) for v in zip(*levels, strict=True))
@@ -298,12 +298,12 @@ def test_a_prior_on_the_slopes_against_quadrature(p):
             lambda a, j=j: norm.pdf(a, loc[j], sd[j]) * log_joint(a, j), low, high, points=[0.0]
         )[0]
         expected -= np.log(1.3 / sd[j]) + (sd[j] ** 2 + loc[j] ** 2) / (2 * 1.3**2) - 0.5
-    for missing in ("collapse", "sample"):
-        elbo = ImportanceWeightedELBO(1000, missing=missing)
+    for unobserved in ("integrate", "sample"):
+        elbo = ImportanceWeightedELBO(1000, unobserved=unobserved)
         draws = [-elbo.loss(model.model, model.guide, data.x, data.s) for _ in range(200)]
         mean, se = mean_and_se(draws)
         # the bias at K = 1000 with sampled values is some 6 rows * var(w) / 2K
-        assert_within_se(mean, expected, se, floor=0.003 if missing == "sample" else 1e-6)
+        assert_within_se(mean, expected, se, floor=0.003 if unobserved == "sample" else 1e-6)
         assert se < 0.1
 
 
@@ -311,12 +311,12 @@ def test_a_prior_on_the_slopes_against_quadrature(p):
 
 
 @pytest.mark.parametrize("gradient", ["iwae", "dreg", "stl"])
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
-def test_loss_and_differentiable_loss_have_one_value(gradient, missing):
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+def test_loss_and_differentiable_loss_have_one_value(gradient, unobserved):
     x, s = mcar(8)
     data = as_data(x, s)
     model = true_model(TRUTH, SelfMasking(P, slope=-2.0), untrained(), data.columns)
-    elbo = ImportanceWeightedELBO(6, gradient=gradient, missing=missing)
+    elbo = ImportanceWeightedELBO(6, gradient=gradient, unobserved=unobserved)
     values = []
     for function in (elbo.loss, elbo.differentiable_loss, elbo.loss_and_grads, elbo.bound):
         pyro.set_rng_seed(9)
@@ -349,7 +349,7 @@ def test_auto_options():
 
 
 @pytest.mark.parametrize(
-    "options", [{"num_particles": 0}, {"gradient": "score"}, {"missing": "impute"}]
+    "options", [{"num_particles": 0}, {"gradient": "score"}, {"unobserved": "impute"}]
 )
 def test_unknown_options_are_refused(options):
     with pytest.raises(ValueError, match=str(next(iter(options.values())))):
@@ -360,12 +360,13 @@ def test_auto_samples_what_cannot_be_collapsed():
     x, s = mcar(8)
     data = as_data(x, s)
     model = true_model(TRUTH, LinearMissingness(P), untrained(), data.columns)
-    with pytest.raises(CollapseError, match=r"'s'.*LinearMissingness"):
-        ImportanceWeightedELBO(3, missing="collapse").loss(model.model, model.guide, data.x, data.s)
+    strict = ImportanceWeightedELBO(3, unobserved="integrate")
+    with pytest.raises(IntegrationError, match=r"'s'.*LinearMissingness"):
+        strict.loss(model.model, model.guide, data.x, data.s)
     auto = ImportanceWeightedELBO(3)
     auto.loss(model.model, model.guide, data.x, data.s)  # finds out
     values = []
-    for elbo in (auto, ImportanceWeightedELBO(3, missing="sample")):
+    for elbo in (auto, ImportanceWeightedELBO(3, unobserved="sample")):
         pyro.set_rng_seed(1)
         values.append(elbo.loss(model.model, model.guide, data.x, data.s))
     assert values[0] == values[1]

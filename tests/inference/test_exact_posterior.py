@@ -22,15 +22,17 @@ def problem(link="logit", slope=SLOPE):
     return truth, x, s, data, model
 
 
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
 @pytest.mark.parametrize("link", ["logit", "probit"])
 @pytest.mark.parametrize("slope", [SLOPE, 40.0])
-def test_posterior_means_and_evidence(link, missing, slope):
-    if missing == "sample" and slope == 40.0:
+def test_posterior_means_and_evidence(link, unobserved, slope):
+    if unobserved == "sample" and slope == 40.0:
         pytest.skip("sampled values almost never agree with a steep mechanism: no usable weights")
     truth, x, s, data, model = problem(link, slope)
-    particles = 4000 if missing == "collapse" else 40_000
-    imputed = ab.impute(model, data, particles, refine=False, missing=missing, num_draws=20, seed=1)
+    particles = 4000 if unobserved == "integrate" else 40_000
+    imputed = ab.impute(
+        model, data, particles, refine=False, unobserved=unobserved, num_draws=20, seed=1
+    )
     hidden = ~s
     exact = truth.posterior_mean(x, s, slope, OFFSET, link)
     assert_within_se(imputed.mean[hidden], exact[hidden], imputed.mcse[hidden], floor=1e-6)

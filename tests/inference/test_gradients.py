@@ -84,13 +84,17 @@ def assert_equal_in_expectation(one, other):
     assert chi2.sf(statistic, kept.sum()) > 1e-4
 
 
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
 @pytest.mark.parametrize("mechanism", ["logit", "probit"])
-def test_dreg_and_iwae_agree_in_expectation(mechanism, missing):
+def test_dreg_and_iwae_agree_in_expectation(mechanism, unobserved):
     model = small_model(mechanism)
     runs = [
         gradients(
-            ImportanceWeightedELBO(4, gradient=kind, missing=missing), model, 150, seed, copies=30
+            ImportanceWeightedELBO(4, gradient=kind, unobserved=unobserved),
+            model,
+            150,
+            seed,
+            copies=30,
         )
         for seed, kind in enumerate(("dreg", "iwae"))
     ]
@@ -111,12 +115,16 @@ def test_dreg_and_iwae_agree_under_a_coupled_mechanism():
     )
 
 
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
-def test_dreg_and_iwae_agree_where_the_guide_shares_the_decoders_parameters(missing):
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+def test_dreg_and_iwae_agree_where_the_guide_shares_the_decoders_parameters(unobserved):
     model = small_model(exact=True)
     runs = [
         gradients(
-            ImportanceWeightedELBO(4, gradient=kind, missing=missing), model, 150, seed, copies=30
+            ImportanceWeightedELBO(4, gradient=kind, unobserved=unobserved),
+            model,
+            150,
+            seed,
+            copies=30,
         )
         for seed, kind in enumerate(("dreg", "iwae"))
     ]
@@ -147,15 +155,16 @@ def test_the_mean_gradient_is_that_of_the_mean_bound():
         assert grad.flatten()[index].item() == pytest.approx(slope, rel=1e-5, abs=1e-7), name
 
 
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
-def test_stl_is_dreg_with_one_particle(missing):
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+def test_stl_is_dreg_with_one_particle(unobserved):
     model = small_model()
     results = [
-        gradients(ImportanceWeightedELBO(1, gradient=kind, missing=missing), model, 3, seed=5)
+        gradients(ImportanceWeightedELBO(1, gradient=kind, unobserved=unobserved), model, 3, seed=5)
         for kind in ("stl", "dreg")
     ]
     np.testing.assert_array_equal(*results)
-    iwae = gradients(ImportanceWeightedELBO(1, gradient="iwae", missing=missing), model, 3, seed=5)
+    elbo = ImportanceWeightedELBO(1, gradient="iwae", unobserved=unobserved)
+    iwae = gradients(elbo, model, 3, seed=5)
     names = named_coordinates(model)
     theirs = [j for j, name in enumerate(names) if name.startswith("encoder")]
     own = [j for j in range(len(names)) if j not in theirs]
@@ -298,7 +307,7 @@ def test_the_gradient_of_sampled_discrete_values_is_that_of_their_enumeration(pa
     """VIMCO's mean over draws, against the sum over every value of every missing cell."""
     model = bernoulli_model()
     x = (X > 0).double()
-    sampled = ImportanceWeightedELBO(particles, missing="sample")
+    sampled = ImportanceWeightedELBO(particles, unobserved="sample")
     # z held at the guide's mean: what is left to chance are the discrete values alone
     given = pyro.poutine.condition(model.model, data={"z": model.encoder(x, S).mean.detach()})
     names = [n for n, _ in model.named_parameters() if not n.startswith("encoder")]
@@ -343,7 +352,7 @@ def test_the_gradient_of_sampled_discrete_values_is_that_of_their_enumeration(pa
 @pytest.mark.parametrize("particles", [1, 4])
 def test_the_score_of_discrete_values_scales_with_the_minibatch(particles):
     model, x = bernoulli_model(), (X > 0).double()
-    elbo = ImportanceWeightedELBO(particles, missing="sample")
+    elbo = ImportanceWeightedELBO(particles, unobserved="sample")
     results = []
     for size in (None, 10 * N):
         pyro.set_rng_seed(3)
@@ -357,13 +366,13 @@ def test_the_score_of_discrete_values_scales_with_the_minibatch(particles):
 
 def test_summed_discrete_values_need_no_score():
     model = bernoulli_model()
-    collapsed = ImportanceWeightedELBO(5, gradient="dreg", missing="collapse")
+    collapsed = ImportanceWeightedELBO(5, gradient="dreg", unobserved="integrate")
     collapsed.differentiable_loss(model.model, model.guide, (X > 0).double(), S).backward()
     assert all(p.grad is not None for p in model.parameters())
 
 
 def test_dreg_is_refused_for_sampled_discrete_values():
     model = bernoulli_model()
-    sampled = ImportanceWeightedELBO(5, gradient="dreg", missing="sample")
+    sampled = ImportanceWeightedELBO(5, gradient="dreg", unobserved="sample")
     with pytest.raises(ValueError, match="draws discrete values"):
         sampled.differentiable_loss(model.model, model.guide, (X > 0).double(), S)

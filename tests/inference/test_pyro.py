@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 import absentia as ab
 from absentia.data.datasets.synthetic import LinearGaussian
-from absentia.inference import ImportanceWeightedELBO, collapse
+from absentia.inference import ImportanceWeightedELBO, integrate_out
 from absentia.models import ExactConditionalEncoder, SelfMasking
 from tests.oracles import as_data, assert_within_se, log_expected_sigmoid, true_model
 
@@ -147,7 +147,7 @@ def test_one_particle_is_the_stock_elbo(data):
             args = model.model, model.guide, data.x, everything
             return np.array([elbo.loss(*args) for _ in range(400)])
 
-    ours, stock = losses(ImportanceWeightedELBO(1, missing="sample")), losses(Trace_ELBO())
+    ours, stock = losses(ImportanceWeightedELBO(1, unobserved="sample")), losses(Trace_ELBO())
     se = np.hypot(ours.std(), stock.std()) / 20
     assert_within_se(ours.mean(), stock.mean(), se)
 
@@ -163,7 +163,7 @@ def test_fitting_leaves_the_param_store_alone(data):
 
 def collapsed(model):
     def program(x, s):
-        with collapse():
+        with integrate_out():
             return model.model(x, s)
 
     return program

@@ -128,7 +128,7 @@ def test_the_integral_of_a_registered_distribution_is_right(registered):
     data = table(8)
     model = all_of_them(data)
     pyro.set_rng_seed(1)
-    run = ab.ImportanceWeightedELBO(3, missing="collapse").weighted(
+    run = ab.ImportanceWeightedELBO(3, unobserved="integrate").weighted(
         model.model, model.guide, data.x, data.s
     )
     z = run.sites["z"].value  # (K, n, 1)
@@ -167,7 +167,7 @@ def test_a_distribution_that_is_not_registered_is_refused_in_words():
     model = ab.NotMIWAE(data, HidesExtremes(2).double(), decoder=Another(1, 2).double())
     reach_of.register(Unknown, lambda decoder: None)
     with pytest.raises(ab.AbsentiaError, match=r"no rule.*Unknown"):
-        ab.ImportanceWeightedELBO(3, missing="collapse").weighted(
+        ab.ImportanceWeightedELBO(3, unobserved="integrate").weighted(
             model.model, model.guide, data.x, data.s
         )
 

@@ -32,7 +32,7 @@ def test_by_hand_is_the_same_loss_and_gradient(size):
     plain = PlainNotMIWAE(30, latent_dim=4, hidden=16)
     plain.copy_from(model)
     x = data.x.double()
-    elbo = ImportanceWeightedELBO(20, gradient="dreg", missing="sample")
+    elbo = ImportanceWeightedELBO(20, gradient="dreg", unobserved="sample")
     with seeded(3):
         loss = elbo.differentiable_loss(model.model, model.guide, x, data.s, size)
     loss = loss / (len(x) if size is None else size)
@@ -82,7 +82,7 @@ def test_memory_is_of_the_new_process_alone():
     assert in_own_process(peak_memory) < peak_memory() - 300
 
 
-@pytest.mark.parametrize("part", ["step", "collapse", "impute"])
+@pytest.mark.parametrize("part", ["step", "integrate", "impute"])
 def test_each_part_runs_and_is_written(part, tmp_path, capsys):
     target = tmp_path / "bench.json"
     results = main(["--quick", "--only", part, "--out", str(target), "--seed", "1"])
@@ -103,9 +103,9 @@ def test_step_figures_are_complete():
 
 
 def test_integrating_out_does_not_lower_the_bound():
-    figure = main(["--quick", "--only", "collapse"])["figures"]["collapse"]
+    figure = main(["--quick", "--only", "integrate"])["figures"]["integrate"]
     bounds = figure["bounds"]
-    assert bounds["collapse"]["mean"] > bounds["sample"]["mean"]
+    assert bounds["integrate"]["mean"] > bounds["sample"]["mean"]
 
 
 def test_an_unknown_part_is_refused(capsys):

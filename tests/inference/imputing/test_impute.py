@@ -54,9 +54,9 @@ def exact_means(truth, data):
 # --- the answers ----
 
 
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
-def test_means_and_evidence_are_the_exact_ones(truth, data, missing):
-    found = ab.impute(true_model(truth, data), data, 4000, missing=missing, num_draws=0)
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+def test_means_and_evidence_are_the_exact_ones(truth, data, unobserved):
+    found = ab.impute(true_model(truth, data), data, 4000, unobserved=unobserved, num_draws=0)
     s = data.s.numpy()
     difference = np.abs(found.mean - exact_means(truth, data))[~s]
     assert (difference < 4.5 * found.mcse[~s] + 1e-6).all()
@@ -135,7 +135,7 @@ def test_streaming_is_the_formula_on_the_same_particles(truth, data):
     with torch.no_grad():
         mechanism.linear.weight.copy_(-torch.eye(P) - 0.3)
     model = true_model(truth, data, mechanism).eval()
-    found = ab.impute(model, data, 300, missing="sample", refine=False, num_draws=0, seed=5)
+    found = ab.impute(model, data, 300, unobserved="sample", refine=False, num_draws=0, seed=5)
     with torch.no_grad(), seeded(5):
         run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=300)
     log_weight = run.log_weight.double()
@@ -260,7 +260,7 @@ def test_what_cannot_be_asked_for(imputation, truth, data):
     [
         ({"rule": "mean"}, "rule 'mean' is not one of posterior, decoder-mean"),
         ({"particles": 0}, "particles is 0; give at least 1"),
-        ({"missing": "drop"}, "missing 'drop' is not one of"),
+        ({"unobserved": "drop"}, "unobserved is 'drop'"),
         ({"num_draws": -1}, "num_draws is -1"),
         ({"num_draws": 2.5}, "num_draws is 2.5; give at least 0, a whole number"),
         ({"particles": float("nan")}, "particles is nan"),
@@ -361,11 +361,11 @@ def test_a_table_without_missing_values():
 
 
 @pytest.mark.parametrize("make", [ab.PPCA, ab.NotMIWAE, ab.NotMIWAEPPCA])
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
-def test_one_row(data, make, missing):
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+def test_one_row(data, make, unobserved):
     model = make(data, latent_dim=2)
     for row in (data.rows([0]), data.rows([1]), data.rows([5])):
-        found = ab.impute(model, row, 50, missing=missing, unfitted=True)
+        found = ab.impute(model, row, 50, unobserved=unobserved, unfitted=True)
         assert found.mean.shape == (1, P)
         assert np.isfinite(found.mean).all()
         assert np.isfinite(found.draws(200)).all()
@@ -428,7 +428,7 @@ def test_coupled_mechanisms_are_sampled(data, missingness):
     found = ab.impute(model, data, 60, unfitted=True)
     assert np.isfinite(found.mean).all()
     with pytest.raises(ValueError, match="not elementwise"):
-        ab.impute(model, data, 60, missing="collapse", unfitted=True)
+        ab.impute(model, data, 60, unobserved="integrate", unfitted=True)
 
 
 @pytest.mark.parametrize("decoder", ["gaussian", "student-t"])

@@ -50,7 +50,7 @@ def test_gnr_averages_over_its_trunk():
     model = ab.GNR(data, alpha=2.0, latent_dim=2, hidden=[6]).double()
     found = mask_probability(model, data, 8_000, seed=1)
     torch.manual_seed(5)
-    with torch.no_grad(), ab.collapse():
+    with torch.no_grad(), ab.integrate_out():
         run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=8_000)
         weight = torch.softmax(run.log_weight, 0).unsqueeze(-1)
         u = model.trunk(run.sites["z"].value)

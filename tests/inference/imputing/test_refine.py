@@ -241,7 +241,7 @@ def test_the_model_is_left_as_it_is(truth, data):
 def test_the_weights_become_steadier(truth, data, dtype):
     model = bad_model(truth).to(dtype)
     x = data.x.to(dtype)
-    guide = refined_guide(model, x, data.s, missing="sample")
+    guide = refined_guide(model, x, data.s, unobserved="sample")
     for missing_sites in (model.guide, guide):
         run = weights(model.model, missing_sites, x, data.s, num_particles=L)
         assert run.log_weight.shape == (L, len(data))
@@ -252,13 +252,13 @@ def test_the_weights_become_steadier(truth, data, dtype):
     assert (khat[complete] < khat_threshold(L)).all()
 
 
-@pytest.mark.parametrize("missing", ["auto", "sample"])
-def test_coupled_mechanisms(truth, data, missing):
+@pytest.mark.parametrize("unobserved", ["auto", "sample"])
+def test_coupled_mechanisms(truth, data, unobserved):
     mechanism = LinearMissingness(P)
     with torch.no_grad():
         mechanism.linear.weight.copy_(SLOPE * torch.eye(P))
         mechanism.linear.bias.fill_(OFFSET)
-    found = ab.impute(bad_model(truth, mechanism), data, L, missing=missing, num_draws=5)
+    found = ab.impute(bad_model(truth, mechanism), data, L, unobserved=unobserved, num_draws=5)
     assert found.refined.any()
     s = data.s.numpy()
     exact = truth.log_prob_joint(np.where(s, data.values, 0.0), s, SLOPE, OFFSET)

@@ -16,7 +16,7 @@ from torch import nn
 
 import absentia as ab
 from absentia.data.datasets.synthetic import LinearGaussian
-from absentia.inference import CollapseError, ImportanceWeightedELBO, collapse
+from absentia.inference import ImportanceWeightedELBO, IntegrationError, integrate_out
 from absentia.inference.integration.conditionals import TiltedNormal, Untilted
 from absentia.inference.integration.summed import TiltedDiscrete, TiltedQuadrature
 from absentia.models import (
@@ -82,7 +82,7 @@ def table(values=None, n=N, p=P, seed=1):
 
 def collapsed_run(model, x, s):
     """Trace of the collapsed program, one latent a row, and its cells."""
-    with collapse() as handler:
+    with integrate_out() as handler:
         trace = poutine.trace(model.model).get_trace(x, s)
     trace.compute_log_prob()
     return trace, handler.cells
@@ -263,12 +263,12 @@ def test_particles_stay_apart():
     """(K, n, p): every particle's own integral."""
     x, s = table()
     model = made(GaussianDecoder(2, P, hidden=[5]), SelfMasking(P, slope=-2.0, offset=0.4))
-    elbo = ImportanceWeightedELBO(3, missing="collapse")
+    elbo = ImportanceWeightedELBO(3, unobserved="integrate")
     run = elbo.weighted(model.model, model.guide, x, s)
     z = run.sites["z"].value
     for k in range(3):
         conditioned = poutine.condition(model.model, {"z": z[k]})
-        with collapse():
+        with integrate_out():
             trace = poutine.trace(conditioned).get_trace(x, s)
         joint = trace.nodes["z"]["fn"].log_prob(z[k]).sum(-1)
         joint = joint + torch.where(s, trace.nodes["x_observed"]["fn"].log_prob(x), 0.0).sum(-1)
@@ -290,11 +290,11 @@ def test_the_collapsed_bound_is_never_below_the_sampled_one(link, slope):
     model = true_model(truth, mechanism, ExactConditionalEncoder(P, 2), data.columns)
     for particles in (1, 5, 20, 100):
         levels = {}
-        for missing in ("collapse", "sample"):
-            elbo = ImportanceWeightedELBO(particles, missing=missing)
+        for unobserved in ("integrate", "sample"):
+            elbo = ImportanceWeightedELBO(particles, unobserved=unobserved)
             draws = [-elbo.loss(model.model, model.guide, data.x, data.s) for _ in range(150)]
-            levels[missing] = (*mean_and_se(draws), np.std(draws))
-        (high, high_se, high_sd), (low, low_se, low_sd) = levels["collapse"], levels["sample"]
+            levels[unobserved] = (*mean_and_se(draws), np.std(draws))
+        (high, high_se, high_sd), (low, low_se, low_sd) = levels["integrate"], levels["sample"]
         assert high > low - 4 * np.hypot(high_se, low_se), particles
         assert high_sd < 1.2 * low_sd
         if particles == 1 and slope == 6.0:
@@ -310,9 +310,9 @@ def test_collapsed_and_sampled_bounds_meet(decoder):
     with torch.no_grad():
         model.encoder.heads.scale.bias.fill_(1.5)
     values = []
-    for missing in ("collapse", "sample"):
+    for unobserved in ("integrate", "sample"):
         particles = 20_000 if decoder == "gaussian" else 2_000
-        run = ImportanceWeightedELBO(particles, missing=missing).weighted
+        run = ImportanceWeightedELBO(particles, unobserved=unobserved).weighted
         with torch.no_grad():
             log_w = run(model.model, model.guide, x, s).log_weight
         share = torch.softmax(log_w, 0)
@@ -329,7 +329,7 @@ def test_collapsed_and_sampled_bounds_meet(decoder):
 def test_refuses_coupled_mechanisms(mechanism):
     x, s = table()
     model = made(GaussianDecoder(2, P, hidden=[5]), mechanism(P))
-    with pytest.raises(CollapseError, match=f"'s': {mechanism.__name__}.*'x_unobserved'"):
+    with pytest.raises(IntegrationError, match=f"'s': {mechanism.__name__}.*'x_unobserved'"):
         collapsed_run(model, x, s)
     auto = ImportanceWeightedELBO(5)
     auto.differentiable_loss(model.model, model.guide, x, s).backward()
@@ -342,7 +342,8 @@ def test_refuses_a_mask_that_is_no_mechanisms():
             x = pyro.sample("x", Normal(torch.zeros(N, P), 1.0), obs=x, obs_mask=s)
             pyro.sample("s", Bernoulli(logits=x), obs=s.double())
 
-    with pytest.raises(CollapseError, match="'s' does not come from a Missingness"), collapse():
+    refused = pytest.raises(IntegrationError, match="'s' does not come from a Missingness")
+    with refused, integrate_out():
         poutine.trace(model).get_trace(*table())
 
 
@@ -355,7 +356,7 @@ def test_refuses_a_mask_that_is_not_observed():
             x = pyro.sample("x", Normal(torch.zeros(N, P), 1.0), obs=x, obs_mask=s)
             pyro.sample("s", mechanism(x))
 
-    with pytest.raises(CollapseError, match="'s' must be observed"), collapse():
+    with pytest.raises(IntegrationError, match="'s' must be observed"), integrate_out():
         poutine.trace(model).get_trace(x, s)
 
 
@@ -376,5 +377,5 @@ def test_refuses_decoders_without_a_rule_and_auto_samples(family, request):
     auto = ImportanceWeightedELBO(3).weighted(model.model, model.guide, x, s)
     assert bool(auto.log_weight.isfinite().all())
     name = request.node.callspec.id
-    with pytest.raises(CollapseError, match=f"'x_unobserved'.*{name}"):
+    with pytest.raises(IntegrationError, match=f"'x_unobserved'.*{name}"):
         collapsed_run(model, x, s)

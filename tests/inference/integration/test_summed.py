@@ -93,7 +93,7 @@ ELEMENTWISE = {
 def test_collapsed_weights_are_sums_over_all_missing_values(name):
     data = discrete_table(seed=2)
     model = a_model(data, ELEMENTWISE[name])
-    elbo = ab.ImportanceWeightedELBO(4, missing="collapse")
+    elbo = ab.ImportanceWeightedELBO(4, unobserved="integrate")
     pyro.set_rng_seed(1)
     run = elbo.weighted(model.model, model.guide, data.x, data.s)
     z = run.sites["z"].value
@@ -168,8 +168,8 @@ def test_given_z_nothing_is_left_to_chance():
     model = a_model(data, "self-masking")
     z = model.encoder(data.x, data.s).mean
     program = pyro.poutine.condition(model.model, data={"z": z})
-    for missing, least, most in (("collapse", 0.0, 1e-20), ("sample", 0.01, np.inf)):
-        elbo = ab.ImportanceWeightedELBO(50, missing=missing)
+    for unobserved, least, most in (("integrate", 0.0, 1e-20), ("sample", 0.01, np.inf)):
+        elbo = ab.ImportanceWeightedELBO(50, unobserved=unobserved)
         run = elbo.weighted(program, lambda *args: None, data.x, data.s)
         assert least <= run.log_weight.var(0).mean() <= most
 

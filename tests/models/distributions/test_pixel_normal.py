@@ -156,8 +156,8 @@ def test_two_missing_channels_of_a_pixel_are_drawn():
     table[0, 20 + 16] = np.nan
     data = ab.IncompleteData.from_numpy(table[:20], standardise=False)
     model = ImageNotMIWAE(data, (3, 4, 4), "channel", latent_dim=2, channels=[4], correlated=True)
-    with pytest.raises(ValueError, match="use missing='sample'"):
-        ab.impute(model, data, particles=20, missing="collapse", unfitted=True)
+    with pytest.raises(ValueError, match="use unobserved='sample'"):
+        ab.impute(model, data, particles=20, unobserved="integrate", unfitted=True)
     found = ab.impute(model, data, particles=20, unfitted=True)
     assert np.isfinite(found.mean).all()
 

@@ -36,8 +36,8 @@ def bound(model, data, **options):
     return elbo.bound(model.model, model.guide, data.x, data.s)
 
 
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
-def test_without_a_shift_it_is_not_miwae(missing):
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+def test_without_a_shift_it_is_not_miwae(unobserved):
     data = table()
     model = masked(data)
     with torch.no_grad():
@@ -50,9 +50,10 @@ def test_without_a_shift_it_is_not_miwae(missing):
     twin = ab.NotMIWAE(data, sign="+", latent_dim=2, hidden=[8]).double()
     twin.decoder, twin.encoder = model.decoder, model.encoder
     twin.missingness.load_state_dict(model.missingness.own.state_dict())
-    if missing == "collapse":
-        expected = bound(twin, data, missing=missing)
-        torch.testing.assert_close(bound(model, data, missing=missing), expected, rtol=0, atol=1e-6)
+    if unobserved == "integrate":
+        expected = bound(twin, data, unobserved=unobserved)
+        found = bound(model, data, unobserved=unobserved)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
         return
     run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=9)
     x = run.sites["x_unobserved"].value.where(~data.s, data.x)
@@ -68,7 +69,7 @@ def test_collapsed_is_the_average_over_what_is_missing(link):
     data = table(n=6)
     name = "self-masking" if link == "logit" else "self-masking-probit"
     model = masked(data, missingness=name)
-    run, tilted = ab.inference.integrator.Marginal("collapse").run(
+    run, tilted = ab.inference.integrator.Marginal("integrate").run(
         model.model, model.guide, data.x, data.s, num_particles=3
     )
     rows, columns = (~data.s).nonzero(as_tuple=True)

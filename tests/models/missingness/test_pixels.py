@@ -72,7 +72,7 @@ def test_what_it_hides_is_integrated_out():
     data = ab.IncompleteData.from_torch(pixels.flatten(1), standardise=False, dtype=torch.float64)
     mechanism = OutshinesOthers(SHAPE, 2, gain=8.0, offset=0.3)
     model = ImageNotMIWAE(data, SHAPE, mechanism, latent_dim=2, channels=[4]).double()
-    run, tilted = Marginal("collapse").run(
+    run, tilted = Marginal("integrate").run(
         model.model, model.guide, data.x, data.s, num_particles=2
     )
     rows, columns = (~data.s).nonzero(as_tuple=True)

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 import absentia as ab
-from absentia.inference import collapse
+from absentia.inference import integrate_out
 from absentia.models import Threshold
 
 
@@ -37,7 +37,7 @@ def test_integrated_it_is_the_normal_tail():
     _, data = truncated(50)
     model = ab.NotMIWAEPPCA(data, "limit", sign="+", latent_dim=1)
     torch.manual_seed(0)
-    with torch.no_grad(), collapse() as handler:
+    with torch.no_grad(), integrate_out() as handler:
         z_and_x = pyro.poutine.trace(model.model).get_trace(data.x, data.s)
     tilted = handler.cells.tilted
     fn = z_and_x.nodes["x_unobserved"]["fn"]

@@ -82,7 +82,7 @@ def test_pixels_of_zero_and_one_are_summed_out():
         model.missingness.offset.fill_(1.0)
     from absentia.inference.integrator import Marginal
 
-    run, tilted = Marginal("collapse").run(
+    run, tilted = Marginal("integrate").run(
         model.model, model.guide, data.x, data.s, num_particles=3
     )
     rows, columns = (~data.s).nonzero(as_tuple=True)

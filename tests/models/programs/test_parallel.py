@@ -46,11 +46,11 @@ def test_alpha_zero_is_miwae():
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("stochastic", [False, True])
-@pytest.mark.parametrize("missing", ["collapse", "sample"])
-def test_weights_by_hand(alpha, stochastic, missing):
+@pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+def test_weights_by_hand(alpha, stochastic, unobserved):
     data = table()
     model = gnr(data, alpha=alpha, stochastic=stochastic)
-    run, _ = Marginal(missing).run(model.model, model.guide, data.x, data.s, num_particles=5)
+    run, _ = Marginal(unobserved).run(model.model, model.guide, data.x, data.s, num_particles=5)
     z = run.sites["z"].value
     u = run.sites["u"].value if stochastic else model.trunk(z)
     normal = torch.distributions.Normal

@@ -24,8 +24,8 @@ def made(data, delta, **options):
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.5])
-@pytest.mark.parametrize("missing", ["auto", "sample"])
-def test_the_bound_is_miwaes_whatever_delta(delta, missing):
+@pytest.mark.parametrize("unobserved", ["auto", "sample"])
+def test_the_bound_is_miwaes_whatever_delta(delta, unobserved):
     data = table()
     model = made(data, delta)
     twin = ab.MIWAE(data, latent_dim=1, hidden=[8]).double()
@@ -33,7 +33,7 @@ def test_the_bound_is_miwaes_whatever_delta(delta, missing):
     bounds = []
     for one in (model, twin):
         pyro.set_rng_seed(1)
-        elbo = ab.ImportanceWeightedELBO(7, missing=missing)
+        elbo = ab.ImportanceWeightedELBO(7, unobserved=unobserved)
         bounds.append(elbo.bound(one.model, one.guide, data.x, data.s))
     torch.testing.assert_close(*bounds, rtol=1e-6, atol=1e-6)
 
@@ -50,7 +50,7 @@ def test_delta_moves_the_imputations_by_itself(decoder):
     np.testing.assert_allclose((b.mean - a.mean)[gone], by, rtol=1e-6)
     np.testing.assert_allclose(b.mean[~gone], data.values[~gone])
     np.testing.assert_allclose(b.sd[gone], a.sd[gone], rtol=1e-5)
-    sampled = ab.impute(moved, data, 4000, seed=1, refine=False, missing="sample", unfitted=True)
+    sampled = ab.impute(moved, data, 4000, seed=1, refine=False, unobserved="sample", unfitted=True)
     error = np.hypot(sampled.mcse, b.mcse)[gone]
     assert np.all(np.abs(sampled.mean - b.mean)[gone] < 5 * error)
 

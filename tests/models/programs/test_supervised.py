@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import absentia as ab
-from absentia.inference import CollapseError
+from absentia.inference import IntegrationError
 from absentia.models import Predictor, SupervisedModel
 
 
@@ -64,7 +64,7 @@ def test_a_constant_prediction_is_not_miwae():
     bounds = []
     for one, extras in ((model, data.extras()), (twin, {})):
         pyro.set_rng_seed(2)
-        elbo = ab.ImportanceWeightedELBO(6, missing="sample")
+        elbo = ab.ImportanceWeightedELBO(6, unobserved="sample")
         bounds.append(elbo.bound(one.model, one.guide, data.x, data.s, **extras))
     torch.testing.assert_close(bounds[0] - np.log(0.5), bounds[1], rtol=0, atol=1e-6)
 
@@ -87,15 +87,15 @@ def test_rows_without_a_label_take_part_without_it():
 def test_missing_values_are_drawn_where_the_target_reads_them():
     data = table()
     model = made(data)
-    elbo = ab.ImportanceWeightedELBO(3, missing="collapse")
-    with pytest.raises(CollapseError, match="site 'y' reads all of 'x'"):
+    elbo = ab.ImportanceWeightedELBO(3, unobserved="integrate")
+    with pytest.raises(IntegrationError, match="site 'y' reads all of 'x'"):
         elbo.bound(model.model, model.guide, data.x, data.s, **data.extras())
     pyro.set_rng_seed(0)
     auto = ab.ImportanceWeightedELBO(3).bound(
         model.model, model.guide, data.x, data.s, **data.extras()
     )
     pyro.set_rng_seed(0)
-    sampled = ab.ImportanceWeightedELBO(3, missing="sample").bound(
+    sampled = ab.ImportanceWeightedELBO(3, unobserved="sample").bound(
         model.model, model.guide, data.x, data.s, **data.extras()
     )
     torch.testing.assert_close(auto, sampled)

@@ -179,23 +179,23 @@ SIX = {
 }
 
 
-def log_weights(mechanism, table, missing="auto", particles=9):
+def log_weights(mechanism, table, unobserved="auto", particles=9):
     model = ab.NotMIWAE(table, mechanism, latent_dim=2, hidden=[6], seed=1).double()
     pyro.set_rng_seed(3)
-    elbo = ab.ImportanceWeightedELBO(particles, missing=missing)
+    elbo = ab.ImportanceWeightedELBO(particles, unobserved=unobserved)
     with torch.no_grad():
         run = elbo.weighted(model.model, model.guide, table.x, table.s, **table.extras())
     return run.log_weight
 
 
 @pytest.mark.parametrize("name", SIX)
-@pytest.mark.parametrize("missing", ["auto", "sample"])
-def test_three_tongues_one_mechanism(name, missing):
+@pytest.mark.parametrize("unobserved", ["auto", "sample"])
+def test_three_tongues_one_mechanism(name, unobserved):
     table = data()
     by_formula, by_class, by_function = SIX[name]()
-    expected = log_weights(by_class, table, missing)
+    expected = log_weights(by_class, table, unobserved)
     for other in (by_formula, by_function):
-        found = log_weights(other, table, missing)
+        found = log_weights(other, table, unobserved)
         assert found.shape == (9, 25)
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=0.0)
 

@@ -23,7 +23,7 @@ def breast_table() -> IncompleteData:
     return IncompleteData.from_numpy(hidden.apply(complete.to_numpy()))
 
 
-def collapse_figures(
+def integration_figures(
     fit_steps: int, hidden: int, batch_size: int, rounds: int, repeats: int, seed: int
 ) -> dict[str, Any]:
     """Measure both bounds of one fitted model, in nats per row, and both steps' times.
@@ -35,11 +35,11 @@ def collapse_figures(
     model = NotMIWAE(data, sign="+", hidden=[hidden, hidden], seed=seed)
     fit(model, data, steps=fit_steps, validation=0, seed=seed, progress=False, check=False)
     with pyro.validation_enabled(False), seeded(seed):
-        bounds = {way: _bounds(model, data, way, repeats) for way in ("sample", "collapse")}
+        bounds = {way: _bounds(model, data, way, repeats) for way in ("sample", "integrate")}
         times = interleaved(
             {
                 way: absentia_step(data, model.decoder.latent_dim, hidden, batch_size, way)
-                for way in ("sample", "collapse")
+                for way in ("sample", "integrate")
             },
             rounds,
             warmup=max(3, rounds // 10),
@@ -57,8 +57,8 @@ def collapse_figures(
     }
 
 
-def _bounds(model: Any, data: IncompleteData, missing: Any, repeats: int) -> torch.Tensor:
+def _bounds(model: Any, data: IncompleteData, unobserved: Any, repeats: int) -> torch.Tensor:
     """Return the mean bound per row of each repeat, (repeats,)."""
-    elbo = ImportanceWeightedELBO(PARTICLES, missing=missing)
+    elbo = ImportanceWeightedELBO(PARTICLES, unobserved=unobserved)
     values = [elbo.bound(model.model, model.guide, data.x, data.s).mean() for _ in range(repeats)]
     return torch.stack(values)

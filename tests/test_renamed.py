@@ -1,0 +1,83 @@
+"""Old names work for one more version: each warns once, in words that give the new name."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import absentia as ab
+from absentia.data.arguments import names_of
+from absentia.inference.fitting.settings import FitSettings
+
+
+def table():
+    rows = np.random.default_rng(0).normal(size=(30, 2))
+    rows[rows[:, 0] > 0.5, 0] = np.nan
+    return ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
+
+
+def warned(call):
+    """What a call returns, with the one message of its deprecation warning."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = call()
+    (only,) = [w for w in caught if issubclass(w.category, DeprecationWarning)]
+    assert issubclass(only.category, ab.AbsentiaDeprecationWarning)
+    assert issubclass(only.category, ab.AbsentiaWarning)
+    assert only.filename == __file__
+    return result, str(only.message)
+
+
+def test_the_integration_mode_of_a_bound():
+    for old, new in (("collapse", "integrate"), ("sample", "sample"), ("auto", "auto")):
+        elbo, message = warned(lambda old=old: ab.ImportanceWeightedELBO(5, missing=old))
+        assert elbo.marginal.unobserved == new
+        assert f"missing='{old}'" in message
+        assert f"unobserved='{new}'" in message
+
+
+def test_the_integration_mode_of_a_fit_and_an_imputation():
+    data = table()
+    model = ab.PPCA(data, latent_dim=1)
+    fitted, message = warned(
+        lambda: ab.fit(model, data, steps=2, progress=False, missing="collapse", check=False)
+    )
+    assert fitted.settings.unobserved == "integrate"
+    assert message.startswith("fit: ")
+    old, _ = warned(lambda: ab.impute(fitted, data, 20, missing="sample", check=False))
+    new = ab.impute(fitted, data, 20, unobserved="sample", check=False)
+    np.testing.assert_array_equal(old.mean, new.mean)
+    imputer = ab.MNARImputer(steps=2, fit_options={"missing": "sample"})
+    with pytest.warns(ab.AbsentiaDeprecationWarning, match="unobserved='sample'"):
+        imputer.fit(data.to_frame())
+    assert imputer.result_.settings.unobserved == "sample"
+
+
+def test_both_names_at_once_are_refused():
+    with pytest.raises(ab.AbsentiaError, match=r"'unobserved'.*'missing'"):
+        ab.ImportanceWeightedELBO(5, missing="sample", unobserved="sample")
+
+
+def test_signatures_show_new_names_only():
+    for function in (ab.fit, ab.impute, ab.ImportanceWeightedELBO, ab.coefficient_posterior):
+        assert "unobserved" in names_of(function)
+        assert "missing" not in names_of(function)
+
+
+def test_settings_of_an_earlier_version_are_read():
+    document = {**FitSettings(steps=7).to_dict(), "missing": "collapse"}
+    del document["unobserved"]
+    assert FitSettings.from_dict(document) == FitSettings(steps=7, unobserved="integrate")
+
+
+def test_integrate_out():
+    old, message = warned(lambda: ab.collapse)
+    assert old is ab.integrate_out
+    assert "absentia.integrate_out" in message
+
+    def imported():
+        from absentia import collapse
+
+        return collapse
+
+    assert warned(imported)[0] is ab.integrate_out
