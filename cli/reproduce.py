@@ -35,6 +35,7 @@ def reproduce(
     budget: Annotated[str, _BUDGET] = "quick",
     jobs: Annotated[int, typer.Option(help="Cells at once; -1 for one a core.")] = -1,
     method: Annotated[list[str] | None, typer.Option(help="Run this row only. Repeatable.")] = None,
+    device: Annotated[str | None, typer.Option(help="Fit there: cuda, cuda:1, mps.")] = None,
     out: Annotated[Path | None, _OUT] = None,
 ) -> None:
     """Run what has not been run of an experiment, and print its table beside the published one.
@@ -63,7 +64,7 @@ def reproduce(
                 say(f"failed: {progress.cell}: {progress.error}", errors)
 
         here.after_stop = f"finished cells are in {folder}, and the same command does the others"
-        failed = run(spec, budget, folder, jobs, tell, method)
+        failed = run(spec, budget, folder, jobs, tell, method, device)
         _show(table_of(spec, budget, folder), Format.text)
         if failed:
             why = ""

@@ -21,6 +21,7 @@ from ...data.errors import InputError
 from ...data.system.files import write_text_atomic
 from ...data.system.workers import this_process, work_for, workers_stopped_with_us
 from ..tasks import TASKS
+from ..tasks.fitting import device_name, fitting_on
 from ..tasks.tables import check_available
 from .cells import Cell, plan
 from .spec import Spec
@@ -47,6 +48,7 @@ def run(
     jobs: int = 1,
     say: Callable[[Progress], None] | None = None,
     methods: Collection[str] | None = None,
+    device: str | None = None,
 ) -> list[Progress]:
     """Run what has no result in the folder, and return the cells that failed.
 
@@ -61,11 +63,14 @@ def run(
         jobs: cells at once, with one thread each.
         say: called after each cell.
         methods: names of those to run; all when left out.
+        device: where models are fitted, such as ``"cuda"``; it is noted with each result.
 
     Raises:
-        ValueError: an unknown budget, or a method that the spec does not run.
+        ValueError: an unknown budget, a method that the spec does not run, or a device that
+            torch cannot use.
         OSError: the folder cannot be written to, or a table cannot be had.
     """
+    device_name(device)
     cells = plan(spec, budget)
     if methods:
         known = [method.name for method in spec.methods_run]
@@ -83,7 +88,7 @@ def run(
     finished = len(cells) - len(todo)
     with workers_stopped_with_us():
         for name, seconds, error in parallel(
-            delayed(work_for)(this_process(), _run_and_write, cell, folder) for cell in todo
+            delayed(work_for)(this_process(), _run_and_write, cell, folder, device) for cell in todo
         ):
             finished += error is None
             progress = Progress(finished, len(cells), name, seconds, error)
@@ -111,13 +116,13 @@ def _sweep(folder: Path) -> None:
             continue  # another run was faster
 
 
-def _run_and_write(cell: Cell, folder: Path) -> tuple[str, float, str | None]:
+def _run_and_write(cell: Cell, folder: Path, device: str | None) -> tuple[str, float, str | None]:
     """Run a cell in a worker, whose failure must not stop the other cells."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     begun = time.perf_counter()
     try:
-        result = run_cell(cell)
+        result = run_cell(cell, device)
         write_text_atomic(cell.path(folder), json.dumps(result, indent=1) + "\n")
     except Exception as error:
         return cell.name, time.perf_counter() - begun, f"{type(error).__name__}: {error}"
@@ -126,12 +131,16 @@ def _run_and_write(cell: Cell, folder: Path) -> tuple[str, float, str | None]:
     return cell.name, time.perf_counter() - begun, None
 
 
-def run_cell(cell: Cell) -> dict[str, Any]:
+def run_cell(cell: Cell, device: str | None = None) -> dict[str, Any]:
     """Run one method on one table with one seed; return configuration, versions, metrics, cost."""
     configuration = cell.configuration
     _forget_peak()
     begun = time.perf_counter()
-    found = TASKS[configuration.get("task", "complete")](configuration)
+    with fitting_on(device):
+        found = TASKS[configuration.get("task", "complete")](configuration)
+    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "threads": 1}
+    if device is not None:
+        machine["device"] = device_name(device)
     return {
         "cell": cell.name,
         "digest": cell.digest,
@@ -140,7 +149,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - begun, 1),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
-        "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "threads": 1},
+        "machine": machine,
     }
 
 

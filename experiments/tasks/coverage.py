@@ -16,8 +16,9 @@ from scipy.stats import linregress
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ...inference import fit, multiple_imputation
+from ...inference import multiple_imputation
 from ...models import PPCA, NotMIWAEPPCA
+from .fitting import fit
 
 #: E[y], and the slope of y on x alone: 0.6 + 0.5 cov(w, x) / var(x)
 MEAN, SLOPE = 1.0, 0.6 + 0.5 * 0.49
@@ -48,7 +49,7 @@ def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
         random = kind == "at-random"
         model = PPCA(data, **options) if random else NotMIWAEPPCA(data, "y ~ +y", **options)
         several = multiple_imputation(
-            fit(model, data, check=False, **settings),
+            fit(model, data, **settings),
             data,
             tables,
             parameters="fixed" if kind == "plug-in" else "auto",

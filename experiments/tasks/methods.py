@@ -14,7 +14,7 @@ from ... import models
 from ...data import IncompleteData
 from ...data.datasets.images import Shape
 from ...data.errors import InputError
-from ...inference import FitResult, fit
+from ...inference import FitResult
 from ...inference.held_out import check_same_density
 from ...models import (
     GNR,
@@ -27,6 +27,7 @@ from ...models import (
     NotMIWAE,
     NotMIWAEPPCA,
 )
+from .fitting import fit
 
 MODELS: dict[str, Any] = {
     "gnr": GNR,
@@ -49,7 +50,7 @@ def fitted_by(
     """Fit the model as the configuration says."""
     options = {"validation": 0.0, **configuration["fit"], **more}
     options.pop("on", None)
-    return fit(model, data, seed=seed, progress=False, check=False, **options)
+    return fit(model, data, seed=seed, **options)
 
 
 def with_oracle_decoder(

@@ -13,9 +13,10 @@ from ...data import IncompleteData
 from ...data.amputation import level_self_masking
 from ...data.datasets import statsmodels_tables as mixed
 from ...data.errors import InputError
-from ...inference import fit, impute
+from ...inference import impute
 from ..mixed_baselines import MixedCompleted, encoded, mean_mode, mice, miss_forest
 from ..mixed_metrics import column_scores
+from .fitting import fit
 from .methods import MODELS, as_published, candidates
 
 _SUBSET = 1234  # seed of the rows that are taken of a long table, the same for all cells

@@ -12,9 +12,10 @@ import pandas as pd
 from ...data import Ratings
 from ...data.datasets.ratings import load_coat, load_yahoo_r3
 from ...data.errors import InputError
-from ...inference import fit, predict_ratings
+from ...inference import predict_ratings
 from ...models import RatingsNotMIWAE
 from ..matrix_factorisation import chosen_factorisation, inverse_propensities
+from .fitting import fit
 from .methods import candidates
 
 #: of the ratings drawn at random, for the propensities of MF-IPS; no method is scored on them
@@ -105,7 +106,7 @@ def _by_model(
     bounds: dict[str, float] = {}
     for candidate in list(candidates(configuration["choose"])) or [{}]:
         model = RatingsNotMIWAE(data, seed=seed, **{**options, **candidate})
-        fitted = fit(model, data, seed=seed, progress=False, check=False, **training)
+        fitted = fit(model, data, seed=seed, **training)
         bounds[", ".join(f"{k}={v}" for k, v in candidate.items())] = fitted.bound
         if best is None or fitted.bound > best[0]:
             best = fitted.bound, fitted, candidate

@@ -12,8 +12,9 @@ import torch
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ...inference import coefficient_posterior, fit
+from ...inference import coefficient_posterior
 from ...models import NotMIWAEPPCA, missing
+from .fitting import fit
 
 
 def recovery(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def recovery(configuration: Mapping[str, Any]) -> dict[str, Any]:
     prior = None if scale is None else torch.distributions.Normal(0.0, float(scale))
     what = missing(dict(mechanism["formulas"]), prior=prior, link=mechanism.get("link", "logit"))
     model = NotMIWAEPPCA(data, what, seed=seed, **configuration["model"])
-    fitted = fit(model, data, seed=seed, progress=False, check=False, **configuration["fit"])
+    fitted = fit(model, data, seed=seed, **configuration["fit"])
     level = float(configuration["impute"].get("level", 0.9))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -16,8 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ...inference import fit, predict
+from ...inference import predict
 from ...models import NotMIWAE, SupervisedNotMIWAE
+from .fitting import fit
 from .tables import hidden_table
 
 _TEST = 0.3  # of the rows, scored and not fitted
