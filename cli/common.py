@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from rich.table import Table
 
 from ..data.errors import AbsentiaWarning, InputError
 from .stopping import signal_of, signals_that_stop
+
+if TYPE_CHECKING:
+    from ..data import Schema
 
 console = Console()
 errors = Console(stderr=True)
@@ -100,34 +103,51 @@ def declared_in(schema: str | None) -> dict[str, Any]:
     return {} if schema in (None, "infer") else Schema.read(Path(str(schema)))
 
 
+class Kinds(NamedTuple):
+    """What the columns of a table are.
+
+    Attributes:
+        schema: the schema of the columns whose kind is known.
+        values: (n, q) encoded values of these columns.
+        refused: for each other column, the reason why its kind is not known.
+    """
+
+    schema: Schema
+    values: np.ndarray
+    refused: dict[str, str]
+
+
 def kinds_of(
     frame: pd.DataFrame, declared: Mapping[str, Any], by: Literal["dtype", "values"]
-) -> tuple[Any, dict[str, str]]:
-    """Return the schema of columns whose kind is known, and for the others the reason why not.
+) -> Kinds:
+    """Find out what the columns are, reading each of them once.
 
     Raises:
         ValueError: a declaration that names no column, or that the values contradict.
     """
-    from ..data import Column, Schema, infer_schema
-    from ..data.columns.types import column_names
-    from ..data.schema import check_declared_names
+    from ..data import Column, Schema
+    from ..data.columns.encode import encoded
+    from ..data.columns.present import columns_of
+    from ..data.schema import check_declared_names, schema_of
 
-    names = column_names(frame.columns)
-    check_declared_names(declared, names)
+    given = columns_of(frame)
+    check_declared_names(declared, tuple(given))
     columns: list[Column] = []
+    values: list[np.ndarray] = []
     refused: dict[str, str] = {}
-    for j, name in enumerate(names):
+    for name, present in given.items():
         mine = {name: declared[name]} if name in declared else None
         try:
-            column = infer_schema(frame.iloc[:, [j]], mine, by)
-            column.encode(frame.iloc[:, [j]])  # integers that no model can hold
-            columns += column
+            (column,) = schema_of({name: present}, mine, by)
+            values.append(encoded(present, column))
+            columns.append(column)
         except ValueError as error:
             if mine:
                 raise
-            # what follows speaks of Python; the command says what to do in its own words
+            # the rest of the message is about Python; the command names its own options instead
             refused[name] = str(error).split("; ")[0]
-    return Schema(tuple(columns)), refused
+    table = np.stack(values, axis=1) if values else np.empty((len(frame), 0))
+    return Kinds(Schema(tuple(columns)), table, refused)
 
 
 def advise(
@@ -143,7 +163,7 @@ def advise(
     Raises:
         ValueError: there is such a column.
     """
-    _, refused = kinds_of(frame, declared, "dtype")
+    refused = kinds_of(frame, declared, "dtype").refused
     empty = [str(name) for name in frame.columns[frame.isna().all()]] if len(frame) else []
     unusable = [*refused, *(name for name in empty if name not in refused)]
     options = dict.fromkeys((cures or {}).get(name, leaving_out([name])) for name in unusable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ..data import Column, Schema
 from ..data.csv.fields import CSVTable
 from ..data.csv.format import CSVFormat
 from ..data.csv.gaps import Gaps, mark_gaps
-from ..data.csv.types import ISO_DATE, expected_types
+from ..data.csv.types import ISO_DATE, Spelling, expected_types
 from ..data.errors import InputError
 from ..data.tables import read_csv_table, read_table
 
@@ -49,10 +49,8 @@ class Fields:
                 levelled = name in schema.names and bool(schema[str(name)].levels)
                 known = _spellings(self.frame[name], text) if levelled else {}
                 values = completed[name].to_numpy(dtype=object)[filled]
-                seen = list(text[self.frame[name].notna()].unique())
-                cells[filled] = [
-                    known[v] if v in known else _text(v, seen, self.form) for v in values
-                ]
+                spell = _speller(self.csv.spellings[str(name)], self.form)
+                cells[filled] = [known[v] if v in known else spell(v) for v in values]
             columns[name] = cells
         return pd.DataFrame(columns, index=self.csv.texts.index)
 
@@ -122,16 +120,20 @@ def _spellings(column: pd.Series[Any], texts: pd.Series[Any]) -> dict[Any, str]:
     return known
 
 
-def _text(value: Any, seen: Sequence[str], form: CSVFormat) -> str:
-    """Spell a value as the fields of its column are spelled."""
-    if isinstance(value, float):
-        return (form.of_numbers(seen) or form).spelled(value)
-    if not isinstance(value, pd.Timestamp):
-        return str(value)
-    iso = [match for match in map(ISO_DATE.fullmatch, seen) if match]
-    if not iso and form.date_format is not None:
-        return value.strftime(form.date_format)
+def _speller(spelling: Spelling, form: CSVFormat) -> Callable[[Any], str]:
+    """Return a function that spells a value as the fields of its column are spelled."""
+    iso = [match for match in map(ISO_DATE.fullmatch, spelling.fields) if match]
     separators = {match[1] for match in iso if match[1]}
-    if not separators and value == value.normalize():
-        return value.strftime("%Y-%m-%d")
-    return value.isoformat(sep="T" if "T" in separators else " ", timespec="auto")
+
+    def spell(value: Any) -> str:
+        if isinstance(value, float):
+            return (spelling.form or form).spelled(value)
+        if not isinstance(value, pd.Timestamp):
+            return str(value)
+        if not iso and form.date_format is not None:
+            return value.strftime(form.date_format)
+        if not separators and value == value.normalize():
+            return value.strftime("%Y-%m-%d")
+        return value.isoformat(sep="T" if "T" in separators else " ", timespec="auto")
+
+    return spell

@@ -71,7 +71,14 @@ def inspect(
     back by --schema), and drawn in missingness.png.
     """
     with one_line_errors():
-        from ..data.patterns import associations, co_missing, is_monotone, missing_rates, patterns
+        from ..data.patterns import (
+            associated,
+            co_missing,
+            is_monotone,
+            missing_mask,
+            missing_rates,
+            patterns,
+        )
 
         form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
         declared = {} if schema is None else declared_in(str(schema))
@@ -79,8 +86,8 @@ def inspect(
         say_how_it_was_read(fields)
         frame = fields.frame
         rates, seen = missing_rates(frame), patterns(frame)
-        kinds, refused = kinds_of(frame, declared, by.value)
-        together, related = co_missing(frame), associations(frame, kinds)
+        kinds, values, refused = kinds_of(frame, declared, by.value)
+        together, related = co_missing(frame), associated(missing_mask(frame), values, kinds)
         columns = _described(frame, kinds, refused).join(rates)
         folded = len(columns) <= _MOST_FOLDED
         title = f"{table}: {len(frame)} rows"

@@ -14,7 +14,7 @@ import pandas as pd
 from ..system.files import TableError, reason
 from .format import CSVFormat
 from .gaps import Gaps, find_gaps
-from .types import ANYTHING, Expected, typed
+from .types import ANYTHING, Expected, Spelling, spelled_by, typed
 
 _MAGIC = {
     b"\x1f\x8b": "compressed by gzip; unpack it",
@@ -36,7 +36,8 @@ class CSVTable:
         texts: the fields (n, p), under the row labels as the file spells them.
         form: how the file is written.
         blank_rows: how many rows at the end had nothing in them and were not read.
-        gaps: what was read as missing, or not, that is not empty.
+        gaps: the fields that are not empty and were, or might have been, read as missing.
+        spellings: what the fields of each column spell, by name.
     """
 
     frame: pd.DataFrame
@@ -44,6 +45,7 @@ class CSVTable:
     form: CSVFormat
     blank_rows: int
     gaps: Gaps
+    spellings: dict[str, Spelling]
 
 
 def read_csv(
@@ -78,16 +80,17 @@ def read_csv(
     if labelled:
         labels = texts.pop(header[0])
         texts.index = pd.Index(labels.to_numpy(), dtype=object)
-    missing, gaps = find_gaps(texts, form, expected)
+    spellings, gaps = find_gaps(texts, form, expected)
     types = {
-        str(name): typed(column, missing[str(name)], form, expected.get(str(name), ANYTHING))
+        str(name): typed(column, spellings[str(name)], expected.get(str(name), ANYTHING))
         for name, column in texts.items()
     }
     frame = pd.DataFrame(types, index=texts.index, columns=texts.columns)
     if labels is not None:
-        nothing = np.zeros(len(labels), dtype=bool)
-        frame.index = pd.Index(typed(labels, nothing, CSVFormat(), Expected("values"))).rename(None)
-    return CSVTable(frame, texts, form, blank, gaps)
+        values = Expected("values")
+        spelled = spelled_by(dict.fromkeys(labels), CSVFormat(), values)
+        frame.index = pd.Index(typed(labels, spelled, values)).rename(None)
+    return CSVTable(frame, texts, form, blank, gaps, spellings)
 
 
 def _rows(path: Path, form: CSVFormat) -> tuple[list[str], list[list[str]], bool]:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..markers import without_markers
 from .format import MISSING_WORDS, CSVFormat
-from .types import ANYTHING, Expected, spelled_by
+from .types import ANYTHING, Expected, Spelling, spelled_by
 
 
 @dataclass(frozen=True)
@@ -38,51 +37,86 @@ class Gaps:
         columns[column] = columns.get(column, 0) + number
 
 
+@dataclass
+class _Column:
+    """The distinct fields of one column, sorted by whether they are missing.
+
+    Attributes:
+        counts: how often each field occurs, in order of appearance.
+        expected: what the column is expected to be.
+        missing: the fields that are missing.
+        words: the words for missing that are missing only if the column is not of text.
+        spelling: what the other fields spell.
+    """
+
+    counts: Counter[str]
+    expected: Expected
+    missing: set[str]
+    words: set[str]
+    spelling: Spelling
+
+    @classmethod
+    def of(
+        cls, texts: Iterable[str], given: list[str], form: CSVFormat, expected: Expected
+    ) -> _Column:
+        counts = Counter(texts)
+        declared = {f for f in counts if any(_same(f, word, form) for word in given)}
+        missing = {f for f in counts if not f.strip()} | declared
+        words = {f for f in counts if f.strip() in MISSING_WORDS} - declared
+        rest = [f for f in counts if f not in missing | words]
+        return cls(counts, expected, missing, words, spelled_by(rest, form, expected))
+
+    @property
+    def of_text(self) -> bool:
+        """Whether a word for missing may be an answer in this column."""
+        unknown = self.expected.type not in ("numbers", "whole", "dates")
+        return self.spelling.kind == "text" or (self.spelling.kind == "nothing" and unknown)
+
+    def final_spelling(self) -> Spelling:
+        """Return the spelling of all fields that are not missing, including words that are kept."""
+        if self.words <= self.missing:
+            return self.spelling
+        return Spelling("text", tuple(f for f in self.counts if f not in self.missing))
+
+
 def find_gaps(
     texts: pd.DataFrame, form: CSVFormat, expected: Mapping[str, Expected]
-) -> tuple[dict[str, np.ndarray], Gaps]:
-    """Find the missing fields of each column, and those of them that are not empty."""
+) -> tuple[dict[str, Spelling], Gaps]:
+    """Find the missing fields of each column, and what the other fields of the column spell.
+
+    Returns:
+        What the fields of each column spell that are not missing, and the fields that are not
+        empty but are, or might be, missing.
+    """
     given = words_by_column(form, texts.columns)
-    counts = {str(name): Counter(column) for name, column in texts.items()}
-    missing: dict[str, set[str]] = {}
-    words: dict[str, set[str]] = {}
-    of_text = set()
-    for name, fields in counts.items():
-        wanted = expected.get(name, ANYTHING)
-        asked = {f for f in fields if any(_same(f, word, form) for word in given[name])}
-        missing[name] = {f for f in fields if not f.strip()} | asked
-        words[name] = {f for f in fields if f.strip() in MISSING_WORDS} - asked
-        rest = [f for f in fields if f not in missing[name] | words[name]]
-        spelled = spelled_by(rest, form, wanted)
-        anything = spelled == "nothing" and wanted.type not in ("numbers", "whole", "dates")
-        if spelled == "text" or anything:
-            of_text.add(name)
-    marks = {f.strip() for name in counts if name not in of_text for f in words[name]}
+    columns = {
+        str(name): _Column.of(column, given[str(name)], form, expected.get(str(name), ANYTHING))
+        for name, column in texts.items()
+    }
+    marks = {f.strip() for column in columns.values() if not column.of_text for f in column.words}
     gaps = Gaps()
-    for name, fields in counts.items():
-        answers = expected.get(name, ANYTHING).answers
-        for text in sorted(missing[name]):
+    for name, column in columns.items():
+        for text in sorted(column.missing):
             if text.strip():
-                gaps.count(gaps.read, text, name, fields[text])
-        for text in sorted(words[name]):
-            if name not in of_text:
-                gaps.count(gaps.read, text, name, fields[text])
-            elif text.strip() in marks and text not in answers and not form.keep_na:
-                gaps.count(gaps.doubtful, text, name, fields[text])
+                gaps.count(gaps.read, text, name, column.counts[text])
+        for text in sorted(column.words):
+            answer = text in column.expected.answers
+            if not column.of_text:
+                where = gaps.read
+            elif text.strip() in marks and not answer and not form.keep_na:
+                where = gaps.doubtful
             else:
-                if text not in answers:
-                    gaps.count(gaps.kept, text, name, fields[text])
+                if not answer:
+                    gaps.count(gaps.kept, text, name, column.counts[text])
                 continue
-            missing[name].add(text)
+            gaps.count(where, text, name, column.counts[text])
+            column.missing.add(text)
     for word in form.na_values:
-        columns = [name for name in counts if word in given[name] or word.startswith(f"{name}=")]
-        sought = [w for name in columns for w in given[name] if word in (w, f"{name}={w}")]
+        mine = [name for name in columns if word in given[name] or word.startswith(f"{name}=")]
+        sought = [w for name in mine for w in given[name] if word in (w, f"{name}={w}")]
         if not any(_same(f, w, form) for f in gaps.read for w in sought):
             gaps.nowhere.append(word)
-    masks = {
-        str(name): column.isin(missing[str(name)]).to_numpy() for name, column in texts.items()
-    }
-    return masks, gaps
+    return {name: column.final_spelling() for name, column in columns.items()}, gaps
 
 
 def words_by_column(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from ..columns.column import LEVELLED, Column
 from .format import FALSE_WORDS, TRUE_WORDS, CSVFormat
@@ -74,66 +75,83 @@ def _of_levels(levels: Sequence[Any]) -> Expected:
     return Expected("text" if words and len(words) == len(levels) else "values", words)
 
 
-def spelled_by(fields: Sequence[str], form: CSVFormat, expected: Expected = ANYTHING) -> Spelled:
-    """Say what all of these distinct fields spell, none of which is missing."""
+@dataclass(frozen=True)
+class Spelling:
+    """What the distinct fields of a column spell, found out once.
+
+    Attributes:
+        kind: what all of the fields are.
+        fields: the distinct fields, none of which is missing.
+        form: for numbers, the format in which all of the fields are numbers.
+        dates: for dates, the fields as dates, in the same order.
+    """
+
+    kind: Spelled
+    fields: tuple[str, ...] = ()
+    form: CSVFormat | None = None
+    dates: pd.DatetimeIndex | None = None
+
+
+def spelled_by(fields: Iterable[str], form: CSVFormat, expected: Expected = ANYTHING) -> Spelling:
+    """Find out what all of these distinct fields spell, none of which is missing."""
+    fields = tuple(fields)
     if not fields:
-        return "nothing"
+        return Spelling("nothing")
     if expected.type == "text":
-        return "text"
-    # whole numbers with a zero in front are codes: 08654
+        return Spelling("text", fields)
+    # whole numbers that start with a zero, such as 08654, are codes
     codes = expected.type in ("anything", "values") and any(map(_LEADING_ZERO.fullmatch, fields))
-    if expected.type in ("anything", "dates") and _dates(fields, form) is not None:
-        return "dates"
+    if expected.type in ("anything", "dates"):
+        dates = _dates(fields, form)
+        if dates is not None:
+            return Spelling("dates", fields, dates=dates)
     way = form.of_numbers(fields)
     if way is not None and not (codes and all(map(way.is_whole, fields))):
-        return "numbers"
+        return Spelling("numbers", fields, way)
     if all(field in TRUE_WORDS or field in FALSE_WORDS for field in fields):
-        return "booleans"
-    return "text"
+        return Spelling("booleans", fields)
+    return Spelling("text", fields)
 
 
 def typed(
-    texts: pd.Series[Any], missing: np.ndarray, form: CSVFormat, expected: Expected = ANYTHING
+    texts: pd.Series[Any], spelling: Spelling, expected: Expected = ANYTHING
 ) -> pd.Series[Any]:
     """Convert fields (n,) to the type that they spell; NaN (NA, NaT) where missing.
 
-    Whole numbers are integers, gaps or none, with all their digits; those that no 64 bits hold,
-    and those with zeros in front, stay text.
+    Whole numbers become integers with all their digits, whether or not values are missing; those
+    that 64 bits cannot hold, and those that start with a zero, stay text.
+
+    Args:
+        texts: (n,) fields; those that the spelling does not list are missing.
+        spelling: what the other fields spell.
+        expected: what the column is expected to be.
     """
-    codes, distinct = pd.factorize(texts.where(~missing))
-    fields: list[str] = list(distinct)
-    spelled = spelled_by(fields, form, expected)
-    if spelled == "nothing":
-        return pd.Series(np.nan, index=texts.index, name=texts.name).astype(
-            "Int64" if expected.type == "whole" and len(texts) else "float64"
-        )
-    read: Callable[[str], Any]
-    if spelled == "numbers":
-        found = _numbers(fields, form, bool(missing.any()), expected)
+    about = {"index": texts.index, "name": texts.name}
+    if spelling.kind == "nothing":
+        whole = expected.type == "whole" and len(texts)
+        return pd.Series(np.nan, **about).astype("Int64" if whole else "float64")
+    places = pd.Index(spelling.fields, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+    if spelling.form is not None:
+        found = _numbers(spelling.fields, spelling.form, bool((places < 0).any()), expected)
         if found is not None:
-            return pd.Series(
-                found.take(codes, allow_fill=True), index=texts.index, name=texts.name, copy=False
-            )
-    if spelled == "dates":
-        dates = _dates(fields, form)
-        assert dates is not None  # seen by spelled_by
-        taken = dates.take(codes, allow_fill=True, fill_value=cast(Any, pd.NaT))
-        return pd.Series(taken, index=texts.index, name=texts.name)
-    read = TRUE_WORDS.__contains__ if spelled == "booleans" else str
-    values = np.array([*map(read, fields), np.nan], dtype=object)[codes]
-    return pd.Series(values, index=texts.index, name=texts.name).infer_objects()
+            return pd.Series(found.take(places, allow_fill=True), **about, copy=False)
+    if spelling.dates is not None:
+        nothing = cast(Any, pd.NaT)
+        return pd.Series(spelling.dates.take(places, allow_fill=True, fill_value=nothing), **about)
+    read: Callable[[str], Any] = str if spelling.kind != "booleans" else TRUE_WORDS.__contains__
+    values = np.array([*map(read, spelling.fields), np.nan], dtype=object)[places]
+    return pd.Series(values, **about).infer_objects()
 
 
-def _numbers(fields: Sequence[str], form: CSVFormat, gaps: bool, expected: Expected) -> Any:
+def _numbers(
+    fields: Sequence[str], form: CSVFormat, gaps: bool, expected: Expected
+) -> ExtensionArray | None:
     """Return the distinct numbers as a pandas array, or None where only text keeps their digits."""
-    form = form.of_numbers(fields) or form
-    whole = all(map(form.is_whole, fields))
-    if whole and not (gaps and expected.type == "numbers"):
+    if all(map(form.is_whole, fields)) and not (gaps and expected.type == "numbers"):
         values = [form.whole_of(field) for field in fields]
         if any(not -_INT64 <= value < _INT64 for value in values):
             return None
-        array = np.array(values, dtype=np.int64)
-        return pd.array(array, dtype="Int64") if gaps else pd.array(array, dtype="int64")
+        return pd.array(np.array(values, dtype=np.int64), dtype="Int64" if gaps else "int64")
     return pd.array(np.array([form.number_of(field) for field in fields]), dtype="float64")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...data.errors import InputError
-from ...data.patterns import Table, gone_of, pattern_masks
+from ...data.patterns import Table, missing_mask, pattern_masks
 from ...data.system.files import write_figure_atomic
 
 _MOST_PATTERNS = 20
@@ -58,10 +58,10 @@ def missingness_figure(table: Table, columns: Sequence[str] | None = None) -> An
 
     from .shown_figure import ShownFigure
 
-    gone = _chosen(gone_of(table), columns)
-    n, width = gone.shape
-    rates = gone.mean().sort_values(ascending=False, kind="stable")
-    lacking = gone.loc[:, list(rates.index[rates > 0])]
+    missing = _chosen(missing_mask(table), columns)
+    n, width = missing.shape
+    rates = missing.mean().sort_values(ascending=False, kind="stable")
+    lacking = missing.loc[:, list(rates.index[rates > 0])]
     drawn = lacking.iloc[:, :_MOST_COLUMNS]
     masks, counts = pattern_masks(drawn)
     found = len(masks)
@@ -98,17 +98,19 @@ def missingness_figure(table: Table, columns: Sequence[str] | None = None) -> An
     return figure
 
 
-def _chosen(gone: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
+def _chosen(missing: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
     if columns is None:
-        return gone
+        return missing
     asked = [columns] if isinstance(columns, str) else list(columns)
     for name in asked:
-        if name not in gone.columns:
-            few = ", ".join(map(str, gone.columns[:12])) + (", ..." if gone.shape[1] > 12 else "")
+        if name not in missing.columns:
+            few = ", ".join(map(str, missing.columns[:12])) + (
+                ", ..." if missing.shape[1] > 12 else ""
+            )
             raise InputError(f"columns= names {name!r}, which is not one of {few}")
     if not asked:
         raise InputError("columns= is empty; name at least one, or leave it out")
-    return gone[list(dict.fromkeys(asked))]
+    return missing[list(dict.fromkeys(asked))]
 
 
 def _title(n: int, width: int, lacking: int, patterns: int) -> str:
@@ -141,9 +143,9 @@ def _pattern_panel(axes: Any, masks: np.ndarray, names: list[str]) -> None:
     axes.tick_params(which="minor", length=0)
 
 
-def _correlations(figure: Any, axes: Any, gone: pd.DataFrame, names: list[str]) -> None:
+def _correlations(figure: Any, axes: Any, missing: pd.DataFrame, names: list[str]) -> None:
     """Return the masks' correlations; the diagonal and always-missing columns stay empty."""
-    mask = gone.to_numpy(dtype=np.float64)
+    mask = missing.to_numpy(dtype=np.float64)
     centred = mask - mask.mean(0)
     spread = np.sqrt((centred**2).sum(0))
     with np.errstate(invalid="ignore"):

@@ -1,6 +1,7 @@
 """How a table is read at the command line: gaps, words, marks, digits, blank rows."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from absentia.cli import app
+from absentia.data import tables
+from absentia.data.columns.present import Present
+from absentia.data.csv import gaps
 from absentia.data.csv.format import CSVFormat
 from absentia.data.tables import read_table
 
@@ -36,6 +40,35 @@ def cycle(*values, n=40):
 def numbers(gap="", n=40, seed=0):
     values = 50 + 10 * np.random.default_rng(seed).normal(size=n)
     return [gap if k % 5 == 0 else f"{value:.1f}" for k, value in enumerate(values)]
+
+
+@pytest.mark.parametrize("command", ["inspect", "impute"])
+def test_a_csv_is_read_once_and_each_column_examined_once(tmp_path, monkeypatch, command):
+    days = [f"2024-05-{k % 28 + 1:02d}" for k in range(40)]
+    columns = {"area": numbers(), "land": cycle("DE", "FR"), "day": days}
+    path, counts = written(tmp_path, columns), Counter()
+
+    def count(owner, name, key=None):
+        func = getattr(owner, name)
+
+        def counted(*arguments, **options):
+            counts[name if key is None else (name, key(*arguments))] += 1
+            return func(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(tables, "read_csv")
+    count(gaps, "spelled_by", key=lambda fields, *_: tuple(fields))
+    count(CSVFormat, "is_number", key=lambda _, field: field)
+    count(CSVFormat, "number_of", key=lambda _, field: field)
+    count(Present.__dict__["family"], "func", key=lambda present: present.name)
+    options = ["--out", tmp_path / "out.csv", "--sign", "high", *QUICK]
+    result = invoke(command, path, *(options if command == "impute" else []))
+    assert result.exit_code == 0, result.output
+    assert counts["read_csv"] == 1
+    assert sum(name == "spelled_by" for name, _ in counts.keys() - {"read_csv"}) == 3
+    assert {counts["func", name] for name in columns} == {1}
+    assert set(counts.values()) == {1}
 
 
 def test_words_among_text_are_answers_and_are_named(tmp_path):
