@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...data.errors import InputError
-from ..configurable import Configurable
+from ..configurable import Configurable, argument_of
 from ..distributions.pixel_normal import given_observed
 from ..missingness import Missingness
 from ..networks.decoders import Decoder
@@ -92,7 +92,7 @@ class ParallelModel(RowModel):
         if missingness.asks != ("z",) or missingness.has_priors:
             what = "have no priors" if missingness.has_priors else "ask for z alone; it is given u"
             raise InputError(f"{type(missingness).__name__} must {what}")
-        size = getattr(encoder, "config", {}).get("latent_dim", trunk.latent_dim)
+        size = argument_of(encoder, "latent_dim", trunk.latent_dim)
         if size != trunk.latent_dim:
             raise InputError(
                 f"the encoder has {size} latent dimensions, but the trunk has {trunk.latent_dim}"

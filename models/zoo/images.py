@@ -11,6 +11,7 @@ from ...data import IncompleteData
 from ...data.datasets.images import checked_shape
 from ...data.errors import InputError
 from ...data.system.process import seeded
+from ..configurable import argument_of
 from ..missingness import (
     ChannelSelfMasking,
     ConvMissingness,
@@ -21,7 +22,8 @@ from ..networks.convolutional import ConvDecoder, ConvEncoder, ImageFamily
 from ..programs.selection import SelectionModel
 from .building import building
 from .mechanism_names import MISSINGNESS, mechanism_for
-from .tables import checked_families, checked_latent_dim
+from .modelled import check_data
+from .parts import checked_latent_dim
 
 IMAGE_MISSINGNESS = (
     "channel",
@@ -79,7 +81,7 @@ def ImageNotMIWAE(
     >>> ab.impute(fitted, data, particles=20).mean.shape
     (6, 27)
     """
-    checked_families(data)
+    check_data(data)
     latent_dim = checked_latent_dim(latent_dim, len(data.columns), latent_dim)
     shape = checked_shape(shape)
     if shape[0] * shape[1] * shape[2] != len(data.columns):
@@ -114,7 +116,7 @@ def ImageNotMIWAE(
 def _check_pictures(mechanism: Missingness, shape: tuple[int, int, int]) -> None:
     if mechanism.mask_latent_dim:
         raise InputError("a mask latent needs a mask encoder: build a SelectionModel with one")
-    made_for = mechanism.config.get("shape")
+    made_for = argument_of(mechanism, "shape")
     if made_for is not None and tuple(made_for) != shape:
         raise InputError(f"the mechanism is for pictures of {made_for}, the model of {shape}")
 

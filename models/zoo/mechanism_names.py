@@ -9,6 +9,7 @@ import numpy as np
 
 from ...data import IncompleteData
 from ...data.errors import InputError
+from ..configurable import argument_of
 from ..missingness import (
     FormulaMissingness,
     Ignorable,
@@ -72,7 +73,7 @@ def mechanism_for(
         )
     if isinstance(what, Missingness):
         _no_sign(sign, "it goes with missingness='self-masking'; give it to yours")
-        found = what.config.get("num_columns", len(data.columns))
+        found = argument_of(what, "num_columns", len(data.columns))
         if found != len(data.columns):
             raise InputError(
                 f"the missingness is made for {found} columns, the data have {len(data.columns)}"

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
+from torch import nn
 
 from ...data import IncompleteData
 from ...data.columns.constants import varying_names
 from ...data.errors import InputError, KindError
-from ..configurable import Configurable
+from ..configurable import argument_of
 from ..missingness.formula.declaration import Declared
 
 
@@ -25,22 +25,30 @@ def modelled(data: IncompleteData, *parts: Any) -> IncompleteData:
         TypeError: anything but IncompleteData.
         ValueError: no column has several values, and some have levels.
     """
+    check_data(data)
+    whole = data if data.whole is None else data.whole
+    names = varying_names(whole.schema)
+    for part in parts:
+        if isinstance(part, nn.Module) and argument_of(part, "num_columns") != len(names):
+            return whole
+    if len(names) == len(whole.columns) and any(len(c.levels) == 1 for c in whole.schema):
+        raise InputError(
+            "every column has only one value, so there is nothing to model: a missing value is the "
+            "one value of its column"
+        )
+    return whole.part(names)
+
+
+def check_data(data: IncompleteData) -> None:
+    """Refuse anything but IncompleteData.
+
+    Raises:
+        TypeError: with the functions that read a table.
+    """
     if not isinstance(data, IncompleteData):
         raise KindError(
             f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
         )
-    whole = data if data.whole is None else data.whole
-    names = varying_names(whole.schema)
-    for part in parts:
-        if isinstance(part, torch.nn.Module):
-            config = part.config if isinstance(part, Configurable) else {}
-            if config.get("num_columns") != len(names):
-                return whole
-    if len(names) == len(whole.columns) and any(len(c.levels) == 1 for c in whole.schema):
-        raise InputError(
-            "every column has one value only, so there is nothing to model; use that value."
-        )
-    return whole.part(names)
 
 
 def of_modelled(what: Any, data: IncompleteData) -> Any:
@@ -51,11 +59,11 @@ def of_modelled(what: Any, data: IncompleteData) -> Any:
     if data.whole is None:
         return what
     whole = data.whole.columns
-    gone = set(whole) - set(data.columns)
+    constant = set(whole) - set(data.columns)
     if isinstance(what, Declared):
-        return replace(what, columns=tuple(c for c in what.columns if c.column not in gone))
+        return replace(what, columns=tuple(c for c in what.columns if c.column not in constant))
     if isinstance(what, Mapping):
-        return {name: value for name, value in what.items() if name not in gone}
+        return {name: value for name, value in what.items() if name not in constant}
     if isinstance(what, list | tuple) and len(what) == len(whole):
-        return [value for name, value in zip(whole, what, strict=True) if name not in gone]
+        return [value for name, value in zip(whole, what, strict=True) if name not in constant]
     return what

@@ -15,7 +15,7 @@ from ..networks.scales import ScaleKind
 from ..programs.parallel import ParallelModel, Trunk
 from .building import building
 from .modelled import modelled
-from .tables import checked_latent_dim
+from .parts import checked_latent_dim
 
 
 @building

@@ -8,6 +8,7 @@ from typing import Any
 from ...data import Ratings
 from ...data.errors import InputError, KindError
 from ...data.system.process import seeded
+from ..configurable import argument_of
 from ..missingness import Ignorable, MaskLatentShift, Missingness, SelfMasking
 from ..networks.decoders import Decoder, GaussianDecoder
 from ..networks.encoders import SetEncoder
@@ -16,7 +17,7 @@ from ..networks.mixed_decoder import MixedDecoder
 from ..networks.scales import ScaleKind
 from ..programs.selection import SelectionModel
 from .building import building
-from .tables import checked_latent_dim
+from .parts import checked_latent_dim
 
 
 @building
@@ -84,7 +85,7 @@ def RatingsNotMIWAE(
         encoder = SetEncoder(p, latent_dim, encoder_hidden, activation=activation, families=levels)
         if isinstance(missingness, Missingness):
             mechanism: Missingness = missingness
-            if mechanism.config.get("num_columns", p) != p:
+            if argument_of(mechanism, "num_columns", p) != p:
                 raise InputError(f"the missingness is not for the data's {p} items")
         else:
             ignorable = missingness == "ignorable"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Unpack
-
-import torch
+from typing import Unpack
 
 from ...data import IncompleteData
 from ...data.arguments import spelled_out
 from ...data.columns.recode import same_meaning
 from ...data.errors import InputError
 from ...data.system.process import seeded
+from ..fitted import Fit
 from ..networks.target_heads import Predictor
 from ..programs.selection import SelectionModel
 from ..programs.supervised import SupervisedModel
@@ -29,7 +28,7 @@ def SupervisedNotMIWAE(
     missingness: Why = "self-masking",
     *,
     predictor: Predictor | Sequence[int] = (64,),
-    first_stage: Any = None,
+    first_stage: Fit | SelectionModel | None = None,
     seed: int = 0,
     **options: Unpack[MechanismOptions],
 ) -> SupervisedModel:
@@ -70,8 +69,10 @@ def SupervisedNotMIWAE(
     else:
         given = [*options] + (["missingness"] if missingness != "self-masking" else [])
         if given:
-            raise InputError(f"{given[0]!r} is an option of the first stage; give it there")
-        base = _first(first_stage, data)
+            raise InputError(
+                f"{given[0]!r} was decided by the first stage; give it where that model is made"
+            )
+        base = _model_of(first_stage, data)
     model = SupervisedModel(
         copy.deepcopy(base.decoder),
         copy.deepcopy(base.encoder),
@@ -88,20 +89,29 @@ def SupervisedNotMIWAE(
     return model
 
 
-def _first(fitted: Any, data: IncompleteData) -> SelectionModel:
+def _model_of(first_stage: Fit | SelectionModel, data: IncompleteData) -> SelectionModel:
     """Return the model of a first stage, and refuse one of other columns or another scale."""
-    # a fit carries its model; a model has parameters of its own
-    model = fitted if isinstance(fitted, torch.nn.Module) else getattr(fitted, "model", fitted)
+    model = first_stage.model if isinstance(first_stage, Fit) else first_stage
     if type(model) is not SelectionModel:
-        raise InputError(f"first_stage is a {type(model).__name__}; give a NotMIWAE's fit")
+        raise InputError(
+            f"first_stage is a {type(model).__name__}; give a fit of NotMIWAE or NotMIWAEPPCA"
+        )
     if model.columns != tuple(data.columns):
         raise InputError(
-            f"the first stage has columns {list(model.columns)}, the data {list(data.columns)}"
+            f"the first stage has the columns {list(model.columns)}, but the data have "
+            f"{list(data.columns)}; fit it to the same columns, without the target"
         )
-    scaler = getattr(fitted, "scaler", None)
-    if scaler is not None and scaler.to_dict() != data.scaler.to_dict():
-        raise InputError("the first stage is in another scale; read the data with like= its data")
-    schema = getattr(fitted, "schema", None)
+    if not isinstance(first_stage, Fit):
+        return model
+    if first_stage.scaler.to_dict() != data.scaler.to_dict():
+        raise InputError(
+            "the first stage was fitted to columns on another scale; read the data with like= and "
+            "the data of the first stage"
+        )
+    schema = first_stage.schema
     if schema is not None and not all(map(same_meaning, schema, data.schema)):
-        raise InputError("the first stage has other codes; read the data with like= its data")
+        raise InputError(
+            "the codes of the first stage stand for other levels; read the data with like= and the "
+            "data of the first stage"
+        )
     return model

@@ -7,44 +7,27 @@ from typing import Any, Unpack
 
 from ...data import IncompleteData
 from ...data.arguments import checked_names, spelled_out
-from ...data.errors import InputError, KindError
+from ...data.errors import InputError
 from ...data.system.process import seeded
 from ..missingness import MaskLatentShift, Missingness
 from ..missingness.directions import Sign
 from ..missingness.formula.declaration import Declared
-from ..networks.decoders import (
-    Decoder,
-    GaussianDecoder,
-    LinearGaussianDecoder,
-    StudentTDecoder,
-)
-from ..networks.encoders import (
-    Encoder,
-    ExactConditionalEncoder,
-    MaskAwareEncoder,
-    SetEncoder,
-    ZeroFilledEncoder,
-)
-from ..networks.families import Families, all_real, families_of
+from ..networks.decoders import Decoder, LinearGaussianDecoder
+from ..networks.encoders import Encoder
+from ..networks.families import all_real, families_of
 from ..networks.mixed_decoder import MixedDecoder
 from ..networks.scales import ScaleKind
 from ..networks.starts import available_covariance
 from ..programs.base import Prior
-from ..programs.margins import KnownMargins
 from ..programs.selection import SelectionModel
 from .building import building
 from .mechanism_names import SlopePrior, mechanism_for
 from .modelled import modelled
 from .options import DecoderOptions, LinearOptions, Margins, NetworkOptions
+from .parts import assembled, checked_latent_dim, decoder_for, encoder_for
 
 #: a name, a module, a formula, formulas by column, or what :func:`absentia.missing` returns
 Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
-ENCODERS: dict[str, Any] = {
-    "mask-aware": MaskAwareEncoder,
-    "zero-filled": ZeroFilledEncoder,
-    "set": SetEncoder,
-}
-DECODERS: dict[str, Any] = {"gaussian": GaussianDecoder, "student-t": StudentTDecoder}
 
 
 @building
@@ -112,14 +95,12 @@ def NotMIWAE(
     with seeded(seed):
         network = {"hidden": hidden, "activation": activation}
         shape = {"scale": scale, "floor": floor, "skip": skip, **network}
-        x_given_z = _decoder(decoder, data, families, latent_dim, shape)
-        if isinstance(encoder, str):
-            _known("encoder", encoder, ENCODERS)
-        z_given_x = _encoder(encoder, families, x_given_z.latent_dim, network)
+        x_given_z = decoder_for(decoder, data, families, latent_dim, shape)
+        z_given_x = encoder_for(encoder, families, x_given_z.latent_dim, network)
         s_given_x = mechanism_for(
             missingness, data, sign, x_given_z.latent_dim, mask_latent_dim, slope_prior
         )
-        return _selection_model(data, x_given_z, z_given_x, s_given_x, network, margins, prior)
+        return assembled(data, x_given_z, z_given_x, s_given_x, network, margins, prior)
 
 
 @building
@@ -164,11 +145,11 @@ def NotMIWAEPPCA(
         else:
             decoder = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
         chosen = encoder or ("exact" if all_real(families) else "mask-aware")
-        z_given_x = _encoder(chosen, families, latent_dim, {**network})
+        z_given_x = encoder_for(chosen, families, latent_dim, {**network}, linear=True)
         s_given_x = mechanism_for(
             missingness, data, sign, decoder.latent_dim, mask_latent_dim, slope_prior
         )
-        return _selection_model(data, decoder, z_given_x, s_given_x, {**network}, margins)
+        return assembled(data, decoder, z_given_x, s_given_x, {**network}, margins)
 
 
 @building
@@ -241,98 +222,3 @@ def PPCA(data: IncompleteData, **options: Unpack[LinearOptions]) -> SelectionMod
     True
     """
     return NotMIWAEPPCA(data, "ignorable", **options)
-
-
-def _selection_model(
-    data: IncompleteData,
-    decoder: Decoder,
-    encoder: Encoder,
-    mechanism: Missingness,
-    network: dict[str, Any],
-    margins: Margins | None,
-    prior: Prior | None = None,
-) -> SelectionModel:
-    columns = len(data.columns)
-    for part, name in ((decoder, "decoder"), (encoder, "encoder"), (mechanism, "missingness")):
-        found = getattr(part, "config", {}).get("num_columns", columns)
-        if found != columns:
-            raise InputError(f"the {name} is made for {found} columns, the data have {columns}")
-    size = getattr(encoder, "config", {}).get("latent_dim", decoder.latent_dim)
-    if size != decoder.latent_dim:
-        raise InputError(
-            f"the encoder has {size} latent dimensions, but the decoder has {decoder.latent_dim}"
-        )
-    mask_encoder = None
-    if mechanism.mask_latent_dim:
-        mask_encoder = _encoder("mask-aware", families_of(data), mechanism.mask_latent_dim, network)
-    if margins is not None and not isinstance(margins, KnownMargins):
-        margins = KnownMargins.in_units_of(data, margins)
-    return SelectionModel(decoder, encoder, mechanism, data.columns, prior, mask_encoder, margins)
-
-
-def _decoder(
-    decoder: str | Decoder,
-    data: IncompleteData,
-    families: Families,
-    latent_dim: int,
-    shape: dict[str, Any],
-) -> Decoder:
-    if not isinstance(decoder, str):
-        return decoder
-    _known("decoder", decoder, DECODERS)
-    warped = [c for c, linear in zip(data.columns, data.scaler.linear, strict=True) if not linear]
-    if decoder == "student-t" and warped:
-        raise InputError(
-            f"column '{warped[0]}' is {data.schema[warped[0]].kind}: on its own scale a Student-t "
-            f"has no mean; use decoder='gaussian', or declare the column 'continuous'"
-        )
-    if all_real(families):
-        made: Decoder = DECODERS[decoder](latent_dim, len(families), **shape)
-        return made
-    return MixedDecoder(latent_dim, families, real=decoder, **shape)  # type: ignore[arg-type]
-
-
-def _encoder(
-    encoder: str | Encoder, families: Families, latent_dim: int, network: dict[str, Any]
-) -> Encoder:
-    if not isinstance(encoder, str):
-        return encoder
-    _known("encoder", encoder, [*ENCODERS, "exact"])
-    if encoder != "exact":
-        mixed = {} if all_real(families) else {"families": families}
-        made: Encoder = ENCODERS[encoder](len(families), latent_dim, **network, **mixed)
-        return made
-    if not all_real(families):
-        raise InputError("encoder='exact' is for tables of real numbers; use 'mask-aware'")
-    if network:
-        raise KindError(f"{sorted(network)[0]!r} is not an argument with encoder='exact'")
-    return ExactConditionalEncoder(len(families), latent_dim)
-
-
-def checked_families(data: IncompleteData) -> Families:
-    """Return the families of the columns, and refuse anything but IncompleteData.
-
-    Raises:
-        TypeError: for anything but IncompleteData.
-    """
-    if not isinstance(data, IncompleteData):
-        raise KindError(
-            f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
-        )
-    return families_of(data)
-
-
-def checked_latent_dim(given: int | None, columns: int, most: int) -> int:
-    """Return the latent size that was given, or min(columns - 1, most).
-
-    Raises:
-        ValueError: for less than 1.
-    """
-    if given is not None and given < 1:
-        raise InputError(f"latent_dim is {given}; give at least 1, or None for a default")
-    return min(max(columns - 1, 1), most) if given is None else given
-
-
-def _known(what: str, name: str, allowed: Any) -> None:
-    if name not in allowed:
-        raise InputError(f"{what} {name!r} is not one of {', '.join(allowed)}")

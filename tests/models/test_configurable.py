@@ -84,7 +84,7 @@ def test_rebuilding_does_not_change_the_configuration():
 
 
 def test_unknown_classes_are_not_looked_for():
-    with pytest.raises(ValueError, match=r"class 'os\.system', which is not known here") as error:
+    with pytest.raises(ValueError, match=r"class 'os\.system'") as error:
         rebuild({"type": "os.system", "command": "true"})
     assert "\n" not in str(error.value)
 

@@ -18,7 +18,8 @@ Terms are columns and covariates, ``latent`` (the row's z), ``mask_latent``,
 for the levels of an ordinal column.
 """
 
-from .design import Design, Source
+from .design import Design
+from .factors import Source
 from .grammar import Formula, Term, parse
 
 __all__ = ["Design", "Formula", "Source", "Term", "parse"]

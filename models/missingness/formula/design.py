@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,15 +11,11 @@ import torch
 from torch import Tensor
 
 from ....data.errors import InputError
+from .coded_terms import check_names, check_sign, check_size, coded
 from .expressions import Lookup
 from .factors import Factor, Source, products
-from .grammar import LATENTS, Formula, Term
-from .levels import codings
-
-#: coefficients of one formula
-MOST_COLUMNS = 5000
-#: factors with levels in one term, whose margins are 2 to the power of their number
-_MOST_LEVELLED = 6
+from .grammar import Formula
+from .observed_terms import moments, observed_columns
 
 
 class Design:
@@ -99,26 +93,26 @@ class Design:
     ) -> Design:
         terms = [[Factor(f, sources) for f in term.factors] for term in formula.terms]
         for factor in (factor for factors in terms for factor in factors):
-            _check_names(factor, sources, latent_dim, mask_latent_dim)
-        parts, part_of = _parts(formula, terms)
+            check_names(factor, sources, latent_dim, mask_latent_dim)
+        parts, part_of = coded(formula, terms)
         dims = {"latent": latent_dim, "mask_latent": mask_latent_dim}
-        _check_size(formula, parts, part_of, dims)
+        check_size(formula, parts, part_of, dims)
         names: list[str] = []
         term_of: list[int] = []
         signs: list[str | None] = []
         center: list[float] = []
         scale: list[float] = []
         for t, factors in zip(part_of, parts, strict=True):
-            found, labels = _observed(factors, table, dims)
+            found, labels = observed_columns(factors, table, dims)
             for column, label in zip(found, labels, strict=True):
-                mean, sd = _moments(factors, column, label)
+                mean, sd = moments(factors, column, label)
                 names.append(label)
                 term_of.append(t)
                 signs.append(formula.terms[t].sign)
                 center.append(mean if formula.intercept else 0.0)
                 scale.append(sd)
         for t, term in enumerate(formula.terms):
-            _check_count(term, term_of.count(t))
+            check_sign(term, term_of.count(t))
         arrays = np.array(center, dtype=np.float64), np.array(scale, dtype=np.float64)
         return cls(parts, part_of, names, term_of, signs, *arrays)
 
@@ -214,121 +208,3 @@ class Design:
             np.asarray(state["center"], dtype=np.float64),
             np.asarray(state["scale"], dtype=np.float64),
         )
-
-
-def _check_names(
-    factor: Factor, sources: Mapping[str, Source], latent_dim: int, mask_latent_dim: int
-) -> None:
-    for name in sorted(factor.expression.names | factor.expression.absences):
-        if name in LATENTS:
-            raise InputError(f"a column '{name}' cannot be read, the word is taken; rename it")
-        if name in sources:
-            continue
-        close = difflib.get_close_matches(name, list(sources), 1)
-        guess = f"did you mean '{close[0]}'? " if close else ""
-        shown = ", ".join(list(sources)[:12]) + (", ..." if len(sources) > 12 else "")
-        raise InputError(f"there is no column '{name}' of several values; {guess}there are {shown}")
-    if "latent" in factor.expression.latents and not latent_dim:
-        raise InputError("latent is read, and the model has none here")
-    if "mask_latent" in factor.expression.latents and not mask_latent_dim:
-        raise InputError("mask_latent is read, and it has no dimensions; give mask_latent_dim=")
-
-
-def _parts(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Factor]], list[int]]:
-    """Code the terms' levels; return the parts and the term that each part belongs to."""
-    for term, factors in zip(formula.terms, terms, strict=True):
-        levelled = sum(factor.of is not None for factor in factors)
-        if levelled > _MOST_LEVELLED:
-            raise InputError(
-                f"'{term.name}' is a product of {levelled} columns with levels; {_MOST_LEVELLED} "
-                f"are the most"
-            )
-        for factor in factors:
-            if factor.of is not None and len(factor.of.levels) < 2:
-                raise InputError(f"'{term.name}': {factor.of.name} has one level only; drop it")
-    split = [
-        (
-            [factor.source for factor in factors if factor.of is not None],
-            [factor.source for factor in factors if factor.of is None],
-        )
-        for factors in terms
-    ]
-    parts, part_of = [], []
-    for t, coded in enumerate(codings(split, formula.intercept)):
-        for coding in coded:
-            parts.append(
-                [
-                    factor if factor.of is None else factor.coded(coding[factor.source])
-                    for factor in terms[t]
-                    if factor.of is None or factor.source in coding
-                ]
-            )
-            part_of.append(t)
-    return parts, part_of
-
-
-def _check_size(
-    formula: Formula, parts: list[list[Factor]], part_of: list[int], dims: Mapping[str, int]
-) -> None:
-    """Refuse more columns than a mechanism can have, before any column is made."""
-    widths = [0] * len(formula.terms)
-    for t, part in zip(part_of, parts, strict=True):
-        widths[t] += math.prod(factor.width(dims) for factor in part)
-    if sum(widths) > MOST_COLUMNS:
-        t = max(range(len(widths)), key=widths.__getitem__)
-        raise InputError(
-            f"it stands for {sum(widths)} coefficients, '{formula.terms[t].name}' alone for "
-            f"{widths[t]}; {MOST_COLUMNS} are the most: leave terms out, or merge levels"
-        )
-
-
-def _check_count(term: Term, count: int) -> None:
-    if term.sign is not None and count > 1:
-        raise InputError(
-            f"'{term.name}' stands for {count} coefficients, which one direction does not fit; "
-            f"leave the sign out"
-        )
-
-
-def _observed(
-    factors: list[Factor], table: pd.DataFrame, dims: Mapping[str, int]
-) -> tuple[list[Tensor], list[str]]:
-    """Evaluate a term at the rows where all that it reads is observed, and name its columns."""
-    read = sorted({name for factor in factors for name in factor.reads()})
-    seen = table[read].notna().all(axis=1).to_numpy() if read else np.ones(len(table), dtype=bool)
-    if not seen.any():
-        raise InputError(f"{' and '.join(read)} are never observed together")
-
-    def lookup(name: str) -> Tensor:
-        if name in dims:
-            return torch.ones(int(seen.sum()), dims[name], dtype=torch.float64)
-        if name.startswith("is_missing("):
-            absent = table[name[len("is_missing(") : -1]].isna().to_numpy()[seen]
-            return torch.from_numpy(absent.astype(np.float64))
-        return torch.from_numpy(table[name].to_numpy(dtype=np.float64)[seen].copy())
-
-    result: list[Tensor] = []
-    names: list[str] = []
-    for k, factor in enumerate(factors):
-        columns = factor.columns(lookup, learning=True)
-        labels = factor.names(len(columns))
-        result = columns if k == 0 else [a * b for b in columns for a in result]
-        names = labels if k == 0 else [f"{a}:{b}" for b in labels for a in names]
-    for column, name in zip(result, names, strict=True):
-        if not bool(column.isfinite().all()):
-            raise InputError(f"'{name}' is not finite at all observed values; change the term")
-    return result, names
-
-
-def _moments(factors: list[Factor], column: Tensor, name: str) -> tuple[float, float]:
-    """Return mean and standard deviation; a latent, which was set to one, enters by its prior."""
-    if all(factor.unscaled for factor in factors):
-        return 0.0, 1.0
-    with_latent = any(factor.expression.latents for factor in factors)
-    if with_latent:
-        mean, sd = 0.0, float(column.square().mean().sqrt())
-    else:
-        mean, sd = float(column.mean()), float(column.std()) if len(column) > 1 else 0.0
-    if not sd > 1e-12 * max(1.0, float(column.abs().max())):
-        raise InputError(f"'{name}' has one value only where it is observed; drop it")
-    return mean, sd
