@@ -132,7 +132,8 @@ def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None)
     if of_pictures and shape is None:
         raise InputError(f"mechanism {kind.__name__} is for tables of make 'images'")
     size: Any = shape if of_pictures else columns
-    return kind(size, **arguments)
+    make: Callable[..., Missingness] = kind
+    return make(size, **arguments)
 
 
 def _known_margins(

@@ -101,5 +101,6 @@ def called(node: ast.expr) -> str:
     >>> called(ast.parse("log(age)", mode="eval").body)
     'log'
     """
-    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return node.func.id if is_call else ""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id
+    return ""

@@ -98,9 +98,9 @@ class Syntax:
     @property
     def levels_of(self) -> str | None:
         """The column inside ``C(...)``, or None where there is none."""
-        tree = self.tree
-        levels = isinstance(tree, ast.Call) and called(tree) == "C"
-        return self.named(tree.args[0]) if levels else None
+        if isinstance(self.tree, ast.Call) and called(self.tree) == "C":
+            return self.named(self.tree.args[0])
+        return None
 
     def _text(self, node: ast.expr) -> str:
         """Write a node as the user wrote it, with quoted names in backticks."""
