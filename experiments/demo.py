@@ -12,11 +12,12 @@ import numpy as np
 
 from ..data import IncompleteData, amputation
 from ..data.datasets import uci as real
-from ..data.system.files import write_text_atomic
+from ..data.system.files import write_figure_atomic, write_text_atomic
 from ..data.tables import write_table
 from ..inference import fit, impute
+from ..inference.plots.truth import plot_beside_truth
 from ..models import MIWAE, PPCA, NotMIWAEPPCA, SelfMasking
-from . import baselines, figures
+from . import baselines
 from .metrics import bias, coverage, rmse
 from .oracle import truncated_gaussian
 
@@ -146,14 +147,14 @@ def run_demo(
     }
     write_table(filled.to_frame(), files["imputed table"])
     threshold = truth.mean(0)
-    figures.imputed_columns(
-        files["picture"],
+    figure = plot_beside_truth(
         fitted,
         filled,
         truth,
         [0, 3, 7, 10],
         lambda j, values: (values > threshold[j]).astype(float),
     )
+    write_figure_atomic(files["picture"], figure)
     mechanism = fitted.model.missingness
     assert isinstance(mechanism, SelfMasking)
     document = {

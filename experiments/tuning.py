@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
-from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from ..data import IncompleteData
@@ -24,7 +23,7 @@ from ..data.system.files import write_figure_atomic, write_text_atomic
 from ..data.system.workers import is_alive, this_process, work_for, workers_stopped_with_us
 from ..data.tables import read_table
 from ..inference import impute
-from ..inference.plots.style import MECHANISM, OBSERVED
+from ..inference.plots.tuning import plot_tuning
 from .metrics import rmse
 from .sweep import Sweep
 from .tasks.completion import data_of
@@ -80,7 +79,7 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
         raise InputError(f"no trial of {wanted} came to an end{why}; see {folder / 'trials.csv'}")
     importance = importances(sweep, folder)
     write_text_atomic(folder / "importance.csv", importance.to_csv())
-    write_figure_atomic(folder / "sweep.png", figure(found, importance))
+    write_figure_atomic(folder / "sweep.png", plot_tuning(found, importance))
     best = complete.sort_values("bound").iloc[-1]
     chosen = {key: json.loads(str(best[key])) for key in sweep.search}
     write_text_atomic(folder / "best.json", json.dumps(chosen, indent=1) + "\n")
@@ -301,32 +300,3 @@ def importances(sweep: Sweep, folder: Path) -> pd.DataFrame:
             )
         rows[key] = row
     return pd.DataFrame.from_dict(rows, orient="index").sort_values("importance", ascending=False)
-
-
-def figure(found: pd.DataFrame, importance: pd.DataFrame) -> Figure:
-    """Draw importance, correlations, and RMSE against the bound."""
-    drawn = Figure(figsize=(12, 1.6 + 0.45 * max(len(importance), 4)), layout="constrained")
-    left, middle, right = drawn.subplots(1, 3)
-    at = np.arange(len(importance))[::-1]
-    left.barh(at, importance["importance"].fillna(0), color=MECHANISM)
-    left.set_yticks(at, list(importance.index))
-    left.set_xlabel("share of the bound's variance (fANOVA)")
-    for shift, score, colour in ((0.2, "bound", MECHANISM), (-0.2, "rmse", OBSERVED)):
-        values = importance[f"correlation with {score}"].fillna(0)
-        middle.barh(at + shift, values, 0.4, color=colour, label=score)
-    middle.axvline(0, color="black", lw=0.8)
-    middle.set_yticks(at, [])
-    middle.set_xlim(-1, 1)
-    middle.set_xlabel("rank correlation with")
-    middle.legend(frameon=False, fontsize=8)
-    complete = found[found["state"] == "COMPLETE"]
-    if complete["rmse"].notna().any():
-        right.plot(complete["bound"], complete["rmse"], "o", color=MECHANISM, ms=4)
-        best = complete.sort_values("bound").iloc[-1]
-        right.plot(best["bound"], best["rmse"], "o", mfc="none", mec="black", ms=10)
-        right.set_ylabel("RMSE of what was hidden")
-    else:
-        right.plot(complete["trial"], complete["bound"].cummax(), color=MECHANISM)
-        right.set_ylabel("best bound so far")
-    right.set_xlabel("held-out bound" if complete["rmse"].notna().any() else "trial")
-    return drawn

@@ -19,23 +19,18 @@ Shapes at a site with rows at dim -2 and columns at dim -1 (K particles, n rows,
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-import torch
-from pyro.distributions import Delta, Normal
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.subsample_messenger import _Subsample
-from torch import Size, Tensor
-from torch.distributions import Distribution
+from torch import Tensor
 
 from ..data.errors import InputError
 from ..data.system.process import one_at_a_time
 from ..models.sites import MAX_PLATE_NESTING, ROWS
-
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+from .densities import log_density, log_prob_without_score
+from .randomness.noise import Noise
 
 
 class WeightError(InputError):
@@ -51,19 +46,6 @@ class Site(NamedTuple):
     in_guide: bool
     is_observed: bool
     row_dim: int | None
-
-
-class Noise(Protocol):
-    """A source of random numbers: told of every run, then asked site by site."""
-
-    def start(self, count: int) -> None:
-        """Begin the next ``count`` particles."""
-
-    def forget(self) -> None:
-        """Take back the current particles, which were not used."""
-
-    def draw(self, name: str, fn: Any) -> Tensor:
-        """Return (K, n, ...) samples of a site's distribution."""
 
 
 class Weighted(NamedTuple):
@@ -295,42 +277,3 @@ class _Weigher(Messenger):
 
 def _same(a: Any, b: Any) -> bool:
     return float(a) == float(b)
-
-
-def log_density(fn: Any, value: Tensor) -> Tensor:
-    """Return ``fn.log_prob(value)``; a Normal's takes five passes over memory instead of nine."""
-    if type(fn) is not Normal:
-        log_prob: Tensor = fn.log_prob(value)
-        return log_prob
-    if fn._validate_args:
-        fn._validate_sample(value)
-    error = (value - fn.loc) / fn.scale
-    return -torch.addcmul(fn.scale.log() + _HALF_LOG_2PI, error, error, value=0.5)
-
-
-def log_prob_without_score(fn: Any, value: Tensor) -> Tensor:
-    """Return log q(value), whose gradient reaches q's parameters only through ``value``."""
-    if isinstance(fn, Delta):
-        return fn.log_prob(value)
-    frozen = _frozen(fn)
-    if frozen is not None:
-        return log_density(frozen, value)
-    # a distribution with parameters out of sight (a flow): subtract the score's gradient
-    score = fn.log_prob(value.detach())
-    return fn.log_prob(value) - (score - score.detach())
-
-
-def _frozen(fn: Distribution) -> Distribution | None:
-    """Return a copy of the distribution with detached tensors, or None if some are out of reach."""
-    twin = copy.copy(fn)
-    for name, attribute in list(twin.__dict__.items()):
-        if isinstance(attribute, Tensor):
-            twin.__dict__[name] = attribute.detach()
-        elif isinstance(attribute, Distribution):
-            inner = _frozen(attribute)
-            if inner is None:
-                return None
-            twin.__dict__[name] = inner
-        elif not isinstance(attribute, bool | int | float | str | Size | type(None)):
-            return None
-    return twin

@@ -25,8 +25,8 @@ from ..fitting.result import FitResult
 from ..held_out import held_out_bound, mask_left_out
 from ..imputing.imputation import Imputation
 from ..imputing.tables import impute
-from .columns import covariates_of_kept, missingness_of_kept, of_kept, schema_of_kept
 from .completing import as_numbers, filled, indicator_names, with_indicators
+from .learning import learning_rate, model_of, training_data
 from .options import check_parameters, check_whole, fit_options, model_options
 from .reading import Given, given_names, given_table, seen_by_model, without_unseen_levels
 from .sampling import new_rows
@@ -154,43 +154,21 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         if kept.shape[1] == 0:
             raise InputError("no feature has an observed value; there is nothing to learn from")
         self._template = kept.iloc[:0].copy()
-        data = IncompleteData.from_frame(
-            seen_by_model(kept),
-            schema=schema_of_kept(self.schema, kept, self._names),
-            covariates=covariates_of_kept(self.covariates, self._names, self._empty),
-            dtype=torch.float64,
-        )
-        options: dict[str, Any] = {"latent_dim": self.latent_dim, "seed": self._seed % 2**16}
-        if "margins" in further:
-            further["margins"] = self._of_kept(further["margins"], "margins", data)
-        if self.model.startswith("not-"):
-            what = missingness_of_kept(self.missingness, self._names, column_names(kept.columns))
-            # a module is trained where it is: the parameter stays as it was given
-            what = copy.deepcopy(what) if isinstance(what, Missingness) else what
-            options |= {"missingness": what, "sign": self._of_kept(self.sign, "sign", data)}
-        model = kind(data, **options, **further)
+        data = training_data(self, kept)
+        model = model_of(self, kind, data, further)
         if bool(data.s.all()):
             warnings.warn(NOTHING_MISSING, AbsentiaWarning, stacklevel=3)
-        rate = self.learning_rate
-        if rate is None:
-            rate = 1e-2 if self.model.endswith("ppca") else 2e-3
         self.result_: FitResult = fit(
             model.double(),
             data,
             steps=self.steps,
-            learning_rate=rate,
+            learning_rate=learning_rate(self),
             seed=self._seed % 2**16,
             progress=bool(self.verbose),
             **settings,
         )
         self._mask = mask_left_out(self.result_, data)
         self.n_iter_ = self.steps
-
-    def _of_kept(self, given: Any, what: str, data: IncompleteData) -> Any:
-        """Select from a setting of the modelled columns what belongs to those that have values."""
-        beside = set(map(str, self.covariates))
-        modelled = [name for name in self._names if name not in beside]
-        return of_kept(given, what, modelled, data.columns)
 
     @property
     def model_(self) -> Any:

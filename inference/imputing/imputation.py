@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from ...data import IncompleteData
@@ -15,6 +14,7 @@ from ...data.errors import InputError
 from ..diagnostics import khat_threshold
 from .at_random import at_random_cells
 from .beside import beside, lines
+from .cells import MissingCells, as_numpy
 from .stream import Estimates
 
 #: a row whose proposal was refined gets this many times the particles asked for
@@ -55,19 +55,14 @@ class Imputation:
         self.identification: pd.DataFrame | None = None
         self.particles = particles
         self.rule = rule
-        self.log_evidence = _numpy(estimates.log_evidence)
-        self.ess = _numpy(estimates.ess)
-        self.khat = _numpy(estimates.khat)
-        self.khat_before = _numpy(khat_before)
+        self.log_evidence = as_numpy(estimates.log_evidence)
+        self.ess = as_numpy(estimates.ess)
+        self.khat = as_numpy(estimates.khat)
+        self.khat_before = as_numpy(khat_before)
         self.refined = refined.numpy()
         #: particles a row, (n,): refined rows had more
         self.row_particles = np.where(self.refined, REFINED_PARTICLES * particles, particles)
-        self._mean = _numpy(estimates.mean)
-        self._variance = _numpy(estimates.variance)
-        self._mcse = _numpy(estimates.mcse)
-        self._draws = _numpy(estimates.draws)
-        self._probabilities = _numpy(estimates.probabilities)
-        self._missing = np.nonzero(~data.s.cpu().numpy())
+        self._cells = MissingCells.of(estimates, data.s)
 
     @cached_property
     def mean(self) -> np.ndarray:
@@ -76,7 +71,7 @@ class Imputation:
         Of counts and of the codes 0, 1, ... of binary and ordinal columns too; a categorical
         column of three levels or more has no mean, and its most probable code stands here.
         """
-        table = self._completed(self._mean, moments=True)
+        table = self._completed(self._cells.mean, moments=True)
         for j, column in enumerate(self.data.schema):
             if column.kind == "categorical" and column.num_values > 2:
                 table[:, j] = self.point[:, j]
@@ -89,17 +84,7 @@ class Imputation:
         Means of real columns and of counts (to be rounded), medians of ordinal codes, the most
         probable level of binary and categorical ones. What :meth:`to_frame` fills in.
         """
-        cells = self._mean.copy()
-        for j, column in enumerate(self.data.schema):
-            if not column.levels:
-                continue
-            mine = self._missing[1] == j
-            chances = self._probabilities[: column.num_values, mine]
-            if column.kind == "ordinal":
-                cells[mine] = (chances.cumsum(0) >= 0.5).argmax(0)
-            else:
-                cells[mine] = chances.argmax(0)
-        return self._completed(cells, moments=True)
+        return self._completed(self._cells.points(self.data.schema), moments=True)
 
     def probabilities(self, column: str) -> pd.DataFrame:
         """Return posterior level probabilities of a binary, categorical or ordinal column.
@@ -117,10 +102,10 @@ class Imputation:
                 f"column '{column}' is {of.kind}; probabilities are of binary, categorical and "
                 f"ordinal columns, use mean and interval() for others"
             )
-        mine = self._missing[1] == self.data.columns.index(column)
+        mine = self._cells.columns == self.data.columns.index(column)
         return pd.DataFrame(
-            self._probabilities[: of.num_values, mine].T,
-            index=self.data.index[self._missing[0][mine]],
+            self._cells.probabilities[: of.num_values, mine].T,
+            index=self.data.index[self._cells.rows[mine]],
             columns=pd.Index(of.levels),
         )
 
@@ -132,12 +117,12 @@ class Imputation:
     @cached_property
     def sd(self) -> np.ndarray:
         """The posterior standard deviations (n, p), 0 where observed."""
-        return self._spread(np.sqrt(self._variance))
+        return self._spread(np.sqrt(self._cells.variance))
 
     @cached_property
     def mcse(self) -> np.ndarray:
         """The Monte-Carlo standard errors of ``mean`` (n, p), 0 where observed."""
-        return self._spread(self._mcse)
+        return self._spread(self._cells.mcse)
 
     def quantile(self, q: float) -> np.ndarray:
         """Return the table (n, p) completed with posterior q-quantiles, from the kept draws.
@@ -155,15 +140,7 @@ class Imputation:
             raise InputError(
                 f"{len(kept)} draws do not reach the {q:g} quantile; impute with num_draws=200"
             )
-        cells = np.quantile(kept, q, axis=0)
-        for j, column in enumerate(self.data.schema):
-            mine = self._missing[1] == j
-            if column.kind == "categorical" and column.num_values > 2:
-                chances = self._probabilities[: column.num_values, mine]
-                cells[mine] = chances.argmax(0)
-            elif column.kind == "count" or column.levels:
-                cells[mine] = np.quantile(kept[:, mine], q, axis=0, method="inverted_cdf")
-        return self._completed(cells)
+        return self._completed(self._cells.quantiles(self.data.schema, q))
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper ends (n, p) of equal-tailed posterior intervals."""
@@ -190,7 +167,7 @@ class Imputation:
     @property
     def num_draws(self) -> int:
         """The number of draws that were kept."""
-        return len(self._draws)
+        return len(self._cells.draws)
 
     def to_frame(self, values: np.ndarray | None = None) -> pd.DataFrame:
         """Return the completed table, by default with :attr:`point`, in its original dtypes."""
@@ -211,31 +188,10 @@ class Imputation:
         if whole is None:
             return self
         result = copy.copy(self)
-        result._modelled = self
         for name in ("mean", "point", "median", "sd", "mcse", "_at_random"):
-            result.__dict__.pop(name, None)
-        missing = np.nonzero(np.isnan(whole.values))
-        where = missing[1]
-        inside = np.isin(where, [whole.columns.index(name) for name in self.data.columns])
-        value = np.array([0.0 if c.constant is None else c.constant for c in whole.schema])
-        value, standard = value[where], np.zeros(len(where))  # of each cell
-        outside = np.flatnonzero(~inside)
-        standard[outside] = whole.scaler.standardise_cells(value[outside], where[outside])
-        moment = np.where(whole.scaler.linear[where], standard, value)
-        most = max([len(self._probabilities), *(c.num_values for c in whole.schema if c.levels)])
-        certain = (np.arange(most)[:, None] == value).astype(np.float64)
-
-        def spread(cells: np.ndarray, at: np.ndarray | float) -> np.ndarray:
-            found = np.array(np.broadcast_to(at, (*cells.shape[:-1], len(where))))
-            found[..., inside] = cells
-            return found
-
-        result.data, result._missing = whole, missing
-        result._mean, result._draws = spread(self._mean, moment), spread(self._draws, standard)
-        result._variance, result._mcse = spread(self._variance, 0.0), spread(self._mcse, 0.0)
-        padded = np.zeros((most, self._probabilities.shape[-1]))
-        padded[: len(self._probabilities)] = self._probabilities
-        result._probabilities = spread(padded, certain)
+            result.__dict__.pop(name, None)  # computed for the model's own columns
+        result._modelled, result.data = self, whole
+        result._cells = self._cells.with_constants(self.data.columns, whole)
         return result
 
     def by_column(self) -> pd.DataFrame:
@@ -249,7 +205,7 @@ class Imputation:
         differ, the assumed mechanism makes the difference.
         """
         own = self.modelled  # a constant has nothing to compare, and would be a column of it
-        return beside(own.data, own.mean[own._missing], own._at_random)
+        return beside(own.data, own.mean[own._cells.rows, own._cells.columns], own._at_random)
 
     @cached_property
     def _at_random(self) -> np.ndarray:
@@ -297,33 +253,26 @@ class Imputation:
 
     def __repr__(self) -> str:
         """Show cells, particles, the quality of the weights, and means beside those at random."""
-        cells = len(self._missing[0])
         share = 100 * np.mean(self.reliable)
         first = (
-            f"Imputation({cells} cells, {self.particles} particles, weights good in {share:.1f} % "
-            f"of rows)"
+            f"Imputation({len(self._cells)} cells, {self.particles} particles, weights good in "
+            f"{share:.1f} % of rows)"
         )
         return "\n".join([first, *lines(self.by_column(), self.data.schema)])
 
     def _kept(self) -> np.ndarray:
-        if not len(self._draws):
+        if not len(self._cells.draws):
             raise InputError("no draws were kept; impute with num_draws=200")
-        return self._draws
+        return self._cells.draws
 
     def _completed(self, cells: np.ndarray, moments: bool = False) -> np.ndarray:
-        table = np.zeros(self.data.values.shape)
-        table[self._missing] = cells
+        table = self._cells.at(cells, self.data.values.shape)
         values = self.data.scaler.invert(table)
         if moments:  # those of warped columns come in the data's own units already
             values = np.where(self.data.scaler.linear, values, table)
         return self.data.fill(values)
 
     def _spread(self, cells: np.ndarray) -> np.ndarray:
-        table = np.zeros(self.data.values.shape)
-        table[self._missing] = cells
+        table = self._cells.at(cells, self.data.values.shape)
         scaler = self.data.scaler
         return np.asarray(table * np.where(scaler.linear, scaler.scale, 1.0))
-
-
-def _numpy(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().to(torch.float64).cpu().numpy()

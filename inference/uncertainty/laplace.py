@@ -17,9 +17,9 @@ from ...data import IncompleteData
 from ...data.errors import InputError
 from ...data.system.process import seeded
 from ..evaluating import learning
-from ..importance import Noise
 from ..integrator import Marginal
 from ..prepare import coefficient_medians
+from ..randomness.noise import Noise
 from ..vimco import has_scores
 from .redundancy import redundant
 

@@ -10,7 +10,8 @@ from torch import nn
 
 import absentia as ab
 from absentia.inference import WeightError
-from absentia.inference.importance import log_prob_without_score, weights
+from absentia.inference.densities import log_prob_without_score
+from absentia.inference.importance import weights
 from absentia.models import SelfMasking
 from tests.oracles import as_data, log_weights_at, traced_log_weights
 

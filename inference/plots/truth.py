@@ -1,38 +1,40 @@
-"""Figures of imputations and of learnt mechanisms."""
+"""The plot of imputed values beside the true ones, where an experiment knows them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..data.system.files import write_figure_atomic
-from ..inference import FitResult, Imputation
-from ..inference.plots.mechanism import mechanism_curve
-from ..inference.plots.style import IMPUTED, MECHANISM, OBSERVED, TRUE
+from ..fitting.result import FitResult
+from ..imputing.imputation import Imputation
+from .mechanism import mechanism_curve
+from .style import IMPUTED, MECHANISM, OBSERVED, TRUE
+
+_DRAWS = 50
 
 
-def imputed_columns(
-    path: Path,
+def plot_beside_truth(
     fitted: FitResult,
     imputation: Imputation,
     truth: np.ndarray,
-    columns: list[int],
-    true_missing: Any,
-) -> None:
-    """Draw observed, true and imputed values of some columns, with P(missing | value) above.
+    columns: Sequence[int],
+    true_missing: Callable[[int, np.ndarray], np.ndarray],
+) -> Figure:
+    """Plot observed, true and imputed values of some columns, with P(missing | value) above.
 
     Args:
+        fitted: the fit, whose learnt mechanism is drawn.
+        imputation: of its table, with at least 50 draws.
         truth: the complete table (n, p), in the data's units.
-        columns: which columns to draw, one panel each.
-        true_missing: (column, values) -> the true P(missing | value).
+        columns: the positions of the columns to draw, one panel each.
+        true_missing: the true P(missing | value), called with a column's position and values.
     """
     data = imputation.data
     missing = np.isnan(data.values)
-    draws = imputation.draws(50)
+    draws = imputation.draws(_DRAWS)
     across = (len(columns) + 1) // 2
     figure = Figure(figsize=(4.6 * across, 7))
     axes = figure.subplots(2, across, squeeze=False)
@@ -54,7 +56,7 @@ def imputed_columns(
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=5, frameon=False)
     figure.tight_layout(rect=(0, 0.05, 1, 1))
-    write_figure_atomic(path, figure)
+    return figure
 
 
 def _histograms(panel: Axes, observed: np.ndarray, hidden: np.ndarray, draws: np.ndarray) -> None:

@@ -1,0 +1,225 @@
+"""One run of the optimiser: its steps, its evaluations, and the state that a checkpoint keeps."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ...data import IncompleteData, Ratings
+from ...data.errors import InputError
+from ...data.system.process import callers_turn, random_state, seeded, set_random_state
+from ..elbo import ImportanceWeightedELBO
+from .batches import Batches
+from .checkpoint import damaged, read_checkpoint, write_checkpoint
+from .nonfinite import NonFiniteLossError, first_bad_site
+from .optimiser import make_optimiser, make_schedule
+from .settings import FitSettings
+
+Table = IncompleteData | Ratings
+_log = logging.getLogger(__name__)
+#: particles for judging a model, more than for fitting it
+_PARTICLES_FOR_BOUND = 100
+
+
+class Run:
+    """The state of one fit between two evaluations."""
+
+    def __init__(
+        self,
+        model: Any,
+        train: Table,
+        held_out: Table | None,
+        plan: FitSettings,
+        path: Path | None,
+    ) -> None:
+        self.model, self.train, self.held_out = model, train, held_out
+        self.plan, self.path = plan, path
+        self.elbo = ImportanceWeightedELBO(
+            plan.particles, gradient=plan.gradient, unobserved=plan.unobserved
+        )
+        self.optimiser = make_optimiser(model, plan)
+        self.schedule = make_schedule(self.optimiser, plan)
+        self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed, **train.extras())
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self.best_bound, self.best_step = -math.inf, 0
+        self.best_state = copy.deepcopy(model.state_dict())
+        self.waited = 0
+
+    def go(self, progress: bool, told: Sequence[Callable[[dict[str, float]], None]]) -> None:
+        """Take steps until the last step, or until patience runs out."""
+        self._resume()
+        every = max(1, self.plan.steps // self.plan.evaluations)
+        bar = tqdm(
+            total=self.plan.steps, initial=self.step, desc="fit", disable=not progress, leave=False
+        )
+        total, count = torch.zeros(()), 0
+        with bar:
+            while self.step < self.plan.steps and not self._out_of_patience():
+                total = total + self._one_step()
+                count += 1
+                if self.step % every and self.step != self.plan.steps:
+                    continue
+                row = self._evaluate(float(total) / count)
+                bar.update(count)
+                bar.set_postfix(bound=f"{row['bound']:.3f}")
+                total, count = torch.zeros(()), 0
+                _log.debug("step %d: bound %.4f nats a row", self.step, row["bound"])
+                for tell in told:
+                    with callers_turn(self.train.x.device):
+                        tell(row)
+                self.model.train()
+        _log.info(
+            "the fit ended at step %d of %d, %s; the state of step %d is kept, bound %.4f",
+            self.step,
+            self.plan.steps,
+            "all steps done" if self.step == self.plan.steps else "out of patience",
+            self.best_step,
+            self.best_bound,
+        )
+
+    def _out_of_patience(self) -> bool:
+        return self.plan.patience is not None and self.waited >= self.plan.patience
+
+    def _one_step(self) -> Tensor:
+        x, s = self.batches.next()
+        extras = self.batches.extras
+        size = len(self.train)
+        model, guide = self.model.model, self.model.guide
+        try:
+            loss = self.elbo.differentiable_loss(model, guide, x, s, size, **extras) / size
+        except torch.linalg.LinAlgError:  # a guide that factorises a matrix notices first
+            self._stop_at(x, s, extras)
+        if not bool(loss.isfinite()):
+            self._stop_at(x, s, extras)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        return loss.detach().cpu()
+
+    def _stop_at(self, x: Tensor, s: Tensor, extras: dict[str, Tensor]) -> NoReturn:
+        cause = first_bad_site(self.model.model, self.model.guide, x, s, **extras)
+        raise NonFiniteLossError(
+            f"the loss is not finite at step {self.step + 1}: {cause}. Lower learning_rate (now "
+            f"{self.plan.learning_rate:g}), raise the decoder's floor, or fit in float64"
+        )
+
+    def _evaluate(self, loss: float) -> dict[str, float]:
+        for name, parameter in self.model.named_parameters():
+            if not bool(parameter.isfinite().all()):
+                raise NonFiniteLossError(
+                    f"parameter '{name}' is not finite after step {self.step}; lower learning_rate "
+                    f"(now {self.plan.learning_rate:g})"
+                )
+        row = {
+            "step": self.step,
+            "train_bound": -loss,
+            "validation_bound": self._validation_bound(),
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
+        }
+        row["bound"] = row["validation_bound"] if self.held_out is not None else -loss
+        self.history.append(row)
+        self.waited += 1
+        # without held-out rows there is nothing to choose by: the last state is the result
+        if self.held_out is None or row["bound"] > self.best_bound:
+            self.best_bound, self.best_step, self.waited = row["bound"], self.step, 0
+            self.best_state = copy.deepcopy(self.model.state_dict())
+        if self.path is not None:
+            self._checkpoint()
+        return row
+
+    @torch.no_grad()
+    def _validation_bound(self) -> float:
+        if self.held_out is None:
+            return math.nan
+        judge = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, unobserved=self.plan.unobserved)
+        rows = torch.arange(len(self.held_out), device=self.held_out.x.device).split(64)
+        x, s = self.held_out.x, self.held_out.s
+        self.model.eval()
+        # the same random numbers each time, so that evaluations differ by the model alone
+        with seeded(self.plan.seed, x.device):
+            parts = [
+                judge.bound(
+                    self.model.model,
+                    self.model.guide,
+                    x[part],
+                    s[part],
+                    **self.held_out.extras(part),
+                )
+                for part in rows
+            ]
+        self.model.train()
+        return float(torch.cat(parts).mean())
+
+    def restore_best(self) -> None:
+        """Put the best state back into the model."""
+        self.model.load_state_dict(self.best_state)
+
+    def _identity(self) -> dict[str, Any]:
+        data = hashlib.sha256(self.train.fingerprint())
+        if self.held_out is not None:
+            data.update(self.held_out.fingerprint())
+        data.update(repr((self.train.columns, self.train.scaler.to_dict())).encode())
+        for name, value in self.train.extras().items():
+            data.update(name.encode() + value.cpu().numpy().tobytes())
+        # what load_state_dict would overwrite in silence: signs and given slopes are buffers
+        model = hashlib.sha256(repr(self.model).encode())
+        for name, parameter in self.model.named_parameters():
+            model.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
+        for name, buffer in self.model.named_buffers():
+            model.update(name.encode() + buffer.detach().cpu().numpy().tobytes())
+        return {**self.plan.to_dict(), "data": data.hexdigest(), "model": model.hexdigest()}
+
+    def _checkpoint(self) -> None:
+        assert self.path is not None
+        state = {
+            "settings": self._identity(),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "best": self.best_state,
+            "best_at": [self.best_bound, self.best_step, self.waited],
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "batches": self.batches.state(),
+            "found": self.elbo.found(self.model.model),
+            "history": self.history,
+            "random": random_state(self.train.x.device),
+        }
+        write_checkpoint(self.path, state)
+
+    def _resume(self) -> None:
+        if self.path is None:
+            return
+        state = read_checkpoint(self.path, self._identity())
+        if state is None:
+            return
+        try:
+            self._take_up(state)
+        except Exception as error:  # whatever is wrong inside the file, it is the file's fault
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise damaged(self.path, why) from error
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["best"])  # seen to fit before anything is replaced
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if state["schedule"].keys() != self.schedule.state_dict().keys():
+            raise InputError("its part 'schedule' is of another schedule")
+        self.schedule.load_state_dict(state["schedule"])
+        self.batches.restore(state["batches"])
+        device = self.train.x.device
+        self.elbo.take_as_found(self.model.model, state["found"], device)
+        set_random_state(state["random"], device)
+        self.best_bound, self.best_step, self.waited = state["best_at"]
+        self.step, self.history, self.best_state = state["step"], state["history"], state["best"]
