@@ -210,7 +210,7 @@ def imputed_alone_and_together():
     data = table(8)
     decoder = SkewedDecoder(1, 2).double()
     model = ab.NotMIWAE(data, HidesExtremes(2).double(), decoder=decoder)
-    options = {"particles": 4000, "missing": "sample", "refine": False, "check": False}
+    options = {"particles": 4000, "unobserved": "sample", "refine": False, "check": False}
     options |= {"unfitted": True, "num_draws": 0, "independent_rows": True}
     alone = [ab.impute(model, data.rows([i]), **options).mean[0] for i in range(len(data))]
     free = ab.impute(model, data, **{**options, "particles": 40_000, "independent_rows": False})
