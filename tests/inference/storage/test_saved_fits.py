@@ -160,7 +160,7 @@ def edit(folder, *left_out, **changes):
         ({"format_version": None}, "is not a saved model of absentia"),
         ({"format": "another model"}, "is not a saved model of absentia"),
         ({"model": {"type": "os.system", "command": "true"}}, r"class 'os\.system'"),
-        ({"model": {"type": "PathLike"}}, "class 'PathLike', which is not known here"),
+        ({"model": {"type": "PathLike"}}, "class 'PathLike'"),
         ({"model": {"type": "GaussianDecoder"}}, "cannot be read"),
         ({"model": {}}, "cannot be read"),
         ({"dtype": "system"}, "cannot be read"),
