@@ -19,11 +19,12 @@ class Renamed:
 
     def value(self, given: Any) -> Any:
         """Return the new spelling of a value; most values have only one."""
-        return self.values.get(given, given) if isinstance(given, str) else given
+        return self.values.get(given, given) if isinstance(given, str | bool) else given
 
 
 #: how missing values are treated, in all functions that run a model
 INTEGRATION_MODE = {"missing": Renamed("unobserved", {"collapse": "integrate"})}
+LINEAR_DECODER = {"linear": Renamed("decoder", {True: "linear", False: "gaussian"})}
 
 
 def with_new_names(
@@ -61,4 +62,4 @@ def with_new_names(
 
 
 def _shown(name: str, value: Any) -> str:
-    return f"{name}={value!r}" if isinstance(value, str) else f"{name!r}"
+    return f"{name}={value!r}" if isinstance(value, str | bool) else f"{name!r}"

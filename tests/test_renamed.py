@@ -81,3 +81,14 @@ def test_integrate_out():
         return collapse
 
     assert warned(imported)[0] is ab.integrate_out
+
+
+def test_the_linear_decoder():
+    data = table()
+    old, message = warned(lambda: ab.MaskedNotMIWAE(data, linear=True, seed=2))
+    new = ab.MaskedNotMIWAE(data, decoder="linear", seed=2)
+    assert "linear=True is now decoder='linear'" in message
+    for parameter, same in zip(old.parameters(), new.parameters(), strict=True):
+        np.testing.assert_array_equal(parameter.detach(), same.detach())
+    network, _ = warned(lambda: ab.MaskedNotMIWAE(data, linear=False, seed=2, hidden=[3]))
+    assert type(network.decoder) is ab.models.GaussianDecoder

@@ -68,4 +68,7 @@ def learning_rate(imputer: MNARImputer) -> float:
     """Return the learning rate that was given, or the default of the model."""
     if imputer.learning_rate is not None:
         return imputer.learning_rate
-    return _RATE_OF_LINEAR if imputer.model.endswith("ppca") else _RATE_OF_NETWORKS
+    linear = (
+        imputer.model.endswith("ppca") or (imputer.model_options or {}).get("decoder") == "linear"
+    )
+    return _RATE_OF_LINEAR if linear else _RATE_OF_NETWORKS

@@ -46,7 +46,7 @@ def decoder_for(
     """
     if not isinstance(decoder, str):
         return decoder
-    _known("decoder", decoder, DECODERS)
+    _known("decoder", decoder, [*DECODERS, "linear"])
     warped = [c for c, linear in zip(data.columns, data.scaler.linear, strict=True) if not linear]
     if decoder == "student-t" and warped:
         raise InputError(

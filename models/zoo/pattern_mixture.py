@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 from ...data import IncompleteData
 from ...data.arguments import spelled_out
 from ...data.errors import InputError
 from ..programs.pattern_mixture import PatternMixtureModel
-from ..programs.selection import SelectionModel
 from .building import building
 from .options import DeepOptions
-from .tables import MIWAE, PPCA, NotMIWAE
+from .tables import MIWAE, NotMIWAE
 
 
 @building
@@ -32,8 +30,8 @@ def PatternMixture(
         delta: by column, in sd of the column's observed values (of their logs, for a positive one;
             in the data's own units where they were read with ``standardise=False``); 0 for those
             left out.
-        decoder: ``"linear"`` for PPCA's, else as for :func:`NotMIWAE`, whose further options may
-            follow.
+        decoder: as for :func:`MIWAE`, ``"linear"`` for that of PPCA.
+        options: further ones, as for :func:`MIWAE`.
 
     Raises:
         ValueError: for a column that is not there or is no real number.
@@ -54,8 +52,7 @@ def PatternMixture(
         column = data.schema[name]
         if column.discrete:
             raise InputError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
-    builder: Any = PPCA if decoder == "linear" else partial(MIWAE, decoder=decoder)
-    base: SelectionModel = builder(data, **options)
+    base = MIWAE(data, decoder=decoder, **options)
     shifts = [float(delta.get(name, 0.0)) for name in base.columns]
     return PatternMixtureModel(
         base.decoder, base.encoder, base.missingness, base.columns, shifts, base.margins

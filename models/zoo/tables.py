@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, Unpack
 
 from ...data import IncompleteData
-from ...data.arguments import checked_names, spelled_out
+from ...data.arguments import checked_and_renamed, checked_names, spelled_out
 from ...data.errors import InputError
+from ...data.renamed import LINEAR_DECODER
 from ...data.system.process import seeded
 from ..missingness import MaskLatentShift, Missingness
 from ..missingness.directions import Sign
@@ -28,8 +30,26 @@ from .parts import assembled, checked_latent_dim, decoder_for, encoder_for
 
 #: a name, a module, a formula, formulas by column, or what :func:`absentia.missing` returns
 Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
+_P = ParamSpec("_P")
 
 
+def _linear_too(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionModel]:
+    """Hand ``decoder="linear"`` over to :func:`NotMIWAEPPCA`, with the options that were given."""
+
+    @functools.wraps(make)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> SelectionModel:
+        decoder = kwargs.get("decoder")
+        if not isinstance(decoder, str) or decoder != "linear":
+            return make(*args, **kwargs)
+        given: dict[str, Any] = {k: v for k, v in kwargs.items() if k != "decoder"}
+        linear: Any = NotMIWAEPPCA
+        made: SelectionModel = linear(*args, **given)
+        return made
+
+    return wrapper
+
+
+@_linear_too
 @building
 def NotMIWAE(
     data: IncompleteData,
@@ -69,7 +89,8 @@ def NotMIWAE(
             fit ends at the posterior mode. With a flat prior a decoder that does not have the
             values' shape (a Gaussian, of skewed ones) takes that shape for a mechanism.
         latent_dim: default min(p - 1, 10).
-        decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), or a module.
+        decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), ``"linear"`` for that of
+            PPCA, with the defaults of :func:`NotMIWAEPPCA`, or a module.
         encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
         scale, floor, skip: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
         mask_latent_dim: of the mask's own latent, where the mechanism reads one.
@@ -152,6 +173,7 @@ def NotMIWAEPPCA(
         return assembled(data, decoder, z_given_x, s_given_x, {**network}, margins)
 
 
+@checked_and_renamed(LINEAR_DECODER)
 @building
 @spelled_out(DecoderOptions, like=NotMIWAE)
 def MaskedNotMIWAE(
@@ -162,7 +184,6 @@ def MaskedNotMIWAE(
     slope_prior: SlopePrior = "weak",
     mask_latent_dim: int = 1,
     mask_hidden: Sequence[int] = (),
-    linear: bool = False,
     **options: Unpack[DecoderOptions],
 ) -> SelectionModel:
     """Masked not-MIWAE (Choquet & Pauchet): a second latent z_s shifts the mask's log-odds.
@@ -174,7 +195,7 @@ def MaskedNotMIWAE(
         missingness, sign, slope_prior: the mechanism of x, as for :func:`NotMIWAE`.
         mask_latent_dim: dimensions of z_s.
         mask_hidden: widths of hidden layers of m; none is a linear map.
-        linear: the decoder of PPCA, and the options of :func:`NotMIWAEPPCA`.
+        options: as for :func:`NotMIWAE`; with ``decoder="linear"`` for :func:`NotMIWAEPPCA`.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -183,17 +204,14 @@ def MaskedNotMIWAE(
     2
     """
     data = modelled(data, missingness, options.get("decoder"), options.get("encoder"))
-    latent_dim = checked_latent_dim(
-        options.get("latent_dim"), len(data.columns), 32 if linear else 10
-    )
+    most = 32 if options.get("decoder") == "linear" else 10
+    latent_dim = checked_latent_dim(options.get("latent_dim"), len(data.columns), most)
     if missingness == "mask-latent":
         raise InputError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")
     own = mechanism_for(missingness, data, sign, latent_dim, 0, slope_prior)
     with seeded(int(options.get("seed", 0)) + 2):
         masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
-    builder: Any = NotMIWAEPPCA if linear else NotMIWAE
-    made: SelectionModel = builder(data, masked, **options)
-    return made
+    return NotMIWAE(data, masked, **options)
 
 
 @checked_names

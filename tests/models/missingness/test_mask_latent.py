@@ -101,7 +101,7 @@ def test_a_common_cause_is_left_to_the_mask():
     bounds = []
     for mask in (0, 1):
         if mask:
-            model = ab.MaskedNotMIWAE(data, linear=True, latent_dim=2)
+            model = ab.MaskedNotMIWAE(data, decoder="linear", latent_dim=2)
         else:
             model = ab.NotMIWAEPPCA(data, latent_dim=2)
         bounds.append(ab.fit(model, data, **options).bound)

@@ -73,6 +73,13 @@ def test_the_models_of_the_literature(data):
     assert type(ab.PPCA(data).decoder) is LinearGaussianDecoder
     for make in (ab.MIWAE, ab.PPCA):
         assert type(make(data).missingness) is Ignorable
+    for linear, name in ((ab.NotMIWAE, ab.NotMIWAEPPCA), (ab.MIWAE, ab.PPCA)):
+        one, other = linear(data, decoder="linear", seed=3), name(data, seed=3)
+        assert type(one.encoder) is ExactConditionalEncoder
+        for parameter, same in zip(one.parameters(), other.parameters(), strict=True):
+            assert torch.equal(parameter, same)
+    with pytest.raises(TypeError, match="skip"):
+        ab.NotMIWAE(data, decoder="linear", skip=True)
     assert ab.NotMIWAE(data).columns == ("a", "b", "c")
 
 
