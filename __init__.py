@@ -5,70 +5,71 @@ of importance weights trains it, imputes with it and judges it.
 """
 
 import logging
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .data import IncompleteData, Ratings
-from .data.errors import AbsentiaDeprecationWarning, AbsentiaError, AbsentiaWarning
 from .data.moved import old_name
-from .inference import (
-    CSVLogger,
-    FitResult,
-    IdentificationWarning,
-    ImportanceWeightedELBO,
-    Imputation,
-    MNARImputer,
-    MultipleImputation,
-    OutsideRangeWarning,
-    Pooled,
-    SensitivityCurve,
-    TensorBoardLogger,
-    WandbLogger,
-    Weighted,
-    answers,
-    calibration,
-    check_identification,
-    check_mask,
-    check_values,
-    coefficient_posterior,
-    compare,
-    cross_check,
-    delta_sensitivity,
-    fit,
-    held_out_bound,
-    impute,
-    integrate_out,
-    load,
-    multiple_imputation,
-    pool,
-    predict,
-    predict_ratings,
-    save,
-    slope_sensitivity,
-    to_arviz,
-    weights,
-)
-from .models import (
-    GNR,
-    MIWAE,
-    PPCA,
-    ImageNotMIWAE,
-    KnownMargins,
-    MaskedNotMIWAE,
-    Missingness,
-    NotMIWAE,
-    NotMIWAEPPCA,
-    PatternMixture,
-    RatingsNotMIWAE,
-    SelectionModel,
-    SelfMasking,
-    SupervisedNotMIWAE,
-    missing,
-)
-from .models.missingness import missingness
 
 if TYPE_CHECKING:
+    from .data import IncompleteData, Ratings
+    from .data.errors import AbsentiaDeprecationWarning, AbsentiaError, AbsentiaWarning
+    from .inference import (
+        CSVLogger,
+        FitResult,
+        IdentificationWarning,
+        ImportanceWeightedELBO,
+        Imputation,
+        MNARImputer,
+        MultipleImputation,
+        OutsideRangeWarning,
+        Pooled,
+        SensitivityCurve,
+        TensorBoardLogger,
+        WandbLogger,
+        Weighted,
+        answers,
+        calibration,
+        check_identification,
+        check_mask,
+        check_values,
+        coefficient_posterior,
+        compare,
+        cross_check,
+        delta_sensitivity,
+        fit,
+        held_out_bound,
+        impute,
+        integrate_out,
+        load,
+        multiple_imputation,
+        pool,
+        predict,
+        predict_ratings,
+        save,
+        slope_sensitivity,
+        to_arviz,
+        weights,
+    )
     from .inference import plots as plots
     from .inference.report import report as report
+    from .models import (
+        GNR,
+        MIWAE,
+        PPCA,
+        ImageNotMIWAE,
+        KnownMargins,
+        MaskedNotMIWAE,
+        Missingness,
+        NotMIWAE,
+        NotMIWAEPPCA,
+        PatternMixture,
+        RatingsNotMIWAE,
+        SelectionModel,
+        SelfMasking,
+        SupervisedNotMIWAE,
+        missing,
+    )
+    from .models.missingness import missingness
 
 __version__ = "0.1.0"
 
@@ -138,19 +139,39 @@ __all__ = [
 _MOVED = {"collapse": "absentia.integrate_out"}
 
 
+#: public modules, and where they are
+_MODULES = {
+    "data": "data",
+    "inference": "inference",
+    "models": "models",
+    "plots": "inference.plots",
+}
+#: public names that neither data, models nor inference lists, and where they are
+_HOMES = {
+    "AbsentiaDeprecationWarning": "data.errors",
+    "AbsentiaError": "data.errors",
+    "AbsentiaWarning": "data.errors",
+    "missingness": "models.missingness",
+    "report": "inference.report",
+}
+
+
 def __dir__() -> list[str]:
-    """Every public name, those that are imported where first asked for included."""
-    return sorted({*globals(), *__all__, "plots", "report"})
+    """Return every public name, those that have not been imported yet included."""
+    return sorted({*globals(), *__all__, *_MODULES, *_HOMES})
 
 
-def __getattr__(name: str) -> object:
-    """Import ``plots`` and ``report`` on first use, and return old names with a warning."""
-    if name == "plots":
-        from .inference import plots
+if not TYPE_CHECKING:
 
-        return plots
-    if name == "report":
-        from .inference.report import report
-
-        return report
-    return old_name(__name__, name, _MOVED)
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use: ``absentia --help`` need not wait for torch."""
+        if name in _MODULES:
+            return import_module(f".{_MODULES[name]}", __name__)
+        if name in _HOMES:
+            return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        if name in __all__:
+            for layer in ("data", "models", "inference"):
+                module = import_module(f".{layer}", __name__)
+                if name in module.__all__:
+                    return getattr(module, name)
+        return old_name(__name__, name, _MOVED)

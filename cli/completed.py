@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..data.system.memory import check_memory
 from ..data.tables import check_suffix, write_table, write_tables
-from .common import errors, say
+from .console import errors, say
 from .fields import Fields
 from .paths import check_model_folder, check_outputs, make_folders
 from .reading import what_is_missing

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .common import console, one_line_errors, percent
+from .console import console, percent
+from .one_line_errors import one_line_errors
 from .paths import check_writable
 
 

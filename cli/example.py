@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .common import one_line_errors, say
+from .console import say
+from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
 
 

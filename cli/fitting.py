@@ -9,7 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from .common import MechanismName, ModelName, advise, console, errors, listed, say, shown
+from .choices import MechanismName, ModelName
+from .console import console, errors, listed, say
+from .frames import shown
+from .kinds import advise
 from .paths import make_folders
 from .suspicions import Suspicion, lines_of
 

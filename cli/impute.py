@@ -9,12 +9,9 @@ from typing import Annotated
 import typer
 
 from ..data.errors import InputError
-from ..data.tables import check_table
-from .common import MechanismName, ModelName, declared_in, one_line_errors, say
-from .completed import Places, check_draws, say_how_far_to_trust, write_as_read, write_completed
-from .fields import columns_of, read_fields
-from .fitting import build_model, fit_model, read_data
-from .impute_options import carried, check_options, prior_in, signs_of
+from .choices import MechanismName, ModelName
+from .console import say
+from .one_line_errors import one_line_errors
 from .reading import (
     DateFormat,
     Decimal,
@@ -26,8 +23,6 @@ from .reading import (
     csv_format,
     say_how_it_was_read,
 )
-from .report import write_report
-from .suspicions import suspicions
 
 
 def impute(
@@ -117,6 +112,25 @@ def impute(
     (-99, "unknown") tell with --na-values.
     """
     with one_line_errors(_going_on(checkpoint)):
+        # here and not above, so that --help need not wait for torch
+        from ..data import IncompleteData
+        from ..data.tables import check_table
+        from ..inference import impute as impute_table
+        from ..inference import load
+        from .completed import (
+            Places,
+            check_draws,
+            say_how_far_to_trust,
+            write_as_read,
+            write_completed,
+        )
+        from .fields import columns_of, read_fields
+        from .fitting import build_model, fit_model, read_data
+        from .impute_options import carried, check_options, prior_in, signs_of
+        from .kinds import declared_in
+        from .report import write_report
+        from .suspicions import suspicions
+
         known = signs_of(sign)
         check_options(context, model, missingness, known, fitted, learning_rate)
         prior = prior_in(slope_prior)
@@ -124,10 +138,6 @@ def impute(
         places = Places.beside(out, draws > 0, report, checkpoint)
         schema_path = None if schema in (None, "infer") else Path(str(schema))
         places.check([table, schema_path], save, fitted)
-        from ..data import IncompleteData
-        from ..inference import impute as impute_table
-        from ..inference import load
-
         declared = declared_in(schema)
         result = None if fitted is None else load(fitted)
         fields = read_fields(table, declared, columns_of(result), form)

@@ -9,7 +9,8 @@ import pandas as pd
 import typer
 
 from ..data.errors import InputError
-from .common import MechanismName, ModelName, listed
+from .choices import MechanismName, ModelName
+from .console import listed
 
 
 def check_options(

@@ -5,22 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
-from .common import (
-    Grounds,
-    console,
-    declared_in,
-    kinds_of,
-    leaving_out,
-    one_line_errors,
-    say,
-    shown,
-)
-from .fields import read_fields
+from .choices import Grounds
+from .console import console, say
+from .one_line_errors import one_line_errors
 from .paths import check_outputs
 from .reading import (
     DateFormat,
@@ -34,7 +25,9 @@ from .reading import (
     say_how_it_was_read,
     what_is_missing,
 )
-from .suspicions import lines_of, suspicions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_LINES = 12
 #: columns of a table whose cells may go over several lines
@@ -71,6 +64,7 @@ def inspect(
     back by --schema), and drawn in missingness.png.
     """
     with one_line_errors():
+        # here and not above, so that --help need not wait for torch
         from ..data.patterns import (
             associated,
             co_missing,
@@ -79,6 +73,10 @@ def inspect(
             missing_rates,
             patterns,
         )
+        from .fields import read_fields
+        from .frames import shown
+        from .kinds import declared_in, kinds_of, leaving_out
+        from .suspicions import lines_of, suspicions
 
         form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
         declared = {} if schema is None else declared_in(str(schema))
@@ -119,6 +117,8 @@ def inspect(
 
 
 def _show(frame: pd.DataFrame, title: str, index: str | None = None, folded: bool = True) -> None:
+    from .frames import shown
+
     more = len(frame) - _MOST_LINES
     title += f" (the first {_MOST_LINES} of {len(frame)})" if more > 0 else ""
     if len(frame):

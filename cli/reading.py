@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..data.csv.format import CSVFormat
-from ..data.csv.gaps import Gaps
-from .common import listed, quoted, say
-from .fields import Fields
+from .console import listed, quoted, say
+
+if TYPE_CHECKING:
+    from ..data.csv.gaps import Gaps
+    from .fields import Fields
 
 Sep = Annotated[str, typer.Option(help="CSV: the mark between two fields; '\\t' for tabs.")]
 Decimal = Annotated[str, typer.Option(help="CSV: the mark before decimals, ',' in 36,6.")]

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ..data.errors import InputError
-from .common import one_line_errors, say
-from .fields import columns_of, read_fields
+from .console import say
+from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
 from .reading import (
     DateFormat,
@@ -44,8 +44,10 @@ def report(
     fetches nothing.
     """
     with one_line_errors():
+        # here and not above, so that --help need not wait for torch
         from ..data import IncompleteData
         from ..inference import impute, load
+        from .fields import columns_of, read_fields
 
         form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
         check_outputs([table], [("--out", out)], {"--fitted": fitted})

@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..data.errors import InputError
-from .common import console, errors, one_line_errors, say
+from .console import console, errors, say
+from .one_line_errors import one_line_errors
 
 if TYPE_CHECKING:
     from ..experiments.runner import Report, SideBySide, TaskTable

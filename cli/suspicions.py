@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from .common import listed
+from .console import listed
 from .fields import Fields
 
 _IDENTIFIERS = ("identifier", "digits lost", "leading zeros")

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from ..data.errors import InputError
-from .common import one_line_errors, say
+from .console import say
+from .one_line_errors import one_line_errors
 
 _NAME = typer.Argument(help="A sweep: white, or a file NAME.toml.", show_default=False)
 

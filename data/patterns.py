@@ -6,7 +6,6 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from .columns.column import Column
 from .columns.present import columns_of
@@ -195,6 +194,8 @@ _NOTHING = pd.DataFrame(
 
 def _explained_by(column: Column, values: np.ndarray, missing: pd.DataFrame) -> pd.DataFrame:
     """Associate the missingness of every column with the values (n,) of one column."""
+    from scipy.stats import rankdata  # takes half a second to import
+
     seen = ~np.isnan(values)
     value, mask = values[seen], missing.to_numpy(dtype=np.float64)[seen]
     n, k = len(value), mask.sum(0)

@@ -1,5 +1,7 @@
 """Inference with a model and data: importance weights, bounds, fits, imputations, diagnostics."""
 
+from typing import TYPE_CHECKING
+
 from ..data.moved import old_name
 from .checks import (
     Calibration,
@@ -12,8 +14,6 @@ from .checks import (
 )
 from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
 from .elbo import ImportanceWeightedELBO
-from .estimator import MNARImputer
-from .export.tree import to_arviz
 from .fitting import (
     CSVLogger,
     FitResult,
@@ -55,6 +55,10 @@ from .uncertainty import (
     multiple_imputation,
     pool,
 )
+
+if TYPE_CHECKING:
+    from .estimator import MNARImputer
+    from .export.tree import to_arviz
 
 __all__ = [
     "CSVLogger",
@@ -115,6 +119,21 @@ _MOVED = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Return what an old name stands for, with a warning."""
-    return old_name(__name__, name, _MOVED)
+def __dir__() -> list[str]:
+    """Return every public name, those that have not been imported yet included."""
+    return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import what needs scikit-learn or xarray, both slow, and answer to old names."""
+        if name == "MNARImputer":
+            from .estimator import MNARImputer
+
+            return MNARImputer
+        if name == "to_arviz":
+            from .export.tree import to_arviz
+
+            return to_arviz
+        return old_name(__name__, name, _MOVED)

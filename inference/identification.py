@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import f as f_distribution
-from scipy.stats import kurtosis, skew
 
 from ..data import IncompleteData
 from ..data.columns.row_numbers import row_numbers
@@ -42,6 +40,8 @@ def identification_table(
     Returns:
         A row for every column whose absence depends on its own value.
     """
+    from scipy.stats import kurtosis, skew  # takes half a second to import
+
     names = list(data.columns)
     mechanism = model.missingness
     own = columns_on_themselves(model, data)
@@ -152,6 +152,8 @@ def _explained(
     y, x = centred[:, j], centred[:, used]
     residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     left = float(residual @ residual) / max(float(y @ y), float(np.finfo(float).tiny))
+    from scipy.stats import f as f_distribution  # takes half a second to import
+
     adjusted = 1 - left * (n - 1) / (n - q - 1)
     ratio = (1 - left) / q / max(left / (n - q - 1), float(np.finfo(float).tiny))
     return max(adjusted, 0.0), float(f_distribution.sf(ratio, q, n - q - 1)), order

@@ -185,3 +185,39 @@ for module in pkgutil.walk_packages(absentia.__path__, "absentia."):
 def test_every_module_imports(unpacked, tmp_path):
     printed = run_python(EVERY_MODULE, cwd=tmp_path, path=unpacked).split()
     assert {f"absentia.{folder}" for folder in FOLDERS} <= set(printed)
+
+
+ON_FIRST_USE = """
+import sys
+import absentia
+from absentia.cli import app
+
+def loaded(*libraries):
+    return [name for name in libraries if name in sys.modules]
+
+for command in ([], ["inspect"], ["impute"], ["report"]):
+    app([*command, "--help"], standalone_mode=False)
+    assert not loaded("torch", "pyro", "pandas", "scipy"), command
+
+# what derives from a class of scikit-learn, or returns objects of xarray, needs them
+for name in set(absentia.__all__) - {"MNARImputer", "to_arviz"}:
+    getattr(absentia, name)
+assert loaded("torch", "pyro")
+print(loaded("sklearn", "matplotlib", "arviz", "scipy.stats", "scipy.optimize", "xarray"))
+"""
+
+
+def test_libraries_are_imported_where_they_are_used(unpacked, tmp_path):
+    printed = run_python(ON_FIRST_USE, cwd=tmp_path, path=unpacked)
+    assert printed.splitlines()[-1] == "[]"
+
+
+def test_every_public_name_is_found_and_others_are_not():
+    from absentia import data, inference
+
+    for module in (absentia, data, inference):
+        assert set(module.__all__) <= set(dir(module))
+        for name in module.__all__:
+            assert getattr(module, name) is not None
+        with pytest.raises(AttributeError, match="no_such_name"):
+            module.no_such_name  # noqa: B018

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 #: a machine and the number of a process there
@@ -87,5 +86,7 @@ def workers_stopped_with_us() -> Iterator[None]:
     try:
         yield
     except BaseException:
+        from joblib.externals.loky import get_reusable_executor  # slow to import
+
         get_reusable_executor().shutdown(wait=False, kill_workers=True)
         raise

@@ -7,7 +7,6 @@ from typing import Any
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ..export.tree import to_arviz
 from ..fitting.result import FitResult
 from ..held_out import check_same_density
 
@@ -47,6 +46,7 @@ def compare(
     'a ~ b'
     """
     from ..export.compat import compare as arviz_compare
+    from ..export.tree import to_arviz  # xarray is slow to import
 
     if len(fits) < 2:
         raise InputError(f"{len(fits)} model(s) to compare; give at least two, by name")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import skew
 
 from ...data import IncompleteData
 from ...data.errors import InputError
@@ -254,6 +253,8 @@ _STATISTICS = ("mean", "sd", "skewness", "q10", "q50", "q90")
 
 
 def _statistics(values: np.ndarray) -> np.ndarray:
+    from scipy.stats import skew  # takes half a second to import
+
     if len(values) < 3 or values.min() == values.max():
         return np.full(len(_STATISTICS), np.nan)
     quantiles = np.quantile(values, [0.1, 0.5, 0.9])

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, chisquare
 
 from ...data import IncompleteData
 from ...data.errors import InputError
@@ -35,6 +34,8 @@ class Calibration:
     @property
     def table(self) -> pd.DataFrame:
         """Return a table with one row per quantity."""
+        from scipy.stats import chisquare  # takes half a second to import
+
         rows = {}
         for name, rank in self.ranks.items():
             place = (rank + 0.5) / (self.draws + 1)
@@ -45,6 +46,8 @@ class Calibration:
     @property
     def p_value(self) -> float:
         """Return one p-value of all quantities together: the sum of their chi-squares."""
+        from scipy.stats import chi2  # takes half a second to import
+
         p = self.table["p_value"].clip(lower=1e-300)
         each = chi2.isf(p, self.bins - 1)
         return float(chi2.sf(each.sum(), (self.bins - 1) * len(p)))

@@ -7,7 +7,6 @@ import math
 
 import torch
 from pyro.distributions import Normal, StudentT, TorchDistribution
-from scipy.stats import t as student_t
 from torch import Tensor
 
 from ...data.errors import KindError
@@ -119,6 +118,8 @@ def _correlated(fn: RowNormal | PixelNormal, uniform: Tensor) -> Tensor:
 @from_uniform.register(StudentT)
 def _student(fn: StudentT, uniform: Tensor) -> Tensor:
     """Invert the distribution function by SciPy, since torch has no inverse."""
+    from scipy.stats import t as student_t  # takes half a second to import
+
     df = fn.df.expand(fn.batch_shape).detach().cpu().numpy()
     quantile = student_t.ppf(uniform.cpu().numpy(), df)
     value: Tensor = fn.loc + fn.scale * torch.from_numpy(quantile).to(uniform)

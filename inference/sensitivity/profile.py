@@ -7,9 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import PchipInterpolator
-from scipy.optimize import brentq
-from scipy.stats import chi2
 
 _NEAR = 0.01  # nats: an end or a maximum as near as this is found
 _MOST = 6  # further slopes an end, or the maximum
@@ -35,6 +32,8 @@ def refined(
     Returns:
         The heights at all slopes.
     """
+    from scipy.stats import chi2  # takes half a second to import
+
     found = dict(heights)
 
     def at(slope: float) -> float:
@@ -121,6 +120,10 @@ def crossing(found: dict[float, float], side: int, drop: float) -> float:
     Its root, with the sign of the side, is a straight line in the slope where the likelihood is
     Normal: that is what is interpolated.
     """
+    # both slow to import
+    from scipy.interpolate import PchipInterpolator
+    from scipy.optimize import brentq
+
     bracket = outside_of(found, side, drop)
     if bracket is None:
         return side * math.inf
@@ -135,6 +138,8 @@ def crossing(found: dict[float, float], side: int, drop: float) -> float:
 
 def interval(profile: pd.Series, level: float) -> tuple[float, float]:
     """Return the slopes within chi-square of the maximum; open ends are infinite."""
+    from scipy.stats import chi2  # takes half a second to import
+
     found = dict(zip(profile.index.to_numpy(float), profile.to_numpy(float), strict=True))
     drop = float(chi2.ppf(level, 1))
     return crossing(found, -1, drop), crossing(found, 1, drop)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import norm
 
 from ...data import IncompleteData
 from ...data.arguments import checked_and_renamed
@@ -88,6 +87,8 @@ def coefficient_posterior(
 
 def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
     """Tabulate the estimands by the delta method."""
+    from scipy.stats import norm  # takes half a second to import
+
     quantile = float(norm.ppf((1 + level) / 2))
     rows, moving, far = {}, [], []
     directions = target.model.missingness.shown_directions(target.data)

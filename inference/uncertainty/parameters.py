@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from ...data import IncompleteData
@@ -124,6 +123,8 @@ class ParameterPosterior:
             model: of the same parameters, and with the guide's own in place.
             start: parameters to search from, in the place of the maximum here.
         """
+        from scipy.optimize import minimize  # slow to import
+
         moved = copy.copy(self)
         moved.target = self.target.of(model, data)
         # in the Normal's own units the search is short: there the curvature is nearly that of u^2/2

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas.api.typing import DataFrameGroupBy
-from scipy.stats import t as student_t
 
 from ...data.errors import AnalysisError, InputError, KindError
 from .analysis import Analysis, read_analysis
@@ -186,6 +185,8 @@ def _table(
     complete_df: float,
     level: float,
 ) -> pd.DataFrame:
+    from scipy.stats import t as student_t  # takes half a second to import
+
     u, b, t = np.diag(within), np.diag(between), np.diag(total)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(t > 0, (1 + 1 / m) * b / t, 0.0)  # lambda, of the variance

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from torch import Tensor
 
 from ...data import IncompleteData
@@ -69,6 +68,8 @@ def sources(
     if parameters == "auto":
         parameters = "laplace" if is_small(fitted.model) else "bootstrap"
     if parameters in ("bootstrap", "ensemble"):
+        from joblib import Parallel, delayed  # slow to import
+
         shorter = _SHORTER if parameters == "bootstrap" else 1
         steps = max(fitted.settings.steps // shorter, 1) if steps is None else steps
         again = _bootstrapped if parameters == "bootstrap" else _from_scratch

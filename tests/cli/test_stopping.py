@@ -7,7 +7,7 @@ import time
 import pytest
 import typer
 
-from absentia.cli.common import one_line_errors
+from absentia.cli.one_line_errors import one_line_errors
 from absentia.data.system.files import atomic_path
 
 

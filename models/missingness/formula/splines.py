@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.interpolate import BSpline
 from torch import Tensor
 
 from ....data.errors import InputError
@@ -106,6 +105,8 @@ def _evaluate(x: Tensor, table: _Table) -> list[Tensor]:
 
 @lru_cache(maxsize=256)
 def _b_spline_table(knots: tuple[float, ...], degree: int) -> _Table:
+    from scipy.interpolate import BSpline  # slow to import
+
     full = [knots[0]] * degree + list(knots) + [knots[-1]] * degree
     count = len(full) - degree - 1
     spline = BSpline(np.array(full), np.eye(count)[:, 1:], degree)

@@ -1,0 +1,35 @@
+"""The words that options of several commands accept."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ModelName(StrEnum):
+    """The names of the models that commands accept."""
+
+    not_miwae_ppca = "not-miwae-ppca"
+    not_miwae = "not-miwae"
+    ppca = "ppca"
+    miwae = "miwae"
+
+
+class MechanismName(StrEnum):
+    """The names of the mechanisms that commands accept."""
+
+    self_masking = "self-masking"
+    self_masking_probit = "self-masking-probit"
+    limit = "limit"
+    two_sided = "two-sided"
+    spline = "spline"
+    linear = "linear"
+    nonlinear = "nonlinear"
+    latent = "latent"
+    mask_latent = "mask-latent"
+
+
+class Grounds(StrEnum):
+    """The evidence from which the kinds of columns are inferred."""
+
+    dtype = "dtype"
+    values = "values"

@@ -1,0 +1,40 @@
+"""Data frames as tables on the console."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+from rich.markup import escape
+from rich.table import Table
+
+
+def shown(frame: pd.DataFrame, title: str, index: str | None = None, folded: bool = True) -> Table:
+    """Build a console table; numbers have three digits, row labels the heading ``index``.
+
+    Cells that are too wide go over several lines; not ``folded``, the table is wider than the
+    window, and a row is a line.
+    """
+    table = Table(title=escape(title), title_justify="left")
+    columns = [] if index is None else [(index, [str(label) for label in frame.index], False)]
+    for name in frame.columns:
+        numbers = pd.api.types.is_numeric_dtype(frame[name])
+        columns.append((str(name), [_cell(value) for value in frame[name]], numbers))
+    for name, cells, numbers in columns:
+        table.add_column(
+            escape(name),
+            justify="right" if numbers else "left",
+            overflow="fold",
+            no_wrap=name == "kind" or not folded,
+            min_width=None if folded else max(map(len, [name, *cells])),
+        )
+    for row in zip(*(cells for _, cells, _ in columns), strict=True):
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3g}"
+    return str(value)

@@ -1,0 +1,57 @@
+"""The end of a command: mistakes and signals become one line, bugs keep their traceback."""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from typing import Any
+
+import typer
+
+from ..data.errors import AbsentiaWarning
+from .console import errors, say
+from .stopping import signal_of, signals_that_stop
+
+
+class one_line_errors:
+    """End mistakes in the input with one line and exit status 2; a bug keeps its traceback.
+
+    What absentia warns of becomes a line, too, on standard error. A signal that stops the command
+    ends in one line with 128 and the signal's number; all that was finished is kept.
+
+    Args:
+        after_stop: how to go on after one.
+    """
+
+    def __init__(self, after_stop: str = "") -> None:
+        self.after_stop = after_stop
+        self._signals = signals_that_stop()
+
+    def __enter__(self) -> one_line_errors:
+        self._before = warnings.catch_warnings()
+        self._before.__enter__()
+        usual = warnings.showwarning
+
+        def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
+            if issubclass(category, AbsentiaWarning):
+                say(f"warning: {message}", errors)
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", AbsentiaWarning)
+        self._signals.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._signals.__exit__()
+        self._before.__exit__(kind, error, trace)
+        if isinstance(error, KeyboardInterrupt):
+            number = signal_of(error)
+            more = f"; {self.after_stop}" if self.after_stop else ""
+            say(f"stopped by {signal.Signals(number).name}{more}", errors)
+            raise typer.Exit(128 + number) from None
+        if isinstance(error, ValueError | OSError | FloatingPointError | MemoryError):
+            what = str(error) or "there is not enough memory"
+            say(f"error: {' '.join(what.split())}", errors)
+            raise typer.Exit(2) from None
