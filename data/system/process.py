@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 _lock = threading.RLock()
+#: devices whose random numbers, if any, come from the processor's generator
+_WITHOUT_GENERATOR = ("cpu", "meta")
 
 
 def _renew() -> None:
@@ -57,10 +59,26 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     True
     """
     device = torch.device(device)
-    devices = [device] if device.type == "cuda" else []
-    with one_at_a_time(), torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+    with one_at_a_time():
+        before = random_state(device)
+        try:
+            # torch.manual_seed would seed every accelerator as well, also those that are not in use
+            torch.default_generator.manual_seed(seed)
+            if device.type not in _WITHOUT_GENERATOR:
+                _seed_accelerator(seed, device)
+            yield
+        finally:
+            set_random_state(before, device)
+
+
+def _seed_accelerator(seed: int, device: torch.device) -> None:
+    """Seed the one accelerator, and no other of its kind."""
+    module = torch.get_device_module(device)
+    if device.index is None or not hasattr(module, "device"):
+        module.manual_seed(seed)
+    else:
+        with module.device(device):
+            module.manual_seed(seed)
 
 
 @contextmanager
@@ -115,14 +133,16 @@ def callers_turn(device: torch.device | str = "cpu") -> Iterator[None]:
 
 def random_state(device: torch.device | str = "cpu") -> dict[str, Tensor]:
     """Return the state of torch's random numbers, on the CPU and on ``device``."""
+    device = torch.device(device)
     state = {"cpu": torch.get_rng_state()}
-    if torch.device(device).type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type not in _WITHOUT_GENERATOR:
+        state[device.type] = torch.get_device_module(device).get_rng_state(device)
     return state
 
 
 def set_random_state(state: Mapping[str, Tensor], device: torch.device | str = "cpu") -> None:
     """Restore a state that :func:`random_state` returned."""
     torch.set_rng_state(state["cpu"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
+    device = torch.device(device)
+    if device.type in state and device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(state[device.type], device)

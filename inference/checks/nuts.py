@@ -86,15 +86,15 @@ def cross_check(
             f"{potential.size} dimensions, more than {_MOST_DIMENSIONS}; give fewer rows"
         )
     found = imputed(model, few, programs, particles, refine=True, num_draws=0, seed=seed)
-    with computing(model), learning(), seeded(seed):
+    with computing(model), learning(), seeded(seed, few.x.device):
         kernel = NUTS(potential_fn=potential)
         start = {name: value.clone() for name, value in potential.start.items()}
         chain = MCMC(
             kernel, samples, warmup_steps=warm_up, initial_params=start, disable_progbar=True
         )
         chain.run()
-        values = chain.get_samples()["x"]
-    missing = potential.cells
+        values = chain.get_samples()["x"].cpu()
+    missing = tuple(part.cpu() for part in potential.cells)
     scale = np.asarray(few.scaler.scale)[missing[1].numpy()]
     ess = effective_sample_size(values[None]).numpy()
     at = few.scaler.invert_cells(values.numpy(), missing[1])

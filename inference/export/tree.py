@@ -212,7 +212,7 @@ def _weights(model: RowModel, data: IncompleteData, particles: int, seed: int) -
         {
             "log_weight": (("particle", "row"), normalised),
             "ess": ("row", ess),
-            "khat": ("row", pareto_khat(log_weight).numpy()),
+            "khat": ("row", pareto_khat(log_weight).cpu().numpy()),
         },
         coords=row_coordinates(data.index),
     )
@@ -233,6 +233,6 @@ def _constant(data: IncompleteData) -> xr.Dataset:
     }
     coords: dict[str, Any] = {"column": list(data.columns)}
     if data.covariates is not None:
-        found["covariates"] = (("row", "covariate"), np.asarray(data.covariates))
+        found["covariates"] = (("row", "covariate"), data.covariates.cpu().numpy())
         coords |= row_coordinates(data.index)
     return xr.Dataset(found, coords=coords)

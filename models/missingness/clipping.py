@@ -87,7 +87,7 @@ class Clipping(Missingness):
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Write the limits of one column."""
-        low, high = (v.double().numpy()[None] for v in (self.lower, self.upper))
+        low, high = (v.double().cpu().numpy()[None] for v in (self.lower, self.upper))
         if scaler is not None:
             low, high = scaler.invert(low), scaler.invert(high)
         name = names[column]

@@ -144,7 +144,7 @@ class Threshold(Missingness):
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Write the equation as self-masking does, or the place of a hard limit."""
         if self.hard:
-            limit = self.threshold.double() - self.side.double() * _CLEAR / _HARD
+            limit = (self.threshold.double() - self.side.double() * _CLEAR / _HARD).cpu()
             shown = limit.numpy() if scaler is None else scaler.invert(limit.numpy()[None])[0]
             beyond = ">" if self.side[column] > 0 else "<"
             return f"{names[column]} missing where {names[column]} {beyond} {shown[column]:.4g}"

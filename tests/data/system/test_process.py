@@ -117,3 +117,19 @@ def test_on_the_callers_turn_nothing_of_ours_is_changed():
             torch.set_grad_enabled(False)
         assert torch.is_grad_enabled()
         assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_seeded_block_seeds_no_other_device(monkeypatch):
+    """torch.manual_seed seeds every accelerator, whose state nobody would restore."""
+
+    def refused(seed):
+        raise AssertionError("seeds all devices")
+
+    before = torch.get_rng_state()
+    monkeypatch.setattr(torch, "manual_seed", refused)
+    with seeded(3):
+        first = torch.rand(2)
+    with seeded(3):
+        second = torch.rand(2)
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
