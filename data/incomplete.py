@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
 
-from .checks import check_fits, check_observed, check_real
 from .columns.cautions import warn_of_columns
 from .columns.constants import whole_table, with_constants
 from .columns.infer import Declaration
 from .columns.recode import same_meaning
 from .columns.restore import restored
-from .columns.types import array_values, column_names
+from .columns.types import column_names
 from .errors import InputError
 from .foreign import as_frame
 from .layout import Layout, schemas_of
 from .markers import without_markers
 from .reading import Reading, target_frame
 from .schema import Schema
-from .standardiser import Standardiser
+from .table_tensors import TableTensors, tensors_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class IncompleteData:
+class IncompleteData(TableTensors):
     """A table with missing values, both as tensors for a model and as its owner gave it.
 
     >>> df = pd.DataFrame({"age": [30, 40, 50], "income": [1.0, np.nan, 3.0]})
@@ -40,50 +38,36 @@ class IncompleteData:
     >>> data.fill(np.full((3, 2), 9.0))[:, 1]
     array([1., 9., 3.])
 
-    Columns of other types than numbers are read by their dtype (booleans, categories, text, dates),
-    or as a schema says; ``x`` then holds codes 0, 1, ... of levels, logs of positive columns.
+    Columns that do not hold numbers (booleans, categories, text, dates) are read by their dtype,
+    or as a schema says; ``x`` then holds codes 0, 1, ... of levels, and logs of positive columns.
 
     >>> mixed = pd.DataFrame({"smokes": [True, None, False], "dose": [0.5, 2.0, None]})
     >>> data = IncompleteData.from_frame(mixed, schema={"dose": "positive"})
     >>> data.x[:, 0], [column.kind for column in data.schema]
     (tensor([1., 0., 0.]), ['binary', 'positive'])
 
-    NaN stays behind this class: ``x`` holds 0, the observed mean, where nothing was seen.
-    Allowed are a row without any observed value (a model imputes it from its marginal), a
-    table without missing values, and a constant column: models leave it out, and its gaps are
-    filled with its value.
+    No model meets NaN: ``x`` is 0, the mean of the observed values, where a value is missing. A row
+    may have no observed value at all (a model imputes it from its marginal distribution), and a
+    table no missing value. A column may be constant: models leave it out, and its missing values
+    are filled with its one value.
 
     Attributes:
         x: (n, p) float tensor, standardised, 0 where missing.
         s: (n, p) boolean tensor, True where observed.
         columns: the p column names.
-        scaler: the map between original and standardised units.
+        scaler: the map from original to standardised units and back.
         index: the n row labels.
         values: (n, p) float64 array in original units (codes of levels, seconds of dates), NaN
             where missing.
-        schema: what each column is.
-        source: the table as it was given, None where it was an array.
-        covariates: (n, q) float tensor in original units of the columns that are given to a
-            mechanism but not modelled; None where there are none.
-        covariate_schema: what each covariate is.
-        target: what is to be predicted of the rows, a table of one column; see
-            :meth:`with_target`.
-        whole: of the columns that a model has, the data with the constant columns beside them;
-            see :meth:`part`.
+        schema: the kind of each column.
+        source: the table as it was given; None if it was an array.
+        covariates: (n, q) float tensor in original units of the columns that missingness
+            mechanisms may use but that are not modelled; None if there are none.
+        covariate_schema: the kind of each covariate.
+        target: the target of the rows, as data of one column; see :meth:`with_target`.
+        whole: the data with all columns, if these are only the columns that a model has; see
+            :meth:`part`.
     """
-
-    x: torch.Tensor
-    s: torch.Tensor
-    columns: tuple[str, ...]
-    scaler: Standardiser
-    index: pd.Index
-    values: np.ndarray
-    schema: Schema
-    source: pd.DataFrame | None = None
-    covariates: torch.Tensor | None = None
-    covariate_schema: Schema | None = None
-    target: IncompleteData | None = None
-    whole: IncompleteData | None = None
 
     @classmethod
     def from_frame(
@@ -97,34 +81,36 @@ class IncompleteData:
         like: Layout | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> IncompleteData:
-        """Read a table; a missing value is what pandas calls missing (NaN, None, NA).
+        """Read a table, in which NaN, None and NA are missing values.
 
         Args:
-            df: n rows, p columns: a DataFrame of pandas, or a table of polars, Arrow, ..., which is
-                made one (:func:`absentia.data.foreign.as_frame`).
-            schema: what the columns are: None, by their dtypes (every number is continuous);
-                "infer", by their values too (:func:`infer_schema`); a mapping of declarations by
-                name, the others by dtype; or a whole :class:`Schema`.
-            covariates: names of complete columns that are given but not modelled, for mechanisms
-                that read them.
-            standardise: centre and scale by the observed entries; False keeps the units (positive
-                and bounded columns are warped all the same).
-            na_values: what stands for missing besides: a value or several (``[-99, "?"]``), or by
-                column (``{"bmi": -99}``).
-            like: take columns, schema and scaler from here (the other options are then not
-                read); such new rows may have a column with no observed value.
-            dtype: of ``x``.
+            df: n rows, p columns: a DataFrame of pandas, or a table of another library such as
+                polars or Arrow (see :func:`absentia.data.foreign.as_frame`).
+            schema: the kinds of the columns. None infers them from the dtypes (every column of
+                numbers is continuous), "infer" from the values too (:func:`infer_schema`). A
+                mapping declares the kinds of some columns by name, the others being inferred from
+                their dtypes; a :class:`Schema` declares all of them.
+            covariates: names of complete columns that missingness mechanisms may use but that are
+                not modelled.
+            standardise: centre and scale each column by its observed values; False keeps the units
+                (positive and bounded columns are still mapped to the real line).
+            na_values: further values that stand for missing: one or several for all columns
+                (``[-99, "?"]``), or by column (``{"bmi": -99}``).
+            like: data or a fit from which columns, schema and scaler are taken over; schema,
+                covariates and standardise are then ignored. In such rows a column may have no
+                observed value.
+            dtype: the dtype of ``x``.
 
         Raises:
-            ValueError: an empty table, repeated names, values that a column cannot take, infinity,
-                a column with no observed value, a covariate with a missing one, or columns other
-                than those of ``like``.
+            ValueError: the table is empty, a column name is repeated, a column holds values that
+                its kind does not allow, an infinite value or no observed value, a covariate has a
+                missing value, or the columns are not those of ``like``.
 
         Warns:
-            SentinelWarning: a repeated, extreme value that looks as if it stood for missing.
-            DigitsLostWarning: floats that look like identifiers of more than 15 digits.
-            CodedColumnsWarning: without ``schema``, columns with gaps that hold a few whole
-                numbers or shares and are read as any number.
+            SentinelWarning: a repeated, extreme value looks as if it stood for a missing value.
+            DigitsLostWarning: floats look like identifiers of more than 15 digits.
+            CodedColumnsWarning: incomplete columns of codes or shares, whose kinds were inferred
+                from dtypes, are read as continuous.
         """
         reading = Reading.of_frame(
             without_markers(as_frame(df), na_values), schema, covariates, like
@@ -148,23 +134,25 @@ class IncompleteData:
         like: Layout | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> IncompleteData:
-        """Read an array (n, p); without ``mask``, NaN is missing.
+        """Read an array (n, p), in which NaN is missing unless a mask is given.
 
         Args:
-            values: (n, p) numbers in original units; None and pd.NA in an array of objects, and
-                what a masked array masks, are missing too.
-            mask: (n, p) booleans or 0/1, True where observed; values elsewhere are not read.
-            columns: p names; those of the schema or ``like``, or x0, x1, ... when left out.
-            index: n row labels; 0, 1, ... when left out.
-            schema: of columns that are not all numbers, whole or declarations of some by name;
-                the array then holds codes 0, 1, ... of their levels.
-            covariates: n rows of complete columns that are given but not modelled; those of an
-                array (n, q) are called w0, w1, ...
-            standardise, like, dtype: as in :meth:`from_frame`.
+            values: (n, p) numbers in original units. In an array of objects None and pd.NA are
+                missing too, and in a masked array the masked entries.
+            mask: (n, p) booleans or 0/1, True where observed; other entries are ignored.
+            columns: p names; by default those of the schema or of ``like``, else x0, x1, ...
+            index: n row labels; by default 0, 1, ...
+            schema: the kinds of the columns, as a :class:`Schema` or as declarations of some
+                columns by name; columns with levels then hold codes 0, 1, ...
+            covariates: n rows of complete columns that missingness mechanisms may use but that are
+                not modelled; those of an array (n, q) are called w0, w1, ...
+            standardise: as in :meth:`from_frame`.
+            like: as in :meth:`from_frame`.
+            dtype: as in :meth:`from_frame`.
 
         Raises:
-            ValueError: as :meth:`from_frame`; also shapes that do not agree, a mask that is
-                neither boolean nor 0/1, and NaN where the mask says observed.
+            ValueError: as :meth:`from_frame`; also if shapes disagree, the mask is neither boolean
+                nor 0/1, or an entry that the mask calls observed is NaN.
         """
         reading = Reading.of_array(values, mask, columns, index, schema, covariates, like)
         data = cls._of(reading, standardise, like, dtype)
@@ -176,16 +164,9 @@ class IncompleteData:
     def from_torch(
         cls, values: torch.Tensor, mask: torch.Tensor | None = None, **options: Any
     ) -> IncompleteData:
-        """Read a tensor (n, p) and stay on its device; otherwise as :meth:`from_numpy`."""
+        """Read a tensor (n, p) as :meth:`from_numpy` does, and keep it on its device."""
         data = cls.from_numpy(values, mask, **options)  # type: ignore[arg-type]
         return data.to(device=values.device)
-
-    def extras(self, rows: Any = slice(None)) -> dict[str, torch.Tensor]:
-        """Return a model's further inputs besides x and s, by name, for these rows."""
-        found = {} if self.covariates is None else {"covariates": self.covariates[rows]}
-        if self.target is not None:
-            found |= {"y": self.target.x[rows], "labelled": self.target.s[rows]}
-        return found
 
     def with_target(
         self,
@@ -194,111 +175,36 @@ class IncompleteData:
         schema: Declaration | None = None,
         like: IncompleteData | None = None,
     ) -> IncompleteData:
-        """Add a target (n,) that a supervised model predicts; NaN means no label.
+        """Add a target (n,) that a supervised model predicts; where it is NaN there is no label.
 
         >>> data = IncompleteData.from_numpy(np.array([[1.0], [3.0], [np.nan]]))
         >>> data.with_target(pd.Series(["no", "yes", None], name="ill")).target.schema["ill"].kind
         'binary'
 
         Args:
-            y: a Series in the order of the rows, or an array.
-            schema: what it is: "continuous", "binary", "categorical"; by its dtype when left out.
-            like: data whose target's kind, levels and scale are taken over.
+            y: a Series or an array, in the order of the rows.
+            schema: its kind: "continuous", "binary" or "categorical"; by default inferred from its
+                dtype.
+            like: data from whose target the kind, the levels and the scale are taken over.
 
         Raises:
-            ValueError: not n values, or no label at all.
+            ValueError: the number of values is not n, or there is no label at all.
         """
         if like is not None and like.target is None:
-            raise InputError("like= has no target; give schema=, or data that have one.")
+            raise InputError(
+                "the data of like= have no target; give data with a target, or schema= instead."
+            )
         frame = target_frame(y, self.index)
         declared = None if schema is None else {frame.columns[0]: schema}
         known = None if like is None else like.target
         target = IncompleteData.from_frame(frame, schema=declared, like=known, dtype=self.x.dtype)
         return replace(self, target=target.to(device=self.x.device))
 
-    def gaps(self, columns: Sequence[str] | None = None) -> list[str]:
-        """List the columns that have missing values, or those given, if they all have.
-
-        Raises:
-            ValueError: a column that was given has none.
-
-        >>> IncompleteData.from_numpy(np.array([[1.0, np.nan], [2.0, 3.0]])).gaps()
-        ['x1']
-        """
-        found = [name for name, gap in zip(self.columns, ~self.s.all(0), strict=True) if gap]
-        for name in columns or ():
-            if name not in found:
-                raise InputError(f"column '{name}' has no missing values; give some of {found}")
-        return found if columns is None else list(columns)
-
-    def without_target(self) -> IncompleteData:
-        """Return the same data without the target."""
-        return self if self.target is None else replace(self, target=None)
-
-    def fingerprint(self) -> bytes:
-        """Return a hash of the values."""
-        return hashlib.sha256(self.values.tobytes()).digest()
-
-    @property
-    def num_rows(self) -> int:
-        """The number of rows n."""
-        return self.values.shape[0]
-
-    @property
-    def num_columns(self) -> int:
-        """The number of columns p."""
-        return self.values.shape[1]
-
-    @property
-    def missing_rate(self) -> float:
-        """The share of the n * p entries that is missing."""
-        return float(np.isnan(self.values).mean())
-
-    def __len__(self) -> int:
-        """The number of rows n."""
-        return self.num_rows
-
-    def __repr__(self) -> str:
-        """Show the size and the missing rate, but not the values."""
-        rate = f"{100 * self.missing_rate:.1f}%"
-        return f"IncompleteData({self.num_rows} rows, {self.num_columns} columns, {rate} missing)"
-
-    def rows(self, index: Any) -> IncompleteData:
-        """Select the rows at these positions (integers, a slice or n booleans), in the same scale.
-
-        Raises:
-            ValueError: no row is left.
-        """
-        if isinstance(index, torch.Tensor):
-            index = index.detach().cpu().numpy()
-        chosen = np.atleast_1d(np.arange(self.num_rows)[index])
-        if chosen.size == 0:
-            raise InputError("the selection holds no row; give at least one.")
-        return self._built(
-            values=self.values[chosen],
-            index=self.index[chosen],
-            whole=None if self.whole is None else self.whole.rows(chosen),
-            source=None if self.source is None else self.source.iloc[chosen],
-            covariates=None if self.covariates is None else self.covariates[chosen],
-            target=None if self.target is None else self.target.rows(chosen),
-        )
-
-    def to(
-        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> IncompleteData:
-        """Return the same data with its tensors on this device and in this dtype."""
-        where = self.x.device if device is None else torch.device(device)
-        return self._built(dtype=dtype or self.x.dtype, device=where)
-
-    def rescaled(self, scaler: Standardiser) -> IncompleteData:
-        """Return the same data, standardised by another scaler."""
-        return self._built(scaler=scaler)
-
-    def under(self, layout: Layout) -> IncompleteData:
+    def under(self, layout: Layout) -> Self:
         """Return the same rows in the codes, level order, date origins and scale of a fit.
 
-        What rows say is kept and how it is written as numbers is taken over, as if they had been
-        read with ``like=``: rows read by themselves know but the levels and dates that they hold.
+        Rows that were read on their own know only the levels and dates that occur in them. This
+        rewrites their numbers as if they had been read with ``like=``; the values stay the same.
 
         >>> fitted = IncompleteData.from_frame(pd.DataFrame({"stage": ["I", "II", "III", "I"] * 2}))
         >>> rows = IncompleteData.from_frame(pd.DataFrame({"stage": ["III", "II", None, "II"]}))
@@ -306,14 +212,14 @@ class IncompleteData:
         (array([ 1.,  0., nan,  0.]), array([ 2.,  1., nan,  1.]))
 
         Args:
-            layout: earlier data, or a fit, of the same columns in the same order.
+            layout: earlier data or a fit, with the same columns in the same order.
 
         Raises:
-            ValueError: a value that the fit does not know, or a column of another type; names
-                column, row and value.
+            ValueError: a value that the fit does not know, or a column of another type; the message
+                names column, row and value.
         """
         kinds, given = schemas_of(layout)
-        if getattr(layout, "schema", None) is None:
+        if layout.schema is None:
             return self.rescaled(layout.scaler)
         changes: dict[str, Any] = {"schema": kinds, "scaler": layout.scaler}
         if not all(map(same_meaning, self.schema, kinds)):
@@ -325,81 +231,12 @@ class IncompleteData:
             changes["covariate_schema"] = given
         return self._built(**changes)
 
-    def part(self, names: Sequence[str]) -> IncompleteData:
-        """Select the columns of a model, where the others are constant.
-
-        :meth:`to_frame` still gives all columns, gaps of constant ones filled with their value.
-
-        >>> table = pd.DataFrame({"site": ["A", None, "A"], "v": [1.0, 2.0, None]})
-        >>> part = IncompleteData.from_frame(table).part(["v"])
-        >>> part.x.shape, part.to_frame(np.array([[0.0], [0.0], [9.0]]))["site"].tolist()
-        (torch.Size([3, 1]), ['A', 'A', 'A'])
-        """
-        if tuple(names) == self.columns:
-            return self
-        places = [self.columns.index(name) for name in names]
-        return replace(
-            self,
-            x=self.x[:, places],
-            s=self.s[:, places],
-            columns=tuple(names),
-            scaler=self.scaler.select(places),
-            values=self.values[:, places],
-            schema=self.schema.select(names),
-            whole=self,
-        )
-
-    def with_values(self, values: np.ndarray) -> IncompleteData:
-        """Replace the values (n, p), NaN where missing; scale and covariates stay.
-
-        >>> import numpy as np
-        >>> data = IncompleteData.from_numpy(np.array([[1.0], [3.0], [np.nan]]))
-        >>> data.with_values(np.array([[np.nan], [1.0], [5.0]])).s[:, 0].tolist()
-        [False, True, True]
-
-        Raises:
-            ValueError: another shape.
-        """
-        if values.shape != self.values.shape:
-            raise InputError(f"values have shape {values.shape}; the data {self.values.shape}.")
-        index = pd.RangeIndex(len(values))
-        table = np.asarray(values, dtype=np.float64)
-        return self._built(values=table, index=index, source=None, whole=None)
-
-    def log_slope(self) -> np.ndarray:
-        """Return log |d x_o / d values| per row (n,): it makes a density of x_o one in data units.
-
-        >>> data = IncompleteData.from_numpy(np.array([[0.0, 5.0], [20.0, np.nan]]))
-        >>> data.log_slope().round(3)                           # the first column's sd is 14.14
-        array([-2.649, -2.649])
-        """
-        slopes = self.scaler.log_slope(self.values)
-        return np.where(np.isnan(self.values), 0.0, slopes).sum(-1)
-
-    def fill(self, values: np.ndarray | torch.Tensor) -> np.ndarray:
-        """Return the table (n, p) in float64, with missing entries taken from ``values``.
-
-        Observed entries are the numbers that were given, unchanged to the last bit.
-
-        Args:
-            values: (n, p) in original units; only entries at missing places are read.
-
-        Raises:
-            ValueError: another shape, or a value at a missing place that is not finite.
-        """
-        array = array_values(values)
-        if array.shape != self.values.shape:
-            raise InputError(f"values have shape {array.shape}; the data {self.values.shape}.")
-        missing = np.isnan(self.values)
-        check_observed(array, missing, self.columns, self.index, "an imputed value must be finite")
-        return np.where(missing, array, self.values)
-
     def to_frame(self, values: np.ndarray | torch.Tensor | None = None) -> pd.DataFrame:
         """Return the table in its original dtypes, with missing entries filled from ``values``.
 
-        Observed entries are the very values that were given; rows, columns and their order too.
-        Codes become levels, seconds dates, and whole numbers whole. Without ``values`` the missing
-        entries stay missing. An array becomes a table of floats.
+        Observed entries are the very values that were given, in the same rows and columns. Codes
+        become levels again, seconds become dates, and whole numbers stay whole. Without ``values``
+        the missing entries stay missing. Data read from an array become a table of floats.
 
         >>> df = pd.DataFrame({"n": pd.array([1, None], "Int64"), "c": ["a", None]}, index=[7, 9])
         >>> IncompleteData.from_frame(df).to_frame(np.array([[0, 0], [1.7, 0]]))
@@ -434,7 +271,7 @@ class IncompleteData:
         columns = reading.schema.names
         schema = reading.schema if like else with_constants(reading.schema, reading.values)
         scaler = reading.scaler(like, standardise)
-        x, s = _tensors(reading.values, scaler, columns, dtype, torch.device("cpu"))
+        x, s = tensors_of(reading.values, scaler, columns, dtype)
         given = reading.covariates
         return cls(
             x,
@@ -448,33 +285,3 @@ class IncompleteData:
             None if given is None else torch.tensor(given, dtype=dtype),
             reading.covariate_schema,
         )
-
-    def _built(
-        self,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
-        **changes: Any,
-    ) -> IncompleteData:
-        """Return the same data with these fields changed, and tensors that match them."""
-        dtype, device = dtype or self.x.dtype, device or self.x.device
-        data = replace(self, **changes)
-        x, s = _tensors(data.values, data.scaler, data.columns, dtype, device)
-        given = data.covariates
-        given = None if given is None else given.to(device=device, dtype=dtype)
-        target = data.target
-        target = None if target is None else target.to(device=device, dtype=dtype)
-        return replace(data, x=x, s=s, covariates=given, target=target)
-
-
-def _tensors(
-    values: np.ndarray,
-    scaler: Standardiser,
-    columns: tuple[str, ...],
-    dtype: torch.dtype,
-    device: torch.device,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    check_real(dtype)
-    mask = ~np.isnan(values)
-    x = torch.tensor(np.where(mask, scaler.apply(values), 0.0), dtype=dtype, device=device)
-    check_fits(x, columns)
-    return x, torch.tensor(mask, device=device)

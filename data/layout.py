@@ -23,7 +23,7 @@ SchemaLike = str | Mapping[str, Declaration] | Schema | None
 
 
 class Layout(Protocol):
-    """What ``like=`` needs: another container, or a fitted model that kept these two attributes."""
+    """What ``like=`` needs of earlier data, or of a fit to them."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -32,6 +32,14 @@ class Layout(Protocol):
     @property
     def scaler(self) -> Standardiser:
         """The standardisation of training."""
+
+    @property
+    def schema(self) -> Schema | None:
+        """The kinds of the columns; None where all of them are continuous."""
+
+    @property
+    def covariate_schema(self) -> Schema | None:
+        """The kinds of the covariates; None where there are none."""
 
 
 def names_for(p: int, columns: Sequence[Any] | None, like: Layout | None) -> tuple[str, ...]:
@@ -60,9 +68,8 @@ def labels_for(n: int, index: Any) -> pd.Index:
 
 def schemas_of(like: Layout) -> tuple[Schema, Schema | None]:
     """Return the schemas of columns and covariates of earlier data, or of a fit to them."""
-    schema = getattr(like, "schema", None)
-    kinds = Schema.continuous(like.columns) if schema is None else schema
-    return kinds, getattr(like, "covariate_schema", None)
+    kinds = Schema.continuous(like.columns) if like.schema is None else like.schema
+    return kinds, like.covariate_schema
 
 
 def resolved(given: Mapping[str, Present], schema: SchemaLike) -> Schema:

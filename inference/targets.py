@@ -48,3 +48,4 @@ class Known(NamedTuple):
     columns: tuple[str, ...]
     scaler: Standardiser
     schema: Schema
+    covariate_schema: Schema | None = None

@@ -35,5 +35,9 @@ class Fit(Protocol):
         """The kinds of these columns, or None where they were not recorded."""
 
     @property
+    def covariate_schema(self) -> Schema | None:
+        """The kinds of the covariates, or None where there are none."""
+
+    @property
     def identification(self) -> pd.DataFrame | None:
         """What :func:`absentia.check_identification` found, or None where it was not asked."""

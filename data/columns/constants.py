@@ -1,17 +1,17 @@
-"""Constant columns, which are not modelled but restored from their one value."""
+"""Constant columns, which are not modelled and whose missing values get the one value."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from ..layout import Layout, schemas_of
 from ..schema import Schema
 from ..standardiser import Standardiser
 
-#: numbers that differ by less than this share of their size differ by rounding
+#: numbers that differ by less than this share of their size differ only by rounding
 ROUNDING = 1e-9
 
 
@@ -22,9 +22,9 @@ def nearly_constant(values: np.ndarray) -> bool:
 
 
 def with_constants(schema: Schema, values: np.ndarray) -> Schema:
-    """Add to the schema the value of each column that has only one among (n, p).
+    """Add to the schema the value of each constant column among the values (n, p).
 
-    A single row says of no number that it is constant.
+    A single row does not make a column of numbers constant.
     """
     columns = []
     for j, column in enumerate(schema):
@@ -37,40 +37,35 @@ def with_constants(schema: Schema, values: np.ndarray) -> Schema:
 
 
 @dataclass(frozen=True)
-class Varying:
-    """Names, scale, kinds and mask of those columns of a layout that are not constant."""
+class Part:
+    """Names, scale and kinds of some columns of a layout."""
 
     columns: tuple[str, ...]
     scaler: Standardiser
     schema: Schema
-    s: Any = None
     covariate_schema: Schema | None = None
 
 
 def varying_names(schema: Schema) -> tuple[str, ...]:
-    """List the columns that have several values; all columns where none has."""
+    """List the columns that have several values; all columns if every column is constant."""
     return tuple(c.name for c in schema if c.constant is None) or schema.names
 
 
-def part_of(layout: Any, names: Sequence[str]) -> Any:
+def part_of(layout: Layout, names: Sequence[str]) -> Part:
     """Select some columns of a layout (of data, or of a fit)."""
     places = [layout.columns.index(name) for name in names]
-    seen = getattr(layout, "s", None)
-    return Varying(
-        tuple(names),
-        layout.scaler.select(places),
-        layout.schema.select(names),
-        None if seen is None else seen[:, places],
-        getattr(layout, "covariate_schema", None),
-    )
+    kinds, covariates = schemas_of(layout)
+    return Part(tuple(names), layout.scaler.select(places), kinds.select(names), covariates)
 
 
-def varying_of(layout: Any, count: int | None) -> Any:
-    """Select the columns of a layout that are not constant, if there are ``count`` of these."""
-    schema = getattr(layout, "schema", None)
-    if schema is None or len(layout.columns) == count:
+def varying_of(layout: Layout, count: int | None) -> Layout:
+    """Select the columns of a layout that are not constant, if there are ``count`` of them.
+
+    Otherwise the layout is returned as it is.
+    """
+    if layout.schema is None or len(layout.columns) == count:
         return layout
-    names = varying_names(schema)
+    names = varying_names(layout.schema)
     return part_of(layout, names) if len(names) == count else layout
 
 

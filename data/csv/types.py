@@ -126,21 +126,22 @@ def typed(
         spelling: what the other fields spell.
         expected: what the column is expected to be.
     """
-    about = {"index": texts.index, "name": texts.name}
+    index, name = texts.index, texts.name
     if spelling.kind == "nothing":
         whole = expected.type == "whole" and len(texts)
-        return pd.Series(np.nan, **about).astype("Int64" if whole else "float64")
+        return pd.Series(np.nan, index=index, name=name).astype("Int64" if whole else "float64")
     places = pd.Index(spelling.fields, dtype=object).get_indexer(pd.Index(texts, dtype=object))
     if spelling.form is not None:
         found = _numbers(spelling.fields, spelling.form, bool((places < 0).any()), expected)
         if found is not None:
-            return pd.Series(found.take(places, allow_fill=True), **about, copy=False)
+            numbers = found.take(places, allow_fill=True)
+            return pd.Series(numbers, index=index, name=name, copy=False)
     if spelling.dates is not None:
-        nothing = cast(Any, pd.NaT)
-        return pd.Series(spelling.dates.take(places, allow_fill=True, fill_value=nothing), **about)
+        dates = spelling.dates.take(places, allow_fill=True, fill_value=cast(Any, pd.NaT))
+        return pd.Series(dates, index=index, name=name)
     read: Callable[[str], Any] = str if spelling.kind != "booleans" else TRUE_WORDS.__contains__
     values = np.array([*map(read, spelling.fields), np.nan], dtype=object)[places]
-    return pd.Series(values, **about).infer_objects()
+    return pd.Series(values, index=index, name=name).infer_objects()
 
 
 def _numbers(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -45,10 +44,10 @@ def facts_of(like: IncompleteData | Fit | None, num_columns: int | None) -> Tabl
     """
     if like is None:
         return TableFacts(tuple(f"x{j}" for j in range(num_columns or 0)) or ("x_j",))
-    layout: Any = varying_of(like, num_columns)
+    layout = varying_of(like, num_columns)
     if not isinstance(like, IncompleteData):
         return TableFacts(layout.columns, layout.scaler, identification=like.identification)
-    observed = layout.s.all(0).tolist()
+    observed = like.part(layout.columns).s.all(0).tolist()
     complete = tuple(n for n, whole in zip(layout.columns, observed, strict=True) if whole)
     return TableFacts(tuple(layout.columns), layout.scaler, complete, shadows_among(complete, like))
 

@@ -58,7 +58,8 @@ def test_fill_refuses_wrong_shapes_and_nan(frame):
 def test_like_reuses_order_and_scaler(frame):
     data = IncompleteData.from_frame(frame)
     new = frame.iloc[:4][["c", "a", "b"]]
-    like = SimpleNamespace(columns=data.columns, scaler=data.scaler)
+    kinds = {"schema": None, "covariate_schema": None}  # a fit to numbers may have kept none
+    like = SimpleNamespace(columns=data.columns, scaler=data.scaler, **kinds)
     for source in (data, like):
         again = IncompleteData.from_frame(new, like=source)
         torch.testing.assert_close(again.x, data.x[:4])

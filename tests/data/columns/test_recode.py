@@ -82,6 +82,7 @@ def test_covariates_keep_the_codes_of_the_fit():
 def test_a_layout_of_numbers_alone_scales_them():
     class Numbers:
         columns, scaler = ("a",), IncompleteData.from_numpy(np.array([[1.0], [3.0]])).scaler
+        schema = covariate_schema = None
 
     data = IncompleteData.from_numpy(np.array([[2.0], [30.0]]), columns=["a"])
     assert data.under(Numbers()).x[0].item() == 0.0

@@ -161,7 +161,7 @@ def test_what_does_not_fit_is_refused():
         ab.SupervisedNotMIWAE(data, first_stage=ab.GNR(data))
     with pytest.raises(ValueError, match="one column of it"):
         data.with_target(pd.DataFrame({"a": np.ones(30)}))
-    with pytest.raises(ValueError, match="like= has no target"):
+    with pytest.raises(ValueError, match="like= have no target"):
         data.with_target(np.ones(30), like=data.without_target())
 
 
