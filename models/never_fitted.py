@@ -1,7 +1,7 @@
 """Whether a model has never been fitted: all of its parameters are as they were initialised.
 
-A model knows its start by a hash of its parameters. Training moves them, by :func:`absentia.fit` or
-by a loop of one's own; so does ``load_state_dict``.
+A model remembers a hash of its initial parameters. Training changes the parameters, whether by
+:func:`absentia.fit` or by a user's own loop; so does ``load_state_dict``.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def forget_start(model: nn.Module) -> None:
 
 
 def never_fitted(model: nn.Module) -> bool:
-    """Whether all parameters are where they started; False if the start is unknown."""
+    """Whether all parameters still have their initial values; False if these are unknown."""
     start = model.__dict__.get(_START)
     return start is not None and start == _hash(model)
 
 
 def _hash(model: nn.Module) -> str | None:
-    """Hash the learnt parameters in one precision, which ``double()`` does not change."""
+    """Hash the learnt parameters in float32, so that ``double()`` does not change the hash."""
     learnt = [p for p in model.parameters() if p.requires_grad]
     if not learnt:
         return None

@@ -1,4 +1,4 @@
-"""Plates that leave a distribution alone where it already has their shape."""
+"""Plates that do not expand a distribution which already has their shape."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pyro.poutine.indep_messenger import CondIndepStackFrame
 class Plate(pyro.plate):
     """A ``pyro.plate`` that expands a distribution only where its batch shape does not fit yet.
 
-    Pyro's own expands at every site and plate, also to the shape a distribution has; at a
-    minibatch of 16 rows that is half of all its overhead (250 us a step), and as many needless
-    nodes in the autograd graph. Everything else is Pyro's.
+    Pyro's own plate expands the distribution of every site, even to the shape that it already has.
+    At a minibatch of 16 rows this is half of Pyro's overhead (250 microseconds a step), and it adds
+    needless nodes to the autograd graph. Everything else is inherited.
 
     >>> import pyro, torch
     >>> from pyro.distributions import Normal

@@ -1,4 +1,4 @@
-"""What all models of a table's rows share: plates, prior, and registration with Pyro."""
+"""The base of all models of a table's rows: declared parts, plates, and registration with Pyro."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..sites import COLUMN_DIM, FEATURES, LATENT, ROW_DIM, ROWS
 from .margins import KnownMargins
 
 if TYPE_CHECKING:
-    from .parallel import Trunk  # which is made of what stands here
+    from .parallel import Trunk  # that module imports this one
 
 _COUNT = itertools.count()
 
@@ -57,12 +57,12 @@ class StandardNormalPrior(Prior):
 class RowModel(Configurable):
     """Base of the models: a Pyro program ``model`` and a ``guide`` over the rows of a table.
 
-    Every part that inference asks a model for is declared here; None stands for a part that the
+    Every part that inference may ask a model for is declared here; None stands for a part that the
     model does not have.
 
     Args:
-        columns: names of the columns, in order.
-        prior: of the rows' latent z.
+        columns: the names of the columns, in order.
+        prior: p(z), the prior of each row's latents.
     """
 
     decoder: Decoder
@@ -73,34 +73,35 @@ class RowModel(Configurable):
         super().__init__()
         self.columns = tuple(columns)
         self.prior = prior
-        # set for each object and not for the class: a class attribute would hide the submodule
-        # of the same name
-        #: posterior of the mechanism's coefficients, where they have priors
+        # These are attributes of the object: a class attribute would hide a submodule of its name.
+        #: q(coefficients of the mechanism), where they have priors
         self.coefficient_guide: AutoNormal | None = None
         #: p(y | x), where a target is predicted
         self.predictor: Predictor | None = None
-        #: whether everything but the predictor is held
+        #: whether all parameters except the predictor's stay fixed
         self.frozen = False
         #: means and standard deviations of columns that are known from elsewhere
         self.margins: KnownMargins | None = None
-        #: what the decoder and the mechanism both read
+        #: the network whose features both the decoder and the mechanism read
         self.trunk: Trunk | None = None
         self.delta: Tensor | None
-        #: (p,) shifts of missing values, where they are given
+        #: (p,) given shifts of the missing values
         self.register_buffer("delta", None)
         self._plates: dict[Any, tuple[Any, Any, Any]] = {}
-        self._number = next(_COUNT)  # models share one global store under SVI, not one name
+        self._number = next(
+            _COUNT
+        )  # under SVI models share a global store, where each needs a name
 
     def model(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> Tensor:
-        """The generative program, which returns x with its missing cells drawn."""
+        """Run the generative program and return x with its missing cells sampled."""
         raise NotImplementedError(f"{type(self).__name__} has no generative program")
 
     def guide(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> None:
-        """The approximate posterior of the latents."""
+        """Run the guide, the approximate posterior of the latents."""
         raise NotImplementedError(f"{type(self).__name__} has no guide")
 
     def plates(self, x: Tensor, size: int | None = None) -> tuple[Any, Any, Any]:
@@ -110,7 +111,7 @@ class RowModel(Configurable):
             if len(self._plates) > 16:
                 self._plates.clear()
             subsample = None if size is None else torch.arange(len(x), device=x.device)
-            # made outside of the handlers in force: the indices are not theirs to record
+            # The active handlers must not record the sites in which the plates keep their indices.
             with pyro.poutine.block():
                 self._plates[key] = (
                     Plate(ROWS, size or len(x), subsample=subsample, dim=ROW_DIM),
@@ -122,24 +123,24 @@ class RowModel(Configurable):
     def declare_parameters(self) -> None:
         """Register the parameters with Pyro, for Pyro's own optimisers.
 
-        ``SVI`` collects parameters by a handler of its own; only under it do they enter Pyro's
-        global store. Everything else reads ``parameters()``.
+        Only ``SVI`` needs them in Pyro's global store, and it collects them by a handler that is
+        recognised here. Everything else reads ``parameters()``.
         """
         if any(isinstance(h, TraceMessenger) and h.param_only for h in _PYRO_STACK):
             pyro.module(f"absentia_{self._number}", self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the plates, which are rebuilt on demand."""
+        """Drop the plates from what is copied or pickled; they are rebuilt on use."""
         return {**self.__dict__, "_plates": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state under a new number, so that Pyro keeps a copy apart."""
+        """Restore the state under a new number, so that Pyro tells a copy from its original."""
         super().__setstate__(state)
         self._number = next(_COUNT)
 
 
 class Declarations(NamedTuple):
-    """What a module that is no :class:`RowModel` has of a RowModel's parts."""
+    """The parts of a :class:`RowModel` that a user's own module has, None for all others."""
 
     columns: tuple[str, ...] | None = None
     missingness: Missingness | None = None
@@ -150,8 +151,8 @@ class Declarations(NamedTuple):
 def declarations(model: nn.Module) -> RowModel | Declarations:
     """Return what a model declares.
 
-    A module of a user's own with the methods ``model`` and ``guide`` can be fitted and need not
-    declare anything; this is the one place that looks whether it does.
+    A user's own module with the methods ``model`` and ``guide`` can be fitted, and need not declare
+    anything else. This is the only place that looks for what it does declare.
 
     >>> declarations(nn.Linear(1, 1)).missingness is None
     True

@@ -1,7 +1,8 @@
-"""Known margins: the means and standard deviations of columns, known from elsewhere.
+"""Known margins: means and standard deviations of columns that are known from another source.
 
-Missing not at random, the level of a column cannot be told from the table alone without trusting
-a distribution's shape. A census, a register or a laboratory's reference range often knows it.
+Where values are missing not at random, a table alone tells the mean of a column only under a
+distribution of assumed shape. A census, a register or a laboratory's reference range often tells
+it.
 """
 
 from __future__ import annotations
@@ -23,24 +24,26 @@ _NODES = 512
 class KnownMargins(Configurable):
     """A prior that keeps the model's margins near given means and standard deviations.
 
-    It is worth ``rows`` complete rows of such a column: with m_j and v_j the mean and variance of
-    x_j that the decoder implies, the joint log-density of the table gains
+    With m_j and v_j the mean and variance of x_j that the decoder implies, the joint log-density of
+    the table gains the term
 
-        - rows * sum_j KL( Normal(mean_j, sd_j) || Normal(m_j, sqrt(v_j)) ),
+        - rows * sum_j KL( Normal(mean_j, sd_j) || Normal(m_j, sqrt(v_j)) ).
 
-    up to a constant what so many draws of Normal(mean_j, sd_j) would be expected to say of m_j and
-    v_j. Correlations are left to the table. (Known margins as auxiliary information on
-    nonignorable missingness: Deng, Hillygus, Reiter, Si & Zheng, Statistical Science 2013.)
+    Up to a constant this is the expected log-likelihood of ``rows`` further observations from
+    Normal(mean_j, sd_j). Correlations are learnt from the table. (Known margins as auxiliary
+    information on nonignorable missingness: Deng, Hillygus, Reiter, Si & Zheng, Statistical Science
+    2013.)
 
     Args:
-        mean, sd: of each column, in the units of x as the model sees it, None where nothing is
-            known; :meth:`in_units_of` takes them in the data's own units.
-        rows: how many rows the knowledge is worth; a few hundred are a strong hint, many times the
-            table's rows make it a constraint.
+        mean, sd: the mean and standard deviation of each column, in the standardised units of the
+            model, or None where they are not known; :meth:`in_units_of` takes them in the data's
+            own units.
+        rows: the number of complete rows that this knowledge is worth. A few hundred are a strong
+            hint; many times the number of rows in the table make it a constraint.
 
     Raises:
-        ValueError: for another number of columns than of means, an sd that is not positive, only
-            one of the two known of a column, or ``rows`` that are not positive.
+        ValueError: if there is not one mean and one sd for each column, if only one of the two is
+            given for a column, or if an sd or ``rows`` is not positive.
 
     >>> import torch
     >>> from absentia.models import KnownMargins, LinearGaussianDecoder
@@ -59,7 +62,8 @@ class KnownMargins(Configurable):
         super().__init__()
         if len(mean) != num_columns or len(sd) != num_columns:
             raise InputError(
-                f"{len(mean)} means and {len(sd)} sd were given for {num_columns} columns"
+                f"{len(mean)} means and {len(sd)} sd were given for {num_columns} columns; give "
+                f"one of each for every column, None where it is not known"
             )
         for j, (centre, spread) in enumerate(zip(mean, sd, strict=True)):
             if (centre is None) != (spread is None):
@@ -86,8 +90,8 @@ class KnownMargins(Configurable):
         """Make the prior from (mean, sd) by column, in the data's own units.
 
         Raises:
-            ValueError: for a column that the data do not have, or that is no plain number: of a
-                level, a count or a warped column a mean and an sd are not the model's own.
+            ValueError: for a column that the data do not have, or one that is not continuous on its
+                own scale: the model has no mean and sd of levels, counts and warped columns.
 
         >>> import numpy as np
         >>> import absentia as ab
@@ -100,11 +104,15 @@ class KnownMargins(Configurable):
         sd: list[float | None] = [None] * len(names)
         for name, (centre, spread) in margins.items():
             if name not in names:
-                raise InputError(f"the data have no column '{name}'; they have {', '.join(names)}")
+                raise InputError(
+                    f"margins= names the column '{name}', which the data do not have; they have "
+                    f"{', '.join(names)}"
+                )
             j = names.index(name)
             if data.schema[name].kind != "continuous" or not data.scaler.linear[j]:
                 raise InputError(
-                    f"column '{name}' is {data.schema[name].kind}; margins are for continuous ones"
+                    f"margins= names the column '{name}', which is {data.schema[name].kind}; only "
+                    f"continuous columns have known margins"
                 )
             scale = float(data.scaler.scale[j])
             mean[j] = (float(centre) - float(data.scaler.center[j])) / scale
@@ -120,7 +128,7 @@ class KnownMargins(Configurable):
         return -(self.rows * divergence).sum()
 
 
-@functools.cache  # they are wanted at every step
+@functools.cache  # every step of a fit uses them
 def _nodes(latent_dim: int) -> Tensor:
     """Return (Q, d) quasi-random samples of Normal(0, I), which are always the same."""
     uniform = torch.quasirandom.SobolEngine(latent_dim, scramble=True, seed=0).draw(_NODES)

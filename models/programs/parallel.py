@@ -22,7 +22,7 @@ from .base import RowModel, StandardNormalPrior
 
 
 class Trunk(Configurable):
-    """The shared input of both decoders: u = f(z), or u ~ Normal(f(z), g(z)).
+    """The shared input of both decoders: u = f(z), or u ~ Normal(f(z), g(z)) if ``stochastic``.
 
     >>> import torch
     >>> from absentia.models.programs.parallel import Trunk
@@ -39,14 +39,16 @@ class Trunk(Configurable):
     ) -> None:
         super().__init__()
         if not len(hidden):
-            raise InputError("hidden is empty; the trunk needs one layer or more")
+            raise InputError(
+                "hidden is empty; give the trunk at least one layer, as in hidden=[64]"
+            )
         self.latent_dim, self.features = latent_dim, hidden[-1]
         self.stochastic = stochastic
         self.network = mlp(latent_dim, hidden, activation=activation)
         self.heads = nn.Linear(hidden[-1], 2 * hidden[-1]) if stochastic else None
 
     def forward(self, z: Tensor) -> Tensor | Normal:
-        """Return (..., n, features), as values or as their distribution."""
+        """Return the features (..., n, features), or their distribution if they are random."""
         h: Tensor = self.network(z)
         if self.heads is None:
             return h
@@ -57,15 +59,21 @@ class Trunk(Configurable):
 class ParallelModel(RowModel):
     """GNR (Chen et al., CIKM 2023): p(z) p(u | z) prod_j p(x_j | u) p(s_j | u)^alpha.
 
-    A shared-parameter model: values and mask are independent given u, so that imputation,
-    sum_k w_k E[x | u_k], needs no draw of the missing values and is exact given the particles.
+    This is a shared-parameter model: values and mask are independent given u. The imputation
+    sum_k w_k E[x | u_k] therefore needs no samples of the missing values and is exact given the
+    particles.
 
-    **For alpha < 1 the objective is no lower bound** on log p(x_o, s): the mask counts for less
-    than it is, and at alpha = 0 the model is a MIWAE. For alpha >= 1 it is one, since
+    **For alpha < 1 the objective is not a lower bound** on log p(x_o, s); at alpha = 0 the mask is
+    ignored, and the model is a MIWAE. For alpha >= 1 the objective is a lower bound, since
     p(s | u)^alpha <= p(s | u).
 
     Args:
-        missingness: of the mask given u, which reaches it as ``z``.
+        trunk: the network from z to u.
+        decoder: p(x | u).
+        missingness: p(s | u), a mechanism that reads u under the name ``z``.
+        encoder: q(z | x_o, s).
+        columns: the names of the columns, in order.
+        prior: p(z), Normal(0, I) when left out.
 
     >>> import torch, pyro
     >>> from absentia.models import GaussianDecoder, MaskAwareEncoder, NoSelfCensoring
@@ -88,14 +96,26 @@ class ParallelModel(RowModel):
     ) -> None:
         super().__init__(columns, prior or StandardNormalPrior(trunk.latent_dim))
         if decoder.latent_dim != trunk.features:
-            raise InputError(f"the decoder reads {decoder.latent_dim} of {trunk.features} features")
+            raise InputError(
+                f"the decoder reads {decoder.latent_dim} features, but the trunk has "
+                f"{trunk.features}; make it with latent_dim={trunk.features}"
+            )
         if missingness.asks != ("z",) or missingness.has_priors:
-            what = "have no priors" if missingness.has_priors else "ask for z alone; it is given u"
-            raise InputError(f"{type(missingness).__name__} must {what}")
+            name = type(missingness).__name__
+            problem = (
+                "has priors on its coefficients"
+                if missingness.has_priors
+                else f"asks for {', '.join(missingness.asks) or 'nothing'}"
+            )
+            raise InputError(
+                f"{name} {problem}; a parallel model needs a mechanism that asks for z alone, "
+                f"under which it is given u, and has no priors: use NoSelfCensoring"
+            )
         size = argument_of(encoder, "latent_dim", trunk.latent_dim)
         if size != trunk.latent_dim:
             raise InputError(
-                f"the encoder has {size} latent dimensions, but the trunk has {trunk.latent_dim}"
+                f"the encoder has {size} latent dimensions, but the trunk has {trunk.latent_dim}; "
+                f"give both the same"
             )
         self.trunk: Trunk = trunk
         self.decoder, self.missingness = decoder, missingness
@@ -105,7 +125,7 @@ class ParallelModel(RowModel):
     def model(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> Tensor:
-        """Run the generative program; its arguments are those of :class:`SelectionModel`."""
+        """Run the generative program, with the arguments of :meth:`SelectionModel.model`."""
         self.declare_parameters()
         rows, latent, features = self.plates(x, size)
         with rows, latent:
@@ -122,7 +142,7 @@ class ParallelModel(RowModel):
     def guide(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> None:
-        """Run q(z | x_o, s); u and the missing values are proposed from the model itself."""
+        """Run q(z | x_o, s); the model itself proposes u and the missing values."""
         self.declare_parameters()
         rows, latent, _ = self.plates(x, size)
         with rows, latent:

@@ -21,15 +21,21 @@ from .selection import SelectionModel
 
 
 class PatternMixtureModel(SelectionModel):
-    """p(z) p(s) p(x | z, s), where x_j | z, s_j = 0 is the decoder's, shifted by delta_j.
+    """p(z) p(s) p(x | z, s), where p(x_j | z, s_j = 0) is the decoder's, shifted by delta_j.
 
     (Little, JASA 1993; the delta adjustment of Carpenter & Kenward, Multiple Imputation and its
-    Application, 2013, chapter 10.) What is observed says nothing of delta, which is given: the
-    bound is MIWAE's whatever it is, and the estimand as a function of it is a sensitivity
-    analysis. p(s) is the columns' observed rates and is left out of the likelihood.
+    Application, 2013, chapter 10.) The shifts delta are given, since the observed values say
+    nothing about them: the bound is MIWAE's, whatever they are. An estimand as a function of delta
+    is a sensitivity analysis. p(s) has the columns' observed rates and is left out of the
+    likelihood.
 
     Args:
-        delta: (p,) shifts in sd of the standardised columns.
+        decoder: p(x | z) of observed values.
+        encoder: q(z | x_o, s).
+        missingness: p(s), an ignorable mechanism.
+        columns: the names of the columns, in order.
+        delta: (p,) shifts of the missing values, in standard deviations of the columns.
+        margins: known means and standard deviations of columns.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -49,16 +55,21 @@ class PatternMixtureModel(SelectionModel):
     ) -> None:
         super().__init__(decoder, encoder, missingness, columns, margins=margins)
         if len(delta) != len(self.columns):
-            raise InputError(f"delta has {len(delta)} shifts for {len(self.columns)} columns")
+            raise InputError(
+                f"delta has {len(delta)} shifts for {len(self.columns)} columns; give one for each"
+            )
         if not self.missingness.ignorable:
-            raise InputError("a pattern mixture's p(s) does not read x: give Ignorable(p)")
+            raise InputError(
+                f"{type(self.missingness).__name__} is not ignorable; the mask of a pattern "
+                f"mixture does not depend on x: give Ignorable({len(self.columns)})"
+            )
         self.delta: Tensor
         self.register_buffer("delta", torch.tensor([float(shift) for shift in delta]))
 
     def model(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> Tensor:
-        """Run the generative program; its arguments are those of :class:`SelectionModel`."""
+        """Run the generative program, with the arguments of :meth:`SelectionModel.model`."""
         self.declare_parameters()
         rows, latent, features = self.plates(x, size)
         if self.margins is not None:
@@ -74,12 +85,15 @@ class PatternMixtureModel(SelectionModel):
 
 @functools.singledispatch
 def shifted(given: TorchDistribution, by: Tensor) -> TorchDistribution:
-    """Return the distribution of x + by; register your own decoder's distribution by its class.
+    """Return the distribution of x + by; a new decoder's distribution is registered by its class.
 
     Raises:
-        TypeError: for levels and counts, which cannot be shifted.
+        TypeError: for levels and counts, and for a distribution that is not registered.
     """
-    raise KindError(f"a {type(given).__name__} cannot be shifted: delta is for real numbers")
+    raise KindError(
+        f"a {type(given).__name__} cannot be shifted: delta is for real numbers. For a "
+        f"distribution of real numbers of your own, register how it is shifted: shifted.register"
+    )
 
 
 @shifted.register(Normal)
@@ -94,7 +108,7 @@ def _(given: StudentT, by: Tensor) -> StudentT:
 
 @shifted.register(MixedColumns)
 def _(given: MixedColumns, by: Tensor) -> MixedColumns:
-    """Leave levels and counts as they are, since no delta is given for them."""
+    """Shift the real columns; no delta is given for levels and counts."""
     return MixedColumns(
         [
             (own, fn if fn.has_enumerate_support else shifted(fn, by[..., own]))

@@ -40,10 +40,13 @@ class SelectionModel(RowModel):
     module (``state_dict``), not in Pyro's global store.
 
     Args:
-        columns: names of the columns, in order.
+        decoder: p(x | z).
+        encoder: q(z | x_o, s).
+        missingness: p(s | x).
+        columns: the names of the columns, in order.
         prior: p(z), Normal(0, I) when left out.
-        mask_encoder: q(z_mask | x_o, s), for a mechanism that asks for a latent of its own.
-        margins: means and standard deviations of columns that are known from elsewhere.
+        mask_encoder: q(z_mask | x_o, s), for a mechanism with a latent that only the mask has.
+        margins: known means and standard deviations of columns.
 
     >>> import torch
     >>> from absentia.models import (GaussianDecoder, MaskAwareEncoder, SelectionModel, SelfMasking)
@@ -76,12 +79,14 @@ class SelectionModel(RowModel):
             )
         if margins is not None and type(self.prior) is not StandardNormalPrior:
             raise InputError(
-                "margins= are computed under the prior Normal(0, I); leave prior= or margins= out"
+                "margins= can only be used with the prior Normal(0, I); leave out prior= or "
+                "margins="
             )
         if (mask_encoder is None) != (missingness.mask_latent_dim == 0):
             raise InputError(
-                f"the mechanism has a mask latent of {missingness.mask_latent_dim} dimensions; "
-                f"give mask_encoder= for one of 1 or more, and only then"
+                f"the mechanism has a mask latent of {missingness.mask_latent_dim} dimensions and "
+                f"mask_encoder= is {'left out' if mask_encoder is None else 'given'}; give it if "
+                f"and only if there is a mask latent"
             )
         self.decoder = decoder
         self.encoder = encoder
@@ -98,13 +103,13 @@ class SelectionModel(RowModel):
         """Run the generative program, which has the sites z, x and s.
 
         Args:
-            x: (n, p), missing cells filled with any finite value.
+            x: (n, p), with any finite value in the missing cells.
             s: (n, p) booleans, True where observed.
-            size: rows of the whole table, where (x, s) is a minibatch of it.
-            covariates: (n, q), what the mechanism may read besides; it is not modelled.
+            size: the number of rows of the whole table, where (x, s) is a minibatch of it.
+            covariates: (n, q), columns that the mechanism may read and no program models.
 
         Returns:
-            x with its missing cells drawn.
+            x with its missing cells sampled.
         """
         self.declare_parameters()
         rows, latent, features = self.plates(x, size)
@@ -126,7 +131,7 @@ class SelectionModel(RowModel):
     def guide(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> None:
-        """Run the amortised posterior of z; x_missing is proposed from the model itself."""
+        """Run the amortised posterior q(z | x_o, s); the model itself proposes missing values."""
         self.declare_parameters()
         rows, latent, _ = self.plates(x, size)
         if self.coefficient_guide is not None:
@@ -137,7 +142,7 @@ class SelectionModel(RowModel):
         self._mask_latent(rows, self.mask_encoder, x, s)
 
     def _mask_latent(self, rows: Any, distribution: Any, *given: Tensor) -> Tensor | None:
-        """Sample the site ``z_mask`` where the mechanism has a latent of its own."""
+        """Sample the site ``z_mask``, where the mechanism has a latent that only the mask has."""
         if distribution is None:
             return None
         with rows, pyro.plate(MASK_LATENT, self.missingness.mask_latent_dim, dim=COLUMN_DIM):
@@ -152,5 +157,5 @@ class SelectionModel(RowModel):
             guide = AutoNormal(
                 functools.partial(self.missingness.coefficients, features), init_scale=0.1
             )
-            guide()  # sets its parameters up now, so that optimisers and state_dict see them
+            guide()  # the first call creates its parameters, for optimisers and state_dict
         return guide

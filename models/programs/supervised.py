@@ -19,13 +19,19 @@ class SupervisedModel(SelectionModel):
     """p(z) p(x | z) p(s | x) p(y | x): a selection model and a predictor, fitted together.
 
     (Ipsen, Mattei & Frellsen, "How to deal with missing data in supervised deep learning?",
-    ICLR 2022, with the mask's density in the weights.) The target's density joins the weights, so
-    that the missing values of a row are imputed given its label too, and the generative part
-    learns what the prediction needs. Rows without a label take part without it.
+    ICLR 2022, with the mask's density in the weights.) The target's density is part of the
+    log-weights. The missing values of a row are therefore imputed given its label too, and the
+    generative part learns what the prediction needs. Rows without a label contribute p(x, s) only.
 
     Args:
-        predictor: p(y | x), of whole rows.
-        frozen: hold everything else: the second of two stages.
+        decoder: p(x | z).
+        encoder: q(z | x_o, s).
+        missingness: p(s | x).
+        columns: the names of the columns, in order.
+        predictor: p(y | x), given complete rows.
+        mask_encoder: q(z_mask | x_o, s), for a mechanism with a latent that only the mask has.
+        margins: known means and standard deviations of columns.
+        frozen: keep all parameters except the predictor's fixed, in the second of two stages.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -67,8 +73,15 @@ class SupervisedModel(SelectionModel):
         """Run the generative program, which includes the target.
 
         Args:
+            x: (n, p), with any finite value in the missing cells.
+            s: (n, p) booleans, True where observed.
+            size: the number of rows of the whole table, where (x, s) is a minibatch of it.
+            covariates: (n, q), columns that the mechanism may read and no program models.
             y: (n, 1), the target; without it there is no site y.
-            labelled: (n, 1) booleans, False where y is not known.
+            labelled: (n, 1) booleans, False where y is not known; by default all are.
+
+        Returns:
+            x with its missing cells sampled.
         """
         x = super().model(x, s, size, covariates)
         if y is None:
@@ -76,7 +89,7 @@ class SupervisedModel(SelectionModel):
         rows, _, _ = self.plates(s, size)
         known = True if labelled is None else labelled
         with rows, poutine.mask(mask=known):
-            # what is integrated out of x would be lacking here: the site says that it reads x
+            # x cannot be integrated out, since y depends on it: "reads" tells inference so
             pyro.sample(Y, self.predictor(x), obs=y, infer={"reads": X})
         return x
 
@@ -86,8 +99,7 @@ class SupervisedModel(SelectionModel):
         s: Tensor,
         size: int | None = None,
         covariates: Tensor | None = None,
-        y: Tensor | None = None,
-        labelled: Tensor | None = None,
+        **target: Tensor | None,
     ) -> None:
-        """Run the amortised posterior of z, which does not read the target."""
+        """Run the amortised posterior q(z | x_o, s), which does not read the target."""
         super().guide(x, s, size, covariates)

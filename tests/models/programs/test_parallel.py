@@ -123,9 +123,9 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="hidden is empty"):
         ab.GNR(data, hidden=[])
     model = gnr(data)
-    with pytest.raises(ValueError, match="must ask for z alone"):
+    with pytest.raises(ValueError, match=r"asks for .*z alone"):
         ParallelModel(model.trunk, model.decoder, ab.SelfMasking(4), model.encoder, data.columns)
-    with pytest.raises(ValueError, match="the decoder reads 6 of 3 features"):
+    with pytest.raises(ValueError, match=r"reads 6 features.*trunk has 3"):
         ParallelModel(
             type(model.trunk)(2, [3]),
             model.decoder,

@@ -82,7 +82,7 @@ def test_what_cannot_be_shifted_is_refused():
     with pytest.raises(TypeError, match="a Bernoulli cannot be shifted"):
         shifted(pyro.distributions.Bernoulli(0.5), torch.ones(1))
     base = ab.NotMIWAE(table())
-    with pytest.raises(ValueError, match="p\\(s\\) does not read x"):
+    with pytest.raises(ValueError, match="not ignorable"):
         ab.models.PatternMixtureModel(
             base.decoder, base.encoder, base.missingness, base.columns, [0.0, 0.0]
         )
