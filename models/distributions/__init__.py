@@ -1,1 +1,1 @@
-"""Distributions that Pyro lacks: of the mask, of a row's latents, of pixels, of mixed tables."""
+"""Distributions that Pyro lacks: for masks, a row's latents, pixels, and columns of many kinds."""

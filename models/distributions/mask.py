@@ -1,4 +1,4 @@
-"""Distributions of the mask s, among them one that remembers its mechanism and a probit one."""
+"""Distributions of the mask s: with a reference to the mechanism, probit, tempered, sequential."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .special import log_ndtr
 
 
 class _OfBase(TorchDistribution):
-    """A mask distribution that wraps another, ``base``, and has its moments and samples."""
+    """A mask distribution that wraps another one, ``base``, with the same moments and samples."""
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
 
@@ -44,7 +44,7 @@ class _OfBase(TorchDistribution):
 class MaskDistribution(_OfBase):
     """p(s | x, context) with a reference to its mechanism, for handlers that integrate x out.
 
-    Everything is passed on to ``base``, the distribution that the mechanism returned.
+    All methods call those of ``base``, the distribution that the mechanism returned.
 
     >>> import torch
     >>> from absentia.models import SelfMasking
@@ -81,7 +81,7 @@ class MaskDistribution(_OfBase):
 
     def __getattr__(self, name: str) -> Any:
         """Look up ``probs``, ``logits`` and similar attributes on the base distribution."""
-        if name in ("base", "__setstate__"):  # not yet made, in the middle of copying
+        if name in ("base", "__setstate__"):  # a copy in the making has neither yet
             raise AttributeError(name)
         return getattr(self.base, name)
 
@@ -111,7 +111,7 @@ class ProbitBernoulli(Bernoulli):
 
 
 class Tempered(_OfBase):
-    """A density to the power alpha: log p(s) is weighted by alpha, samples come from p itself.
+    """A density to the power alpha: log p(s) is multiplied by alpha, and samples come from p.
 
     >>> import torch
     >>> from pyro.distributions import Bernoulli
@@ -137,10 +137,10 @@ class SequentialMask(TorchDistribution):
     """A mask in which the absence of a column depends on whether earlier columns are absent.
 
     Args:
-        given: the columns' distributions given the mask that was seen: their product is the density
-            of that mask.
+        given: the distributions of the columns given the observed mask, whose product is the
+            density of that mask.
         order: the columns, each after those that it depends on.
-        at: the columns' distributions given another mask (..., n, p).
+        at: a function that returns the distributions of the columns given another mask (..., n, p).
     """
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
@@ -178,7 +178,7 @@ class SequentialMask(TorchDistribution):
         return self.given.log_prob(value)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Sample new masks, one column after the other."""
+        """Sample masks, one column after the other."""
         with torch.no_grad():
             s = torch.ones(Size(sample_shape) + self.batch_shape, device=self.given.mean.device)
             s = s.to(self.given.mean.dtype)

@@ -15,8 +15,8 @@ from torch.nn.functional import one_hot
 class FiniteValues(TorchDistribution):
     """A distribution over the values 0, 1, ..., V - 1 with log-probabilities log softmax(logits).
 
-    Levels, grades and counts alike. ``logits`` is (..., n, p, V); -inf where a column has fewer
-    values than the widest one. Values are floats, since they share a table with real numbers.
+    It serves levels, grades and counts. ``logits`` is (..., n, p, V), and -inf where a column has
+    fewer than V values. Values are floats, since they share a table with real numbers.
 
     >>> import torch
     >>> from absentia.models.distributions.mixed import FiniteValues
@@ -80,10 +80,10 @@ class FiniteValues(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
         shape = torch.broadcast_shapes(value.shape, self.batch_shape)
-        if value.dim() <= len(self.batch_shape):  # one lookup a particle and cell
+        if value.dim() <= len(self.batch_shape):  # one lookup per particle and cell
             index = value.long().expand(shape).unsqueeze(-1)
             return self.logits.expand(*shape, -1).gather(-1, index).squeeze(-1)
-        # many values against the same logits: a gather would copy them as often
+        # gather would copy the logits once for each of many values
         hot = one_hot(value.long(), self.num_values).to(torch.bool)
         return torch.where(hot, self.logits, 0.0).sum(-1)
 
@@ -96,8 +96,8 @@ class FiniteValues(TorchDistribution):
 class MixedColumns(TorchDistribution):
     """Independent columns of several families: each part is the distribution of some columns.
 
-    Draws are reparameterised where a column's family is; the others' log-density is
-    :meth:`score_log_prob`, from which the bound makes their gradient.
+    Samples are reparameterised in the columns whose family allows it. For the other columns the
+    bound gets its gradient from their log-density, :meth:`score_log_prob`.
 
     >>> import torch
     >>> from pyro.distributions import Normal
@@ -147,11 +147,11 @@ class MixedColumns(TorchDistribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Sample values; gradients flow through the reparameterised columns only."""
-        draws = [
+        samples = [
             (fn.rsample if fn.has_rsample else fn.sample)(Size(sample_shape))
             for _, fn in self.parts
         ]
-        return self._together(draws, Size(sample_shape) + self.batch_shape[:-1])
+        return self._together(samples, Size(sample_shape) + self.batch_shape[:-1])
 
     def icdf(self, value: Tensor) -> Tensor:
         """Return the quantile of every cell, computed column by column."""
@@ -162,7 +162,7 @@ class MixedColumns(TorchDistribution):
         return self._together([fn.log_prob(value[..., own]) for own, fn in self.parts])
 
     def score_log_prob(self, value: Tensor) -> Tensor | None:
-        """Return log_prob of columns that are not reparameterised, else zero; None if all are."""
+        """Return log_prob of columns without reparameterisation, else zero; None if all have it."""
         if all(fn.has_rsample for _, fn in self.parts):
             return None
         return self._together(

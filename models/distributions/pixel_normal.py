@@ -1,8 +1,8 @@
 """A normal distribution of pixels whose channels are correlated, shaped for the features plate.
 
-The plate lays a picture out as batch shape (n, p) with no event dimensions, p = C * H * W, channel
-by channel. A Gaussian with correlated channels still fits: its log-density per cell is written as
-a conditional one, whose sum over the plate is the joint log-density.
+In the plate an image is a row of batch shape (n, p) without event dimensions, with p = C * H * W,
+channel by channel. A Gaussian with correlated channels still fits in: the log-density of each cell
+is that given the channels before it, and these sum to the joint log-density over the plate.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class PixelNormal(TorchDistribution):
     """Normal cells that are correlated between the channels of a pixel, independent between pixels.
 
     Args:
-        loc: (..., n, p).
-        scale: their sd, broadcastable to it.
-        tril: (..., C, C), the lower Cholesky factor of the channels' correlations; one for all
-            pixels, or (n, H * W, C, C).
+        loc: the means, (..., n, p).
+        scale: the standard deviations, of a shape that broadcasts to that of ``loc``.
+        tril: the lower Cholesky factor of the correlations between channels: (..., C, C) for all
+            pixels alike, or (n, H * W, C, C).
 
     >>> import torch
     >>> from absentia.models.distributions.pixel_normal import PixelNormal
@@ -32,7 +32,7 @@ class PixelNormal(TorchDistribution):
     torch.Size([5, 12])
     """
 
-    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (not to be taken apart into cells)
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch would split parameters into cells)
     support = constraints.real
     has_rsample = True
 
@@ -78,9 +78,13 @@ class PixelNormal(TorchDistribution):
     def given(self, x: Tensor, s: Tensor) -> Normal | PixelNormal:
         """Condition on the observed cells of each pixel: x (n, p) where s (n, p) is True.
 
-        An observed cell is given the observed channels before it, so that they add up to
-        log p(x_o | z); a missing one is given all of them. Where no pixel misses two channels the
-        missing cells are independent again, a plain Normal.
+        The log-density of an observed cell is that given the observed channels before it, so that
+        these sum to log p(x_o | z); that of a missing cell is given all observed channels. Where no
+        pixel lacks two channels, the missing cells are independent: a plain Normal.
+
+        Args:
+            x: (n, p), with any finite value in the missing cells.
+            s: (n, p), True where observed.
         """
         seen = self._pixels(s.bool())  # (n, C, H * W)
         code = (seen * (2 ** torch.arange(self.channels, device=s.device))[:, None]).sum(-2)
@@ -102,16 +106,18 @@ class PixelNormal(TorchDistribution):
 
 
 def given_observed(fn: TorchDistribution, x: Tensor, s: Tensor) -> TorchDistribution:
-    """Return p(x | z), conditioned on the observed cells where cells are dependent given z."""
+    """Return p(x | z), conditioned on the observed cells if cells are dependent given z."""
     return fn.given(x, s) if isinstance(fn, PixelNormal) else fn
 
 
 def _conditionals(correlation: Tensor) -> tuple[Tensor, Tensor]:
     """Regress a pixel's channels on each other, for each pattern of observed channels.
 
-    For each of the 2^C patterns, a number whose bit c says that channel c was seen: coefficients
-    (2^C, C, C) on the errors of the observed channels, and the Cholesky factor (2^C, C, C) of what
-    they leave open.
+    Each of the 2^C patterns is a number whose bit c is 1 if channel c is observed.
+
+    Returns:
+        For each pattern, the coefficients (2^C, C, C) on the errors of the observed channels, and
+        the Cholesky factor (2^C, C, C) of the residual covariances.
     """
     channels = correlation.shape[-1]
     each = torch.arange(channels, device=correlation.device)

@@ -1,8 +1,8 @@
 """A normal distribution over a row's whole latent vector, shaped for the latent plate.
 
-The latent plate lays z out as batch shape (n, d) with no event dimensions. A Gaussian with
-correlated components still fits: its log-density per dimension is written as the conditional
-log q(z_j | the components after it), whose sum over the plate is the joint log-density.
+In the latent plate z has batch shape (n, d) without event dimensions. A Gaussian with correlated
+components still fits in: the log-density of each component is log q(z_j | the components after it),
+and these sum to the joint log-density over the plate.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class RowNormal(TorchDistribution):
     """Normal with full covariance over the last batch dimension, given by its precision.
 
     ``loc`` is (..., n, d); ``precision_tril`` (..., n, d, d) is the lower Cholesky factor L of
-    the precision, L L^T. A draw is loc + L^-T eps; log_prob has shape (..., n, d) and only its
-    sum over d is meant as a density.
+    the precision, L L^T. A sample is loc + L^-T eps. log_prob has shape (..., n, d), and only its
+    sum over d is a log-density of interest.
 
     >>> import torch
     >>> from absentia.models.distributions.row_normal import RowNormal
@@ -30,7 +30,7 @@ class RowNormal(TorchDistribution):
 
     arg_constraints = {  # noqa: RUF012 (torch's own convention)
         "loc": constraints.real,
-        "precision_tril": constraints.real_vector,  # one row of the factor a latent dimension
+        "precision_tril": constraints.real_vector,  # each row of the factor is a vector
     }
     support = constraints.real
     has_rsample = True
@@ -75,7 +75,9 @@ class RowNormal(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Return conditional log-densities, whose sum over the last dimension is log q(z)."""
         centred = value - self.loc
-        if centred.dim() == self.precision_tril.dim():  # (K, n, d): one product a row, not K
+        if (
+            centred.dim() == self.precision_tril.dim()
+        ):  # (K, n, d): one product per row instead of K
             eps = (centred.movedim(0, -2) @ self.precision_tril).movedim(-2, 0)
         else:
             eps = (centred.unsqueeze(-2) @ self.precision_tril).squeeze(-2)

@@ -1,4 +1,4 @@
-"""Special functions that are accurate in both tails, and so are their gradients."""
+"""Special functions that are accurate in both tails, as are their gradients."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class _LogNdtr(torch.autograd.Function):
 def log_ndtr(x: Tensor) -> Tensor:
     """Return log Phi(x), with the gradient phi(x) / Phi(x) accurate in both tails.
 
-    torch's own gradient is exp(-x^2/2 - log Phi(x)), a difference of large numbers: in float32
-    it is wrong by factors from |x| around 3000 on.
+    The gradient in torch is computed as exp(-x^2/2 - log Phi(x)), a difference of large numbers. In
+    float32 it is wrong by large factors from |x| around 3000.
 
     >>> import torch
     >>> from absentia.models.distributions.special import log_ndtr

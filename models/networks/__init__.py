@@ -1,1 +1,1 @@
-"""The networks of a model: decoders, encoders, and what they must know about the columns."""
+"""The networks of a model: decoders, encoders, predictors, and the families of the columns."""

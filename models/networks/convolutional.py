@@ -1,6 +1,7 @@
-"""Convolutional decoders and encoders for pictures of any C x H x W.
+"""Convolutional decoders and encoders for images of any size C x H x W.
 
-The features plate stays flat, p = C * H * W, channel by channel; networks reshape inside.
+The features plate is flat, with p = C * H * W columns, channel by channel; the networks reshape
+rows into images and back.
 """
 
 from __future__ import annotations
@@ -26,18 +27,21 @@ ImageFamily = Literal["gaussian", "bernoulli"]
 
 
 class ConvDecoder(Decoder):
-    """A decoder of pictures by transposed convolutions, each of which doubles the size.
+    """A decoder of images by transposed convolutions, each of which doubles height and width.
 
     Args:
+        latent_dim: the number d of latent dimensions.
         shape: (C, H, W).
-        channels: of the encoder's order: the last is next to z, the first next to the pixels.
+        channels: the channels of the layers, in the order of the encoder: the first is next to the
+            pixels, the last next to z.
+        activation: the name of the activation function.
         family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1, which are summed out
             exactly where they are missing.
-        scale: ``"channel"`` for a free sd a channel, ``"entry"`` for sigma(z) a pixel.
-        floor: lower limit of the sd, in the data's units.
-        squash: keep the location of a Normal between 0 and 1, where pixels are.
-        correlated: let what z leaves open of a pixel go together between its channels, by
-            correlations that are learnt: a missing channel is then told by those seen beside it
+        scale: ``"channel"`` for one learnt scale per channel, ``"entry"`` for sigma(z) per pixel.
+        floor: the lower limit of the scale, in the data's units.
+        squash: keep the location of a Normal between 0 and 1, for pixels in that range.
+        correlated: learn correlations between the channels of a pixel given z, so that the observed
+            channels of a pixel inform its missing ones
             (:class:`~absentia.models.distributions.pixel_normal.PixelNormal`).
 
     >>> import torch
@@ -86,8 +90,8 @@ class ConvDecoder(Decoder):
         if correlated:
             if family != "gaussian" or self.shape[0] < 2:
                 raise InputError(
-                    "correlated=True is for gaussian pixels of two channels or more; these are "
-                    f"{family} pixels of {self.shape[0]} channels"
+                    f"correlated=True is for family='gaussian' and at least two channels; the "
+                    f"family is {family!r}, and there are {self.shape[0]} channels"
                 )
             self.raw_correlation = nn.Parameter(torch.ones(self.shape[0], self.shape[0]))
         self.raw_scale: Tensor | None = None
@@ -96,7 +100,7 @@ class ConvDecoder(Decoder):
 
     @torch.no_grad()
     def start_at(self, mean: Tensor) -> None:
-        """Start with these channel means (C,), which lie in [0, 1] where pixels are 0 or 1."""
+        """Start at these means of the channels (C,), in [0, 1] for pixels of 0 and 1."""
         last = self.network[-1]
         assert isinstance(last, nn.ConvTranspose2d)
         assert last.bias is not None
@@ -128,11 +132,13 @@ class ConvDecoder(Decoder):
 
 
 class ConvEncoder(Encoder):
-    """q(z | x_o, s) by convolutions that halve the picture; the mask enters as further channels.
+    """q(z | x_o, s) by convolutions that halve height and width; the mask enters as channels.
 
     Args:
         shape: (C, H, W).
-        channels: of the layers, first to last.
+        latent_dim: the number d of latent dimensions.
+        channels: the channels of the layers, first to last.
+        activation: the name of the activation function.
 
     >>> import torch
     >>> from absentia.models import ConvEncoder
@@ -166,7 +172,7 @@ class ConvEncoder(Encoder):
         return self.heads(self.network(both.reshape(len(x), -1, *self.shape[1:])))
 
 
-_START_OF_SCALE = -1.5  # softplus of it is .2, a fifth of the way from black to white
+_START_OF_SCALE = -1.5  # its softplus is 0.2, a fifth of the range from black to white
 
 
 def _check_activation(activation: str) -> None:
@@ -177,7 +183,7 @@ def _check_activation(activation: str) -> None:
 def _sizes(shape: tuple[int, int, int], layers: int) -> list[tuple[int, int]]:
     """Return height and width before each layer and after the last; a layer halves both."""
     if layers < 1:
-        raise InputError("channels is empty; give one layer or more")
+        raise InputError("channels is empty; give at least one layer, as in channels=[32]")
     found = [shape[1:]]
     for _ in range(layers):
         found.append((-(-found[-1][0] // 2), -(-found[-1][1] // 2)))

@@ -40,12 +40,16 @@ class NetworkDecoder(Decoder):
     """One network of z for all columns' location and scale; subclasses choose the family.
 
     Args:
-        hidden: widths of the hidden layers; any depth.
-        scale: ``"entry"`` for a scale sigma(z), ``"column"`` or ``"shared"`` for a free one.
-        floor: lower limit of the scale, in sd of the standardised columns.
-        skip: add a linear map of z to the network's location, so that the decoder extends beyond
-            what was observed as a linear model does and bends only where the data say so.
-        outputs: how many locations the network has; one a column when left out.
+        latent_dim: the number d of latent dimensions.
+        num_columns: the number p of columns.
+        hidden: the widths of the hidden layers, of any number.
+        activation: the name of the activation function.
+        scale: ``"entry"`` for a scale sigma(z) of every cell, ``"column"`` for one learnt scale per
+            column, ``"shared"`` for one in all columns.
+        floor: the lower limit of the scale, in standard deviations of the columns.
+        skip: add a linear map of z to the network's location. Outside the range of the observed
+            values the decoder is then nearly linear, and it is curved only where the data are.
+        outputs: the number of locations that the network computes, by default one per column.
     """
 
     def __init__(
@@ -97,7 +101,7 @@ class GaussianDecoder(NetworkDecoder):
 class StudentTDecoder(NetworkDecoder):
     """x | z ~ StudentT(nu_j, mu(z), sigma(z)), for columns with outliers.
 
-    The degrees of freedom are learnt, one a column, and kept above 2 so that the variance that
+    The degrees of freedom are learnt, one per column, and stay above 2, so that the variance that
     imputation reports exists.
 
     >>> import torch
@@ -139,7 +143,10 @@ class LinearGaussianDecoder(Decoder):
     ) -> None:
         super().__init__()
         if scale == "entry":
-            raise InputError("a linear Gaussian decoder has scale='shared' or scale='column'")
+            raise InputError(
+                "scale='entry' needs a decoder with a network; a linear Gaussian decoder has "
+                "scale='shared' or scale='column'"
+            )
         self.latent_dim, self.num_columns = latent_dim, num_columns
         self.mean = nn.Linear(latent_dim, num_columns)
         self.scale = Scale(scale, latent_dim, num_columns, floor)
@@ -154,9 +161,9 @@ class LinearGaussianDecoder(Decoder):
     def start_from(self, covariance: Tensor) -> None:
         """Start from PPCA's closed form for this covariance (p, p), randomly rotated.
 
-        W = U (Lambda - sigma^2 I)^(1/2) R (Tipping & Bishop, 1999, eq. 7), with sigma of at least
-        a third. From weights drawn at random a mechanism can choose a direction before the decoder
-        has learnt how columns go together, and never come back.
+        W = U (Lambda - sigma^2 I)^(1/2) R (Tipping & Bishop, 1999, eq. 7), with sigma^2 of at least
+        0.1. After random initial weights, a mechanism can settle on a wrong direction before the
+        decoder has learnt how the columns are related, and a fit does not recover from it.
         """
         d = self.latent_dim
         value, vector = torch.linalg.eigh(covariance.double())

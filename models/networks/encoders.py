@@ -1,7 +1,7 @@
 """Encoders: (x, s) -> the guide's distribution of z, batch shape (n, d).
 
-x arrives with its missing cells filled (with zero, the mean of a standardised column) and s as
-booleans, True where observed.
+x has zeros, the mean of a standardised column, in its missing cells, and s is boolean, True where
+observed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Encoder(Configurable):
     """Base of the encoders: ``encoder(x, s)`` returns q(z | x_o, s), batch shape (n, d)."""
 
     def attach(self, decoder: Decoder) -> None:
-        """Called once with the paired decoder; most encoders ignore it."""
+        """Receive the paired decoder, once; most encoders ignore it."""
 
     def forward(self, x: Tensor, s: Tensor) -> TorchDistribution:
         """Return the distribution of z given what is observed of the row."""
@@ -48,11 +48,15 @@ class GaussianHeads(nn.Module):
 class ZeroFilledEncoder(Encoder):
     """q(z | x_o): a network on x with zeros at the missing cells (Mattei & Frellsen, 2019).
 
-    The mask reaches it only through the zeros. This is the encoder of the published not-MIWAE.
+    It sees the mask only through the zeros. This is the encoder of the published not-MIWAE.
 
     Args:
-        families: of the columns, where they are not all real numbers; levels are then read as
-            indicators (:class:`~absentia.models.networks.families.Expansion`).
+        num_columns: the number p of columns.
+        latent_dim: the number d of latent dimensions.
+        hidden: the widths of the hidden layers, of any number.
+        activation: the name of the activation function.
+        families: the families of the columns, where they are not all real numbers; levels are then
+            read as indicators (:class:`~absentia.models.networks.families.Expansion`).
 
     >>> import torch
     >>> from absentia.models import ZeroFilledEncoder
@@ -91,7 +95,8 @@ class ZeroFilledEncoder(Encoder):
 class MaskAwareEncoder(ZeroFilledEncoder):
     """q(z | x_o, s): a network on x (zeros at the missing cells) concatenated with the mask.
 
-    Under MNAR which cells are missing says where z is, so the mask is an input (the default).
+    If values are missing not at random, the mask carries information about z, so it is an input.
+    This is the default encoder.
 
     >>> import torch
     >>> from absentia.models import MaskAwareEncoder
@@ -140,7 +145,7 @@ class SetEncoder(Encoder):
         """Return a Normal of batch shape (n, d)."""
         if self.expansion is not None:
             x, s = self.expansion(x, s)
-        rows, columns = s.nonzero(as_tuple=True)  # of few ratings among many items, only those
+        rows, columns = s.nonzero(as_tuple=True)  # few cells of many, where a user rates few items
         embedding = self.embedding[columns]
         elements = self.element(torch.cat([x[rows, columns, None] * embedding, embedding], -1))
         empty = elements.new_zeros(len(x), elements.shape[-1])
@@ -169,7 +174,7 @@ class ExactConditionalEncoder(Encoder):
         self.num_columns, self.latent_dim = num_columns, latent_dim
 
     def attach(self, decoder: Decoder) -> None:
-        """Read the weights of this decoder from now on.
+        """Read the weights of this decoder at every call.
 
         Raises:
             TypeError: for a decoder that is not linear Gaussian.
@@ -179,7 +184,7 @@ class ExactConditionalEncoder(Encoder):
                 f"the exact conditional q(z | x_o) needs a LinearGaussianDecoder, not "
                 f"{type(decoder).__name__}; use MaskAwareEncoder with it"
             )
-        # held beside the registered modules: its parameters belong to the decoder alone
+        # not a registered submodule, since the parameters belong to the decoder alone
         self.__dict__["decoder"] = decoder
 
     def forward(self, x: Tensor, s: Tensor) -> RowNormal:

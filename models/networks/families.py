@@ -1,4 +1,4 @@
-"""What decoders and encoders must know about columns: family, number of values, scale."""
+"""The families of the columns, with what decoders and encoders must know about each."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor, nn
 
 from ...data import IncompleteData, Ratings
 
-#: plain data, one a column: {"family": ..., "values": V, "center": c, "scale": s}
+#: plain data, one entry per column: {"family": ..., "values": V, "center": c, "scale": s}
 Families = Sequence[Mapping[str, Any]]
 
 REAL = "real"  # a number on the whole line, standardised
 NOMINAL = "nominal"  # one of V levels without order
 GRADED = "graded"  # one of V ordered levels
-COUNT = "count"  # a whole number from 0 to V - 1
+COUNT = "count"  # an integer from 0 to V - 1
 
 _FAMILY_OF = {"binary": NOMINAL, "categorical": NOMINAL, "ordinal": GRADED, "count": COUNT}
 
 
 def families_of(data: IncompleteData | Ratings) -> list[dict[str, Any]]:
-    """Return the family of every column; counts come with the scale of their inputs.
+    """Return the family of every column, for counts with the center and scale of network inputs.
 
     >>> import pandas as pd
     >>> import absentia as ab
@@ -52,10 +52,10 @@ def all_real(families: Families) -> bool:
 
 
 class Expansion(nn.Module):
-    """The expansion of columns into a network's inputs: (n, p) -> (n, F), by family.
+    """The expansion of columns into the inputs of a network: (n, p) -> (n, F), by family.
 
-    Levels become indicators (all of them; one for two levels), counts are centred and scaled, real
-    numbers stay.
+    Levels become indicators (one for each level, or a single one for two levels), counts are
+    centred and scaled, and real numbers are unchanged.
     """
 
     def __init__(self, families: Families) -> None:

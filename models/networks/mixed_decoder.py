@@ -20,21 +20,25 @@ from .scales import ScaleKind
 class MixedDecoder(NetworkDecoder):
     """A decoder of columns of different families, x | z, from the outputs of one network.
 
-    The outputs are, by the column's family,
+    For each column the network computes, by the column's family,
 
     * a real number: the location of a Normal (or Student-t), as in :class:`GaussianDecoder`;
-    * one of V levels: V - 1 logits beside the first level's zero;
-    * one of V grades: p(v) proportional to exp(c_v + v eta(z)), the adjacent-categories logit
-      model (Agresti, Categorical Data Analysis, 2013, section 8.3.4);
-    * a count 0..V - 1: p(v) proportional to Gamma(v + r) / v! exp(v eta(z)), a negative binomial
-      of dispersion r, truncated where the schema says.
+    * one of V levels: V - 1 logits, next to a zero for the first level;
+    * one of V grades: eta(z), with p(v) proportional to exp(c_v + v eta(z)), the
+      adjacent-categories logit model (Agresti, Categorical Data Analysis, 2013, section 8.3.4);
+    * a count 0..V - 1: eta(z), with p(v) proportional to Gamma(v + r) / v! exp(v eta(z)), a
+    negative
+      binomial of dispersion r that is truncated at the limit that the schema states.
 
-    Every discrete family has a finite support, so that missing values can be summed out exactly.
+    Every discrete family has a finite support, so missing values can be summed out exactly.
     (Mixed-type decoders: Nazabal et al., HI-VAE, Pattern Recognition 2020.)
 
     Args:
-        families: one entry a column, see :func:`absentia.models.networks.families.families_of`.
-        real: the family of the real columns, ``"gaussian"`` or ``"student-t"``.
+        latent_dim: the number d of latent dimensions.
+        families: one entry per column, see :func:`absentia.models.networks.families.families_of`.
+        hidden, activation, scale, floor, skip: see :class:`NetworkDecoder`; scale and floor are
+            those of the real columns.
+        real: the distribution of the real columns, ``"gaussian"`` or ``"student-t"``.
 
     >>> import torch
     >>> from absentia.models import MixedDecoder
@@ -126,7 +130,7 @@ class MixedDecoder(NetworkDecoder):
         return eta.unsqueeze(-1) * torch.arange(values, dtype=eta.dtype, device=eta.device)
 
     def _finite(self, name: str, logits: Tensor) -> FiniteValues:
-        beyond: Tensor = getattr(self, f"{name}_beyond")
+        beyond = self.get_buffer(f"{name}_beyond")
         return FiniteValues(logits.masked_fill(beyond, -torch.inf), validate_args=False)
 
 

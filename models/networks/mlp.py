@@ -24,8 +24,12 @@ def mlp(
 ) -> nn.Sequential:
     """Stack linear layers, with an activation after each hidden one, over the last dimension.
 
-    ``hidden`` gives width and depth; ``outputs=None`` leaves the last linear layer away, for
-    networks with several heads.
+    Args:
+        inputs: the number of inputs.
+        hidden: the widths of the hidden layers, of any number.
+        outputs: the number of outputs; None leaves out the last linear layer, for networks with
+            several heads.
+        activation: one of the names in :data:`ACTIVATIONS`.
 
     >>> from absentia.models.networks.mlp import mlp
     >>> len(mlp(4, [16, 16], 2))

@@ -1,4 +1,4 @@
-"""Positive scales with a floor: one per entry, one per column, or one for the table."""
+"""Positive scales with a floor: one per cell, one per column, or one for the table."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ScaleKind = Literal["entry", "column", "shared"]
 class Scale(nn.Module):
     """Standard deviations ``floor + softplus(.)``, which are always positive.
 
-    ``"entry"`` reads them off the decoder's last hidden layer, ``"column"`` learns one a column,
-    ``"shared"`` one in all (probabilistic PCA). The floor keeps a flexible decoder from
-    collapsing onto single observed cells, where the likelihood is unbounded (Mattei & Frellsen,
-    NeurIPS 2018).
+    ``"entry"`` computes one per cell from the decoder's last hidden layer, ``"column"`` learns one
+    per column, and ``"shared"`` learns a single one (probabilistic PCA). Without the floor a
+    flexible decoder can collapse onto single observed cells, where the likelihood is unbounded
+    (Mattei & Frellsen, NeurIPS 2018).
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Scale(nn.Module):
         if kind not in ("entry", "column", "shared"):
             raise InputError(f"scale {kind!r} is not one of entry, column, shared")
         if floor < 0:
-            raise InputError(f"the scale's floor is {floor}; give a number >= 0")
+            raise InputError(f"floor is {floor}; give the smallest scale, a number >= 0")
         self.kind = kind
         self.floor = floor
         start = _inverse_softplus(initial)
@@ -42,7 +42,7 @@ class Scale(nn.Module):
 
     @torch.no_grad()
     def start_at(self, value: float) -> None:
-        """Start with this scale in every column."""
+        """Set the initial scale of every column to this value."""
         raw = self.head.bias if self.kind == "entry" else self.raw
         raw.fill_(_inverse_softplus(max(value - self.floor, 1e-3)))
 

@@ -1,4 +1,4 @@
-"""Starting values of decoders, computed from a table before any fit."""
+"""Starting values of decoders, which are computed from a table before a fit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from ...data import IncompleteData
 
 
 def available_covariance(data: IncompleteData) -> Tensor:
-    """Compute covariances (p, p) of standardised columns, each over rows that have both.
+    """Compute the covariances (p, p) of standardised columns, each over the rows that have both.
 
-    Symmetric, not always positive definite; 0 for columns that no two rows have both of.
+    The matrix is symmetric, but not always positive definite. The covariance of two columns is 0 if
+    fewer than two rows have both.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -24,6 +25,8 @@ def available_covariance(data: IncompleteData) -> Tensor:
     seen = data.s.cpu().double()
     x = data.x.cpu().double() * seen
     centre = x.sum(0) / seen.sum(0).clamp_min(1)
-    gone = (x - centre) * seen
+    deviation = (x - centre) * seen
     pairs = seen.T @ seen
-    return torch.where(pairs > 1, gone.T @ gone / pairs.clamp_min(1), torch.zeros(()).double())
+    return torch.where(
+        pairs > 1, deviation.T @ deviation / pairs.clamp_min(1), torch.zeros(()).double()
+    )

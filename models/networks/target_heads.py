@@ -23,12 +23,15 @@ class Predictor(Configurable):
     """p(y | x) by a network of x: a Normal, Bernoulli or categorical distribution.
 
     Args:
+        num_columns: the number p of columns of x.
         kind: ``"continuous"``, ``"binary"`` or ``"categorical"``.
-        levels: of a binary or categorical target, in the order of their codes.
-        center, scale: of a continuous target, whose standardised values y are.
-        hidden: widths of hidden layers; none is a linear, logistic or multinomial regression.
-        families: of the columns, where they are not all real numbers; levels are then read as
-            indicators.
+        levels: the levels of a binary or categorical target, in the order of their codes.
+        center, scale: the standardisation of a continuous target; y is standardised by them.
+        hidden: the widths of the hidden layers; without any, this is a linear, logistic or
+            multinomial regression.
+        activation: the name of the activation function.
+        families: the families of the columns, where they are not all real numbers; levels are then
+            read as indicators.
 
     >>> import torch
     >>> from absentia.models import Predictor
@@ -49,7 +52,10 @@ class Predictor(Configurable):
     ) -> None:
         super().__init__()
         if kind not in ("continuous", "binary", "categorical"):
-            raise InputError(f"target {kind!r} is not one of continuous, binary, categorical")
+            raise InputError(
+                f"the kind of the target is {kind!r}, which is not one of continuous, binary, "
+                f"categorical"
+            )
         self.kind, self.levels = kind, list(levels)
         self.center, self.unit = center, scale
         self.expansion = None if families is None else Expansion(families)
@@ -64,7 +70,7 @@ class Predictor(Configurable):
         """Make a predictor for the target of the data.
 
         Raises:
-            ValueError: there is none, or it is of another kind.
+            ValueError: if the data have no target, or its kind cannot be predicted.
         """
         if data.target is None:
             raise InputError("the data have no target; give one with data.with_target(y)")

@@ -183,5 +183,5 @@ def test_replicated_pictures_are_correlated():
     "options", [{"shape": (1, 4, 4)}, {"shape": (3, 4, 4), "family": "bernoulli"}]
 )
 def test_refused_where_it_has_no_meaning(options):
-    with pytest.raises(ValueError, match="two channels or more"):
+    with pytest.raises(ValueError, match="at least two channels"):
         ConvDecoder(2, channels=[4], correlated=True, **options)

@@ -75,7 +75,7 @@ def test_depth_and_activation():
     [
         ({"activation": "sin"}, "activation 'sin' is not one of tanh, relu"),
         ({"scale": "row"}, "scale 'row' is not one of entry, column, shared"),
-        ({"floor": -1.0}, "floor is -1.0; give a number >= 0"),
+        ({"floor": -1.0}, "floor is -1.0"),
     ],
 )
 def test_refuses_unknown_options(options, message):
