@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.ratings import DenseRows
+from ...data.dense_rows import DenseRows
 
 Rows = Tensor | DenseRows
 
@@ -18,7 +18,7 @@ class Batches:
     Tables are permuted once an epoch and sliced, which costs microseconds a batch where a
     ``DataLoader`` costs up to a millisecond. Rows left over at an epoch's end, fewer than a
     batch, are drawn into the next permutation. Further tensors of as many rows travel along as
-    ``extras``. Rows that are made on demand (:class:`~absentia.data.ratings.DenseRows`) are made
+    ``extras``. Rows that are made on demand (:class:`~absentia.data.dense_rows.DenseRows`) are made
     for one batch at a time.
 
     >>> import torch

@@ -73,19 +73,19 @@ def test_what_is_refused():
         Ratings.from_triples([1, 1], [0, 0], [1.0, 2.0])
     with pytest.raises(ValueError, match="nobody rated item 1"):
         Ratings.from_triples([0, 1], [0, 2], [1.0, 2.0])
-    with pytest.raises(ValueError, match="item 3 is not one of 0 to 2"):
+    with pytest.raises(ValueError, match="item 3.*0 to 2"):
         Ratings.from_triples([0, 1], [0, 3], [1.0, 2.0], num_items=3)
-    with pytest.raises(ValueError, match="a rating is nan"):
+    with pytest.raises(ValueError, match="rating is nan"):
         Ratings.from_triples([0], [0], [np.nan])
-    with pytest.raises(ValueError, match=r"a rating is 2.5, none of the levels \[1, 2\]"):
+    with pytest.raises(ValueError, match=r"rating is 2.5.*levels"):
         Ratings.from_triples([0, 1], [0, 0], [1.0, 2.5], levels=[1, 2])
-    with pytest.raises(ValueError, match="give them once each, lowest first"):
+    with pytest.raises(ValueError, match="levels.*lowest first"):
         Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0], levels=[2, 1])
-    with pytest.raises(ValueError, match=r"user 0.5 is no position"):
+    with pytest.raises(ValueError, match=r"user 0.5.*position"):
         Ratings.from_triples([0.5], [0], [1.0])
-    with pytest.raises(ValueError, match="1 users, 2 items and 1 ratings"):
+    with pytest.raises(ValueError, match="1 users, 2 items"):
         Ratings.from_triples([0], [0, 1], [1.0])
-    with pytest.raises(ValueError, match="holds no row"):
+    with pytest.raises(ValueError, match="no row"):
         made().rows([])
 
 
@@ -160,9 +160,9 @@ def test_predictions_are_asked_for_by_name():
     )
     assert found[0] == 5.0
     assert np.isfinite(found[1])
-    with pytest.raises(ValueError, match="user 'zoe' is not one of 'ann', 'bob', 'eve'"):
+    with pytest.raises(ValueError, match="user 'zoe'.*'ann', 'bob', 'eve'"):
         ab.predict_ratings(model, ratings, ["zoe"], ["Alien"], unfitted=True)
-    with pytest.raises(ValueError, match="item 0 is not one of 'Alien'"):
+    with pytest.raises(ValueError, match="item 0.*'Alien'"):
         ab.predict_ratings(model, ratings, ["eve"], [0], unfitted=True)
     counted = Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0])
     with pytest.raises(ValueError, match="users are counted from 0"):
@@ -172,12 +172,12 @@ def test_predictions_are_asked_for_by_name():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((["a", None], ["x", "x"]), "user None is not a text identifier"),
-        ((["a", 3], ["x", "x"]), "user 3 is not a text identifier"),
-        ((["a", ""], ["x", "x"]), "user '' is not a text identifier"),
+        ((["a", None], ["x", "x"]), "user None is not a text"),
+        ((["a", 3], ["x", "x"]), "user 3 is not a text"),
+        ((["a", ""], ["x", "x"]), "user '' is not a text"),
         ((["a", "a"], ["x", "x"]), "user 'a' rated item 'x' twice"),
-        ((["a", "b"], ["x", "x"], {"num_users": 4}), "num_users=4 is for users counted from 0"),
-        ((["a", "b"], ["x", "y"], {"item_ids": ["x"]}), "item 'y' is not one of 'x'"),
+        ((["a", "b"], ["x", "x"], {"num_users": 4}), "num_users=4.*counted"),
+        ((["a", "b"], ["x", "y"], {"item_ids": ["x"]}), "item 'y'.*'x'"),
         ((["a", "b"], ["x", "x"], {"item_ids": ["x", "z"]}), "nobody rated item 'z'"),
         ((["a", "b"], ["x", "x"], {"user_ids": ["a", "b", "a"]}), "an identifier twice"),
     ],

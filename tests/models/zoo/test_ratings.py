@@ -105,7 +105,7 @@ def test_ratings_are_predicted_in_their_units(tmp_path):
     again = ab.predict_ratings(ab.load(tmp_path / "model"), data, *pairs.T, particles=50, seed=1)
     np.testing.assert_allclose(again, found)
     assert (np.abs(found - data.values.numpy().mean()) < 10 * data.values.numpy().std()).all()
-    with pytest.raises(ValueError, match="user 60 is not one of 0 to 59"):
+    with pytest.raises(ValueError, match="user 60.*0 to 59"):
         ab.predict_ratings(fitted, data, [60], [0])
 
 
@@ -144,7 +144,7 @@ def test_pairs_that_are_none_are_refused():
     data = ratings(*selected(40, 8))
     fitted = ab.fit(ab.RatingsNotMIWAE(data, latent_dim=1), data, steps=2, progress=False)
     assert ab.predict_ratings(fitted, data, [], [], 5).shape == (0,)
-    with pytest.raises(ValueError, match=r"user 0.9 is no position"):
+    with pytest.raises(ValueError, match=r"user 0.9.*position"):
         ab.predict_ratings(fitted, data, [0.9], [0])
     with pytest.raises(ValueError, match="2 users and 1 items"):
         ab.predict_ratings(fitted, data, [0, 1], [0])
