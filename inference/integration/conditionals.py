@@ -18,7 +18,7 @@ from ...data.errors import KindError
 from ...models.distributions.special import inverse_mills, log_ndtr
 from ...models.missingness import Affine
 from .logistic_normal import LogisticNormal, log_expected_sigmoid, logistic_normal
-from .packing import Picker, pick
+from .packing import Picker, distinct, pick
 from .truncated import logistic_tilted, truncated_above
 
 
@@ -137,7 +137,8 @@ class TiltedNormal(Tilted):
     def __init__(self, loc: Tensor, scale: Tensor, slope: Tensor, offset: Tensor, link: str):
         self.loc, self.scale, self.slope, self.offset, self.link = loc, scale, slope, offset, link
         self.m = -(slope * loc + offset)
-        self.r = slope.abs() * scale
+        # what is the same for all particles is integrated once
+        self.r = slope.abs() * distinct(scale, scale.dim() - 1)
 
     @cached_property
     def log_missing(self) -> Tensor:

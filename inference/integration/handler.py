@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from pyro.distributions import TorchDistribution
 from pyro.poutine.messenger import Messenger
 from torch import Size, Tensor
@@ -21,6 +20,7 @@ from torch.distributions import constraints
 from ...data import Standardiser
 from ...data.errors import InputError
 from ...models.distributions.mask import MaskDistribution
+from ...models.distributions.shapes import broadcast
 from ...models.sites import S, X
 from .conditionals import Tilted
 from .dispatch import tilt
@@ -48,7 +48,7 @@ class IntegratedMask(TorchDistribution):
 
     def __init__(self, given: TorchDistribution, missing: Tensor, cells: Cells) -> None:
         self.given, self.missing, self.cells = given, missing, cells
-        shape = torch.broadcast_shapes(given.batch_shape, cells.batch_shape)
+        shape = broadcast(given.batch_shape, cells.batch_shape)
         super().__init__(shape, Size(), validate_args=False)
 
     def expand(self, batch_shape: Size, _instance: object = None) -> IntegratedMask:

@@ -58,11 +58,30 @@ def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:
 
 
 def pack(distribution: TorchDistribution, rows: Tensor, columns: Tensor) -> TorchDistribution:
-    """Return the distribution of the cells (rows[c], columns[c]): (..., n, p) -> (..., M)."""
+    """Return the distribution of the cells (rows[c], columns[c]): (..., n, p) -> (..., M).
+
+    What is the same for all particles, as the scale of a linear decoder is, stays one value.
+    """
     depth = len(distribution.batch_shape) - 2
     index = (slice(None),) * depth + (rows, columns)
-    parameters = {name: value[index] for name, value in parameters_of(distribution).items()}
-    return type(distribution)(**parameters, validate_args=False)
+    parameters = {
+        name: distinct(value, depth)[index] for name, value in parameters_of(distribution).items()
+    }
+    packed: TorchDistribution = type(distribution)(**parameters, validate_args=False)
+    shape = distribution.batch_shape[:depth] + rows.shape
+    return packed if packed.batch_shape == shape else packed.expand(shape)
+
+
+def distinct(value: Tensor, dims: int) -> Tensor:
+    """Take back the expansion of the first ``dims`` dimensions, to one value in each of them.
+
+    >>> distinct(torch.ones(3).expand(5, 3), 1).shape
+    torch.Size([1, 3])
+    """
+    for dim in range(dims):
+        if value.shape[dim] > 1 and value.stride(dim) == 0:
+            value = value.narrow(dim, 0, 1)
+    return value
 
 
 def pick(distribution: TorchDistribution, particles: Tensor, cells: Tensor) -> TorchDistribution:

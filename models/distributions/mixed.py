@@ -11,6 +11,8 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 from torch.nn.functional import one_hot
 
+from .shapes import broadcast
+
 
 class FiniteValues(TorchDistribution):
     """A distribution over the values 0, 1, ..., V - 1 with log-probabilities log softmax(logits).
@@ -79,7 +81,7 @@ class FiniteValues(TorchDistribution):
         """Return the log-probability of every cell, in the batch shape."""
         if self._validate_args:
             self._validate_sample(value)
-        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        shape = broadcast(value.shape, self.batch_shape)
         if value.dim() <= len(self.batch_shape):  # one lookup per particle and cell
             index = value.long().expand(shape).unsqueeze(-1)
             return self.logits.expand(*shape, -1).gather(-1, index).squeeze(-1)
@@ -116,7 +118,7 @@ class MixedColumns(TorchDistribution):
         self.parts = list(parts)
         columns = torch.cat([own for own, _ in self.parts])
         self._order = columns.argsort()
-        rows = torch.broadcast_shapes(*(fn.batch_shape[:-1] for _, fn in self.parts))
+        rows = broadcast(*(fn.batch_shape[:-1] for _, fn in self.parts))
         super().__init__(Size((*rows, len(columns))), Size(), validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> MixedColumns:
@@ -126,7 +128,7 @@ class MixedColumns(TorchDistribution):
 
     def _together(self, values: list[Tensor], leading: Any = None) -> Tensor:
         if leading is None:
-            leading = torch.broadcast_shapes(*(value.shape[:-1] for value in values))
+            leading = broadcast(*(value.shape[:-1] for value in values))
         whole = torch.cat([value.expand(*leading, value.shape[-1]) for value in values], -1)
         return whole[..., self._order]
 

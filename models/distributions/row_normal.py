@@ -20,7 +20,7 @@ class RowNormal(TorchDistribution):
 
     ``loc`` is (..., n, d); ``precision_tril`` (..., n, d, d) is the lower Cholesky factor L of
     the precision, L L^T. A sample is loc + L^-T eps. log_prob has shape (..., n, d), and only its
-    sum over d is a log-density of interest.
+    sum over d is a log-density of interest. ``inverse`` is L^-1 where it is known already.
 
     >>> import torch
     >>> from absentia.models.distributions.row_normal import RowNormal
@@ -36,9 +36,13 @@ class RowNormal(TorchDistribution):
     has_rsample = True
 
     def __init__(
-        self, loc: Tensor, precision_tril: Tensor, validate_args: bool | None = None
+        self,
+        loc: Tensor,
+        precision_tril: Tensor,
+        inverse: Tensor | None = None,
+        validate_args: bool | None = None,
     ) -> None:
-        self.loc, self.precision_tril = loc, precision_tril
+        self.loc, self.precision_tril, self.inverse = loc, precision_tril, inverse
         super().__init__(loc.shape, Size(), validate_args=validate_args)
 
     def expand(self, batch_shape: Size, _instance: object = None) -> RowNormal:
@@ -48,6 +52,9 @@ class RowNormal(TorchDistribution):
             self.loc.expand(batch_shape),
             self.precision_tril.expand(batch_shape + batch_shape[-1:]),
             validate_args=False,
+            inverse=None
+            if self.inverse is None
+            else self.inverse.expand(batch_shape + batch_shape[-1:]),
         )
 
     @property
@@ -66,10 +73,14 @@ class RowNormal(TorchDistribution):
         """Sample values of shape sample_shape + (..., n, d)."""
         shape = Size(sample_shape) + self.loc.shape
         eps = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
+        if len(Size(sample_shape)) == 1:
+            return self.transformed(eps)
         return self.loc + _solve_rows(self.precision_tril, eps, len(Size(sample_shape)))
 
     def transformed(self, eps: Tensor) -> Tensor:
         """Return loc + L^-T eps for standard normal numbers eps of shape (K, n, d)."""
+        if self.inverse is not None and self.inverse.dim() == eps.dim():
+            return self.loc + (eps.movedim(0, -2) @ self.inverse).movedim(-2, 0)
         return self.loc + _solve_rows(self.precision_tril, eps, 1)
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
 from ..configurable import Configurable
 from ..distributions.mask import MaskDistribution
+from ..distributions.shapes import broadcast
 from ..fitted import Fit
 from .affine import Affine, Link
 from .dependence import Dependence
@@ -72,7 +73,7 @@ class Missingness(Configurable):
     def __call__(self, x: Tensor, **context: Any) -> MaskDistribution:
         """Call ``forward``, expand its result to the shape of x and attach the mechanism to it."""
         mask = MaskDistribution(super().__call__(x, **context), self, context, x)
-        return mask.expand(torch.broadcast_shapes(mask.batch_shape, x.shape))
+        return mask.expand(broadcast(mask.batch_shape, x.shape))
 
     @functools.cached_property
     def asks(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from torch.nn.functional import softplus
 
 from ...data.errors import KindError
 from ..configurable import Configurable
+from ..distributions.information import solved
 from ..distributions.row_normal import RowNormal
 from .decoders import Decoder, LinearGaussianDecoder
 from .families import Expansion, Families
@@ -191,12 +192,10 @@ class ExactConditionalEncoder(Encoder):
         """Return a RowNormal of batch shape (n, d)."""
         decoder: LinearGaussianDecoder = self.__dict__["decoder"]
         weight = decoder.mean.weight  # (p, d)
-        inverse = decoder.scale(x).expand(self.num_columns).square().reciprocal()
-        observed = s.to(x.dtype) * inverse  # (n, p)
-        outer = (weight.unsqueeze(-1) * weight.unsqueeze(-2)).flatten(1)  # (p, d * d)
+        scaled = weight / decoder.scale(x).square().expand(self.num_columns).unsqueeze(-1)
+        observed = s.to(x.dtype)  # (n, p)
+        outer = (scaled.unsqueeze(-1) * weight.unsqueeze(-2)).flatten(1)  # (p, d * d)
         eye = torch.eye(self.latent_dim, dtype=x.dtype, device=x.device)
         precision = (observed @ outer).unflatten(-1, (self.latent_dim, self.latent_dim)) + eye
-        tril = torch.linalg.cholesky(precision)
-        shift = ((x - decoder.mean.bias) * observed) @ weight  # (n, d)
-        loc = torch.cholesky_solve(shift.unsqueeze(-1), tril).squeeze(-1)
-        return RowNormal(loc, tril)
+        shift = ((x - decoder.mean.bias) * observed) @ scaled  # (n, d)
+        return RowNormal(*solved(precision, shift))

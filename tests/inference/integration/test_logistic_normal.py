@@ -9,8 +9,8 @@ from torch.autograd import gradcheck
 from absentia.inference.integration.logistic_normal import (
     log_expected_sigmoid,
     logistic_normal,
-    series_coefficients,
 )
+from absentia.inference.integration.series import by_series, series_coefficients
 from tests.oracles import log_expected_sigmoid as by_panels
 from tests.oracles import log_expected_sigmoid_mp as by_mpmath
 from tests.oracles import sigmoid_tilted_moments
@@ -157,3 +157,68 @@ def test_gauss_hermite_with_twenty_nodes_would_not_do():
         hermite, series = errors(r)
         assert hermite > least
         assert series < 1e-9
+
+
+# --- single precision, read off polynomials ---
+
+
+@pytest.mark.parametrize("r", [0.0, 1e-6, 0.03, 0.4, 1.0, 2.5, 6.0, 14.0, 40.0, 300.0, 1e4])
+def test_single_precision_agrees_with_the_series_relatively_in_both_tails(r):
+    """Of log P where it is tiny (m above) and where it is huge (m below), and of its gradient."""
+    m = torch.cat([-torch.logspace(-4, 6, 400), torch.logspace(-4, 1.9, 200)])
+    m = torch.cat([m, -r * torch.linspace(0, 9, 200), r * torch.linspace(0, 6, 100)])
+    steep = torch.tensor(r)
+    exact = by_series(*torch.broadcast_tensors(m.double(), steep.double()), terms=24)
+    m.requires_grad_()
+    value = log_expected_sigmoid(m, steep)
+    value.sum().backward()
+    # m itself is rounded, by 2^-24 of its size
+    rounding = 2e-7 * m.detach().abs() * exact[1]
+    assert bool(((value - exact[0]).abs() <= 3e-6 * exact[0].abs() + rounding).all())
+    torch.testing.assert_close(m.grad.double(), exact[1], rtol=3e-5, atol=1e-30)
+    second = logistic_normal(m, steep).second + m.grad.square()
+    scale = exact[1] + exact[2].abs()
+    assert bool(((second - exact[2]).abs() <= 1e-5 * scale + 1e-30).all())
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (600,), (1, 600), (70, 1), (70, 600)])
+def test_a_steepness_that_cells_share_is_computed_once_and_gets_all_their_gradients(shape):
+    torch.manual_seed(0)
+    m = (4 * torch.randn(70, 600)).requires_grad_()  # more than are computed at once
+    r = (3 * torch.rand(shape)).requires_grad_()
+    weight = torch.rand(70, 600)
+    by_m, by_r = torch.autograd.grad((weight * log_expected_sigmoid(m, r)).sum(), [m, r])
+    wide = r.detach().expand(70, 600).double().requires_grad_()
+    exact = log_expected_sigmoid(m.detach().double(), wide)
+    (expected,) = torch.autograd.grad((weight * exact).sum(), [wide])
+    torch.testing.assert_close(by_r.double(), expected.sum_to_size(shape), rtol=2e-5, atol=1e-5)
+    assert by_m.shape == m.shape
+    torch.testing.assert_close(log_expected_sigmoid(m, r).double(), exact, rtol=3e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_under_vmap_and_grad_of_functorch(dtype):
+    torch.manual_seed(0)
+    m, r = torch.randn(5, 3, dtype=dtype), torch.rand(3, dtype=dtype)
+    expected = log_expected_sigmoid(m, r)
+    one = torch.func.vmap(log_expected_sigmoid, (0, None))(m, r)
+    torch.testing.assert_close(one, expected)
+    both = torch.func.vmap(torch.func.vmap(log_expected_sigmoid))(m, r.expand(5, 3))
+    torch.testing.assert_close(both, expected)
+    slope = torch.func.vmap(torch.func.grad(lambda m: log_expected_sigmoid(m, r).sum()))(m)
+    torch.testing.assert_close(slope, logistic_normal(m, r).first)
+
+
+def test_half_precision_and_autocast_are_computed_in_single():
+    m, r = torch.linspace(-30, 10, 41), torch.tensor(2.0)
+    expected = log_expected_sigmoid(m, r)
+    low = log_expected_sigmoid(m.bfloat16(), r.bfloat16())
+    assert low.dtype == torch.bfloat16
+    torch.testing.assert_close(low.float(), expected, rtol=0.01, atol=0.01)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(log_expected_sigmoid(m, r), expected, rtol=0, atol=0)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        torch.testing.assert_close(log_expected_sigmoid(m, r), expected, rtol=1e-6, atol=1e-7)
+    finally:
+        torch.set_float32_matmul_precision("highest")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
+from absentia.models.distributions.information import solved
 from absentia.models.distributions.row_normal import RowNormal
 
 N, D = 5, 3
@@ -89,3 +90,28 @@ def test_draws_are_reparameterised(pair):
         torch.testing.assert_close(by_loc, (2 * draw).reshape(-1, N, D).sum(0))
         assert by_tril.isfinite().all()
         assert by_tril.tril().abs().max() > 0
+
+
+def test_given_by_its_precision_it_is_the_same_distribution(parts):
+    loc, precision = parts
+    shift = (precision @ loc.unsqueeze(-1)).squeeze(-1)
+    mean, tril, inverse = solved(precision, shift)
+    torch.testing.assert_close(mean, loc)
+    torch.testing.assert_close(tril @ inverse, torch.eye(D).double().expand(N, D, D))
+    torch.manual_seed(0)
+    known = RowNormal(mean, tril, inverse).rsample((6,))
+    torch.manual_seed(0)
+    torch.testing.assert_close(known, RowNormal(loc, tril).rsample((6,)))
+
+
+def test_gradient_through_a_precision(parts):
+    loc, _ = parts
+    root = torch.randn(N, D, D, dtype=torch.float64, requires_grad=True)
+    shift = loc.clone().requires_grad_()
+
+    def of(root, shift):
+        return solved(root @ root.mT + torch.eye(D), shift)
+
+    assert torch.autograd.gradcheck(of, (root, shift))
+    for k in range(3):  # each alone
+        assert torch.autograd.gradcheck(lambda *a, k=k: of(*a)[k], (root, shift))
