@@ -164,7 +164,7 @@ def impute(
             if save is not None:
                 result.save(save)
         filled = impute_table(
-            result, data, particles, seed=seed, num_draws=max(200, draws), progress=progress
+            result, data, particles, seed=seed, draws=max(200, draws), progress=progress
         )
         write_completed(filled, fields, data, places, draws, id_column)
         say_how_far_to_trust(filled, places.rows)

@@ -88,13 +88,15 @@ def spelled_out(options: Any, like: Callable[..., Any]) -> Callable[[_F], _F]:
     def decorate(function: _F) -> _F:
         shown = inspect.signature(function)
         defaults = inspect.signature(like).parameters
-        own = [p for p in shown.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        named = [p for p in shown.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        last = [p for p in named if p.name == "seed" and p.kind is p.KEYWORD_ONLY]
+        own = [p for p in named if p not in last]
         more = [
             defaults[name].replace(kind=inspect.Parameter.KEYWORD_ONLY)
             for name in defaults
             if name in options.__optional_keys__
         ]
-        function.__dict__["__signature__"] = shown.replace(parameters=[*own, *more])
+        function.__dict__["__signature__"] = shown.replace(parameters=[*own, *more, *last])
         return function
 
     return decorate
@@ -123,7 +125,7 @@ def checked_and_renamed(
             if renamed.keys() & kwargs.keys():
                 new = with_new_names(shown, kwargs, renamed)
                 check_names(shown, new, known)
-                return function(*args, **new)  # type: ignore[arg-type]
+                return function(*args, **new)
             check_names(shown, kwargs, known)
             return function(*args, **kwargs)
 

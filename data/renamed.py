@@ -24,6 +24,8 @@ class Renamed:
 
 #: how missing values are treated, in all functions that run a model
 INTEGRATION_MODE = {"missing": Renamed("unobserved", {"collapse": "integrate"})}
+#: how many posterior draws are taken
+DRAWS = {"num_draws": Renamed("draws")}
 LINEAR_DECODER = {"linear": Renamed("decoder", {True: "linear", False: "gaussian"})}
 
 

@@ -124,7 +124,7 @@ def run_demo(
         particles,
         rule="decoder-mean",
         refine=False,
-        num_draws=0,
+        draws=0,
         seed=seed,
         check=False,
     )

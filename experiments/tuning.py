@@ -207,7 +207,7 @@ def _objective(sweep: Sweep, trial: Any) -> float:
         configuration, model, data, seed, validation=_VALIDATION, evaluations=10, callback=tell
     )
     if hidden is not None:
-        settings = {"particles": 200, "refine": False, "num_draws": 1, **configuration["impute"]}
+        settings = {"particles": 200, "refine": False, "draws": 1, **configuration["impute"]}
         filled = impute(fitted, data, seed=seed, check=False, **settings)
         trial.set_user_attr("rmse", rmse(filled.mean, hidden.truth, hidden.missing, hidden.unit))
     return float(fitted.bound)

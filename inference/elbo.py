@@ -31,7 +31,7 @@ class ImportanceWeightedELBO(ELBO):
     weights. Sites outside the rows plate are global: one draw for all particles.
 
     Args:
-        num_particles: K.
+        num_particles: K, the importance samples a row, by the name that Pyro's ELBOs give them.
         gradient: ``"dreg"`` (Tucker et al., ICLR 2019; the encoder's gradient with squared weights
             and no score), ``"iwae"`` (all of it), ``"stl"`` (no score; Roeder et al., 2017, biased
             for K > 1); ``"auto"`` is dreg from K = 5 on. DReG and STL want guide sites that are

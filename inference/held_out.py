@@ -21,9 +21,9 @@ def held_out_bound(
     fitted: Fitted,
     data: IncompleteData,
     particles: int = 1000,
-    seed: int = 0,
     *,
     mask: MaskAtRandom | IncompleteData | None = None,
+    seed: int = 0,
 ) -> Tensor:
     """Return the importance-weighted bound on the log-density per row, (n,), in nats.
 
@@ -44,8 +44,8 @@ def held_out_bound(
         fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
         data: rows that the fit has not seen.
         particles: importance samples a row.
-        seed: the same seed gives the same bound.
         mask: the training rows, or what was fitted to them, for masks that the model leaves out.
+        seed: the same seed gives the same bound.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -54,7 +54,7 @@ def held_out_bound(
     torch.Size([3])
     """
     result = impute(
-        fitted, data, particles, refine=False, num_draws=0, seed=seed, check=False, unfitted=True
+        fitted, data, particles, refine=False, draws=0, seed=seed, check=False, unfitted=True
     )
     _, own = prepared(fitted, data)
     bound = torch.from_numpy(result.log_evidence + own.log_slope())

@@ -1,5 +1,6 @@
 """Old names work for one more version: each warns once, in words that give the new name."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -92,3 +93,37 @@ def test_the_linear_decoder():
         np.testing.assert_array_equal(parameter.detach(), same.detach())
     network, _ = warned(lambda: ab.MaskedNotMIWAE(data, linear=False, seed=2, hidden=[3]))
     assert type(network.decoder) is ab.models.GaussianDecoder
+
+
+def test_posterior_draws():
+    data = table()
+    model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=1)
+    options = {"check": False, "unfitted": True}
+    old, message = warned(lambda: ab.impute(model, data, 20, num_draws=3, **options))
+    assert old.num_draws == 3
+    assert "'num_draws' is now 'draws'" in message
+    found, message = warned(
+        lambda: ab.cross_check(model, data, rows=1, samples=4, warm_up=4, particles=50)
+    )
+    assert len(found) == 1
+    assert "'samples' is now 'draws'" in message
+
+
+def test_one_word_for_one_thing():
+    """Numbers of particles, draws, completed tables and replications, by the same names."""
+    inference = [getattr(ab.inference, name) for name in ab.inference.__all__]
+    functions = [one for one in inference if inspect.isfunction(one)]
+    shown = {one.__name__: inspect.signature(one).parameters for one in functions}
+    others = {"samples", "num_samples", "num_draws", "n_draws", "repeats", "replicates", "count"}
+    assert {name for name, own in shown.items() if others & own.keys()} == set()
+    # Pyro's own word, in the objects that take the place of Pyro's
+    pyros = {name for name, own in shown.items() if "num_particles" in own}
+    assert pyros == {"weights"}
+    for name, own in shown.items():
+        counts = [one for one in own if one in ("replications", "draws", "m", "particles")]
+        keyword = [one for one in counts if own[one].kind is inspect.Parameter.KEYWORD_ONLY]
+        order = sorted(keyword, key=["replications", "draws", "m", "particles"].index)
+        assert keyword == order, name
+        if "seed" in own and "particles" in own:
+            assert list(own).index("particles") < list(own).index("seed"), name
+            assert own["seed"].kind is inspect.Parameter.KEYWORD_ONLY, name

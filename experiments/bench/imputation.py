@@ -72,9 +72,7 @@ def imputing(
     data, model = _fitted(num_rows, hidden, seed)
     before = peak_memory()
     start = time.perf_counter()
-    result = impute(
-        model, data, particles, refine=False, num_draws=num_draws, seed=seed, check=False
-    )
+    result = impute(model, data, particles, refine=False, draws=num_draws, seed=seed, check=False)
     seconds = time.perf_counter() - start
     return {
         "num_draws": num_draws,
@@ -111,7 +109,7 @@ def one_shot_figures(
             {
                 "one shot": lambda: one_shot(model, part, particles, rows_at_once),
                 "streamed": lambda: impute(
-                    model, part, particles, refine=False, num_draws=0, check=False
+                    model, part, particles, refine=False, draws=0, check=False
                 ),
             },
             rounds,

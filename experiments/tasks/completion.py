@@ -127,7 +127,7 @@ def _by_model(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
     begun = time.perf_counter()
     options = {"particles": 1000, **configuration["impute"]}
     rule, draws = options.pop("rule", "posterior"), int(options.pop("draws", _DRAWS))
-    filled = impute(fitted, scored, num_draws=draws, seed=seed, check=False, **options)
+    filled = impute(fitted, scored, draws=draws, seed=seed, check=False, **options)
     impute_seconds = time.perf_counter() - begun
     plain = {
         "particles": options["particles"],
@@ -135,7 +135,7 @@ def _by_model(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
         "check": False,
     }
     published = impute(
-        fitted, scored, rule="decoder-mean", refine=False, num_draws=draws, seed=seed, **plain
+        fitted, scored, rule="decoder-mean", refine=False, draws=draws, seed=seed, **plain
     )
     by_rule = {"posterior": filled, "decoder-mean": published}
     summary = filled.summary()

@@ -43,7 +43,7 @@ def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
     data = IncompleteData.from_frame(simulate(seed, configuration["table"]["rows"], **arguments))
     options = {"seed": seed, **configuration["model"]}
     settings = {"seed": seed, "progress": False, **configuration["fit"]}
-    tables = int(configuration["impute"]["tables"])
+    m = int(configuration["impute"]["m"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a k-hat that is too high is kept below
         random = kind == "at-random"
@@ -51,7 +51,7 @@ def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
         several = multiple_imputation(
             fit(model, data, **settings),
             data,
-            tables,
+            m,
             parameters="fixed" if kind == "plug-in" else "auto",
             seed=seed,
         )

@@ -128,7 +128,7 @@ def _by_model(
         for one in offered
     ]
     best = int(np.argmax([one.bound for one in fits]))
-    found = impute(fits[best], data, num_draws=0, seed=seed, check=False, **configuration["impute"])
+    found = impute(fits[best], data, draws=0, seed=seed, check=False, **configuration["impute"])
     chances = {}
     for j, column in enumerate(data.schema):
         if column.levels:

@@ -38,7 +38,7 @@ def transfer(configuration: Mapping[str, Any]) -> dict[str, Any]:
     options = {k: v for k, v in configuration["model"].items() if k != "to"}
     data, test = data_of(configuration, hidden)
     fitted = fitted_by(configuration, made(configuration, options, data, seed, shape), data, seed)
-    settings = {"particles": 200, **configuration["impute"], "num_draws": 1, "seed": seed}
+    settings = {"particles": 200, **configuration["impute"], "draws": 1, "seed": seed}
     settings.pop("draws", None)
     unit = np.ones(scored.truth.shape[1])
 

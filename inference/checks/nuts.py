@@ -13,7 +13,9 @@ from pyro.ops.stats import effective_sample_size
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.arguments import checked_and_renamed
 from ...data.errors import InputError
+from ...data.renamed import Renamed
 from ...data.system.process import seeded
 from ...models.sites import X_UNOBSERVED, Z_MASK, Z
 from ..evaluating import computing, learning
@@ -24,12 +26,13 @@ from ..uncertainty.laplace import exact
 _MOST_DIMENSIONS = 500
 
 
+@checked_and_renamed({"samples": Renamed("draws")})
 def cross_check(
     fitted: Fitted,
     data: IncompleteData,
     *,
     rows: Any = 10,
-    samples: int = 1000,
+    draws: int = 1000,
     warm_up: int = 500,
     particles: int = 5000,
     seed: int = 0,
@@ -43,7 +46,8 @@ def cross_check(
 
     Args:
         rows: how many of the rows with missing values, or which rows.
-        samples: of NUTS, after ``warm_up``.
+        draws: posterior draws by NUTS, after ``warm_up`` others.
+        particles: importance samples a row.
 
     Returns:
         one row a missing cell: ``row``, ``column``, ``importance`` and ``nuts`` means in the data's
@@ -61,7 +65,7 @@ def cross_check(
     >>> table[table[:, 0] > 0.5, 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(table)
     >>> model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=1)
-    >>> found = ab.cross_check(model, data, rows=2, samples=100, warm_up=100, particles=500)
+    >>> found = ab.cross_check(model, data, rows=2, draws=100, warm_up=100, particles=500)
     >>> list(found["column"])
     ['x0', 'x0']
     """
@@ -85,12 +89,12 @@ def cross_check(
         raise InputError(
             f"{potential.size} dimensions, more than {_MOST_DIMENSIONS}; give fewer rows"
         )
-    found = imputed(model, few, programs, particles, refine=True, num_draws=0, seed=seed)
+    found = imputed(model, few, programs, particles, refine=True, draws=0, seed=seed)
     with computing(model), learning(), seeded(seed, few.x.device):
         kernel = NUTS(potential_fn=potential)
         start = {name: value.clone() for name, value in potential.start.items()}
         chain = MCMC(
-            kernel, samples, warmup_steps=warm_up, initial_params=start, disable_progbar=True
+            kernel, draws, warmup_steps=warm_up, initial_params=start, disable_progbar=True
         )
         chain.run()
         values = chain.get_samples()["x"].cpu()

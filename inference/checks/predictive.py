@@ -228,7 +228,7 @@ def _calibrated(
     if set(mechanism.asks) & {"z", "z_mask"} or not gaps:
         return pd.DataFrame(columns=["predicted", "missing", "cells"])
     filled = impute(
-        fitted, data, particles, refine=False, num_draws=5, seed=seed, check=False, unfitted=True
+        fitted, data, particles, refine=False, draws=5, seed=seed, check=False, unfitted=True
     )
     context = {name: data.extras()[name] for name in mechanism.asks if name != "s"}
     if "s" in mechanism.asks:

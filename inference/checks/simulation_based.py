@@ -111,7 +111,7 @@ def calibration(
 
         def infer(table: IncompleteData) -> np.ndarray:
             found = impute(
-                model, table, particles, num_draws=draws, seed=seed + 1, check=False, unfitted=True
+                model, table, particles, draws=draws, seed=seed + 1, check=False, unfitted=True
             )
             return found.draws(draws)
 

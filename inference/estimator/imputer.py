@@ -207,17 +207,17 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         """Return m completed tables, stacked and numbered by index level "imputation" from 1."""
         check_whole("m", m)
         given, data = self._data(X)
-        several = [None] * m if data is None else self._imputed(data, num_draws=m).draws(m)
+        several = [None] * m if data is None else self._imputed(data, draws=m).draws(m)
         tables = [self._completed(given.frame, values) for values in several]
         return pd.concat(tables, keys=range(1, m + 1), names=["imputation"])
 
-    def _imputed(self, data: IncompleteData, num_draws: int = 0, **options: Any) -> Imputation:
+    def _imputed(self, data: IncompleteData, draws: int = 0, **options: Any) -> Imputation:
         return impute(
             self.result_,
             data,
             self.particles,
-            refine=num_draws > 0,
-            num_draws=num_draws,
+            refine=draws > 0,
+            draws=draws,
             seed=self._seed % 2**16,
             progress=bool(self.verbose),
             **options,

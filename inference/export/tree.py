@@ -100,7 +100,7 @@ class _Draws:
         parameter = next(model.parameters(), self.data.x)
         data = self.data.to(device=parameter.device, dtype=parameter.dtype)
         programs = programs_of(model, coefficients)
-        found = imputed(model, data, programs, self.particles, num_draws=1, seed=seed)
+        found = imputed(model, data, programs, self.particles, draws=1, seed=seed)
         x, s = replicates(model, data, coefficients, seed)
         kept = {
             "x": found.draws(1)[0][self.missing],

@@ -47,7 +47,7 @@ def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> p
         data,
         programs_of(model),
         _PARTICLES,
-        num_draws=1,
+        draws=1,
         unobserved=plan.unobserved,
         seed=plan.seed,
     )

@@ -138,7 +138,7 @@ class Imputation:
         kept = self._kept()
         if 0 < q < 1 and min(q, 1 - q) * (len(kept) + 1) < 1:
             raise InputError(
-                f"{len(kept)} draws do not reach the {q:g} quantile; impute with num_draws=200"
+                f"{len(kept)} draws do not reach the {q:g} quantile; impute with draws=200"
             )
         return self._completed(self._cells.quantiles(self.data.schema, q))
 
@@ -160,7 +160,7 @@ class Imputation:
         kept = self._kept()
         if not 1 <= m <= len(kept):
             raise InputError(
-                f"{m} draws asked for, {len(kept)} kept; impute with num_draws={m} or more"
+                f"{m} draws asked for, {len(kept)} kept; impute with draws={m} or more"
             )
         return np.stack([self._completed(draw) for draw in kept[:m]])
 
@@ -262,7 +262,7 @@ class Imputation:
 
     def _kept(self) -> np.ndarray:
         if not len(self._cells.draws):
-            raise InputError("no draws were kept; impute with num_draws=200")
+            raise InputError("no draws were kept; impute with draws=200")
         return self._cells.draws
 
     def _completed(self, cells: np.ndarray, moments: bool = False) -> np.ndarray:

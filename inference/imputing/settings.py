@@ -20,7 +20,7 @@ class ImputeSettings:
     """How a table is imputed; every field is an argument of :func:`absentia.impute`.
 
     >>> import absentia as ab
-    >>> ImputeSettings.of({"particles": 200, "refine": False}).num_draws
+    >>> ImputeSettings.of({"particles": 200, "refine": False}).draws
     200
 
     Raises:
@@ -30,7 +30,7 @@ class ImputeSettings:
     particles: int = 1000
     rule: Rule = "posterior"
     refine: bool = True
-    num_draws: int = 200
+    draws: int = 200
     unobserved: Unobserved = "auto"
     independent_rows: bool = False
     seed: int = 0
@@ -47,7 +47,7 @@ class ImputeSettings:
 
     def __post_init__(self) -> None:
         """Take whole numbers of any kind as Python's own, and refuse what cannot be meant."""
-        for name, least in (("particles", 1), ("num_draws", 0)):
+        for name, least in (("particles", 1), ("draws", 0)):
             count = getattr(self, name)
             if not isinstance(count, Integral) or count < least:
                 raise InputError(f"{name} is {count!r}; give at least {least}, a whole number")

@@ -8,7 +8,7 @@ import torch
 
 from ...data import IncompleteData
 from ...data.arguments import checked_and_renamed
-from ...data.renamed import INTEGRATION_MODE
+from ...data.renamed import DRAWS, INTEGRATION_MODE
 from ...data.system.memory import asked_for, check_memory
 from ...models.programs.base import RowModel
 from ..evaluating import computing, evaluating
@@ -23,15 +23,15 @@ from .task import Task
 _log = logging.getLogger(__name__)
 
 
-@checked_and_renamed(INTEGRATION_MODE)
+@checked_and_renamed({**INTEGRATION_MODE, **DRAWS})
 def impute(
     fitted: Fitted,
     data: IncompleteData,
     particles: int = 1000,
     *,
+    draws: int = 200,
     rule: Rule = "posterior",
     refine: bool = True,
-    num_draws: int = 200,
     unobserved: Unobserved = "auto",
     independent_rows: bool = False,
     seed: int = 0,
@@ -52,13 +52,13 @@ def impute(
         data: rows to impute, of the columns the model was made for; where they were read by
             themselves, the fit's schema decides about codes of levels, origins of dates and scales.
         particles: L, importance samples a row.
+        draws: posterior draws to keep of every cell, for quantiles, intervals and multiple
+            imputation.
         refine: give rows with a Pareto k-hat above one half, or with an ESS under a twentieth of
             the particles, a proposal of their own and four times the particles. A pilot run decides
             which, and not the weights that are then used: kept where they happen to be small, those
             would make the evidence too low. What was gained is in ``result.refined`` and
             ``khat_before``.
-        num_draws: posterior draws to keep of every cell, for quantiles, intervals and multiple
-            imputation.
         unobserved: what happens to the missing values in a run: ``"integrate"`` integrates them out
             and refuses where it cannot, ``"sample"`` draws them, ``"auto"`` integrates where
             possible.
@@ -86,7 +86,13 @@ def impute(
     ((3, 2), (3,))
     """
     settings = ImputeSettings(
-        particles, rule, refine, num_draws, unobserved, independent_rows, seed=seed
+        particles=particles,
+        draws=draws,
+        rule=rule,
+        refine=refine,
+        unobserved=unobserved,
+        independent_rows=independent_rows,
+        seed=seed,
     )
     given = data
     model, data = prepared(fitted, data)
@@ -94,9 +100,9 @@ def impute(
         check_was_fitted(fitted)
     cells = int((~data.s).sum())
     check_memory(
-        8.0 * settings.num_draws * cells,
-        f"{num_draws} draws of {cells} missing cells",
-        "lower num_draws",
+        8.0 * settings.draws * cells,
+        f"{settings.draws} draws of {cells} missing cells",
+        "lower draws",
     )
     found = imputed(model, data, programs_of(model), progress=progress, **settings.to_dict())
     _log.info("refined %d of %d rows", found.refined.sum(), len(data))
@@ -128,22 +134,22 @@ def imputed(
     programs: Programs,
     particles: int,
     *,
+    draws: int = 0,
     rule: Rule = "posterior",
     refine: bool = False,
-    num_draws: int = 0,
     unobserved: str = "auto",
     independent_rows: bool = False,
     seed: int = 0,
     progress: bool = False,
 ) -> Imputation:
     """Impute :func:`prepared` data by these programs of the model, as :func:`impute` does."""
-    asked = asked_for("impute", particles=particles, num_draws=num_draws)
+    asked = asked_for("impute", particles=particles, draws=draws)
     with asked, evaluating(model, seed, data.x.device):
         task = Task(
             programs,
             data,
             particles,
-            num_draws,
+            draws,
             unobserved,
             rule,
             common=seed if independent_rows else None,

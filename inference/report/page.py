@@ -67,7 +67,7 @@ def report(
     """
     path = Path(path)
     if imputation is not None and not imputation.num_draws:
-        raise InputError("the imputation has no draws to show; impute with num_draws=200")
+        raise InputError("the imputation has no draws to show; impute with draws=200")
     _, data = prepared(fitted, data)
     writer = Writer(fitted, data, replications, seed)
     with warnings.catch_warnings(record=True) as heard:

@@ -50,7 +50,7 @@ def check_identification(
     model, data = prepared(fitted, data)
     completed = np.empty(0)
     if columns_on_themselves(model, data):
-        options: dict[str, Any] = {"refine": False, "num_draws": 1, "check": False}
+        options: dict[str, Any] = {"refine": False, "draws": 1, "check": False}
         completed = impute(fitted, data, particles, seed=seed, unfitted=True, **options).draws(1)[0]
     found = identification_table(model, data, completed)
     warn_of(found)

@@ -32,11 +32,11 @@ def slope_sensitivity(
     slopes: Sequence[float],
     *,
     anchor: float = 0.0,
-    m: int = 20,
     reweight: bool = True,
+    m: int = 20,
+    particles: int = 200,
     level: float = 0.95,
     fit_options: Mapping[str, Any] | None = None,
-    particles: int = 200,
     seed: int = 0,
 ) -> SensitivityCurve:
     """Return the answer for each given slope, from 0 (missing at random) outward.

@@ -28,11 +28,11 @@ def coefficient_posterior(
     fitted: Any,
     data: IncompleteData,
     *,
-    level: float = 0.9,
+    decoder: str = "joint",
     particles: int = 25,
     polish: int = 3,
-    decoder: str = "joint",
     unobserved: str = "auto",
+    level: float = 0.9,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return estimates, standard errors and intervals of the mechanism's coefficients.
@@ -58,11 +58,12 @@ def coefficient_posterior(
     True
 
     Args:
-        level: of the intervals.
+        decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
         particles: importance samples a row.
         polish: Newton steps towards the maximum with one information matrix; where they lead far,
             as many again with a new one. A stochastic fit ends near its maximum.
-        decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
+        unobserved: as for :func:`absentia.impute`.
+        level: of the intervals.
 
     Returns:
         one row a coefficient: estimate, sd, lower, upper; of the log-odds of being **missing**, in

@@ -123,5 +123,5 @@ def tables_of(
         parameter = next(model.parameters(), data.x)
         own = data.to(device=parameter.device, dtype=parameter.dtype)
         programs = programs_of(model, coefficients)
-        found = imputed(model, own, programs, particles, num_draws=1, seed=seed + k)
+        found = imputed(model, own, programs, particles, draws=1, seed=seed + k)
         yield found.draws(1)[0], found.ess

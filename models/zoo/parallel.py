@@ -23,14 +23,14 @@ def GNR(
     data: IncompleteData,
     *,
     alpha: float = 1.0,
-    latent_dim: int | None = None,
-    hidden: Sequence[int] = (128, 128),
-    activation: str = "tanh",
     stochastic: bool = False,
     mask_hidden: Sequence[int] = (),
+    latent_dim: int | None = None,
+    encoder: Encoder | None = None,
+    hidden: Sequence[int] = (128, 128),
+    activation: str = "tanh",
     scale: ScaleKind = "entry",
     floor: float = 1e-2,
-    encoder: Encoder | None = None,
     seed: int = 0,
 ) -> ParallelModel:
     """GNR (Chen et al., CIKM 2023): two decoders of one trunk, for values and mask.

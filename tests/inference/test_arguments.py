@@ -103,7 +103,7 @@ def test_a_fit_names_the_near_argument_before_any_work(data, given, meant):
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"), [("particle", "particles"), ("draws", "num_draws"), ("refined", "refine")]
+    ("given", "meant"), [("particle", "particles"), ("draw", "draws"), ("refined", "refine")]
 )
 def test_impute_names_the_near_argument(fitted, data, given, meant):
     with pytest.raises(TypeError, match=f"'{given}'; did you mean '{meant}'"):
@@ -112,7 +112,7 @@ def test_impute_names_the_near_argument(fitted, data, given, meant):
 
 @pytest.mark.parametrize(
     ("given", "what"),
-    [({"particles": 2.5}, "particles is 2.5"), ({"num_draws": "many"}, "num_draws is 'many'"),
+    [({"particles": 2.5}, "particles is 2.5"), ({"draws": "many"}, "draws is 'many'"),
      ({"rule": "mean"}, "rule 'mean'"), ({"unobserved": "drop"}, "unobserved is 'drop'"),
      ({"independent_rows": True}, "refine=False"), ({"seed": None}, "seed is None")],
 )  # fmt: skip
@@ -148,7 +148,7 @@ def test_what_is_done_is_logged(data, caplog, tmp_path):
     assert any(isinstance(h, logging.NullHandler) for h in logging.getLogger("absentia").handlers)
     with caplog.at_level(logging.DEBUG, logger="absentia"):
         done = ab.fit(ab.PPCA(data), data, steps=4, evaluations=2, progress=False)
-        ab.impute(done, data, particles=20, num_draws=0)
+        ab.impute(done, data, particles=20, draws=0)
         done.save(tmp_path / "m")
         ab.load(tmp_path / "m")
     told = [(one.levelname, one.name.split(".")[1], one.getMessage()) for one in caplog.records]

@@ -42,7 +42,7 @@ def answer(table: pd.DataFrame, **options: object) -> tuple[ab.FitResult, ab.Imp
     model = ab.NotMIWAEPPCA(data, **{"sign": "+", **options})
     fitted = ab.fit(model, data, steps=10, learning_rate=1e-2, progress=False)
     bound = float(ab.held_out_bound(fitted, data, 50).mean())
-    return fitted, ab.impute(fitted, data, 50, num_draws=20), bound
+    return fitted, ab.impute(fitted, data, 50, draws=20), bound
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_five_beside_an_array_leave_the_shared_residual_variance(alone):
         ab.NotMIWAEPPCA(data, sign="+"), data, steps=10, learning_rate=1e-2, progress=False
     )
     assert fitted.model.decoder.latent_dim == 2
-    found = ab.impute(fitted, data, 50, num_draws=20)
+    found = ab.impute(fitted, data, 50, draws=20)
     np.testing.assert_allclose(found.mean[:, 2:5], alone[1].mean, rtol=1e-6)
     assert (found.mean[:, :2] == [3.0, 4.0]).all()
 
@@ -126,7 +126,7 @@ def test_new_rows_saved_fits_and_tables(tmp_path):
     fitted.save(tmp_path / "fit")
     again = ab.load(tmp_path / "fit")
     data = ab.IncompleteData.from_frame(table, like=again)
-    assert np.array_equal(ab.impute(again, data, 50, num_draws=20).mean, found.mean)
+    assert np.array_equal(ab.impute(again, data, 50, draws=20).mean, found.mean)
     # new rows may vary where the training rows did not: what they hold comes back
     new = table.iloc[:3].assign(k=[1.0, None, 3.0], site=[None, "A", "A"])
     for rows in (

@@ -63,7 +63,7 @@ def test_slopes_with_priors_do_not_spoil_the_standard_error(data):
     model = ab.NotMIWAEPPCA(data, ab.SelfMasking(3, prior_scale=2.0), latent_dim=2)
     fitted = ab.fit(model, data, steps=100, progress=False)
     hidden = ~data.s.numpy()
-    runs = [ab.impute(fitted, data, 200, refine=False, num_draws=0, seed=k) for k in range(30)]
+    runs = [ab.impute(fitted, data, 200, refine=False, draws=0, seed=k) for k in range(30)]
     between = np.std([run.mean[hidden] for run in runs], axis=0, ddof=1)
     reported = np.mean([run.mcse[hidden] for run in runs], axis=0)
     # the sd of 30 runs is known to 13 % a cell; over all cells to a few per cent
@@ -84,7 +84,7 @@ def test_no_draw_where_there_is_no_distribution():
 
 
 def test_few_draws_do_not_reach_far_quantiles(data):
-    found = ab.impute(ab.PPCA(data, latent_dim=1), data, 50, num_draws=5, unfitted=True)
+    found = ab.impute(ab.PPCA(data, latent_dim=1), data, 50, draws=5, unfitted=True)
     assert np.isfinite(found.median).all()
     with pytest.raises(ValueError, match="5 draws do not reach"):
         found.interval(0.9)

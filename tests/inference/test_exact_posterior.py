@@ -31,7 +31,7 @@ def test_posterior_means_and_evidence(link, unobserved, slope):
     truth, x, s, data, model = problem(link, slope)
     particles = 4000 if unobserved == "integrate" else 40_000
     imputed = ab.impute(
-        model, data, particles, refine=False, unobserved=unobserved, num_draws=20, seed=1
+        model, data, particles, refine=False, unobserved=unobserved, draws=20, seed=1
     )
     hidden = ~s
     exact = truth.posterior_mean(x, s, slope, OFFSET, link)
@@ -46,7 +46,7 @@ def test_posterior_means_and_evidence(link, unobserved, slope):
 
 def test_refined_rows_stay_unbiased():
     truth, x, s, data, model = problem("logit", 40.0)
-    imputed = ab.impute(model, data, 500, num_draws=20, seed=3)
+    imputed = ab.impute(model, data, 500, draws=20, seed=3)
     exact = truth.posterior_mean(x, s, 40.0, OFFSET)
     hidden = ~s & (imputed.khat < 0.5)[:, None]
     assert hidden.sum() > 0.5 * (~s).sum()
@@ -71,7 +71,7 @@ def test_draws_have_the_posterior_mean_and_spread():
     """Each draw is one of p(x_m | x_o, s): mean and total variance of the mixture."""
     truth, x, s, data, model = problem()
     draws = 2000
-    imputed = ab.impute(model, data, 4000, refine=False, num_draws=draws, seed=5)
+    imputed = ab.impute(model, data, 4000, refine=False, draws=draws, seed=5)
     hidden = ~s
     exact = truth.posterior_mean(x, s, SLOPE, OFFSET)[hidden]
     values = imputed.draws(draws)[:, hidden]

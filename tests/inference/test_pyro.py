@@ -157,7 +157,7 @@ def test_fitting_leaves_the_param_store_alone(data):
     for name in ("ppca", "prior"):
         model = MODELS[name](data)
         ab.fit(model, data, steps=4, progress=False)
-        ab.impute(model, data, 20, num_draws=2)
+        ab.impute(model, data, 20, draws=2)
     assert list(pyro.get_param_store().keys()) == ["mine"]
 
 

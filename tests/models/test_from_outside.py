@@ -211,7 +211,7 @@ def imputed_alone_and_together():
     decoder = SkewedDecoder(1, 2).double()
     model = ab.NotMIWAE(data, HidesExtremes(2).double(), decoder=decoder)
     options = {"particles": 4000, "unobserved": "sample", "refine": False, "check": False}
-    options |= {"unfitted": True, "num_draws": 0, "independent_rows": True}
+    options |= {"unfitted": True, "draws": 0, "independent_rows": True}
     alone = [ab.impute(model, data.rows([i]), **options).mean[0] for i in range(len(data))]
     free = ab.impute(model, data, **{**options, "particles": 40_000, "independent_rows": False})
     return np.stack(alone), ab.impute(model, data, **options).mean, free

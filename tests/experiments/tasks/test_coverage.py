@@ -30,7 +30,7 @@ def test_the_analysis_is_least_squares():
 
 def test_a_cell_counts_and_a_changed_setting_is_another_cell(tmp_path):
     spec = Spec.named("coverage")
-    budgets = {"tiny": {"seeds": 1, "fit": {"steps": 40}, "impute": {"tables": 3}}}
+    budgets = {"tiny": {"seeds": 1, "fit": {"steps": 40}, "impute": {"m": 3}}}
     tiny = replace(spec, budgets=budgets)
     assert run(tiny, "tiny", tmp_path) == []
     table = table_of(tiny, "tiny", tmp_path)

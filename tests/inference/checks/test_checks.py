@@ -118,7 +118,7 @@ def test_a_wrong_weight_fails():
     model, data = right_model()
 
     def published(table):
-        options = {"rule": "decoder-mean", "refine": False, "num_draws": 99}
+        options = {"rule": "decoder-mean", "refine": False, "draws": 99}
         return ab.impute(model, table, 300, unfitted=True, **options).draws(99)
 
     found = ab.calibration(model, data, rows=4000, infer=published)
@@ -128,7 +128,7 @@ def test_a_wrong_weight_fails():
     def unweighted(table):
         mar = ab.PPCA(data, latent_dim=2, seed=3)
         mar.decoder.load_state_dict(model.decoder.state_dict())
-        return ab.impute(mar, table, 300, num_draws=99, unfitted=True).draws(99)
+        return ab.impute(mar, table, 300, draws=99, unfitted=True).draws(99)
 
     assert ab.calibration(model, data, rows=4000, infer=unweighted).p_value < 1e-6
 
@@ -158,7 +158,7 @@ def test_nuts_agrees_with_importance_sampling():
     table[rng.random(60) < 0.3, 2] = np.nan
     data = ab.IncompleteData.from_numpy(table)
     model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=2)
-    found = ab.cross_check(model, data, rows=4, samples=600, warm_up=300)
+    found = ab.cross_check(model, data, rows=4, draws=600, warm_up=300)
     assert (found["ess"] > 50).all()
     assert found["difference"].abs().max() < 4
     # a mechanism of the other sign is another posterior, and NUTS says so

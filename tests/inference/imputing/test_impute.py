@@ -43,7 +43,7 @@ def true_model(truth, data, mechanism=None):
 
 @pytest.fixture(scope="module")
 def imputation(truth, data):
-    return ab.impute(true_model(truth, data), data, 2000, num_draws=2000)
+    return ab.impute(true_model(truth, data), data, 2000, draws=2000)
 
 
 def exact_means(truth, data):
@@ -56,7 +56,7 @@ def exact_means(truth, data):
 
 @pytest.mark.parametrize("unobserved", ["integrate", "sample"])
 def test_means_and_evidence_are_the_exact_ones(truth, data, unobserved):
-    found = ab.impute(true_model(truth, data), data, 4000, unobserved=unobserved, num_draws=0)
+    found = ab.impute(true_model(truth, data), data, 4000, unobserved=unobserved, draws=0)
     s = data.s.numpy()
     difference = np.abs(found.mean - exact_means(truth, data))[~s]
     assert (difference < 4.5 * found.mcse[~s] + 1e-6).all()
@@ -67,7 +67,7 @@ def test_means_and_evidence_are_the_exact_ones(truth, data, unobserved):
 
 def test_the_decoder_mean_is_something_else(truth, data, imputation):
     """It is E[mu(z) | x_o, s], biased towards the observed (here: lower) side."""
-    found = ab.impute(true_model(truth, data), data, 2000, rule="decoder-mean", num_draws=10)
+    found = ab.impute(true_model(truth, data), data, 2000, rule="decoder-mean", draws=10)
     hidden = ~data.s.numpy()
     gap = (exact_means(truth, data) - found.mean)[hidden]
     assert gap.mean() > 0.05
@@ -80,7 +80,7 @@ def test_draws_of_the_decoder_rule_are_of_x_given_z(truth, data):
     """Their mean is the rule's, their spread that of the mixture of decoders, not of the tails."""
     draws = 2000
     found = ab.impute(
-        true_model(truth, data), data, 4000, rule="decoder-mean", refine=False, num_draws=draws
+        true_model(truth, data), data, 4000, rule="decoder-mean", refine=False, draws=draws
     )
     hidden = ~data.s.numpy()
     values = found.draws(draws)[:, hidden]
@@ -89,7 +89,7 @@ def test_draws_of_the_decoder_rule_are_of_x_given_z(truth, data):
     assert np.abs(error).max() < 5
     assert np.allclose(values.std(0), spread, rtol=0.12)
     # a value hidden for being high: whatever the mask, the decoder also draws low ones
-    posterior = ab.impute(true_model(truth, data), data, 4000, refine=False, num_draws=draws)
+    posterior = ab.impute(true_model(truth, data), data, 4000, refine=False, draws=draws)
     assert (posterior.sd[hidden] < spread).mean() > 0.9
 
 
@@ -99,7 +99,7 @@ def test_spread_and_quantiles_are_those_of_the_exact_posterior(truth):
     model = ab.NotMIWAEPPCA(table, SelfMasking(1, slope=SLOPE, offset=OFFSET), latent_dim=1)
     weight = float(model.decoder.mean.weight.detach())
     sd = np.hypot(weight, float(model.decoder.scale(None).detach()))
-    found = ab.impute(model, table, 20_000, num_draws=4000, unfitted=True)
+    found = ab.impute(model, table, 20_000, draws=4000, unfitted=True)
     x = np.linspace(-8 * sd, 8 * sd, 20_001)
     density = np.exp(-0.5 * (x / sd) ** 2) / (1 + np.exp(SLOPE * x + OFFSET))
     density /= density.sum()
@@ -117,7 +117,7 @@ def test_spread_and_quantiles_are_those_of_the_exact_posterior(truth):
 
 def test_reported_standard_errors_are_the_spread_over_seeds(truth, data):
     runs = [
-        ab.impute(true_model(truth, data), data, 200, seed=seed, refine=False, num_draws=0)
+        ab.impute(true_model(truth, data), data, 200, seed=seed, refine=False, draws=0)
         for seed in range(50)
     ]
     hidden = ~data.s.numpy()
@@ -135,7 +135,7 @@ def test_streaming_is_the_formula_on_the_same_particles(truth, data):
     with torch.no_grad():
         mechanism.linear.weight.copy_(-torch.eye(P) - 0.3)
     model = true_model(truth, data, mechanism).eval()
-    found = ab.impute(model, data, 300, unobserved="sample", refine=False, num_draws=0, seed=5)
+    found = ab.impute(model, data, 300, unobserved="sample", refine=False, draws=0, seed=5)
     with torch.no_grad(), seeded(5):
         run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=300)
     log_weight = run.log_weight.double()
@@ -240,7 +240,7 @@ def test_rows_and_summary(data, imputation):
 
 
 def test_what_cannot_be_asked_for(imputation, truth, data):
-    with pytest.raises(ValueError, match="2001 draws asked for, 2000 kept; impute with num_draws"):
+    with pytest.raises(ValueError, match="2001 draws asked for, 2000 kept; impute with draws"):
         imputation.draws(2001)
     with pytest.raises(ValueError, match="0 draws"):
         imputation.draws(0)
@@ -248,10 +248,10 @@ def test_what_cannot_be_asked_for(imputation, truth, data):
         imputation.quantile(1.5)
     with pytest.raises(ValueError, match="level is 90"):
         imputation.interval(90)
-    none = ab.impute(true_model(truth, data), data, 50, num_draws=0)
+    none = ab.impute(true_model(truth, data), data, 50, draws=0)
     assert np.isfinite(none.mean).all()
     for call in (lambda: none.median, lambda: none.draws(1), lambda: none.interval(0.5)):
-        with pytest.raises(ValueError, match="no draws were kept; impute with num_draws="):
+        with pytest.raises(ValueError, match="no draws were kept; impute with draws="):
             call()
 
 
@@ -261,8 +261,8 @@ def test_what_cannot_be_asked_for(imputation, truth, data):
         ({"rule": "mean"}, "rule 'mean' is not one of posterior, decoder-mean"),
         ({"particles": 0}, "particles is 0; give at least 1"),
         ({"unobserved": "drop"}, "unobserved is 'drop'"),
-        ({"num_draws": -1}, "num_draws is -1"),
-        ({"num_draws": 2.5}, "num_draws is 2.5; give at least 0, a whole number"),
+        ({"draws": -1}, "draws is -1"),
+        ({"draws": 2.5}, "draws is 2.5; give at least 0, a whole number"),
         ({"particles": float("nan")}, "particles is nan"),
         ({"particles": "20"}, "particles is '20'"),
     ],
@@ -325,7 +325,7 @@ def test_many_rows_are_worked_through_in_blocks(truth, data):
     x[np.random.default_rng(1).random(x.shape) < 0.3] = np.nan
     table = ab.IncompleteData.from_numpy(x, standardise=False)
     model = true_model(truth, data, ab.PPCA(data).missingness)
-    found = ab.impute(model, table, 30, refine=False, num_draws=1)
+    found = ab.impute(model, table, 30, refine=False, draws=1)
     exact = truth.log_prob_observed(np.nan_to_num(x), ~np.isnan(x))
     np.testing.assert_allclose(found.log_evidence, exact, atol=1e-4)
     hidden = np.isnan(x)
@@ -345,7 +345,7 @@ def test_an_empty_row_is_imputed_from_the_marginal(truth):
         np.vstack([truth.sample(5, seed=0)[1], np.full((1, P), np.nan)]), standardise=False
     )
     model = true_model(truth, table, ab.PPCA(table).missingness)
-    found = ab.impute(model, table, 5000, num_draws=0)
+    found = ab.impute(model, table, 5000, draws=0)
     assert (np.abs(found.mean[5] - truth.mean) < 4.5 * found.mcse[5]).all()
     np.testing.assert_allclose(found.sd[5], np.sqrt(np.diag(truth.covariance)), rtol=0.08)
 
@@ -376,7 +376,7 @@ def test_an_exact_guide_is_never_refined(truth, data):
     _, x = truth.sample(200, seed=5)
     x[np.random.default_rng(1).random(x.shape) < 0.3] = np.nan
     table = ab.IncompleteData.from_numpy(x, standardise=False)
-    found = ab.impute(true_model(truth, data, ab.PPCA(data).missingness), table, 100, num_draws=1)
+    found = ab.impute(true_model(truth, data, ab.PPCA(data).missingness), table, 100, draws=1)
     assert found.reliable.all()
     assert not found.refined.any()
     np.testing.assert_allclose(found.ess, 100, rtol=1e-4)
@@ -414,7 +414,7 @@ def test_new_rows_in_the_scale_of_training():
 
 def test_double_precision_reaches_the_draws(truth, data):
     model = true_model(truth, data).double()
-    found = ab.impute(model, data, 50, refine=False, num_draws=50)
+    found = ab.impute(model, data, 50, refine=False, draws=50)
     hidden = ~data.s.numpy()
     draws = found.draws(50)[:, hidden]
     assert (draws != draws.astype(np.float32)).any()

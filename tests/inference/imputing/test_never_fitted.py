@@ -19,7 +19,7 @@ def data():
 
 
 def impute(model, data, **options):
-    return ab.impute(model, data, particles=10, refine=False, num_draws=0, **options)
+    return ab.impute(model, data, particles=10, refine=False, draws=0, **options)
 
 
 def test_a_model_that_was_never_fitted_is_refused(data):

@@ -70,9 +70,7 @@ def bad_model(truth, mechanism=None, loc=1.0, scale=0.3):
 @pytest.fixture(scope="module")
 def imputations(truth, data):
     model = bad_model(truth)
-    return {
-        refine: ab.impute(model, data, L, refine=refine, num_draws=100) for refine in (True, False)
-    }
+    return {refine: ab.impute(model, data, L, refine=refine, draws=100) for refine in (True, False)}
 
 
 def test_a_bad_guide_is_found_out_and_repaired(imputations):
@@ -111,7 +109,7 @@ def test_refined_estimates_agree_with_the_exact_answers(truth, data, imputations
 
 def test_rows_that_need_nothing_are_left_alone(truth, data):
     model = bad_model(truth, loc=0.5, scale=0.8)
-    before, after = (ab.impute(model, data, L, refine=r, num_draws=5) for r in (False, True))
+    before, after = (ab.impute(model, data, L, refine=r, draws=5) for r in (False, True))
     kept = ~after.refined
     assert 0.2 < kept.mean() < 0.9
     assert np.median(before.khat[kept]) < 0 < 1 < np.median(before.khat[~kept])
@@ -129,7 +127,7 @@ def test_a_good_guide_is_not_refined(truth, data):
         SelfMasking(P, slope=-0.2, offset=OFFSET),
         model.columns,
     )
-    plain, refined = (ab.impute(model, data, L, refine=r, num_draws=5) for r in (False, True))
+    plain, refined = (ab.impute(model, data, L, refine=r, draws=5) for r in (False, True))
     assert not refined.refined.any()
     assert np.array_equal(plain.mean, refined.mean)
     assert np.array_equal(plain.draws(5), refined.draws(5))
@@ -138,7 +136,7 @@ def test_a_good_guide_is_not_refined(truth, data):
 def test_the_better_of_the_two_is_kept(truth, data, monkeypatch):
     """A refinement that is worse than the guide changes nothing."""
     model = bad_model(truth, loc=0.5, scale=0.8)
-    expected = ab.impute(model, data, L, refine=False, num_draws=5)
+    expected = ab.impute(model, data, L, refine=False, draws=5)
     assert (expected.khat > khat_threshold(L)).any()
 
     def worse(model, x, s, *_):
@@ -151,7 +149,7 @@ def test_the_better_of_the_two_is_kept(truth, data, monkeypatch):
     # the module, which the function of the same name hides
     module = importlib.import_module("absentia.inference.imputing.task")
     monkeypatch.setattr(module, "refined_guide", worse)
-    found = ab.impute(model, data, L, num_draws=5)
+    found = ab.impute(model, data, L, draws=5)
     assert (found.khat <= expected.khat).all()
     kept = ~found.refined
     assert kept.any()
@@ -183,7 +181,7 @@ def one_row_many_times(loc, spread, rows=600):
 def test_the_evidence_is_unbiased_whichever_rows_are_refined(loc, spread):
     """Six hundred repetitions of a row whose weights look well in some and poor in others."""
     data, model, exact = one_row_many_times(loc, spread)
-    found = ab.impute(model, data, 200, num_draws=0, seed=1)
+    found = ab.impute(model, data, 200, draws=0, seed=1)
     share = np.exp(found.log_evidence[:-1] - exact)
     refined = found.refined[:-1]
     assert 0.3 < refined.mean() < 0.95
@@ -197,8 +195,8 @@ def test_the_evidence_is_unbiased_whichever_rows_are_refined(loc, spread):
 def test_what_is_used_does_not_look_at_what_was_used_to_choose():
     """Fresh draws are kept unconditionally: their ESS may be below the pilot's."""
     data, model, _ = one_row_many_times(1.0, 0.8, rows=200)
-    plain = ab.impute(model, data, 200, num_draws=0, seed=1, refine=False)
-    found = ab.impute(model, data, 200, num_draws=0, seed=1)
+    plain = ab.impute(model, data, 200, draws=0, seed=1, refine=False)
+    found = ab.impute(model, data, 200, draws=0, seed=1)
     kept = ~found.refined
     # rows left alone keep the estimates that they would have had without refinement
     np.testing.assert_array_equal(found.log_evidence[kept], plain.log_evidence[kept])
@@ -215,7 +213,7 @@ def test_few_effective_particles_are_enough_to_be_refined():
     data = as_data(np.zeros((3, 1)), np.array([[False], [False], [True]]))
     mechanism = SelfMasking(1, slope=-300.0, offset=300 * 1.75)
     model = true_model(truth, mechanism, ExactConditionalEncoder(1, 1), data.columns)
-    before, after = (ab.impute(model, data, 40_000, num_draws=0, refine=r) for r in (False, True))
+    before, after = (ab.impute(model, data, 40_000, draws=0, refine=r) for r in (False, True))
     assert (before.khat[:2] < 0.5).all()
     assert (before.ess[:2] < 0.05 * 40_000).all()
     assert after.refined.tolist() == [True, True, False]
@@ -258,7 +256,7 @@ def test_coupled_mechanisms(truth, data, unobserved):
     with torch.no_grad():
         mechanism.linear.weight.copy_(SLOPE * torch.eye(P))
         mechanism.linear.bias.fill_(OFFSET)
-    found = ab.impute(bad_model(truth, mechanism), data, L, unobserved=unobserved, num_draws=5)
+    found = ab.impute(bad_model(truth, mechanism), data, L, unobserved=unobserved, draws=5)
     assert found.refined.any()
     s = data.s.numpy()
     exact = truth.log_prob_joint(np.where(s, data.values, 0.0), s, SLOPE, OFFSET)
@@ -279,7 +277,7 @@ def test_slopes_with_a_prior_still_come_from_their_posterior(truth, data):
     guide = refined_guide(model, data.x, data.s)
     run = weights(model.model, guide, data.x, data.s, num_particles=20)
     torch.testing.assert_close(run.globals["slope"].value, posterior, atol=1e-3, rtol=0.0)
-    found = ab.impute(model, data, L, num_draws=0)
+    found = ab.impute(model, data, L, draws=0)
     assert found.refined.any()
     s = data.s.numpy()
     exact = truth.log_prob_joint(np.where(s, data.values, 0.0), s, SLOPE, OFFSET)

@@ -116,7 +116,7 @@ def test_imputed_probabilities_are_the_posterior_s(what):
     """Against enumeration over the values and Gauss-Hermite quadrature over z."""
     data = discrete_table(seed=2)
     model = a_model(data, what, seed=2)  # whose random guide covers every row's posterior
-    found = ab.impute(model, data, particles=20_000, num_draws=400, seed=2, refine=False)
+    found = ab.impute(model, data, particles=20_000, draws=400, seed=2, refine=False)
     for i in range(len(data)):
         missing = (~data.s[i]).nonzero().flatten().tolist()
         if not missing:
@@ -250,7 +250,7 @@ def test_every_kind_of_column_from_one_end_to_the_other(make):
     frame, data = mixed_table()
     options = {"hidden": [8]} if make in (ab.NotMIWAE, ab.MIWAE) else {}
     fitted = ab.fit(make(data, latent_dim=2, **options), data, steps=30, progress=False)
-    found = ab.impute(fitted, data, particles=60, num_draws=20, seed=0)
+    found = ab.impute(fitted, data, particles=60, draws=20, seed=0)
     for table in (found.to_frame(), *found.frames(3)):
         assert list(table.dtypes) == list(frame.dtypes)
         assert table.index.equals(frame.index)
@@ -282,7 +282,7 @@ def test_warped_columns_have_means_in_their_own_units():
     _, data = mixed_table()
     data = data.to(dtype=torch.float64)
     model = randomised(ab.MIWAE(data, latent_dim=1, hidden=[4]).double(), seed=5)
-    found = ab.impute(model, data, particles=400, num_draws=4000, seed=0, refine=False)
+    found = ab.impute(model, data, particles=400, draws=4000, seed=0, refine=False)
     gone = np.flatnonzero(~data.s[:, 0].numpy())[:6]
     draws = found.draws(4000)[:, gone, 0]
     se = draws.std(0) / math.sqrt(4000 / 10)  # draws of few particles repeat
@@ -304,7 +304,7 @@ def test_warped_columns_have_spreads_and_intervals_in_their_own_units():
     schema = {"price": "positive", "share": {"kind": "bounded", "lower": 0, "upper": 1}}
     data = ab.IncompleteData.from_frame(frame, schema=schema, dtype=torch.float64)
     model = randomised(ab.MIWAE(data, latent_dim=1, hidden=[4]).double(), seed=5)
-    found = ab.impute(model, data, particles=400, num_draws=4000, seed=0, refine=False)
+    found = ab.impute(model, data, particles=400, draws=4000, seed=0, refine=False)
     gone = ~data.s.numpy()
     draws = found.draws(4000)
     effective = np.minimum(found.ess, 4000)[:, None]

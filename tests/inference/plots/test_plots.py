@@ -146,7 +146,7 @@ def wide():
         frame.iloc[rng.permutation(80)[: 10 + (j - 40) // 2], j] = np.nan
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAEPPCA(data, latent_dim=1, sign="+")
-    return data, ab.impute(model, data, particles=20, num_draws=20, unfitted=True), model
+    return data, ab.impute(model, data, particles=20, draws=20, unfitted=True), model
 
 
 def height(figure):

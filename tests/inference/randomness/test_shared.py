@@ -145,7 +145,7 @@ def test_where_several_sites_are_drawn_means_converge_to_the_exact_ones():
         offs = []
         for seed in range(4):
             found = ab.impute(
-                model, data, particles, refine=False, num_draws=0, independent_rows=True, seed=seed
+                model, data, particles, refine=False, draws=0, independent_rows=True, seed=seed
             )
             off = (found.mean - exact)[~s]
             # a hundred particles judge their own error by a few heavy ones
@@ -198,7 +198,7 @@ def transform_against_impute(what, rows, particles, fits):
         )
         ours = np.asarray(imputer.fit_transform(frame))
         data = ab.IncompleteData.from_frame(frame, like=imputer.result_, dtype=torch.float64)
-        theirs = ab.impute(imputer.result_, data, 4 * particles, refine=False, num_draws=0, seed=1)
+        theirs = ab.impute(imputer.result_, data, 4 * particles, refine=False, draws=0, seed=1)
         # the errors of four times as many particles are half as large
         error = (1 + 4) ** 0.5 * theirs.mcse[hidden]
         found.append((ours - theirs.mean)[hidden] / error)

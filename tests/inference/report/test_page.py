@@ -153,7 +153,7 @@ def test_tables_of_several_kinds_and_complete_ones(tmp_path):
     fitted = ab.fit(ab.NotMIWAEPPCA(data, why), data, steps=5, progress=False)
     text = ab.report(fitted, data, tmp_path / "mixed.html", replications=3).read_text()
     assert "logit P(stage missing)" in text
-    bare = ab.impute(fitted, data, 30, num_draws=0)
+    bare = ab.impute(fitted, data, 30, draws=0)
     with pytest.raises(ValueError, match="no draws to show"):
         ab.report(fitted, data, tmp_path / "none.html", imputation=bare)
 

@@ -132,11 +132,11 @@ def test_whole_fits(why, frame):
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAE(data, why, hidden=[3], latent_dim=1)
     fitted = ab.fit(model, data, steps=2, particles=5, progress=False)
-    imputed = ab.impute(fitted, data, 20, num_draws=2, seed=1)
+    imputed = ab.impute(fitted, data, 20, draws=2, seed=1)
     for name, way in WAYS.items():
         other_fit, other_data, other = way(fitted), way(data), way(imputed)
         pd.testing.assert_frame_equal(other_data.to_frame(), frame)
-        again = ab.impute(other_fit, other_data, 20, num_draws=2, seed=1)
+        again = ab.impute(other_fit, other_data, 20, draws=2, seed=1)
         for found in (other, again):
             np.testing.assert_array_equal(found.mean, imputed.mean, err_msg=name)
             np.testing.assert_array_equal(found.draws(2), imputed.draws(2), err_msg=name)

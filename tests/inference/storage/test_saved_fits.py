@@ -65,7 +65,7 @@ def test_a_model_comes_back_to_the_last_bit(data, tmp_path, make, dtype):
         assert torch.equal(value, after[name]), name
     assert next(again.model.parameters()).dtype == dtype
     assert repr(again.model) == repr(fitted.model)
-    first, second = (ab.impute(f, data, 50, num_draws=7) for f in (fitted, again))
+    first, second = (ab.impute(f, data, 50, draws=7) for f in (fitted, again))
     for name in ("mean", "sd", "mcse", "median", "ess", "khat", "log_evidence"):
         assert getattr(first, name).tobytes() == getattr(second, name).tobytes(), name
     assert first.draws(7).tobytes() == second.draws(7).tobytes()

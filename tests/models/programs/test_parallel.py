@@ -161,5 +161,5 @@ def test_what_has_no_meaning_here_is_refused():
 @pytest.mark.slow
 def test_nuts_agrees():
     data = table(n=30)
-    found = ab.cross_check(gnr(data), data, rows=2, samples=400, warm_up=300, particles=4000)
+    found = ab.cross_check(gnr(data), data, rows=2, draws=400, warm_up=300, particles=4000)
     assert (found["difference"].abs() < 4.5).all()

@@ -207,5 +207,5 @@ def test_without_a_target_it_is_imputed_and_checked_as_the_model_it_is():
     alone = data.without_target()
     rows = ab.impute(model, alone, 50, independent_rows=True, refine=False, unfitted=True).mean
     assert np.isfinite(rows).all()
-    found = ab.cross_check(model, alone, rows=1, samples=60, warm_up=60, particles=300)
+    found = ab.cross_check(model, alone, rows=1, draws=60, warm_up=60, particles=300)
     assert (found["difference"].abs() < 6).all()
