@@ -1,4 +1,4 @@
-"""Checks of a table before it becomes tensors; each error names the column at fault."""
+"""Checks of a table before it becomes tensors; each error names the column to be mended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def check_observed(
     """Refuse NaN and infinity at the True entries of ``mask``, both (n, p).
 
     Raises:
-        ValueError: naming the first such column, its row label, the value and the ``rule``.
+        ValueError: naming the first such column, its row label, the value and the ``rule``, which
+            says what is allowed and what to do.
     """
     bad = mask & ~np.isfinite(values)
     if not bad.any():
@@ -33,53 +34,58 @@ def check_columns_seen(mask: np.ndarray, columns: tuple[str, ...]) -> None:
     unseen = np.flatnonzero(~mask.any(axis=0))
     if unseen.size:
         raise InputError(
-            f"column {columns[unseen[0]]!r} has no observed value, so there is nothing to "
-            "learn from; drop the column, or read new rows with like= the fit."
+            f"column {columns[unseen[0]]!r} has no observed value, so nothing can be learnt "
+            "about it; "
+            "drop the column, or read new rows with like=fit."
         )
 
 
 def check_complete(values: np.ndarray, columns: tuple[str, ...], index: pd.Index) -> None:
-    """Refuse a missing or infinite covariate among ``values`` (n, q)."""
+    """Refuse a missing or infinite value of a covariate among ``values`` (n, q)."""
     bad = ~np.isfinite(values)
     if bad.any():
         i, k = (int(place[0]) for place in np.nonzero(bad))
         raise InputError(
-            f"covariate {columns[k]!r}, row {row_name(index, i)}: got {values[i, k]}; a covariate "
-            "is not modelled and must be complete: model the column, or leave the row out."
+            f"covariate {columns[k]!r}, row {row_name(index, i)}: got {values[i, k]}, but "
+            "covariates are not modelled and must be complete; model the column, or leave the row "
+            "out."
         )
 
 
 def check_fits(x: torch.Tensor, columns: tuple[str, ...]) -> None:
-    """Refuse a column of ``x`` (n, p) that overflowed its dtype."""
+    """Refuse a column of ``x`` (n, p) with values too large for its dtype."""
     bad = (~torch.isfinite(x)).any(dim=0).nonzero()
     if bad.numel():
         raise InputError(
-            f"column {columns[int(bad[0])]!r} does not fit into {x.dtype} after scaling; "
-            "standardise it, or use dtype=torch.float64."
+            f"column {columns[int(bad[0])]!r} has values too large for {x.dtype}; use "
+            "standardise=True or dtype=torch.float64."
         )
 
 
 def check_not_empty(shape: tuple[int, ...]) -> None:
     """Refuse a table without rows or without columns."""
     if 0 in shape:
-        raise InputError(f"the table has {shape[0]} rows and {shape[1]} columns; it is empty.")
+        raise InputError(
+            f"the table is empty: it has {shape[0]} rows and {shape[1]} columns; give at least one "
+            "of each."
+        )
 
 
 def check_same_columns(given: tuple[str, ...], wanted: tuple[str, ...]) -> None:
-    """Refuse columns other than those ``wanted``; their order is free."""
+    """Refuse columns other than those ``wanted``, which may come in any order."""
     absent = [c for c in wanted if c not in given]
     extra = [c for c in given if c not in wanted]
     if absent or extra:
-        parts = [f"lacks {absent}"] if absent else []
-        parts += [f"has the unknown {extra}"] if extra else []
+        parts = [f"lacks the columns {absent}"] if absent else []
+        parts += [f"has the unknown columns {extra}"] if extra else []
         raise InputError(f"the table {' and '.join(parts)}; give the columns {list(wanted)}.")
 
 
 def check_real(dtype: torch.dtype) -> None:
-    """Refuse an integer dtype, which would truncate standardised values.
+    """Refuse a dtype that cannot hold standardised values.
 
     Raises:
-        ValueError: for integers, booleans and complex numbers.
+        ValueError: the dtype is one of integers, booleans or complex numbers.
     """
     if not dtype.is_floating_point:
         raise InputError(f"dtype is {dtype}; give torch.float32 or torch.float64.")

@@ -1,4 +1,4 @@
-"""Conversion of other libraries' tables to pandas, and of masked or object arrays to plain ones."""
+"""Conversion of tables of other libraries to pandas, and of masked or object arrays to floats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXACT = 2**53
 
 
 def is_table(values: Any) -> bool:
-    """Whether :func:`as_frame` reads it: a table with named columns, of any library."""
+    """Whether :func:`as_frame` can read it: a table with named columns, of any library."""
     if isinstance(values, pd.DataFrame):
         return True
     if not any(hasattr(values, name) for name in ("__arrow_c_stream__", "to_pandas")):
@@ -28,8 +28,9 @@ def is_table(values: Any) -> bool:
 def as_frame(table: Any) -> pd.DataFrame:
     """Convert any library's table to pandas, with missing values as pandas marks them.
 
-    A pandas table is returned as it is, but for Arrow's dictionaries and decimals, which become
-    categories and floats. Whole numbers and booleans of other libraries stay such beside gaps.
+    A pandas table is returned as it is, except that dictionaries and decimals of Arrow become
+    categories and floats. Whole numbers and booleans of other libraries keep their type where
+    values are missing.
 
     >>> as_frame(pa.table({"visits": [1, None], "place": ["a", "b"]}))
        visits place
@@ -37,11 +38,11 @@ def as_frame(table: Any) -> pd.DataFrame:
     1    <NA>     b
 
     Args:
-        table: a table of pandas, polars or Arrow, or of any library that hands out its data by
-            Arrow's stream or by ``to_pandas()``.
+        table: a table of pandas, polars or Arrow, or of any library that offers its data as an
+            Arrow stream or by ``to_pandas()``.
 
     Raises:
-        ValueError: something else.
+        ValueError: the object is not such a table.
     """
     if isinstance(table, pd.DataFrame):
         return _plain_dtypes(table)
@@ -50,7 +51,7 @@ def as_frame(table: Any) -> pd.DataFrame:
             return as_frame(table.to_pandas())
         arrow = pa.table(table)
         names, columns = arrow.column_names, arrow.columns
-        # by position: names may be repeated, which is refused where they are read
+        # columns are joined by position, since a repeated name is refused only later
         frame = pd.concat([_from_arrow(column) for column in columns], axis=1) if columns else None
         return pd.DataFrame() if frame is None else frame.set_axis(names, axis=1)
     name = type(table).__name__
@@ -67,10 +68,10 @@ def as_frame(table: Any) -> pd.DataFrame:
 
 
 def as_array(values: Any, names: Sequence[str] | None = None, mask: Any = None) -> Any:
-    """Convert a masked array, or one of Python objects, to floats with NaN where missing.
+    """Convert a masked array, or an array of Python objects, to floats with NaN where missing.
 
-    An array of objects is converted where it holds nothing but numbers, None, NaN and pd.NA;
-    other arrays, and what is no array, are returned as they are.
+    An array of objects is converted if it holds only numbers, None, NaN and pd.NA. Other arrays,
+    and objects that are not arrays, are returned as they are.
 
     >>> as_array(np.array([[1, pd.NA], [None, 2.5]], dtype=object))
     array([[1. , nan],
@@ -81,11 +82,11 @@ def as_array(values: Any, names: Sequence[str] | None = None, mask: Any = None) 
 
     Args:
         values: (n, p).
-        names: of the p columns, for errors; their positions when left out.
-        mask: (n, p) booleans of the entries that count, all when left out.
+        names: the names of the p columns, for errors; by default their positions.
+        mask: (n, p) booleans, True at the entries that are used; by default all of them.
 
     Raises:
-        ValueError: integers that float64 cannot hold; names the column.
+        ValueError: float64 cannot hold an integer exactly; the message names the column.
     """
     if not isinstance(values, np.ndarray):
         return values
@@ -111,7 +112,7 @@ def as_array(values: Any, names: Sequence[str] | None = None, mask: Any = None) 
 def check_exact(array: np.ndarray, read: np.ndarray, names: Sequence[str] | None = None) -> None:
     """Refuse integers beyond 2**53 among the True entries of ``read``, both (n, p).
 
-    Different ones would become the same float: identifiers would merge.
+    Different integers would become the same float, so that identifiers would merge.
 
     Raises:
         ValueError: naming the column.
@@ -130,17 +131,17 @@ def check_exact(array: np.ndarray, read: np.ndarray, names: Sequence[str] | None
 
 
 def beyond_exact(column: str) -> str:
-    """Say how a column of integers would be changed by float64."""
+    """Return the message that refuses a column of integers which float64 would change."""
     return (
-        f"{column} holds integers beyond 2**53, which float64 would change; drop it if it is an "
-        "identifier, or rescale it."
+        f"{column} holds integers beyond 2**53, which float64 would change; drop the column if it "
+        "is an identifier, otherwise rescale it."
     )
 
 
 def _from_arrow(column: pa.ChunkedArray) -> pd.Series[Any]:
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
-    # numpy has no gaps among whole numbers and booleans
+    # numpy's whole numbers and booleans cannot be missing
     mapper = _NULLABLE.get if column.null_count else None
     found: pd.Series[Any] = column.to_pandas(types_mapper=mapper, date_as_object=False)
     return found

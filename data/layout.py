@@ -1,4 +1,4 @@
-"""Column names, column kinds and row labels: given, taken from earlier data, or found."""
+"""Names, kinds and row labels of a table: given, taken from earlier data, or by default."""
 
 from __future__ import annotations
 
@@ -46,23 +46,34 @@ def names_for(p: int, columns: Sequence[Any] | None, like: Layout | None) -> tup
     """Return names of ``p`` columns: those given, else those of ``like``, else x0, x1, ...
 
     Raises:
-        ValueError: not ``p`` names, or a name occurs twice.
+        ValueError: the number of names is not ``p``, or a name occurs twice.
     """
     if columns is None and like is not None:
         if len(like.columns) != p:
-            raise InputError(f"values have {p} columns but `like` has {len(like.columns)}.")
+            raise InputError(
+                f"values have {p} columns, but the data of like= have {len(like.columns)}; give "
+                "the same columns."
+            )
         return tuple(like.columns)
     names = column_names(columns if columns is not None else (f"x{j}" for j in range(p)))
     if len(names) != p:
-        raise InputError(f"{len(names)} column names were given for {p} columns.")
+        raise InputError(
+            f"{len(names)} column names were given for {p} columns; give one name for each column."
+        )
     return names
 
 
 def labels_for(n: int, index: Any) -> pd.Index:
-    """Return labels of ``n`` rows: those given, else 0, 1, ..."""
+    """Return labels of ``n`` rows: those given, else 0, 1, ...
+
+    Raises:
+        ValueError: the number of labels is not ``n``.
+    """
     labels: pd.Index = pd.RangeIndex(n) if index is None else pd.Index(index)
     if len(labels) != n:
-        raise InputError(f"{len(labels)} row labels were given for {n} rows.")
+        raise InputError(
+            f"{len(labels)} row labels were given for {n} rows; give one label for each row."
+        )
     return labels
 
 
@@ -102,24 +113,32 @@ def covariate_table(covariates: Any, n: int, known: Schema | None) -> pd.DataFra
     """Return covariates given beside an array as a table, in the order of ``known``.
 
     Raises:
-        ValueError: none are given, other columns, or not ``n`` rows.
+        ValueError: covariates are lacking, have other columns, or do not have ``n`` rows.
     """
     if covariates is None:
         names = ", ".join(known.names) if known else ""
-        raise InputError(f"the data have covariates {names}; give them as covariates=DataFrame.")
+        raise InputError(
+            f"the data of like= have the covariates {names}; give covariates= with these columns."
+        )
     if isinstance(covariates, np.ndarray | torch.Tensor):
         values = array_values(covariates)
         labels = [f"w{k}" for k in range(values.shape[1])] if known is None else list(known.names)
         if values.shape[1] != len(labels):
-            raise InputError(f"covariates have {values.shape[1]} columns; give {len(labels)}.")
+            raise InputError(
+                f"covariates have {values.shape[1]} columns; give {len(labels)}: "
+                f"{', '.join(labels)}."
+            )
         covariates = pd.DataFrame(values, columns=labels)
     if not isinstance(covariates, pd.DataFrame):
         raise InputError(
-            f"covariates are a {type(covariates).__name__}; give a DataFrame or an array of {n} "
-            "rows, or the whole table to from_frame."
+            f"covariates are a {type(covariates).__name__}; give a DataFrame or an array with {n} "
+            "rows, or pass the whole table to from_frame."
         )
     if len(covariates) != n:
-        raise InputError(f"covariates have {len(covariates)} rows; the data {n}.")
+        raise InputError(
+            f"covariates have {len(covariates)} rows, but the data have {n}; give one row for "
+            "each row of the data."
+        )
     if known is None:
         return covariates
     found = column_names(covariates.columns)
@@ -128,25 +147,35 @@ def covariate_table(covariates: Any, n: int, known: Schema | None) -> pd.DataFra
 
 
 def _declarations(schema: Any, also: str = "") -> dict[str, Declaration]:
-    """Key the declarations by names, where labels need not be text."""
+    """Return the declarations by name, where the labels of columns need not be text."""
     if schema is None:
         return {}
     if not isinstance(schema, Mapping):
-        raise InputError(f"schema is {schema!r}; use {also}a mapping by column, or None.")
+        raise InputError(
+            f"schema is {schema!r}; give {also}a mapping from columns to kinds, or None."
+        )
     return {str(name): what for name, what in schema.items()}
 
 
 def split(
     whole: Schema, names: tuple[str, ...], covariates: Sequence[str]
 ) -> tuple[Schema, Schema | None]:
-    """Split a schema into that of the modelled columns and that of the covariates."""
+    """Split a schema into the schemas of the modelled columns and of the covariates.
+
+    Raises:
+        ValueError: a covariate is not a column of the table, or no column is left to model.
+    """
     if isinstance(covariates, str):
-        raise InputError(f"covariates is {covariates!r}; give a list of names.")
+        raise InputError(
+            f"covariates is {covariates!r}; give a list of names, such as [{covariates!r}]."
+        )
     chosen = list(dict.fromkeys(map(str, covariates)))
     unknown = [name for name in chosen if name not in names]
     if unknown:
-        raise InputError(f"covariate {unknown[0]!r} is no column; there are {', '.join(names)}.")
+        raise InputError(
+            f"covariate {unknown[0]!r} is not a column of the table; it has {', '.join(names)}."
+        )
     kinds = whole.select([name for name in names if name not in chosen])
     if not len(kinds):
-        raise InputError("every column is a covariate; leave some to be modelled.")
+        raise InputError("every column is a covariate; leave at least one column to be modelled.")
     return kinds, whole.select(chosen) if chosen else None

@@ -1,4 +1,4 @@
-"""Values declared to stand for missing, such as -99, "unknown" or 1900-01-01."""
+"""Values that are declared to stand for missing ones, such as -99, "unknown" or 1900-01-01."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .errors import InputError
 
 
 def without_markers(frame: pd.DataFrame, markers: Any) -> pd.DataFrame:
-    """Return the table with these values missing, or the table itself where there are none.
+    """Return the table with these values missing, or the table itself if it contains none of them.
 
-    A number matches equal numbers, and text that spells it; a string matches equal text, and the
-    date that it spells. Whole numbers and booleans stay such beside gaps.
+    A number matches equal numbers and text that spells it; a string matches equal text, and the
+    date that it spells. Columns of whole numbers and booleans keep their type.
 
     >>> table = pd.DataFrame({"bmi": [24, -99, 31], "smokes": ["no", "?", "-99"]})
     >>> without_markers(table, [-99, "?"]).isna().to_numpy().tolist()
@@ -27,10 +27,10 @@ def without_markers(frame: pd.DataFrame, markers: Any) -> pd.DataFrame:
 
     Args:
         frame: n rows, p columns.
-        markers: a value or several for all columns, or a mapping of such by column.
+        markers: a value or several values for all columns, or a mapping from columns to these.
 
     Raises:
-        ValueError: a column that the table does not have.
+        ValueError: the mapping names a column that the table does not have.
     """
     if markers is None:
         return frame
@@ -71,7 +71,7 @@ def _marked(series: pd.Series[Any], markers: list[Any]) -> np.ndarray:
             continue
         number = isinstance(marker, Real) and not isinstance(marker, bool | np.bool_)
         if pd.api.types.is_bool_dtype(series.dtype) and number:
-            continue  # True is no 1 here
+            continue  # in a column of booleans, 1 does not match True
         found |= np.array([_is(value, marker, number) for value in series], dtype=bool)
     return found
 

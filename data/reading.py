@@ -1,4 +1,4 @@
-"""Reading of a DataFrame or an array: checked numbers, kinds of columns, and covariates."""
+"""Reading of a DataFrame or an array into checked numbers, kinds of columns and covariates."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Reading:
     """A table as it was read, in original units.
 
     Attributes:
-        values: (n, p) float64, codes of levels, seconds of dates; NaN where missing.
-        schema: what the p columns are.
+        values: (n, p) float64 numbers, codes of levels or seconds of dates; NaN where missing.
+        schema: the kinds of the p columns.
         index: the n row labels.
-        source: the table as it was given, None for an array.
-        covariates: (n, q) float64 of the columns that are given but not modelled, or None.
-        covariate_schema: what they are.
+        source: the table as it was given; None for an array.
+        covariates: (n, q) float64 of the columns that are not modelled; None if there are none.
+        covariate_schema: the kinds of these q columns.
     """
 
     values: np.ndarray
@@ -76,7 +76,7 @@ class Reading:
             kinds, given = split(resolved(columns, schema), names, covariates)
         values = kinds.encode_columns(columns)
         beside = None if given is None else given.encode_columns(columns)
-        # a copy: what its owner does to the table later does not reach the data
+        # the table is copied, so that later changes to it do not change the data
         return cls(values, kinds, df.index, df.copy(), beside, given)._checked(~np.isnan(values))
 
     @classmethod
@@ -120,10 +120,10 @@ class Reading:
         return reading._checked(observed)
 
     def scaler(self, like: Layout | None, standardise: bool) -> Standardiser:
-        """The scaler of ``like``, or one computed from the observed entries.
+        """Return the scaler of ``like``, or one computed from the observed values.
 
         Raises:
-            ValueError: a column has no observed entry.
+            ValueError: a column has no observed value.
         """
         if like is not None:
             return like.scaler
@@ -137,7 +137,7 @@ class Reading:
 
     def _checked(self, observed: np.ndarray) -> Reading:
         """Return the same reading with NaN where not observed, checked to be finite elsewhere."""
-        rule = "an observed value must be finite: correct it, or mark it missing"
+        rule = "observed values must be finite; correct it, or mark it missing"
         check_observed(self.values, observed, self.schema.names, self.index, rule)
         if self.covariates is not None and self.covariate_schema is not None:
             check_complete(self.covariates, self.covariate_schema.names, self.index)
@@ -148,13 +148,16 @@ def target_frame(y: Any, index: pd.Index) -> pd.DataFrame:
     """Return the target of rows with these labels, as a table of one column.
 
     Raises:
-        ValueError: a DataFrame, or another number of values.
+        ValueError: the target is a DataFrame, or has another number of values.
     """
     if isinstance(y, pd.DataFrame):
-        raise InputError("the target is a DataFrame; give one column of it.")
+        raise InputError("the target is a DataFrame; give one column of it, such as df['y'].")
     flat = y.cpu().numpy() if isinstance(y, torch.Tensor) else y
     flat = flat.ravel() if isinstance(flat, np.ndarray) else flat
     series = y if isinstance(y, pd.Series) else pd.Series(flat)
     if len(series) != len(index):
-        raise InputError(f"the target has {len(series)} values; the data {len(index)} rows.")
+        raise InputError(
+            f"the target has {len(series)} values, but the data have {len(index)} rows; give "
+            "one value for each row."
+        )
     return series.set_axis(index).to_frame("y" if series.name is None else str(series.name))

@@ -1,4 +1,4 @@
-"""The schema of a table: the kinds of all columns, declared or inferred, shown and stored."""
+"""The schema of a table: the kinds of its columns, which are declared or inferred."""
 
 from __future__ import annotations
 
@@ -57,27 +57,29 @@ class Schema:
 
     @property
     def numeric(self) -> bool:
-        """Whether every column is a plain number: continuous or a date, nothing warped."""
+        """Whether every column is continuous or a date, so that no column is warped or discrete."""
         return all(column.kind in ("continuous", "datetime") for column in self.columns)
 
     @property
     def warps(self) -> tuple[Warp | None, ...]:
-        """The map to the real line of each column, None where there is none."""
+        """The map of each column to the real line; None for columns that need none."""
         return tuple(column.warp for column in self.columns)
 
     @property
     def discrete(self) -> np.ndarray:
-        """Booleans (p,): which columns hold codes or counts."""
+        """Booleans (p,), True for columns that hold codes or counts."""
         return np.array([column.discrete for column in self.columns], dtype=bool)
 
     def position(self, name: str) -> int:
         """Return the position of the column of this name.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such column.
         """
         if name not in self.names:
-            raise NameLookupError(f"no column {name!r}; there are {', '.join(self.names)}")
+            raise NameLookupError(
+                f"there is no column {name!r}; the columns are {', '.join(self.names)}"
+            )
         return self.names.index(name)
 
     def __getitem__(self, key: str | int) -> Column:
@@ -100,7 +102,8 @@ class Schema:
         """Encode a table with these p columns in order as float64 (n, p), NaN where missing.
 
         Raises:
-            ValueError: a value that its column cannot take; names column, row and value.
+            ValueError: a value is not allowed in its column; the message names column, row and
+                value.
         """
         given = {name: Present(df.iloc[:, j], name) for j, name in enumerate(self.names)}
         return self.encode_columns(given)
@@ -115,17 +118,23 @@ class Schema:
         return np.stack(parts, axis=1)
 
     def recode(self, values: np.ndarray, wanted: Schema, index: pd.Index) -> np.ndarray:
-        """Translate numbers (n, p) of these columns into those of ``wanted``, of the same columns.
+        """Translate encoded values (n, p) into the encoding of another schema of these columns.
+
+        Args:
+            values: (n, p) in the encoding of this schema, NaN where missing.
+            wanted: the other schema.
+            index: the n row labels, for errors.
 
         Raises:
-            ValueError: a value that it does not know; names column, row and value.
+            ValueError: a value is not allowed in the other schema; the message names column, row
+                and value.
         """
         columns = enumerate(zip(self, wanted, strict=True))
         parts = [recoded(values[:, j], own, other, index) for j, (own, other) in columns]
         return np.stack(parts, axis=1)
 
     def describe(self) -> pd.DataFrame:
-        """Tabulate each column: its kind, possible values, dtype and why it is of this kind."""
+        """Tabulate the kind, the possible values, the dtype and the reason for each column."""
         rows = [(c.kind, c.allowed, c.dtype, c.why) for c in self.columns]
         heading = ["kind", "values", "dtype", "why"]
         return pd.DataFrame(rows, index=list(self.names), columns=heading, dtype=object)
@@ -135,7 +144,7 @@ class Schema:
         return self.describe().to_string(max_colwidth=60)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, which are exact under a JSON round trip."""
+        """Return plain values that survive a JSON round trip unchanged."""
         return {"columns": [column.to_dict() for column in self.columns]}
 
     @classmethod
@@ -144,8 +153,10 @@ class Schema:
         return cls(tuple(Column.from_dict(column) for column in state["columns"]))
 
     def to_toml(self) -> str:
-        """Write declarations that :meth:`read` understands, with the reasons as comments."""
-        lines = ["# what the columns are; correct what is wrong and give the file as schema"]
+        """Return declarations as TOML that :meth:`read` understands, with reasons as comments."""
+        lines = [
+            "# the kinds of the columns; correct what is wrong, and pass this file as the schema"
+        ]
         for column in self.columns:
             details: dict[str, Any] = {"kind": column.kind}
             if column.levels and column.dtype not in ("bool", "boolean"):
@@ -161,10 +172,11 @@ class Schema:
 
     @staticmethod
     def read(path: str | Path) -> dict[str, dict[str, Any]]:
-        """Read declarations for ``schema=`` from a TOML or JSON file; other columns are inferred.
+        """Read declarations for ``schema=`` from a TOML or JSON file.
 
-        A line is ``column = "kind"`` or ``column = {kind = "ordinal", levels = ["low", "high"]}``;
-        a bounded column has ``lower`` and ``upper``, a count may have ``top``.
+        A line is ``column = "kind"`` or ``column = {kind = "ordinal", levels = ["low", "high"]}``.
+        A bounded column has ``lower`` and ``upper``, and a count may have ``top``. The kinds of
+        columns that the file does not name are inferred.
 
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "schema.toml"
@@ -173,21 +185,27 @@ class Schema:
         {'age': {'kind': 'positive'}}
 
         Raises:
-            ValueError: no such file, another suffix, a damaged file or an unknown kind.
+            ValueError: the file does not exist, has another suffix, is damaged or names an unknown
+                kind.
         """
         path = Path(path)
         parse = {".toml": tomllib.loads, ".json": json.loads}.get(path.suffix.lower())
         if parse is None:
-            raise InputError(f"{path}: unknown suffix {path.suffix!r}; use .toml or .json.")
+            raise InputError(f"{path}: unknown suffix {path.suffix!r}; give a .toml or .json file.")
         try:
             found = parse(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+            raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
         except ValueError as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"{path}: not {path.suffix[1:].upper()} ({reason}).") from error
+            raise InputError(
+                f"{path}: the file is not valid {path.suffix[1:].upper()} ({reason})."
+            ) from error
         if not isinstance(found, dict):
-            raise InputError(f"{path}: holds a {type(found).__name__}; give columns and kinds.")
+            raise InputError(
+                f"{path}: the file holds a {type(found).__name__}; give a mapping from columns "
+                "to kinds."
+            )
         try:
             return {name: checked_declaration(name, what) for name, what in found.items()}
         except ValueError as error:
@@ -199,20 +217,21 @@ def infer_schema(
     declared: Mapping[str, Declaration] | None = None,
     by: Literal["dtype", "values"] = "values",
 ) -> Schema:
-    """Infer what every column of a table is, from its dtype or also from its numbers.
+    """Infer the kind of every column of a table, from its dtype or also from its values.
 
-    By dtype: booleans are binary; an ordered category is ordinal; another category, or text, is
-    binary with two values seen and categorical otherwise, text only with at most 50 distinct
-    values that are fewer than half of the values seen (two always may be); dates are datetime,
-    durations continuous in seconds, and every number is continuous. Categories that never occur
-    are no levels: nothing can be learnt about them (a restored column still has them).
+    By dtype, booleans are binary and ordered categories ordinal. Other categories and text are
+    binary if two values occur, and categorical otherwise; text with more than two distinct values
+    must have at most 50, and fewer than half as many as there are observed values. Dates are
+    datetime, durations are continuous in seconds, and all numbers are continuous. Categories that
+    never occur are not levels, since nothing can be learnt about them (a completed column still
+    has them).
 
-    By values, too: numbers are binary if only 0 and 1 occur; bounded from 0 to 1 if they are
-    shares; and where they are whole, of an integer dtype or beside missing values (which make
-    pandas turn integers into floats): binary or ordinal if they are codes (1 and 2; 1 to 5), see
-    :func:`absentia.data.columns.codes.code_kind`, else a count if they start at 0, 1 or 2 and end
-    at 100 or below; positive if all are above 0 with a skewness above 1
-    that logs at least halve.
+    By values, numbers are told apart further. They are binary if only 0 and 1 occur, and bounded
+    from 0 to 1 if they are shares. Whole numbers, of an integer dtype or in a column with missing
+    values (for which pandas turns integers into floats), are binary or ordinal if they are codes
+    (1 and 2, or 1 to 5; see :func:`absentia.data.columns.codes.code_kind`), and otherwise a count
+    if they start at 0, 1 or 2 and end at 100 or below. Numbers above 0 are positive if their
+    skewness exceeds 1 and taking logs at least halves it.
 
     >>> df = pd.DataFrame({"visits": [0, 3, 1], "stage": ["I", "II", "I"]})
     >>> schema = infer_schema(df, {"stage": {"kind": "ordinal", "levels": ["I", "II", "III"]}})
@@ -221,13 +240,14 @@ def infer_schema(
 
     Args:
         df: n rows, p columns.
-        declared: kinds of some columns by name, which go before what is inferred: a kind, a
-            mapping with "kind" and "levels", "lower", "upper" or "top", or a :class:`Column`.
+        declared: the kinds of some columns by name, which take precedence over inferred ones: the
+            name of a kind, a mapping with "kind" and "levels", "lower", "upper" or "top", or a
+            :class:`Column`.
         by: "dtype" or "values".
 
     Raises:
-        ValueError: a column of no known type, text with too many distinct values, an unknown
-            column or kind, or a declared kind that the values contradict.
+        ValueError: a column has an unknown type or text with too many distinct values, a declared
+            column or kind does not exist, or the values contradict a declared kind.
     """
     given = columns_of(df)
     schema = schema_of(given, declared, by)
@@ -246,7 +266,7 @@ def schema_of(
     That the values agree with a declared kind is left to :meth:`Schema.encode_columns`.
     """
     if by not in ("dtype", "values"):
-        raise InputError(f"by is {by!r}; use 'dtype' or 'values'.")
+        raise InputError(f"by is {by!r}; give 'dtype' or 'values'.")
     declared = {} if declared is None else declared
     check_declared_names(declared, tuple(given))
     return Schema(
@@ -259,4 +279,6 @@ def check_declared_names(declared: Iterable[str], names: tuple[str, ...]) -> Non
     unknown = [name for name in declared if name not in names]
     if unknown:
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise InputError(f"the schema names column {unknown[0]!r}, but the table has {shown}.")
+        raise InputError(
+            f"the schema names column {unknown[0]!r}, but the columns of the table are {shown}."
+        )

@@ -1,4 +1,4 @@
-"""Standardisation: columns are warped, centred and scaled by the observed training values."""
+"""Standardisation of columns, which are warped, centred and scaled by their observed values."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Standardiser:
            [ 3., nan]])
 
     Args:
-        center: (p,) float64, in the column's own units, after its warp.
-        scale: (p,) float64, positive, in the column's own units, after its warp.
-        warps: p maps to the real line, None where a column is taken as it is; none at all when
-            left out.
+        center: (p,) float64 centre of each column, in its own units or those of its warp.
+        scale: (p,) float64 positive scale of each column, in the same units.
+        warps: p maps to the real line, None for columns that are not warped; by default no column
+            is warped.
 
     Raises:
-        ValueError: shapes differ, a number is not finite or a scale is not positive.
+        ValueError: shapes differ, a number is not finite, or a scale is not positive.
     """
 
     center: np.ndarray
@@ -47,15 +47,19 @@ class Standardiser:
         scale = np.array(self.scale, dtype=np.float64)
         if center.ndim != 1 or center.shape != scale.shape:
             raise InputError(
-                f"center has shape {center.shape} and scale {scale.shape}; both must be (p,)."
+                f"center has shape {center.shape} and scale {scale.shape}; give both the shape "
+                "(p,)."
             )
         if not np.isfinite(center).all():
-            raise InputError("center must be finite in every column.")
+            raise InputError("center is not finite in every column; give finite numbers.")
         if not (np.isfinite(scale) & (scale > 0)).all():
-            raise InputError("scale must be finite and positive in every column.")
+            raise InputError("scale is not finite and positive in every column; give such numbers.")
         warps = tuple(self.warps) or (None,) * len(center)
         if len(warps) != len(center):
-            raise InputError(f"{len(warps)} warps were given for {len(center)} columns.")
+            raise InputError(
+                f"{len(warps)} warps were given for {len(center)} columns; give one for each "
+                "column."
+            )
         object.__setattr__(self, "warps", warps)
         object.__setattr__(self, "center", center)
         object.__setattr__(self, "scale", scale)
@@ -69,18 +73,19 @@ class Standardiser:
         warps: Sequence[Warp | None] = (),
         unscaled: np.ndarray | None = None,
     ) -> Standardiser:
-        """Use mean and standard deviation (ddof 1) of each column's observed, warped entries.
+        """Use the mean and standard deviation (ddof 1) of each column's observed, warped values.
 
-        A column whose observed entries are all equal gets scale 1 and so becomes 0.
+        A column whose observed values are all equal gets scale 1, so that it becomes 0.
 
         Args:
-            values: (n, p) in original units; entries outside the mask are not read.
+            values: (n, p) in original units; missing entries are ignored.
             mask: (n, p) boolean, True where observed.
-            warps: p warps or None; none at all when left out.
-            unscaled: (p,) booleans, True where center 0 and scale 1 stay (codes and counts).
+            warps: p maps to the real line or None; by default no column is warped.
+            unscaled: (p,) booleans, True for columns that keep center 0 and scale 1 (codes and
+                counts).
 
         Raises:
-            ValueError: a column has no observed entry.
+            ValueError: a column has no observed value.
         """
         values = np.asarray(values, dtype=np.float64)
         p = values.shape[1]
@@ -88,16 +93,18 @@ class Standardiser:
         for j in range(p):
             observed = values[mask[:, j], j]
             if observed.size == 0:
-                raise InputError(f"column {j} has no observed value to standardise by; drop it.")
+                raise InputError(
+                    f"column {j} has no observed value to standardise by; drop the column."
+                )
             if unscaled is not None and unscaled[j]:
                 continue
             warp = warps[j] if warps else None
             observed = observed if warp is None else warp.apply(observed)
-            # Comparing, not sd == 0: the mean of equal numbers is rounded and leaves a tiny sd.
+            # The mean of equal numbers may be rounded, so their sd need not be exactly 0.
             if observed.min() == observed.max():
                 center[j] = observed[0]
                 continue
-            # Dividing first keeps squares of very large or small units inside float64.
+            # Values are divided first, so that squares of very large or small ones fit float64.
             unit = np.abs(observed).max()
             center[j] = unit * np.mean(observed / unit)
             deviation = observed / unit - center[j] / unit
@@ -113,7 +120,7 @@ class Standardiser:
 
     @property
     def linear(self) -> np.ndarray:
-        """Booleans (p,), which are True for columns without a warp."""
+        """Booleans (p,), True for columns without a warp."""
         return np.array([warp is None for warp in self.warps], dtype=bool)
 
     def select(self, places: Sequence[int]) -> Standardiser:
@@ -128,14 +135,14 @@ class Standardiser:
         return (self._warped(values, "apply", range(len(self.warps))) - center) / scale
 
     def invert(self, values: Values) -> Values:
-        """Return from standardised to original units; the shape (..., p) is kept."""
+        """Convert standardised values of shape (..., p) to original units."""
         center, scale = self._like(values)
         return self._warped(values * scale + center, "invert", range(len(self.warps)))
 
     def log_slope(self, values: np.ndarray) -> np.ndarray:
-        """Return the log of the map's derivative at values (..., p) in original units.
+        """Return the log derivative of the map at values (..., p) in original units.
 
-        A log-density of standardised values plus this is one of values in original units.
+        Adding it to a log-density of standardised values gives one of values in original units.
 
         >>> Standardiser(np.array([1.0]), np.array([2.0])).log_slope(np.array([[7.0]])).round(3)
         array([[-0.693]])
@@ -159,7 +166,7 @@ class Standardiser:
     def invert_cells(
         self, values: Values, columns: Sequence[int] | np.ndarray | torch.Tensor
     ) -> Values:
-        """Return single cells to original units.
+        """Convert single standardised cells to original units.
 
         >>> scaler = Standardiser(np.array([0.0, 5.0]), np.array([1.0, 2.0]))
         >>> scaler.invert_cells(np.array([1.0, 1.0, 2.0]), [0, 1, 1])
@@ -167,16 +174,17 @@ class Standardiser:
 
         Args:
             values: (..., M), standardised.
-            columns: (M,), the column each cell belongs to.
+            columns: (M,) the column to which each cell belongs.
 
         Raises:
-            ValueError: another number of cells than of columns.
+            ValueError: the number of cells is not that of columns.
         """
         where = np.asarray(torch.as_tensor(columns).cpu(), dtype=np.intp)
         if values.ndim == 0 or where.ndim != 1 or values.shape[-1] != len(where):
             raise InputError(
-                f"values have shape {tuple(values.shape)} and columns {where.shape}; the last of "
-                "both must agree."
+                f"values have shape {tuple(values.shape)} and columns {where.shape}; give one "
+                "column "
+                "for each cell in the last dimension."
             )
         cells = Standardiser(
             self.center[where], self.scale[where], tuple(self.warps[j] for j in where)
@@ -184,7 +192,7 @@ class Standardiser:
         return cells.invert(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, exact under a JSON round trip; "warps" only where there are any."""
+        """Return plain lists that survive a JSON round trip; "warps" only if there are any."""
         state: dict[str, Any] = {"center": self.center.tolist(), "scale": self.scale.tolist()}
         if not self.linear.all():
             state["warps"] = [None if warp is None else warp.to_dict() for warp in self.warps]
@@ -203,9 +211,11 @@ class Standardiser:
     def _like(self, values: Values) -> tuple[Values, Values]:
         p = self.center.shape[0]
         if values.ndim == 0 or values.shape[-1] != p:
-            raise InputError(f"values have shape {tuple(values.shape)}; the last must be {p}.")
+            raise InputError(
+                f"values have shape {tuple(values.shape)}; give {p} columns in the last dimension."
+            )
         if isinstance(values, torch.Tensor):
-            # Integers would truncate the center; standardised values are never integers.
+            # In an integer dtype the center would be truncated, so the default float dtype is used.
             dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()
             return (
                 torch.as_tensor(self.center, dtype=dtype, device=values.device),

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-#: fewer values show nothing
+#: the number of values below which nothing is concluded
 _FEWEST = 20
 _MOST_GRADES = 11
 
 
 def code_kind(values: np.ndarray) -> str | None:
-    """Return the kind of finite numbers (m,) that are codes or shares, None for other numbers.
+    """Return the kind of numbers (m,) that are codes or shares, or None for other numbers.
 
-    Two whole numbers side by side are "binary"; all whole numbers from 0, 1 or 2 up to at most 10
-    more are "ordinal", if the largest is no rarity (of a count it is one); numbers in [0, 1] that
-    reach over half of it are "bounded".
+    Two successive whole numbers are "binary". Whole numbers that start at 0, 1 or 2, leave none out
+    and have at most 11 values are "ordinal", unless the largest is rare, as it is in a count.
+    Numbers in [0, 1] that cover more than half of this range are "bounded".
 
     >>> code_kind(np.array([0.0, 1.0] * 10)), code_kind(np.arange(60.0) % 5 + 1)
     ('binary', 'ordinal')
@@ -38,5 +38,5 @@ def code_kind(values: np.ndarray) -> str | None:
 
 
 def declaration_of(kind: str) -> Any:
-    """Write the schema declaration of columns that :func:`code_kind` found."""
+    """Return the declaration for ``schema=`` of a column whose kind :func:`code_kind` found."""
     return {"kind": kind, "lower": 0, "upper": 1} if kind == "bounded" else kind

@@ -14,9 +14,9 @@ Kind = Literal[
     "continuous", "positive", "bounded", "count", "binary", "categorical", "ordinal", "datetime"
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
-#: the kinds whose values are codes 0, 1, ... of a list of levels
+#: the kinds whose values are codes 0, 1, ... of the levels in a list
 LEVELLED = ("binary", "categorical", "ordinal")
-#: exact sums over a count visit every value up to its top
+#: the largest count that may be inferred, because exact sums visit every value of a count
 LARGEST_COUNT = 1000
 
 Level = str | int | float | bool
@@ -32,21 +32,23 @@ class Column:
     13
 
     Args:
-        name: of the column.
+        name: the name of the column.
         kind: one of "continuous", "positive", "bounded", "count", "binary", "categorical",
             "ordinal" and "datetime".
-        levels: binary, categorical, ordinal: the values that the codes 0, 1, ... stand for.
-        lower, upper: bounded: the ends of the range, which may be taken.
-        dtype: the pandas dtype the column came in.
-        top: count: the largest value a model allows.
-        why: how the kind came about.
-        origin: datetime: where 0 seconds lie, in nanoseconds after 1970 (UTC).
-        whole_days: datetime: every value seen lay at midnight.
-        constant: the only value that was seen, as a number or code, where there was one: such a
-            column is not modelled, and its gaps are filled with it.
+        levels: for the kinds binary, categorical and ordinal, the values that the codes 0, 1, ...
+            stand for.
+        lower: for the kind bounded, the smallest value that is allowed.
+        upper: for the kind bounded, the largest value that is allowed.
+        dtype: the name of the pandas dtype in which the column was given.
+        top: for the kind count, the largest value that a model allows.
+        why: the reason for the kind, in words.
+        origin: for the kind datetime, the moment of 0 seconds, in nanoseconds after 1970 (UTC).
+        whole_days: for the kind datetime, whether every observed value is at midnight.
+        constant: the one observed value, as a number or code, if the column is constant. Such a
+            column is not modelled, and its missing values are filled with this one.
 
     Raises:
-        ValueError: an unknown kind, or a kind without what it needs; names the column.
+        ValueError: the kind is unknown, or lacks what it needs; the message names the column.
     """
 
     name: str
@@ -62,33 +64,36 @@ class Column:
     constant: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a kind that lacks what it needs."""
+        """Refuse an unknown kind, and a kind that lacks what it needs."""
         where = f"column {self.name!r}"
         if self.kind not in KINDS:
-            raise InputError(f"{where}: kind {self.kind!r} is not one of {', '.join(KINDS)}.")
+            raise InputError(
+                f"{where}: kind {self.kind!r} is unknown; give one of {', '.join(KINDS)}."
+            )
         object.__setattr__(self, "levels", tuple(self.levels))
         if self.kind in LEVELLED:
             _check_levels(where, self.kind, self.levels)
         elif self.levels:
-            raise InputError(f"{where}: levels do not go with kind {self.kind!r}; drop them.")
+            raise InputError(f"{where}: kind {self.kind!r} has no levels; drop them.")
         if self.kind == "bounded":
             _check_bounds(where, self.lower, self.upper)
         elif self.lower is not None or self.upper is not None:
             raise InputError(
-                f"{where}: lower and upper do not go with kind {self.kind!r}; declare 'bounded'."
+                f"{where}: kind {self.kind!r} has no lower and upper; drop them, or declare "
+                "'bounded'."
             )
         if self.kind == "count":
             if not _is_whole(self.top) or not 0 <= self.top <= 2 * LARGEST_COUNT:  # type: ignore[operator]
                 raise InputError(
-                    f"{where}: top is {self.top!r}; a count needs a whole number from 0 to "
+                    f"{where}: top is {self.top!r}; for a count, give a whole number from 0 to "
                     f"{2 * LARGEST_COUNT}."
                 )
         elif self.top is not None:
-            raise InputError(f"{where}: top does not go with kind {self.kind!r}; drop it.")
+            raise InputError(f"{where}: kind {self.kind!r} has no top; drop it.")
 
     @property
     def num_values(self) -> int:
-        """The number of values of a discrete column, top + 1 for a count; 0 if continuous."""
+        """The number of possible values: top + 1 for a count, 0 if the column is continuous."""
         return len(self.levels) if self.top is None else self.top + 1
 
     @property
@@ -98,7 +103,7 @@ class Column:
 
     @property
     def warp(self) -> Warp | None:
-        """The map to the real line of a positive or bounded column, else None."""
+        """The map of a positive or bounded column to the real line, else None."""
         if self.kind == "positive":
             return Warp("log")
         if self.kind == "bounded":
@@ -118,7 +123,7 @@ class Column:
         return "above 0" if self.kind == "positive" else "any"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, exact under a JSON round trip; defaults are left out."""
+        """Return plain values that survive a JSON round trip unchanged; defaults are left out."""
         state = {f.name: getattr(self, f.name) for f in fields(self)}
         state["levels"] = list(self.levels)
         return {
@@ -137,20 +142,23 @@ def _check_levels(where: str, kind: str, levels: tuple[Level, ...]) -> None:
     for level in levels:
         if not isinstance(level, Level):
             raise InputError(
-                f"{where}: level {level!r} is a {type(level).__name__}; give text, numbers or "
-                "booleans."
+                f"{where}: level {level!r} is a {type(level).__name__}; give levels that are text, "
+                "numbers or booleans."
             )
         if isinstance(level, float) and not math.isfinite(level):
-            raise InputError(f"{where}: level {level} is not a value; leave it out.")
+            raise InputError(f"{where}: level {level} is not a finite number; leave it out.")
     if len(set(levels)) < len(levels):
         repeated = next(v for v in levels if levels.count(v) > 1)
-        raise InputError(f"{where}: level {repeated!r} is given more than once; give each once.")
+        raise InputError(
+            f"{where}: level {repeated!r} is given more than once; give each level once."
+        )
     if kind == "binary" and len(levels) != 2:
         raise InputError(
-            f"{where}: a binary column has 2 values, not {len(levels)}; declare 'categorical'."
+            f"{where}: a binary column has 2 levels, not {len(levels)}; give 2, or declare it "
+            "'categorical'."
         )
     if not levels:
-        raise InputError(f"{where}: kind {kind!r} needs levels; give levels=[...].")
+        raise InputError(f"{where}: kind {kind!r} has no levels; give levels=[...].")
 
 
 def _check_bounds(where: str, lower: float | None, upper: float | None) -> None:
@@ -158,10 +166,14 @@ def _check_bounds(where: str, lower: float | None, upper: float | None) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not math.isfinite(value):  # type: ignore[arg-type]
             raise InputError(
-                f"{where}: {bound} is {value!r}; a bounded column needs finite lower and upper."
+                f"{where}: {bound} is {value!r}; for a bounded column, give finite numbers "
+                "lower and "
+                "upper."
             )
     if not lower < upper:  # type: ignore[operator]
-        raise InputError(f"{where}: lower {lower:g} is not below upper {upper:g}.")
+        raise InputError(
+            f"{where}: lower {lower:g} is not below upper {upper:g}; give lower < upper."
+        )
 
 
 def _is_whole(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Encoding of a column of any dtype as the numbers a model sees, by the column's kind."""
+"""Encoding of a column of any dtype as the numbers that a model sees, by its kind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def encoded(present: Present, column: Column) -> np.ndarray:
     durations = is_duration(column.dtype)
     if (found == "durations") != durations and found in ("numbers", "durations"):
         was = "durations" if durations else "numbers"
-        raise InputError(f"column {column.name!r} holds {found}; the schema has {was} there.")
+        raise InputError(
+            f"column {column.name!r} holds {found}, but the schema says that it holds {was}; "
+            "convert the column, or correct the schema."
+        )
     values = present.seconds if found == "durations" else present.numbers
     check_domain(values, column, present.series.index)
     return values
@@ -47,27 +50,33 @@ def check_domain(values: np.ndarray, column: Column, index: pd.Index) -> None:
     """Refuse numbers or codes (n,) that the column's kind does not allow; NaN means missing.
 
     Raises:
-        ValueError: naming column, row, value and the way out.
+        ValueError: naming column, row, value and what to do.
     """
     present = ~np.isnan(values)
     kind = column.kind
     if kind in LEVELLED or kind == "count":
         bad = present & ((values < 0) | (values >= column.num_values) | (np.floor(values) < values))
         if kind != "count":
-            rule = f"codes of its {column.num_values} levels are 0 to {column.num_values - 1}"
+            rule = (
+                f"the column has {column.num_values} levels with codes 0 to "
+                f"{column.num_values - 1}; correct the code, or declare more levels"
+            )
         else:
             rule = (
-                f"the count goes from 0 to {column.top}; declare the column 'positive' or "
-                "'continuous', or give its largest value as top"
+                f"counts in this column are whole numbers from 0 to {column.top}; declare the "
+                "column 'positive' or 'continuous', or give its largest value as top"
             )
     elif kind == "positive":
         bad = present & ~(values > 0)
-        rule = "a positive column holds values above 0; declare it 'continuous'"
+        rule = "positive columns hold values above 0; declare the column 'continuous'"
     elif kind == "bounded":
-        assert column.lower is not None  # seen by Column
+        assert column.lower is not None  # checked by Column
         assert column.upper is not None
         bad = present & ~((values >= column.lower) & (values <= column.upper))
-        rule = f"it lies outside [{column.lower:g}, {column.upper:g}]; correct it, or the bounds"
+        rule = (
+            f"it lies outside the bounds [{column.lower:g}, {column.upper:g}]; correct the value "
+            "or the bounds"
+        )
     else:
         return
     if bad.any():
@@ -84,11 +93,11 @@ def _codes(present: Present, column: Column) -> np.ndarray:
         i = int(np.flatnonzero(np.isin(positions, unseen))[0])
         raise InputError(
             f"column {column.name!r}, row {row_name(present.series.index, i)}: got "
-            f"{values[positions[i]]!r}; known are {column.allowed}; correct it, mark it missing, "
-            "or declare it as a level."
+            f"{values[positions[i]]!r}, but the levels are {column.allowed}; correct it, mark it "
+            "missing, or declare it as a level."
         )
     codes = np.array([*(known[value] for value in values), np.nan], dtype=np.float64)
-    return codes[positions]  # the last one, NaN, where the position is -1
+    return codes[positions]  # position -1 selects the last code, NaN
 
 
 def _seconds_after(present: Present, column: Column) -> np.ndarray:
@@ -96,12 +105,13 @@ def _seconds_after(present: Present, column: Column) -> np.ndarray:
     aware = index.tz is not None
     if aware != zoned(column.dtype):
         raise InputError(
-            f"column {column.name!r} has {'a' if aware else 'no'} time zone and the schema "
-            f"{'none' if aware else 'one'}; convert it with .dt.tz_localize."
+            f"column {column.name!r} has {'a' if aware else 'no'} time zone, but in the schema it "
+            f"has {'none' if aware else 'one'}; convert it with .dt.tz_localize."
         )
     ticks, (whole, rest) = TICKS[index.unit], divmod(column.origin or 0, TICKS["ns"])
     values = np.full(len(present), np.nan)
-    # whole seconds apart from their parts: a difference of nanoseconds overflows after 292 years
+    # Whole seconds and fractions are subtracted separately, because a difference in nanoseconds
+    # overflows after 292 years.
     late, part = np.divmod(index.asi8, ticks)
     values[present.series.notna().to_numpy()] = (late - whole) + (part / ticks - rest / TICKS["ns"])
     return values

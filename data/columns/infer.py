@@ -1,4 +1,4 @@
-"""Inference of a column's kind: as declared, from its dtype, or from its values."""
+"""Inference of the kind of a column from a declaration, its dtype or its values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .levels import plain
 from .present import Present
 from .types import row_name
 
-#: a kind by name, or with its details, or a whole column
+#: the name of a kind, a mapping with the kind and its details, or a whole column
 Declaration = str | Mapping[str, Any] | Column
 
-#: text with more distinct values is taken for names, not for categories
+#: text with more distinct values is taken for names rather than for categories
 MOST_STRINGS = 50
 _DETAILS = ("kind", "levels", "lower", "upper", "top")
 _DAY = 86_400
@@ -59,7 +59,7 @@ def checked_declaration(name: str, declared: Declaration) -> dict[str, Any]:
     """Return a declaration as a mapping with the key "kind".
 
     Raises:
-        ValueError: an unknown kind or detail.
+        ValueError: the kind or a detail is unknown.
     """
     if isinstance(declared, Column):
         return {k: v for k, v in declared.to_dict().items() if k in _DETAILS}
@@ -67,14 +67,18 @@ def checked_declaration(name: str, declared: Declaration) -> dict[str, Any]:
     where = f"column {name!r}"
     if not isinstance(details, Mapping):
         raise InputError(
-            f"{where} is declared as {declared!r}; give a kind, or a table with kind and "
-            f"{', '.join(_DETAILS[1:])}."
+            f"{where} is declared as {declared!r}; give the name of a kind, or a mapping with "
+            f"'kind' and, where the kind needs them, {', '.join(_DETAILS[1:])}."
         )
     unknown = [key for key in details if key not in _DETAILS]
     if unknown:
-        raise InputError(f"{where}: {unknown[0]!r} is not one of {', '.join(_DETAILS)}.")
+        raise InputError(
+            f"{where}: the declaration has {unknown[0]!r}; it may have {', '.join(_DETAILS)}."
+        )
     if details.get("kind") not in KINDS:
-        raise InputError(f"{where}: kind {details.get('kind')!r} is not one of {', '.join(KINDS)}.")
+        raise InputError(
+            f"{where}: kind {details.get('kind')!r} is unknown; give one of {', '.join(KINDS)}."
+        )
     return dict(details)
 
 
@@ -82,7 +86,11 @@ def _declared(present: Present, declared: Declaration) -> Column:
     found, name, dtype = present.family, present.name, present.dtype
     if isinstance(declared, Column):
         if declared.name != name:
-            raise InputError(f"column {name!r} is declared by a Column named {declared.name!r}.")
+            raise InputError(
+                f"column {name!r} is declared by a Column named {declared.name!r}; give it the "
+                "same "
+                "name."
+            )
         if declared.kind == "datetime" and declared.origin is None and found == "dates":
             return _of_dates(present, declared.why)
         return replace(declared, dtype=dtype)
@@ -90,12 +98,14 @@ def _declared(present: Present, declared: Declaration) -> Column:
     kind = cast(Kind, details.pop("kind"))
     if kind == "datetime":
         if details:
-            raise InputError(f"column {name!r}: {next(iter(details))!r} does not go with dates.")
+            raise InputError(f"column {name!r}: dates have no {next(iter(details))!r}; drop it.")
         if found not in ("dates", "empty"):
             raise present.refused(found, "convert it with pd.to_datetime")
         return _of_dates(present, "declared")
     if found == "dates":
-        raise InputError(f"column {name!r} holds dates, not {kind} values; declare it 'datetime'.")
+        raise InputError(
+            f"column {name!r} holds dates, but is declared {kind!r}; declare it 'datetime'."
+        )
     if kind in LEVELLED:
         if "levels" in details:
             details["levels"] = tuple(map(plain, _as_list(name, details["levels"])))
@@ -112,7 +122,7 @@ def _declared(present: Present, declared: Declaration) -> Column:
 def _as_list(name: str, levels: Any) -> list[Any]:
     if isinstance(levels, list | tuple | np.ndarray | pd.Index):
         return list(levels)
-    raise InputError(f"column {name!r}: levels are {levels!r}; give a list.")
+    raise InputError(f"column {name!r}: levels are {levels!r}; give a list of values.")
 
 
 def _levels(present: Present, kind: Kind) -> tuple[Level, ...]:
@@ -120,14 +130,17 @@ def _levels(present: Present, kind: Kind) -> tuple[Level, ...]:
     if found == "booleans":
         return (False, True)
     if found == "empty":
-        raise InputError(f"column {name!r} has no observed value; give its levels, or drop it.")
+        raise InputError(
+            f"column {name!r} has no observed value from which levels could be inferred; give "
+            "levels=[...], or drop the column."
+        )
     values = present.distinct[1]
     words = any(isinstance(v, str) for v in values)
     if found != "categories" or (kind == "ordinal" and not present.series.cat.ordered):
         if kind == "ordinal" and words:
             raise InputError(
-                f"column {name!r} is declared ordinal but text has no order of its own; give "
-                f"levels=[...] from lowest to highest of {', '.join(map(repr, values[:10]))}."
+                f"column {name!r} is declared ordinal, but text has no order of its own; give "
+                f"levels=[...], from lowest to highest, of {', '.join(map(repr, values[:10]))}."
             )
         values = sorted(values, key=lambda v: (str(v), 0) if words else ("", v))
     if kind == "binary":
@@ -135,8 +148,9 @@ def _levels(present: Present, kind: Kind) -> tuple[Level, ...]:
             return (False, True) if any(isinstance(v, bool) for v in values) else (0, 1)
         if len(values) != 2:
             raise InputError(
-                f"column {name!r} is declared binary but holds {len(values)} distinct values "
-                f"({', '.join(map(repr, values[:3]))}); declare it 'categorical', or give levels."
+                f"column {name!r} is declared binary, but holds {len(values)} distinct values "
+                f"({', '.join(map(repr, values[:3]))}); declare it 'categorical', or give its two "
+                "levels."
             )
     return tuple(values)
 
@@ -148,15 +162,15 @@ def _top(present: Present) -> int:
     bad = np.flatnonzero((values < 0) | (np.floor(values) < values))
     if bad.size:
         raise InputError(
-            f"column {name!r}, row {row_name(index, bad[0])}: got {values[bad[0]]:g}; a "
-            "count is a whole number from 0 on; declare the column 'positive' or 'continuous'."
+            f"column {name!r}, row {row_name(index, bad[0])}: got {values[bad[0]]:g}, but "
+            "counts are whole numbers from 0 on; declare the column 'positive' or 'continuous'."
         )
     largest = float(np.nanmax(values))
     if largest > LARGEST_COUNT:
         i = int(np.nanargmax(values))
         raise InputError(
-            f"column {name!r}, row {row_name(index, i)}: got {largest:g}; counts go up "
-            f"to {LARGEST_COUNT}; declare the column 'positive' or 'continuous'."
+            f"column {name!r}, row {row_name(index, i)}: got {largest:g}, but counts may "
+            f"be at most {LARGEST_COUNT}; declare the column 'positive' or 'continuous'."
         )
     return _top_above(largest)
 
@@ -181,14 +195,15 @@ def _of_text(present: Present) -> Column:
     if read.any() and not read.all():
         stray = levels[int(np.flatnonzero(~read)[0])]
         raise InputError(
-            f"column {name!r} holds text ({stray!r}) among numbers; correct it, mark it missing, "
-            f"or declare the column (schema={{{name!r}: 'categorical'}})."
+            f"column {name!r} holds text ({stray!r}) among numbers; correct it, mark it missing "
+            f"(na_values={{{name!r}: {stray!r}}}), or declare the column "
+            f"(schema={{{name!r}: 'categorical'}})."
         )
     count, seen = len(levels), len(present.values)
     if count > 2 and (count > MOST_STRINGS or 2 * count >= seen):
         raise InputError(
-            f"column {name!r} has {count} distinct strings; declare it "
-            f"(schema={{{name!r}: 'categorical'}}) or drop it."
+            f"column {name!r} has {count} distinct strings, too many to be taken for categories; "
+            f"declare it (schema={{{name!r}: 'categorical'}}), or drop it."
         )
     kind: Kind = "binary" if count == 2 else "categorical"
     why = f"{count} distinct string{'s' if count > 1 else ''}"
@@ -201,7 +216,7 @@ def _of_dates(present: Present, why: str) -> Column:
         return Column(name, "datetime", dtype=dtype, why=why, origin=0)
     index = present.instants
     days = bool((index == start_of_day(index)).all())
-    # in Python's integers: nanoseconds of far years do not fit into 64 bits
+    # Python's integers, since the nanoseconds of distant years do not fit into 64 bits
     origin = int(index.asi8.min()) * (TICKS["ns"] // TICKS[index.unit])
     return Column(name, "datetime", dtype=dtype, why=why, origin=origin, whole_days=days)
 
@@ -209,7 +224,7 @@ def _of_dates(present: Present, why: str) -> Column:
 def _of_numbers(present: Present) -> Column:
     name, dtype, values = present.name, present.dtype, present.numbers
     seen = values[~np.isnan(values)]
-    if not np.isfinite(seen).all():  # refused by name when the table is read
+    if not np.isfinite(seen).all():  # the reading of the table refuses it and names the entry
         return Column(name, "continuous", dtype=dtype, why="numbers")
     low, high = float(seen.min()), float(seen.max())
     whole = bool((np.floor(seen) == seen).all())
@@ -219,7 +234,7 @@ def _of_numbers(present: Present) -> Column:
     if code == "bounded":
         why = f"shares, {low:g} to {high:g}"
         return Column(name, "bounded", lower=0.0, upper=1.0, dtype=dtype, why=why)
-    # pandas turns integers into floats where some are missing
+    # pandas turns integers into floats where values are missing
     integers = pd.api.types.is_integer_dtype(present.series.dtype) or len(seen) < len(values)
     if pd.api.types.is_object_dtype(present.series.dtype):
         integers = all(isinstance(v, int | np.integer) for v in present.values)

@@ -36,14 +36,14 @@ def recoded(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) ->
     array([ 2.,  0., nan])
 
     Args:
-        values: (n,) codes, seconds or numbers, as ``own`` has them.
-        own: what the column is in the rows.
-        wanted: what it is to be.
+        values: (n,) codes, seconds or numbers of the column ``own``.
+        own: the column as the rows have it.
+        wanted: the column into which it is translated.
         index: the n row labels, for errors.
 
     Raises:
-        ValueError: a value that the other column cannot take, or columns of different types;
-            names column, row and value.
+        ValueError: a value is not allowed in the column ``wanted``, or the columns are of different
+            types; the message names column, row and value.
     """
     present = ~np.isnan(values)
     if same_meaning(own, wanted) or not present.any():
@@ -66,7 +66,7 @@ def recoded(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) ->
 
 
 def _type(column: Column) -> str:
-    """Return what the values of a column are: "levels", "dates", "durations" or "numbers"."""
+    """Return the type of a column's values: "levels", "dates", "durations" or "numbers"."""
     if column.kind in LEVELLED:
         return "levels"
     if column.kind == "datetime":
@@ -82,8 +82,9 @@ def _codes(values: np.ndarray, own: Column, wanted: Column, index: pd.Index) -> 
         level = own.levels[int(number)] if own.kind in LEVELLED else plain(number)
         if level not in known:
             raise InputError(
-                f"column {own.name!r}, row {row_name(index, int(i))}: got {level!r}; the fit knows "
-                f"{wanted.allowed}; correct it, mark it missing, or fit to data that have it."
+                f"column {own.name!r}, row {row_name(index, int(i))}: got {level!r}, but the fit "
+                f"knows only {wanted.allowed}; correct it, mark it missing, or fit the model to "
+                "data that contain it."
             )
         result[i] = known[level]
     return result
@@ -93,8 +94,8 @@ def _check_zones(own: Column, wanted: Column) -> None:
     if zoned(own.dtype) != zoned(wanted.dtype):
         has, had = ("a", "none") if zoned(own.dtype) else ("no", "one")
         raise InputError(
-            f"column {own.name!r} has {has} time zone and the fit's data have {had}; convert it "
-            "with .dt.tz_localize."
+            f"column {own.name!r} has {has} time zone, but the data of the fit have {had}; convert "
+            "it with .dt.tz_localize."
         )
 
 
@@ -104,6 +105,6 @@ def _other_type(own: Column, wanted: Column) -> InputError:
         for column in (own, wanted)
     )
     return InputError(
-        f"column {own.name!r} holds {has} and the fit has {had} there; convert it, or read the "
-        "rows with from_frame(rows, like=fit)."
+        f"column {own.name!r} holds {has}, but in the data of the fit it holds {had}; convert "
+        "it, or read the rows with from_frame(rows, like=fit)."
     )

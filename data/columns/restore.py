@@ -1,4 +1,4 @@
-"""Decoding of numbers to a column of its original dtype."""
+"""Decoding of numbers, codes and seconds to a column of its original dtype."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .encode import check_domain
 from .levels import plain
 
 _DAY = pd.Timedelta(days=1)
-# where imputed dates and durations end: what every resolution and Python's own dates can hold
-_FIRST, _LAST = -62_135_510_400, 253_402_214_400  # the years 1 and 9999 in seconds of 1970
-_NANOSECONDS = 9_200_000_000  # seconds either side of 0 that fit into 64 bits
+# Imputed dates and durations are limited to what every resolution and Python's own dates can hold:
+_FIRST, _LAST = -62_135_510_400, 253_402_214_400  # the years 1 and 9999, in seconds after 1970
+_NANOSECONDS = 9_200_000_000  # the seconds before and after 1970 whose nanoseconds fit into 64 bits
 
 
 def restored(series: pd.Series[Any], column: Column, values: np.ndarray) -> pd.Series[Any]:
@@ -29,12 +29,12 @@ def restored(series: pd.Series[Any], column: Column, values: np.ndarray) -> pd.S
 
     Args:
         series: the column as it was given.
-        column: what it is.
-        values: (n,) numbers, codes or seconds; those at missing entries are read. Numbers beyond
-            what the dtype holds end where it does; codes are rounded.
+        column: the description of the column.
+        values: (n,) numbers, codes or seconds; only those for missing entries are used. Numbers
+            outside the range of the dtype are clipped to it, and codes are rounded.
 
     Raises:
-        ValueError: a code of no level; names column, row and value.
+        ValueError: a code has no level; the message names column, row and value.
     """
     missing = np.flatnonzero(series.isna().to_numpy())
     if not missing.size:
@@ -50,8 +50,8 @@ def restored(series: pd.Series[Any], column: Column, values: np.ndarray) -> pd.S
         try:
             return _filled(series, column, missing, wanted)
         except (TypeError, ValueError, NotImplementedError):
-            pass  # an empty column of another type: text for numbers, say
-    # nothing tells the type of an empty column, a file least of all: it becomes what it holds
+            pass  # the empty column has a type that does not hold the values, such as text
+    # A column without values does not tell its type, so it gets that of the imputed values.
     return _filled(series.astype(object), column, missing, wanted)
 
 
@@ -70,7 +70,7 @@ def _filled(
 
 
 def _blank_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    """Make an empty series of dates: of its own type if that holds dates, else training's."""
+    """Return an empty series of dates: in its own dtype if that holds dates, else in training's."""
     if series.dtype.kind == "M" and zoned(str(series.dtype)) == zoned(column.dtype):
         return series
     return pd.Series(pd.NaT, index=series.index, name=series.name, dtype=column.dtype)
@@ -82,7 +82,7 @@ def _set(series: pd.Series[Any], missing: np.ndarray, filled: Any) -> pd.Series[
     if isinstance(series.dtype, pd.ArrowDtype) and pa.types.is_dictionary(
         series.dtype.pyarrow_dtype
     ):
-        # an Arrow dictionary takes no value that it does not hold yet: it is made anew
+        # an Arrow dictionary cannot take a value that it does not contain yet, so a new one is made
         values = series.astype(object).to_numpy(copy=True)
         values[missing] = filled
         return pd.Series(values, index=series.index, name=series.name, dtype=series.dtype)
@@ -94,13 +94,13 @@ def _set(series: pd.Series[Any], missing: np.ndarray, filled: Any) -> pd.Series[
 def _with_levels(
     series: pd.Series[Any], column: Column, missing: np.ndarray, codes: np.ndarray
 ) -> pd.Series[Any]:
-    # levels are plain values; the column's own objects where it holds them
+    # levels are plain Python values; the objects that the column itself holds are preferred
     if isinstance(series.dtype, pd.CategoricalDtype):
         own: Any = series.cat.categories
         known = {plain(value): value for value in own}
         absent = [level for level in column.levels if level not in known]
         if absent:
-            if set(known) <= set(column.levels):  # all in the order of training
+            if set(known) <= set(column.levels):  # use the order of training for all of them
                 own = [known.get(level, level) for level in column.levels]
             else:
                 own = [*own, *absent]
@@ -111,7 +111,7 @@ def _with_levels(
     levels = [objects.get(level, level) for level in column.levels]
     chosen = [levels[int(code)] for code in np.rint(codes)]
     objects_own = pd.api.types.is_object_dtype(series.dtype) and len(own) > 0
-    # 1 and True are one level: what is filled in is of the type that is there
+    # 1 and True are the same level, so the type of the present values decides between them
     if pd.api.types.is_bool_dtype(series.dtype) or (objects_own and _all_of(own, bool, np.bool_)):
         chosen = [bool(value) for value in chosen]
     elif pd.api.types.is_any_real_numeric_dtype(series.dtype) or (
@@ -139,16 +139,16 @@ def _numbers(series: pd.Series[Any], column: Column, values: np.ndarray) -> Any:
         filled = np.empty(len(values), dtype=object)
         filled[:] = [int(v) for v in values] if whole else values.tolist()
         return filled
-    held = getattr(dtype, "numpy_dtype", dtype)  # what an extension's values are
+    held = getattr(dtype, "numpy_dtype", dtype)  # the dtype of the values in an extension array
     if not isinstance(held, np.dtype) or held.kind not in "iuf":
-        return values  # decimals
+        return values  # decimals, which pandas converts itself
     values = values if held.kind == "f" else np.rint(values)
     return np.clip(values, *_range(column, held)).astype(held)
 
 
 def _range(column: Column, dtype: np.dtype[Any]) -> tuple[float, float]:
     """Return the smallest and the largest value of a dtype that the column allows."""
-    lower, upper = column.lower, column.upper  # of bounded columns
+    lower, upper = column.lower, column.upper  # None unless the column is bounded
     if dtype.kind == "f":
         info, one = np.finfo(dtype), dtype.type
         if column.kind == "positive":
@@ -160,7 +160,7 @@ def _range(column: Column, dtype: np.dtype[Any]) -> tuple[float, float]:
         high = high if float(high) <= upper else np.nextafter(high, one(-np.inf))
         return float(low), float(high)
     limits = np.iinfo(dtype)
-    # float64 cannot hold the largest 64-bit integers; the last one that it can
+    # float64 cannot hold the largest 64-bit integers, so the largest one that it holds is used
     top = float(np.nextafter(float(limits.max), 0)) if limits.max > 2**53 else float(limits.max)
     if column.kind == "positive":
         return 1.0, top
@@ -175,7 +175,8 @@ def _dates(series: pd.Series[Any], column: Column, seconds: np.ndarray) -> Any:
     whole, rest = divmod(column.origin or 0, TICKS["ns"])
     first, last = (-_NANOSECONDS, _NANOSECONDS) if unit == "ns" else (_FIRST, _LAST)
     seconds = np.clip(seconds, first - whole, last - whole)
-    # whole seconds apart from their parts: 64 bits do not hold a far date as a float's ticks
+    # Whole seconds and fractions are converted separately, because the ticks of a distant date are
+    # too large for a float to hold exactly.
     late = np.floor(seconds)
     part = np.rint((seconds - late) * ticks).astype(np.int64) + rest // (TICKS["ns"] // ticks)
     moments = pd.DatetimeIndex(((late.astype(np.int64) + whole) * ticks + part).view(f"M8[{unit}]"))
@@ -187,7 +188,7 @@ def _dates(series: pd.Series[Any], column: Column, seconds: np.ndarray) -> Any:
 
 
 def _unit_and_zone(series: pd.Series[Any]) -> tuple[Any, Any]:
-    if isinstance(series.dtype, pd.ArrowDtype):  # days have no unit there
+    if isinstance(series.dtype, pd.ArrowDtype):  # Arrow's type of days has no unit
         kind = series.dtype.pyarrow_dtype
         return getattr(kind, "unit", "s"), getattr(kind, "tz", None)
     seen = instants(series)

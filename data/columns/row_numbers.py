@@ -1,4 +1,4 @@
-"""Columns that number the rows of a table, so that any association with them is chance."""
+"""Columns that number the rows of a table, so that any association with them is due to chance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .suspects import identifiers
 if TYPE_CHECKING:
     from ..incomplete import IncompleteData
 
-_LOOKED_AT = 2_000  # rows that show it
+_LOOKED_AT = 2_000  # this many rows are enough to recognise an identifier
 
 
 def row_numbers(data: IncompleteData) -> set[str]:

@@ -1,4 +1,4 @@
-"""Text that spells something else: numbers, dates, codes, or one level in several ways."""
+"""Text that spells numbers, dates or codes, or spells one level in several ways."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 _DIGITS = r"[-+]?\s*(?:\d+|\d{1,3}(?:[,. ']\d{3})+)(?:[.,]\d+)?"
 _MONEY = "[$€£¥₹]"
-#: of numbers in other dress: what is said, the pattern, and what takes the dress off in pandas
+#: ways to write numbers as text: a name, a pattern, and the pandas code that removes the rest
 _NUMBERS = [
     ("numbers", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"), ""),
     ("percentages", re.compile(rf"{_DIGITS}\s*%"), ".str.rstrip('% ')"),
@@ -48,13 +48,13 @@ _MONTH = re.compile(
 
 
 class Reading(NamedTuple):
-    """What a column of text is, in words, with an example and the way to read it.
+    """What a column of text spells, with an example and the way to read it.
 
     Attributes:
-        words: what the text is.
+        words: what the text spells, in words.
         example: one of the strings.
-        expression: of pandas, with {} for the column.
-        option: of the command line, None where no option reads it.
+        expression: the pandas code that converts the column, with {} in place of the column.
+        option: the option of the command line that reads it, or None where there is none.
     """
 
     words: str
@@ -64,11 +64,12 @@ class Reading(NamedTuple):
 
 
 def numbers_in(levels: Sequence[str]) -> Reading | None:
-    """Say what kind of numbers these distinct strings are, None where they are none."""
+    """Find out how these distinct strings spell numbers; None where they are not numbers."""
     stripped = [level.strip() for level in levels]
-    # 1,200 has separators where all have groups of three, else 36,6 has a decimal comma
+    # The comma in 1,200 separates thousands if all strings have groups of three digits; otherwise
+    # it is a decimal comma, as in 36,6.
     grouped = all(_THOUSANDS.fullmatch(text) for text in stripped)
-    for words, pattern, undress in _NUMBERS:
+    for words, pattern, cleaned in _NUMBERS:
         if grouped and words == "numbers with a decimal comma":
             continue
         if all(pattern.fullmatch(text) for text in stripped):
@@ -76,12 +77,12 @@ def numbers_in(levels: Sequence[str]) -> Reading | None:
             if words == "numbers with a unit" and not _one_unit(stripped):
                 return None
             option = _OPTIONS.get(words)
-            return Reading(words, example, f"pd.to_numeric({{}}{undress})", option)
+            return Reading(words, example, f"pd.to_numeric({{}}{cleaned})", option)
     return None
 
 
 def dates_in(levels: Sequence[str]) -> Reading | None:
-    """Say how these distinct strings spell dates, None where they do not."""
+    """Find out how these distinct strings spell dates; None where they are not dates."""
     stripped = [level.strip() for level in levels]
     if all(_YEAR_FIRST.fullmatch(text) or _MONTH.fullmatch(text) for text in stripped):
         return Reading("dates", levels[0], "pd.to_datetime({})")
@@ -95,7 +96,7 @@ def dates_in(levels: Sequence[str]) -> Reading | None:
     month_first = any(second > 12 for _, second in pairs)
     if day_first and month_first:
         return None
-    words = "dates" if day_first or month_first else "dates, the day or the month first,"
+    words = "dates" if day_first or month_first else "dates, with the day or the month first,"
     mark, year = found[0][2], "%Y" if len(found[0][4]) == 4 else "%y"
     form = mark.join(("%m", "%d", year) if month_first else ("%d", "%m", year))
     same = all(match[2] == mark and match[5] is None for match in found)
@@ -105,7 +106,7 @@ def dates_in(levels: Sequence[str]) -> Reading | None:
 
 
 def same_but_for_spelling(levels: Collection[str]) -> list[str]:
-    """Find the first strings that differ only by case and blanks, or none.
+    """Return the first group of strings that differ only by case and blanks, or no string.
 
     >>> same_but_for_spelling(["female", "M", "M ", "m"])
     ['M', 'M ', 'm']
@@ -117,7 +118,7 @@ def same_but_for_spelling(levels: Collection[str]) -> list[str]:
 
 
 def leading_zero(texts: Collection[str]) -> str | None:
-    """Find the first string of digits whose leading 0 a number would lose, as in 08654."""
+    """Return the first string of digits whose leading 0 a number would lose, as in 08654."""
     stripped = [text.strip() for text in texts]
     if not all(text.isdecimal() for text in stripped):
         return None
@@ -125,6 +126,6 @@ def leading_zero(texts: Collection[str]) -> str | None:
 
 
 def _one_unit(texts: Sequence[str]) -> bool:
-    """Whether the same letters follow each number: 20 mg and 5 mg, not 12a and 3b."""
+    """Whether the same letters follow every number: 20 mg and 5 mg, but not 12a and 3b."""
     units = {re.sub(rf"^{_DIGITS}\s*", "", text).casefold() for text in texts}
     return len(units) == 1 and len(texts) > 1

@@ -26,7 +26,7 @@ def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
         repeated = [n for n, count in Counter(names).items() if count > 1]
         raise InputError(
             f"column name {repeated[0]!r} occurs {names.count(repeated[0])} times "
-            "(names are compared as text); rename the columns."
+            "(names are compared as text); rename the columns so that each name occurs once."
         )
     return names
 
@@ -38,15 +38,18 @@ def array_values(
 
     Args:
         values: (n, p).
-        names: of the columns, for errors; their positions when left out.
-        mask: (n, p) booleans, True at the entries that count; all when left out.
+        names: the names of the columns, for errors; by default their positions.
+        mask: (n, p) booleans, True at the entries that are used; by default all of them.
 
     Raises:
-        ValueError: not two-dimensional, not real numbers, or integers beyond 2**53 that count.
+        ValueError: the array is not two-dimensional or does not hold real numbers, or an integer
+            that is used lies beyond 2**53.
     """
     if isinstance(values, torch.Tensor):
         if values.dtype == torch.bool or values.is_complex():
-            raise InputError(f"values are a tensor of {values.dtype}; give real numbers.")
+            raise InputError(
+                f"values are a tensor of {values.dtype}; give a tensor of real numbers."
+            )
         values = values.detach().cpu()
         values = (values.double() if values.is_floating_point() else values).numpy()
     array = np.asarray(as_array(values, names, mask))
@@ -54,8 +57,10 @@ def array_values(
         found = f"of dtype {array.dtype}"
         if array.dtype.kind == "O":
             strange = (v for v in array.flat if isinstance(v, bool) or not _counts(v))
-            found = f"no numbers ({next(strange, None)!r})"
-        raise InputError(f"values are {found}; give real numbers, or a DataFrame to from_frame.")
+            found = f"not all numbers ({next(strange, None)!r})"
+        raise InputError(
+            f"values are {found}; give an array of real numbers, or a DataFrame to from_frame."
+        )
     table_shape(array)
     check_exact(array, np.ones(array.shape, bool) if mask is None else mask, names)
     return np.array(array, dtype=np.float64)
@@ -65,7 +70,7 @@ def table_shape(values: Any) -> tuple[int, int]:
     """Return the shape (n, p) of an array.
 
     Raises:
-        ValueError: not two-dimensional.
+        ValueError: the array is not two-dimensional.
     """
     shape = np.shape(values)
     if len(shape) != 2:
@@ -77,23 +82,26 @@ def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return a mask of booleans or 0/1 as a boolean copy of the given shape.
 
     Raises:
-        ValueError: another shape, or other values than True, False, 0 and 1.
+        ValueError: the mask has another shape, or other values than True, False, 0 and 1.
     """
     array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
     if array.shape != tuple(shape):
-        raise InputError(f"mask has shape {array.shape} but values have shape {tuple(shape)}.")
+        raise InputError(
+            f"mask has shape {array.shape}, but values have shape {tuple(shape)}; give both the "
+            "same shape."
+        )
     if array.dtype.kind == "b":
         return np.array(array)
     if array.dtype.kind in "iuf":
         strange = array[(array != 0) & (array != 1)]
         if strange.size == 0:
             return array.astype(bool)
-        raise InputError(f"mask holds {strange[0]}; only 1 (observed) and 0 (missing) are allowed.")
+        raise InputError(f"mask holds {strange[0]}; give 1 for observed and 0 for missing entries.")
     raise InputError(f"mask has dtype {array.dtype}; give booleans or 0/1, True where observed.")
 
 
 def row_name(index: pd.Index, i: int) -> str:
-    """Name the row at a position in an error: its label, written as plain Python."""
+    """Return the label of the row at a position, written as plain Python, for an error."""
     label = index[i]
     if isinstance(label, tuple):
         return repr(tuple(v.item() if isinstance(v, np.generic) else v for v in label))

@@ -14,7 +14,7 @@ from ..errors import InputError
 
 Values = TypeVar("Values", np.ndarray, torch.Tensor)
 
-#: the share of a bounded column's range by which its logit reaches over either bound
+#: the margin of the logit beyond either bound, as a share of the range of the column
 MARGIN = 0.01
 
 
@@ -23,8 +23,8 @@ class Warp:
     """A map to the real line: the log of a positive column, or the logit of a bounded one.
 
     "log" is y = log(v). "logit" is y = log(u / (1 - u)) with u = (v - lower + m) / (upper - lower
-    + 2 m), m = 0.01 (upper - lower): a value at a bound becomes +-4.6, not infinity. The inverses
-    end where the dtype does, and at the bounds.
+    + 2 m), m = 0.01 (upper - lower), so that a value at a bound becomes +-4.6 instead of infinity.
+    The inverses are clipped to the range of the dtype and to the bounds.
 
     >>> Warp("logit", 0.0, 1.0).apply(np.array([0.0, 0.5, 1.0])).round(2)
     array([-4.62,  0.  ,  4.62])
@@ -33,10 +33,11 @@ class Warp:
 
     Args:
         kind: "log" or "logit".
-        lower, upper: the bounds of a logit.
+        lower: the lower bound of a logit.
+        upper: the upper bound of a logit.
 
     Raises:
-        ValueError: an unknown kind, or a logit without finite bounds lower < upper.
+        ValueError: the kind is unknown, or a logit lacks finite bounds with lower < upper.
     """
 
     kind: Literal["log", "logit"]
@@ -44,7 +45,7 @@ class Warp:
     upper: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a map that does not exist."""
+        """Refuse an unknown kind, and a logit without a range."""
         if self.kind not in ("log", "logit"):
             raise InputError(f"warp is {self.kind!r}; use 'log' or 'logit'.")
         if self.kind == "logit" and not (
@@ -55,7 +56,8 @@ class Warp:
             and self.lower < self.upper
         ):
             raise InputError(
-                f"a logit from {self.lower} to {self.upper} has no range; give lower < upper."
+                f"the bounds of a logit are {self.lower} and {self.upper}; give finite bounds with "
+                "lower < upper."
             )
 
     def apply(self, values: Values) -> Values:
@@ -75,7 +77,7 @@ class Warp:
         else:
             info = np.finfo(values.dtype if values.dtype.kind == "f" else np.float64)
         if self.kind == "log":
-            # A hair inside: rounding of the limit itself must not lead to infinity or to 0.
+            # Slightly inside the limits, so that rounding does not lead to infinity or to 0.
             low, high = 0.999 * math.log(float(info.tiny)), 0.999 * math.log(float(info.max))
             if isinstance(values, torch.Tensor):
                 return values.clamp(low, high).exp()
@@ -96,12 +98,12 @@ class Warp:
         if self.kind == "log":
             return -np.log(values)
         low, width, margin = self._range()
-        # d log(u / (1 - u)) / dv, u from one end and 1 - u from the other
+        # d log(u / (1 - u)) / dv, where u is measured from the lower end and 1 - u from the upper
         below, above = values - low + margin, low + width + margin - values
         return np.log(width + 2 * margin) - np.log(below) - np.log(above)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, which are exact under a JSON round trip."""
+        """Return plain values that survive a JSON round trip unchanged."""
         if self.kind == "log":
             return {"kind": self.kind}
         return {"kind": self.kind, "lower": self.lower, "upper": self.upper}
@@ -112,7 +114,7 @@ class Warp:
         return cls(**state)
 
     def _range(self) -> tuple[float, float, float]:
-        assert self.lower is not None  # seen by __post_init__
+        assert self.lower is not None  # checked by __post_init__
         assert self.upper is not None
         width = self.upper - self.lower
         return self.lower, width, MARGIN * width

@@ -335,7 +335,7 @@ REFUSED = {
     "schema column": (["--schema", "{bad}"], "names column 'wage'"),
     "schema file": (["--schema", "nowhere.toml"], "cannot be read"),
     "covariate with gaps": (["--covariate", "income"], "covariate 'income', row 1"),
-    "unknown covariate": (["--covariate", "wage"], "covariate 'wage' is no column"),
+    "unknown covariate": (["--covariate", "wage"], "covariate 'wage'"),
     "at random": (
         ["--model", "ppca", "--missing", "w ~ w"],
         "values to be missing at random",

@@ -68,9 +68,9 @@ def test_like_reuses_order_and_scaler(frame):
         torch.testing.assert_close(array.x, data.x[:4])
     unseen = new.assign(a=NAN)
     assert not IncompleteData.from_frame(unseen, like=data).s[:, 0].any()
-    with pytest.raises(ValueError, match=r"lacks \['b'\] and has the unknown \['d'\]"):
+    with pytest.raises(ValueError, match=r"\['b'\].*unknown columns \['d'\]"):
         IncompleteData.from_frame(new.rename(columns={"b": "d"}), like=data)
-    with pytest.raises(ValueError, match="2 columns but `like` has 3"):
+    with pytest.raises(ValueError, match=r"2 columns.*like= have 3"):
         IncompleteData.from_numpy(np.zeros((2, 2)), like=data)
 
 
@@ -153,9 +153,9 @@ def test_names_are_text_and_unique():
     for columns in (["a", "a"], [1, "1"]):
         with pytest.raises(ValueError, match="occurs 2 times"):
             IncompleteData.from_frame(pd.DataFrame(x, columns=columns))
-    with pytest.raises(ValueError, match="3 column names were given for 2 columns"):
+    with pytest.raises(ValueError, match=r"3 column names.*2 columns"):
         IncompleteData.from_numpy(x, columns=["a", "b", "c"])
-    with pytest.raises(ValueError, match="1 row labels were given for 2 rows"):
+    with pytest.raises(ValueError, match=r"1 row labels.*2 rows"):
         IncompleteData.from_numpy(x, index=[0])
 
 
@@ -163,7 +163,7 @@ def test_names_are_text_and_unique():
     ("mask", "message"),
     [
         (np.ones((3, 2)), r"\(3, 2\).*\(2, 2\)"),
-        (np.full((2, 2), 2), "mask holds 2; only 1"),
+        (np.full((2, 2), 2), "mask holds 2.*observed"),
         (np.full((2, 2), NAN), "mask holds nan"),
         (np.full((2, 2), "yes"), "give booleans or 0/1"),
         (np.ones((2, 2), dtype=bool), r"column 'x1', row 1: got nan"),
@@ -178,7 +178,7 @@ def test_bad_masks_are_refused(mask, message):
     ("values", "message"),
     [
         (np.zeros(3), r"shape \(3,\)"),
-        (np.array([["a"]]), "give real numbers"),
+        (np.array([["a"]]), "real numbers"),
         (np.array([[True]]), "dtype bool"),
         (torch.tensor([[True]]), "torch.bool"),
     ],
@@ -223,7 +223,7 @@ def test_nullable_integer_and_object_numbers_are_read():
 def test_overflow_of_the_dtype_is_named():
     df = pd.DataFrame({"huge": [1e300, 2e300], "a": [1.0, 2.0]})
     assert torch.isfinite(IncompleteData.from_frame(df).x).all()
-    with pytest.raises(ValueError, match=r"column 'huge' does not fit into torch\.float32"):
+    with pytest.raises(ValueError, match=r"column 'huge'.*torch\.float32"):
         IncompleteData.from_frame(df, standardise=False)
 
 
@@ -245,13 +245,13 @@ def test_standardiser_inverts_and_survives_json(frame):
 
 
 def test_standardiser_refuses_nonsense():
-    with pytest.raises(ValueError, match="both must be"):
+    with pytest.raises(ValueError, match=r"center.*scale"):
         Standardiser(np.zeros(2), np.ones(3))
     with pytest.raises(ValueError, match="positive"):
         Standardiser(np.zeros(2), np.array([1.0, 0.0]))
     with pytest.raises(ValueError, match="finite"):
         Standardiser(np.array([NAN]), np.ones(1))
-    with pytest.raises(ValueError, match="the last must be 2"):
+    with pytest.raises(ValueError, match="2 columns in the last"):
         Standardiser.identity(2).apply(np.zeros((4, 3)))
     with pytest.raises(ValueError, match="no observed"):
         Standardiser.from_observed(np.zeros((2, 1)), np.zeros((2, 1), bool))

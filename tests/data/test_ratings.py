@@ -73,13 +73,13 @@ def test_what_is_refused():
         Ratings.from_triples([1, 1], [0, 0], [1.0, 2.0])
     with pytest.raises(ValueError, match="nobody rated item 1"):
         Ratings.from_triples([0, 1], [0, 2], [1.0, 2.0])
-    with pytest.raises(ValueError, match="item 3.*0 to 2"):
+    with pytest.raises(ValueError, match=r"item 3.*0 to 2"):
         Ratings.from_triples([0, 1], [0, 3], [1.0, 2.0], num_items=3)
     with pytest.raises(ValueError, match="rating is nan"):
         Ratings.from_triples([0], [0], [np.nan])
     with pytest.raises(ValueError, match=r"rating is 2.5.*levels"):
         Ratings.from_triples([0, 1], [0, 0], [1.0, 2.5], levels=[1, 2])
-    with pytest.raises(ValueError, match="levels.*lowest first"):
+    with pytest.raises(ValueError, match=r"levels.*lowest first"):
         Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0], levels=[2, 1])
     with pytest.raises(ValueError, match=r"user 0.5.*position"):
         Ratings.from_triples([0.5], [0], [1.0])
@@ -160,9 +160,9 @@ def test_predictions_are_asked_for_by_name():
     )
     assert found[0] == 5.0
     assert np.isfinite(found[1])
-    with pytest.raises(ValueError, match="user 'zoe'.*'ann', 'bob', 'eve'"):
+    with pytest.raises(ValueError, match=r"user 'zoe'.*'ann', 'bob', 'eve'"):
         ab.predict_ratings(model, ratings, ["zoe"], ["Alien"], unfitted=True)
-    with pytest.raises(ValueError, match="item 0.*'Alien'"):
+    with pytest.raises(ValueError, match=r"item 0.*'Alien'"):
         ab.predict_ratings(model, ratings, ["eve"], [0], unfitted=True)
     counted = Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0])
     with pytest.raises(ValueError, match="users are counted from 0"):

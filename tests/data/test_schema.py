@@ -94,22 +94,22 @@ def test_what_a_model_sees_of_each_kind():
 
 
 CONTRADICTIONS = {
-    "unknown kind": ([1.0, 2.0], "colour", "kind 'colour' is not one of"),
-    "positive zero": ([0.0, 2.0], "positive", "row 'r0': got 0; a positive column"),
-    "negative count": ([1.0, -1.0], "count", "row 'r1': got -1; a count is"),
-    "half count": ([1.0, 0.5], "count", "got 0.5; a count is"),
-    "count beyond": ([1.0, 5.0], {"kind": "count", "top": 3}, "goes from 0 to 3"),
+    "unknown kind": ([1.0, 2.0], "colour", "kind 'colour'.*continuous"),
+    "positive zero": ([0.0, 2.0], "positive", "row 'r0': got 0.*positive"),
+    "negative count": ([1.0, -1.0], "count", "row 'r1': got -1.*whole numbers"),
+    "half count": ([1.0, 0.5], "count", "got 0.5.*whole numbers"),
+    "count beyond": ([1.0, 5.0], {"kind": "count", "top": 3}, "0 to 3"),
     "out of bounds": (
         [1.0, 5.0],
         {"kind": "bounded", "lower": 0, "upper": 4},
-        r"got 5; it lies outside \[0, 4\]",
+        r"got 5.*bounds \[0, 4\]",
     ),
-    "no bounds": ([1.0, 5.0], "bounded", "needs finite lower and upper"),
+    "no bounds": ([1.0, 5.0], "bounded", "finite numbers lower"),
     "three for binary": ([1.0, 2.0, 3.0], "binary", "holds 3 distinct values"),
     "words for a number": (["a", "b", "a"], "continuous", "holds text"),
     "words without order": (["a", "b", "a"], "ordinal", "text has no order of its own"),
     "unknown level": (["a", "b", "c"], {"kind": "categorical", "levels": ["a", "b"]}, "got 'c'"),
-    "unknown detail": ([1.0], {"kind": "count", "most": 3}, "'most' is not one of"),
+    "unknown detail": ([1.0], {"kind": "count", "most": 3}, "'most'.*kind, levels"),
 }
 
 
@@ -129,7 +129,7 @@ def test_declarations_of_columns_that_are_not_there():
 
 def test_text_with_too_many_values_is_refused():
     frame = pd.DataFrame({"name": [f"person {i}" for i in range(60)]})
-    with pytest.raises(ValueError, match="'name' has 60 distinct strings; declare it"):
+    with pytest.raises(ValueError, match="'name' has 60 distinct strings"):
         IncompleteData.from_frame(frame)
 
 
@@ -142,9 +142,9 @@ def test_new_rows_follow_the_first_ones():
     assert rows.x.tolist() == [[0, 1]]
     assert rows.covariates.tolist() == [[5]]
     assert list(rows.to_frame(np.array([[33.0, 0]])).columns) == ["w", "job", "age"]
-    with pytest.raises(ValueError, match=r"column 'job', row 'z': got 'c'; known are 'a', 'b'"):
+    with pytest.raises(ValueError, match=r"column 'job', row 'z': got 'c'.*'a', 'b'"):
         IncompleteData.from_frame(new.assign(job="c"), like=data)
-    with pytest.raises(ValueError, match=r"lacks \['w'\]"):
+    with pytest.raises(ValueError, match=r"lacks the columns \['w'\]"):
         IncompleteData.from_frame(new[["job", "age"]], like=data)
 
 
@@ -158,7 +158,7 @@ def test_covariates_are_given_and_not_modelled():
     assert part.extras()["covariates"].tolist() == [[2.5, 0], [1.5, 1]]
     with pytest.raises(ValueError, match=r"covariate 't', row 1: got nan"):
         IncompleteData.from_frame(frame.assign(t=[1.0, NAN, 2]), covariates=["t"])
-    with pytest.raises(ValueError, match="covariate 'u' is no column"):
+    with pytest.raises(ValueError, match="covariate 'u'"):
         IncompleteData.from_frame(frame, covariates=["u"])
     with pytest.raises(ValueError, match="every column is a covariate"):
         IncompleteData.from_frame(frame[["t"]], covariates=["t"])
@@ -169,7 +169,7 @@ def test_arrays_of_codes():
     data = IncompleteData.from_numpy(np.array([[1.0, 2.0], [2.0, NAN]]), schema=schema)
     assert data.columns == ("v", "c")
     assert data.x[0, 1] == 2
-    with pytest.raises(ValueError, match="codes of its 3 levels are 0 to 2"):
+    with pytest.raises(ValueError, match=r"3 levels.*0 to 2"):
         IncompleteData.from_numpy(np.array([[1.0, 3.0], [2.0, NAN]]), schema=schema)
 
 
@@ -188,7 +188,7 @@ def test_a_schema_from_a_file(tmp_path):
 
 BAD_FILES = {
     "suffix": ("schema.yaml", "a: b", "unknown suffix"),
-    "syntax": ("schema.toml", "a = ", "not TOML"),
+    "syntax": ("schema.toml", "a = ", "not valid TOML"),
     "list": ("schema.json", "[1]", "holds a list"),
     "kind": ("schema.toml", 'a = "colour"', "kind 'colour'"),
     "absent": ("nothing.toml", None, "cannot be read"),

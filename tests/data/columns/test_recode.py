@@ -91,17 +91,17 @@ def test_a_layout_of_numbers_alone_scales_them():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"place": ["north", "up", "up"]}, r"'place', row 1: got 'up'; the fit knows 'east'"),
+        ({"place": ["north", "up", "up"]}, r"'place', row 1: got 'up'.*'east'"),
         ({"stage": pd.Categorical(["high", "mid", "huge"])}, r"'stage', row 2: got 'huge'"),
-        ({"visits": [0, 21, 3]}, r"'visits', row 1: got 21; the count goes from 0 to 20"),
+        ({"visits": [0, 21, 3]}, r"'visits', row 1: got 21.*0 to 20"),
         ({"visits": [0, 0.5, 3]}, r"'visits', row 1: got 0.5"),
-        ({"dose": [1, -1, 2]}, r"'dose', row 1: got -1; a positive column"),
-        ({"day": [1.0, 2.0, 3.0]}, r"'day' holds continuous values and the fit has datetime"),
+        ({"dose": [1, -1, 2]}, r"'dose', row 1: got -1.*positive"),
+        ({"day": [1.0, 2.0, 3.0]}, r"'day' holds continuous.*datetime"),
         ({"day": pd.to_datetime(["2020"] * 3).tz_localize("UTC")}, "'day' has a time zone"),
         ({"zone": pd.to_datetime(["2020"] * 3)}, "'zone' has no time zone"),
-        ({"wait": [1.0, 2.0, 3.0]}, r"'wait' holds continuous values and the fit has durations"),
-        ({"sd": ["a", "b", "a"]}, "'sd' holds binary values and the fit has continuous"),
-        ({"flag": ["a", "b", "a"]}, "'flag', row 0: got 'a'; the fit knows False, True"),
+        ({"wait": [1.0, 2.0, 3.0]}, r"'wait' holds continuous.*durations"),
+        ({"sd": ["a", "b", "a"]}, "'sd' holds binary.*continuous"),
+        ({"flag": ["a", "b", "a"]}, "'flag', row 0: got 'a'.*False, True"),
     ],
 )
 def test_what_the_fit_cannot_take_is_refused_by_name(changes, message):

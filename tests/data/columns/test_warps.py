@@ -45,7 +45,7 @@ def test_the_two_libraries_agree():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("sqrt",), "use 'log' or 'logit'"), (("logit", 1.0, 1.0), "give lower < upper")],
+    [(("sqrt",), "use 'log' or 'logit'"), (("logit", 1.0, 1.0), "lower < upper")],
     ids=["unknown", "empty range"],
 )
 def test_maps_that_do_not_exist(arguments, message):

@@ -229,7 +229,7 @@ def test_markers_of_arrays_and_their_columns():
     for markers in ([-9, -8], (-9.0, -8.0), {"x0": -9, "x1": [-8]}):
         found = quick(missing_values=markers).fit_transform(coded)
         np.testing.assert_array_equal(found, expected)
-    with pytest.warns(UserWarning, match="'x1' is -8 in 3 rows.*MNARImputer missing_values=-8"):
+    with pytest.warns(UserWarning, match=r"'x1' is -8 in 3 rows.*MNARImputer missing_values=-8"):
         left = quick(missing_values={"x0": -9}).fit_transform(coded)
     assert (left[:3, 1] == -8).all()
 
@@ -406,7 +406,7 @@ def test_a_level_that_fit_has_not_seen(as_type):
     given = frame(c=pd.Series(["u", "w"] * 30).astype(as_type))
     new = frame(c=pd.Series(["z", "w", None, *["u"] * 57]).astype(as_type))
     imputer = quick().fit(given)
-    with pytest.raises(ValueError, match="column 'c', row 0: got 'z'; known are 'u', 'w'"):
+    with pytest.raises(ValueError, match=r"column 'c', row 0: got 'z'.*'u', 'w'"):
         imputer.transform(new)
     lenient = quick(unseen_levels="missing").fit(given)
     found = lenient.transform(new)
@@ -453,7 +453,7 @@ def test_new_rows_come_under_the_levels_and_dates_of_the_fit():
 
 def test_nothing_is_missing():
     complete = np.nan_to_num(table())
-    with pytest.warns(UserWarning, match="no value of the table is missing.*missing_values"):
+    with pytest.warns(UserWarning, match=r"no value of the table is missing.*missing_values"):
         imputer = quick().fit(complete)
     new = complete[:4].copy()
     new[1, 2] = np.nan

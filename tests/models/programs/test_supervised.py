@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_refused():
         ab.SupervisedNotMIWAE(data, first_stage=plain, latent_dim=2)
     with pytest.raises(ValueError, match="not one of continuous, binary, categorical"):
         Predictor(3, "count")
-    with pytest.raises(ValueError, match="2 values; the data 30 rows"):
+    with pytest.raises(ValueError, match=r"2 values.*30 rows"):
         data.with_target([1.0, 2.0])
     with pytest.raises(ValueError, match="a SelectionModel predicts nothing"):
         ab.predict(plain, data)
@@ -179,7 +179,7 @@ def test_a_target_comes_in_the_models_units():
     binary = table(y="binary")
     other = made(binary)
     words = binary.with_target(pd.Series(np.where(y > 0, "a", "b")))
-    with pytest.raises(ValueError, match="'y', row 0: got 'b'; the fit knows False, True"):
+    with pytest.raises(ValueError, match=r"'y', row 0: got 'b'.*False, True"):
         ab.fit(other, words, steps=2, progress=False)
 
 

@@ -105,7 +105,7 @@ def test_ratings_are_predicted_in_their_units(tmp_path):
     again = ab.predict_ratings(ab.load(tmp_path / "model"), data, *pairs.T, particles=50, seed=1)
     np.testing.assert_allclose(again, found)
     assert (np.abs(found - data.values.numpy().mean()) < 10 * data.values.numpy().std()).all()
-    with pytest.raises(ValueError, match="user 60.*0 to 59"):
+    with pytest.raises(ValueError, match=r"user 60.*0 to 59"):
         ab.predict_ratings(fitted, data, [60], [0])
 
 
