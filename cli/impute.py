@@ -11,20 +11,12 @@ import typer
 from ..data.errors import InputError
 from .choices import MechanismName, ModelName
 from .console import say
+from .csv_options import USUAL_CSV, CSVOptions, reads_a_table
 from .one_line_errors import one_line_errors
-from .reading import (
-    DateFormat,
-    Decimal,
-    Encoding,
-    KeepNa,
-    NaValues,
-    Sep,
-    Thousands,
-    csv_format,
-    say_how_it_was_read,
-)
+from .reading import say_how_it_was_read
 
 
+@reads_a_table
 def impute(
     context: typer.Context,
     table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
@@ -83,13 +75,7 @@ def impute(
             "--id", help="Column that says who a row is: carried through, and into OUT's rows."
         ),
     ] = None,
-    sep: Sep = ",",
-    decimal: Decimal = ".",
-    thousands: Thousands = None,
-    encoding: Encoding = "utf-8",
-    na_values: NaValues = None,
-    keep_na: KeepNa = False,
-    date_format: DateFormat = None,
+    csv: CSVOptions = USUAL_CSV,
     save: Annotated[Path | None, typer.Option(help="Folder to save the fitted model in.")] = None,
     fitted: Annotated[
         Path | None, typer.Option(help="Use a saved model instead of fitting one.")
@@ -134,7 +120,7 @@ def impute(
         known = signs_of(sign)
         check_options(context, model, missingness, known, fitted, learning_rate)
         prior = prior_in(slope_prior)
-        form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
+        form = csv.format()
         places = Places.beside(out, draws > 0, report, checkpoint)
         schema_path = None if schema in (None, "infer") else Path(str(schema))
         places.check([table, schema_path], save, fitted)

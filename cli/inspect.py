@@ -11,20 +11,10 @@ import typer
 
 from .choices import Grounds
 from .console import console, say
+from .csv_options import USUAL_CSV, CSVOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs
-from .reading import (
-    DateFormat,
-    Decimal,
-    Encoding,
-    KeepNa,
-    NaValues,
-    Sep,
-    Thousands,
-    csv_format,
-    say_how_it_was_read,
-    what_is_missing,
-)
+from .reading import say_how_it_was_read, what_is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +28,7 @@ _CAUTION = (
 )
 
 
+@reads_a_table
 def inspect(
     table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
     schema: Annotated[
@@ -50,13 +41,7 @@ def inspect(
     by: Annotated[
         Grounds, typer.Option(help="Infer kinds from dtypes alone, or from the values too.")
     ] = Grounds.values,
-    sep: Sep = ",",
-    decimal: Decimal = ".",
-    thousands: Thousands = None,
-    encoding: Encoding = "utf-8",
-    na_values: NaValues = None,
-    keep_na: KeepNa = False,
-    date_format: DateFormat = None,
+    csv: CSVOptions = USUAL_CSV,
 ) -> None:
     """Show rates, patterns, co-missingness and the inferred schema of TABLE.
 
@@ -78,7 +63,7 @@ def inspect(
         from .kinds import declared_in, kinds_of, leaving_out
         from .suspicions import lines_of, suspicions
 
-        form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
+        form = csv.format()
         declared = {} if schema is None else declared_in(str(schema))
         fields = read_fields(table, declared, form=form)
         say_how_it_was_read(fields)

@@ -1,60 +1,14 @@
-"""How the commands read a table: the options of a CSV, and messages about how it was read."""
+"""Messages about how a table was read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from ..data.csv.format import CSVFormat
 from .console import listed, quoted, say
 
 if TYPE_CHECKING:
     from ..data.csv.gaps import Gaps
     from .fields import Fields
-
-Sep = Annotated[str, typer.Option(help="CSV: the mark between two fields; '\\t' for tabs.")]
-Decimal = Annotated[str, typer.Option(help="CSV: the mark before decimals, ',' in 36,6.")]
-Thousands = Annotated[
-    str | None, typer.Option(help="CSV: the mark between thousands, ',' in 1,200.")
-]
-Encoding = Annotated[str, typer.Option(help="CSV: utf-8, cp1252 (spreadsheets), utf-16, ...")]
-NaValues = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--na-values",
-        "--na",
-        help="What else stands for missing, -99 say, or income=-99 in one column; repeatable.",
-    ),
-]
-KeepNa = Annotated[
-    bool,
-    typer.Option(
-        "--keep-na", help='CSV: words such as "None" and "NA" are answers in every column of text.'
-    ),
-]
-DateFormat = Annotated[
-    str | None, typer.Option(help="CSV: how dates are written, '%d/%m/%Y' in 31/05/2024.")
-]
-
-
-def csv_format(
-    sep: str,
-    decimal: str,
-    thousands: str | None,
-    encoding: str,
-    na_values: list[str] | None,
-    keep_na: bool,
-    date_format: str | None,
-) -> CSVFormat:
-    """Return the format that the options name.
-
-    Raises:
-        ValueError: as :class:`absentia.data.csv.format.CSVFormat`.
-    """
-    separator = {"\\t": "\t", "tab": "\t"}.get(sep, sep)
-    words = tuple(na_values or ())
-    return CSVFormat(separator, decimal, thousands, encoding, words, keep_na, date_format)
 
 
 def say_how_it_was_read(fields: Fields) -> None:

@@ -9,34 +9,20 @@ import typer
 
 from ..data.errors import InputError
 from .console import say
+from .csv_options import USUAL_CSV, CSVOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
-from .reading import (
-    DateFormat,
-    Decimal,
-    Encoding,
-    KeepNa,
-    NaValues,
-    Sep,
-    Thousands,
-    csv_format,
-    say_how_it_was_read,
-)
+from .reading import say_how_it_was_read
 
 
+@reads_a_table
 def report(
     table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
     fitted: Annotated[Path, typer.Option(help="Folder of a fit: impute --save.")],
     out: Annotated[Path, typer.Option(help="The page, HTML.")] = Path("report.html"),
     particles: Annotated[int, typer.Option(min=1, help="Importance samples a row.")] = 1000,
     seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of everything random.")] = 0,
-    sep: Sep = ",",
-    decimal: Decimal = ".",
-    thousands: Thousands = None,
-    encoding: Encoding = "utf-8",
-    na_values: NaValues = None,
-    keep_na: KeepNa = False,
-    date_format: DateFormat = None,
+    csv: CSVOptions = USUAL_CSV,
 ) -> None:
     """Write one page about a saved fit: assumptions, pictures, diagnostics, how to cite.
 
@@ -49,7 +35,7 @@ def report(
         from ..inference import impute, load
         from .fields import columns_of, read_fields
 
-        form = csv_format(sep, decimal, thousands, encoding, na_values, keep_na, date_format)
+        form = csv.format()
         check_outputs([table], [("--out", out)], {"--fitted": fitted})
         result = load(fitted)
         fields = read_fields(table, None, columns_of(result), form)
