@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# OpenMP threads that spin while they wait cost more than they bring as soon as anything else runs
+# OpenMP threads that spin while they wait slow down whatever else runs on the machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
@@ -12,7 +12,7 @@ import typer
 from . import demo, example, impute, inspect, report, reproduce, tune
 
 app = typer.Typer(
-    help="Impute tables whose values are missing because of what they are (MNAR).",
+    help="Impute tables with values that are missing not at random (MNAR).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,6 +27,8 @@ for command in (
     reproduce.results,
     tune.tune,
 ):
-    app.command()(command)
+    # each paragraph in one line, which the window folds
+    paragraphs = str(command.__doc__).split("\n\n")
+    app.command(help="\n\n".join(" ".join(one.split()) for one in paragraphs))(command)
 
 __all__ = ["app"]

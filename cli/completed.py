@@ -20,7 +20,15 @@ from .reading import what_is_missing
 
 @dataclass(frozen=True)
 class Places:
-    """The paths of all outputs: the table, its rows' diagnostics, draws, the report."""
+    """The paths of all outputs.
+
+    Attributes:
+        out: the completed table.
+        rows: the diagnostics of its rows.
+        draws: the completed tables of --draws, if any.
+        report: the HTML page, if any.
+        checkpoint: the file to resume the fit from, if any.
+    """
 
     out: Path
     rows: Path
@@ -30,10 +38,10 @@ class Places:
 
     @classmethod
     def beside(cls, out: Path, draws: bool, report: Path | None, checkpoint: Path | None) -> Places:
-        """Return the paths that follow from OUT.
+        """Return all paths; those of the diagnostics and the draws are made from OUT's.
 
         Raises:
-            TableError: another suffix than a table's.
+            TableError: if OUT ends in neither .csv nor .parquet.
         """
         check_suffix(out)
         rows = out.with_name(f"{out.stem}-rows{out.suffix}")
@@ -44,8 +52,8 @@ class Places:
         """Refuse outputs that would overwrite something else or cannot be written.
 
         Raises:
-            ValueError: as :func:`absentia.cli.paths.check_outputs`.
-            OSError: likewise.
+            InputError: as :func:`absentia.cli.paths.check_outputs`.
+            FileError: likewise.
         """
         named = [("--out", path) for path in (self.out, self.rows, self.draws)]
         named += [("--report", self.report), ("--checkpoint", self.checkpoint)]
@@ -58,11 +66,11 @@ def check_draws(draws: int, frame: pd.DataFrame) -> None:
     """Refuse, before the fit, more completed tables than this machine can hold.
 
     Args:
-        draws: how many are asked for.
+        draws: the number of completed tables that are asked for.
         frame: the table, of which each draw is a copy.
 
     Raises:
-        NotEnoughMemoryError: there is less memory than the copies alone take.
+        NotEnoughMemoryError: if the copies alone need more memory than there is.
     """
     rows, columns = frame.shape
     copies = f"--draws {draws}: as many copies of {rows} rows and {columns} columns"
@@ -72,7 +80,7 @@ def check_draws(draws: int, frame: pd.DataFrame) -> None:
 def write_completed(
     filled: Any, fields: Fields, data: Any, places: Places, draws: int, id_column: str | None
 ) -> None:
-    """Write the completed table, the diagnostics of its rows, and draws of it: all or none.
+    """Write the completed table, the diagnostics of its rows, and the draws: all files or none.
 
     Raises:
         TableError: as :func:`absentia.data.tables.write_tables`.
@@ -92,26 +100,26 @@ def write_completed(
 
 
 def write_as_read(fields: Fields, table: Path, places: Places) -> None:
-    """Write a table that has no gaps as it is, and say so.
+    """Write a table without missing values as it was read, and warn that it has none.
 
     Raises:
         TableError: as :func:`absentia.data.tables.write_table`.
     """
     say(
-        f"warning: no cell is missing in what is modelled of {table}: nothing to impute, and no "
-        f"model was fitted ({what_is_missing(fields)})",
+        f"warning: no value is missing in the modelled columns of {table}, so that nothing is "
+        f"imputed and no model is fitted ({what_is_missing(fields)})",
         errors,
     )
     complete = fields.as_read(places.out)
     make_folders([places.out])
     write_table(complete, places.out, fields.form)
-    say(f"the table as it was read: {places.out}; diagnostics, draws and a report were not written")
+    say(f"the table as it was read: {places.out}; no diagnostics, draws or report are written")
 
 
 def say_how_far_to_trust(filled: Any, rows_path: Path) -> None:
-    """Print means beside those at random, the quality of the weights, and remedies for poor ones.
+    """Print the means beside those under missing at random, and the quality of the weights.
 
-    Good weights say that the numbers are what the model implies, not that the model is right.
+    Good weights show that the imputations are those of the model, not that the model is right.
     """
     say(repr(filled))
     unreliable = int((~filled.reliable).sum())
@@ -119,14 +127,14 @@ def say_how_far_to_trust(filled: Any, rows_path: Path) -> None:
         say("warning: too few particles for a Pareto k-hat; give --particles 1000", errors)
     elif unreliable:
         say(
-            f"warning: {unreliable} rows have a Pareto k-hat above the threshold; see "
-            f"{rows_path} and raise --particles",
+            f"warning: the importance weights of {unreliable} rows are unreliable (their Pareto "
+            f"k-hat is above the threshold); see {rows_path}, and give more --particles",
             errors,
         )
 
 
 def _whole(completed: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the completed table with the columns that were left out in their places."""
+    """Return the completed table with the columns that were left out back in their places."""
     return pd.DataFrame({name: completed.get(name, column) for name, column in frame.items()})
 
 

@@ -15,18 +15,20 @@ from .paths import check_writable
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("absentia-demo"),
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("absentia-demo"),
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each fit.")] = 4000,
-    particles: Annotated[int, typer.Option(min=1, help="Particles of a row's imputation.")] = 1000,
+    particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
 ) -> None:
-    """Make real breast-cancer data MNAR, fit, impute, and compare with what was hidden."""
+    """Hide values of a real table not at random, impute them, and compare with the truth."""
     with one_line_errors():
         check_writable(out / "figures.json")
         from ..experiments.demo import LEVEL, run_demo
 
         result = run_demo(out, seed, steps, particles, sys.stderr.isatty(), console.print)
-        table = Table(title=f"{result.cells} hidden values, errors in sd of the complete columns")
+        table = Table(
+            title=f"{result.cells} hidden values; errors in standard deviations of the columns"
+        )
         for heading in ("method", "RMSE", "bias", f"{100 * LEVEL:.0f} % intervals cover"):
             table.add_column(heading, justify="left" if heading == "method" else "right")
         table.add_column("rows with good k-hat", justify="right")

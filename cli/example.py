@@ -13,14 +13,16 @@ from .paths import check_outputs, make_folders
 
 
 def example(
-    out: Annotated[Path, typer.Argument(help="CSV or Parquet to write.")] = Path("people.csv"),
+    out: Annotated[Path, typer.Argument(help="Table to write, CSV or Parquet.")] = Path(
+        "people.csv"
+    ),
     truth: Annotated[
-        Path | None, typer.Option(help="Also write the complete table, to compare with.")
+        Path | None, typer.Option(help="Also write the complete table to this file.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=10, help="How many people.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    rows: Annotated[int, typer.Option(min=10, help="Number of people.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
 ) -> None:
-    """Write a made-up table of people whose high incomes are missing, to try things on."""
+    """Write an example table of invented people, in which high incomes tend to be missing."""
     with one_line_errors():
         from ..data.datasets.example import people
         from ..data.tables import check_suffix, write_tables
@@ -35,4 +37,4 @@ def example(
         share = asked["income"].isna().mean()
         say(f"{out}: {rows} people; {share:.0%} of the incomes are missing, mostly high ones")
         if truth is not None:
-            say(f"what is missing there: {truth}")
+            say(f"the complete table: {truth}")

@@ -24,8 +24,8 @@ class Fields:
 
     Attributes:
         frame: the table (n, p).
-        gaps: what was read as missing that is not empty.
-        csv: what was read beside it where the table is a CSV.
+        gaps: the words that were read as missing values.
+        csv: for a CSV, the text of its fields.
     """
 
     frame: pd.DataFrame
@@ -61,7 +61,7 @@ class Fields:
 
     def column(self, name: str, path: Path) -> Any:
         """Return a column's values (n,) as they will be written to ``path``."""
-        return self.as_read(path)[name].array  # numpy has no integers with gaps
+        return self.as_read(path)[name].array  # NumPy has no integers with missing values
 
     def labelled(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return a table of the same rows under the row labels as they were spelled."""
@@ -76,7 +76,7 @@ def read_fields(
 ) -> Fields:
     """Read a table; a CSV's types are inferred from its fields.
 
-    A column whose values are all written as whole numbers is Int64, gaps or none, one whose
+    A column whose values are all written as whole numbers is Int64, one whose
     values all start with zeros (08654) is text, and one whose values are all ISO dates
     (2024-05-31, 2024-05-31 08:30) holds dates; but a declared kind, or that of an earlier table,
     goes before.
@@ -94,8 +94,8 @@ def read_fields(
         form = form or CSVFormat()
         if replace(form, na_values=()) != CSVFormat():
             raise InputError(
-                f"{path} is no CSV, its types are stored in it: drop --sep, --decimal, "
-                "--thousands, --encoding, --keep-na and --date-format"
+                f"{path} is not a CSV file, so that --sep, --decimal, --thousands, --encoding, "
+                f"--keep-na and --date-format do not apply to it; drop them"
             )
         frame, gaps = mark_gaps(read_table(path), form)
         return Fields(frame, gaps)

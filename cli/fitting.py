@@ -16,7 +16,7 @@ from .kinds import advise
 from .paths import make_folders
 from .suspicions import Suspicion, lines_of
 
-#: columns in a table of a row each, before they share lines
+#: the most columns that are described on a line each
 _MOST_ROWS = 20
 
 
@@ -28,17 +28,19 @@ def read_data(
     covariate: list[str] | None,
     suspected: list[Suspicion],
 ) -> Any:
-    """Read the table as model data and report it; errors name the option that helps.
+    """Read the table as model data and print what its columns are.
 
     Raises:
-        ValueError: a column that cannot be modelled; names it and the option that helps.
+        InputError: if a column cannot be modelled; names it and the option that helps.
     """
     from ..data import IncompleteData
     from ..data.columns.cautions import ColumnWarning
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ColumnWarning)  # said below, with options
+            warnings.simplefilter(
+                "ignore", ColumnWarning
+            )  # printed below, with the options that help
             data = IncompleteData.from_frame(
                 modelled, schema="infer" if inferred else declared, covariates=covariate or []
             )
@@ -55,7 +57,7 @@ def read_data(
 
 
 def say_columns(described: pd.DataFrame) -> None:
-    """Print what the columns are; where there are many, columns of one sort share a line."""
+    """Print what the columns are; where there are many, columns that are alike share a line."""
     if len(described) <= _MOST_ROWS:
         console.print(shown(described, "columns", "column"))
         return
@@ -76,7 +78,7 @@ def fit_model(
     checkpoint: Path | None,
     progress: bool,
 ) -> Any:
-    """Fit the model, and print what is assumed and what was learnt."""
+    """Fit the model, and print what it assumes and what it has learnt."""
     from ..inference import fit
 
     make_folders([checkpoint])
@@ -95,7 +97,7 @@ def fit_model(
     )
     say(f"bound {result.bound:.3f} nats a row")
     if not model.value.startswith(("ppca", "miwae")):
-        # what is not an equation was said before the fit
+        # everything but the equations was printed before the fit
         say(f"learnt:\n{result.model.missingness.describe(data).equations()}")
     return result
 

@@ -13,8 +13,8 @@ from rich.table import Table
 def shown(frame: pd.DataFrame, title: str, index: str | None = None, folded: bool = True) -> Table:
     """Build a console table; numbers have three digits, row labels the heading ``index``.
 
-    Cells that are too wide go over several lines; not ``folded``, the table is wider than the
-    window, and a row is a line.
+    Cells that are too wide are folded over several lines. Without ``folded`` every row stays on
+    one line, and the table may be wider than the window.
     """
     table = Table(title=escape(title), title_justify="left")
     columns = [] if index is None else [(index, [str(label) for label in frame.index], False)]

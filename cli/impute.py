@@ -19,83 +19,112 @@ from .reading import say_how_it_was_read
 @reads_a_table
 def impute(
     context: typer.Context,
-    table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
-    out: Annotated[Path, typer.Option(help="Completed table, CSV or Parquet.")],
-    model: Annotated[ModelName, typer.Option(help="Model family.")] = ModelName.not_miwae_ppca,
+    table: Annotated[Path, typer.Argument(help="Table, CSV or Parquet; empty cells are missing.")],
+    out: Annotated[Path, typer.Option(help="Completed table to write, CSV or Parquet.")],
+    model: Annotated[
+        ModelName,
+        typer.Option(
+            help="not-miwae-ppca (linear) and not-miwae (network) learn why values are missing; "
+            "ppca and miwae assume that they are missing at random."
+        ),
+    ] = ModelName.not_miwae_ppca,
     missing: Annotated[
         list[str] | None,
         typer.Option(
-            help='Why a column\'s values are absent, as a formula: "income ~ +income + age"; '
-            "repeatable. Columns without one are missing at random."
+            help="Why the values of a column are missing, as a formula: "
+            '"income ~ +income + age". Columns without a formula are missing at random. Repeatable.'
         ),
     ] = None,
     missingness: Annotated[
-        MechanismName, typer.Option(help="Why values are absent, by name, for all columns.")
+        MechanismName, typer.Option(help="Why values are missing: a mechanism for all columns.")
     ] = MechanismName.self_masking,
     sign: Annotated[
         list[str] | None,
         typer.Option(
-            help="For self-masking and limits, which values go missing: high, low or free (not "
-            "known); of one column as income=high, repeatable."
+            help="Which values tend to be missing, under self-masking and limits: high, low, or "
+            "free (not known). For one column: income=high. Repeatable."
         ),
     ] = None,
     slope_prior: Annotated[
         str,
         typer.Option(
-            help="Prior on slopes of self-masking whose sign is free: 'weak', 'flat' (none), or "
-            "the sd of a Normal, per sd of the column."
+            help="Prior of the slopes of self-masking whose sign is free: weak, flat (no prior), "
+            "or the standard deviation of a Normal prior, per standard deviation of the column."
         ),
     ] = "weak",
     schema: Annotated[
         str | None,
         typer.Option(
-            help="What the columns are: a TOML or JSON file, or 'infer' to go by their values; "
-            "without it every number is continuous."
+            help="What the columns are: a TOML or JSON file, or 'infer' to decide by their "
+            "values. Without it all columns of numbers are continuous."
         ),
     ] = None,
     covariate: Annotated[
         list[str] | None,
-        typer.Option(help="Complete column for formulas that is not modelled; repeatable."),
+        typer.Option(
+            help="Complete column that formulas may use and that is not modelled. Repeatable."
+        ),
     ] = None,
-    latent_dim: Annotated[int | None, typer.Option(min=1, help="Latent dimensions.")] = None,
-    particles: Annotated[int, typer.Option(min=1, help="Importance samples a row.")] = 1000,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 5000,
-    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="Peak rate.")] = None,
-    seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of everything random.")] = 0,
+    latent_dim: Annotated[
+        int | None, typer.Option(min=1, help="Number of latent dimensions.")
+    ] = None,
+    particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Number of optimiser steps.")] = 5000,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Highest learning rate; when left out, 0.01 for linear models and 0.002 for "
+            "networks.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of all random numbers.")] = 0,
     draws: Annotated[
-        int, typer.Option(min=0, help="Also write this many posterior draws of the table.")
+        int,
+        typer.Option(
+            min=0, help="Also write this many completed tables, drawn from the posterior."
+        ),
     ] = 0,
     leave_out: Annotated[
         list[str] | None,
-        typer.Option(help="Column to carry through untouched (an identifier, text); repeatable."),
+        typer.Option(
+            help="Column that is neither modelled nor changed, such as an identifier or text. "
+            "Repeatable."
+        ),
     ] = None,
     id_column: Annotated[
         str | None,
         typer.Option(
-            "--id", help="Column that says who a row is: carried through, and into OUT's rows."
+            "--id",
+            help="Column that identifies the rows: left out of the model, and written into the "
+            "diagnostics, too.",
         ),
     ] = None,
     csv: CSVOptions = USUAL_CSV,
     save: Annotated[Path | None, typer.Option(help="Folder to save the fitted model in.")] = None,
     fitted: Annotated[
-        Path | None, typer.Option(help="Use a saved model instead of fitting one.")
+        Path | None,
+        typer.Option(help="Folder of a saved model, which is used instead of fitting one."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="HTML page to write: assumptions, pictures, diagnostics.")
+        Path | None,
+        typer.Option(help="HTML page to write, with assumptions, pictures and diagnostics."),
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="File to resume the fit from if it is killed.")
+        Path | None,
+        typer.Option(help="File that keeps the state of the fit, so that a stopped fit resumes."),
     ] = None,
 ) -> None:
     """Complete TABLE under a model of why its values are missing.
 
-    Columns may be numbers, booleans, text with few distinct values and dates, and come back as
-    they were read: whole numbers whole, and from CSV to CSV what was there verbatim. Beside OUT
-    stands OUT's name with "-rows": diagnostics a row (ESS, Pareto k-hat). With --draws M a table
-    "-draws" holds M completed tables under each other, numbered in column "imputation".
+    Columns may hold numbers, booleans, text with few distinct values, or dates, and are written
+    with the types that they were read with; from CSV to CSV, observed values are written exactly
+    as they were read. The diagnostics of each row (effective sample size, Pareto k-hat) are
+    written beside OUT, to a file whose name ends in "-rows". With --draws M, a file whose name
+    ends in "-draws" holds M completed tables under each other, numbered in column "imputation".
 
-    In a CSV empty cells are missing, and words such as NA in columns of numbers; of other codes
-    (-99, "unknown") tell with --na-values.
+    In a CSV, empty cells are missing, and so are words such as NA in columns of numbers. Name
+    other codes for missing values, such as -99 or "unknown", with --na-values.
     """
     with one_line_errors(_going_on(checkpoint)):
         # here and not above, so that --help need not wait for torch
@@ -131,10 +160,12 @@ def impute(
         check_table(fields.frame, out)
         check_draws(draws, fields.frame)
         untouched = carried(fields.frame, table, leave_out, id_column, covariate)
-        # a schema may speak of the whole table, as that of inspect does
+        # a schema, such as the one that inspect writes, may declare columns that are left out
         declared = {name: kind for name, kind in declared.items() if name not in untouched}
         if draws and "imputation" in fields.frame.columns:
-            raise InputError("column 'imputation' is also the number of a draw; rename it")
+            raise InputError(
+                "column 'imputation' has the name of the column that numbers the --draws; rename it"
+            )
         modelled = fields.frame.drop(columns=untouched)
         progress = sys.stderr.isatty()
         if result is not None:
@@ -161,5 +192,5 @@ def impute(
 
 def _going_on(checkpoint: Path | None) -> str:
     if checkpoint is None:
-        return "give --checkpoint FILE, and a fit that is stopped goes on where it was"
-    return f"the same command goes on from {checkpoint}"
+        return "give --checkpoint FILE, and a fit that is stopped can be resumed"
+    return f"the same command resumes the fit from {checkpoint}"

@@ -45,13 +45,13 @@ def check_options(
     ignorable = model in (ModelName.miwae, ModelName.ppca)
     if ignorable and given & {"missing", "missingness", "sign", "slope_prior"}:
         raise InputError(
-            f"{model.value} takes values to be missing at random; --missing, --missingness, "
-            f"--sign and --slope-prior go with not-miwae and not-miwae-ppca"
+            f"--model {model.value} assumes that values are missing at random; drop --missing, "
+            f"--missingness, --sign and --slope-prior, or give --model not-miwae or not-miwae-ppca"
         )
     if "missing" in given and given & {"missingness", "sign"}:
         raise InputError(
-            "--missing says it column by column; drop --missingness and --sign (a direction is "
-            "written into the formula: 'income ~ +income')"
+            "--missing gives a mechanism for each column; drop --missingness and --sign (write a "
+            "direction into the formula: 'income ~ +income')"
         )
     named_so = missingness.value.startswith("self-masking") and "missing" not in given
     if "slope_prior" in given and not named_so:
@@ -63,19 +63,24 @@ def check_options(
     signed = limit or missingness.value.startswith("self-masking")
     if sign is not None and not signed:
         raise InputError(
-            f"--sign belongs to self-masking and to limits, not to {missingness.value}"
+            f"--sign belongs to self-masking and to limits, not to --missingness "
+            f"{missingness.value}; drop it"
         )
     if limit and sign is None:
-        raise InputError("a limit hides one side: give --sign high or --sign low")
+        raise InputError(
+            "--missingness limit needs the side on which values are missing; give --sign high "
+            "or --sign low"
+        )
     if learning_rate == 0:
-        raise InputError("--learning-rate is 0, at which nothing is learnt; give more than 0")
+        raise InputError("--learning-rate is 0; give a positive number")
 
 
 def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
     """Read --sign: a direction for all columns, directions by column name, or None.
 
     Raises:
-        ValueError: a word that is no direction, or a direction for all beside one by name.
+        InputError: for a word that is no direction, or if a direction for all columns stands
+            beside another.
     """
     from ..models.missingness.directions import direction
 
@@ -84,12 +89,12 @@ def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
         name, named, value = one.rpartition("=")
         own = direction(value, name if named else None) or "free"
         if named and name in found:
-            raise InputError(f"--sign speaks of column '{name}' twice; drop one")
+            raise InputError(f"--sign gives two directions for column '{name}'; drop one")
         found[name] = own
     if "" in found and len(given or []) > 1:
         raise InputError(
-            "--sign gives a direction for all columns, and another one; give one for all "
-            "(--sign high), or only by name (--sign income=high --sign bmi=low)"
+            "--sign gives a direction for all columns and a further one; give one direction for "
+            "all (--sign high), or each with its column (--sign income=high --sign bmi=low)"
         )
     if "" in found:
         return None if found[""] == "free" else found[""]
@@ -100,7 +105,7 @@ def prior_in(text: str) -> str | float:
     """Read --slope-prior into the scale of a prior.
 
     Raises:
-        ValueError: it is neither a name nor a positive number.
+        InputError: if it is neither of the two names nor a positive number.
     """
     if text in ("weak", "flat"):
         return text
@@ -125,10 +130,10 @@ def carried(
     id_column: str | None,
     covariate: list[str] | None,
 ) -> list[str]:
-    """List the columns that are carried through untouched.
+    """List the columns that are neither modelled nor changed.
 
     Raises:
-        ValueError: a column that is not there, or that another option wants to be read.
+        InputError: for a column that is not there, or that is a covariate, too.
     """
     named = [("--leave-out", name) for name in leave_out or []]
     named += [] if id_column is None else [("--id", id_column)]
@@ -141,5 +146,7 @@ def carried(
             raise InputError(f"{option} and --covariate both name column '{name}'; drop one")
     untouched = list(dict.fromkeys(name for _, name in named))
     if len(untouched) == len(frame.columns):
-        raise InputError(f"every column of {table} is left out: there is nothing to model")
+        raise InputError(
+            f"every column of {table} is left out; drop --leave-out for those to be modelled"
+        )
     return untouched

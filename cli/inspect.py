@@ -20,33 +20,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_LINES = 12
-#: columns of a table whose cells may go over several lines
+#: the most columns of a table whose cells are folded over several lines
 _MOST_FOLDED = 20
 _CAUTION = (
-    "No test on this table can tell MNAR from MAR: an association with what is seen speaks "
-    "against MCAR, but how absence goes with the values that are absent is not in the table."
+    "No test on this table can tell MNAR from MAR: an association with observed values is evidence "
+    "against MCAR, but how missingness depends on the missing values themselves cannot be seen."
 )
 
 
 @reads_a_table
 def inspect(
-    table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
+    table: Annotated[Path, typer.Argument(help="Table, CSV or Parquet; empty cells are missing.")],
     schema: Annotated[
         Path | None,
-        typer.Option(help="TOML or JSON file of what columns are; the others are inferred."),
+        typer.Option(
+            help="TOML or JSON file that declares what columns are; the others are inferred."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the tables, the schema and a figure.")
+        Path | None, typer.Option(help="Folder to write the tables, the schema and a figure to.")
     ] = None,
     by: Annotated[
-        Grounds, typer.Option(help="Infer kinds from dtypes alone, or from the values too.")
+        Grounds,
+        typer.Option(
+            help="Infer what columns are from their dtypes alone, or also from their values."
+        ),
     ] = Grounds.values,
     csv: CSVOptions = USUAL_CSV,
 ) -> None:
-    """Show rates, patterns, co-missingness and the inferred schema of TABLE.
+    """Show how much of TABLE is missing, in which patterns, and what its columns are.
 
-    With --out the tables are written as CSV, the schema as schema.toml (to be corrected and given
-    back by --schema), and drawn in missingness.png.
+    With --out, the tables are written as CSV, the inferred schema as schema.toml, and a figure as
+    missingness.png. Correct the schema where it is wrong, and give it to --schema.
     """
     with one_line_errors():
         # here and not above, so that --help need not wait for torch
@@ -79,8 +84,8 @@ def inspect(
             say(f"nothing is missing ({what_is_missing(fields)})")
         else:
             _show(seen, "patterns: which columns are missing together", "pattern", folded)
-            _show(together, "pairs that go missing together")
-            _show(related, "what a column's absence goes with")
+            _show(together, "pairs of columns that are missing together")
+            _show(related, "associations of missingness with observed values")
             say(f"the pattern {'is' if is_monotone(frame) else 'is not'} monotone")
             say(_CAUTION)
         for line in lines_of(suspicions(fields, (), declared, by is Grounds.values)):
@@ -88,7 +93,7 @@ def inspect(
         empty = [str(name) for name in rates.index[rates["missing"] == len(frame)]]
         unusable = [*refused, *(name for name in empty if name not in refused)]
         if unusable:
-            more = ", or a schema that declares what is unknown" if refused else ""
+            more = ", or a --schema that declares the unknown kinds" if refused else ""
             say(f"absentia impute needs {leaving_out(unusable)}{more}")
         if out is not None:
             tables = {
@@ -131,7 +136,7 @@ def _write(
     toml: str,
     frame: pd.DataFrame,
 ) -> None:
-    """Write all files or none: they are made in a folder of their own and then moved together."""
+    """Write all files or none: they are made in a temporary folder and then moved together."""
     from ..data.system.files import temporary_folder, write_text_atomic
     from ..data.tables import write_table
     from ..inference.plots.patterns import draw_missingness

@@ -42,7 +42,7 @@ def kinds_of(
     """Find out what the columns are, reading each of them once.
 
     Raises:
-        ValueError: a declaration that names no column, or that the values contradict.
+        InputError: if a declaration names no column, or if the values contradict it.
     """
     given = columns_of(frame)
     check_declared_names(declared, tuple(given))
@@ -67,15 +67,15 @@ def kinds_of(
 def advise(
     frame: pd.DataFrame, declared: Mapping[str, Any], cures: Mapping[str, str] | None = None
 ) -> None:
-    """Suggest options of the command for columns that cannot be modelled, if any.
+    """Raise an error that names the options for columns that cannot be modelled, if any.
 
     Args:
         frame: the table.
         declared: kinds by column.
-        cures: options that help, by column; the others are to be left out.
+        cures: by column, the options that help; other columns can only be left out.
 
     Raises:
-        ValueError: there is such a column.
+        InputError: if there is such a column; names the options that help.
     """
     refused = kinds_of(frame, declared, "dtype").refused
     empty = [str(name) for name in frame.columns[frame.isna().all()]] if len(frame) else []

@@ -16,11 +16,12 @@ from .stopping import signal_of, signals_that_stop
 class one_line_errors:
     """End mistakes in the input with one line and exit status 2; a bug keeps its traceback.
 
-    What absentia warns of becomes a line, too, on standard error. A signal that stops the command
-    ends in one line with 128 and the signal's number; all that was finished is kept.
+    Warnings of absentia are printed as one line each on standard error, too. A signal that stops
+    the command is reported in one line, and the exit status is 128 plus its number; files that
+    were finished are kept.
 
     Args:
-        after_stop: how to go on after one.
+        after_stop: how to continue after such a signal.
     """
 
     def __init__(self, after_stop: str = "") -> None:

@@ -27,8 +27,8 @@ def check_outputs(
         models: folders of saved models that are read or written, by option.
 
     Raises:
-        ValueError: naming the file and the option that helps.
-        OSError: a place that cannot be written to; nothing is made there.
+        InputError: if something would be overwritten; names the file and the option that helps.
+        FileError: if a path cannot be written to; nothing is created.
     """
     read = [path for path in inputs if path is not None]
     written = [(option, path) for option, path in outputs if path is not None]
@@ -53,8 +53,8 @@ def check_outputs(
         for other, folder in folders:
             if _same(folder, path) or _holds(folder, path) or _holds(path, folder):
                 raise InputError(
-                    f"{path} would stand in {folder}, the folder of the model ({other}); give "
-                    f"another place with {option}"
+                    f"{path} would be written into {folder}, the folder of the model ({other}); "
+                    f"give another path with {option}"
                 )
         if path.is_file() and (path.name == _MODEL_FILE or path.suffix == ".safetensors"):
             raise InputError(
@@ -65,8 +65,8 @@ def check_outputs(
         for given in read:
             if _holds(folder, given):
                 raise InputError(
-                    f"{folder} holds {given}; a model is kept in a folder of its own: give another "
-                    f"with {option}"
+                    f"{folder} holds {given}, but a model needs a folder of its own; give another "
+                    f"folder with {option}"
                 )
 
 
@@ -74,8 +74,8 @@ def check_model_folder(folder: Path) -> None:
     """Refuse to save a model in a folder that contains other things.
 
     Raises:
-        ValueError: it holds other things than a model (what a killed save left does not count).
-        OSError: it cannot be written to.
+        InputError: if it holds other things than a model or the remains of a save that was killed.
+        FileError: if it cannot be written to.
     """
     from ..inference.storage.folder import check_folder, is_left_behind
 
@@ -88,10 +88,10 @@ def check_model_folder(folder: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Fail before an hour of fitting rather than after it; nothing is created.
+    """Refuse a path that cannot be written to before any long work; nothing is created.
 
     Raises:
-        OSError: the place cannot be written to.
+        FileError: if the path cannot be written to.
     """
     try:
         os.lstat(path)
@@ -102,21 +102,23 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise FileError(f"cannot write '{path}': it is a folder; give the name of a file")
     if path.exists() and not path.is_file():
-        raise FileError(f"cannot write '{path}': it is no ordinary file")
+        raise FileError(
+            f"cannot write '{path}': it is not an ordinary file; give the name of a file"
+        )
     folder = path.resolve().parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
-        raise FileError(f"cannot write '{path}': '{folder}' is a file")
+        raise FileError(f"cannot write '{path}': '{folder}' is a file and not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise FileError(f"cannot write '{path}': '{folder}' cannot be written to")
+        raise FileError(f"cannot write '{path}': the folder '{folder}' cannot be written to")
 
 
 def make_folders(paths: Iterable[Path | None]) -> None:
     """Create the folders of the output files.
 
     Raises:
-        OSError: one cannot be made.
+        FileError: if a folder cannot be created.
     """
     for path in paths:
         if path is not None:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def say_how_it_was_read(fields: Fields) -> None:
-    """Print what was read differently from its text, or may have been."""
+    """Print which words were read as missing, and which may have been meant so."""
     blank = 0 if fields.csv is None else fields.csv.blank_rows
     if blank:
         rows = "1 row" if blank == 1 else f"{blank} rows"
-        say(f"note: {rows} at the end with nothing in them: left out, here and in what is written")
+        say(f"note: {rows} at the end with nothing in them left out, also of what is written")
     for line in _of_gaps(fields.gaps):
         say(f"note: {line}")
 
@@ -24,15 +24,18 @@ def say_how_it_was_read(fields: Fields) -> None:
 def what_is_missing(fields: Fields) -> str:
     """Say what counts as missing in a file of this kind."""
     if fields.csv is None:
-        return "a gap is a null or NaN, and what --na-values names"
-    return "an empty field is a gap, a word such as NA among numbers, and what --na-values names"
+        return "missing are nulls, NaN and the codes that --na-values names"
+    return (
+        "missing are empty fields, words such as NA in columns of numbers, and the codes that "
+        "--na-values names"
+    )
 
 
 def _of_gaps(gaps: Gaps) -> list[str]:
     lines = [f"'{word}' is read as missing in {_where(at)}" for word, at in gaps.read.items()]
     lines += [
-        f"'{word}' is read as missing in {_where(at)}, of text, since it stands among numbers too; "
-        f"if it is an answer there, give --keep-na"
+        f"'{word}' is read as missing in {_where(at)}, of text, since it also stands in columns "
+        f"of numbers; if it is an answer there, give --keep-na"
         for word, at in gaps.doubtful.items()
     ]
     lines += [
@@ -40,7 +43,9 @@ def _of_gaps(gaps: Gaps) -> list[str]:
         f"--na-values {quoted(word)}"
         for word, at in gaps.kept.items()
     ]
-    return lines + [f"--na-values {quoted(word)} stands nowhere" for word in gaps.nowhere]
+    return lines + [
+        f"--na-values {quoted(word)} does not occur in the table" for word in gaps.nowhere
+    ]
 
 
 def _where(columns: dict[str, int]) -> str:

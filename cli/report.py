@@ -17,17 +17,17 @@ from .reading import say_how_it_was_read
 
 @reads_a_table
 def report(
-    table: Annotated[Path, typer.Argument(help="CSV or Parquet; empty cells are missing.")],
-    fitted: Annotated[Path, typer.Option(help="Folder of a fit: impute --save.")],
-    out: Annotated[Path, typer.Option(help="The page, HTML.")] = Path("report.html"),
-    particles: Annotated[int, typer.Option(min=1, help="Importance samples a row.")] = 1000,
-    seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of everything random.")] = 0,
+    table: Annotated[Path, typer.Argument(help="Table, CSV or Parquet; empty cells are missing.")],
+    fitted: Annotated[Path, typer.Option(help="Folder of a saved model: see impute --save.")],
+    out: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("report.html"),
+    particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
+    seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of all random numbers.")] = 0,
     csv: CSVOptions = USUAL_CSV,
 ) -> None:
-    """Write one page about a saved fit: assumptions, pictures, diagnostics, how to cite.
+    """Write an HTML page about a saved model: assumptions, pictures, diagnostics, how to cite.
 
-    Columns of TABLE that the model does not have are left out. The page holds its pictures and
-    fetches nothing.
+    Columns of TABLE that the model does not have are ignored. The page is a single file: its
+    pictures are in it, and it loads nothing from elsewhere.
     """
     with one_line_errors():
         # here and not above, so that --help need not wait for torch
@@ -47,7 +47,10 @@ def report(
         ]
         lacking = [name for name in asked if name not in frame.columns]
         if lacking:
-            raise InputError(f"{table} has no column '{lacking[0]}', which the model has")
+            raise InputError(
+                f"{table} has no column '{lacking[0]}', to which the model was fitted; add it, "
+                f"with empty cells where its values are missing"
+            )
         data = IncompleteData.from_frame(frame[asked], like=result)
         filled = impute(result, data, particles, seed=seed)
         make_folders([out])

@@ -1,4 +1,4 @@
-"""The commands ``absentia reproduce`` and ``results``: our results beside the published ones."""
+"""The commands ``absentia reproduce`` and ``results``: results beside the published ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from .one_line_errors import one_line_errors
 if TYPE_CHECKING:
     from ..experiments.runner import Report, SideBySide, TaskTable
 
-_NAME = typer.Argument(help="An experiment: uci, ...; or a file NAME.toml.", show_default=False)
-_BUDGET = typer.Option(help="One of the experiment's budgets.")
-_OUT = typer.Option(help="Folder of the results; absentia-results/NAME-BUDGET when left out.")
+_NAME = typer.Argument(
+    help="Name of an experiment, such as uci, or a file NAME.toml.", show_default=False
+)
+_BUDGET = typer.Option(help="One of the budgets of the experiment, such as quick or full.")
+_OUT = typer.Option(help="Folder of the results; when left out, absentia-results/NAME-BUDGET.")
 
 
 class Format(StrEnum):
@@ -34,21 +36,27 @@ class Format(StrEnum):
 def reproduce(
     name: Annotated[str, _NAME],
     budget: Annotated[str, _BUDGET] = "quick",
-    jobs: Annotated[int, typer.Option(help="Cells at once; -1 for one a core.")] = -1,
-    method: Annotated[list[str] | None, typer.Option(help="Run this row only. Repeatable.")] = None,
-    device: Annotated[str | None, typer.Option(help="Fit there: cuda, cuda:1, mps.")] = None,
+    jobs: Annotated[
+        int, typer.Option(help="Number of cells that run at once; -1 for one per core.")
+    ] = -1,
+    method: Annotated[
+        list[str] | None, typer.Option(help="Run only this method. Repeatable.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Device to fit on: cuda, cuda:1, mps.")] = None,
     out: Annotated[Path | None, _OUT] = None,
 ) -> None:
-    """Run what has not been run of an experiment, and print its table beside the published one.
+    """Run the cells of an experiment that have no result yet, and print all beside published ones.
 
-    A cell is one method on one table with one seed, a JSON file in OUT. A run that was stopped
-    goes on where it was when it is started again.
+    A cell is one method on one table with one seed, and its result is a JSON file in OUT. A run
+    that was stopped continues where it was when it is started again.
     """
     with one_line_errors() as here:
         from ..experiments.runner import Progress, Spec, plan, run, table_of
 
         if jobs == 0:
-            raise InputError("--jobs is 0; give how many cells to run at once, or -1")
+            raise InputError(
+                "--jobs is 0; give the number of cells to run at once, or -1 for one per core"
+            )
         spec = Spec.named(name)
         folder = _folder(spec.name, budget, out)
         say(f"{spec.title}: {len(plan(spec, budget))} cells in all, results in {folder}")
@@ -61,10 +69,10 @@ def reproduce(
                 say(f"{done}: {progress.cell}, {progress.seconds:.0f} s")
                 return
             reasons[progress.error] += 1
-            if reasons[progress.error] == 1:  # the same of every cell says no more
+            if reasons[progress.error] == 1:  # the same error is printed once
                 say(f"failed: {progress.cell}: {progress.error}", errors)
 
-        here.after_stop = f"finished cells are in {folder}, and the same command does the others"
+        here.after_stop = f"finished cells are in {folder}, and the same command runs the others"
         failed = run(spec, budget, folder, jobs, tell, method, device)
         _show(table_of(spec, budget, folder), Format.text)
         if failed:
@@ -82,11 +90,14 @@ def results(
     score: Annotated[
         list[str] | None,
         typer.Option(
-            help="rmse, mae, crps, coverage_95, bound, seconds, peak_memory_mb, ... Repeatable."
+            help="Score to print: rmse, mae, crps, coverage_95, bound, seconds, peak_memory_mb, "
+            "... Repeatable."
         ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="How to print.")] = Format.text,
-    figure: Annotated[Path | None, typer.Option(help="A picture to draw as well, PNG.")] = None,
+    format: Annotated[Format, typer.Option(help="Format of the printed table.")] = Format.text,
+    figure: Annotated[
+        Path | None, typer.Option(help="PNG file to draw the results in, too.")
+    ] = None,
     out: Annotated[Path | None, _OUT] = None,
 ) -> None:
     """Print the results that an experiment has so far, beside the published figures."""
@@ -96,13 +107,13 @@ def results(
         spec = Spec.named(name)
         folder = _folder(spec.name, budget, out)
         if not folder.is_dir():
-            raise InputError(f"{folder} has no results; absentia reproduce {name} makes them")
+            raise InputError(f"{folder} has no results; run absentia reproduce {name}")
         first = score[0] if score else None
         if figure is not None:
             _check_picture(figure)
         if score and len(score) > 1:
             if format is Format.csv:
-                raise InputError("several scores have no CSV; ask for one --score at a time")
+                raise InputError("--format csv prints one score; give a single --score")
             _show(SideBySide.of(spec, budget, folder, score), format)
         else:
             _show(table_of(spec, budget, folder, first), format)
@@ -113,16 +124,16 @@ def results(
 
 
 def _check_picture(path: Path) -> None:
-    """Refuse a place that is no picture's, such as a result or the experiment itself.
+    """Refuse a path that is not a picture's, such as that of a result or of the experiment.
 
     Raises:
-        InputError: another suffix than .png, also of the file that a link points to.
-        OSError: the place cannot be written to.
+        InputError: if it, or the file that a link points to, does not end in .png.
+        FileError: if it cannot be written to.
     """
     from .paths import check_writable
 
     if {path.suffix.lower(), path.resolve().suffix.lower()} != {".png"}:
-        raise InputError(f"--figure {path}: a picture is a PNG file; give a name that ends in .png")
+        raise InputError(f"--figure {path} is not a PNG file; give a name that ends in .png")
     check_writable(path)
 
 
@@ -143,7 +154,7 @@ def _show(report: Report | SideBySide | TaskTable, format: Format) -> None:
     say(report.caption())
     table = Table()
     for heading, *cells in zip(*rows, strict=True):
-        # never folded: a table wider than the window is easier to read than one in pieces
+        # never folded: a table that is wider than the window is easier to read than one in pieces
         table.add_column(heading, no_wrap=True, min_width=max(map(len, (heading, *cells))))
     for row in rows[1:]:
         table.add_row(*map(escape, row))

@@ -7,12 +7,12 @@ import threading
 from types import FrameType
 from typing import Any
 
-#: what ends a command as an interrupt does; not all systems know both
-_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: signals that end a command as Ctrl-C does; not every system has both
+_SIGNALS = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked the process to end; files and workers are cleaned up on the way out."""
+    """A signal asked the process to end; files and worker processes are cleaned up first."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -22,8 +22,8 @@ class Stopped(KeyboardInterrupt):
 class signals_that_stop:
     """Make SIGTERM and SIGHUP raise :class:`Stopped` inside, as SIGINT raises KeyboardInterrupt.
 
-    A signal that is ignored stays so, for ``nohup``. A second one of a kind ends the process as
-    ever, should the way out take too long.
+    A signal that is ignored stays ignored, as ``nohup`` wants it. A second signal of the same
+    number ends the process at once, should the cleaning up take too long.
     """
 
     def __enter__(self) -> None:

@@ -9,12 +9,12 @@ from .console import listed
 from .fields import Fields
 
 _IDENTIFIERS = ("identifier", "digits lost", "leading zeros")
-#: of one kind, before they are put into one line
+#: the most suspicions of one kind that are printed on a line each
 _MOST_ALIKE = 3
 
 
 class Suspicion(NamedTuple):
-    """A column that is probably not what it seems, and the option that helps."""
+    """A column that is probably not what it looks like, and the option that helps."""
 
     column: str
     kind: str
@@ -28,13 +28,13 @@ def suspicions(
     declared: Collection[str] = (),
     inferred: bool = False,
 ) -> list[Suspicion]:
-    """List what is suspected of the columns to be modelled, in the table's order.
+    """List the suspicious columns among those to be modelled, in the table's order.
 
     Args:
         fields: the table as it was read.
-        untouched: columns that are carried through.
+        untouched: columns that are left out of the model.
         declared: columns whose kind was declared.
-        inferred: whether the other kinds are inferred from the values.
+        inferred: whether the kinds of the other columns are inferred from their values.
     """
     from ..data.columns.suspects import suspects
 

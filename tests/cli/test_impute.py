@@ -200,8 +200,8 @@ def saved(folder):
         (["--id", "nobody"], "no column 'nobody' (--id)"),
         (["--leave-out", "nobody"], "no column 'nobody' (--leave-out)"),
         (["--id", "age", "--covariate", "age"], "both name column 'age'"),
-        (["--leave-out", "age", "--leave-out", "income", "--id", "bmi"], "nothing to model"),
-        (["--learning-rate", "0"], "more than 0"),
+        (["--leave-out", "age", "--leave-out", "income", "--id", "bmi"], "--leave-out for those"),
+        (["--learning-rate", "0"], "--learning-rate is 0"),
     ],
 )
 def test_options_of_reading_are_checked_before_any_work(table, tmp_path, options, expected):
@@ -338,7 +338,7 @@ REFUSED = {
     "unknown covariate": (["--covariate", "wage"], "covariate 'wage'"),
     "at random": (
         ["--model", "ppca", "--missing", "w ~ w"],
-        "values to be missing at random",
+        "missing at random",
     ),
 }
 

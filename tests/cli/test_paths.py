@@ -75,7 +75,7 @@ def test_outputs_that_clash_are_refused_before_any_work(place, options):
     assert result.exit_code == 2, result.output
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
-    said = ("would be overwritten", "written twice", "would stand in", "cannot", "holds")
+    said = ("would be overwritten", "written twice", "would be written into", "cannot", "holds")
     assert any(words in result.stderr for words in said)
     assert contents(place) == before
     assert not (place / "new").exists()

@@ -49,7 +49,7 @@ def test_what_is_refused(table, tmp_path):
     less = tmp_path / "less.csv"
     frame.to_csv(less, index=False)
     for arguments, message in (
-        (("report", less, "--fitted", fit), "no column 'bmi', which the model has"),
+        (("report", less, "--fitted", fit), "no column 'bmi', to which the model"),
         (("report", table, "--fitted", tmp_path / "none"), "holds no saved model"),
         (("report", table, "--fitted", fit, "--out", table), "would be overwritten"),
         (("report", table, "--fitted", fit, "--out", table / "r.html"), "cannot write"),

@@ -47,7 +47,7 @@ def test_what_an_answer_rests_on_is_said(table, tmp_path):
         (["--slope-prior", "strong"], "--slope-prior is 'strong'; give weak, flat or a positive"),
         (["--slope-prior", "0"], "--slope-prior is '0'"),
         (["--slope-prior", "1", "--missing", "cost ~ cost"], "belongs to --missingness self-mask"),
-        (["--slope-prior", "1", "--model", "ppca"], "--slope-prior go with not-miwae"),
+        (["--slope-prior", "1", "--model", "ppca"], "--slope-prior, or give --model not-miwae"),
     ],
 )
 def test_a_prior_without_a_place_is_refused(table, tmp_path, options, message):

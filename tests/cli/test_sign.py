@@ -50,8 +50,8 @@ def test_a_direction_by_column_reaches_the_model(table, tmp_path):
     [
         (["up"], "sign 'up' is not one of '+' or 'high'"),
         (["income=1"], "sign '1' of column 'income' is not one of"),
-        (["high", "income=low"], "give one for all (--sign high), or only by name"),
-        (["income=low", "income=high"], "--sign speaks of column 'income' twice"),
+        (["high", "income=low"], "for all (--sign high), or each with its column"),
+        (["income=low", "income=high"], "two directions for column 'income'"),
         (["incme=low"], "did you mean 'income'?"),
     ],
 )

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from absentia.cli import app
 from absentia.experiments.runner import Spec, plan, run
 from absentia.experiments.runner.cells import file_names
-from absentia.experiments.sweep import Sweep
+from absentia.experiments.tuning.sweep import Sweep
 
 SPEC = """
 title = "A toy"

@@ -115,4 +115,4 @@ def test_at_the_command_line(spec, tmp_path):
     assert "mean, plain" in invoke().output
     refused = invoke("--format", "csv")
     assert refused.exit_code == 2
-    assert "one --score at a time" in refused.stderr
+    assert "single --score" in refused.stderr

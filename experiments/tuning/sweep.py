@@ -1,4 +1,4 @@
-"""The declaration of a sweep as a TOML file: what is tuned, over what, and on which table."""
+"""The declaration of a sweep, in TOML: the model, the settings to search over, and the table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.errors import InputError
-from .declared import (
+from ...data.errors import InputError
+from ..declared import (
     NUMBER,
     Kinds,
     check_amputation,
@@ -23,7 +23,7 @@ from .declared import (
     model_options,
 )
 
-FOLDER = Path(__file__).resolve().parent / "sweeps"
+FOLDER = Path(__file__).resolve().parent.parent / "sweeps"
 _SWEEP: dict[str, Kinds] = {
     "title": (str,),
     "trials": (int,),
@@ -48,12 +48,12 @@ _RANGE: dict[str, Kinds] = {"low": NUMBER, "high": NUMBER, "log": (bool,), "choi
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep: what is tuned, over what, and on which table.
+    """A sweep: a model, the settings to search over, and the table to fit it to.
 
-    ``search`` maps ``"model.NAME"`` or ``"fit.NAME"`` to ``{low, high}`` (whole numbers or not,
-    ``log = true`` for a logarithmic scale) or ``{choice = [...]}``. A fifth of the rows is held
-    out, whatever the method says. Pruning saves time and leaves the importances to the better
-    trials: ``prune = false`` where they are what is asked for.
+    ``search`` maps ``"model.NAME"`` or ``"fit.NAME"`` to ``{low, high}`` (with ``log = true`` for a
+    logarithmic scale; whole numbers if both ends are whole) or to ``{choice = [...]}``. A fifth of
+    the rows is held out, whatever the method's ``fit`` says. Pruning saves time, but importances
+    are then estimated from the better trials only: give ``prune = false`` for importances.
     """
 
     name: str
@@ -69,17 +69,20 @@ class Sweep:
     def named(cls, name: str) -> Sweep:
         """Read a sweep that comes with the package, or a file NAME.toml.
 
-        The table is ``file = "TABLE.csv"``, by itself or in ``[table]``, from the folder of the
-        TOML file where it is relative; or a complete table by name, of which ``[amputation]``
+        The table is either a file, ``file = "TABLE.csv"``, at the top or in ``[table]``, with a
+        path relative to the TOML file; or a complete table by name, of which ``[amputation]``
         hides values.
 
         Raises:
-            ValueError: there is none, or the file is not right; names it and the key.
+            InputError: if there is no such sweep, or if the file is wrong; names the key.
         """
         path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
         known = sorted(p.stem for p in FOLDER.glob("*.toml"))
         if not path.is_file():
-            raise InputError(f"no sweep '{name}'; choose from {', '.join(known)}, or give a file")
+            raise InputError(
+                f"there is no sweep '{name}'; choose from {', '.join(known)}, or give a file "
+                f"NAME.toml"
+            )
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -95,9 +98,11 @@ class Sweep:
         check_method(f"{where}, [method]", method)
         scale = method.get("scale", "observed")
         if scale not in ("complete", "observed"):
-            raise InputError(f"{where}, [method]: scale '{scale}' is not complete or observed")
+            raise InputError(f"{where}, [method]: scale is '{scale}'; give complete or observed")
         if not document["search"]:
-            raise InputError(f"{where}: [search] is empty; give what to search over")
+            raise InputError(
+                f"{where}: [search] is empty; give at least one setting to search over"
+            )
         for key, range_ in document["search"].items():
             _check_range(f"{where}, search '{key}'", key, range_, method["kind"])
         hidden = dict(document.get("amputation", {"name": "above_mean"}))
@@ -127,10 +132,10 @@ class Sweep:
         )
 
     def made_of(self) -> dict[str, Any]:
-        """Return what the trials' bounds depend on, by name: the table's content and all settings.
+        """Return all that the bounds of trials depend on, by name: the settings and the table.
 
         Raises:
-            OSError: the table cannot be read.
+            OSError: if the table cannot be read.
         """
         found = {"search": self.search, "seed": self.seed}
         found |= {f"[{part}]": value for part, value in self.configuration.items()}
@@ -144,17 +149,21 @@ def _table(path: Path, document: Mapping[str, Any]) -> tuple[str | None, dict[st
     """Return the file of the table, or the description of the complete table."""
     where, table = path.name, dict(document.get("table", {}))
     if ("file" in document) == ("table" in document):
-        raise InputError(f"{where}: give either file = 'TABLE.csv' or [table]")
+        raise InputError(f"{where}: give either file = 'TABLE.csv' or [table], and not both")
     file = document.get("file", table.get("file"))
     if file is not None:
         check_keys(f"{where}, [table]", table, {"file": (str,)})
         if "amputation" in document:
-            raise InputError(f"{where}: [amputation] is for complete tables, not for a file")
+            raise InputError(
+                f"{where}: [amputation] hides values of complete tables, not of a file; drop it"
+            )
         if "rows" in document:
-            raise InputError(f"{where}: 'rows' is for complete tables, not for a file")
+            raise InputError(f"{where}: 'rows' applies to complete tables, not to a file; drop it")
         beside = path.parent / file
         if not beside.is_file():
-            raise InputError(f"{where}: there is no file '{beside}'")
+            raise InputError(
+                f"{where}: there is no file '{beside}'; give a path relative to {path.parent}"
+            )
         return str(beside), {"make": "real", "name": "file"}
     check_keys(f"{where}, [table]", table, None, ("name",))
     check_kind(f"{where}, [table]: 'name'", table["name"], (str,))
@@ -165,24 +174,28 @@ def _table(path: Path, document: Mapping[str, Any]) -> tuple[str | None, dict[st
 
 
 def _check_range(where: str, key: str, found: Any, kind: str) -> None:
-    """Check what a setting is searched over: numbers from low to high, or a choice."""
+    """Check the range of a setting: numbers from low to high, or a list of choices."""
     part, _, name = key.partition(".")
     options = {"model": model_options("complete", kind), "fit": fit_options()}
     if part not in options:
-        raise InputError(f"{where}: names begin with 'model.' or 'fit.'")
+        raise InputError(f"{where} is neither 'model.NAME' nor 'fit.NAME'; give one of these")
     if name not in options[part]:
         raise InputError(f"{where}: '{name}' is not one of {', '.join(options[part])}")
     check_keys(where, found, _RANGE)
     kinds = options[part][name]
     if "choice" in found:
         if len(found) > 1 or not found["choice"]:
-            raise InputError(f"{where}: give choice = [...], of at least one, and nothing else")
+            raise InputError(
+                f"{where}: give choice = [...] with at least one value, and nothing beside it"
+            )
         for value in found["choice"]:
             check_kind(f"{where}: a choice", value, kinds or (type(value),))
         return
     if not {"low", "high"} <= set(found) or not found["low"] < found["high"]:
-        raise InputError(f"{where}: give low and high, low first, or choice = [...]")
+        raise InputError(f"{where}: give low and high, with low below high, or choice = [...]")
     if found.get("log") and not found["low"] > 0:
-        raise InputError(f"{where}: low is {found['low']}; a logarithmic scale begins above 0")
+        raise InputError(
+            f"{where}: low is {found['low']}; a logarithmic scale needs a positive one"
+        )
     for end in ("low", "high"):
         check_kind(f"{where}: '{end}'", found[end], kinds or NUMBER)
