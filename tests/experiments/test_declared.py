@@ -101,10 +101,10 @@ def test_a_spec(tmp_path, before, after, said):
         ("not-miwae-ppca", "not-miwae-pca", "kind 'not-miwae-pca' is not one of"),
         ("fit.learning_rate", "fit.rate", "search 'fit.rate': 'rate' is not one of particles"),
         ("fit.learning_rate", "model.size", "'size' is not one of .*latent_dim"),
-        ("fit.learning_rate", "rate", "names begin with 'model.' or 'fit.'"),
+        ("fit.learning_rate", "rate", "'model.NAME' nor 'fit.NAME'"),
         ("low = 1e-3", 'low = "small"', "'low' is 'small'; give a number"),
-        ("high = 1e-2", "high = 1e-4", "low first"),
-        ("low = 1e-3\nhigh = 1e-2", "choice = []", "of at least one"),
+        ("high = 1e-2", "high = 1e-4", "low below high"),
+        ("low = 1e-3\nhigh = 1e-2", "choice = []", "at least one value"),
         ("low = 1e-3\nhigh = 1e-2", "choice = [true]", "a choice is True; give a number"),
     ],
 )
