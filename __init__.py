@@ -2,6 +2,10 @@
 
 A model is a Pyro program with a generative site, a missingness site and a guide; one computation
 of importance weights trains it, imputes with it and judges it.
+
+Here stands what most analyses need. The rest has a home in ``models`` (all models and their
+parts), ``data``, ``inference``, ``check``, ``sensitivity``, ``plots`` and ``experiments``, which
+are imported on first use.
 """
 
 import logging
@@ -11,64 +15,22 @@ from typing import TYPE_CHECKING
 from .data.moved import old_name
 
 if TYPE_CHECKING:
-    from .data import IncompleteData, Ratings
+    from . import check, data, experiments, inference, models, plots, sensitivity
+    from .data import IncompleteData
     from .data.errors import AbsentiaDeprecationWarning, AbsentiaError, AbsentiaWarning
     from .inference import (
-        CSVLogger,
-        FitResult,
-        IdentificationWarning,
         ImportanceWeightedELBO,
-        Imputation,
         MNARImputer,
-        MultipleImputation,
-        OutsideRangeWarning,
-        Pooled,
-        SensitivityCurve,
-        TensorBoardLogger,
-        WandbLogger,
-        Weighted,
-        answers,
-        calibration,
-        check_identification,
-        check_mask,
-        check_values,
-        coefficient_posterior,
-        compare,
-        cross_check,
-        delta_sensitivity,
         fit,
-        held_out_bound,
         impute,
-        integrate_out,
         load,
         multiple_imputation,
         pool,
-        predict,
-        predict_ratings,
         save,
-        slope_sensitivity,
         to_arviz,
-        weights,
     )
-    from .inference import plots as plots
-    from .inference.report import report as report
-    from .models import (
-        GNR,
-        MIWAE,
-        PPCA,
-        ImageNotMIWAE,
-        KnownMargins,
-        MaskedNotMIWAE,
-        Missingness,
-        NotMIWAE,
-        NotMIWAEPPCA,
-        PatternMixture,
-        RatingsNotMIWAE,
-        SelectionModel,
-        SelfMasking,
-        SupervisedNotMIWAE,
-        missing,
-    )
+    from .inference.report import report
+    from .models import MIWAE, PPCA, Missingness, NotMIWAE, NotMIWAEPPCA, missing
     from .models.missingness import missingness
 
 __version__ = "0.1.0"
@@ -77,88 +39,108 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
-    "GNR",
     "MIWAE",
     "PPCA",
     "AbsentiaDeprecationWarning",
     "AbsentiaError",
     "AbsentiaWarning",
-    "CSVLogger",
-    "FitResult",
-    "IdentificationWarning",
-    "ImageNotMIWAE",
     "ImportanceWeightedELBO",
-    "Imputation",
     "IncompleteData",
-    "KnownMargins",
     "MNARImputer",
-    "MaskedNotMIWAE",
     "Missingness",
-    "MultipleImputation",
     "NotMIWAE",
     "NotMIWAEPPCA",
-    "OutsideRangeWarning",
-    "PatternMixture",
-    "Pooled",
-    "Ratings",
-    "RatingsNotMIWAE",
-    "SelectionModel",
-    "SelfMasking",
-    "SensitivityCurve",
-    "SupervisedNotMIWAE",
-    "TensorBoardLogger",
-    "WandbLogger",
-    "Weighted",
-    "answers",
-    "calibration",
-    "check_identification",
-    "check_mask",
-    "check_values",
-    "coefficient_posterior",
-    "compare",
-    "cross_check",
-    "delta_sensitivity",
+    "check",
+    "data",
+    "experiments",
     "fit",
-    "held_out_bound",
     "impute",
-    "integrate_out",
+    "inference",
     "load",
     "missing",
     "missingness",
+    "models",
     "multiple_imputation",
+    "plots",
     "pool",
-    "predict",
-    "predict_ratings",
+    "report",
     "save",
-    "slope_sensitivity",
+    "sensitivity",
     "to_arviz",
-    "weights",
 ]
 
-#: names that work for one more version, with a warning
-_MOVED = {"collapse": "absentia.integrate_out"}
-
-
-#: public modules, and where they are
-_MODULES = {
-    "data": "data",
-    "inference": "inference",
-    "models": "models",
-    "plots": "inference.plots",
+#: modules that are imported on first use
+_MODULES = ("check", "data", "experiments", "inference", "models", "plots", "sensitivity")
+#: names that are imported on first use, by the module that has them
+_NAMES = {
+    "data": ("IncompleteData",),
+    "data.errors": ("AbsentiaDeprecationWarning", "AbsentiaError", "AbsentiaWarning"),
+    "inference": (
+        "ImportanceWeightedELBO",
+        "MNARImputer",
+        "fit",
+        "impute",
+        "load",
+        "multiple_imputation",
+        "pool",
+        "save",
+        "to_arviz",
+    ),
+    "inference.report": ("report",),
+    "models": ("MIWAE", "PPCA", "Missingness", "NotMIWAE", "NotMIWAEPPCA", "missing"),
+    "models.missingness": ("missingness",),
 }
-#: public names that neither data, models nor inference lists, and where they are
-_HOMES = {
-    "AbsentiaDeprecationWarning": "data.errors",
-    "AbsentiaError": "data.errors",
-    "AbsentiaWarning": "data.errors",
-    "missingness": "models.missingness",
-    "report": "inference.report",
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
+#: names that stood here before, and work for one more version with a warning
+_MOVED_FROM_HERE = {
+    "check": (
+        "calibration",
+        "check_identification",
+        "check_mask",
+        "check_values",
+        "compare",
+        "cross_check",
+        "held_out_bound",
+    ),
+    "data": ("Ratings",),
+    "inference": (
+        "CSVLogger",
+        "FitResult",
+        "IdentificationWarning",
+        "Imputation",
+        "MultipleImputation",
+        "OutsideRangeWarning",
+        "Pooled",
+        "TensorBoardLogger",
+        "WandbLogger",
+        "Weighted",
+        "coefficient_posterior",
+        "predict",
+        "predict_ratings",
+        "weights",
+    ),
+    "models": (
+        "GNR",
+        "ImageNotMIWAE",
+        "KnownMargins",
+        "MaskedNotMIWAE",
+        "PatternMixture",
+        "RatingsNotMIWAE",
+        "SelectionModel",
+        "SelfMasking",
+        "SupervisedNotMIWAE",
+    ),
+    "sensitivity": ("SensitivityCurve", "answers", "delta_sensitivity", "slope_sensitivity"),
+}
+_MOVED = {
+    **{f: f"{__name__}.{home}.{f}" for home, names in _MOVED_FROM_HERE.items() for f in names},
+    "collapse": f"{__name__}.inference.integrate_out",
 }
 
 
 def __dir__() -> list[str]:
     """Return every public name, those that have not been imported yet included."""
-    return sorted({*globals(), *__all__, *_MODULES, *_HOMES})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
 if not TYPE_CHECKING:
@@ -166,12 +148,9 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         """Import a public name on first use: ``absentia --help`` need not wait for torch."""
         if name in _MODULES:
-            return import_module(f".{_MODULES[name]}", __name__)
+            return import_module(f".{name}", __name__)
         if name in _HOMES:
-            return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-        if name in __all__:
-            for layer in ("data", "models", "inference"):
-                module = import_module(f".{layer}", __name__)
-                if name in module.__all__:
-                    return getattr(module, name)
+            found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+            globals()[name] = found  # so that this is not asked for again
+            return found
         return old_name(__name__, name, _MOVED)

@@ -17,7 +17,7 @@ def old_name(module: str, name: str, moved: Mapping[str, str]) -> Any:
     Args:
         module: the ``__name__`` of the module that is asked.
         name: what is asked for.
-        moved: by old name, the module and name that it has now: ``"absentia.integrate_out"``.
+        moved: by old name, the module and name that it has now: ``"absentia.models.GNR"``.
 
     Raises:
         AttributeError: for a name that the module never had.

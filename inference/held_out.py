@@ -50,7 +50,7 @@ def held_out_bound(
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> ab.held_out_bound(ab.PPCA(data, latent_dim=1), data, particles=50).shape
+    >>> ab.check.held_out_bound(ab.PPCA(data, latent_dim=1), data, particles=50).shape
     torch.Size([3])
     """
     result = impute(
@@ -90,7 +90,8 @@ def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteDa
                 f"'{silent}' leaves the mask's density of column '{name}' out and '{speaks}' does "
                 f"not: their bounds are not of the same data. Give each a mechanism that has one "
                 f"('{name} ~ 1' is missing completely at random, '{name} ~ other' at random given "
-                f"a complete column), or compare absentia.held_out_bound(..., mask=training_data)"
+                f"a complete column), or compare "
+                f"absentia.check.held_out_bound(..., mask=training_data)"
             )
     powers = {name: one.alpha for name, one in mechanisms.items()}
     if len(set(powers.values())) > 1:

@@ -30,7 +30,7 @@ class IdentificationWarning(AbsentiaWarning):
 def identification_table(
     model: RowModel, data: IncompleteData, completed: np.ndarray
 ) -> pd.DataFrame:
-    """Make the table of :func:`absentia.check_identification`, without warnings.
+    """Make the table of :func:`absentia.check.check_identification`, without warnings.
 
     Args:
         model: with a mechanism.

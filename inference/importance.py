@@ -90,7 +90,8 @@ def weights(
     >>> x = torch.tensor([[1.0, 2.0], [3.0, float("nan")], [0.0, 1.0]])
     >>> data = ab.IncompleteData.from_torch(x)
     >>> model = ab.NotMIWAE(data, latent_dim=1, hidden=[8])
-    >>> ab.weights(model.model, model.guide, data.x, data.s, num_particles=5).log_weight.shape
+    >>> run = ab.inference.weights(model.model, model.guide, data.x, data.s, num_particles=5)
+    >>> run.log_weight.shape
     torch.Size([5, 3])
     """
     handler = _Weigher(num_particles, path_only, row_plate, max_plate_nesting, draw)

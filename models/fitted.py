@@ -40,4 +40,4 @@ class Fit(Protocol):
 
     @property
     def identification(self) -> pd.DataFrame | None:
-        """What :func:`absentia.check_identification` found, or None where it was not asked."""
+        """What :func:`absentia.check.check_identification` found; None where it was not asked."""

@@ -81,9 +81,9 @@ MODELS = {
     ),
     "MIWAE": lambda data: ab.MIWAE(data, hidden=[8]),
     "PPCA": lambda data: ab.PPCA(data, latent_dim=2),
-    "MaskedNotMIWAE": lambda data: ab.MaskedNotMIWAE(data, hidden=[8]),
-    "GNR": lambda data: ab.GNR(data),
-    "PatternMixture": lambda data: ab.PatternMixture(data, {"a": 0.5}, latent_dim=2),
+    "MaskedNotMIWAE": lambda data: ab.models.MaskedNotMIWAE(data, hidden=[8]),
+    "GNR": lambda data: ab.models.GNR(data),
+    "PatternMixture": lambda data: ab.models.PatternMixture(data, {"a": 0.5}, latent_dim=2),
 }
 
 
@@ -171,9 +171,9 @@ def test_fit_impute_and_judge(kind, tmp_path):
 def test_the_bound_is_the_same(kind):
     data = ab.IncompleteData.from_frame(numbers(), covariates=["w"])
     fitted = fitted_on(DEVICE, kind, data)
-    there = ab.held_out_bound(fitted, data, particles=1000).cpu()
+    there = ab.check.held_out_bound(fitted, data, particles=1000).cpu()
     fitted.model.to("cpu")
-    here = ab.held_out_bound(fitted, data, particles=1000)
+    here = ab.check.held_out_bound(fitted, data, particles=1000)
     # of PPCA the bound is the likelihood; of the others the latent variables are sampled anew
     standard_error = (here.std() / len(here) ** 0.5).item()
     most = 1e-3 if kind == "PPCA" else 0.2 * standard_error
@@ -234,9 +234,9 @@ def test_what_follows_a_fit():
     pooled = ab.pool(several, lambda table: smf.ols("a ~ b", table).fit())
     assert np.isfinite(pooled.table["estimate"]).all()
     fitted = fitted_on(DEVICE, "NotMIWAEPPCA", data)
-    found = ab.check_values(fitted, data, replications=20)
+    found = ab.check.check_values(fitted, data, replications=20)
     assert found["p_value"].between(0, 1).all()
-    assert np.isfinite(ab.check_mask(fitted, data, replications=20).worst)
+    assert np.isfinite(ab.check.check_mask(fitted, data, replications=20).worst)
     posterior = ab.to_arviz(fitted, data, draws=10)["posterior"]
     assert all(np.isfinite(posterior[name].to_numpy()).all() for name in posterior.data_vars)
 
@@ -255,12 +255,12 @@ def test_ratings():
     rng = np.random.default_rng(0)
     values = rng.integers(1, 6, size=(40, 12)).astype(float)
     user, item = np.nonzero(rng.random(values.shape) < 0.4)
-    data = ab.Ratings.from_triples(user, item, values[user, item], num_users=40, num_items=12)
-    model = ab.RatingsNotMIWAE(data, sign="-", latent_dim=2, hidden=[8], encoder_hidden=[8])
+    data = ab.data.Ratings.from_triples(user, item, values[user, item], num_users=40, num_items=12)
+    model = ab.models.RatingsNotMIWAE(data, sign="-", latent_dim=2, hidden=[8], encoder_hidden=[8])
     fitted = ab.fit(model, data, steps=10, progress=False, device=DEVICE)
-    there = ab.predict_ratings(fitted, data, [0, 1, 2], [0, 1, 2])
+    there = ab.inference.predict_ratings(fitted, data, [0, 1, 2], [0, 1, 2])
     fitted.model.to("cpu")
-    here = ab.predict_ratings(fitted, data, [0, 1, 2], [0, 1, 2])
+    here = ab.inference.predict_ratings(fitted, data, [0, 1, 2], [0, 1, 2])
     # 1,000 particles each, of ratings whose sd is 1.4
     assert np.abs(there - here).max() < 5 * 1.4 * np.sqrt(2 / 1000)
 
@@ -270,7 +270,7 @@ def test_pictures(missingness):
     pixels = np.random.default_rng(0).random((40, 3 * 8 * 8)).astype("float32")
     hidden = pixels > 0.8
     data = ab.IncompleteData.from_numpy(np.where(hidden, np.nan, pixels), standardise=False)
-    model = ab.ImageNotMIWAE(data, (3, 8, 8), missingness, latent_dim=4, channels=[4, 8])
+    model = ab.models.ImageNotMIWAE(data, (3, 8, 8), missingness, latent_dim=4, channels=[4, 8])
     fitted = ab.fit(model, data, steps=5, progress=False, device=DEVICE)
     filled = ab.impute(fitted, data, particles=20, refine=False)
     assert np.isfinite(filled.mean).all()
@@ -280,10 +280,10 @@ def test_pictures(missingness):
 def test_supervised():
     frame = numbers()
     data = ab.IncompleteData.from_frame(frame[list("abcd")]).with_target(frame["w"].to_numpy() > 0)
-    model = ab.SupervisedNotMIWAE(data, sign="+", latent_dim=2, hidden=[8], predictor=[])
+    model = ab.models.SupervisedNotMIWAE(data, sign="+", latent_dim=2, hidden=[8], predictor=[])
     fitted = ab.fit(model, data, steps=15, progress=False, device=DEVICE)
-    there = ab.predict(fitted, data, particles=2000)
+    there = ab.inference.predict(fitted, data, particles=2000)
     fitted.model.to("cpu")
-    here = ab.predict(fitted, data, particles=2000)
+    here = ab.inference.predict(fitted, data, particles=2000)
     # a sum over sampled rows: probabilities, whose standard error is below .5 / sqrt(ess)
     assert (np.abs(there.mean - here.mean) < 5 * 0.5 / np.sqrt(here.ess)).all()

@@ -1,6 +1,9 @@
 """Old names work for one more version: each warns once, in words that give the new name."""
 
+import importlib
 import inspect
+import pkgutil
+import re
 import warnings
 
 import numpy as np
@@ -60,7 +63,12 @@ def test_both_names_at_once_are_refused():
 
 
 def test_signatures_show_new_names_only():
-    for function in (ab.fit, ab.impute, ab.ImportanceWeightedELBO, ab.coefficient_posterior):
+    for function in (
+        ab.fit,
+        ab.impute,
+        ab.ImportanceWeightedELBO,
+        ab.inference.coefficient_posterior,
+    ):
         assert "unobserved" in names_of(function)
         assert "missing" not in names_of(function)
 
@@ -73,25 +81,25 @@ def test_settings_of_an_earlier_version_are_read():
 
 def test_integrate_out():
     old, message = warned(lambda: ab.collapse)
-    assert old is ab.integrate_out
-    assert "absentia.integrate_out" in message
+    assert old is ab.inference.integrate_out
+    assert "absentia.inference.integrate_out" in message
 
     def imported():
         from absentia import collapse
 
         return collapse
 
-    assert warned(imported)[0] is ab.integrate_out
+    assert warned(imported)[0] is ab.inference.integrate_out
 
 
 def test_the_linear_decoder():
     data = table()
-    old, message = warned(lambda: ab.MaskedNotMIWAE(data, linear=True, seed=2))
-    new = ab.MaskedNotMIWAE(data, decoder="linear", seed=2)
+    old, message = warned(lambda: ab.models.MaskedNotMIWAE(data, linear=True, seed=2))
+    new = ab.models.MaskedNotMIWAE(data, decoder="linear", seed=2)
     assert "linear=True is now decoder='linear'" in message
     for parameter, same in zip(old.parameters(), new.parameters(), strict=True):
         np.testing.assert_array_equal(parameter.detach(), same.detach())
-    network, _ = warned(lambda: ab.MaskedNotMIWAE(data, linear=False, seed=2, hidden=[3]))
+    network, _ = warned(lambda: ab.models.MaskedNotMIWAE(data, linear=False, seed=2, hidden=[3]))
     assert type(network.decoder) is ab.models.GaussianDecoder
 
 
@@ -103,7 +111,7 @@ def test_posterior_draws():
     assert old.num_draws == 3
     assert "'num_draws' is now 'draws'" in message
     found, message = warned(
-        lambda: ab.cross_check(model, data, rows=1, samples=4, warm_up=4, particles=50)
+        lambda: ab.check.cross_check(model, data, rows=1, samples=4, warm_up=4, particles=50)
     )
     assert len(found) == 1
     assert "'samples' is now 'draws'" in message
@@ -127,3 +135,53 @@ def test_one_word_for_one_thing():
         if "seed" in own and "particles" in own:
             assert list(own).index("particles") < list(own).index("seed"), name
             assert own["seed"].kind is inspect.Parameter.KEYWORD_ONLY, name
+
+
+BEFORE = re.findall(
+    r"\w+",
+    """
+    GNR MIWAE PPCA AbsentiaError AbsentiaWarning CSVLogger FitResult IdentificationWarning
+    ImageNotMIWAE ImportanceWeightedELBO Imputation IncompleteData KnownMargins MNARImputer
+    MaskedNotMIWAE Missingness MultipleImputation NotMIWAE NotMIWAEPPCA OutsideRangeWarning
+    PatternMixture Pooled Ratings RatingsNotMIWAE SelectionModel SelfMasking SensitivityCurve
+    SupervisedNotMIWAE TensorBoardLogger WandbLogger Weighted answers calibration
+    check_identification check_mask check_values coefficient_posterior collapse compare
+    cross_check delta_sensitivity fit held_out_bound impute load missing missingness
+    multiple_imputation pool predict predict_ratings save slope_sensitivity to_arviz weights
+    """,
+)
+MOVED = sorted(ab._MOVED)
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_every_name_that_stood_in_front_is_found_at_home(name):
+    old, message = warned(lambda: getattr(ab, name))
+    home, _, new = ab._MOVED[name].rpartition(".")
+    assert old is getattr(importlib.import_module(home), new)
+    assert message.startswith(f"absentia.{name} is now {home}.{new};")
+    assert name not in dir(ab)
+    assert name not in ab.__all__
+
+
+def test_every_name_of_before_still_stands_in_front():
+    """Those of the last version that put all names in front, none lost."""
+    assert set(BEFORE) <= {*ab.__all__, *ab._MOVED}
+
+
+def test_names_in_front_are_few_and_have_no_second_place_with_modules():
+    modules = {name for name in ab.__all__ if inspect.ismodule(getattr(ab, name))}
+    assert modules == set(ab._MODULES)
+    assert len(set(ab.__all__) - modules) <= 21
+    for name in modules:
+        assert importlib.import_module(f"absentia.{name}") is getattr(ab, name)
+        for inside in getattr(getattr(ab, name), "__all__", []):
+            assert getattr(getattr(ab, name), inside) is not None
+
+
+def test_no_name_hides_a_module():
+    for package in (ab, ab.data, ab.models, ab.inference):
+        modules = {one.name for one in pkgutil.iter_modules(package.__path__)}
+        for name in modules - {"tests", "conftest"}:
+            full = f"{package.__name__}.{name}"
+            if name in dir(package) or name in package.__all__:
+                assert getattr(package, name) is importlib.import_module(full), full

@@ -42,7 +42,7 @@ def compare(
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
     >>> fits = {why: ab.fit(ab.NotMIWAEPPCA(data, why, scale="column"), data, steps=200,
     ...     learning_rate=1e-2, progress=False) for why in ("a ~ b", "a ~ 1")}
-    >>> ab.compare(fits, data, particles=20, draws=200).index[0]
+    >>> ab.check.compare(fits, data, particles=20, draws=200).index[0]
     'a ~ b'
     """
     from ..export.compat import compare as arviz_compare

@@ -65,7 +65,7 @@ def cross_check(
     >>> table[table[:, 0] > 0.5, 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(table)
     >>> model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=1)
-    >>> found = ab.cross_check(model, data, rows=2, draws=100, warm_up=100, particles=500)
+    >>> found = ab.check.cross_check(model, data, rows=2, draws=100, warm_up=100, particles=500)
     >>> list(found["column"])
     ['x0', 'x0']
     """

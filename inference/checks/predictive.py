@@ -74,7 +74,7 @@ def check_mask(
     >>> rows[rng.random(200) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
     >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, "a ~ b"), data, steps=300, progress=False)
-    >>> bool(ab.check_mask(fitted, data, replications=50).rates.loc["a", "p_value"] > 0.05)
+    >>> bool(ab.check.check_mask(fitted, data, replications=50).rates.loc["a", "p_value"] > 0.05)
     True
     """
     if len(data.columns) > MOST_COLUMNS:
@@ -144,7 +144,7 @@ def check_values(
     >>> rows = np.random.default_rng(0).exponential(size=(300, 2))
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
     >>> fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=200, progress=False)
-    >>> found = ab.check_values(fitted, data, replications=50)
+    >>> found = ab.check.check_values(fitted, data, replications=50)
     >>> bool(found.loc[("a", "skewness"), "p_value"] < 0.05)  # a Gaussian has none
     True
     """

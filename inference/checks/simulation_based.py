@@ -93,7 +93,7 @@ def calibration(
     >>> table[:20, 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(table)
     >>> model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=1)
-    >>> found = ab.calibration(model, data, rows=400, particles=200)
+    >>> found = ab.check.calibration(model, data, rows=400, particles=200)
     >>> found.p_value > 1e-3
     True
     """

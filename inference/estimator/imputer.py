@@ -240,7 +240,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         missing at random can be compared with not at random, and logarithms with raw values. A
         mechanism that leaves masks out (``"ignorable"``, columns without a formula) has no density
         of its own for them; they count by a logistic regression on what is observed, fitted with
-        the model. See :func:`absentia.held_out_bound`.
+        the model. See :func:`absentia.check.held_out_bound`.
         """
         check_is_fitted(self, "result_")
         data = self._read(given_table(self, X, reset=False).frame)

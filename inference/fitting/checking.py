@@ -26,7 +26,7 @@ _SHARE = 0.01  # of the particles that the fit itself drew
 
 
 def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> pd.DataFrame | None:
-    """Run :func:`absentia.check_identification`, on as many rows as are cheap.
+    """Run :func:`absentia.check.check_identification`, on as many rows as are cheap.
 
     None for ratings, for models without a mechanism and for more than 500 columns. Warns as the
     check does.

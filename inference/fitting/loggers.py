@@ -35,7 +35,7 @@ class CSVLogger:
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
     >>> path = Path(tempfile.mkdtemp()) / "fit.csv"
-    >>> logger = ab.CSVLogger(path)
+    >>> logger = ab.inference.CSVLogger(path)
     >>> _ = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=3, progress=False, loggers=[logger])
     >>> path.read_text().splitlines()[0]
     'step,train_bound,validation_bound,learning_rate,bound'

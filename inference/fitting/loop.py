@@ -55,10 +55,11 @@ def fit(
             goes on from it and ends as if it had never stopped. It is removed at the end.
         callback: called with each row of the history.
         check: see afterwards, on some of the rows, what the mechanism's slopes on the values
-            themselves rest on, and warn (:class:`absentia.IdentificationWarning`) where that is the
-            decoder's shape alone; ``identification`` of the result.
-        loggers: where the history is written as it comes: :class:`absentia.CSVLogger`,
-            :class:`absentia.TensorBoardLogger`, :class:`absentia.WandbLogger`, or your own.
+            themselves rest on, and warn (:class:`absentia.inference.IdentificationWarning`) where
+            that is the decoder's shape alone; ``identification`` of the result.
+        loggers: where the history is written as it comes: :class:`absentia.inference.CSVLogger`,
+            :class:`absentia.inference.TensorBoardLogger`, :class:`absentia.inference.WandbLogger`,
+            or your own.
 
     Raises:
         NonFiniteLossError: if the loss is no longer finite; names the site. The model keeps its

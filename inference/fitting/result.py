@@ -44,7 +44,7 @@ class FitResult:
     schema: Schema | None = None
     covariate_schema: Schema | None = None
     #: what the mechanism's slopes on the values themselves rest on, a row a column; None where it
-    #: was not checked. See :func:`absentia.check_identification`.
+    #: was not checked. See :func:`absentia.check.check_identification`.
     identification: pd.DataFrame | None = None
     #: of the data, those held out included; None where an earlier version saved the fit
     rows: int | None = None

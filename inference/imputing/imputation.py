@@ -235,7 +235,7 @@ class Imputation:
 
         It says that the importance sampling gives what the fitted model implies. Whether the model
         and its mechanism are right it does not say: see :meth:`by_column` and
-        :func:`absentia.check_identification`.
+        :func:`absentia.check.check_identification`.
         """
         return self.khat <= khat_threshold(self.particles)
 

@@ -34,7 +34,7 @@ def predict_ratings(
     A pair that was rated keeps its rating. Memory is that of 64 users' rows.
 
     Args:
-        fitted: a fit of :func:`absentia.RatingsNotMIWAE`, or the model.
+        fitted: a fit of :func:`absentia.models.RatingsNotMIWAE`, or the model.
         data: the users' ratings.
         users, items: (m,) positions, or identifiers where the ratings have them.
         rule: as for :func:`absentia.impute`.
@@ -45,10 +45,10 @@ def predict_ratings(
             not there.
 
     >>> import absentia as ab
-    >>> data = ab.Ratings.from_triples([0, 0, 1], [0, 1, 1], [5.0, 4.0, 1.0])
-    >>> model = ab.RatingsNotMIWAE(data, latent_dim=1)
+    >>> data = ab.data.Ratings.from_triples([0, 0, 1], [0, 1, 1], [5.0, 4.0, 1.0])
+    >>> model = ab.models.RatingsNotMIWAE(data, latent_dim=1)
     >>> fitted = ab.fit(model, data, steps=20, validation=0.0, progress=False)
-    >>> ab.predict_ratings(fitted, data, [0, 1], [1, 0], particles=20)[0]
+    >>> ab.inference.predict_ratings(fitted, data, [0, 1], [1, 0], particles=20)[0]
     np.float64(4.0)
     """
     if not isinstance(data, Ratings):

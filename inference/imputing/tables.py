@@ -66,8 +66,8 @@ def impute(
             order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
         seed: the same seed gives the same imputation.
         check: warn of columns whose imputed values lie, on average, outside what was observed
-            (:class:`absentia.OutsideRangeWarning`) and, for a model whose fit did not, of slopes
-            that nothing identifies (:class:`absentia.IdentificationWarning`).
+            (:class:`absentia.inference.OutsideRangeWarning`) and, for a model whose fit did not, of
+            slopes that nothing identifies (:class:`absentia.inference.IdentificationWarning`).
         unfitted: allow a model whose parameters are those it was made with. A model that was
             trained by a loop of your own needs no such word.
 

@@ -70,9 +70,9 @@ def predict(
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
     >>> data = data.with_target([0.5, 1.0, 0.2])
-    >>> model = ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
+    >>> model = ab.models.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
     >>> fitted = ab.fit(model, data, steps=20, progress=False)
-    >>> ab.predict(fitted, data, particles=100).mean.shape
+    >>> ab.inference.predict(fitted, data, particles=100).mean.shape
     (3,)
     """
     model, data = prepared(fitted, data)

@@ -57,7 +57,7 @@ def plot_mask_check(check: MaskCheck, columns: Sequence[str] | None = None) -> F
     >>> rows[rows > 1] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows)
     >>> model = ab.NotMIWAEPPCA(data, sign="+")
-    >>> len(ab.plots.plot_mask_check(ab.check_mask(model, data, replications=20)).axes)
+    >>> len(ab.plots.plot_mask_check(ab.check.check_mask(model, data, replications=20)).axes)
     3
     """
     figure, (left, middle, right) = panels(3)

@@ -26,7 +26,8 @@ def plot_sensitivity(
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
     >>> mar = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=50, progress=False)
     >>> tables = ab.multiple_imputation(mar, data, m=5, parameters="fixed")
-    >>> curve = ab.delta_sensitivity(tables, "a", lambda t: t["a"].mean(), deltas=[-1, 0, 1])
+    >>> mean = lambda t: t["a"].mean()
+    >>> curve = ab.sensitivity.delta_sensitivity(tables, "a", mean, deltas=[-1, 0, 1])
     >>> len(ab.plots.plot_sensitivity(curve, value=0.0).axes)
     1
     """

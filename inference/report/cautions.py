@@ -35,7 +35,7 @@ def cautions(
     Args:
         fitted: with a history, where there is one.
         filled: the imputations.
-        identification: of :func:`absentia.check_identification`, if it was run.
+        identification: of :func:`absentia.check.check_identification`, if it was run.
         p_values: of replicated tables, by what was compared.
         replications: how many tables those were.
     """

@@ -43,7 +43,8 @@ def report(
 
     Args:
         imputation: of these data by this fit, with draws; made where it is left out.
-        curves: of :func:`absentia.slope_sensitivity` or :func:`absentia.delta_sensitivity`.
+        curves: of :func:`absentia.sensitivity.slope_sensitivity` or
+            :func:`absentia.sensitivity.delta_sensitivity`.
         replications: tables to replicate for the checks.
 
     Returns:

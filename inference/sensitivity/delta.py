@@ -48,7 +48,8 @@ def delta_sensitivity(
     >>> data = ab.IncompleteData.from_numpy(table, columns=["a", "b"])
     >>> mar = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=50, progress=False)
     >>> tables = ab.multiple_imputation(mar, data, m=5, parameters="fixed")
-    >>> curve = ab.delta_sensitivity(tables, "a", lambda t: t["a"].mean(), deltas=[0, 0.5])
+    >>> mean = lambda t: t["a"].mean()
+    >>> curve = ab.sensitivity.delta_sensitivity(tables, "a", mean, deltas=[0, 0.5])
     >>> rise = curve.of()["estimate"].diff().iloc[1]  # a third of the rows, by half a sd
     >>> bool(np.isclose(rise, 0.5 * data.scaler.scale[0] / 3))
     True

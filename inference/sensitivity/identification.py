@@ -44,7 +44,7 @@ def check_identification(
     >>> rows[rng.random(300) < 1 / (1 + np.exp(-2 * rows[:, 0])), 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
     >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, "a ~ a"), data, steps=300, progress=False)
-    >>> bool(ab.check_identification(fitted, data).loc["a", "identified"])
+    >>> bool(ab.check.check_identification(fitted, data).loc["a", "identified"])
     True
     """
     model, data = prepared(fitted, data)

@@ -57,7 +57,8 @@ def answers(
     >>> rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=150)
     >>> rows[rng.random(150) < 1 / (1 + np.exp(-2 * rows[:, 0])), 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
-    >>> table = ab.answers(data, "a", lambda t: t["a"].mean(), m=5, fit_options={"steps": 300})
+    >>> mean, options = lambda t: t["a"].mean(), {"steps": 300}
+    >>> table = ab.sensitivity.answers(data, "a", mean, m=5, fit_options=options)
     >>> found = table["estimate"]
     >>> bool(found["missing at random"] < found["selection"])
     True

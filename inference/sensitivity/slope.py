@@ -72,8 +72,9 @@ def slope_sensitivity(
     >>> rows = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], size=200)
     >>> rows[rng.random(200) < 0.3, 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
-    >>> curve = ab.slope_sensitivity("a", data, lambda t: t["a"].mean(), [-1, 0, 1], m=5,
-    ...     fit_options={"steps": 300})
+    >>> mean, options = lambda t: t["a"].mean(), {"steps": 300}
+    >>> curve = ab.sensitivity.slope_sensitivity("a", data, mean, [-1, 0, 1], m=5,
+    ...     fit_options=options)
     >>> curve.of()["estimate"].is_monotonic_increasing
     True
     """

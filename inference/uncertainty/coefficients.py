@@ -53,7 +53,7 @@ def coefficient_posterior(
     >>> rows[rng.random(300) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
     >>> fitted = ab.fit(ab.NotMIWAEPPCA(data, "a ~ b"), data, steps=300, progress=False)
-    >>> table = ab.coefficient_posterior(fitted, data)
+    >>> table = ab.inference.coefficient_posterior(fitted, data)
     >>> bool(table.loc["a ~ b", "lower"] < 2 < table.loc["a ~ b", "upper"])
     True
 

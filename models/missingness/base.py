@@ -46,9 +46,9 @@ class Missingness(Configurable):
 
     ``elementwise = True`` promises that, of the missing values, s_j depends on x_j only (it may
     depend on observed values, z or covariates too). Then the missing values can be integrated out
-    (:class:`absentia.integrate_out`); without the promise they are sampled. A mechanism in
-    which only some columns are read by others overrides :meth:`dependence`: only those columns are
-    then sampled where they are missing, and all others are integrated out.
+    (:class:`absentia.inference.integrate_out`); without the promise they are sampled. A mechanism
+    in which only some columns are read by others overrides :meth:`dependence`: only those columns
+    are then sampled where they are missing, and all others are integrated out.
 
     ``forward`` names in its signature what it reads besides x: ``z``, the row's latent
     (..., n, d); ``z_mask``, a latent of the mask alone, of :attr:`mask_latent_dim` dimensions;
@@ -160,7 +160,8 @@ class Missingness(Configurable):
         >>> import numpy as np
         >>> import absentia as ab
         >>> data = ab.IncompleteData.from_numpy(np.array([[50.0], [54.0], [np.nan]]), columns=["a"])
-        >>> ab.SelfMasking.in_units_of(data, slope=-0.3, offset=15.6).describe(data)["a"].equation
+        >>> given = ab.models.SelfMasking.in_units_of(data, slope=-0.3, offset=15.6)
+        >>> given.describe(data)["a"].equation
         'logit P(a missing) = -15.6 + 0.3 a'
         """
         facts = self.facts(like)

@@ -83,7 +83,7 @@ class Description:
         """Return the same description, with identifying conditions that the data were checked for.
 
         Args:
-            found: of :func:`absentia.check_identification`; None changes nothing.
+            found: of :func:`absentia.check.check_identification`; None changes nothing.
         """
         if found is None:
             return self

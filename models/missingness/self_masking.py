@@ -117,7 +117,7 @@ class SelfMasking(Missingness):
         >>> import numpy as np
         >>> import absentia as ab
         >>> data = ab.IncompleteData.from_numpy(np.array([[50.0], [54.0], [np.nan]]))
-        >>> mechanism = ab.SelfMasking.in_units_of(data, slope=-0.3, offset=15.6)
+        >>> mechanism = ab.models.SelfMasking.in_units_of(data, slope=-0.3, offset=15.6)
         >>> probability = mechanism(data.x).probs[0].item()     # at 50: logit -0.3 * 50 + 15.6
         >>> round(probability, 4)
         0.6457

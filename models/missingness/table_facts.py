@@ -22,7 +22,7 @@ class TableFacts:
         complete: the columns that are never missing, or None where the data are not known.
         shadows: the complete columns that may be shadow variables: all of them except those that
             number the rows. None where the data are not known.
-        identification: what :func:`absentia.check_identification` found, or None.
+        identification: what :func:`absentia.check.check_identification` found, or None.
     """
 
     columns: tuple[str, ...]

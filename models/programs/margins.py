@@ -96,7 +96,7 @@ class KnownMargins(Configurable):
         >>> import numpy as np
         >>> import absentia as ab
         >>> data = ab.IncompleteData.from_numpy(np.array([[50.0], [54.0], [np.nan]]))
-        >>> ab.KnownMargins.in_units_of(data, {"x0": (55.0, 4.0)}).rows.tolist()
+        >>> ab.models.KnownMargins.in_units_of(data, {"x0": (55.0, 4.0)}).rows.tolist()
         [1000.0]
         """
         names = list(data.columns)

@@ -40,7 +40,7 @@ class PatternMixtureModel(SelectionModel):
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> ab.PatternMixture(data, {"x1": 0.5}, latent_dim=1, hidden=[8]).delta
+    >>> ab.models.PatternMixture(data, {"x1": 0.5}, latent_dim=1, hidden=[8]).delta
     tensor([0.0000, 0.5000])
     """
 

@@ -36,7 +36,7 @@ class SupervisedModel(SelectionModel):
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> model = ab.SupervisedNotMIWAE(data.with_target([0.5, 1.0, np.nan]), latent_dim=1)
+    >>> model = ab.models.SupervisedNotMIWAE(data.with_target([0.5, 1.0, np.nan]), latent_dim=1)
     >>> model.predictor.kind
     'continuous'
     """

@@ -76,7 +76,7 @@ def ImageNotMIWAE(
     >>> pixels = np.random.default_rng(0).random((6, 27))
     >>> pixels[pixels > 0.9] = np.nan
     >>> data = ab.IncompleteData.from_numpy(pixels, standardise=False)
-    >>> model = ab.ImageNotMIWAE(data, (3, 3, 3), latent_dim=2, channels=[4])
+    >>> model = ab.models.ImageNotMIWAE(data, (3, 3, 3), latent_dim=2, channels=[4])
     >>> fitted = ab.fit(model, data, steps=2, progress=False)
     >>> ab.impute(fitted, data, particles=20).mean.shape
     (6, 27)

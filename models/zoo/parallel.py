@@ -50,7 +50,7 @@ def GNR(
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> ab.GNR(data, alpha=2, latent_dim=1, hidden=[8]).missingness.alpha
+    >>> ab.models.GNR(data, alpha=2, latent_dim=1, hidden=[8]).missingness.alpha
     2
     """
     data = modelled(data, encoder)

@@ -39,7 +39,7 @@ def PatternMixture(
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> model = ab.PatternMixture(data, {"x1": -1.0}, decoder="linear", latent_dim=1)
+    >>> model = ab.models.PatternMixture(data, {"x1": -1.0}, decoder="linear", latent_dim=1)
     >>> fitted = ab.fit(model, data, steps=20, progress=False)
     >>> ab.impute(fitted, data, particles=100).mean.shape
     (3, 2)

@@ -60,10 +60,10 @@ def RatingsNotMIWAE(
         ValueError: an unknown name, or a sign without self-masking.
 
     >>> import absentia as ab
-    >>> data = ab.Ratings.from_triples([0, 0, 1, 2], [0, 1, 1, 0], [5.0, 4.0, 1.0, 3.0])
-    >>> model = ab.RatingsNotMIWAE(data, sign="-", latent_dim=2)
+    >>> data = ab.data.Ratings.from_triples([0, 0, 1, 2], [0, 1, 1, 0], [5.0, 4.0, 1.0, 3.0])
+    >>> model = ab.models.RatingsNotMIWAE(data, sign="-", latent_dim=2)
     >>> fitted = ab.fit(model, data, steps=5, validation=0.0, progress=False)
-    >>> ab.predict_ratings(fitted, data, [1, 2], [0, 1], particles=50).shape
+    >>> ab.inference.predict_ratings(fitted, data, [1, 2], [0, 1], particles=50).shape
     (2,)
     """
     if not isinstance(data, Ratings):

@@ -55,9 +55,9 @@ def SupervisedNotMIWAE(
     >>> y = rows.sum(1) > 0
     >>> rows[rows > 1] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows).with_target(y)
-    >>> model = ab.SupervisedNotMIWAE(data, sign="+", latent_dim=1, hidden=[8], predictor=[])
+    >>> model = ab.models.SupervisedNotMIWAE(data, sign="+", latent_dim=1, hidden=[8], predictor=[])
     >>> fitted = ab.fit(model, data, steps=20, progress=False)
-    >>> ab.predict(fitted, data, particles=50).probabilities.shape
+    >>> ab.inference.predict(fitted, data, particles=50).probabilities.shape
     (40, 2)
     """
     data = modelled(data, missingness, predictor, options.get("decoder"), options.get("encoder"))

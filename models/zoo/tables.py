@@ -200,7 +200,8 @@ def MaskedNotMIWAE(
     >>> import numpy as np
     >>> import absentia as ab
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, 2.0], [3.0, np.nan], [0.0, 1.0]]))
-    >>> ab.MaskedNotMIWAE(data, sign="+", mask_latent_dim=2, latent_dim=1).mask_prior.latent_dim
+    >>> model = ab.models.MaskedNotMIWAE(data, sign="+", mask_latent_dim=2, latent_dim=1)
+    >>> model.mask_prior.latent_dim
     2
     """
     data = modelled(data, missingness, options.get("decoder"), options.get("encoder"))

@@ -154,16 +154,16 @@ def test_ids_that_are_text_come_back_as_given():
 
 def test_predictions_are_asked_for_by_name():
     ratings = Ratings.from_triples(*named())
-    model = ab.RatingsNotMIWAE(ratings, latent_dim=1)
-    found = ab.predict_ratings(
+    model = ab.models.RatingsNotMIWAE(ratings, latent_dim=1)
+    found = ab.inference.predict_ratings(
         model, ratings, ["eve", "ann"], ["Alien", "Casino"], particles=20, unfitted=True
     )
     assert found[0] == 5.0
     assert np.isfinite(found[1])
     with pytest.raises(ValueError, match=r"user 'zoe'.*'ann', 'bob', 'eve'"):
-        ab.predict_ratings(model, ratings, ["zoe"], ["Alien"], unfitted=True)
+        ab.inference.predict_ratings(model, ratings, ["zoe"], ["Alien"], unfitted=True)
     with pytest.raises(ValueError, match=r"item 0.*'Alien'"):
-        ab.predict_ratings(model, ratings, ["eve"], [0], unfitted=True)
+        ab.inference.predict_ratings(model, ratings, ["eve"], [0], unfitted=True)
     counted = Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0])
     with pytest.raises(ValueError, match="users are counted from 0"):
         counted.positions("user", ["eve"])

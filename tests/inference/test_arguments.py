@@ -17,12 +17,12 @@ BUILDERS = (
     ab.NotMIWAEPPCA,
     ab.MIWAE,
     ab.PPCA,
-    ab.MaskedNotMIWAE,
-    ab.SupervisedNotMIWAE,
-    ab.PatternMixture,
-    ab.GNR,
-    ab.ImageNotMIWAE,
-    ab.RatingsNotMIWAE,
+    ab.models.MaskedNotMIWAE,
+    ab.models.SupervisedNotMIWAE,
+    ab.models.PatternMixture,
+    ab.models.GNR,
+    ab.models.ImageNotMIWAE,
+    ab.models.RatingsNotMIWAE,
 )
 
 
@@ -34,7 +34,7 @@ def data() -> ab.IncompleteData:
 
 
 @pytest.fixture(scope="module")
-def fitted(data) -> ab.FitResult:
+def fitted(data) -> ab.inference.FitResult:
     return ab.fit(ab.NotMIWAEPPCA(data, sign="+"), data, steps=5, progress=False, seed=3)
 
 
@@ -71,8 +71,8 @@ def test_builders_show_every_argument_and_take_no_other(builder, data):
 
 @pytest.mark.parametrize(
     "builder",
-    [ab.NotMIWAEPPCA, ab.MIWAE, ab.PPCA, ab.MaskedNotMIWAE, ab.SupervisedNotMIWAE,
-     ab.PatternMixture],
+    [ab.NotMIWAEPPCA, ab.MIWAE, ab.PPCA, ab.models.MaskedNotMIWAE, ab.models.SupervisedNotMIWAE,
+     ab.models.PatternMixture],
     ids=lambda builder: builder.__name__,
 )  # fmt: skip
 def test_the_typed_dictionary_of_a_builder_is_what_its_signature_shows(builder):
@@ -137,9 +137,9 @@ def test_a_fit_prints_as_five_lines(fitted, data, tmp_path):
 
 
 def test_warnings_point_to_the_line_that_called(data):
-    with pytest.warns(ab.IdentificationWarning) as said:
+    with pytest.warns(ab.inference.IdentificationWarning) as said:
         model = ab.fit(ab.NotMIWAEPPCA(data, sign="+"), data, steps=5, progress=False).model
-    with pytest.warns(ab.IdentificationWarning) as more:
+    with pytest.warns(ab.inference.IdentificationWarning) as more:
         ab.impute(model, data, particles=20)
     assert {one.filename for one in [*said, *more]} == {__file__}
 

@@ -37,16 +37,18 @@ CONSTANTS = {
 }
 
 
-def answer(table: pd.DataFrame, **options: object) -> tuple[ab.FitResult, ab.Imputation, float]:
+def answer(
+    table: pd.DataFrame, **options: object
+) -> tuple[ab.inference.FitResult, ab.inference.Imputation, float]:
     data = ab.IncompleteData.from_frame(table)
     model = ab.NotMIWAEPPCA(data, **{"sign": "+", **options})
     fitted = ab.fit(model, data, steps=10, learning_rate=1e-2, progress=False)
-    bound = float(ab.held_out_bound(fitted, data, 50).mean())
+    bound = float(ab.check.held_out_bound(fitted, data, 50).mean())
     return fitted, ab.impute(fitted, data, 50, draws=20), bound
 
 
 @pytest.fixture(scope="module")
-def alone() -> tuple[ab.FitResult, ab.Imputation, float]:
+def alone() -> tuple[ab.inference.FitResult, ab.inference.Imputation, float]:
     return answer(BASE)
 
 
@@ -87,7 +89,7 @@ def test_five_beside_an_array_leave_the_shared_residual_variance(alone):
     assert (found.mean[:, :2] == [3.0, 4.0]).all()
 
 
-@pytest.mark.parametrize("model", [ab.NotMIWAE, ab.MIWAE, ab.GNR, ab.MaskedNotMIWAE])
+@pytest.mark.parametrize("model", [ab.NotMIWAE, ab.MIWAE, ab.models.GNR, ab.models.MaskedNotMIWAE])
 def test_other_models_leave_it_out_too(model):
     table = BASE.assign(site=gappy(["A"] * N))
     data = ab.IncompleteData.from_frame(table)
@@ -98,12 +100,12 @@ def test_other_models_leave_it_out_too(model):
 
 def test_predictor_and_pattern_mixture():
     data = ab.IncompleteData.from_frame(BASE.assign(k=gappy([2.5] * N, float)))
-    mixture = ab.PatternMixture(data, {"a": 1.0, "k": 3.0}, decoder="linear", latent_dim=1)
+    mixture = ab.models.PatternMixture(data, {"a": 1.0, "k": 3.0}, decoder="linear", latent_dim=1)
     assert ab.impute(mixture, data, 20, unfitted=True).to_frame()["k"].tolist() == [2.5] * N
     labelled = data.with_target(FULL[:, 1] > 0)
-    model = ab.SupervisedNotMIWAE(labelled, sign="+", latent_dim=1, hidden=[4], predictor=[])
+    model = ab.models.SupervisedNotMIWAE(labelled, sign="+", latent_dim=1, hidden=[4], predictor=[])
     fitted = ab.fit(model, labelled, steps=2, progress=False)
-    assert ab.predict(fitted, labelled, 20).mean.shape == (N,)
+    assert ab.inference.predict(fitted, labelled, 20).mean.shape == (N,)
 
 
 def test_settings_of_a_constant_go_with_it(alone):
@@ -158,9 +160,9 @@ def test_the_imputer_carries_and_draws_them():
 
 def test_a_module_that_was_made_for_all_columns_keeps_them():
     data = ab.IncompleteData.from_numpy(np.column_stack([BASE, np.full(N, 3.0)]))
-    model = ab.NotMIWAEPPCA(data, ab.SelfMasking(4, sign="+"))
+    model = ab.NotMIWAEPPCA(data, ab.models.SelfMasking(4, sign="+"))
     assert len(model.columns) == 4
-    assert ab.NotMIWAEPPCA(data, ab.SelfMasking(3, sign="+")).columns == ("x0", "x1", "x2")
+    assert ab.NotMIWAEPPCA(data, ab.models.SelfMasking(3, sign="+")).columns == ("x0", "x1", "x2")
 
 
 def test_nothing_but_constants():

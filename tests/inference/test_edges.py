@@ -36,7 +36,9 @@ def test_two_models_train_under_svi_in_one_store(data):
 
 OTHERS = {
     "sign": lambda data: ab.NotMIWAEPPCA(data, sign="-", latent_dim=2),
-    "given slope": lambda data: ab.NotMIWAEPPCA(data, ab.SelfMasking(3, slope=-1.0), latent_dim=2),
+    "given slope": lambda data: ab.NotMIWAEPPCA(
+        data, ab.models.SelfMasking(3, slope=-1.0), latent_dim=2
+    ),
     "latent size": lambda data: ab.NotMIWAEPPCA(data, sign="+", latent_dim=1),
 }
 
@@ -60,7 +62,7 @@ def test_a_checkpoint_of_another_model_is_refused(data, tmp_path, other):
 
 
 def test_slopes_with_priors_do_not_spoil_the_standard_error(data):
-    model = ab.NotMIWAEPPCA(data, ab.SelfMasking(3, prior_scale=2.0), latent_dim=2)
+    model = ab.NotMIWAEPPCA(data, ab.models.SelfMasking(3, prior_scale=2.0), latent_dim=2)
     fitted = ab.fit(model, data, steps=100, progress=False)
     hidden = ~data.s.numpy()
     runs = [ab.impute(fitted, data, 200, refine=False, draws=0, seed=k) for k in range(30)]
@@ -118,13 +120,13 @@ def test_the_wrong_kind_of_thing_is_named(data, mistake):
 
 
 def test_given_slopes_take_any_numbers_of_the_right_count():
-    slopes = ab.SelfMasking(3, slope=np.array([-1.0, 0.0, 2.0])).slope
+    slopes = ab.models.SelfMasking(3, slope=np.array([-1.0, 0.0, 2.0])).slope
     assert slopes.dtype == torch.float32
     assert slopes.tolist() == [-1.0, 0.0, 2.0]
     with pytest.raises(ValueError, match="2 values given for 3 columns"):
-        ab.SelfMasking(3, slope=[1.0, 2.0])
+        ab.models.SelfMasking(3, slope=[1.0, 2.0])
     with pytest.raises(ValueError, match="prior_scale"):
-        ab.SelfMasking(3, prior_scale=-1.0)
+        ab.models.SelfMasking(3, prior_scale=-1.0)
 
 
 def test_an_elbo_that_has_run_can_be_pickled(data):

@@ -398,7 +398,7 @@ def test_a_named_model_is_bounded_by_its_own_many_particles():
     x, s = mcar(15)
     data = as_data(x, s)
     model = true_model(TRUTH, SelfMasking(P, slope=1.0), Broadened(P, D), data.columns)
-    few = ab.held_out_bound(model, data, particles=2000, seed=1).numpy()
+    few = ab.check.held_out_bound(model, data, particles=2000, seed=1).numpy()
     exact = TRUTH.log_prob_joint(x, s, 1.0, 0.0)
     with torch.no_grad():
         run = ImportanceWeightedELBO(2000).weighted(model.model, model.guide, data.x, data.s)

@@ -35,7 +35,7 @@ def test_the_same_model_written_on_logs_and_on_raw_values_has_one_bound():
         raw, schema={"a": "positive", "b": "positive"}, **options
     )
     logs = ab.IncompleteData.from_frame(np.log(raw), **options)
-    bounds = [ab.held_out_bound(fitted(data), data, 50).numpy() for data in (positive, logs)]
+    bounds = [ab.check.held_out_bound(fitted(data), data, 50).numpy() for data in (positive, logs)]
     # a density of log v, times d log v / dv = 1 / v, is one of v
     expected = bounds[1] - np.nansum(np.log(values), 1)
     np.testing.assert_allclose(bounds[0], expected, rtol=0, atol=1e-8)
@@ -44,7 +44,7 @@ def test_the_same_model_written_on_logs_and_on_raw_values_has_one_bound():
 def test_the_units_of_a_column_move_the_bound_by_their_logarithm():
     x = table(80)
     data = [ab.IncompleteData.from_numpy(x * unit, dtype=torch.float64) for unit in (1.0, 1000.0)]
-    small, large = (ab.held_out_bound(fitted(one), one, 50).numpy() for one in data)
+    small, large = (ab.check.held_out_bound(fitted(one), one, 50).numpy() for one in data)
     seen = (~np.isnan(x)).sum(1)
     np.testing.assert_allclose(large, small - seen * np.log(1000), rtol=0, atol=1e-8)
 
@@ -74,7 +74,7 @@ def test_over_every_row_that_there_can_be_the_densities_sum_to_one(missingness):
     fit = fitted(train, missingness)
     rows = pd.DataFrame(list(itertools.product([0.0, 1.0, np.nan], repeat=2)), columns=names)
     every = ab.IncompleteData.from_frame(rows, like=fit, dtype=torch.float64)
-    bound = ab.held_out_bound(fit, every, 20_000, mask=train)
+    bound = ab.check.held_out_bound(fit, every, 20_000, mask=train)
     # 20,000 particles leave a relative error of about 1/100 in the smallest of nine
     assert float(bound.exp().sum()) == pytest.approx(1, abs=0.01)
 
@@ -88,7 +88,7 @@ def test_over_every_value_and_its_absence_the_density_integrates_to_one():
     grid = np.exp(np.linspace(-9, 9, 4001))
     every = pd.DataFrame({"v": [*grid, np.nan]})
     rows = ab.IncompleteData.from_frame(every, like=fit, dtype=torch.float64)
-    density = ab.held_out_bound(fit, rows, 1, mask=data).exp().numpy()
+    density = ab.check.held_out_bound(fit, rows, 1, mask=data).exp().numpy()
     total = np.trapezoid(density[:-1], grid) + density[-1]
     assert total == pytest.approx(1, abs=1e-3)
     share = data.s.double().mean()
@@ -174,7 +174,7 @@ def test_bounds_of_different_quantities_are_refused():
         check_same_density(why, data)
     both = {name: ab.NotMIWAEPPCA(data, name).missingness for name in ("a ~ b", "self-masking")}
     check_same_density(both, data)  # b has no gap: nothing that could be left out
-    powers = {str(a): ab.GNR(data, alpha=a, hidden=[4]).missingness for a in (1.0, 2.0)}
+    powers = {str(a): ab.models.GNR(data, alpha=a, hidden=[4]).missingness for a in (1.0, 2.0)}
     with pytest.raises(ValueError, match="different powers"):
         check_same_density(powers, data)
 
@@ -183,5 +183,5 @@ def test_a_fit_without_gaps_in_its_masks_adds_nothing():
     data = ab.IncompleteData.from_numpy(table(60), dtype=torch.float64)
     fit = fitted(data, steps=5)
     assert mask_left_out(fit, data).factors == ()
-    plain, whole = (ab.held_out_bound(fit, data, 20, mask=m) for m in (None, data))
+    plain, whole = (ab.check.held_out_bound(fit, data, 20, mask=m) for m in (None, data))
     assert torch.equal(plain, whole)

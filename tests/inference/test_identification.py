@@ -42,7 +42,7 @@ def messages(heard, category):
 @pytest.mark.parametrize("what", ["self-masking", "two-sided", "a ~ a"])
 def test_a_fit_warns_of_what_nothing_identifies(what):
     data = ab.IncompleteData.from_frame(skewed())
-    with pytest.warns(ab.IdentificationWarning, match="why 'a' is missing"):
+    with pytest.warns(ab.inference.IdentificationWarning, match="why 'a' is missing"):
         fitted = quick_fit(data, what)
     assert not fitted.identification.loc["a", "identified"]
     assert fitted.identification.loc["a", "rests_on"] == "the decoder's shape alone"
@@ -65,22 +65,22 @@ def test_all_columns_are_said_in_one_warning():
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         quick_fit(data)
-    (said,) = messages(heard, ab.IdentificationWarning)
+    (said,) = messages(heard, ab.inference.IdentificationWarning)
     assert "'x0', 'x1', 'x2', 'x3' and 2 more columns" in said
 
 
 def test_an_imputation_warns_only_where_the_fit_did_not(tmp_path):
     data = ab.IncompleteData.from_frame(skewed())
-    with pytest.warns(ab.IdentificationWarning):
+    with pytest.warns(ab.inference.IdentificationWarning):
         fitted = quick_fit(data)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", ab.IdentificationWarning)
+        warnings.simplefilter("error", ab.inference.IdentificationWarning)
         assert ab.impute(fitted, data, 100).identification is fitted.identification
     fitted.save(tmp_path / "fit")
-    with pytest.warns(ab.IdentificationWarning, match="'a'"):
+    with pytest.warns(ab.inference.IdentificationWarning, match="'a'"):
         ab.impute(ab.load(tmp_path / "fit"), data, 100)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", ab.IdentificationWarning)
+        warnings.simplefilter("error", ab.inference.IdentificationWarning)
         ab.impute(ab.load(tmp_path / "fit"), data, 100, check=False)
         quick_check = ab.fit(fitted.model, data, steps=1, check=False, progress=False)
     assert quick_check.identification is None
@@ -88,7 +88,7 @@ def test_an_imputation_warns_only_where_the_fit_did_not(tmp_path):
 
 def test_the_imputer_warns():
     imputer = ab.MNARImputer(steps=40, particles=50, random_state=0)
-    with pytest.warns(ab.IdentificationWarning):
+    with pytest.warns(ab.inference.IdentificationWarning):
         imputer.fit(skewed())
 
 
@@ -160,7 +160,7 @@ def test_descriptions_agree_with_the_check():
         frame = skewed(tie=tie)
         data = ab.IncompleteData.from_frame(frame)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ab.IdentificationWarning)
+            warnings.simplefilter("ignore", ab.inference.IdentificationWarning)
             fitted = quick_fit(data)
         text = str(fitted.model.missingness.describe(fitted))
         assert f"identified: {word}" in text
@@ -169,9 +169,9 @@ def test_descriptions_agree_with_the_check():
 
 def test_a_loud_line_where_imputed_means_lie_outside():
     data = ab.IncompleteData.from_frame(skewed())
-    with pytest.warns(ab.IdentificationWarning):
+    with pytest.warns(ab.inference.IdentificationWarning):
         fitted = misled(quick_fit(data))
-    with pytest.warns(ab.OutsideRangeWarning, match=r"'a' 1\d.* \(at random: 1\."):
+    with pytest.warns(ab.inference.OutsideRangeWarning, match=r"'a' 1\d.* \(at random: 1\."):
         filled = ab.impute(fitted, data, 100)
     row = filled.by_column().loc["a"]
     assert row["outside"]

@@ -33,7 +33,7 @@ def every_value_read(data):
 
 
 def a_target(data):
-    return ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[4])
+    return ab.models.SupervisedNotMIWAE(data, latent_dim=1, hidden=[4])
 
 
 def runs_of(marginal, program, model, data, blocks, monkeypatch):
@@ -43,7 +43,7 @@ def runs_of(marginal, program, model, data, blocks, monkeypatch):
     def counted(*args, **options):
         nonlocal count
         count += 1
-        return ab.weights(*args, **options)
+        return ab.inference.weights(*args, **options)
 
     monkeypatch.setattr(integrator, "weights", counted)
     torch.manual_seed(1)

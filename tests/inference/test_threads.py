@@ -26,7 +26,7 @@ def fitted_and_imputed(rows, seed, kind=ab.NotMIWAE):
     return np.stack([filled.mean, filled.draws(1)[0]])
 
 
-@pytest.mark.parametrize("kind", [ab.NotMIWAE, ab.NotMIWAEPPCA, ab.GNR])
+@pytest.mark.parametrize("kind", [ab.NotMIWAE, ab.NotMIWAEPPCA, ab.models.GNR])
 def test_fits_and_imputations_beside_each_other(rows, kind):
     expected = [fitted_and_imputed(rows, seed, kind) for seed in range(4)]
     with ThreadPoolExecutor(4) as pool:
@@ -39,12 +39,12 @@ def test_other_computations_beside_each_other(rows):
     model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=1)
     fitted = ab.fit(model, data, steps=100, learning_rate=1e-2, progress=False)
     jobs = [
-        lambda: ab.coefficient_posterior(fitted, data, polish=0)["sd"].to_numpy(),
+        lambda: ab.inference.coefficient_posterior(fitted, data, polish=0)["sd"].to_numpy(),
         lambda: (
             ab.multiple_imputation(fitted, data, m=2, parameters="fixed").frames()[1].to_numpy()
         ),
-        lambda: ab.check_mask(fitted, data, replications=4).rates.to_numpy(dtype=float),
-        lambda: ab.held_out_bound(fitted, data, 30).numpy(),
+        lambda: ab.check.check_mask(fitted, data, replications=4).rates.to_numpy(dtype=float),
+        lambda: ab.check.held_out_bound(fitted, data, 30).numpy(),
         lambda: ab.impute(fitted, data, 30).mean,
     ]
     with warnings.catch_warnings():

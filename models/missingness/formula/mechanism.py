@@ -248,8 +248,8 @@ class FormulaMissingness(Missingness):
 
         One row a column and term; ``how`` is "learnt", "given", "direction" or "prior" (then the
         values are the prior's centre; the posterior is the model's ``coefficient_guide``, or
-        :func:`absentia.coefficient_posterior`). A learnt intercept beside terms with priors belongs
-        to average values of theirs: per unit it is NaN.
+        :func:`absentia.inference.coefficient_posterior`). A learnt intercept beside terms with
+        priors belongs to average values of theirs: per unit it is NaN.
         """
         rows = [row for part in self.part_of.values() for row in part.table()]
         frame = pd.DataFrame(rows, columns=["column", "term", "per_sd", "per_unit", "how"])

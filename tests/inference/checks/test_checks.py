@@ -30,11 +30,11 @@ def data():
 
 
 def test_a_right_mechanism_passes_and_a_constant_one_does_not(data):
-    right = ab.check_mask(fitted(data, "a ~ b"), data, replications=100)
+    right = ab.check.check_mask(fitted(data, "a ~ b"), data, replications=100)
     assert right.worst > 0.05
     assert right.rates.loc["a", "p_value"] > 0.05
     assert right.deciles.loc[("a", "b", 1), "observed"] < 0.2
-    wrong = ab.check_mask(fitted(data, "a ~ 1"), data, replications=400)
+    wrong = ab.check.check_mask(fitted(data, "a ~ 1"), data, replications=400)
     assert wrong.rates.loc["a", "p_value"] > 0.05  # the rate is right
     assert (wrong.deciles.loc[("a", "b")]["p_value"] < 0.01).sum() >= 4  # where they lie is not
     assert wrong.worst < 0.1
@@ -42,7 +42,7 @@ def test_a_right_mechanism_passes_and_a_constant_one_does_not(data):
 
 def test_calibration_of_the_mask(data):
     """Predicted and seen shares agree within four binomial standard errors."""
-    found = ab.check_mask(fitted(data, "a ~ b"), data, replications=20).calibration
+    found = ab.check.check_mask(fitted(data, "a ~ b"), data, replications=20).calibration
     assert found["cells"].sum() == pytest.approx(len(data), abs=10)
     error = np.sqrt(found["predicted"] * (1 - found["predicted"]) / found["cells"])
     assert ((found["missing"] - found["predicted"]).abs() < 4 * error + 0.02).all()
@@ -54,7 +54,7 @@ def test_what_goes_missing_together():
     both = rng.random(400) < 0.3
     frame.loc[both, ["a", "b"]] = np.nan
     data = ab.IncompleteData.from_frame(frame)
-    found = ab.check_mask(fitted(data, ["a ~ 1", "b ~ 1"], 400), data, replications=100)
+    found = ab.check.check_mask(fitted(data, ["a ~ 1", "b ~ 1"], 400), data, replications=100)
     row = found.pairs.loc[("a", "b")]
     assert row["observed"] == both.mean()
     # independent in the replicates
@@ -70,29 +70,29 @@ def test_columns_without_a_formula_are_left_out():
     frame.loc[rng.random(150) < 0.3, "a"] = np.nan
     frame.loc[rng.random(150) < 0.3, "b"] = np.nan
     data = ab.IncompleteData.from_frame(frame)
-    found = ab.check_mask(fitted(data, "a ~ c", 200), data, replications=10)
+    found = ab.check.check_mask(fitted(data, "a ~ c", 200), data, replications=10)
     assert list(found.rates.index) == ["a"]
     assert found.pairs.empty
     assert set(found.deciles.index.get_level_values("by")) == {"b", "c"}
     assert found.calibration["missing"].mean() == pytest.approx(0.3, abs=0.2)
     several = ab.missing("a ~ is_missing(b)") & ab.missing("b ~ 1")
-    both = ab.check_mask(fitted(data, several, 200), data, replications=10)
+    both = ab.check.check_mask(fitted(data, several, 200), data, replications=10)
     assert list(both.rates.index) == ["a", "b"]
 
 
 def test_an_ignorable_mechanism_has_no_mask_to_check(data):
     with pytest.raises(ValueError, match="says nothing of the mask"):
-        ab.check_mask(fitted(data, "ignorable", 20), data)
+        ab.check.check_mask(fitted(data, "ignorable", 20), data)
 
 
 def test_values_of_the_right_shape_pass_and_skewed_ones_do_not(data):
-    found = ab.check_values(fitted(data, "a ~ b"), data, replications=100)
+    found = ab.check.check_values(fitted(data, "a ~ b"), data, replications=100)
     assert (found["p_value"] > 0.02).all()
     assert found.loc[("b", "mean"), "observed"] == pytest.approx(np.nanmean(data.values[:, 1]))
     skewed = ab.IncompleteData.from_numpy(
         np.random.default_rng(0).exponential(size=(400, 2)), columns=["a", "b"]
     )
-    poor = ab.check_values(fitted(skewed, "ignorable", 300), skewed, replications=100)
+    poor = ab.check.check_values(fitted(skewed, "ignorable", 300), skewed, replications=100)
     assert poor.loc[("a", "skewness"), "p_value"] < 0.05
 
 
@@ -107,7 +107,7 @@ def right_model():
 
 def test_ranks_of_the_right_inference_are_uniform():
     model, data = right_model()
-    found = ab.calibration(model, data, rows=1500, particles=300)
+    found = ab.check.calibration(model, data, rows=1500, particles=300)
     assert found.p_value > 0.01
     assert (found.table["bias"].abs() < 4).all()
     assert found.counts("x0").sum() == found.table.loc["x0", "ranks"]
@@ -121,7 +121,7 @@ def test_a_wrong_weight_fails():
         options = {"rule": "decoder-mean", "refine": False, "draws": 99}
         return ab.impute(model, table, 300, unfitted=True, **options).draws(99)
 
-    found = ab.calibration(model, data, rows=4000, infer=published)
+    found = ab.check.calibration(model, data, rows=4000, infer=published)
     assert found.p_value < 1e-6
     assert (found.table["bias"] > 4).all()  # the truth lies above the draws
 
@@ -130,7 +130,7 @@ def test_a_wrong_weight_fails():
         mar.decoder.load_state_dict(model.decoder.state_dict())
         return ab.impute(mar, table, 300, draws=99, unfitted=True).draws(99)
 
-    assert ab.calibration(model, data, rows=4000, infer=unweighted).p_value < 1e-6
+    assert ab.check.calibration(model, data, rows=4000, infer=unweighted).p_value < 1e-6
 
 
 def test_the_chi_square_of_ranks():
@@ -145,10 +145,10 @@ def test_the_chi_square_of_ranks():
 def test_mistakes_in_calibration():
     model, data = right_model()
     with pytest.raises(ValueError, match="7 bins do not divide the 100 ranks"):
-        ab.calibration(model, data, bins=7)
-    complete = ab.NotMIWAEPPCA(data, ab.SelfMasking(3, slope=0.0, offset=50.0), latent_dim=1)
+        ab.check.calibration(model, data, bins=7)
+    complete = ab.NotMIWAEPPCA(data, ab.models.SelfMasking(3, slope=0.0, offset=50.0), latent_dim=1)
     with pytest.raises(ValueError, match="nothing to rank"):
-        ab.calibration(complete, data, rows=20)
+        ab.check.calibration(complete, data, rows=20)
 
 
 def test_nuts_agrees_with_importance_sampling():
@@ -158,7 +158,7 @@ def test_nuts_agrees_with_importance_sampling():
     table[rng.random(60) < 0.3, 2] = np.nan
     data = ab.IncompleteData.from_numpy(table)
     model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=2)
-    found = ab.cross_check(model, data, rows=4, draws=600, warm_up=300)
+    found = ab.check.cross_check(model, data, rows=4, draws=600, warm_up=300)
     assert (found["ess"] > 50).all()
     assert found["difference"].abs().max() < 4
     # a mechanism of the other sign is another posterior, and NUTS says so
@@ -174,10 +174,10 @@ def test_nuts_is_for_few_real_numbers():
     frame = pd.DataFrame({"a": [1.5, np.nan, 0.5], "n": [1, 2, None]})
     data = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
     with pytest.raises(ValueError, match="column 'n' is count: NUTS moves real numbers only"):
-        ab.cross_check(ab.PPCA(data, latent_dim=1), data)
+        ab.check.cross_check(ab.PPCA(data, latent_dim=1), data)
     numbers = at_random(50)
     with pytest.raises(ValueError, match="rows must have a missing value"):
-        ab.cross_check(ab.PPCA(numbers), numbers, rows=[int(numbers.s.all(1).nonzero()[0])])
+        ab.check.cross_check(ab.PPCA(numbers), numbers, rows=[int(numbers.s.all(1).nonzero()[0])])
 
 
 @pytest.mark.slow
@@ -186,9 +186,9 @@ def test_nuts_is_for_few_real_numbers():
 def test_models_are_compared_by_leaving_rows_out(data):
     few = data.rows(slice(0, 120))
     fits = {why: fitted(few, why, 400) for why in ("a ~ b", "a ~ 1")}
-    found = ab.compare(fits, few, particles=20)
+    found = ab.check.compare(fits, few, particles=20)
     assert list(found.index) == ["a ~ b", "a ~ 1"]
     with pytest.raises(ValueError, match="'mar' leaves the mask's density of column 'a' out"):
-        ab.compare({"mar": fitted(few, "ignorable", 5), **fits}, few)
+        ab.check.compare({"mar": fitted(few, "ignorable", 5), **fits}, few)
     with pytest.raises(ValueError, match=r"1 model\(s\) to compare"):
-        ab.compare({"one": fits["a ~ b"]}, few)
+        ab.check.compare({"one": fits["a ~ b"]}, few)

@@ -185,7 +185,7 @@ def test_the_bound_chooses_between_settings():
     data = ab.IncompleteData.from_frame(
         pd.DataFrame(holed, columns=["x0", "x1", "x2"]), like=fitted.result_, dtype=torch.float64
     )
-    bound = ab.held_out_bound(fitted.result_, data, 20, seed=fitted._seed % 2**16).mean()
+    bound = ab.check.held_out_bound(fitted.result_, data, 20, seed=fitted._seed % 2**16).mean()
     assert fitted.score(holed) == pytest.approx(float(bound))
 
 
@@ -243,7 +243,7 @@ def test_columns_that_lose_values_only_later():
         "x0 ~ +x0 + x1",
         {"x0": "x0 + I(x0**2)"},
         ab.missing("x0 ~ x0", fixed={"x0": 1.0}),
-        ab.SelfMasking(3, sign="+"),
+        ab.models.SelfMasking(3, sign="+"),
     ],
     ids=["name", "formula", "dictionary", "declared", "module"],
 )

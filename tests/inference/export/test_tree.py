@@ -64,7 +64,7 @@ def test_draws_are_those_of_the_posterior(fitted, tree):
     assert np.sqrt((error**2).mean()) < 1.4
     assert np.median(found.std(0) / sd) == pytest.approx(1.05, abs=0.08)
     coefficient = tree["posterior"]["a ~ b"].values[0]
-    wald = ab.coefficient_posterior(result, data).loc["a ~ b"]
+    wald = ab.inference.coefficient_posterior(result, data).loc["a ~ b"]
     assert coefficient.mean() == pytest.approx(wald["estimate"], abs=4 * wald["sd"] / 200**0.5)
     assert coefficient.std() == pytest.approx(wald["sd"], rel=4 / (2 * 200) ** 0.5)
 
@@ -111,7 +111,7 @@ def test_loo_is_leaving_a_row_out(fitted, tree):
         loo = arviz_compat.loo(tree)
     total = loo.elpd_loo if hasattr(loo, "elpd_loo") else loo.elpd
     _, data, result = fitted
-    within = ab.held_out_bound(result, data, 500).sum()
+    within = ab.check.held_out_bound(result, data, 500).sum()
     # 7 effective parameters: five of a Gaussian in the plane, two of the mechanism
     assert within - total == pytest.approx(7, abs=3)
 

@@ -856,7 +856,7 @@ def test_held_out_bound_is_the_exact_log_density_under_ppca():
     data = table(40)
     result = run(data, ab.PPCA, steps=20)
     new = ab.IncompleteData.from_numpy(table(30, seed=5).values, like=data)
-    found = ab.held_out_bound(result, new, particles=20)
+    found = ab.check.held_out_bound(result, new, particles=20)
     assert found.shape == (30,)
     # densities of the data's own units: each observed value's is divided by its column's scale
     in_units = exact_bound(result.model, new) - new.s.numpy() @ np.log(result.scaler.scale)

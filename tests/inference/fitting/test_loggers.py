@@ -23,7 +23,7 @@ def fitted(*loggers, **options):
 
 def test_csv_is_the_history(tmp_path):
     path = tmp_path / "new" / "fit.csv"
-    result = fitted(ab.CSVLogger(path))
+    result = fitted(ab.inference.CSVLogger(path))
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [5, 10, 15, 20]
@@ -31,8 +31,8 @@ def test_csv_is_the_history(tmp_path):
 
 
 def test_another_fit_replaces_the_file(tmp_path):
-    fitted(ab.CSVLogger(tmp_path / "fit.csv"))
-    fitted(ab.CSVLogger(tmp_path / "fit.csv"), steps=10)
+    fitted(ab.inference.CSVLogger(tmp_path / "fit.csv"))
+    fitted(ab.inference.CSVLogger(tmp_path / "fit.csv"), steps=10)
     assert len((tmp_path / "fit.csv").read_text().splitlines()) == 1 + 5
 
 
@@ -44,8 +44,8 @@ def test_a_fit_that_goes_on_appends(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fitted(ab.CSVLogger(path), checkpoint=checkpoint, callback=stop)
-    fitted(ab.CSVLogger(path), checkpoint=checkpoint)
+        fitted(ab.inference.CSVLogger(path), checkpoint=checkpoint, callback=stop)
+    fitted(ab.inference.CSVLogger(path), checkpoint=checkpoint)
     steps = [int(line.split(",")[0]) for line in path.read_text().splitlines()[1:]]
     assert steps == [5, 10, 15, 20]
 
@@ -54,12 +54,14 @@ def test_tensorboard(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    result = fitted(ab.TensorBoardLogger(tmp_path))
+    result = fitted(ab.inference.TensorBoardLogger(tmp_path))
     events = EventAccumulator(str(tmp_path)).Reload()
     points = events.Scalars("bound")
     assert [point.step for point in points] == [5, 10, 15, 20]
     np.testing.assert_allclose([p.value for p in points], result.history["bound"], rtol=1e-5)
-    fitted(ab.TensorBoardLogger(tmp_path / "all"), validation=0.0)  # a bound of nan is no point
+    fitted(
+        ab.inference.TensorBoardLogger(tmp_path / "all"), validation=0.0
+    )  # a bound of nan is no point
     everything = EventAccumulator(str(tmp_path / "all")).Reload().Tags()["scalars"]
     assert "validation_bound" not in everything
 
@@ -67,7 +69,7 @@ def test_tensorboard(tmp_path):
 @pytest.mark.slow
 def test_weights_and_biases_offline(tmp_path):
     pytest.importorskip("wandb")
-    fitted(ab.WandbLogger(folder=tmp_path))
+    fitted(ab.inference.WandbLogger(folder=tmp_path))
     runs = list((tmp_path / "wandb").glob("offline-run-*"))
     assert len(runs) == 1
     assert list(runs[0].glob("*.wandb"))
@@ -76,8 +78,12 @@ def test_weights_and_biases_offline(tmp_path):
 @pytest.mark.parametrize(
     ("logger", "package", "module"),
     [
-        (lambda path: ab.TensorBoardLogger(path), "tensorboard", "torch.utils.tensorboard"),
-        (lambda path: ab.WandbLogger(folder=path), "wandb", "wandb"),
+        (
+            lambda path: ab.inference.TensorBoardLogger(path),
+            "tensorboard",
+            "torch.utils.tensorboard",
+        ),
+        (lambda path: ab.inference.WandbLogger(folder=path), "wandb", "wandb"),
     ],
 )
 def test_a_package_that_is_not_there_is_named(logger, package, module, tmp_path, monkeypatch):

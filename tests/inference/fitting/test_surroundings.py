@@ -95,7 +95,7 @@ def test_what_callbacks_and_loggers_draw_changes_nothing(kind):
 def test_a_model_is_of_the_dtype_of_its_data():
     for dtype in (torch.float32, torch.float64):
         data = ab.IncompleteData.from_numpy(rows(), dtype=dtype)
-        for kind in (*KINDS, ab.GNR):
+        for kind in (*KINDS, ab.models.GNR):
             tensors = [*kind(data).parameters(), *kind(data).buffers()]
             assert {t.dtype for t in tensors if t.is_floating_point()} == {dtype}
 
@@ -104,9 +104,9 @@ def test_standard_errors_in_inference_mode():
     data = ab.IncompleteData.from_numpy(rows(), columns=["a", "b", "c"])
     model = ab.NotMIWAEPPCA(data, "a ~ b", latent_dim=1)
     fitted = ab.fit(model, data, steps=400, learning_rate=1e-2, progress=False)
-    expected = ab.coefficient_posterior(fitted, data)
+    expected = ab.inference.coefficient_posterior(fitted, data)
     with torch.inference_mode():
-        found = ab.coefficient_posterior(
+        found = ab.inference.coefficient_posterior(
             fitted, ab.IncompleteData.from_numpy(rows(), columns="abc")
         )
     np.testing.assert_allclose(found, expected, rtol=1e-9)
@@ -114,7 +114,7 @@ def test_standard_errors_in_inference_mode():
 
 def test_parameters_made_in_inference_mode_are_named():
     with torch.inference_mode():
-        mechanism = ab.SelfMasking(3)
+        mechanism = ab.models.SelfMasking(3)
     data = ab.IncompleteData.from_numpy(rows())
     model = ab.NotMIWAE(data, mechanism)
     with pytest.raises(ValueError, match=r"'missingness\..*inference_mode\(\)"):
@@ -132,7 +132,7 @@ def test_a_dtype_that_holds_no_real_numbers_is_refused(dtype):
     with pytest.raises(ValueError, match=re.escape(message)):
         ab.fit(ab.PPCA(data), data, dtype=dtype, steps=1, progress=False)
     with pytest.raises(ValueError, match=re.escape(message)):
-        ab.Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0], dtype=dtype)
+        ab.data.Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0], dtype=dtype)
 
 
 def test_what_does_not_fit_into_memory_is_said():

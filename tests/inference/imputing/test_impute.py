@@ -137,7 +137,7 @@ def test_streaming_is_the_formula_on_the_same_particles(truth, data):
     model = true_model(truth, data, mechanism).eval()
     found = ab.impute(model, data, 300, unobserved="sample", refine=False, draws=0, seed=5)
     with torch.no_grad(), seeded(5):
-        run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=300)
+        run = ab.inference.weights(model.model, model.guide, data.x, data.s, num_particles=300)
     log_weight = run.log_weight.double()
     x = run.sites["x_unobserved"].value.double()
     share = torch.softmax(log_weight, 0).unsqueeze(-1)

@@ -17,7 +17,7 @@ def known(rows):
     data = ab.IncompleteData.from_numpy(rows, standardise=False, dtype=torch.float64)
     model = ab.NotMIWAE(
         data,
-        ab.SelfMasking(2, slope=[0.0, SLOPE], offset=[30.0, OFFSET]),
+        ab.models.SelfMasking(2, slope=[0.0, SLOPE], offset=[30.0, OFFSET]),
         decoder=ab.models.LinearGaussianDecoder(1, 2, scale="column", floor=0.0),
         encoder=ab.models.ExactConditionalEncoder(2, 1),
         latent_dim=1,
@@ -47,11 +47,11 @@ def test_gnr_averages_over_its_trunk():
     rows = np.random.default_rng(0).normal(size=(12, 3))
     rows[rows > 0.5] = np.nan
     data = ab.IncompleteData.from_numpy(rows, dtype=torch.float64)
-    model = ab.GNR(data, alpha=2.0, latent_dim=2, hidden=[6]).double()
+    model = ab.models.GNR(data, alpha=2.0, latent_dim=2, hidden=[6]).double()
     found = mask_probability(model, data, 8_000, seed=1)
     torch.manual_seed(5)
-    with torch.no_grad(), ab.integrate_out():
-        run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=8_000)
+    with torch.no_grad(), ab.inference.integrate_out():
+        run = ab.inference.weights(model.model, model.guide, data.x, data.s, num_particles=8_000)
         weight = torch.softmax(run.log_weight, 0).unsqueeze(-1)
         u = model.trunk(run.sites["z"].value)
         chance = 1 - model.missingness.linear(u).sigmoid()  # not to the power alpha

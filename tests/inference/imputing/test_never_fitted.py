@@ -33,10 +33,12 @@ def test_a_model_that_was_never_fitted_is_refused(data):
 def test_other_predictions_too(data):
     supervised = data.with_target(data.x[:, 1].numpy())
     with pytest.raises(ValueError, match="was never fitted"):
-        ab.predict(ab.SupervisedNotMIWAE(supervised, latent_dim=1), data)
-    ratings = ab.Ratings.from_triples([0, 0, 1], [0, 1, 1], [5.0, 4.0, 1.0])
+        ab.inference.predict(ab.models.SupervisedNotMIWAE(supervised, latent_dim=1), data)
+    ratings = ab.data.Ratings.from_triples([0, 0, 1], [0, 1, 1], [5.0, 4.0, 1.0])
     with pytest.raises(ValueError, match="was never fitted"):
-        ab.predict_ratings(ab.RatingsNotMIWAE(ratings, latent_dim=1), ratings, [0], [1])
+        ab.inference.predict_ratings(
+            ab.models.RatingsNotMIWAE(ratings, latent_dim=1), ratings, [0], [1]
+        )
 
 
 def test_a_fit_however_it_is_kept(data, tmp_path):
@@ -70,5 +72,5 @@ def test_loops_of_ones_own(data):
 def test_nothing_to_learn_is_nothing_to_fit(data):
     model = ab.NotMIWAE(data, latent_dim=1)
     model.requires_grad_(False)
-    other = ab.SelectionModel(model.decoder, model.encoder, model.missingness, data.columns)
+    other = ab.models.SelectionModel(model.decoder, model.encoder, model.missingness, data.columns)
     assert np.isfinite(impute(other, data).mean).all()

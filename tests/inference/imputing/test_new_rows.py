@@ -24,7 +24,7 @@ def table(n: int, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> ab.FitResult:
+def fitted() -> ab.inference.FitResult:
     data = ab.IncompleteData.from_frame(table(80, 0))
     return ab.fit(ab.NotMIWAEPPCA(data), data, steps=40, learning_rate=1e-2, progress=False)
 
@@ -57,7 +57,7 @@ def test_imputing(fitted):
 
 def test_an_unknown_level_is_refused_before_any_work(fitted):
     new = ab.IncompleteData.from_frame(NEW.assign(stage=["mid", "top", None, "mid"]))
-    for ask in (ab.impute, ab.held_out_bound, ab.check_mask):
+    for ask in (ab.impute, ab.check.held_out_bound, ab.check.check_mask):
         with pytest.raises(ValueError, match=r"'stage', row 1: got 'top'.*the fit knows 'low'"):
             ask(fitted, new)
 
@@ -68,16 +68,19 @@ def test_predicting_with_a_target_that_has_some_of_the_levels():
     kinds = pd.Series(np.select([rows[:, 0] < -0.5, rows[:, 0] < 0.5], list("ab"), "c"))
     rows[rows > 1.3] = np.nan
     data = ab.IncompleteData.from_numpy(rows).with_target(kinds)
-    model = ab.SupervisedNotMIWAE(data, sign="+", latent_dim=1, hidden=[4], predictor=[])
+    model = ab.models.SupervisedNotMIWAE(data, sign="+", latent_dim=1, hidden=[4], predictor=[])
     fitted = ab.fit(model, data, steps=5, progress=False)
     few = np.flatnonzero(kinds != "b")[:6]
     new = ab.IncompleteData.from_numpy(rows[few]).with_target(kinds[few])
     wanted = ab.IncompleteData.from_numpy(rows[few], like=data).with_target(kinds[few], like=data)
     assert new.target.schema["y"].num_values == 2
-    found = [ab.held_out_bound(fitted, one, 50).numpy() for one in (new, wanted)]
+    found = [ab.check.held_out_bound(fitted, one, 50).numpy() for one in (new, wanted)]
     np.testing.assert_allclose(*found)
     np.testing.assert_allclose(
-        ab.predict(fitted, new, 50).probabilities, ab.predict(fitted, wanted, 50).probabilities
+        ab.inference.predict(fitted, new, 50).probabilities,
+        ab.inference.predict(fitted, wanted, 50).probabilities,
     )
     with pytest.raises(ValueError, match=r"'y', row 0: got 'z'.*the fit knows 'a', 'b', 'c'"):
-        ab.predict(fitted, ab.IncompleteData.from_numpy(rows[few]).with_target(list("zczczc")))
+        ab.inference.predict(
+            fitted, ab.IncompleteData.from_numpy(rows[few]).with_target(list("zczczc"))
+        )

@@ -17,8 +17,8 @@ def model_of(kind):
     """The generating model in the place of a fitted one: PPCA with one latent is x0 itself."""
     data = ab.IncompleteData.from_numpy(ROWS, columns=["x0", "x1"], standardise=False)
     labels = np.zeros(len(ROWS)) if kind == "continuous" else np.arange(len(ROWS)) % 2 == 0
-    mechanism = ab.SelfMasking(2, slope=[0.0, SLOPE], offset=[30.0, OFFSET])
-    model = ab.SupervisedNotMIWAE(
+    mechanism = ab.models.SelfMasking(2, slope=[0.0, SLOPE], offset=[30.0, OFFSET])
+    model = ab.models.SupervisedNotMIWAE(
         data.with_target(labels),
         mechanism,
         latent_dim=1,
@@ -53,7 +53,7 @@ def bayes(x0, f):
 
 def test_a_continuous_target():
     model, data = model_of("continuous")
-    found = ab.predict(model, data, 40_000, seed=0)
+    found = ab.inference.predict(model, data, 40_000, seed=0)
     for i, x0 in enumerate([0.0, 1.0, -1.5]):
         mean = bayes(x0, lambda x1, x0=x0: x0 - 2 * x1)
         square = bayes(x0, lambda x1, x0=x0: (x0 - 2 * x1) ** 2) + 0.5**2
@@ -67,7 +67,7 @@ def test_a_continuous_target():
 
 def test_two_levels():
     model, data = model_of("binary")
-    found = ab.predict(model, data, 40_000, seed=0)
+    found = ab.inference.predict(model, data, 40_000, seed=0)
     for i, x0 in enumerate([0.0, 1.0, -1.5]):
         chance = bayes(x0, lambda x1, x0=x0: expit(x0 - 2 * x1))
         error = 0.5 / found.ess[i] ** 0.5  # of something between 0 and 1
@@ -79,7 +79,7 @@ def test_two_levels():
 
 def test_ignoring_the_mask_would_not_do():
     model, data = model_of("continuous")
-    found = ab.predict(model, data, 20_000, seed=0).mean[0]
+    found = ab.inference.predict(model, data, 20_000, seed=0).mean[0]
     at_random = 0.0 - 2 * 0.8 * 0.0
     assert abs(found - at_random) > 0.5
 
@@ -90,13 +90,13 @@ def test_more_levels():
     y = pd.cut(rows.sum(1), 3, labels=["low", "mid", "high"])
     rows[rng.random(40) < 0.5, 1] = np.nan
     data = ab.IncompleteData.from_numpy(rows).with_target(y)
-    model = ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
-    found = ab.predict(model, data, 4000, seed=0, unfitted=True)
+    model = ab.models.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
+    found = ab.inference.predict(model, data, 4000, seed=0, unfitted=True)
     assert list(found.probabilities) == ["low", "mid", "high"]
     assert set(found.best) <= {"low", "mid", "high"}
     assert np.isnan(found.mean).all()
-    again = ab.predict(model, data, 4000, seed=0, unfitted=True)
+    again = ab.inference.predict(model, data, 4000, seed=0, unfitted=True)
     np.testing.assert_array_equal(found.probabilities, again.probabilities)
-    other = ab.predict(model, data, 4000, seed=1, unfitted=True)
+    other = ab.inference.predict(model, data, 4000, seed=1, unfitted=True)
     error = 0.5 / np.sqrt(np.minimum(found.ess, other.ess))[:, None]
     assert (np.abs(found.probabilities - other.probabilities) < 5 * error).all(axis=None)

@@ -99,7 +99,7 @@ def test_a_sensitivity_curve_is_marked_where_it_tips():
          "khat": 0.1}
     )  # fmt: skip
     profile = pd.Series([-3.0, 0.0, -3.0], index=at)
-    curve = ab.SensitivityCurve(table, "slope", "a", 0.95, profile)
+    curve = ab.sensitivity.SensitivityCurve(table, "slope", "a", 0.95, profile)
     figure = ab.plots.plot_sensitivity(curve, value=0.5)
     assert len(figure.axes) == 2
     marks = [line for line in figure.axes[0].lines if line.get_marker() == "v"]
@@ -195,7 +195,7 @@ def test_columns_chooses_what_is_drawn(wide):
     row = int(np.flatnonzero(np.isnan(data.values[:, [50, 41]]).all(1))[0])
     of_row = ab.plots.plot_row(imputation, row, two)
     assert [axes.get_xlabel() for axes in of_row.axes] == two
-    check = ab.check_mask(model, data, replications=20)
+    check = ab.check.check_mask(model, data, replications=20)
     rates = ab.plots.plot_mask_check(check)
     assert len(rates.axes[0].get_xticks()) == 30
     assert "the 30 most missing of" in rates.get_suptitle()

@@ -30,7 +30,9 @@ def page(tmp_path_factory):
     options = {"steps": 500, "learning_rate": 1e-2, "progress": False}
     fitted = ab.fit(model, data, **options)
     tables = ab.multiple_imputation(fitted, data, 4, parameters="fixed")
-    curve = ab.delta_sensitivity(tables, "income <k>", lambda t: t["income <k>"].mean(), [-1, 0, 1])
+    curve = ab.sensitivity.delta_sensitivity(
+        tables, "income <k>", lambda t: t["income <k>"].mean(), [-1, 0, 1]
+    )
     path = tmp_path_factory.mktemp("report") / "report.html"
     assert ab.report(fitted, data, path, curves=[curve], replications=20) == path
     return path, model, data

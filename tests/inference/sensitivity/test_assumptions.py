@@ -22,7 +22,7 @@ def test_answers_side_by_side():
     """Hidden by itself: selection is right, at random too low, each shift by its own amount."""
     frame, truth = hidden_by_itself()
     data = ab.IncompleteData.from_frame(frame)
-    found = ab.answers(
+    found = ab.sensitivity.answers(
         data,
         "a",
         lambda t: (t["a"].mean(), t["a"].var() / len(t)),
@@ -40,7 +40,7 @@ def test_answers_side_by_side():
     rise = estimate["pattern mixture, +1 sd"] - estimate["missing at random"]
     assert rise == pytest.approx(data.scaler.scale[0] * frame["a"].isna().mean())
     with pytest.raises(ValueError, match="no column 'c'"):
-        ab.answers(data, "c", len)
+        ab.sensitivity.answers(data, "c", len)
 
 
 def skewed(n=800, tie=0.0, seed=0):
@@ -65,7 +65,7 @@ def test_a_mechanism_that_the_decoders_shape_alone_identifies_is_said():
     without = fitted(data, ab.missing("a ~ a", fixed={"a": 0.0}))
     assert len(data) * (result.bound - without.bound) > 10  # nats: sure of what is not so
     with pytest.warns(UserWarning, match="nothing but the shape of the decoder .* 'a' is missing"):
-        found = ab.check_identification(result, data)
+        found = ab.check.check_identification(result, data)
     row = found.loc["a"]
     assert not row["identified"]
     assert row["skewness"] > 1
@@ -76,12 +76,12 @@ def test_an_exclusion_restriction_silences_it():
     data = skewed(tie=0.7)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = ab.check_identification(fitted(data, "a ~ a"), data).loc["a"]
+        found = ab.check.check_identification(fitted(data, "a ~ a"), data).loc["a"]
     assert found["identified"]
     assert found["by"] == "b"
     # read by the mechanism, b no longer tells the two apart
     with pytest.warns(UserWarning, match="explain 0 % of its variance"):
-        ab.check_identification(fitted(data, "a ~ a + b"), data)
+        ab.check.check_identification(fitted(data, "a ~ a + b"), data)
 
 
 @pytest.mark.parametrize(
@@ -97,5 +97,5 @@ def test_what_rests_on_nothing_is_not_warned_of(why):
     data = skewed()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = ab.check_identification(fitted(data, why), data)
+        found = ab.check.check_identification(fitted(data, why), data)
     assert found["identified"].all()

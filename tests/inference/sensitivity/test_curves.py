@@ -39,7 +39,9 @@ def at_random(data):
 
 @pytest.fixture(scope="module")
 def curve(data):
-    return ab.slope_sensitivity("a", data, mean_of_a, [-0.4, 0.4, 0.8], m=30, fit_options=SHORT)
+    return ab.sensitivity.slope_sensitivity(
+        "a", data, mean_of_a, [-0.4, 0.4, 0.8], m=30, fit_options=SHORT
+    )
 
 
 def test_slope_zero_is_missing_at_random(curve, at_random):
@@ -52,7 +54,7 @@ def test_slope_zero_is_missing_at_random(curve, at_random):
 
 
 def test_weights_and_refits_agree(data, curve):
-    refitted = ab.slope_sensitivity(
+    refitted = ab.sensitivity.slope_sensitivity(
         "a", data, mean_of_a, [-0.4, 0.8], m=30, reweight=False, seed=1, fit_options=SHORT
     ).of()
     found = curve.of().loc[refitted.index]
@@ -67,7 +69,7 @@ def test_weights_and_refits_agree(data, curve):
 
 def test_the_profile_is_the_likelihoods(data, curve):
     """Refitted or reached from the anchor, the maximum is the same within .05 nats."""
-    refitted = ab.slope_sensitivity(
+    refitted = ab.sensitivity.slope_sensitivity(
         "a", data, mean_of_a, [0.8], m=2, reweight=False, fit_options=SHORT
     ).profile
     both = [0.0, 0.8]
@@ -89,13 +91,15 @@ def test_a_shift_is_a_slope_times_the_variance(data):
     frame = gaussian()
     seen = frame.dropna()
     v = seen["a"].var() * (1 - seen["a"].corr(seen["b"]) ** 2) / sd**2
-    tilted = ab.slope_sensitivity("a", data, mean_of_a, [slope], m=100, fit_options=SHORT).of()[
-        "estimate"
-    ]
+    tilted = ab.sensitivity.slope_sensitivity(
+        "a", data, mean_of_a, [slope], m=100, fit_options=SHORT
+    ).of()["estimate"]
     model = ab.PPCA(data, latent_dim=1, scale="column")
     fitted = ab.fit(model, data, **FIT)
     tables = ab.multiple_imputation(fitted, data, 40)
-    shifted = ab.delta_sensitivity(tables, "a", mean_of_a, [0.0, slope * v]).of()["estimate"]
+    shifted = ab.sensitivity.delta_sensitivity(tables, "a", mean_of_a, [0.0, slope * v]).of()[
+        "estimate"
+    ]
     rise = tilted[slope] - tilted[0.0]
     want = shifted.iloc[1] - shifted.iloc[0]
     assert want == pytest.approx(slope * v * sd * frame["a"].isna().mean())
@@ -137,7 +141,7 @@ def test_larger_models_are_refitted_from_the_nearest_slope(data):
         why = ab.missing("a ~ a", fixed={"a": slope})
         return ab.NotMIWAE(few, why, latent_dim=1)
 
-    found = ab.slope_sensitivity(
+    found = ab.sensitivity.slope_sensitivity(
         family, few, mean_of_a, [1.0, 2.0], m=2, fit_options={"steps": 12}, particles=20
     )
     assert list(found.of()["how"]) == ["fitted", "refitted", "refitted"]
@@ -151,7 +155,9 @@ def test_several_estimands():
     def both(table):
         return pd.Series({"mean": table["a"].mean(), "p90": table["a"].quantile(0.9)})
 
-    found = ab.slope_sensitivity("a", data, both, [1.0], m=2, fit_options={"steps": 200})
+    found = ab.sensitivity.slope_sensitivity(
+        "a", data, both, [1.0], m=2, fit_options={"steps": 200}
+    )
     assert found.estimands == ("mean", "p90")
     assert (found.of("p90")["estimate"] > found.of("mean")["estimate"]).all()
     assert "p90" in repr(found)
@@ -159,14 +165,14 @@ def test_several_estimands():
 
 def test_mistakes(data, at_random):
     with pytest.raises(ValueError, match="there is no column 'c'; give one of a, b"):
-        ab.slope_sensitivity("c", data, mean_of_a, [1.0])
+        ab.sensitivity.slope_sensitivity("c", data, mean_of_a, [1.0])
     with pytest.raises(ValueError, match="one slope is no curve"):
-        ab.slope_sensitivity("a", data, mean_of_a, [0.0])
+        ab.sensitivity.slope_sensitivity("a", data, mean_of_a, [0.0])
     with pytest.raises(ValueError, match="there is no column 'c'"):
-        ab.delta_sensitivity(at_random, "c", mean_of_a, [1.0])
+        ab.sensitivity.delta_sensitivity(at_random, "c", mean_of_a, [1.0])
     frame = pd.DataFrame({"a": [1.0, 2.5, np.nan, 0.5], "n": [1, 2, 3, None]})
     counts = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
     fitted = ab.fit(ab.PPCA(counts, latent_dim=1), counts, steps=3, progress=False)
     tables = ab.multiple_imputation(fitted, counts, 2, parameters="fixed")
     with pytest.raises(ValueError, match="column 'n' is count: adding to it"):
-        ab.delta_sensitivity(tables, "n", mean_of_a, [1.0])
+        ab.sensitivity.delta_sensitivity(tables, "n", mean_of_a, [1.0])

@@ -139,7 +139,7 @@ def test_the_profile_far_from_the_fit_is_the_exact_one():
 def test_a_curve_has_the_exact_interval():
     """The grid holds neither the maximum nor an end."""
     data = table(slope=1.0, n=100)
-    curve = ab.slope_sensitivity(
+    curve = ab.sensitivity.slope_sensitivity(
         "a", data, lambda t: t["a"].mean(), [0.3], m=2, fit_options={"steps": 300}
     )
     want = Exact(data).interval(-2.0, 8.0)

@@ -30,7 +30,7 @@ def test_at_random_it_is_a_logistic_regression():
     """p(s | x_o) separates from the rest, so statsmodels gives the same answer."""
     frame = table()
     result, data = fitted(frame, "a ~ w")
-    found = ab.coefficient_posterior(result, data)
+    found = ab.inference.coefficient_posterior(result, data)
     theirs = sm.Logit(frame["a"].isna().astype(float), sm.add_constant(frame["w"])).fit(disp=0)
     for name, k in (("a ~ Intercept", 0), ("a ~ w", 1)):
         assert found.loc[name, "estimate"] == pytest.approx(theirs.params.iloc[k], abs=2e-3)
@@ -44,8 +44,8 @@ def test_a_prior_pulls_by_its_precision():
     frame = table()
     free, data = fitted(frame, "a ~ w")
     tight, _ = fitted(frame, ab.missing("a ~ w", prior=Normal(0.0, 0.3), units="data"))
-    loose = ab.coefficient_posterior(free, data).loc["a ~ w"]
-    pulled = ab.coefficient_posterior(tight, data).loc["a ~ w"]
+    loose = ab.inference.coefficient_posterior(free, data).loc["a ~ w"]
+    pulled = ab.inference.coefficient_posterior(tight, data).loc["a ~ w"]
     assert pulled["sd"] == pytest.approx((loose["sd"] ** -2 + 0.3**-2) ** -0.5, rel=0.1)
     weight = loose["sd"] ** -2 / (loose["sd"] ** -2 + 0.3**-2)
     assert pulled["estimate"] == pytest.approx(weight * loose["estimate"], abs=0.04)
@@ -61,8 +61,8 @@ def hidden_by_itself(rows=500, seed=0):
 
 def test_a_fixed_decoder_makes_intervals_narrower_under_self_masking():
     result, data = fitted(hidden_by_itself(), "a ~ +a", steps=1500)
-    joint = ab.coefficient_posterior(result, data)
-    fixed = ab.coefficient_posterior(result, data, decoder="fixed")
+    joint = ab.inference.coefficient_posterior(result, data)
+    fixed = ab.inference.coefficient_posterior(result, data, decoder="fixed")
     assert fixed.loc["a ~ a", "sd"] < joint.loc["a ~ a", "sd"]
 
 
@@ -77,7 +77,7 @@ def test_a_fixed_decoder_makes_intervals_narrower_under_self_masking():
 )
 def test_names_of_estimands(what, names):
     result, data = fitted(hidden_by_itself(), what, steps=1000)
-    found = ab.coefficient_posterior(result, data, particles=5)
+    found = ab.inference.coefficient_posterior(result, data, particles=5)
     assert set(names) <= set(found.index)
     assert not any("w" in name for name in found.index)  # never missing
     assert (found["lower"] < found["upper"]).all()
@@ -85,12 +85,14 @@ def test_names_of_estimands(what, names):
 
 def test_what_is_given_has_no_row():
     result, data = fitted(table(200), ab.missing("a ~ a + w", fixed={"a": 1.0}))
-    assert list(ab.coefficient_posterior(result, data, particles=5).index) == [
+    assert list(ab.inference.coefficient_posterior(result, data, particles=5).index) == [
         "a ~ Intercept",
         "a ~ w",
     ]
     result, data = fitted(table(200), ab.missing("a ~ a + w", fixed={"a": 1.0, "w": 0.5}))
-    assert list(ab.coefficient_posterior(result, data, particles=5).index) == ["a ~ Intercept"]
+    assert list(ab.inference.coefficient_posterior(result, data, particles=5).index) == [
+        "a ~ Intercept"
+    ]
 
 
 @pytest.mark.parametrize("prior", [None, Normal(0.0, 1.0)], ids=["free", "prior"])
@@ -98,7 +100,7 @@ def test_a_direction_that_the_data_contradict_is_said(prior):
     """w is seen, and a goes missing where w is high: '-w' ends at zero."""
     result, data = fitted(table(), ab.missing("a ~ -w", prior=prior, units="data"))
     with pytest.warns(UserWarning, match="'a ~ w' reaches zero"):
-        found = ab.coefficient_posterior(result, data, particles=5).loc["a ~ w"]
+        found = ab.inference.coefficient_posterior(result, data, particles=5).loc["a ~ w"]
     assert found["estimate"] <= 0
     assert found["upper"] == 0
 
@@ -112,8 +114,8 @@ def test_a_fit_far_from_its_maximum_is_led_there():
         ab.NotMIWAEPPCA(data, "a ~ w", latent_dim=1),
         data, steps=5, learning_rate=1e-2, progress=False, validation=0.0,
     )  # fmt: skip
-    expected = ab.coefficient_posterior(done, data, polish=6)
-    found = ab.coefficient_posterior(short, data, polish=6)
+    expected = ab.inference.coefficient_posterior(done, data, polish=6)
+    found = ab.inference.coefficient_posterior(short, data, polish=6)
     pd.testing.assert_frame_equal(found, expected, atol=2e-3, rtol=0)
 
 
@@ -125,7 +127,7 @@ def test_a_fit_that_ended_elsewhere_is_said():
     with torch.no_grad():
         model.missingness.part_of[0].raw.fill_(-0.5)
     with pytest.warns(UserWarning, match="more than 5 standard errors from the fit for a ~ I"):
-        found = ab.coefficient_posterior(result, data).loc["a ~ a"]
+        found = ab.inference.coefficient_posterior(result, data).loc["a ~ a"]
     assert found["estimate"] > 1
 
 
@@ -135,7 +137,7 @@ def test_a_fit_at_no_maximum_is_said():
     with torch.no_grad():  # a saddle: the loadings of a and w take part nowhere
         result.model.decoder.mean.weight.zero_()
     with pytest.warns(UserWarning, match="is at no maximum"):
-        ab.coefficient_posterior(result, data, polish=0)
+        ab.inference.coefficient_posterior(result, data, polish=0)
 
 
 def test_the_spread_of_random_intercepts_is_held():
@@ -144,7 +146,7 @@ def test_the_spread_of_random_intercepts_is_held():
     data = ab.IncompleteData.from_frame(frame, covariates=["site"])
     model = ab.NotMIWAEPPCA(data, ab.models.RandomIntercepts.by(data, "site"), latent_dim=1)
     result = ab.fit(model, data, steps=500, learning_rate=1e-2, progress=False)
-    found = ab.coefficient_posterior(result, data, particles=5)
+    found = ab.inference.coefficient_posterior(result, data, particles=5)
     assert not any("tau" in name for name in found.index)
     assert np.isfinite(found).all().all()
 
@@ -157,17 +159,17 @@ def test_drawn_levels_are_refused():
     model = ab.NotMIWAEPPCA(data, "a ~ n", latent_dim=1)
     result = ab.fit(model, data, steps=5, progress=False)
     with pytest.raises(ValueError, match="whose missing levels or counts are drawn"):
-        ab.coefficient_posterior(result, data, particles=5)
+        ab.inference.coefficient_posterior(result, data, particles=5)
 
 
 def test_what_is_refused():
     result, data = fitted(table(60), ab.missing("a ~ a", fixed={"a": 1.0, "Intercept": 0.0}))
     with pytest.raises(ValueError, match="no coefficient to estimate"):
-        ab.coefficient_posterior(result, data)
+        ab.inference.coefficient_posterior(result, data)
     deep = ab.NotMIWAE(data, "a ~ a", latent_dim=1)
     with pytest.raises(ValueError, match="give decoder='fixed'"):
-        ab.coefficient_posterior(deep, data)
+        ab.inference.coefficient_posterior(deep, data)
     with pytest.raises(ValueError, match="level is 90"):
-        ab.coefficient_posterior(result, data, level=90)
+        ab.inference.coefficient_posterior(result, data, level=90)
     with pytest.raises(ValueError, match="not one of joint, fixed"):
-        ab.coefficient_posterior(result, data, decoder="both")
+        ab.inference.coefficient_posterior(result, data, decoder="both")

@@ -171,7 +171,7 @@ def test_replicated_pictures_are_correlated():
     )
     with torch.no_grad():
         model.decoder.raw_correlation[:, 0] = 20.0
-    check = ab.check_mask(model, data, replications=5)
+    check = ab.check.check_mask(model, data, replications=5)
     assert len(check.rates)
     torch.manual_seed(0)
     whole = model.model(data.x, torch.zeros_like(data.s))

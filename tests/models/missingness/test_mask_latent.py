@@ -25,7 +25,7 @@ def table(n=12, p=3):
 
 
 def masked(data, **options):
-    return ab.MaskedNotMIWAE(
+    return ab.models.MaskedNotMIWAE(
         data, sign="+", mask_latent_dim=2, latent_dim=2, hidden=[8], **options
     ).double()
 
@@ -55,7 +55,7 @@ def test_without_a_shift_it_is_not_miwae(unobserved):
         found = bound(model, data, unobserved=unobserved)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
         return
-    run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=9)
+    run = ab.inference.weights(model.model, model.guide, data.x, data.s, num_particles=9)
     x = run.sites["x_unobserved"].value.where(~data.s, data.x)
     by_hand = twin.missingness(x).log_prob(data.s.double()).sum(-1)
     by_hand = by_hand + (model.decoder(run.sites["z"].value).log_prob(data.x) * data.s).sum(-1)
@@ -101,7 +101,7 @@ def test_a_common_cause_is_left_to_the_mask():
     bounds = []
     for mask in (0, 1):
         if mask:
-            model = ab.MaskedNotMIWAE(data, decoder="linear", latent_dim=2)
+            model = ab.models.MaskedNotMIWAE(data, decoder="linear", latent_dim=2)
         else:
             model = ab.NotMIWAEPPCA(data, latent_dim=2)
         bounds.append(ab.fit(model, data, **options).bound)
@@ -118,13 +118,13 @@ def test_it_says_what_it_is():
     with pytest.raises(ValueError, match="has a mask latent of its own"):
         MaskLatentShift(NoSelfCensoring(2, 1, latent="mask"), 2)
     with pytest.raises(ValueError, match="give at least 1"):
-        MaskLatentShift(ab.SelfMasking(2), 2, 0)
+        MaskLatentShift(ab.models.SelfMasking(2), 2, 0)
     with pytest.raises(ValueError, match="log-odds per column"):
         MaskLatentShift(GroupMissingness(3, [[0, 1]]), 3)
     with pytest.raises(ValueError, match="log-odds per column"):
         MaskLatentShift(NoSelfCensoring(2, 1, alpha=2.0), 2)
     with pytest.raises(ValueError, match="has the mask's latent already"):
-        ab.MaskedNotMIWAE(table(), "mask-latent")
+        ab.models.MaskedNotMIWAE(table(), "mask-latent")
     assert MaskLatentShift(RandomIntercepts(3, 2), 3).hyperparameters == ("own.log_tau",)
 
 
@@ -135,7 +135,7 @@ def test_tables_with_levels_and_complete_columns(why):
     frame["d"] = rng.choice(["x", "y"], 40)
     frame.loc[rng.random(40) < 0.4, "a"] = np.nan
     data = ab.IncompleteData.from_frame(frame)
-    model = ab.MaskedNotMIWAE(data, why, hidden=[4])
+    model = ab.models.MaskedNotMIWAE(data, why, hidden=[4])
     fitted = ab.fit(model, data, steps=5, progress=False)
     assert np.isfinite(fitted.bound)
     s = pyro.poutine.trace(model.model).get_trace(data.x, data.s).nodes["s"]["fn"]

@@ -171,7 +171,7 @@ def test_random_intercepts_find_the_clinics():
     trace = pyro.poutine.trace(model.model).get_trace(data.x, data.s, **data.extras())
     assert trace.nodes["group_offset"]["value"].shape == (3, 2)
     fitted = ab.fit(model, data, steps=600, learning_rate=1e-2, progress=False)
-    found = ab.coefficient_posterior(fitted, data, particles=10)
+    found = ab.inference.coefficient_posterior(fitted, data, particles=10)
     deviations = found.loc[[f"a ~ group {g}" for g in range(3)]]  # of the log-odds of missing
     differences = np.diff(deviations["estimate"])
     assert_within_se(differences, [1.5, 1.5], np.full(2, 0.25), sigmas=3.0)

@@ -28,7 +28,7 @@ def prior_of(model, data):
     return trace.nodes[SHRINKAGE]["log_prob_sum"].item() if SHRINKAGE in trace.nodes else 0.0
 
 
-@pytest.mark.parametrize("make", [ab.NotMIWAE, ab.NotMIWAEPPCA, ab.MaskedNotMIWAE])
+@pytest.mark.parametrize("make", [ab.NotMIWAE, ab.NotMIWAEPPCA, ab.models.MaskedNotMIWAE])
 @pytest.mark.parametrize("name", ["self-masking", "self-masking-probit"])
 def test_free_slopes_have_a_prior_by_default(data, make, name):
     model = make(data, name, latent_dim=1)
@@ -38,7 +38,7 @@ def test_free_slopes_have_a_prior_by_default(data, make, name):
         own.raw_slope.copy_(slope)
     expected = Normal(0.0, 0.5).log_prob(slope).sum().item()
     assert prior_of(model, data) == pytest.approx(expected, rel=1e-5)
-    run = ab.weights(model.model, model.guide, data.x[:6], data.s[:6], num_particles=2)
+    run = ab.inference.weights(model.model, model.guide, data.x[:6], data.s[:6], num_particles=2)
     assert run.log_global.item() == pytest.approx(expected, rel=1e-5)  # once, outside the rows
     assert prior_of(make(data, name, slope_prior="flat", latent_dim=1), data) == 0.0
 
@@ -117,7 +117,7 @@ def test_experiments_keep_the_papers_flat_prior(data):
         assert prior_of(made(configuration, {"latent_dim": 1}, data, 0), data) == 0.0
         weak = made(configuration, {"latent_dim": 1, "slope_prior": "weak"}, data, 0)
         assert prior_of(weak, data) != 0.0
-    ratings = ab.Ratings.from_triples([0, 0, 1, 2], [0, 1, 1, 0], [5.0, 4.0, 1.0, 3.0])
+    ratings = ab.data.Ratings.from_triples([0, 0, 1, 2], [0, 1, 1, 0], [5.0, 4.0, 1.0, 3.0])
     assert RatingsNotMIWAE(ratings, latent_dim=2).missingness.log_prior() is None
 
 

@@ -96,7 +96,7 @@ def test_the_site_stands_outside_the_rows_and_leaves_weights_alone():
     runs = []
     for model in (plain, known):
         torch.manual_seed(0)
-        runs.append(ab.weights(model.model, model.guide, data.x, data.s, num_particles=3))
+        runs.append(ab.inference.weights(model.model, model.guide, data.x, data.s, num_particles=3))
     assert torch.equal(runs[0].log_weight, runs[1].log_weight)
     assert runs[0].log_global == 0
     torch.testing.assert_close(runs[1].log_global, known.margins(known.decoder))
@@ -106,7 +106,7 @@ def test_the_site_stands_outside_the_rows_and_leaves_weights_alone():
 
 def test_saved_and_rebuilt(tmp_path):
     _, data = hidden_high(60)
-    margins = ab.KnownMargins.in_units_of(data, {"income": (10.0, 2.0)}, rows=50)
+    margins = ab.models.KnownMargins.in_units_of(data, {"income": (10.0, 2.0)}, rows=50)
     again = rebuild(margins.config)
     assert all(torch.equal(a, b) for a, b in zip(margins.buffers(), again.buffers(), strict=True))
     fitted = ab.fit(ab.NotMIWAEPPCA(data, sign="+", margins=margins), data, steps=5, progress=False)
@@ -157,7 +157,9 @@ def test_they_sharpen_what_is_known_of_the_mechanism():
         missing = ab.missing("income ~ +income")
         model = ab.NotMIWAEPPCA(data, missing, latent_dim=1, margins=margins)
         fitted = ab.fit(model, data, steps=1000, learning_rate=1e-2, validation=0.0, progress=False)
-        found = ab.coefficient_posterior(fitted, data, particles=25).loc["income ~ income"]
+        found = ab.inference.coefficient_posterior(fitted, data, particles=25).loc[
+            "income ~ income"
+        ]
         widths.append(found["sd"])
     assert abs(found["estimate"] - 2.0) < 3 * found["sd"]  # the truth
     assert widths[1] < 0.85 * widths[0]

@@ -20,7 +20,7 @@ def table(seed=0, n=9, p=4):
 
 
 def gnr(data, **options):
-    return ab.GNR(data, latent_dim=2, hidden=HIDDEN, **options).double()
+    return ab.models.GNR(data, latent_dim=2, hidden=HIDDEN, **options).double()
 
 
 def bound(model, data, seed=1, **options):
@@ -112,19 +112,21 @@ def test_levels_and_numbers(tmp_path):
 
     frame = pd.DataFrame({"a": ["x", None, "y", "x"], "b": [1.0, 2.0, None, 0.5]})
     data = ab.IncompleteData.from_frame(frame)
-    filled = ab.impute(ab.GNR(data, latent_dim=1, hidden=[4]), data, 50, unfitted=True)
+    filled = ab.impute(ab.models.GNR(data, latent_dim=1, hidden=[4]), data, 50, unfitted=True)
     assert set(filled.to_frame()["a"]) <= {"x", "y"}
 
 
 def test_what_does_not_fit_is_refused():
     data = table()
     with pytest.raises(ValueError, match="alpha is -1"):
-        ab.GNR(data, alpha=-1)
+        ab.models.GNR(data, alpha=-1)
     with pytest.raises(ValueError, match="hidden is empty"):
-        ab.GNR(data, hidden=[])
+        ab.models.GNR(data, hidden=[])
     model = gnr(data)
     with pytest.raises(ValueError, match=r"asks for .*z alone"):
-        ParallelModel(model.trunk, model.decoder, ab.SelfMasking(4), model.encoder, data.columns)
+        ParallelModel(
+            model.trunk, model.decoder, ab.models.SelfMasking(4), model.encoder, data.columns
+        )
     with pytest.raises(ValueError, match=r"reads 6 features.*trunk has 3"):
         ParallelModel(
             type(model.trunk)(2, [3]),
@@ -135,31 +137,31 @@ def test_what_does_not_fit_is_refused():
         )
     for alpha in (float("inf"), float("nan")):
         with pytest.raises(ValueError, match="alpha is"):
-            ab.GNR(data, alpha=alpha)
+            ab.models.GNR(data, alpha=alpha)
     with pytest.raises(ValueError, match="latent_dim is 0"):
-        ab.GNR(data, latent_dim=0)
+        ab.models.GNR(data, latent_dim=0)
     with pytest.raises(ValueError, match="3 latent dimensions, but the trunk has 2"):
-        ab.GNR(data, latent_dim=2, encoder=ab.models.MaskAwareEncoder(4, 3))
+        ab.models.GNR(data, latent_dim=2, encoder=ab.models.MaskAwareEncoder(4, 3))
     with pytest.raises(TypeError, match="needs a LinearGaussianDecoder"):
-        ab.GNR(data, latent_dim=2, encoder=ab.models.ExactConditionalEncoder(4, 2))
+        ab.models.GNR(data, latent_dim=2, encoder=ab.models.ExactConditionalEncoder(4, 2))
 
 
 def test_what_has_no_meaning_here_is_refused():
     data = table(n=60)
     fits = {a: ab.fit(gnr(data, alpha=a), data, steps=3, progress=False) for a in (0.5, 2.0)}
     with pytest.raises(ValueError, match="different powers"):
-        ab.compare({"half": fits[0.5], "two": fits[2.0]}, data)
+        ab.check.compare({"half": fits[0.5], "two": fits[2.0]}, data)
     with pytest.raises(ValueError, match="alpha other than 1"):
-        ab.calibration(fits[2.0], data, rows=100)
+        ab.check.calibration(fits[2.0], data, rows=100)
     with pytest.raises(ValueError, match="no standard errors here"):
-        ab.coefficient_posterior(fits[2.0], data)
+        ab.inference.coefficient_posterior(fits[2.0], data)
     stochastic = gnr(data, stochastic=True)
     with pytest.raises(ValueError, match="stochastic trunk"):
-        ab.cross_check(stochastic, data, rows=1)
+        ab.check.cross_check(stochastic, data, rows=1)
 
 
 @pytest.mark.slow
 def test_nuts_agrees():
     data = table(n=30)
-    found = ab.cross_check(gnr(data), data, rows=2, draws=400, warm_up=300, particles=4000)
+    found = ab.check.cross_check(gnr(data), data, rows=2, draws=400, warm_up=300, particles=4000)
     assert (found["difference"].abs() < 4.5).all()

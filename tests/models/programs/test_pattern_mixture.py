@@ -20,7 +20,9 @@ def table(n=80):
 
 
 def made(data, delta, **options):
-    return ab.PatternMixture(data, {"b": delta}, latent_dim=1, hidden=[8], **options).double()
+    return ab.models.PatternMixture(
+        data, {"b": delta}, latent_dim=1, hidden=[8], **options
+    ).double()
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.5])
@@ -42,7 +44,9 @@ def test_the_bound_is_miwaes_whatever_delta(delta, unobserved):
 def test_delta_moves_the_imputations_by_itself(decoder):
     data = table()
     options = {"latent_dim": 1, "decoder": decoder}
-    still, moved = (ab.PatternMixture(data, {"b": d}, **options).double() for d in (0.0, 0.8))
+    still, moved = (
+        ab.models.PatternMixture(data, {"b": d}, **options).double() for d in (0.0, 0.8)
+    )
     moved.load_state_dict({**still.state_dict(), "delta": moved.delta})
     a, b = (ab.impute(m, data, 4000, seed=0, refine=False, unfitted=True) for m in (still, moved))
     gone = np.isnan(data.values)
@@ -76,9 +80,9 @@ def test_it_is_fitted_and_saved(tmp_path):
 def test_what_cannot_be_shifted_is_refused():
     data = ab.IncompleteData.from_frame(pd.DataFrame({"a": ["x", "y"], "b": [1.0, None]}))
     with pytest.raises(ValueError, match="column 'a' is binary; delta shifts real numbers"):
-        ab.PatternMixture(data, {"a": 1.0})
+        ab.models.PatternMixture(data, {"a": 1.0})
     with pytest.raises(ValueError, match="names 'c', which is no column"):
-        ab.PatternMixture(data, {"c": 1.0})
+        ab.models.PatternMixture(data, {"c": 1.0})
     with pytest.raises(TypeError, match="a Bernoulli cannot be shifted"):
         shifted(pyro.distributions.Bernoulli(0.5), torch.ones(1))
     base = ab.NotMIWAE(table())
@@ -92,7 +96,7 @@ def test_what_cannot_be_shifted_is_refused():
         )
     assert float(shifted(Normal(0.0, 1.0), torch.tensor(2.0)).mean) == 2.0
     with pytest.raises(ValueError, match="delta of column 'b' is nan"):
-        ab.PatternMixture(table(), {"b": float("nan")})
+        ab.models.PatternMixture(table(), {"b": float("nan")})
 
 
 def test_levels_stay_where_numbers_are_shifted():
@@ -101,7 +105,9 @@ def test_levels_stay_where_numbers_are_shifted():
     frame.loc[:20, "a"] = None
     frame.loc[30:50, "b"] = np.nan
     data = ab.IncompleteData.from_frame(frame)
-    still, moved = (ab.PatternMixture(data, {"b": d}, latent_dim=1, hidden=[4]) for d in (0.0, 2.0))
+    still, moved = (
+        ab.models.PatternMixture(data, {"b": d}, latent_dim=1, hidden=[4]) for d in (0.0, 2.0)
+    )
     a, b = (ab.impute(m, data, 200, seed=0, refine=False, unfitted=True) for m in (still, moved))
     by = 2.0 * data.scaler.scale[1]
     np.testing.assert_allclose((b.mean - a.mean)[30:51, 1], by, rtol=1e-5)
@@ -110,7 +116,7 @@ def test_levels_stay_where_numbers_are_shifted():
 
 def test_known_margins_are_kept():
     data = table()
-    model = ab.PatternMixture(data, {"b": 1.0}, margins={"a": (0.0, 1.0)}, latent_dim=1)
+    model = ab.models.PatternMixture(data, {"b": 1.0}, margins={"a": (0.0, 1.0)}, latent_dim=1)
     assert model.margins is not None
     assert "margins" in pyro.poutine.trace(model.model).get_trace(data.x.float(), data.s).nodes
 
@@ -120,9 +126,9 @@ def test_checks_and_report_know_of_the_shift(tmp_path):
     rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=400)
     rows[rng.random(400) < 0.4, 1] = np.nan
     data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
-    model = ab.PatternMixture(data, {"b": 3.0}, decoder="linear", latent_dim=1)
+    model = ab.models.PatternMixture(data, {"b": 3.0}, decoder="linear", latent_dim=1)
     fitted = ab.fit(model, data, steps=300, learning_rate=1e-2, progress=False)
-    found = ab.check_values(fitted, data, replications=60)
+    found = ab.check.check_values(fitted, data, replications=60)
     assert found.loc[("b", "mean"), "p_value"] > 0.02  # what is seen is not what is shifted
     ab.report(fitted, data, tmp_path / "report.html", replications=5)
     text = (tmp_path / "report.html").read_text()

@@ -25,7 +25,7 @@ def table(n=30, p=3, y=None):
 
 
 def made(data, **options):
-    return ab.SupervisedNotMIWAE(
+    return ab.models.SupervisedNotMIWAE(
         data, sign="+", latent_dim=2, hidden=[8], predictor=[5], **options
     ).double()
 
@@ -38,7 +38,9 @@ def test_the_target_joins_the_weights(kind):
     data = table(y=kind)
     model = made(data)
     assert model.predictor.kind == kind
-    run = ab.weights(model.model, model.guide, data.x, data.s, num_particles=4, **data.extras())
+    run = ab.inference.weights(
+        model.model, model.guide, data.x, data.s, num_particles=4, **data.extras()
+    )
     x = run.sites["x_unobserved"].value.where(~data.s, data.x)
     z = run.sites["z"].value
     normal = torch.distributions.Normal
@@ -76,10 +78,12 @@ def test_rows_without_a_label_take_part_without_it():
     part = data.with_target(pd.Series(y))
     model = made(part)
     pyro.set_rng_seed(0)
-    run = ab.weights(model.model, model.guide, part.x, part.s, num_particles=3, **part.extras())
+    run = ab.inference.weights(
+        model.model, model.guide, part.x, part.s, num_particles=3, **part.extras()
+    )
     extras = part.extras() | {"labelled": torch.zeros(len(part), 1, dtype=torch.bool)}
     pyro.set_rng_seed(0)
-    none = ab.weights(model.model, model.guide, part.x, part.s, num_particles=3, **extras)
+    none = ab.inference.weights(model.model, model.guide, part.x, part.s, num_particles=3, **extras)
     torch.testing.assert_close(run.log_weight[:, ::3], none.log_weight[:, ::3])
     assert (run.log_weight != none.log_weight)[:, 1::3].all()
 
@@ -108,11 +112,11 @@ def test_it_is_fitted_in_one_stage_and_in_two(kind, tmp_path):
     ab.save(joint, tmp_path / "joint")
     again = ab.load(tmp_path / "joint")
     assert isinstance(again.model, SupervisedModel)
-    expected = ab.predict(joint, data, 50)
-    np.testing.assert_allclose(ab.predict(again, data, 50).mean, expected.mean)
+    expected = ab.inference.predict(joint, data, 50)
+    np.testing.assert_allclose(ab.inference.predict(again, data, 50).mean, expected.mean)
     plain = ab.NotMIWAE(data, sign="+", latent_dim=2, hidden=[8]).double()
     first = ab.fit(plain, data.without_target(), steps=15, progress=False)
-    second = ab.SupervisedNotMIWAE(data, first_stage=first, predictor=[5]).double()
+    second = ab.models.SupervisedNotMIWAE(data, first_stage=first, predictor=[5]).double()
     before = {k: v.clone() for k, v in second.state_dict().items()}
     fitted = ab.fit(second, data, steps=15, progress=False, validation=0.0)
     moved = {k for k, v in second.state_dict().items() if not torch.equal(v, before[k])}
@@ -130,35 +134,35 @@ def test_it_is_fitted_in_one_stage_and_in_two(kind, tmp_path):
 def test_columns_with_levels_are_read_as_indicators():
     frame = pd.DataFrame({"a": ["x", "y", None, "z"] * 5, "b": [1.0, None, 3.0, 4.0] * 5})
     data = ab.IncompleteData.from_frame(frame).with_target(np.arange(20) % 2 == 0)
-    model = ab.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
+    model = ab.models.SupervisedNotMIWAE(data, latent_dim=1, hidden=[8])
     assert model.predictor.expansion.num_features == 4
-    assert set(ab.predict(model, data, 20, unfitted=True).best) <= {True, False}
+    assert set(ab.inference.predict(model, data, 20, unfitted=True).best) <= {True, False}
 
 
 def test_what_does_not_fit_is_refused():
     data = table()
     plain = ab.NotMIWAE(data)
     with pytest.raises(ValueError, match="the data have no target"):
-        ab.SupervisedNotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
+        ab.models.SupervisedNotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
     with pytest.raises(ValueError, match=r"'latent_dim'.*first stage"):
-        ab.SupervisedNotMIWAE(data, first_stage=plain, latent_dim=2)
+        ab.models.SupervisedNotMIWAE(data, first_stage=plain, latent_dim=2)
     with pytest.raises(ValueError, match="not one of continuous, binary, categorical"):
         Predictor(3, "count")
     with pytest.raises(ValueError, match=r"2 values.*30 rows"):
         data.with_target([1.0, 2.0])
     with pytest.raises(ValueError, match="a SelectionModel predicts nothing"):
-        ab.predict(plain, data)
+        ab.inference.predict(plain, data)
     with pytest.raises(ValueError, match="a SelectionModel takes no target"):
         ab.fit(plain, data, steps=2, progress=False)
     with pytest.raises(ValueError, match=r"a SupervisedModel predicts a target; give one"):
         ab.fit(made(data), data.without_target(), steps=2, progress=False)
     with pytest.raises(ValueError, match=r"'missingness'.*first stage"):
-        ab.SupervisedNotMIWAE(data, "linear", first_stage=plain)
+        ab.models.SupervisedNotMIWAE(data, "linear", first_stage=plain)
     other = ab.NotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
     with pytest.raises(ValueError, match=r"first stage.*columns"):
-        ab.SupervisedNotMIWAE(data, first_stage=other)
+        ab.models.SupervisedNotMIWAE(data, first_stage=other)
     with pytest.raises(ValueError, match="first_stage is a ParallelModel"):
-        ab.SupervisedNotMIWAE(data, first_stage=ab.GNR(data))
+        ab.models.SupervisedNotMIWAE(data, first_stage=ab.models.GNR(data))
     with pytest.raises(ValueError, match="one column of it"):
         data.with_target(pd.DataFrame({"a": np.ones(30)}))
     with pytest.raises(ValueError, match="like= have no target"):
@@ -172,10 +176,10 @@ def test_a_target_comes_in_the_models_units():
     part = data.rows(np.arange(6))
     as_fitted = part.without_target().with_target(y[:6], like=data)
     by_itself = part.without_target().with_target(y[:6])  # standardised by these six alone
-    expected = ab.held_out_bound(fitted, as_fitted, 50)
-    torch.testing.assert_close(ab.held_out_bound(fitted, by_itself, 50), expected)
+    expected = ab.check.held_out_bound(fitted, as_fitted, 50)
+    torch.testing.assert_close(ab.check.held_out_bound(fitted, by_itself, 50), expected)
     with pytest.raises(ValueError, match="the target is binary, the model predicts a continuous"):
-        ab.held_out_bound(fitted, part.with_target(y[:6] > 0), 50)
+        ab.check.held_out_bound(fitted, part.with_target(y[:6] > 0), 50)
     binary = table(y="binary")
     other = made(binary)
     words = binary.with_target(pd.Series(np.where(y > 0, "a", "b")))
@@ -197,7 +201,7 @@ def test_calibration_does_not_keep_the_real_labels():
     model = made(data)
     with torch.no_grad():
         model.predictor.head.weight.mul_(5)
-    found = ab.calibration(model, data, rows=200, particles=300)
+    found = ab.check.calibration(model, data, rows=200, particles=300)
     assert found.p_value > 1e-3
 
 
@@ -207,5 +211,5 @@ def test_without_a_target_it_is_imputed_and_checked_as_the_model_it_is():
     alone = data.without_target()
     rows = ab.impute(model, alone, 50, independent_rows=True, refine=False, unfitted=True).mean
     assert np.isfinite(rows).all()
-    found = ab.cross_check(model, alone, rows=1, draws=60, warm_up=60, particles=300)
+    found = ab.check.cross_check(model, alone, rows=1, draws=60, warm_up=60, particles=300)
     assert (found["difference"].abs() < 6).all()

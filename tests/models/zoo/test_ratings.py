@@ -20,13 +20,15 @@ def selected(n=300, p=30, slope=2.0, seed=0):
 
 def ratings(whole, seen, **options):
     user, item = seen.nonzero()
-    return ab.Ratings.from_triples(user, item, whole[user, item], num_users=len(whole), **options)
+    return ab.data.Ratings.from_triples(
+        user, item, whole[user, item], num_users=len(whole), **options
+    )
 
 
 def test_sparse_rows_have_the_bound_of_the_table():
     whole, seen = selected(40, 8)
     data = ratings(whole, seen, dtype=torch.float64)
-    model = ab.RatingsNotMIWAE(data, sign="-", latent_dim=2).double()
+    model = ab.models.RatingsNotMIWAE(data, sign="-", latent_dim=2).double()
     dense = ab.IncompleteData.from_numpy(
         np.where(seen, whole, np.nan), dtype=torch.float64, columns=data.columns
     ).rescaled(data.scaler)
@@ -49,7 +51,7 @@ def test_batches_of_sparse_rows_are_those_of_a_table():
 
 def test_one_slope_serves_all_items():
     data = ratings(*selected(40, 8))
-    mechanism = ab.RatingsNotMIWAE(data, sign="-").missingness
+    mechanism = ab.models.RatingsNotMIWAE(data, sign="-").missingness
     assert mechanism.raw_slope.shape == (1,)
     assert mechanism.offset.shape == (8,)
     assert len(set(mechanism.slope.tolist())) == 1
@@ -60,9 +62,9 @@ def test_one_slope_serves_all_items():
         mechanism.offset.sigmoid().double(), data.observed_rate(), atol=5e-3, rtol=0
     )
     with pytest.raises(ValueError, match="a shared slope has one direction"):
-        ab.SelfMasking(3, sign=["+", "-", "+"], shared=True)
+        ab.models.SelfMasking(3, sign=["+", "-", "+"], shared=True)
     with pytest.raises(ValueError, match="leave shared out"):
-        ab.SelfMasking(3, prior_scale=1.0, shared=True)
+        ab.models.SelfMasking(3, prior_scale=1.0, shared=True)
 
 
 def test_the_set_encoder_sums_over_what_is_there():
@@ -86,9 +88,9 @@ def test_self_selection_is_undone():
     user, item = (~seen).nonzero()
     error = {}
     for name in ("self-masking", "ignorable"):
-        model = ab.RatingsNotMIWAE(data, name, latent_dim=3, hidden=[], seed=0)
+        model = ab.models.RatingsNotMIWAE(data, name, latent_dim=3, hidden=[], seed=0)
         fitted = ab.fit(model, data, steps=1500, particles=5, learning_rate=5e-3, progress=False)
-        found = ab.predict_ratings(fitted, data, user, item, 200)
+        found = ab.inference.predict_ratings(fitted, data, user, item, 200)
         error[name] = np.mean((found - whole[user, item]) ** 2)
     assert error["self-masking"] < 0.75 * error["ignorable"]
 
@@ -96,26 +98,32 @@ def test_self_selection_is_undone():
 def test_ratings_are_predicted_in_their_units(tmp_path):
     whole, seen = selected(60, 8)
     data = ratings(whole, seen)
-    fitted = ab.fit(ab.RatingsNotMIWAE(data, latent_dim=2), data, steps=10, progress=False)
+    fitted = ab.fit(ab.models.RatingsNotMIWAE(data, latent_dim=2), data, steps=10, progress=False)
     user, item = seen.nonzero()
-    np.testing.assert_allclose(ab.predict_ratings(fitted, data, user, item, 5), whole[user, item])
+    np.testing.assert_allclose(
+        ab.inference.predict_ratings(fitted, data, user, item, 5), whole[user, item]
+    )
     pairs = np.array([[59, 0], [3, 7], [3, 2], [0, 1]])
-    found = ab.predict_ratings(fitted, data, *pairs.T, particles=50, seed=1)
+    found = ab.inference.predict_ratings(fitted, data, *pairs.T, particles=50, seed=1)
     ab.save(fitted, tmp_path / "model")
-    again = ab.predict_ratings(ab.load(tmp_path / "model"), data, *pairs.T, particles=50, seed=1)
+    again = ab.inference.predict_ratings(
+        ab.load(tmp_path / "model"), data, *pairs.T, particles=50, seed=1
+    )
     np.testing.assert_allclose(again, found)
     assert (np.abs(found - data.values.numpy().mean()) < 10 * data.values.numpy().std()).all()
     with pytest.raises(ValueError, match=r"user 60.*0 to 59"):
-        ab.predict_ratings(fitted, data, [60], [0])
+        ab.inference.predict_ratings(fitted, data, [60], [0])
 
 
 def test_levels_are_averaged_by_their_chances():
     rng = np.random.default_rng(0)
     whole = rng.integers(1, 6, (50, 6)).astype(float)
     data = ratings(whole, rng.random((50, 6)) < 0.5, levels=[1, 2, 3, 4, 5])
-    model = ab.RatingsNotMIWAE(data, latent_dim=2, hidden=[])
+    model = ab.models.RatingsNotMIWAE(data, latent_dim=2, hidden=[])
     assert isinstance(model.decoder, MixedDecoder)
-    found = ab.predict_ratings(model, data, np.arange(50), np.zeros(50, int), 20, unfitted=True)
+    found = ab.inference.predict_ratings(
+        model, data, np.arange(50), np.zeros(50, int), 20, unfitted=True
+    )
     assert ((found >= 1) & (found <= 5)).all()
     fitted = ab.fit(model, data, steps=5, progress=False)
     assert np.isfinite(fitted.bound)
@@ -124,39 +132,39 @@ def test_levels_are_averaged_by_their_chances():
 def test_what_does_not_fit_is_refused():
     data = ratings(*selected(40, 8))
     with pytest.raises(ValueError, match="'linear' is not one of self-masking, ignorable"):
-        ab.RatingsNotMIWAE(data, "linear")
+        ab.models.RatingsNotMIWAE(data, "linear")
     with pytest.raises(ValueError, match="sign= belongs to self-masking"):
-        ab.RatingsNotMIWAE(data, "ignorable", sign="+")
-    model = ab.RatingsNotMIWAE(data, Ignorable(8))
+        ab.models.RatingsNotMIWAE(data, "ignorable", sign="+")
+    model = ab.models.RatingsNotMIWAE(data, Ignorable(8))
     assert model.missingness.ignorable
     with pytest.raises(ValueError, match="the model was made for columns"):
         ab.fit(model, ratings(*selected(40, 9)), steps=1)
     with pytest.raises(TypeError, match=r"read it with Ratings\.from_triples"):
-        ab.RatingsNotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
-    for call in (ab.impute, ab.held_out_bound, ab.check_values, ab.report):
+        ab.models.RatingsNotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
+    for call in (ab.impute, ab.check.held_out_bound, ab.check.check_values, ab.report):
         with pytest.raises(TypeError, match="ratings have predict_ratings"):
             call(model, data, *(["x.html"] if call is ab.report else []))
     with pytest.raises(TypeError, match="is a Ratings; read it with"):
-        ab.GNR(data)
+        ab.models.GNR(data)
 
 
 def test_pairs_that_are_none_are_refused():
     data = ratings(*selected(40, 8))
-    fitted = ab.fit(ab.RatingsNotMIWAE(data, latent_dim=1), data, steps=2, progress=False)
-    assert ab.predict_ratings(fitted, data, [], [], 5).shape == (0,)
+    fitted = ab.fit(ab.models.RatingsNotMIWAE(data, latent_dim=1), data, steps=2, progress=False)
+    assert ab.inference.predict_ratings(fitted, data, [], [], 5).shape == (0,)
     with pytest.raises(ValueError, match=r"user 0.9.*position"):
-        ab.predict_ratings(fitted, data, [0.9], [0])
+        ab.inference.predict_ratings(fitted, data, [0.9], [0])
     with pytest.raises(ValueError, match="2 users and 1 items"):
-        ab.predict_ratings(fitted, data, [0, 1], [0])
+        ab.inference.predict_ratings(fitted, data, [0, 1], [0])
     with pytest.raises(ValueError, match="particles is 0"):
-        ab.predict_ratings(fitted, data, [0], [0], 0)
+        ab.inference.predict_ratings(fitted, data, [0], [0], 0)
     with pytest.raises(ValueError, match="rule 'mean' is not one of"):
-        ab.predict_ratings(fitted, data, [0], [0], rule="mean")
+        ab.inference.predict_ratings(fitted, data, [0], [0], rule="mean")
     rng = np.random.default_rng(0)
     whole = rng.integers(1, 6, (40, 8)).astype(float)
     other = ratings(whole, rng.random((40, 8)) < 0.6, levels=[1, 2, 3, 4, 5])
     with pytest.raises(ValueError, match="was fitted to ratings with levels"):
-        ab.predict_ratings(fitted, other, [0], [0])
+        ab.inference.predict_ratings(fitted, other, [0], [0])
 
 
 def test_who_sees_what_is_not_taken_for_taste(tmp_path):
@@ -174,11 +182,11 @@ def test_who_sees_what_is_not_taken_for_taste(tmp_path):
     user, item = (~seen).nonzero()
     bound, error = {}, {}
     for dims in (0, 1):
-        model = ab.RatingsNotMIWAE(data, latent_dim=2, hidden=[32], mask_latent_dim=dims)
+        model = ab.models.RatingsNotMIWAE(data, latent_dim=2, hidden=[32], mask_latent_dim=dims)
         fit = ab.fit(
             model, data, steps=250, particles=5, batch_size=64, learning_rate=5e-3, progress=False
         )
-        found = ab.predict_ratings(fit, data, user, item, particles=200)
+        found = ab.inference.predict_ratings(fit, data, user, item, particles=200)
         bound[dims] = fit.bound
         error[dims] = np.sqrt(np.mean((found - whole[user, item]) ** 2))
     assert bound[1] > bound[0] + 0.3  # nats a user
@@ -186,5 +194,5 @@ def test_who_sees_what_is_not_taken_for_taste(tmp_path):
     assert error[1] < 0.75  # .6 is noise
     assert abs(float(fit.model.missingness.own.slope[0].detach())) < 0.3
     fit.save(tmp_path / "fit")
-    again = ab.predict_ratings(ab.load(tmp_path / "fit"), data, user, item, particles=200)
+    again = ab.inference.predict_ratings(ab.load(tmp_path / "fit"), data, user, item, particles=200)
     np.testing.assert_array_equal(again, found)

@@ -491,7 +491,7 @@ def test_a_table_that_the_mechanism_cannot_take_is_refused_at_imputation():
     with pytest.raises(ValueError, match="covariate"):
         ab.impute(result, without, 10)
     with pytest.raises(ValueError, match="made for 2 columns, the data have 1"):
-        ab.NotMIWAEPPCA(ab.IncompleteData.from_frame(frame[["a"]]), ab.SelfMasking(2))
+        ab.NotMIWAEPPCA(ab.IncompleteData.from_frame(frame[["a"]]), ab.models.SelfMasking(2))
 
 
 def test_logarithms_want_positive_columns():
