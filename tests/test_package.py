@@ -200,8 +200,8 @@ for command in ([], ["inspect"], ["impute"], ["report"]):
     assert not loaded("torch", "pyro", "pandas", "scipy"), command
 
 # what derives from a class of scikit-learn, or returns objects of xarray, needs them
-# and plots are drawn by matplotlib
-for name in set(absentia.__all__) - {"MNARImputer", "to_arviz", "plots"}:
+# and plots are drawn by matplotlib, those of the report too
+for name in set(absentia.__all__) - {"MNARImputer", "to_arviz", "plots", "report"}:
     getattr(absentia, name)
 assert loaded("torch", "pyro")
 print(loaded("sklearn", "matplotlib", "arviz", "scipy.stats", "scipy.optimize", "xarray"))
