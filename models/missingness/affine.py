@@ -1,4 +1,4 @@
-"""Mechanisms that are affine in each value, so that missing values have a closed form."""
+"""Mechanisms whose scores are affine in each value, which gives integrals in closed form."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ Link = Literal["logit", "probit"]
 class Affine(NamedTuple):
     """P(s_j = 1 | x) = link^-1(slope_j x_j + offset_j), integrated in closed form.
 
-    ``slope`` and ``offset`` broadcast to (..., n, p): a row may have its own, by a mask latent or
-    an observed column. ``columns`` (p,) says which columns are of this form, None that all are.
+    Attributes:
+        slope, offset: they broadcast to (..., n, p), since a row may have its own, for example by a
+            mask latent or an observed column.
+        link: ``"logit"`` or ``"probit"``.
+        columns: (p,) booleans, the columns of this form; None if all are.
     """
 
     slope: Tensor

@@ -19,11 +19,12 @@ from .dependence import Dependence
 class Clipping(Missingness):
     """Values outside [l_j, u_j] are missing: P(s = 1) = sigmoid(k (x - l)) sigmoid(k (u - x)).
 
-    Censoring whose limits are known, smoothed over 1/k: a scale that ends, an instrument with a
-    range. All of it is given, nothing is learnt.
+    This is censoring at known limits, for a scale that ends or an instrument with a range. The step
+    at a limit is smoothed over a width of 1/k. Nothing is learnt.
 
     Args:
-        lower, upper: limits in the units of x as the model sees it, None where there is none;
+        num_columns: the number p of columns.
+        lower, upper: the limits in units of the standardised columns, None where there is none;
             :meth:`in_units_of` takes them in the data's own units.
         sharpness: k, per standard deviation.
 
@@ -48,7 +49,10 @@ class Clipping(Missingness):
         self.register_buffer("lower", _limits(lower, num_columns, -torch.inf))
         self.register_buffer("upper", _limits(upper, num_columns, torch.inf))
         if not bool((self.lower < self.upper).all()):
-            raise InputError("lower is not below upper in every column; correct the limits")
+            raise InputError(
+                f"column {int((self.lower >= self.upper).nonzero()[0])} has a lower limit that is "
+                f"not below its upper limit; correct the limits"
+            )
         if not sharpness > 0:
             raise InputError(f"sharpness is {sharpness}; give a positive number")
         self.sharpness = float(sharpness)
@@ -73,7 +77,7 @@ class Clipping(Missingness):
     def forward(self, x: Tensor) -> Bernoulli:
         """Return a Bernoulli of batch shape (..., n, p)."""
         k = self.sharpness
-        # the smoothed step never reaches 0 or 1, so that no observed value is impossible
+        # the smoothed step never reaches 0 or 1, so no observed value has probability 0
         low = logsigmoid((k * (x - self.lower)).clamp(-_MOST, _MOST))
         high = logsigmoid((k * (self.upper - x)).clamp(-_MOST, _MOST))
         log_observed = low + high
@@ -100,11 +104,14 @@ class Clipping(Missingness):
         return "given"
 
 
-_MOST = 12.0  # log-odds: 6e-6
+_MOST = 12.0  # the largest log-odds, of a probability of 6e-6
 
 
 def _limits(value: Any, columns: int, none: float) -> Tensor:
     values = list(value) if isinstance(value, list | tuple) else [value] * columns
     if len(values) != columns:
-        raise InputError(f"{len(values)} limits were given for {columns} columns")
+        raise InputError(
+            f"{len(values)} limits were given for {columns} columns; give one for each, None where "
+            f"there is no limit"
+        )
     return torch.tensor([none if v is None else float(v) for v in values])

@@ -1,4 +1,4 @@
-"""Elementwise mechanisms that are not monotone: a two-sided one, and a spline."""
+"""Elementwise mechanisms that are not monotone: a quadratic one and a spline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class TwoSided(Missingness):
     """logit P(s_j = 1 | x) = b_j + a_j x_j - c_j x_j^2: both extremes are missing, or the middle.
 
     Args:
-        hides: ``"extremes"`` (c_j > 0), ``"middle"`` (c_j < 0), or None where it is free.
+        num_columns: the number p of columns.
+        hides: ``"extremes"`` (c_j > 0), ``"middle"`` (c_j < 0), or None where it is not known.
 
     >>> import torch
     >>> from absentia.models import TwoSided
@@ -110,7 +111,8 @@ class SplineMissingness(Missingness):
     """logit P(s_j = 1 | x) = b_j + f_j(x_j), f_j a natural cubic spline, linear beyond its knots.
 
     Args:
-        knots: in the units of x as the model sees it.
+        num_columns: the number p of columns.
+        knots: at least three increasing numbers, in units of the standardised columns.
 
     >>> import torch
     >>> from absentia.models import SplineMissingness
@@ -123,7 +125,7 @@ class SplineMissingness(Missingness):
     ) -> None:
         super().__init__()
         if len(knots) < 3 or list(knots) != sorted(set(knots)):
-            raise InputError(f"knots are {list(knots)}; give at least 3 that increase")
+            raise InputError(f"knots are {list(knots)}; give at least 3 increasing numbers")
         self.knots: Tensor
         self.register_buffer("knots", torch.tensor([float(k) for k in knots]), persistent=False)
         self.offset = nn.Parameter(torch.zeros(num_columns))

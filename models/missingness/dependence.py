@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class Dependence(NamedTuple):
-    """The values that a mechanism depends on; all else about its structure follows from them.
+    """The values that a mechanism depends on, from which the rest of its structure follows.
 
     Attributes:
         reads: (p, p) booleans, ``reads[j, k]`` where the absence of column j depends on the value
             of column k.
         ignorable: (p,) booleans, the columns whose mask is left out of the likelihood.
-        seen_only: other columns' values are read only where they are observed, so that no missing
-            value of another column is ever asked for.
+        seen_only: whether values of other columns are read only where they are observed, so that
+            the mechanism never needs a missing value of another column.
 
     >>> own = Dependence.of_own_value(3)
     >>> own.sampled.any().item(), own.columnwise
@@ -47,7 +47,8 @@ class Dependence(NamedTuple):
 
     @property
     def sampled(self) -> Tensor:
-        """The columns (p,) to be sampled where missing, since another column depends on them.
+        """The columns (p,) to be sampled where they are missing, since another column depends on
+        them.
 
         All other missing values can be integrated out.
         """

@@ -17,14 +17,14 @@ class ColumnDescription:
     """The description of why the values of one column are missing.
 
     Args:
-        column: its name.
-        equation: of its log-odds (probit) of being missing, in the data's own units.
-        values: columns whose values the equation reads.
-        masks: columns whose being missing it reads.
-        others: covariates and latents that it reads.
-        integration: how a missing value of the column is integrated out, or that it is drawn.
-        identified: True, False, or None where it rests on a condition that data cannot show.
-        reason: what identifies it, or that nothing does.
+        column: the name of the column.
+        equation: its log-odds (or probit) of being missing, in the data's own units.
+        values: the columns whose values the equation reads.
+        masks: the columns of which the equation reads whether they are missing.
+        others: the covariates and latents that the equation reads.
+        integration: how missing values of the column are integrated out, or that they are sampled.
+        identified: True, False, or None if it depends on a condition that data cannot confirm.
+        reason: what identifies the mechanism, or that nothing does.
     """
 
     column: str
@@ -80,10 +80,10 @@ class Description:
         raise NameLookupError(f"no column {column!r}; there are {[c.column for c in self.columns]}")
 
     def checked(self, found: pd.DataFrame | None) -> Description:
-        """Return the same description, with identifying conditions that the data were checked for.
+        """Return the same description, with what a check of the data says about identification.
 
         Args:
-            found: of :func:`absentia.check.check_identification`; None changes nothing.
+            found: the result of :func:`absentia.check.check_identification`; None changes nothing.
         """
         if found is None:
             return self
@@ -146,11 +146,11 @@ class Description:
         return "\n".join(lines)
 
     def equations(self) -> str:
-        """List one line for each column that has an equation."""
+        """Write one line for each column that has an equation."""
         return "\n".join(f"  {one.equation}" for one in self.columns if one.reason)
 
     def summary(self) -> str:
-        """Say what holds of the columns, without equations; what many share is said once."""
+        """Say all but the equations; a sentence that is true of several columns is said once."""
         said: dict[str, list[str]] = {}
         keys: dict[str, str] = {}
         for one in self.columns:
@@ -160,7 +160,7 @@ class Description:
                 f"missing values: {one.integration}",
                 f"identified: {_WORDS[one.identified]}, {one.reason}",
             ):
-                # sentences that differ in the column's own name only are one, said of the first
+                # sentences that differ only in the name of their column count as one sentence
                 key = re.sub(rf"(?<!\w){re.escape(one.column)}(?!\w)", "\0", sentence)
                 said.setdefault(keys.setdefault(key, sentence), []).append(one.column)
         lines = []
@@ -181,7 +181,7 @@ class Description:
         return "\n".join(lines)
 
     def _quiet(self) -> list[str]:
-        """Say in one line for each reason which columns have nothing else to report."""
+        """Write one line for each reason why columns have no mechanism, with these columns."""
         quiet: dict[str, list[str]] = {}
         for one in self.columns:
             if not one.reason:
@@ -201,7 +201,7 @@ _WORDS = {True: "yes", False: "NO", None: "on a condition"}
 
 
 def _judged(one: ColumnDescription, row: pd.Series[Any]) -> ColumnDescription:
-    """Describe a column whose slope may rest on shadow variables, judged by the data."""
+    """Add to a description what the data say about the shadow variables of its slope."""
     if row["known"] in ("given", "prior") or one.colluders:
         return one
     known = {
@@ -213,11 +213,11 @@ def _judged(one: ColumnDescription, row: pd.Series[Any]) -> ColumnDescription:
             one,
             identified=False,
             reason=f"by nothing but the shape that the decoder gives its values: the columns that "
-            f"stay out of its equation explain hardly anything of it{known}",
+            f"are not in its equation explain hardly any of their variation{known}",
         )
     return replace(
         one,
         identified=None,
-        reason=f"if {row['by']} and being missing have nothing to do with each other given the "
-        f"value (shadow variables, Miao & Tchetgen Tchetgen, 2016): they go with it{known}",
+        reason=f"if {row['by']} and being missing are independent given the value (shadow "
+        f"variables, Miao & Tchetgen Tchetgen, 2016): they are associated with it{known}",
     )

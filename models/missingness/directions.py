@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ...data.errors import InputError
 
 #: ``"+"`` or ``"high"`` where high values go missing, ``"-"`` or ``"low"`` where low ones do,
-#: ``"free"`` or None where it is not known: for all columns, by column name, or one a column
+#: ``"free"`` or None where that is not known: for all columns, by column name, or one per column
 Sign = str | Mapping[str, str | None] | Sequence[str | None] | None
 Direction = Literal["+", "-"]
 
@@ -25,11 +25,11 @@ def direction(value: Any, column: str | None = None) -> Direction | None:
     ['+', '-', None, None]
 
     Args:
-        value: what was given.
-        column: for which column, where it is one.
+        value: the name of a direction.
+        column: the column that it was given for, where it was given for one.
 
     Raises:
-        ValueError: none of the names.
+        ValueError: if it is no name of a direction.
     """
     if value is None:
         return None
@@ -37,7 +37,7 @@ def direction(value: Any, column: str | None = None) -> Direction | None:
         whose = "" if column is None else f" of column '{column}'"
         raise InputError(
             f"sign {value!r}{whose} is not one of '+' or 'high' (high values go missing), '-' or "
-            f"'low' (low ones do), 'free' or None (not known)"
+            f"'low' (low values go missing), 'free' or None (the direction is not known)"
         )
     return _MEANINGS[value]
 
@@ -49,11 +49,12 @@ def directions(sign: Any, columns: Sequence[str]) -> list[Direction | None]:
     [None, '+']
 
     Args:
-        sign: one for all, by column name, or one a column.
-        columns: their names, in order.
+        sign: one direction for all columns, directions by column name, or one per column.
+        columns: the names of the columns, in order.
 
     Raises:
-        ValueError: an unknown direction or column, or another number of them than of columns.
+        ValueError: for an unknown direction or column, or if the numbers of directions and columns
+            differ.
     """
     if sign is None or isinstance(sign, str):
         return [direction(sign)] * len(columns)
@@ -63,12 +64,12 @@ def directions(sign: Any, columns: Sequence[str]) -> list[Direction | None]:
                 raise InputError(_unknown(name, columns))
         return [direction(sign.get(name), name) for name in columns]
     if not isinstance(sign, Iterable):
-        return [direction(sign)] * len(columns)  # which says what is allowed
+        return [direction(sign)] * len(columns)  # this raises the error that says what is allowed
     given = list(sign)
     if len(given) != len(columns):
         raise InputError(
-            f"sign has {len(given)} entries for {len(columns)} columns; give one a column, or by "
-            f"name: sign={{'{columns[0]}': 'high'}}"
+            f"sign has {len(given)} entries for {len(columns)} columns; give one per column, or "
+            f"give them by name: sign={{'{columns[0]}': 'high'}}"
         )
     return [direction(value, name) for value, name in zip(given, columns, strict=True)]
 
@@ -77,4 +78,4 @@ def _unknown(name: Any, columns: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(name), list(columns), 1)
     guess = f"did you mean '{close[0]}'? " if close else ""
     shown = ", ".join(list(columns)[:12]) + (", ..." if len(columns) > 12 else "")
-    return f"sign names column {name!r}, which is not there; {guess}there are {shown}"
+    return f"sign names the column {name!r}, which the table does not have; {guess}it has {shown}"

@@ -15,7 +15,13 @@ from .inputs import inputs_of
 
 
 class FunctionMissingness(Missingness):
-    """A mechanism given by a function of x that returns the distribution of s."""
+    """A mechanism given by a function of x that returns the distribution of s.
+
+    Args:
+        function: a function of x, with the inputs that it asks for as further arguments.
+        elementwise: whether, of the missing values, s_j depends on x_j only.
+        asks: the inputs besides x that it takes by name; by default those in its signature.
+    """
 
     def __init__(
         self,
@@ -29,14 +35,15 @@ class FunctionMissingness(Missingness):
         self.elementwise = elementwise
 
     def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
-        """Return what the function returns."""
+        """Return the distribution of s that the function returns."""
         return self.function(x, **context)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle the mechanism by name where a decorator has put it in its function's place.
+        """Pickle the function by name where a decorator has replaced it by the mechanism.
 
-        The function is found as an attribute of what has its name: that is what qualified names
-        are for. Protocols before 4, such as that of ``torch.save``, do not know them.
+        The function is then found as the attribute ``function`` of the object with its name, by a
+        qualified name. Pickle protocols before 4, which ``torch.save`` uses, have no qualified
+        names, so a reference takes the place of the function.
         """
         name = _name_of_mechanism(self.function)
         if name is not None:
@@ -86,10 +93,12 @@ def missingness(
     """Turn a function of x, shape (..., n, p), into a mechanism; s = 1 means observed.
 
     Args:
-        elementwise: True promises that s_j reads of the missing values only x_j; then they are
-            integrated out by quadrature (or summed, where they are discrete), else sampled.
-        asks: what the function takes by name beside x, of ``"z"`` (..., n, d), ``"z_mask"``,
-            ``"covariates"`` (n, q) and ``"s"`` (n, p); by default what its signature names.
+        elementwise: True promises that, of the missing values, s_j depends on x_j only. They are
+            then integrated out by quadrature (or summed, where they are discrete); otherwise they
+            are sampled.
+        asks: the inputs besides x that the function takes by name, among ``"z"`` (..., n, d),
+            ``"z_mask"``, ``"covariates"`` (n, q) and ``"s"`` (n, p); by default those in its
+            signature.
 
     >>> import torch
     >>> from pyro.distributions import Bernoulli

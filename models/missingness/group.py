@@ -20,12 +20,13 @@ from .starts import score_of_rate
 class GroupMissingness(Missingness):
     """Columns of a group are missing together: logit P(group seen) = b_g + sum_{j in g} a_j x_j.
 
-    A questionnaire's page, a blood sample, a day of a diary. One draw of s serves the whole group;
-    its density stands at the group's first column. Columns in no group are a group of their own,
-    which is self-masking.
+    A group is, for example, a page of a questionnaire, a blood sample or a day of a diary. There is
+    one mask per group, whose log-density is that of the group's first column; the other columns
+    have 0. A column in no group is a group of its own, which is self-masking.
 
     Args:
-        groups: lists of column positions.
+        num_columns: the number p of columns.
+        groups: the positions of the columns in each group.
 
     >>> import torch
     >>> from absentia.models import GroupMissingness
@@ -39,8 +40,8 @@ class GroupMissingness(Missingness):
         named = [j for group in groups for j in group]
         if len(set(named)) < len(named) or any(not 0 <= j < num_columns for j in named):
             raise InputError(
-                f"groups {[list(g) for g in groups]}: give each position from 0 to "
-                f"{num_columns - 1} at most once"
+                f"groups are {[list(g) for g in groups]}; give positions from 0 to "
+                f"{num_columns - 1}, each at most once"
             )
         whole = [sorted(group) for group in groups]
         whole += [[j] for j in range(num_columns) if j not in named]
@@ -59,7 +60,7 @@ class GroupMissingness(Missingness):
         self.register_buffer("group_of", of, persistent=False)
 
     def forward(self, x: Tensor) -> GroupMask:
-        """Return one Bernoulli per group, shown at all of its columns."""
+        """Return one Bernoulli per group, repeated over the columns of the group."""
         term = self.slope * x
         total = torch.zeros_like(term).index_add(-1, self.first, term)
         return GroupMask((total + self._offsets())[..., self.first], self.first)
@@ -81,8 +82,9 @@ class GroupMissingness(Missingness):
                 names = ", ".join(data.columns[j] for j in group)
                 row = int(partly.nonzero()[0])
                 raise InputError(
-                    f"columns {names} are declared to go missing together, but row "
-                    f"{data.index[row]!r} has only some of them; leave them out of the group"
+                    f"the columns {names} are declared to be missing together, but row "
+                    f"{data.index[row]!r} has some and not others; leave these columns out of "
+                    f"groups="
                 )
 
     @torch.no_grad()
@@ -100,7 +102,7 @@ class GroupMissingness(Missingness):
 
 
 class GroupMask(Bernoulli):
-    """One Bernoulli per group of columns, with its log-density at the group's first column."""
+    """One Bernoulli per group of columns, whose log-density is that of the first column."""
 
     def __init__(self, logits: Tensor, first: Tensor, validate_args: bool | None = None) -> None:
         self.first = first
@@ -115,7 +117,7 @@ class GroupMask(Bernoulli):
         return super().sample(sample_shape)[..., self.first]
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return the group's log-density at its first column, else zero; -inf if inconsistent."""
+        """Return the log-density of a group in its first column, else 0; -inf in mixed groups."""
         own = torch.arange(len(self.first), device=self.first.device) == self.first
         log_prob = super().log_prob(value).where(own, 0.0)
         agrees = value == value[..., self.first]

@@ -35,7 +35,7 @@ def _identification(
     if known == "given":
         return True, "its coefficients are given"
     if known == "prior":
-        return None, "by its prior: the data add what the parametric form lets them"
+        return None, "by its prior; beyond that, the data inform it through its parametric form"
     direction = {
         "direction": "; its direction is given",
         "shrunk": "; its slope is shrunk towards 0",
@@ -44,8 +44,8 @@ def _identification(
     if shadows:
         listed = ", ".join(shadows[:4]) + (", ..." if len(shadows) > 4 else "")
         return None, (
-            f"if {listed} (never missing, not in the equation) says something of {one.column} "
-            f"given the rest: a shadow variable (Miao & Tchetgen Tchetgen, 2016){direction}"
+            f"if {listed} (never missing, not in the equation) predicts {one.column} given the "
+            f"rest: a shadow variable (Miao & Tchetgen Tchetgen, 2016){direction}"
         )
     return False, (
         f"nothing but the parametric form identifies how {one.column} itself enters{direction}; "
@@ -58,22 +58,22 @@ def _without_self_censoring(one: ColumnDescription, facts: TableFacts) -> tuple[
     """Judge a column whose absence does not depend on its own value."""
     if any(name not in (facts.complete or ()) for name in one.values):
         return True, (
-            "no self-censoring: absence depends on other columns only, given which the value "
-            "itself says nothing more (Malinsky, Shpitser & Tchetgen Tchetgen, 2022)"
+            "no self-censoring: given the other columns, absence does not depend on the value "
+            "itself (Malinsky, Shpitser & Tchetgen Tchetgen, 2022)"
         )
     if any(name.endswith("latent") for name in one.others):
         return None, (
-            "absence depends on the row's latent alone, not on the value: as far as the "
-            "latent is identified by the other columns"
+            "absence depends on the row's latent alone, not on the value: identified if the "
+            "other columns identify the latent"
         )
     return True, "absence depends on what is observed only (missing at random)"
 
 
 def resting_on_others(columns: Sequence[ColumnDescription]) -> tuple[ColumnDescription, ...]:
-    """Pass identification on: a column that reads another one rests on that column's law.
+    """Make the identification of a column depend on that of the columns that its equation reads.
 
-    Where b's own mechanism is not identified, neither is the law of b, and so not how the absence
-    of a depends on b.
+    If the mechanism of b is not identified, neither is the distribution of b, and hence neither is
+    how the absence of a depends on b.
     """
     found = {one.column: one for one in columns}
     for _ in columns:  # as often as the longest chain of columns that read each other
@@ -87,8 +87,8 @@ def resting_on_others(columns: Sequence[ColumnDescription]) -> tuple[ColumnDescr
                 found[one.column] = replace(
                     one,
                     identified=None,
-                    reason=f"{one.reason}; as far as the law of {', '.join(doubtful)} is "
-                    f"identified, see there",
+                    reason=f"{one.reason}; this holds if the distribution of "
+                    f"{', '.join(doubtful)} is identified, see there",
                 )
     return tuple(found[one.column] for one in columns)
 

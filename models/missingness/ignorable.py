@@ -14,8 +14,11 @@ from .base import Missingness
 class Ignorable(Missingness):
     """Missing at random: the mask's density is a constant and adds nothing to the bound.
 
-    A not-MIWAE with this mechanism is a MIWAE (Rubin, Biometrika 1976, for when that is right).
-    Sampling from it draws masks with the columns' observed rates.
+    A not-MIWAE with this mechanism is a MIWAE; Rubin (Biometrika 1976) says when that is valid.
+    Masks that are sampled from it have the columns' observed rates.
+
+    Args:
+        num_columns: the number p of columns.
 
     >>> import torch
     >>> from absentia.models import Ignorable

@@ -1,4 +1,4 @@
-"""A mechanism whose log-odds are shifted by a latent variable of the mask's own."""
+"""A mechanism whose log-odds are shifted by a latent variable that only the mask depends on."""
 
 from __future__ import annotations
 
@@ -23,24 +23,29 @@ from .group import GroupMissingness
 def _check_shiftable(own: Missingness) -> None:
     name = type(own).__name__
     if own.ignorable:
-        raise InputError(f"{name} is ignorable: there is nothing to shift")
+        raise InputError(
+            f"{name} is ignorable, so a mask latent would change nothing; give another mechanism"
+        )
     if own.mask_latent_dim or "z_mask" in own.asks:
-        raise InputError(f"{name} has a mask latent of its own: it needs no other")
+        raise InputError(f"{name} already has a mask latent; use it as it is")
     if "s" in own.asks or isinstance(own, GroupMissingness) or own.alpha != 1:
         raise InputError(
-            f"{name} has no log-odds per column that a mask latent could shift; leave the mask "
-            f"latent out, since {name} explains by itself what goes missing together"
+            f"{name} has no log-odds per column that a mask latent could shift; use it without a "
+            f"mask latent"
         )
 
 
 @functools.singledispatch
 def log_odds_shifted(given: TorchDistribution, shift: Tensor) -> TorchDistribution:
-    """Shift a mask's log-odds (for probit, its scores) of being observed.
+    """Shift the log-odds (for probit, the scores) of being observed of a mask distribution.
 
     Raises:
-        TypeError: for a distribution that has none, and is not registered.
+        TypeError: for a distribution that is not registered.
     """
-    raise KindError(f"the log-odds of a {type(given).__name__} cannot be shifted")
+    raise KindError(
+        f"the log-odds of a {type(given).__name__} cannot be shifted; register how that is done: "
+        f"log_odds_shifted.register"
+    )
 
 
 @log_odds_shifted.register(Bernoulli)
@@ -57,22 +62,23 @@ def _(given: ProbitBernoulli, shift: Tensor) -> ProbitBernoulli:
 
 @log_odds_shifted.register(MaskedDistribution)
 def _(given: MaskedDistribution, shift: Tensor) -> TorchDistribution:
-    """Shift the base distribution; masked-out columns stay masked out."""
+    """Shift the base distribution; columns that are left out of it stay left out."""
     return log_odds_shifted(given.base_dist, shift).mask(given._mask)
 
 
 class MaskLatentShift(Missingness):
     """logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s): a mechanism plus a shift shared by columns.
 
-    (Choquet & Pauchet, masked not-MIWAE.) z_s ~ Normal(0, I) is a latent of the mask alone, site
-    ``z_mask``: values that are absent for a common reason that has nothing to do with x (a page
-    that was skipped) need not be explained by x. The shift enters the offset, so a mechanism that
-    can be integrated stays so.
+    (Choquet & Pauchet, masked not-MIWAE.) Only the mask depends on the latent z_s ~ Normal(0, I),
+    site ``z_mask``. It explains values that are missing together for a reason that is unrelated to
+    x, such as a skipped page. The shift changes the offset alone, so missing values that could be
+    integrated out still can be.
 
     Args:
-        own: the mechanism of x; a Bernoulli of logits or a probit.
-        mask_latent_dim: dimensions of z_s.
-        hidden: widths of hidden layers of m; none is a linear map.
+        own: the mechanism of x, a Bernoulli with a logit or probit link.
+        num_columns: the number p of columns.
+        mask_latent_dim: the number of dimensions of z_s.
+        hidden: the widths of the hidden layers of m; without any, m is linear.
 
     >>> import torch
     >>> from absentia.models import MaskLatentShift, SelfMasking
@@ -98,12 +104,12 @@ class MaskLatentShift(Missingness):
         self.hyperparameters = tuple(f"own.{name}" for name in own.hyperparameters)
         self.network = mlp(mask_latent_dim, hidden)
         features = hidden[-1] if len(hidden) else mask_latent_dim
-        self.shift = nn.Linear(features, num_columns, bias=False)  # own has an offset already
-        # away from zero: at zero the encoder of z_s would learn nothing
+        self.shift = nn.Linear(features, num_columns, bias=False)  # the mechanism has an offset
+        # at weights of zero the encoder of z_s would learn nothing
         nn.init.normal_(self.shift.weight, std=0.1)
 
     def forward(self, x: Tensor, z_mask: Tensor, **context: Any) -> TorchDistribution:
-        """Return a mask distribution (..., n, p) with the mechanism's own link."""
+        """Return a mask distribution (..., n, p) with the link of the mechanism."""
         given, shift = self.own(x, **context).base, self.shift(self.network(z_mask))
         return log_odds_shifted(given, shift)
 

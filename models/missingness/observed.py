@@ -1,4 +1,4 @@
-"""Mechanisms that read no missing value: they read complete columns only, or latents only."""
+"""Mechanisms that read no missing values: only complete columns, or only latents."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .starts import score_of_rate
 class ObservedMissingness(Missingness):
     """logit P(s_j = 1 | x) = b_j + sum of w_jk x_k over columns k that are never missing: MAR.
 
-    It changes no imputation of its own (the mechanism is ignorable in Rubin's sense), but it makes
-    p(s | x) a model that can be drawn from, compared by its bound, and tilted in a sensitivity
-    analysis.
+    The mechanism is ignorable in Rubin's sense, so it does not change imputations. But p(s | x) is
+    then a model that can be sampled, compared by its bound, and changed in a sensitivity analysis.
 
     Args:
-        observed: positions of the columns that are never missing.
+        num_columns: the number p of columns.
+        observed: the positions of the columns that are never missing.
 
     >>> import torch
     >>> from absentia.models import ObservedMissingness
@@ -53,8 +53,8 @@ class ObservedMissingness(Missingness):
         for k in self.observed.tolist():
             if not bool(data.s[:, k].all()):
                 raise InputError(
-                    f"column '{data.columns[k]}' is declared never missing, but has missing "
-                    f"values; leave it out of observed="
+                    f"column '{data.columns[k]}' is declared to be never missing, but it has "
+                    f"missing values; leave it out of observed="
                 )
 
     def forward(self, x: Tensor) -> Bernoulli:
@@ -87,19 +87,22 @@ class ObservedMissingness(Missingness):
 
 
 class NoSelfCensoring(Missingness):
-    """logit P(s_j = 1 | row) = b_j + w_j' u with u a latent of the row: none reads its own value.
+    """logit P(s_j = 1 | row) = b_j + w_j' u, where u is a latent of the row: no value is read.
 
-    Values and masks are then independent given the latents. ``latent="z"`` shares the latent of
-    x, so that the mask informs the values through it (a shared-parameter model: Wu & Carroll,
-    Biometrics 1988); ``latent="mask"`` gives the mask a latent of its own, site ``z_mask``, which
-    lets absences depend on each other and on nothing else.
+    Values and mask are then independent given the latents. With ``latent="z"`` the mask depends on
+    the latent of x, so the mask informs the values (a shared-parameter model: Wu & Carroll,
+    Biometrics 1988). With ``latent="mask"`` it depends on a separate latent, site ``z_mask``, so
+    the columns of the mask depend on each other, but not on the values.
 
     Args:
-        latent_dim: of z, or of the mask's own latent.
-        hidden: widths of hidden layers between latent and log-odds; none is a linear map.
-        alpha: p(s | u) counts to this power (Chen et al., GNR, CIKM 2023): above 1 the mask weighs
-            more in what is learnt of u. Only for alpha >= 1 is the bound still one on log p(x_o,
-            s); at 0 the mask is ignored.
+        num_columns: the number p of columns.
+        latent_dim: the number of dimensions of the latent.
+        latent: ``"z"`` or ``"mask"``.
+        hidden: the widths of hidden layers between latent and log-odds; without any, the map is
+            linear.
+        alpha: the power of p(s | u) in the objective (Chen et al., GNR, CIKM 2023). Above 1 the
+            mask counts for more in what is learnt about u; at 0 it is ignored. Only for alpha >= 1
+            is the objective a lower bound on log p(x_o, s).
 
     >>> import torch
     >>> from absentia.models import NoSelfCensoring
@@ -125,7 +128,7 @@ class NoSelfCensoring(Missingness):
         self.alpha = alpha
         self.network = mlp(latent_dim, hidden)
         self.linear = nn.Linear(hidden[-1] if len(hidden) else latent_dim, num_columns)
-        # away from zero: at zero the encoder of a latent of the mask's own would learn nothing
+        # at weights of zero the encoder of a latent that only the mask has would learn nothing
         nn.init.normal_(self.linear.weight, std=0.1)
 
     def forward(
@@ -141,7 +144,7 @@ class NoSelfCensoring(Missingness):
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Write the form of the mechanism, without coefficients, since a latent has no units."""
+        """Write the log-odds by the latent's dimensions; of a network, the form alone."""
         latent = "mask_latent" if self.mask_latent_dim else "latent"
         if len(self.network):
             return f"logit P({names[column]} missing) = network({latent})"

@@ -1,4 +1,4 @@
-"""Mechanisms for pictures: by channel, by neighbouring pixels, or by the pixel's channels."""
+"""Mechanisms for images: by channel, by neighbouring pixels, or by the channels of a pixel."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from .equations import equation, in_units
 from .starts import score_of_rate
 
 _ALWAYS = 30.0  # log-odds of a pixel that never goes missing
-_START_OF_GAIN = 20.0  # channels of a pixel differ by hundredths: from 1 it never gets steep
+# the channels of a pixel differ by hundredths, so a gain that starts at 1 never becomes steep
+_START_OF_GAIN = 20.0
 
 
 class ChannelSelfMasking(Missingness):
-    """logit P(s_j = 1 | x) = a_c x_j + b_c: one slope and offset for each channel c of a picture.
+    """logit P(s_j = 1 | x) = a_c x_j + b_c: one slope and offset for each channel c.
 
     Args:
         shape: (C, H, W).
@@ -69,11 +70,12 @@ class ChannelSelfMasking(Missingness):
 
 
 class ConvMissingness(Missingness):
-    """A mechanism whose logits are convolutions of the picture, so that neighbours matter.
+    """A mechanism whose log-odds are convolutions of the image, so that neighbours matter.
 
     Args:
         shape: (C, H, W).
-        hidden: channels of hidden layers; none is one convolution, of ``kernel`` pixels a side.
+        hidden: the channels of the hidden layers; without any, there is a single convolution.
+        kernel: the height and width of a convolution, an odd number of pixels.
 
     >>> import torch
     >>> from absentia.models import ConvMissingness
@@ -111,14 +113,15 @@ class ConvMissingness(Missingness):
 class OutshinesOthers(Missingness):
     """logit P(s_j = 1 | x) = b - a (x_j - max of the pixel's other channels), in one channel.
 
-    For pixels in [0, 1]. Other channels are never missing and have no mechanism, so that the
-    missing values can be integrated out. Which channel is hidden is no part of what is learnt: two
-    numbers that serve any channel, see :meth:`of_channel`.
+    It is for pixels in [0, 1]. The other channels are never missing and have no mechanism, so the
+    missing values can be integrated out. The two parameters do not depend on the channel, so they
+    can be used for another channel, see :meth:`of_channel`.
 
     Args:
-        shape: (C, H, W) with two channels or more.
-        channel: the one that goes missing.
-        gain: given a, not learnt; ``offset`` b likewise.
+        shape: (C, H, W) with at least two channels.
+        channel: the channel that goes missing.
+        gain: a given value of a, which is then not learnt.
+        offset: a given value of b, which is then not learnt.
 
     >>> import torch
     >>> from absentia.models import OutshinesOthers
@@ -138,7 +141,8 @@ class OutshinesOthers(Missingness):
         self.channels, self.pixels = _channels_and_pixels(shape)
         if self.channels < 2 or not 0 <= channel < self.channels:
             raise InputError(
-                f"there is no channel {channel} beside others among {self.channels} channels"
+                f"channel is {channel}, and there are {self.channels} channels; give one of at "
+                f"least two, which are numbered from 0"
             )
         self.channel = channel
         self.gain: Tensor
@@ -159,7 +163,7 @@ class OutshinesOthers(Missingness):
         """Return a Bernoulli (..., n, p) that has density one in the other channels."""
         slope, offset, *_ = self.affine(x)
         here = self._channel(x).bool()
-        # the others are always seen
+        # pixels of the other channels are always observed
         logits = torch.where(here, slope * x + offset, _ALWAYS)
         return Bernoulli(logits=logits).mask(here)
 
@@ -192,18 +196,18 @@ class OutshinesOthers(Missingness):
 
     def check(self, data: IncompleteData) -> None:
         """Refuse a table in which another channel has missing values."""
-        gone = ~data.s.all(0).reshape(self.channels, self.pixels).all(1)
-        gone[self.channel] = False
-        if bool(gone.any()):
+        incomplete = ~data.s.all(0).reshape(self.channels, self.pixels).all(1)
+        incomplete[self.channel] = False
+        if bool(incomplete.any()):
             raise InputError(
-                f"channel {int(gone.nonzero()[0])} has missing pixels, but only channel "
-                f"{self.channel} may; amputate that one, or use ChannelSelfMasking"
+                f"channel {int(incomplete.nonzero()[0])} has missing pixels, but only channel "
+                f"{self.channel} may have them; use ChannelSelfMasking"
             )
 
     def dependence(self, num_columns: int) -> Dependence:
         """A pixel's absence depends on all channels of the pixel; other channels are ignorable.
 
-        The other channels are never missing, so that what is read of them is always seen.
+        The other channels are never missing, so their values are always observed.
         """
         pixel = torch.arange(num_columns) % self.pixels
         hidden = self._channel(torch.zeros(())).bool()

@@ -23,13 +23,15 @@ from .shown import incomplete
 class RandomIntercepts(SelfMasking):
     """Self-masking with random group intercepts: logit P(s_ij = 1) = a_j x_ij + b_j + u_{g(i) j}.
 
-    u_gj ~ Normal(0, tau_j): clinics, schools, interviewers that record more or less. A Pyro program
-    with a site of its own, ``group_offset`` in the plates ``groups`` and ``features``; its
-    posterior is the model's ``coefficient_guide``, tau is learnt.
+    The groups, with u_gj ~ Normal(0, tau_j), are for example clinics, schools or interviewers that
+    record more or less often. The intercepts are the Pyro site ``group_offset`` in the plates
+    ``groups`` and ``features``, with the posterior in the model's ``coefficient_guide``; tau is
+    learnt.
 
     Args:
-        num_groups: how many groups there are.
-        covariate: which covariate holds the group, as codes 0, 1, ...
+        num_columns: the number p of columns.
+        num_groups: the number of groups.
+        covariate: the position of the covariate that holds the groups, as codes 0, 1, ...
         sign: see :class:`SelfMasking`.
 
     >>> import torch
@@ -55,7 +57,7 @@ class RandomIntercepts(SelfMasking):
         """Group the rows by one of the data's covariates, a column with levels.
 
         Raises:
-            ValueError: for a column that is no covariate, or has no levels.
+            ValueError: for a column that is not a covariate, or has no levels.
         """
         schema = data.covariate_schema
         names = () if schema is None else schema.names
@@ -66,7 +68,10 @@ class RandomIntercepts(SelfMasking):
             )
         levels = schema[column].num_values
         if not levels:
-            raise InputError(f"covariate '{column}' is {schema[column].kind}; groups need levels")
+            raise InputError(
+                f"covariate '{column}' is {schema[column].kind}, but groups are levels; declare it "
+                f"with schema={{'{column}': 'categorical'}}"
+            )
         if isinstance(sign, Mapping):
             sign = directions(sign, data.columns)
         return cls(len(data.columns), levels, names.index(column), sign)
@@ -75,24 +80,24 @@ class RandomIntercepts(SelfMasking):
         """Refuse group codes that are not 0, 1, ..."""
         if "covariates" not in data.extras():
             raise InputError(
-                "groups are read from a covariate, and the data have none; read them with "
-                "IncompleteData.from_frame(df, covariates=[...])"
+                "the groups are read from a covariate, and the data have no covariates; read the "
+                "data with IncompleteData.from_frame(df, covariates=[...])"
             )
         codes = data.extras()["covariates"][:, self.covariate]
         bad = (codes < 0) | (codes >= self.num_groups) | (codes != codes.round())
         if bool(bad.any()):
             row = int(bad.nonzero()[0])
             raise InputError(
-                f"covariate {self.covariate}, row {data.index[row]!r}: {float(codes[row]):g} is "
-                f"not a group from 0 to {self.num_groups - 1}"
+                f"covariate {self.covariate} is {float(codes[row]):g} in row {data.index[row]!r}, "
+                f"which is not the code of a group; codes are 0 to {self.num_groups - 1}"
             )
 
     def _offset(self, covariates: Tensor, group_offset: Tensor | None) -> Tensor:
-        if group_offset is None:  # outside of a model: an average group
+        if group_offset is None:  # outside a Pyro program: an average group
             return self.offset.expand(len(covariates), -1)
         return self.offset + group_offset[covariates[..., self.covariate].long()]
 
-    # it takes the covariate of its groups besides what self-masking takes
+    # beyond the arguments of self-masking it takes the covariate with the groups
     def forward(  # type: ignore[override]
         self, x: Tensor, covariates: Tensor, group_offset: Tensor | None = None
     ) -> Bernoulli:

@@ -29,21 +29,22 @@ class SelfMasking(Missingness):
     """P(s_j = 1 | x) = link^-1(a_j x_j + b_j), the self-masking of not-MIWAE (Ipsen et al., 2021).
 
     Args:
+        num_columns: the number p of columns.
         link: ``"logit"`` or ``"probit"``.
-        sign: what is known of the direction: ``"+"`` or ``"high"`` where high values go missing
-            (a_j < 0), ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is free;
-            one for all columns or one a column. (By column name it is given to the named models.)
-        slope, offset: given values of a and b (a number or one a column); what is given is not
-            learnt. They belong to x as the model sees it, standardised by what was observed:
-            :meth:`in_units_of` converts from the data's own units. (``slope=-50, offset=37.5`` is
-            SVHN's clipping mechanism in the paper, for data read with ``standardise=False``.)
-        shared: one slope for all columns (and an offset each), for columns that measure alike, as
-            ratings of items do.
-        prior_scale: a Normal(0, prior_scale) prior on the slopes, which become a Pyro site
-            ``slope`` outside the rows plate; their signs must then be free.
-        shrinkage: the same prior on the slopes whose sign is free, which stay parameters: a fit
-            ends at their posterior mode. None, the default here, is a flat prior. (Slopes are per
-            standard deviation, so 1.0 is weakly informative; the named models use it by default.)
+        sign: the direction, where it is known: ``"+"`` or ``"high"`` where high values go missing
+            (a_j < 0), ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not
+            known; one for all columns or one per column. (The named models take it by column name.)
+        slope, offset: given values of a and b, for all columns or one per column; given values are
+            not learnt. They apply to the standardised columns: :meth:`in_units_of` takes them in
+            the data's own units. (``slope=-50, offset=37.5`` is the clipping mechanism of the
+            paper's SVHN experiment, for data read with ``standardise=False``.)
+        prior_scale: the standard deviation of a Normal prior with mean 0 on the slopes, which
+            become a Pyro site ``slope`` outside the plate of the rows; no sign may be given then.
+        shared: whether all columns share one slope, each with its own offset; for columns of one
+            kind of measurement, such as ratings of items.
+        shrinkage: the standard deviation of the same prior on slopes without a sign, which stay
+            parameters: a fit ends at their posterior mode. None is a flat prior. (Slopes are per
+            standard deviation of a column, so 1.0 is weakly informative.)
 
     >>> import torch
     >>> from absentia.models import SelfMasking
@@ -68,25 +69,37 @@ class SelfMasking(Missingness):
             raise InputError(f"link {link!r} is not one of logit, probit")
         if isinstance(sign, Mapping):
             raise InputError(
-                "sign= by column name is for the named models, which know the names; give one a "
-                "column here, in order"
+                "a mechanism does not know the names of the columns; give sign= as a list with one "
+                "entry per column, or give it by name to a model such as NotMIWAE"
             )
         if slope is not None and (sign is not None or prior_scale is not None):
-            raise InputError("a given slope leaves no room for sign= or prior_scale=; drop them")
+            raise InputError(
+                "slope= is given, so that nothing about the slopes is learnt; leave out sign= and "
+                "prior_scale="
+            )
         if prior_scale is not None and not prior_scale > 0:
             raise InputError(f"prior_scale is {prior_scale}; give a positive number")
         if prior_scale is not None and sign is not None:
-            raise InputError("prior_scale= puts a Normal on the slopes; leave sign= out")
+            raise InputError(
+                "prior_scale= is a Normal prior, under which slopes have either sign; leave out "
+                "sign= or prior_scale="
+            )
         if shared and not (sign is None or isinstance(sign, str)):
             raise InputError(
-                "a shared slope has one direction: give one of '+', '-', 'high', 'low' or None"
+                "shared=True is one slope for all columns, which has one direction; give sign= as "
+                "one of '+', '-', 'high', 'low' or None"
             )
         if shared and prior_scale is not None:
-            raise InputError("prior_scale= puts a Normal on each slope; leave shared out")
+            raise InputError(
+                "prior_scale= is a prior on one slope per column; leave out shared= or prior_scale="
+            )
         if shrinkage is not None and not 0 < shrinkage < math.inf:
             raise InputError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
         if shrinkage is not None and (slope is not None or prior_scale is not None):
-            raise InputError("shrinkage= is for slopes that are learnt and have no other prior")
+            raise InputError(
+                "shrinkage= is for slopes that are learnt and have no other prior; leave out "
+                "slope= and prior_scale=, or leave out shrinkage="
+            )
         self.link, self.shared = link, shared
         self.shrinkage = shrinkage
         self.prior_scale = prior_scale
@@ -132,7 +145,10 @@ class SelfMasking(Missingness):
         if value is not None:
             given = torch.as_tensor(value, dtype=start.dtype)
             if given.dim() > 1 or given.numel() not in (1, columns):
-                raise InputError(f"{given.numel()} values given for {columns} columns")
+                raise InputError(
+                    f"{name.removeprefix('raw_')} has {given.numel()} values; give one number, or "
+                    f"one for each of {columns} columns"
+                )
             start = start + given
         if value is None and not (name == "raw_slope" and self.prior_scale is not None):
             self.register_parameter(name, nn.Parameter(start))
@@ -143,7 +159,7 @@ class SelfMasking(Missingness):
     def slope(self) -> Tensor:
         """The slopes a (p,) of the log-odds (or probit) of being *observed*.
 
-        Where the slopes have a prior this is the prior's mean; their posterior is the guide's.
+        If ``prior_scale`` is given, this is the prior's mean; the guide has the posterior.
         """
         raw = self.raw_slope
         if not self.fixed_slope:
@@ -155,12 +171,12 @@ class SelfMasking(Missingness):
         return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor, slope: Tensor | None = None) -> Bernoulli:
-        """Return a Bernoulli (..., n, p); ``slope`` is passed where it is a site."""
+        """Return a Bernoulli (..., n, p); ``slope`` is passed where it is a Pyro site."""
         score = (self.slope if slope is None else slope) * x + self.offset
         return ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
 
     def affine(self, x: Tensor, slope: Tensor | None = None) -> Affine:
-        """Return slope, offset and link, which give closed forms."""
+        """Return slope, offset and link, by which integrals have a closed form."""
         return Affine(self.slope if slope is None else slope, self.offset, self.link)
 
     @torch.no_grad()
@@ -200,7 +216,7 @@ class SelfMasking(Missingness):
         return {"slope": sampled.get("slope", own), "offset": self.offset}
 
     def directions(self) -> dict[str, Tensor]:
-        """Return the slopes' signs for being observed, so that each is opposite to ``sign``."""
+        """Return the signs of the slopes of being observed, each opposite to ``sign``."""
         return {} if self.fixed_slope else {"slope": -self.sign}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
@@ -239,7 +255,7 @@ class SelfMasking(Missingness):
             return {"slope": pyro.sample("slope", Normal(zero, zero + self.prior_scale))}
 
 
-_START_OF_KNOWN = 0.5413  # softplus of it is 1
+_START_OF_KNOWN = 0.5413  # its softplus is 1
 
 
 def _signs(sign: Sign, columns: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Coefficients as they are shown: of the log-odds of being missing, in the data's own units.
 
-A mechanism computes with the paper's sign, the log-odds of being *seen*, per standard deviation;
-descriptions, tables, pictures and exports show these.
+Mechanisms compute as the paper does, with the log-odds of being *observed*, per standard deviation.
+Descriptions, tables, plots and exports show the coefficients that this module converts them to.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ INTERCEPT = "Intercept"
 
 
 def incomplete(data: IncompleteData) -> Iterator[tuple[int, str]]:
-    """List position and name of every column with missing values; others say nothing."""
+    """List the position and name of every column that has missing values."""
     for j, (name, whole) in enumerate(zip(data.columns, data.s.all(0).tolist(), strict=True)):
         if not whole:
             yield j, name
 
 
 def term_of(data: IncompleteData, column: int) -> str:
-    """Name what a coefficient is per unit of: the column, or its warped values.
+    """Name the term that a coefficient belongs to: the column, or the warped column.
 
     >>> import pandas as pd
     >>> import absentia as ab
@@ -46,9 +46,11 @@ def in_own_units(
     """Return the coefficients of one column's absence, named ``"income ~ age"`` as in formulas.
 
     Args:
-        data: names and units.
-        column: whose absence they explain.
-        offset, slopes, squares: of the log-odds of being **seen**, of standardised columns.
+        data: the table, for the names and units of its columns.
+        column: the column whose absence the coefficients explain.
+        offset: the intercept of the log-odds of being **observed**.
+        slopes: the coefficients of standardised columns, each with the position of its column.
+        squares: the coefficients of their squares, likewise.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -24,12 +24,15 @@ from .shown import incomplete, term_of
 class Threshold(Missingness):
     """P(s_j = 0 | x) = link^-1(k_j (x_j - t_j)): values beyond a threshold are missing.
 
-    Self-masking, in the terms of a detection limit or a ceiling.
+    This is self-masking with the parameters of a detection limit or a ceiling.
 
     Args:
-        hides: ``"above"`` or ``"below"`` the threshold; one for all columns or one a column.
-        sharpness: k_j > 0 where it is given; learnt from 3 on otherwise. 50 is a step.
-        threshold: t_j where it is given, in the units of x as the model sees it.
+        num_columns: the number p of columns.
+        hides: whether values ``"above"`` or ``"below"`` the threshold are missing, for all columns
+            or one per column.
+        sharpness: the given k_j > 0; by default it is learnt, starting at 3. A value of 50 is
+            nearly a step.
+        threshold: the given t_j, in units of the standardised columns; by default it is learnt.
         link: ``"logit"`` or ``"probit"``.
 
     >>> import torch
@@ -54,7 +57,10 @@ class Threshold(Missingness):
         sides = [hides] * num_columns if isinstance(hides, str) else list(hides)
         wrong = [side for side in sides if side not in ("above", "below")]
         if wrong or len(sides) != num_columns:
-            raise InputError(f"hides {hides!r}: give 'above' or 'below', one or {num_columns}")
+            raise InputError(
+                f"hides is {hides!r}; give 'above' or 'below', once or for each of {num_columns} "
+                f"columns"
+            )
         if sharpness is not None and not sharpness > 0:
             raise InputError(f"sharpness is {sharpness}; give a positive number")
         self.given = sharpness is not None and threshold is not None
@@ -83,13 +89,13 @@ class Threshold(Missingness):
 
     @classmethod
     def limit_of(cls, data: IncompleteData, hides: str | Sequence[str] = "above") -> Threshold:
-        """Make a hard limit: every value beyond it is missing, and none within it.
+        """Make a hard limit: all values beyond it are missing, and none of the others.
 
-        Where it lies is not asked: the likelihood is highest at the largest value that was
-        observed (the smallest, where low values are hidden), and there it is put.
+        The limit is the largest observed value (the smallest, where low values are missing), which
+        has the highest likelihood.
 
         Raises:
-            ValueError: for a table with columns that are not real numbers.
+            ValueError: for a table with a column of levels or counts.
 
         >>> import numpy as np
         >>> import absentia as ab
@@ -99,7 +105,10 @@ class Threshold(Missingness):
         """
         if data.schema.discrete.any():
             odd = next(column for column in data.schema if column.discrete)
-            raise InputError(f"column '{odd.name}' is {odd.kind}; a limit is for real numbers")
+            raise InputError(
+                f"column '{odd.name}' is {odd.kind}; limits are for columns of real numbers, so "
+                f"leave the column out or give another missingness"
+            )
         columns = len(data.columns)
         low = np.broadcast_to(np.array(hides) == "below", columns)
         x = data.scaler.apply(data.values)

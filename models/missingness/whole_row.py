@@ -1,4 +1,4 @@
-"""Coupled mechanisms: whether a value is observed may depend on all values of its row."""
+"""Mechanisms under which the mask of a column may depend on all values of the row."""
 
 from __future__ import annotations
 
@@ -61,8 +61,11 @@ class NonLinearMissingness(Missingness):
     """logit P(s = 1 | x) = network(x): any dependence of the mask on the row.
 
     Args:
-        families: of the columns, where they are not all real numbers; levels are then read as
-            indicators.
+        num_columns: the number p of columns.
+        hidden: the widths of the hidden layers.
+        activation: the name of the activation function.
+        families: the families of the columns, where they are not all real numbers; levels are then
+            read as indicators.
 
     >>> import torch
     >>> from absentia.models import NonLinearMissingness

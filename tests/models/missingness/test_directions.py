@@ -73,8 +73,8 @@ def test_a_limit_needs_the_side_of_what_is_missing_only():
 @pytest.mark.parametrize(
     ("sign", "message"),
     [
-        ({"incme": "+"}, r"names column 'incme', .* did you mean 'income'\? there are age, income"),
-        ({0: "+"}, "names column 0, which is not there"),
+        ({"incme": "+"}, r"'incme'.* did you mean 'income'\?"),
+        ({0: "+"}, "the column 0"),
         ({"income": "up"}, "sign 'up' of column 'income' is not one of '.' or 'high'"),
         ({"income": 1}, "sign 1 of column 'income' is not one of"),
         ({"income": ["+"]}, r"sign \['\+'\] of column 'income' is not one of"),
@@ -82,7 +82,7 @@ def test_a_limit_needs_the_side_of_what_is_missing_only():
         (True, "sign True is not one of"),
         ("HIGH", "sign 'HIGH' is not one of"),
         (["+", 1, None], "sign 1 of column 'income' is not one of"),
-        (["+"], "sign has 1 entries for 3 columns; give one a column, or by name"),
+        (["+"], "1 entries for 3 columns"),
     ],
 )
 @pytest.mark.parametrize("what", ["self-masking", "limit"])

@@ -115,7 +115,7 @@ def test_it_says_what_it_is():
     assert model.missingness.known(0) == "direction"
     with pytest.raises(ValueError, match="is ignorable"):
         MaskLatentShift(Ignorable(2), 2)
-    with pytest.raises(ValueError, match="has a mask latent of its own"):
+    with pytest.raises(ValueError, match="already has a mask latent"):
         MaskLatentShift(NoSelfCensoring(2, 1, latent="mask"), 2)
     with pytest.raises(ValueError, match="give at least 1"):
         MaskLatentShift(ab.models.SelfMasking(2), 2, 0)

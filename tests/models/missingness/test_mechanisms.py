@@ -124,9 +124,9 @@ def test_columns_of_a_group_go_missing_together():
 def test_what_the_data_contradict_is_refused():
     rows = np.array([[1.0, np.nan, 2.0], [np.nan, np.nan, 1.0], [0.5, 1.0, 3.0]])
     data = ab.IncompleteData.from_numpy(rows, columns=["a", "b", "c"])
-    with pytest.raises(ValueError, match="a, b are declared to go missing together, but row 0"):
+    with pytest.raises(ValueError, match=r"a, b .* together, but row 0"):
         ab.NotMIWAEPPCA(data, GroupMissingness(3, [[0, 1]]))
-    with pytest.raises(ValueError, match="'a' is declared never missing"):
+    with pytest.raises(ValueError, match="'a' is declared"):
         ab.NotMIWAEPPCA(data, ObservedMissingness(3, [0]))
     with pytest.raises(ValueError, match="not a covariate of the data"):
         RandomIntercepts.by(data, "clinic")
@@ -136,11 +136,11 @@ def test_what_the_data_contradict_is_refused():
     ("make", "message"),
     [
         (lambda: TwoSided(2, hides="top"), "not one of"),
-        (lambda: Threshold(2, hides=["above"]), "one or 2"),
+        (lambda: Threshold(2, hides=["above"]), "each of 2 columns"),
         (lambda: Threshold(2, sharpness=-1.0), "sharpness is -1"),
-        (lambda: Clipping(2, lower=1.0, upper=0.0), "lower is not below upper"),
-        (lambda: Clipping(2, lower=[1.0]), "1 limits were given for 2 columns"),
-        (lambda: SplineMissingness(2, knots=[0.0, 0.0, 1.0]), "at least 3 that increase"),
+        (lambda: Clipping(2, lower=1.0, upper=0.0), "lower limit"),
+        (lambda: Clipping(2, lower=[1.0]), "1 limits"),
+        (lambda: SplineMissingness(2, knots=[0.0, 0.0, 1.0]), "3 increasing"),
         (lambda: ObservedMissingness(2, [2]), "positions from 0 to 1"),
         (lambda: NoSelfCensoring(2, 1, latent="x"), "not one of z, mask"),
         (lambda: GroupMissingness(2, [[0], [0]]), "at most once"),

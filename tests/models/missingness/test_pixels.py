@@ -93,9 +93,9 @@ def test_another_channel_with_gaps_is_refused():
     pixels = np.random.default_rng(0).random((4, P))
     pixels[0, 3] = np.nan
     data = ab.IncompleteData.from_numpy(pixels, standardise=False)
-    with pytest.raises(ValueError, match="channel 0 has missing pixels, but only channel 2"):
+    with pytest.raises(ValueError, match=r"channel 0 .* only channel 2"):
         ImageNotMIWAE(data, SHAPE, "outshines", channel=2, channels=[4])
-    with pytest.raises(ValueError, match="no channel 3 beside others"):
+    with pytest.raises(ValueError, match="channel is 3"):
         OutshinesOthers(SHAPE, 3)
     with pytest.raises(ValueError, match="give channels, height and width"):
         ChannelSelfMasking([4, 4])

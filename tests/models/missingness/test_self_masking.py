@@ -88,11 +88,11 @@ def test_a_prior_makes_the_slopes_a_site():
     [
         ({"link": "cloglog"}, "link 'cloglog' is not one of logit, probit"),
         ({"sign": "up"}, "sign 'up' is not one of '.' or 'high' .*, '-' or 'low'"),
-        ({"sign": {"x0": "+"}}, "by column name is for the named models"),
-        ({"sign": ["+", "-"]}, "sign has 2 entries for 3 columns"),
-        ({"slope": 1.0, "sign": "+"}, "given slope leaves no room"),
-        ({"slope": 1.0, "prior_scale": 1.0}, "given slope leaves no room"),
-        ({"prior_scale": 1.0, "sign": "+"}, "leave sign= out"),
+        ({"sign": {"x0": "+"}}, "names of the columns"),
+        ({"sign": ["+", "-"]}, "2 entries for 3 columns"),
+        ({"slope": 1.0, "sign": "+"}, "slope= is given"),
+        ({"slope": 1.0, "prior_scale": 1.0}, "slope= is given"),
+        ({"prior_scale": 1.0, "sign": "+"}, "sign= or prior_scale="),
     ],
 )
 def test_self_masking_refuses(options, message):

@@ -329,7 +329,7 @@ def test_what_reads_an_unidentified_column_rests_on_it():
     described = mechanism({"a": "b + w", "b": "b + w"}).describe()
     assert described["b"].identified is False
     assert described["a"].identified is None
-    assert "as far as the law of b is identified" in described["a"].reason
+    assert "if the distribution of b is identified" in described["a"].reason
     assert described.unidentified == ("b",)
     known = mechanism(
         missing({"a": "b + w", "b": "b + w"}, fixed={"b": {"b": 1.0}, "a": {}})
