@@ -328,7 +328,7 @@ REFUSED = {
         ["--missing", "w ~ w", "--sign", "high"],
         "drop --missingness",
     ),
-    "unknown column": (["--missing", "wage ~ w"], "explains column 'wage'"),
+    "unknown column": (["--missing", "wage ~ w"], "column 'wage'"),
     "unknown term": (["--missing", "income ~ wage"], "there is no column 'wage'"),
     "bad formula": (["--missing", "income ~ ("], "cannot be read"),
     "free text": ([], "column 'id' has 8 distinct strings"),

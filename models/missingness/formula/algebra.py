@@ -1,4 +1,4 @@
-"""The operators between terms: formulaic's algebra, with bounds and without its silent cases."""
+"""The operators between terms: formulaic's algebra, with bounds and with errors for its traps."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from formulaic.parser.types import Operator, OrderedSet, Term
 
 from ....data.errors import InputError
 
-#: what a formula may stand for; far beyond what data can tell, and made in no time
+#: the largest formulas: far beyond what data can support, and still made at once
 MOST_TERMS, MOST_FACTORS, MOST_POWER = 2000, 8, 8
 _MOST_PRODUCTS = 20_000
-#: how the call begins that stands for a term with a direction, see :mod:`grammar`
+#: the beginning of the call that replaces a term with a direction, see :mod:`grammar`
 DIRECTION = "_direction"
 
 
 class RefusedError(InputError):
-    """An operator is ambiguous in these formulas, or makes too many terms."""
+    """An operator in a formula is ambiguous, or makes too many terms."""
 
 
 class BoundedOperators(DefaultOperatorResolver):
@@ -27,7 +27,7 @@ class BoundedOperators(DefaultOperatorResolver):
 
     @property
     def operators(self) -> list[Operator]:
-        """Return formulaic's operators, with the functions of this module in their place."""
+        """Return formulaic's operators, which call the functions of this module."""
         own: dict[tuple[str, int], Callable[..., Any]] = {
             ("+", 2): _sum,
             ("-", 2): _without,
@@ -51,8 +51,8 @@ def terms_of(text: str) -> Any:
     """Return the terms of a text, as formulaic's parser reads them.
 
     Raises:
-        RefusedError: see there.
-        FormulaicError, SyntaxError: it cannot be read.
+        RefusedError: for an ambiguous operator, or too many terms.
+        FormulaicError, SyntaxError: if the text cannot be read.
     """
     return DefaultFormulaParser(operator_resolver=BoundedOperators()).get_terms(text)
 
@@ -65,25 +65,29 @@ def _without(left: OrderedSet, right: OrderedSet) -> OrderedSet:
     """Return the terms without those that are subtracted, each of which must be among them."""
     for term in right:
         if any(factor.expr.startswith(DIRECTION) for factor in term.factors):
-            raise RefusedError("takes away a term with a direction; write 'a - b' or 'a + -b'.")
+            raise RefusedError(
+                "removes a term that has a direction; write 'a - b' to remove b, or 'a + -b' for a "
+                "direction of b."
+            )
         if term in left:
             continue
         name = _name(term)
         if name == "1":
             raise RefusedError(
-                "takes away an intercept that is not there; write '0 + ...' once, at the beginning."
+                "removes an intercept that is not there; write '0 + ...' once, at the beginning."
             )
         raise RefusedError(
-            f"takes away '{name}', which is no term before it. Between two terms '-' leaves out "
-            f"('a*b - a'); a direction stands directly before its term: 'age + -{name}'."
+            f"removes '{name}', which is not one of the terms before it. Between two terms '-' "
+            f"removes a term, as in 'a*b - a'; a direction is directly before its term, as in "
+            f"'age + -{name}'."
         )
     return left - right
 
 
 def _nothing_before(terms: OrderedSet) -> OrderedSet:
     raise RefusedError(
-        f"takes away '{_name(next(iter(terms)))}' within brackets; write '0 + ...' once, at the "
-        f"beginning, for no intercept."
+        f"removes '{_name(next(iter(terms)))}' within brackets; for a formula without intercept "
+        f"write '0 + ...' once, at the beginning."
     )
 
 
@@ -95,8 +99,8 @@ def _products(left: Iterable[Term], right: Iterable[Term]) -> OrderedSet:
     for term in found:
         if len(term.factors) > MOST_FACTORS:
             raise RefusedError(
-                f"has a product of {len(term.factors)} factors; {MOST_FACTORS} are the most that a "
-                f"term may have."
+                f"has a product of {len(term.factors)} factors; a term may have at most "
+                f"{MOST_FACTORS}."
             )
     return _counted(OrderedSet(found))
 
@@ -112,13 +116,13 @@ def _power(left: OrderedSet, right: OrderedSet, symbol: str) -> OrderedSet:
         shown = shown if len(shown) <= 20 else shown[:20] + "..."
         raise RefusedError(
             f"has the power {shown}; give a whole number from 1 to {MOST_POWER}, as in "
-            f"'(a + b + c)**2', or write I(x**{shown}) for a power of numbers."
+            f"'(a + b + c)**2', or write I(x**{shown}) for a power of values."
         )
     if len(left) == 1:
         name = _name(next(iter(left)))
         raise RefusedError(
-            f"has '{name}{symbol}{power}', which is '{name}' alone in this notation; write "
-            f"I({name}**{power}) for the power of its numbers."
+            f"has '{name}{symbol}{power}', which means '{name}' alone in this notation; write "
+            f"I({name}**{power}) for the power of its values."
         )
     found = left
     for _ in range(power - 1):
@@ -129,8 +133,8 @@ def _power(left: OrderedSet, right: OrderedSet, symbol: str) -> OrderedSet:
 def _ratio(left: OrderedSet, right: OrderedSet) -> OrderedSet:
     a, b = (", ".join(map(_name, list(side)[:3])) for side in (left, right))
     raise RefusedError(
-        f"has '{a} / {b}', which may mean two things; write I({a} / {b}) for the ratio, or "
-        f"{a} + {a}:{b} for {b} within {a}."
+        f"has '{a} / {b}', which is ambiguous; write I({a} / {b}) for the ratio, or {a} + {a}:{b} "
+        f"for {b} nested within {a}."
     )
 
 
@@ -139,7 +143,7 @@ def _without_numbers(terms: Iterable[Term]) -> Any:
         for factor in term.factors:
             if factor.expr[:1].isdigit() and factor.expr != "1":
                 raise RefusedError(
-                    f"has the number {factor.expr} as a term or factor; numbers stand within a "
+                    f"has the number {factor.expr} as a term or factor; write numbers within a "
                     f"function, as in I(2 * x)."
                 )
     return terms
@@ -152,7 +156,7 @@ def _counted(terms: OrderedSet) -> OrderedSet:
 
 
 def _too_many() -> str:
-    return f"stands for more than {MOST_TERMS} terms; write out the ones that matter."
+    return f"has more than {MOST_TERMS} terms; write out only those that matter."
 
 
 def _name(term: Term) -> str:

@@ -27,17 +27,24 @@ def check_names(
     """
     for name in sorted(factor.expression.names | factor.expression.absences):
         if name in LATENTS:
-            raise InputError(f"a column '{name}' cannot be read, the word is taken; rename it")
+            raise InputError(
+                f"a column '{name}' cannot be read, since the word means a latent in formulas; "
+                f"rename the column"
+            )
         if name in sources:
             continue
         close = difflib.get_close_matches(name, list(sources), 1)
         guess = f"did you mean '{close[0]}'? " if close else ""
         shown = ", ".join(list(sources)[:12]) + (", ..." if len(sources) > 12 else "")
-        raise InputError(f"there is no column '{name}' of several values; {guess}there are {shown}")
+        raise InputError(
+            f"there is no column '{name}' with several values; {guess}the columns are {shown}"
+        )
     if "latent" in factor.expression.latents and not latent_dim:
-        raise InputError("latent is read, and the model has none here")
+        raise InputError("latent is read, but this model has no latent; leave the term out")
     if "mask_latent" in factor.expression.latents and not mask_latent_dim:
-        raise InputError("mask_latent is read, and it has no dimensions; give mask_latent_dim=")
+        raise InputError(
+            "mask_latent is read, but the model has none; give mask_latent_dim= of at least 1"
+        )
 
 
 def coded(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Factor]], list[int]]:
@@ -46,12 +53,14 @@ def coded(formula: Formula, terms: list[list[Factor]]) -> tuple[list[list[Factor
         levelled = sum(factor.of is not None for factor in factors)
         if levelled > _MOST_LEVELLED:
             raise InputError(
-                f"'{term.name}' is a product of {levelled} columns with levels; {_MOST_LEVELLED} "
-                f"are the most"
+                f"'{term.name}' is a product of {levelled} columns with levels; a term may have at "
+                f"most {_MOST_LEVELLED}"
             )
         for factor in factors:
             if factor.of is not None and len(factor.of.levels) < 2:
-                raise InputError(f"'{term.name}': {factor.of.name} has one level only; drop it")
+                raise InputError(
+                    f"'{term.name}': {factor.of.name} has only one level; leave it out"
+                )
     split = [
         (
             [factor.source for factor in factors if factor.of is not None],
@@ -87,8 +96,8 @@ def check_size(
     if sum(widths) > MOST_COLUMNS:
         t = max(range(len(widths)), key=widths.__getitem__)
         raise InputError(
-            f"it stands for {sum(widths)} coefficients, '{formula.terms[t].name}' alone for "
-            f"{widths[t]}; {MOST_COLUMNS} are the most: leave terms out, or merge levels"
+            f"it has {sum(widths)} coefficients, of which '{formula.terms[t].name}' alone has "
+            f"{widths[t]}; there may be at most {MOST_COLUMNS}: leave terms out, or merge levels"
         )
 
 
@@ -100,6 +109,6 @@ def check_sign(term: Term, count: int) -> None:
     """
     if term.sign is not None and count > 1:
         raise InputError(
-            f"'{term.name}' stands for {count} coefficients, which one direction does not fit; "
-            f"leave the sign out"
+            f"'{term.name}' has {count} coefficients, so it cannot have one direction; leave the "
+            f"sign out"
         )

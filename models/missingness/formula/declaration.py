@@ -1,4 +1,4 @@
-"""Declarations of why values are missing, made before any data are seen."""
+"""Declarations of why values are missing, which need no data."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from . import Formula, parse
 from .priors import prior_to_dict
 
 Units = Literal["sd", "data"]
-#: how a formula's intercept is called where coefficients are named
+#: the name of the intercept among the coefficients of a formula
 INTERCEPT = "Intercept"
 
 
 @dataclass(frozen=True)
 class DeclaredColumn:
-    """One column's formula, with what is known of its coefficients by their names."""
+    """The formula of one column, with what is known of its coefficients, by name."""
 
     column: str
     formula: Formula
@@ -42,10 +42,13 @@ class Declared:
         """Combine both declarations.
 
         Raises:
-            ValueError: if both speak of one column, or with different links.
+            ValueError: if both have a formula of the same column, or their links differ.
         """
         if self.link != other.link:
-            raise InputError(f"links {self.link} and {other.link} do not go together")
+            raise InputError(
+                f"one declaration has link={self.link!r} and the other link={other.link!r}; "
+                f"declare both with the same link"
+            )
         return replace(self, columns=_once(self.columns + other.columns))
 
 
@@ -59,7 +62,7 @@ def missing(
     link: Link = "logit",
     shrinkage: float | None = None,
 ) -> Declared:
-    """Say why values are absent: a formula of the log-odds of being **missing**, a line a column.
+    """Declare why values are missing: a formula per column, of the log-odds of being **missing**.
 
     >>> import absentia as ab
     >>> from pyro.distributions import Normal
@@ -68,30 +71,33 @@ def missing(
     >>> [c.column for c in (one & two).columns]
     ['income', 'bmi']
 
-    The right side is Wilkinson notation over the table's columns, its covariates, ``latent`` (the
-    row's z), ``mask_latent`` (a latent of the mask's own) and ``is_missing(column)``; see
-    :mod:`absentia.models.missingness.formula` for its functions. Ordinal columns count as their
-    grade, ``C(stage)`` makes levels of them. A column that is not named is ignorable.
+    The right side is in Wilkinson's notation. It may contain the table's columns, its covariates,
+    ``latent`` (the row's z), ``mask_latent`` (a latent that only the mask depends on) and
+    ``is_missing(column)``; see :mod:`absentia.models.missingness.formula` for its functions. An
+    ordinal column is read as a number, its grade; ``C(stage)`` reads its levels. A column without a
+    formula is ignorable.
 
     Args:
         formulas: ``"income ~ income + age"``, several, or ``{"income": "income + age"}``.
-        sign: a direction of the column's own coefficient, ``"+"`` where high values go missing,
-            ``"-"`` where low ones do (or ``"high"`` and ``"low"``): for all columns, by column, or
-            written into the formula.
-        prior: a Pyro distribution over the real line for every coefficient but the intercept, or
-            distributions by name, or by column and name; such coefficients become Pyro sites.
-        fixed: values of coefficients by name (``{"income": 2.0, "Intercept": -1.0}``), or by column
-            and name: these are given, not learnt.
-        units: what ``prior`` and ``fixed`` are per: ``"sd"``, a standard deviation of the term as
-            observed (the intercept then belongs to average terms), or ``"data"``, its own unit.
+        sign: the direction of the column's own coefficient, ``"+"`` where high values go missing,
+            ``"-"`` where low ones do (or ``"high"`` and ``"low"``), for all columns or by column.
+            It can be written into the formula instead.
+        prior: a Pyro distribution on the real line for every coefficient but the intercept, or
+            distributions by name, or by column and name. These coefficients become Pyro sites.
+        fixed: values of coefficients that are not learnt, by name
+            (``{"income": 2.0, "Intercept": -1.0}``), or by column and name.
+        units: the units of ``prior`` and ``fixed``: per standard deviation of the observed term
+            (``"sd"``; the intercept then refers to average terms), or per unit of the data
+            (``"data"``).
         link: ``"logit"`` or ``"probit"``.
-        shrinkage: a Normal(0, shrinkage) prior, per standard deviation of the term, on the
-            coefficients of the column's own value that have no direction, value or prior; they stay
-            parameters, and a fit ends at their posterior mode. None is a flat prior.
+        shrinkage: the standard deviation of a Normal prior with mean 0, per standard deviation of
+            the term, on the coefficients of the column's own value without a direction, value or
+            prior. They stay parameters, and a fit ends at their posterior mode. None is a flat
+            prior.
 
     Raises:
-        ValueError: for a formula that cannot be read, two for one column, or an option for a column
-            that has none.
+        ValueError: for a formula that cannot be read, two formulas of one column, or an option for
+            a column without a formula.
     """
     if link not in ("logit", "probit"):
         raise InputError(f"link {link!r} is not one of logit, probit")
@@ -120,7 +126,11 @@ def missing(
 
 
 def declared(what: Any) -> Declared:
-    """Convert what named constructors take for ``missingness`` besides names and modules."""
+    """Convert a formula, formulas by column or a list of them to a declaration.
+
+    Raises:
+        TypeError: for anything else.
+    """
     if isinstance(what, Declared):
         return what
     if isinstance(what, str | Mapping):
@@ -143,8 +153,8 @@ def _parsed(formulas: str | Iterable[str] | Mapping[str, str]) -> list[Formula]:
             formula = parse(right)
             if formula.response:
                 raise InputError(
-                    f"formula '{right}' of column '{name}' has a left side; leave it out, the key "
-                    f"says which column it is"
+                    f"formula '{right}' of column '{name}' has a left side; leave it out, since "
+                    f"the key of the mapping already names the column"
                 )
             found.append(replace(formula, response=(name,)))
         return found
@@ -163,14 +173,14 @@ def _once(columns: tuple[DeclaredColumn, ...]) -> tuple[DeclaredColumn, ...]:
     names = [c.column for c in columns]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"column '{name}' has {names.count(name)} formulas; give it one")
+            raise InputError(f"column '{name}' has {names.count(name)} formulas; give only one")
     return columns
 
 
 def _check_options(names: list[str], **options: Any) -> None:
     if options.get("fixed") is not None and not isinstance(options["fixed"], Mapping):
         raise InputError(
-            f"fixed is {options['fixed']!r}; give values by coefficient, {{'age': 1.0}}"
+            f"fixed is {options['fixed']!r}; give values by coefficient, as in {{'age': 1.0}}"
         )
     for name, number in _flat(options.get("fixed") or {}):
         if not isinstance(number, int | float) or not math.isfinite(number):
@@ -182,13 +192,13 @@ def _check_options(names: list[str], **options: Any) -> None:
         unknown = [name for name in value if name not in names]
         if by_column and unknown:
             raise InputError(
-                f"{option}= names column '{unknown[0]}', which has no formula here; there are "
-                f"{', '.join(names)}"
+                f"{option}= names the column '{unknown[0]}', which has no formula here; there are "
+                f"formulas of {', '.join(names)}"
             )
         if not by_column and len(names) > 1:
             raise InputError(
-                f"{option}= is for one formula, and there are {len(names)}; give it by column: "
-                f"{option}={{'{names[0]}': {{...}}}}"
+                f"{option}= by coefficient is for a single formula, but there are {len(names)}; "
+                f"give it by column: {option}={{'{names[0]}': {{...}}}}"
             )
 
 
@@ -198,7 +208,7 @@ def _flat(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _signs(name: str, formula: Formula, sign: Any, count: int) -> dict[str, str]:
-    """Return the directions by term: those in the formula, and that of the column's own term."""
+    """Return the directions by term: those in the formula and that of the column's own term."""
     found: dict[str, str] = {t.name: t.sign for t in formula.terms if t.sign is not None}
     own = sign.get(name) if isinstance(sign, Mapping) else sign
     own = direction(own, name)
@@ -207,21 +217,27 @@ def _signs(name: str, formula: Formula, sign: Any, count: int) -> dict[str, str]
     terms = [term.name for term in formula.terms]
     if name not in terms:
         raise InputError(
-            f"sign= of column '{name}' is for its own term, which formula '{formula.text}' does "
-            f"not have; write the direction into the formula, '+age' or '-age'"
+            f"sign= of column '{name}' is the direction of the column's own term, but formula "
+            f"'{formula.text}' does not have that term; write the direction of another term into "
+            f"the formula, as in '+age' or '-age'"
         )
     if found.get(name, own) != own:
-        raise InputError(f"column '{name}' has sign {own!r} and the opposite in its formula")
+        raise InputError(
+            f"column '{name}' has sign={own!r} and the opposite direction in its formula; give one"
+        )
     return {**found, name: own}
 
 
 def _of_column(given: Any, name: str, names: list[str], formula: Formula) -> dict[str, Any]:
-    """Select what belongs to one column from an option by name, or by column and name."""
+    """Select the part of an option that is about one column."""
     if given is None:
         return {}
     nested = [isinstance(value, Mapping) for value in given.values()]
     if any(nested) and not all(nested):
-        raise InputError("fixed= is by coefficient, or by column and coefficient, not both")
+        raise InputError(
+            "fixed= mixes values by coefficient with values by column and coefficient; give all of "
+            "them by column: fixed={'income': {'age': 1.0}}"
+        )
     if any(isinstance(value, Mapping) for value in given.values()):
         return dict(given.get(name, {}))
     return dict(given)

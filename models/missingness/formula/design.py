@@ -1,4 +1,4 @@
-"""The design columns that a formula's terms make of a row, standardised by observed values."""
+"""The design columns of a formula, standardised by the observed values."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from .observed_terms import moments, observed_columns
 class Design:
     """The design columns f_q(row) of a formula, of shape (..., q).
 
-    Columns are (f - center) / scale with the mean and standard deviation of the observed rows;
-    those of a product with ``latent`` are the ones under a standard normal latent. Indicators,
-    ``latent`` and ``is_missing()`` stay as they are, and without an intercept nothing is centred.
+    A column is (f - center) / scale, with the mean and standard deviation of f in the observed
+    rows; for a product with ``latent`` these are computed under a standard normal latent.
+    Indicators, ``latent`` and ``is_missing()`` are not standardised. Without an intercept no column
+    is centred.
 
     >>> from absentia.models.missingness.formula import parse
     >>> table = pd.DataFrame({"age": [20.0, 30, 40]})
@@ -44,7 +45,7 @@ class Design:
         center: np.ndarray,
         scale: np.ndarray,
     ) -> None:
-        #: products of factors; a term has several where its levels need several codings
+        #: products of factors; a term has several if its levels need several codings
         self._parts, self._part_of = parts, part_of
         self.names, self.term_of, self.signs = tuple(names), tuple(term_of), tuple(signs)
         self.center, self.scale = center, scale
@@ -53,7 +54,7 @@ class Design:
         self.reads_missing = frozenset(name for f in factors for name in f.expression.absences)
         self.reads_latent = any("latent" in f.expression.latents for f in factors)
         self.reads_mask_latent = any("mask_latent" in f.expression.latents for f in factors)
-        #: center and scale as tensors, per dtype and device
+        #: center and scale as tensors, for each dtype and device
         self._scaling: dict[Any, tuple[Tensor, Tensor]] = {}
 
     @classmethod
@@ -68,14 +69,14 @@ class Design:
         """Learn the columns, knots and scales of a formula from a table.
 
         Args:
-            formula: whose right side is meant.
-            table: the numbers (n, ...) in data units of what the formula reads, NaN where missing.
-            sources: what each name is.
-            latent_dim, mask_latent_dim: dimensions of the latents, 0 where there is none.
+            formula: the formula, of which the right side is used.
+            table: the columns that it reads, in data units, NaN where missing.
+            sources: the columns and covariates by name.
+            latent_dim, mask_latent_dim: the dimensions of the latents, 0 where there is none.
 
         Raises:
-            ValueError: an unknown name, a term that is constant or not finite where observed, or a
-                direction of a term with several columns.
+            ValueError: for an unknown name, a term that is constant or not finite where observed,
+                or a direction of a term with several columns.
         """
         try:
             return cls._learnt(formula, table, sources, latent_dim, mask_latent_dim)
@@ -133,7 +134,9 @@ class Design:
         stacked = torch.stack([c.expand(shape) for c in columns], -1)
         key = (stacked.dtype, stacked.device)
         if key not in self._scaling:
-            with torch.inference_mode(False):  # kept, so that later calls may need gradients
+            with torch.inference_mode(
+                False
+            ):  # inference tensors could not be used with gradients later
                 self._scaling[key] = (
                     torch.as_tensor(self.center, dtype=key[0], device=key[1]),
                     torch.as_tensor(self.scale, dtype=key[0], device=key[1]),
@@ -142,7 +145,7 @@ class Design:
         return (stacked - center) / scale
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is rebuilt on demand."""
+        """Drop the tensors per device, which are rebuilt on use."""
         return {**self.__dict__, "_scaling": {}}
 
     def reads_of(self, term: int) -> frozenset[str]:

@@ -15,12 +15,13 @@ from .expressions import Expression, Lookup
 
 @dataclass(frozen=True)
 class Source:
-    """The column, covariate or latent that a name in a formula stands for.
+    """The column or covariate that a name in a formula stands for.
 
     Args:
-        name: of a column or covariate.
-        kind: "number", or "levels" for codes 0, 1, ... without order.
-        levels: what the codes stand for, as text; an ordinal column is a "number" with levels.
+        name: the name of the column or covariate.
+        kind: "number", or "levels" for codes 0, 1, ... without an order.
+        levels: the levels that the codes stand for, as text; an ordinal column is a "number" with
+            levels.
     """
 
     name: str
@@ -38,32 +39,34 @@ class Source:
 
 
 class Factor:
-    """An expression, with a flag that says whether it stands for the levels of a column.
+    """One factor of a term: an expression of numbers, or the levels of a column.
 
     Args:
-        source: its text.
-        sources: what each name is.
+        source: the text of the factor.
+        sources: the columns and covariates by name.
         state: what its functions have learnt.
 
     Raises:
-        ValueError: arithmetic on levels, ``C()`` of a number without levels.
+        ValueError: for arithmetic on levels, or ``C()`` of a number without levels.
     """
 
     def __init__(self, source: str, sources: Mapping[str, Source], state: Any = None) -> None:
         self.expression = Expression(source, state)
         self.source = source
-        #: codes whose indicators are the factor's columns; all of them, or all but the first
+        #: the codes whose indicators are the factor's columns: all of them, or all but the first
         self.codes: list[int] = []
         named = self.expression.levels_of or self.expression.name
         found = None if named is None else sources.get(named)
         self.of: Source | None = None
         if found is not None and (found.kind == "levels" or self.expression.levels_of):
             if not found.levels:
-                raise InputError(f"'{source}': {named} is a number without levels; drop C()")
+                raise InputError(f"'{source}': {named} is a number without levels; leave out C()")
             self.of = found
         for name in self.expression.names if self.of is None else ():
             if name in sources and sources[name].kind == "levels":
-                raise InputError(f"'{source}': {name} has levels, which have no arithmetic")
+                raise InputError(
+                    f"'{source}': {name} has levels, which have no arithmetic; use {name} itself"
+                )
 
     def reads(self) -> frozenset[str]:
         """The names that the factor reads by value."""
@@ -91,10 +94,10 @@ class Factor:
 
     @property
     def unscaled(self) -> bool:
-        """Whether the factor's columns are left unstandardised."""
+        """Whether the factor's columns are not standardised."""
         if self.of is not None or self.expression.latents:
             return True
-        return not self.expression.names  # is_missing() and arithmetic of it
+        return not self.expression.names  # is_missing(), and arithmetic of it alone
 
     def coded(self, full: bool) -> Factor:
         """Return the same factor with columns for all levels, or for all but the first."""
@@ -115,7 +118,13 @@ def products(
     lookup: Lookup,
     made: dict[tuple[str, tuple[int, ...]], list[Tensor]],
 ) -> list[Tensor]:
-    """Multiply the factors of a part; ``made`` caches columns of factors that parts share."""
+    """Multiply the columns of a part's factors.
+
+    Args:
+        factors: the factors of the part.
+        lookup: returns the values of a name.
+        made: a cache for the columns of factors that several parts have.
+    """
     result: list[Tensor] = []
     for k, factor in enumerate(factors):
         key = (factor.source, tuple(factor.codes))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ....data.errors import InputError
 
-#: functions of one number
+#: functions of one value
 PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "I": lambda x: x,
     "log": torch.log,
@@ -22,9 +22,9 @@ PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
 }
-#: functions that learn something of the observed values
+#: functions that learn from the observed values
 LEARNING = ("center", "scale", "standardize", "poly", "bs", "ns", "cr")
-#: what functions take besides their value
+#: the options that functions take after their value
 OPTIONS: dict[str, tuple[str, ...]] = {
     "poly": ("degree",),
     "bs": ("df", "degree"),
@@ -32,6 +32,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "cr": ("df",),
     "hinge": ("knot",),
 }
+#: the default values of options that have one
 DEFAULTS: dict[str, dict[str, float]] = {
     "poly": {},
     "bs": {"df": 5, "degree": 3},
@@ -42,7 +43,7 @@ DEFAULTS: dict[str, dict[str, float]] = {
 BASES = ("poly", "bs", "ns", "cr")
 #: every name that a formula may call
 KNOWN = (*PLAIN, *LEARNING, "hinge", "C", "is_missing")
-#: the largest bases
+#: the largest number of columns and degree of a basis
 MOST_DF, MOST_DEGREE = 100, 20
 
 

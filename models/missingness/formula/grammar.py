@@ -1,4 +1,4 @@
-"""Parse a line of text into terms; the grammar is formulaic's."""
+"""Parse the text of a formula into terms, by the grammar of formulaic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ....data.errors import InputError
 from .algebra import DIRECTION, RefusedError, terms_of
 
 Direction = Literal["+", "-"]
-#: words that mean something here, so that a column of that name stands in backticks
+#: words with a meaning in formulas, so that a column with such a name is written in backticks
 LATENTS = ("latent", "mask_latent")
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]|\[\d+(;\d+)*m")
@@ -22,9 +22,9 @@ _WORD = re.compile(r"(?<![\w.])[^\W\d][\w.]*")
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _QUOTED = re.compile(r"`([^`]+)`")
 _MARK = re.compile(rf"{DIRECTION}_(up|down)_(\d+)_\((.*)\)", re.DOTALL)
-#: characters of a formula, and brackets within brackets
+#: the most characters of a formula, and the most brackets within each other
 _LONGEST, _DEEPEST = 50_000, 40
-_SHOWN = 200  # characters of a formula that an error repeats
+_SHOWN = 200  # the most characters of a formula that an error shows
 _LONG_NUMBER = re.compile(r"(?<!\w)\d{41}")
 _PYTHON_OPERATORS = ("and", "else", "for", "if", "in", "is", "lambda", "not", "or")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
@@ -32,7 +32,7 @@ _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 @dataclass(frozen=True)
 class Term:
-    """A product of factors; ``sign`` is its direction where one is written."""
+    """A product of factors; ``sign`` is its direction if one is written."""
 
     name: str
     factors: tuple[str, ...]
@@ -41,7 +41,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Formula:
-    """A parsed ``response ~ terms``; ``response`` is empty where the text has no left side."""
+    """A parsed ``response ~ terms``; ``response`` is empty if the text has no left side."""
 
     response: tuple[str, ...]
     terms: tuple[Term, ...]
@@ -57,14 +57,14 @@ def parse(text: str) -> Formula:
     (('income',), [('income', '+'), ('age:sex', None)])
 
     Raises:
-        ValueError: text that is no formula; one line with the formula and what is wrong.
+        ValueError: if the text is not a formula; the message says what is wrong, in one line.
     """
     if not isinstance(text, str):
         raise InputError(f"a formula is text such as 'income ~ income + age', not {text!r}.")
     reader = _Reader(text)
     try:
         return reader.formula()
-    except SyntaxError as error:  # formulaic lets Python's through
+    except SyntaxError as error:  # formulaic does not catch Python's
         raise reader.wrong(f"cannot be read: {error.msg}.") from error
     except (RecursionError, MemoryError) as error:
         raise reader.wrong("is nested too deeply; write it in simpler terms.") from error
@@ -76,13 +76,13 @@ def parse(text: str) -> Formula:
 
 
 class _Reader:
-    """A parser of one text: it keeps quoted names and directions across formulaic's parser."""
+    """A parser of one text, which protects quoted names and directions from formulaic's parser."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.quoted: list[str] = []
         self.directions = 0
-        #: how a placeholder begins: as no name in the text does
+        #: the beginning of placeholders, with which no name in the text begins
         self.place = "_quoted"
         while self.place in text:
             self.place += "_"
@@ -101,10 +101,10 @@ class _Reader:
 
     def formula(self) -> Formula:
         if len(self.text) > _LONGEST:
-            raise self.wrong(f"has {len(self.text)} characters; {_LONGEST} are the most.")
+            raise self.wrong(f"has {len(self.text)} characters; there may be at most {_LONGEST}.")
         sides = self._protected().split("~")
         if len(sides) > 2 or not all(side.strip() for side in sides):
-            raise self.wrong("is not 'column ~ terms' nor terms alone; correct it.")
+            raise self.wrong("is neither of the form 'column ~ terms' nor terms alone.")
         response = self._response(sides[0]) if len(sides) == 2 else ()
         found = self._parsed(self._marked(sides[-1]))
         names = [[name for name, _ in factors] for factors in found]
@@ -121,8 +121,8 @@ class _Reader:
             side_by_side = not after and k + 2 < len(parts)
             if side_by_side or re.search(r"[\w.]$", before) or re.match(r"[\w.]", after):
                 raise self.wrong(
-                    f"cannot be read: `{parts[k]}` touches what stands beside it; a name stands in "
-                    f"one pair of backticks, and holds none."
+                    f"cannot be read: there is no operator next to `{parts[k]}`; write a name in "
+                    f"one pair of backticks, and none within it."
                 )
         self._check_letters("".join(parts[::2]))
         parts[::2] = [_WORD.sub(lambda m: self._placed(m[0], False), p) for p in parts[::2]]
@@ -145,13 +145,15 @@ class _Reader:
         for letter in text:
             if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Cn") and not letter.isspace():
                 raise self.wrong(
-                    f"has the character {letter!r}; write it without, or a name that has it in "
+                    f"has the character {letter!r}; remove it, or write a name that contains it in "
                     f"backticks."
                 )
         if DIRECTION in text:
-            raise self.wrong(f"has a name with '{DIRECTION}', which is taken; put it in backticks.")
+            raise self.wrong(
+                f"has a name with '{DIRECTION}', which has a meaning here; write it in backticks."
+            )
         if "%" in text:
-            raise self.wrong("has a '%', which means nothing here; write a product, 'a:b'.")
+            raise self.wrong("has a '%', which has no meaning here; write a product as 'a:b'.")
         if _LONG_NUMBER.search(text):
             raise self.wrong("has a number of more than 40 digits; write it as 1.5e40.")
         expected: list[str] = []
@@ -161,7 +163,10 @@ class _Reader:
             elif letter in _CLOSERS.values() and (not expected or letter != expected.pop()):
                 raise self.wrong(f"cannot be read: '{letter}' closes no bracket.")
             if len(expected) > _DEEPEST:
-                raise self.wrong(f"has more than {_DEEPEST} brackets within each other.")
+                raise self.wrong(
+                    f"has more than {_DEEPEST} brackets within each other; write it in simpler "
+                    f"terms."
+                )
         if expected:
             raise self.wrong(f"cannot be read: a '{expected[-1]}' is missing.")
 
@@ -173,18 +178,19 @@ class _Reader:
     def _response(self, side: str) -> tuple[str, ...]:
         left = [] if "-" in side else self._parsed(side + " - 1")
         if not left or any(len(t) != 1 or not t[0][1] for t in left):
-            raise self.wrong("must have names of columns on its left, 'a + b ~ ...'.")
+            raise self.wrong("must have names of columns on its left side, as in 'a + b ~ ...'.")
         return tuple(_bare(self.decoded(term[0][0])) for term in left)
 
     def _parsed(self, text: str) -> list[list[tuple[str, bool]]]:
         """Return the factors of each term, as (source text, whether it is only a name)."""
         if re.search(r"(?<![\w.])\.(?![\w.])", text):
             raise self.wrong(
-                "has a '.' for all columns, which is not known here; name the columns."
+                "has a '.' for all columns, which is not allowed here; write the names of the "
+                "columns."
             )
         found: Any = terms_of(text)
         if isinstance(getattr(found, "root", ()), tuple):
-            raise self.wrong("cannot be read: it has several parts.")
+            raise self.wrong("cannot be read: it has several parts; write one formula for each.")
         return [
             [(factor.expr, factor.eval_method.name == "LOOKUP") for factor in term.factors]
             for term in found.root
@@ -205,7 +211,7 @@ class _Reader:
                 sources.append(self.decoded(source))
             name = ":".join(map(_bare, sources))
             if len(signs) > 1:
-                raise self.wrong(f"gives one term two directions, '{name}'; give one.")
+                raise self.wrong(f"gives the term '{name}' two directions; give it one.")
             for k in signs:
                 users[k].append(name)
             if frozenset(sources) in before:
@@ -214,19 +220,22 @@ class _Reader:
             terms.append(Term(name, tuple(sources), next(iter(signs.values()), None)))
         for names in users.values():
             if not names:
-                raise self.wrong("takes away a term with a direction; write 'a - b' or 'a + -b'.")
+                raise self.wrong(
+                    "removes a term that has a direction; write 'a - b' to remove b, or 'a + -b' "
+                    "for a direction of b."
+                )
             if len(names) > 1:
                 raise self.wrong(
-                    f"gives one direction to {' and '.join(map(repr, names))}; write the terms "
-                    f"out, each with its own."
+                    f"gives one direction to {' and '.join(map(repr, names))}; write out the "
+                    f"terms, each with its own direction."
                 )
         return tuple(terms)
 
     def _marked(self, text: str) -> str:
         """Rewrite signs that stand directly before a term as calls that formulaic accepts."""
         result, i = "", 0
-        before = "~"  # the last character that is no space
-        signs = ""  # that stand in a row
+        before = "~"  # the last character that is not a space
+        signs = ""  # the signs in a row
         while i < len(text):
             letter = text[i]
             start = i + 1 + len(text[i + 1 :]) - len(text[i + 1 :].lstrip())
@@ -243,7 +252,7 @@ class _Reader:
                 self.directions += 1
                 before, signs, i = ")", "", end
                 continue
-            # within calls signs are arithmetic; a letter within a number (1e5) begins no factor
+            # signs within calls are arithmetic, and a letter within a number (1e5) is not a factor
             end = _factor_end(text, i) if _PLAIN.match(letter) or letter == "{" else i + 1
             end = max(end, i + 1)
             result += text[i:end]

@@ -1,4 +1,4 @@
-"""What formulas learn from a table (columns, scales and knots), kept as plain data."""
+"""What declared formulas learn from a table (columns, scales and knots), as plain data."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def arguments_for(
     """Make the arguments of :class:`FormulaMissingness` as plain data that can be saved.
 
     Raises:
-        ValueError: columns that the table does not have, coefficients that a formula does not
-            have, and terms that the data cannot tell from a constant.
+        ValueError: for columns that the table does not have, coefficients that a formula does not
+            have, and terms that are constant in the table.
     """
     table, sources = _table(data)
     entries = []
@@ -29,8 +29,8 @@ def arguments_for(
     for column in what.columns:
         if column.column not in data.columns:
             raise InputError(
-                f"formula '{column.formula.text}' explains column '{column.column}', which the "
-                f"table does not have; there are {', '.join(data.columns)}"
+                f"formula '{column.formula.text}' explains the column '{column.column}', which the "
+                f"table does not have; the columns are {', '.join(data.columns)}"
             )
         design = Design.learn(column.formula, table, sources, latent_dim, mask_latent_dim)
         _check_absences(column, design, data)
@@ -63,8 +63,9 @@ def _check_proposals(
 ) -> None:
     """Refuse terms that are not finite at values that the model may propose.
 
-    A continuous column's missing values may be anything: log(income) of a proposal below zero is
-    not a number, whatever the observed ones are. A count's may be 0, whether that was seen or not.
+    The model may propose any number for a missing value of a continuous column: log(income) of a
+    proposal below zero is not a number, although no observed income is below zero. For a count it
+    may propose 0, although no observed count is 0.
     """
     usual = {name: torch.tensor(float(table[name].median())).double() for name in design.reads}
     beside = torch.zeros(dims, dtype=torch.float64)
@@ -81,7 +82,8 @@ def _check_proposals(
         remedy = f"declare it schema={{'{name}': 'positive'}}, or change the term"
         if kind == "count":
             grid = torch.arange(data.schema[j].num_values, dtype=torch.float64)
-            why, remedy = "it is a count, and may be 0", f"use log1p({name}), or change the term"
+            why = "the column is a count, so they may be 0"
+            remedy = f"use log1p({name}), or change the term"
         known = {**usual, name: grid}
         found = design(functools.partial(_found, known, beside))
         bad = (~found.isfinite()).reshape(-1, found.shape[-1]).any(0).nonzero().flatten().tolist()
@@ -102,13 +104,13 @@ def _check_absences(column: DeclaredColumn, design: Design, data: IncompleteData
     for name in sorted(design.reads_missing):
         if name not in data.columns:
             raise InputError(
-                f"formula '{column.formula.text}': is_missing({name}) is of a covariate, which is "
-                f"never missing; drop the term"
+                f"formula '{column.formula.text}': {name} in is_missing({name}) is a covariate, "
+                f"and covariates are never missing; leave the term out"
             )
 
 
 def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
-    """Return one formula as plain data; refuse options for coefficients that it does not have."""
+    """Return one formula as plain data, and refuse options for coefficients that it lacks."""
     names = list(design.names)
     allowed = names + [INTERCEPT] * column.formula.intercept
     priors = dict(column.priors)
@@ -120,8 +122,8 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
         unknown = [name for name in found if name not in allowed]
         if unknown:
             raise InputError(
-                f"{option}= names '{unknown[0]}', and formula '{column.formula.text}' of column "
-                f"'{column.column}' has the coefficients {', '.join(allowed)}"
+                f"{option}= names '{unknown[0]}', but the formula '{column.formula.text}' of "
+                f"column '{column.column}' has the coefficients {', '.join(allowed)}"
             )
     for name, direction in signs.items():
         ways = {"+": 1.0, "-": -1.0}
@@ -129,7 +131,7 @@ def _entry(column: DeclaredColumn, design: Design) -> dict[str, Any]:
         if float(value) * ways[direction] < 0:
             raise InputError(
                 f"'{name}' of column '{column.column}' has the direction '{direction}' and a "
-                f"value or prior's centre of {value:g}, which contradict each other; give one"
+                f"value or centre of its prior of {value:g}, which contradict each other; give one"
             )
     both = [name for name in priors if name in column.fixed]
     if both:
@@ -156,15 +158,15 @@ def _signs(column: DeclaredColumn, design: Design) -> dict[str, str]:
     for name in column.signs:
         if terms.count(name) > 1:
             raise InputError(
-                f"column '{column.column}': '{name}' stands for {terms.count(name)} coefficients, "
-                f"which one direction does not fit; leave the sign out"
+                f"column '{column.column}': '{name}' has {terms.count(name)} coefficients, so it "
+                f"cannot have one direction; leave the sign out"
             )
     pairs = zip(design.names, terms, strict=True)
     return {name: column.signs[term] for name, term in pairs if term in column.signs}
 
 
 def _table(data: IncompleteData) -> tuple[pd.DataFrame, dict[str, Source]]:
-    """Collect the numbers that formulas are learnt from, and what each name stands for."""
+    """Collect the values that formulas learn from, and what each name stands for."""
     sources, values = {}, {}
     schemas = [(data.schema, data.values)]
     if data.covariate_schema is not None:

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-#: factor -> whether all of its levels have a column, or all but the first
+#: by factor, whether all of its levels have a column, or all but the first
 Coding = dict[str, bool]
 
 
 def codings(
     terms: Sequence[tuple[Iterable[str], Iterable[str]]], intercept: bool
 ) -> list[list[Coding]]:
-    """Choose how each term's factors with levels are coded, as parts that stand side by side.
+    """Choose how the factors with levels of each term are coded, as one or more parts per term.
 
-    A term spans its own effect and all margins that no term spans before it, among the terms with
-    the same numbers; an effect of a factor alone takes its levels but the first, together with
-    the margin without that factor it takes all (Chambers & Hastie, Statistical Models in S, 1992,
-    section 2.4.1). A term has several parts where one coding cannot span it.
+    Among the terms with the same other factors, a term spans its own effect and all margins that no
+    earlier term spans. The effect of a factor alone needs indicators of all levels but the first;
+    together with the margin without that factor it needs indicators of all levels (Chambers &
+    Hastie, Statistical Models in S, 1992, section 2.4.1). A term has several parts if one coding
+    cannot span it.
 
     >>> codings([(["sex", "job"], [])], intercept=True)
     [[{'job': False}, {'sex': False, 'job': True}]]
 
     Args:
-        terms: of each, its factors with levels and its other factors.
-        intercept: whether the constant is spanned already.
+        terms: for each term, its factors with levels and its other factors.
+        intercept: whether an intercept spans the constant.
     """
     split = [(tuple(levels), frozenset(others)) for levels, others in terms]
     spanned: dict[frozenset[str], set[frozenset[str]]] = {}

@@ -16,11 +16,16 @@ from . import Design
 from .declaration import INTERCEPT
 from .priors import prior_from_dict, prior_text
 
-_START_OF_KNOWN = 0.5413  # softplus of it is 1
+_START_OF_KNOWN = 0.5413  # its softplus is 1
 
 
 class LinearPredictor(nn.Module):
-    """The linear predictor of one column, with its coefficients and their priors."""
+    """The linear predictor of one column, with its coefficients and their priors.
+
+    Args:
+        entry: the formula and what is known of its coefficients, as plain data; see
+            :class:`FormulaMissingness`.
+    """
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
         super().__init__()
@@ -57,7 +62,7 @@ class LinearPredictor(nn.Module):
         self.register_buffer("unit_of", self.unit.to(kind), persistent=False)
         self.register_buffer("shift_of", self.shift.to(kind), persistent=False)
         self.register_buffer("free_index", torch.tensor(self.free).long(), persistent=False)
-        # a latent's coefficients away from zero, where neither it nor its guide would learn
+        # at a coefficient of zero neither a latent nor its guide would learn
         latent = [name.startswith(("latent[", "mask_latent[")) for name in self.names]
         start_of = [
             _START_OF_KNOWN if sign else 0.1 * own for sign, own in zip(signs, latent, strict=True)
@@ -76,7 +81,7 @@ class LinearPredictor(nn.Module):
             self.intercept = None
 
     def site(self, name: str) -> str:
-        """Name the Pyro site of a coefficient with a prior; parameters must not contain dots."""
+        """Name the Pyro site of a coefficient with a prior, without dots, which torch refuses."""
         return f"{self.column} ~ {name}".replace(".", "·")
 
     def sample(self) -> dict[str, Tensor]:
@@ -90,7 +95,7 @@ class LinearPredictor(nn.Module):
         return found
 
     def log_prior(self) -> Tensor | None:
-        """Return log Normal(0, shrinkage) of the own-value coefficients that are shrunk."""
+        """Return log Normal(0, shrinkage), summed over the coefficients that are shrunk."""
         places = [k for k, q in enumerate(self.free) if self._reads_own(q)]
         places = [k for k in places if self.names[self.free[k]] not in self.signs]
         if self.shrinkage is None or self.raw is None or not places:
@@ -108,7 +113,7 @@ class LinearPredictor(nn.Module):
             if name not in self.priors:
                 continue
             sampled = context.get(self.site(name))
-            if sampled is None:  # outside of a model: the prior's centre
+            if sampled is None:  # outside a Pyro program: the prior's centre
                 sampled = self._center(name)
             sign = self.direction[q]
             signed = sampled if float(sign) == 0 else sign * sampled
@@ -125,7 +130,7 @@ class LinearPredictor(nn.Module):
         return value, intercept
 
     def _center(self, name: str) -> Tensor:
-        """Return the prior's location, or the median size where the prior is folded."""
+        """Return the prior's location, or the median size if the prior is folded at zero."""
         state = self.priors[name]
         if name in self.signs:
             return self.base.new_tensor(abs(float(state["loc"])) + 0.6745 * float(state["scale"]))
@@ -139,8 +144,8 @@ class LinearPredictor(nn.Module):
         total = (self.design(lookup) * value).sum(-1)
         return total if intercept is None else total + intercept
 
-    def in_data_s_units(self, context: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Convert coefficients to the data's units, with the intercept where all terms are zero."""
+    def per_data_unit(self, context: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Convert coefficients to the data's units, with the intercept where all terms are 0."""
         value, intercept = self.coefficients(context)
         found = {}
         if intercept is not None:
@@ -193,7 +198,7 @@ class LinearPredictor(nn.Module):
         return rows
 
     def _centered(self) -> list[str]:
-        """The terms with priors whose averages define the intercept."""
+        """List the terms with priors whose averages the intercept refers to."""
         stated = self.fixed_intercept is not None or INTERCEPT in self.priors
         if not self.has_intercept or (stated and self.in_data_units):
             return []
@@ -202,9 +207,9 @@ class LinearPredictor(nn.Module):
 
     @torch.no_grad()
     def equation(self) -> tuple[float | str | None, list[tuple[float | str, str]]]:
-        """Write intercept and terms in the data's own units.
+        """Return intercept and terms in the data's own units, for an equation.
 
-        Terms with priors stand there less their averages where the intercept belongs to those.
+        Terms with priors are written less their averages if the intercept refers to these.
         """
         value, at_average = self.coefficients({})
         centered = self._centered()

@@ -9,7 +9,14 @@ from .syntax import Syntax
 
 
 def degree(syntax: Syntax, node: ast.expr, name: str, through: str) -> int:
-    """Return 0 where the node does not read the column, 1 where it is affine in it, else 2."""
+    """Return 0 if a node does not read the column, 1 if it is affine in it, and 2 otherwise.
+
+    Args:
+        syntax: the factor, which knows the names behind placeholders.
+        node: a node of its tree.
+        name: the name of the column.
+        through: ``"identity"``, or ``"log"`` for affine in the logarithm of the column.
+    """
     read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
     if name not in {syntax.quoted.get(identifier, identifier) for identifier in read}:
         return 0

@@ -31,22 +31,25 @@ from .reads import Reads
 class FormulaMissingness(Missingness):
     """link P(s_j = 0 | row) = b_j + sum_q c_jq f_q(row), with terms f_q from a formula a column.
 
-    Made by :meth:`declared` or by the named models, from what :func:`absentia.missing` returns.
-    Terms are evaluated in the data's own units and then standardised by what was observed, so a
-    coefficient is the change of the log-odds of being **missing** per standard deviation.
+    :meth:`declared` and the named models make it from what :func:`absentia.missing` returns. Terms
+    are evaluated in the data's own units and standardised by the observed values, so a coefficient
+    is the change of the log-odds of being **missing** per standard deviation.
 
-    A column whose formula reads, of the missing values, only its own is integrated out: in closed
-    form where the formula is affine in the column as the model sees it (``log(income)`` for a
-    positive column), by quadrature or a finite sum otherwise. Columns that another column's
-    formula reads are drawn where they are missing, see :meth:`dependence`.
+    If the formula of a column reads no other missing values than the column's own, these are
+    integrated out: in closed form if the formula is affine in the column as the model sees it
+    (``log(income)`` for a positive column), and by quadrature or a finite sum otherwise. Columns
+    that the formula of another column reads are sampled where they are missing, see
+    :meth:`dependence`.
 
     Args:
-        columns: the table's columns, in order.
-        units: of every column: ``center``, ``scale`` and ``warp`` of the standardisation.
-        entries: of every column with a formula: ``column``, ``design``, and what is known of its
+        columns: the names of the table's columns, in order.
+        units: for every column, ``center``, ``scale`` and ``warp`` of the standardisation.
+        entries: for every column with a formula, ``column``, ``design``, and what is known of its
             coefficients: ``intercept``, ``signs``, ``fixed``, ``priors`` and ``units``.
-        rates: the share of every column that was observed.
+        rates: the share of observed values of every column.
         covariates: the names of the covariates.
+        link: ``"logit"`` or ``"probit"``.
+        mask_latent_dim: the dimensions of a latent that only the mask depends on, 0 without one.
     """
 
     def __init__(
@@ -95,15 +98,17 @@ class FormulaMissingness(Missingness):
         latent_dim: int = 0,
         mask_latent_dim: int = 1,
     ) -> FormulaMissingness:
-        """Make the mechanism that ``what`` declares, for this table.
+        """Make the mechanism for a table from what was declared before the data were seen.
 
         Args:
-            latent_dim: dimensions of the row's latent, for formulas that read ``latent``.
-            mask_latent_dim: of the mask's own latent, where a formula reads ``mask_latent``.
+            what: the declared formulas.
+            data: the table.
+            latent_dim: the dimensions of the row's latent, for formulas that read ``latent``.
+            mask_latent_dim: the dimensions of ``mask_latent``, where a formula reads it.
 
         Raises:
             ValueError: for columns that the table does not have, coefficients that a formula does
-                not have, and terms that the data cannot tell from a constant.
+                not have, and terms that are constant in the table.
 
         >>> import pandas as pd
         >>> import absentia as ab
@@ -119,7 +124,7 @@ class FormulaMissingness(Missingness):
         return result
 
     def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
-        """Return a Bernoulli (..., n, p); columns without a formula are masked out of it."""
+        """Return a Bernoulli (..., n, p); columns without a formula do not enter its density."""
         given = self._distribution(self._scores(x, context))
         if "s" not in self.asks:
             return given
@@ -154,7 +159,7 @@ class FormulaMissingness(Missingness):
         return None if part is None else part.known
 
     def affine(self, x: Tensor, **context: Any) -> Affine | None:
-        """Return slopes and offsets where the formula is affine, found by two evaluations."""
+        """Return slopes and offsets where a formula is affine, from its values at 0 and 1."""
         if not bool(self.affine_columns.any()):
             return None
         shape = x.shape[:-1] if not self.plain else x.shape[:0]
@@ -231,7 +236,7 @@ class FormulaMissingness(Missingness):
         """Return every coefficient in the data's own units, named ``"income ~ age"``."""
         found: dict[str, Tensor] = {}
         for part in self.part_of.values():
-            found.update(part.in_data_s_units(sampled))
+            found.update(part.per_data_unit(sampled))
         return found
 
     def directions(self) -> dict[str, Tensor]:
@@ -246,10 +251,10 @@ class FormulaMissingness(Missingness):
     def coefficient_table(self) -> pd.DataFrame:
         """Tabulate every coefficient, per standard deviation and in the data's own units.
 
-        One row a column and term; ``how`` is "learnt", "given", "direction" or "prior" (then the
-        values are the prior's centre; the posterior is the model's ``coefficient_guide``, or
-        :func:`absentia.inference.coefficient_posterior`). A learnt intercept beside terms with
-        priors belongs to average values of theirs: per unit it is NaN.
+        There is a row for each column and term. ``how`` is "learnt", "given", "direction" or
+        "prior". With a prior, the values are the prior's centre; the model's ``coefficient_guide``
+        and :func:`absentia.coefficient_posterior` have the posterior. A learnt intercept next to
+        terms with priors refers to average values of these, so per unit it is NaN.
         """
         rows = [row for part in self.part_of.values() for row in part.table()]
         frame = pd.DataFrame(rows, columns=["column", "term", "per_sd", "per_unit", "how"])

@@ -1,4 +1,4 @@
-"""Spline and polynomial bases on tensors, linear outside the range they were learnt from."""
+"""Spline and polynomial bases on tensors; splines are linear outside their outer knots."""
 
 from __future__ import annotations
 
@@ -41,14 +41,17 @@ def spline_knots(values: Tensor, df: int, degree: int) -> list[float]:
     """Choose boundary and interior knots of a B-spline basis of df functions without the first."""
     inner = df - degree
     if inner < 0:
-        raise InputError(f"a spline of degree {degree} has at least df={degree}, not {df}")
+        raise InputError(
+            f"df is {df}, but a spline of degree {degree} needs at least df={degree}; give more, "
+            f"or a lower degree"
+        )
     share = torch.linspace(0, 1, inner + 2, dtype=torch.float64)
     return _increasing(torch.quantile(values.double(), share).tolist(), df)
 
 
 def _increasing(knots: list[float], df: int) -> list[float]:
     if any(b <= a for a, b in itertools.pairwise(knots)):
-        raise InputError(f"too few distinct values for df={df}; lower it")
+        raise InputError(f"there are too few distinct values for df={df}; give a lower df")
     return knots
 
 
@@ -60,8 +63,8 @@ def natural_pieces(x: Tensor, knots: Sequence[float]) -> list[Tensor]:
 def b_spline(x: Tensor, knots: Sequence[float], degree: int) -> list[Tensor]:
     """Evaluate the B-spline basis on these knots, without its first function.
 
-    (de Boor, A Practical Guide to Splines, 1978.) Outside the boundary each function goes on in a
-    straight line, so that neither values nor gradients end there.
+    (de Boor, A Practical Guide to Splines, 1978.) Outside the boundary knots each function
+    continues as a straight line, with the value and gradient that it has there.
 
     >>> b_spline(torch.tensor([0.0, 0.5, 2.0]), [0.0, 1.0], degree=1)[0]
     tensor([0.0000, 0.5000, 2.0000])
@@ -70,12 +73,13 @@ def b_spline(x: Tensor, knots: Sequence[float], degree: int) -> list[Tensor]:
 
 
 class _Table:
-    """Piecewise polynomials between breaks, evaluated by one lookup and one Horner scheme.
+    """Piecewise polynomials between breaks, evaluated by one lookup and Horner's scheme.
 
     Args:
-        breaks: (m,) increasing; pieces 0..m lie before, between and after them.
-        coefficients: (degree + 1, m + 1, q), highest power first, in x - origin of the piece,
-            which is the break at its left, and the first break for piece 0.
+        breaks: (m,) increasing numbers; the pieces 0, ..., m are before, between and after them.
+        coefficients: (degree + 1, m + 1, q), the highest power first. The powers are those of x
+            less the origin of the piece, which is the break to its left, or the first break for
+            piece 0.
     """
 
     def __init__(self, breaks: np.ndarray, coefficients: np.ndarray) -> None:
@@ -118,7 +122,7 @@ def _natural_table(knots: tuple[float, ...]) -> _Table:
     t = torch.tensor(knots, dtype=torch.float64)
 
     def derivative(x: np.ndarray, order: int) -> np.ndarray:
-        """Of :func:`natural_spline`, with truncated powers of lower degree."""
+        """Return the derivative of :func:`natural_spline` of this order, by truncated powers."""
         if order == 0:
             return torch.stack(natural_spline(torch.from_numpy(x), t), -1).numpy()
         at = np.array(knots)
@@ -135,7 +139,7 @@ def _natural_table(knots: tuple[float, ...]) -> _Table:
 def _linear_outside(
     derivative: Callable[[np.ndarray, int], np.ndarray], breaks: np.ndarray, degree: int
 ) -> _Table:
-    """Expand each piece at its left end; outside, keep only its value and slope."""
+    """Expand each piece at its left end; outside the breaks keep only value and slope."""
     powers = [derivative(breaks[:-1], order) / math.factorial(order) for order in range(degree + 1)]
     # at the last break the derivatives of the piece before it
     width = breaks[-1] - breaks[-2]
@@ -158,7 +162,9 @@ def learn_polynomial(values: Tensor, degree: int) -> dict[str, list[float]]:
     """Learn the three-term recurrence of polynomials orthonormal over the observed values."""
     values = values.double()
     if len(torch.unique(values)) <= degree:
-        raise InputError(f"poly of degree {degree} needs more than {degree} distinct values")
+        raise InputError(
+            f"poly of degree {degree} needs more than {degree} distinct values; give a lower degree"
+        )
     alpha, norm = [], [float(len(values))]
     before, now = torch.zeros_like(values), torch.ones_like(values)
     for k in range(degree):

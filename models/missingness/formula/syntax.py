@@ -26,7 +26,7 @@ OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_DEEPEST = 100  # operations within each other
+_DEEPEST = 100  # the most operations within each other
 _QUOTED = re.compile(r"`([^`]*)`")
 
 
@@ -110,7 +110,7 @@ class Syntax:
         return text
 
     def _inspect(self, node: ast.expr, top: bool = False) -> None:
-        """Collect the names, and refuse what has no meaning on tensors."""
+        """Collect the names that a node reads, and refuse what has no meaning on tensors."""
         if isinstance(node, ast.Name):
             name = self.named(node)
             if name in LATENTS and node.id not in self.quoted:
@@ -187,7 +187,7 @@ class Syntax:
 
 
 def _depth(tree: ast.AST) -> int:
-    """Return the depth of nested operations, computed with a list so that it cannot overflow."""
+    """Return the depth of nested operations; a loop computes it, since recursion may overflow."""
     deepest, waiting = 0, [(tree, 1)]
     while waiting:
         node, depth = waiting.pop()

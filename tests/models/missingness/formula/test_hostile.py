@@ -16,9 +16,9 @@ HOSTILE = {
     "power of many": (f"y ~ ({' + '.join(NAMES[:300])})**3", "more than 2000 terms"),
     "products": (f"y ~ ({' + '.join(NAMES[:300])}):({' + '.join(NAMES[300:600])})", "2000 terms"),
     "sum": (f"y ~ {' + '.join(NAMES)}", "more than 2000 terms"),
-    "crossed": (f"y ~ {'*'.join(NAMES[:40])}", "a product of 9 factors; 8 are the most"),
+    "crossed": (f"y ~ {'*'.join(NAMES[:40])}", "a product of 9 factors"),
     "order": (f"y ~ {':'.join(NAMES[:1000])}", "a product of 9 factors"),
-    "length": ("y ~ " + "a" * 60_000, "has 60004 characters; 50000 are the most"),
+    "length": ("y ~ " + "a" * 60_000, "60004 characters"),
     "brackets": ("y ~ " + "(" * 3000 + "a" + ")" * 3000, "more than 40 brackets"),
     "calls": ("y ~ " + "log(" * 50 + "a" + ")" * 50, "more than 40 brackets"),
     "braces": ("y ~ " + "{" * 50 + "a" + "}" * 50, "more than 40 brackets"),
@@ -33,7 +33,7 @@ HOSTILE = {
     "open": ("y ~ log(a", r"a '\)' is missing"),
     "closed": ("y ~ a)", r"'\)' closes no bracket"),
     "crossed brackets": ("y ~ I(a[)]", r"'\)' closes no bracket"),
-    "placeholder": ("y ~ _direction_up_0_(a)", "'_direction', which is taken"),
+    "placeholder": ("y ~ _direction_up_0_(a)", "'_direction'"),
     "parts": ("y ~ " + "a|" * 300 + "b", "several parts"),
 }
 
@@ -71,9 +71,9 @@ def learnt(right, **levels):
         ("I(a + " + "9" * 40 + "**" + "9" * 40 + ")", "constant without"),
         ("I(a + 1e999)", "number.*too large"),
         ("I(a^2)", r"\^ .* power.*\*\*"),
-        ("g:h", "stands for 1000000 coefficients|stands for 999999 coefficients"),
-        ("g + bs(a, df=60):h", "'bs\\(a, df=60\\):h' alone for 60000; 5000 are the most"),
-        (":".join("klmnopq"), "a product of 7 columns with levels; 6 are the most"),
+        ("g:h", "has 1000000 coefficients|has 999999 coefficients"),
+        ("g + bs(a, df=60):h", "'bs\\(a, df=60\\):h' alone has 60000"),
+        (":".join("klmnopq"), "7 columns with levels"),
     ],
 )
 def test_designs_have_bounds_before_any_column_is_made(right, message):

@@ -89,6 +89,6 @@ def test_one_part_a_term_where_plain_data_say_nothing_of_parts(table):
 
 
 def test_a_direction_is_refused_where_the_term_has_several_coefficients(table):
-    with pytest.raises(ValueError, match="'sex:job' stands for 7 coefficients"):
+    with pytest.raises(ValueError, match="'sex:job' has 7 coefficients"):
         Design.learn(parse("+sex:job"), table, SOURCES)
     assert Design.learn(parse("-sex"), table, SOURCES).signs == ("-",)
