@@ -253,8 +253,8 @@ class FormulaMissingness(Missingness):
 
         There is a row for each column and term. ``how`` is "learnt", "given", "direction" or
         "prior". With a prior, the values are the prior's centre; the model's ``coefficient_guide``
-        and :func:`absentia.coefficient_posterior` have the posterior. A learnt intercept next to
-        terms with priors refers to average values of these, so per unit it is NaN.
+        and :func:`absentia.inference.coefficient_posterior` have the posterior. A learnt intercept
+        next to terms with priors refers to average values of these, so per unit it is NaN.
         """
         rows = [row for part in self.part_of.values() for row in part.table()]
         frame = pd.DataFrame(rows, columns=["column", "term", "per_sd", "per_unit", "how"])
