@@ -95,7 +95,7 @@ def fit_model(
         progress=progress,
         checkpoint=checkpoint,
     )
-    say(f"bound {result.bound:.3f} nats a row")
+    say(f"bound {result.bound:.3f} nats per row")
     if not model.value.startswith(("ppca", "miwae")):
         # everything but the equations was printed before the fit
         say(f"learnt:\n{result.model.missingness.describe(data).equations()}")

@@ -15,7 +15,7 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def log_density(fn: Any, value: Tensor) -> Tensor:
-    """Return ``fn.log_prob(value)``; a Normal's takes five passes over memory instead of nine."""
+    """Return ``fn.log_prob(value)``; that of a Normal in five passes over memory, not in nine."""
     if type(fn) is not Normal:
         log_prob: Tensor = fn.log_prob(value)
         return log_prob
@@ -32,13 +32,14 @@ def log_prob_without_score(fn: Any, value: Tensor) -> Tensor:
     frozen = _frozen(fn)
     if frozen is not None:
         return log_density(frozen, value)
-    # a distribution with parameters out of sight (a flow): subtract the score's gradient
+    # parameters that are no attributes of the distribution, as those of a flow, cannot be
+    # detached: the gradient of the score is subtracted
     score = fn.log_prob(value.detach())
     return fn.log_prob(value) - (score - score.detach())
 
 
 def _frozen(fn: Distribution) -> Distribution | None:
-    """Return a copy of the distribution with detached tensors, or None if some are out of reach."""
+    """Return a copy of the distribution with detached tensors, or None if it hides some of them."""
     twin = copy.copy(fn)
     for name, attribute in list(twin.__dict__.items()):
         if isinstance(attribute, Tensor):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: Fewer particles leave too few in the tail to fit a Pareto distribution to.
+#: fewer particles leave too few weights in the tail to fit a Pareto distribution to
 FEWEST_FOR_KHAT = 25
 
 
@@ -43,9 +43,9 @@ def tail_length(particles: int) -> int:
 def pareto_khat(log_weight: Tensor) -> Tensor:
     """Return the Pareto k-hat of each row's weights, (K, n) -> (n,) float64.
 
-    The shape of a generalised Pareto distribution fitted to the largest weights (Zhang &
-    Stephens, Technometrics 2009; Vehtari et al. 2024). Rows whose weights are all alike have
-    k-hat -inf (nothing to fear); fewer than 25 particles give nan.
+    It is the shape of a generalised Pareto distribution that is fitted to the largest weights
+    (Zhang & Stephens, Technometrics 2009; Vehtari et al. 2024). Rows whose weights are all equal
+    have the k-hat -inf, the best possible; with fewer than 25 particles it is nan.
 
     >>> import torch
     >>> from absentia.inference import pareto_khat
@@ -86,14 +86,14 @@ def khat_from_largest(largest: Tensor, particles: int) -> Tensor:
 
 
 def _generalised_pareto_shape(excess: np.ndarray) -> np.ndarray:
-    """Return Zhang & Stephens' estimate with Vehtari et al.'s weak prior; rows ascend, (n, M)."""
+    """Return Zhang & Stephens' estimate with Vehtari et al.'s weak prior, from ascending rows."""
     size = excess.shape[1]
     points = 30 + int(size**0.5)
     grid = 1 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))
     b = grid / (3 * excess[:, int(size / 4 + 0.5) - 1, None]) + 1 / excess[:, -1:]
     k = np.log1p(-b[:, :, None] * excess[:, None, :]).mean(2)
     profile = size * (np.log(-b / k) - k - 1)
-    with np.errstate(over="ignore"):  # a point of no weight: 1 / inf
+    with np.errstate(over="ignore"):  # a grid point without weight gives 1 / inf = 0
         weight = 1 / np.exp(profile[:, None, :] - profile[:, :, None]).sum(2)
     weight[weight < 10 * np.finfo(float).eps] = 0
     weight /= weight.sum(1, keepdims=True)

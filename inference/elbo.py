@@ -28,18 +28,22 @@ class ImportanceWeightedELBO(ELBO):
     (Burda, Grosse & Salakhutdinov, ICLR 2016; with missing values Ipsen et al., ICLR 2021, eq. 8.)
     The scale N/B of a minibatch stands *outside* the logarithm, so that minibatches average to
     the value of the whole table; ``pyro.infer.RenyiELBO`` has it inside, where it tempers the
-    weights. Sites outside the rows plate are global: one draw for all particles.
+    weights. Sites outside the rows plate are global: they are sampled once for all particles.
 
     Args:
-        num_particles: K, the importance samples a row, by the name that Pyro's ELBOs give them.
-        gradient: ``"dreg"`` (Tucker et al., ICLR 2019; the encoder's gradient with squared weights
-            and no score), ``"iwae"`` (all of it), ``"stl"`` (no score; Roeder et al., 2017, biased
-            for K > 1); ``"auto"`` is dreg from K = 5 on. DReG and STL want guide sites that are
-            reparameterised and independent given the data.
-        unobserved: what happens to x_unobserved: ``"integrate"`` integrates it out and refuses
-            where it cannot, ``"sample"`` draws it, ``"auto"`` integrates where possible.
+        num_particles: K, the number of importance samples per row, by the name that Pyro gives it.
+        gradient: the gradient estimator. ``"iwae"`` differentiates the bound as it stands.
+            ``"dreg"`` (Tucker et al., ICLR 2019) weighs the encoder's gradient by the squared
+            weights and leaves out its score. ``"stl"`` (Roeder et al., 2017) leaves out the score
+            alone, which is biased for K > 1. ``"auto"`` is dreg from K = 5 on, else iwae. DReG and
+            STL need guide sites that are reparameterised and independent given the data.
+        unobserved: what happens to x_unobserved: ``"integrate"`` integrates it out, and raises an
+            error where that is impossible; ``"sample"`` samples it; ``"auto"`` integrates it out
+            where possible and samples it elsewhere.
+        row_plate: the name of the plate of the rows.
+        max_plate_nesting: the number of dimensions right of the particles.
 
-    It is used as any ELBO of Pyro's, with ``SVI`` or as a module of its own:
+    It is used like any other ELBO of Pyro, with ``SVI`` or as a module:
 
     >>> import torch
     >>> import absentia as ab
@@ -51,8 +55,8 @@ class ImportanceWeightedELBO(ELBO):
     >>> loss(data.x, data.s).backward(); optimiser.step()
 
     Raises:
-        ValueError: for an unknown option, or a site without the gradient that is asked for; the
-            site is named.
+        ValueError: an option is unknown, or a site does not have the gradient that is asked for;
+            the message names the site.
     """
 
     @checked_and_renamed(INTEGRATION_MODE)
@@ -67,7 +71,7 @@ class ImportanceWeightedELBO(ELBO):
         if num_particles < 1:
             raise InputError(f"num_particles is {num_particles}; give at least 1")
         if gradient not in ("auto", "dreg", "iwae", "stl"):
-            raise InputError(f"gradient {gradient!r} is not one of auto, dreg, iwae, stl")
+            raise InputError(f"gradient is {gradient!r}; give auto, dreg, iwae or stl")
         super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
         self.gradient = (
             ("dreg" if num_particles >= 5 else "iwae") if gradient == "auto" else gradient
@@ -93,8 +97,8 @@ class ImportanceWeightedELBO(ELBO):
     def found(self, model: Any) -> dict[str, Any]:
         """Return what earlier runs found out about a model, to be kept in a checkpoint.
 
-        It is not to be found out again: that draws random numbers, and another minibatch may
-        not show it.
+        A resumed run must not find it out again: that would use random numbers, and its
+        minibatches might not show it.
         """
         scored = owner_of(model) in self._scored
         return {"scored": scored, "drawn": self.marginal.found(model)}
@@ -126,7 +130,7 @@ class ImportanceWeightedELBO(ELBO):
             return float(self._value(self.weighted(model, guide, *args, **kwargs)))
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """Return minus the bound, with the gradient estimator that was asked for."""
+        """Return minus the bound, whose gradient is the estimator that was asked for."""
         owner = owner_of(model)
         gradient = "iwae" if owner in self._scored else self.gradient
         run = self._run(model, guide, args, kwargs, path_only=gradient != "iwae")
@@ -135,15 +139,15 @@ class ImportanceWeightedELBO(ELBO):
         if scored and gradient != "iwae":
             if not self._may_change:
                 raise InputError(
-                    f"gradient={gradient!r} needs reparameterised draws, and this model draws "
-                    f"discrete values; use gradient='iwae' or 'auto'"
+                    f"gradient={gradient!r} needs reparameterised samples, and this model samples "
+                    f"discrete values; give gradient='iwae' or 'auto'"
                 )
             self._scored.add(owner)
             return self.differentiable_loss(model, guide, *args, **kwargs)
         if gradient == "dreg":
             share = torch.softmax(run.log_weight.detach(), 0)
             _weigh_gradients_of_draws(run, share)
-        # d log mean w / d log w_k is w~_k, what all three estimators begin with
+        # all three estimators begin with d log mean w / d log w_k, which is w~_k
         value = self._value(run)
         return value - run.scale * score_terms(run).sum() if scored else value
 
@@ -155,7 +159,9 @@ class ImportanceWeightedELBO(ELBO):
         return loss.item()
 
     def _get_trace(self, model: Any, guide: Any, args: Any, kwargs: Any) -> Any:
-        raise NotImplementedError("this bound accumulates weights without traces; see weighted()")
+        raise NotImplementedError(
+            "this bound is computed without traces; use weighted() for the importance weights"
+        )
 
     @staticmethod
     def _value(run: Weighted) -> Tensor:
@@ -177,12 +183,13 @@ class ImportanceWeightedELBO(ELBO):
 class ELBOWithParameters(nn.Module):
     """The loss of a model and guide, as a module for torch optimisers.
 
-    The parameters are those of the modules that ``model`` and ``guide`` are, or are methods of.
+    ``model`` and ``guide`` may be modules or methods of modules; the parameters are those of these
+    modules.
     """
 
     def __init__(self, model: Any, guide: Any, elbo: ImportanceWeightedELBO) -> None:
         super().__init__()
-        # callables held out of registration: a bound method is no module, its owner is
+        # kept out of torch's registration: a bound method is no module, but its owner may be one
         self.__dict__["programs"] = (model, guide)
         owners = [owner_of(program) for program in (model, guide)]
         self.owners = nn.ModuleList(dict.fromkeys(o for o in owners if isinstance(o, nn.Module)))
@@ -211,8 +218,9 @@ def _refuse_without_gradient(run: Weighted) -> None:
         if site.is_observed or site.fn.has_rsample or not proposed:
             continue
         raise InputError(
-            f"site '{name}' ({type(site.fn).__name__}) has no gradient: a discrete site of the "
-            f"guide, or outside the rows, has no reparameterised one; marginalise it"
+            f"site '{name}' ({type(site.fn).__name__}) cannot be fitted: discrete sites of the "
+            f"guide, and discrete sites outside the rows, have no reparameterised gradient; sum "
+            f"over its values in the model"
         )
 
 
@@ -228,8 +236,8 @@ def _weigh_gradients_of_draws(run: Weighted, share: Tensor) -> None:
         for earlier_name, earlier in draws[:later]:
             if _depends(site.value, earlier.value):
                 raise InputError(
-                    f"guide site '{name}' depends on guide site '{earlier_name}', which DReG does "
-                    f"not support; use gradient='iwae'"
+                    f"guide site '{name}' depends on guide site '{earlier_name}', which the DReG "
+                    f"gradient does not support; give gradient='iwae'"
                 )
     for _, site in draws:
         assert site.row_dim is not None

@@ -13,7 +13,7 @@ from ..data.system.process import own_settings, seeded
 
 @contextmanager
 def computing(model: torch.nn.Module) -> Iterator[None]:
-    """Run Pyro programs inside: other threads wait, and the caller's defaults do not matter."""
+    """Run Pyro programs in the block: other threads wait, and the caller's defaults are ignored."""
     parameter = next(iter(model.parameters()), None)
     dtype = torch.float32 if parameter is None else parameter.dtype
     with own_settings(dtype), pyro.validation_enabled(False), _without_inference_mode():
@@ -32,7 +32,7 @@ def _without_inference_mode() -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: torch.nn.Module, seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the block and set evaluation mode, and restore everything afterwards.
+    """Seed the block, put the model into evaluation mode, and restore both afterwards.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -55,6 +55,6 @@ def evaluating(model: torch.nn.Module, seed: int, device: torch.device) -> Itera
 
 @contextmanager
 def learning() -> Iterator[None]:
-    """Enable gradients inside, even where the caller is in ``no_grad`` or ``inference_mode``."""
+    """Enable gradients in the block, also under the caller's ``no_grad`` or ``inference_mode``."""
     with torch.inference_mode(False), torch.enable_grad():
         yield

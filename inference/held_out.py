@@ -1,4 +1,4 @@
-"""The bound on rows that a fit has not used, by which settings are chosen."""
+"""The bound on rows that a fit has not used, which serves to choose between settings."""
 
 from __future__ import annotations
 
@@ -27,25 +27,28 @@ def held_out_bound(
 ) -> Tensor:
     """Return the importance-weighted bound on the log-density per row, (n,), in nats.
 
-    The density is of the values in the data's own units, whatever scale or warp the fit read them
-    on, and of the mask in so far as the model has a density for it: log p(x_o, s) for a selection
-    model, log p(x_o) alone where the mechanism is ignorable, and only some columns' masks where a
-    formula speaks of some. **Such bounds must not be compared with each other.** Given ``mask``,
-    the columns that the mechanism leaves out count by p(s | x_o), a logistic regression on what is
-    observed (:class:`~absentia.inference.mask_at_random.MaskAtRandom`): every model's bound is
-    then on log p(x_o, s), and the best one may be chosen, also between missing at random and not.
+    The density is that of the values in the data's own units, whatever scale or warp the fit read
+    them on, and of the mask as far as the model has a density for it. This is log p(x_o, s) for a
+    selection model, log p(x_o) where the mechanism is ignorable, and includes the masks of some
+    columns only where a formula names some columns only. **Such bounds must not be compared with
+    each other.** If ``mask`` is given, the masks that the mechanism leaves out get the density
+    p(s | x_o) of a logistic regression on the observed values
+    (:class:`~absentia.inference.mask_at_random.MaskAtRandom`). Then every model's bound is on
+    log p(x_o, s), and the best model may be chosen, also between missing at random and not at
+    random.
 
-    Discrete columns have probabilities and others densities: a column that one model takes for a
-    count and another for a number is compared fairly only in so far as its numbers lie close.
-    With a target the bound is on log p(x_o, s, y), y standardised. Columns that one model takes
-    as covariates and another models are not the same data.
+    Discrete columns have probabilities and other columns densities: a column that is a count in one
+    model and a real number in another is compared fairly only if its numbers lie close together.
+    With a target the bound is on log p(x_o, s, y), with y standardised. Two models of which only
+    one models a column, while it is a covariate in the other, are not models of the same data.
 
     Args:
-        fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
-        data: rows that the fit has not seen.
-        particles: importance samples a row.
-        mask: the training rows, or what was fitted to them, for masks that the model leaves out.
+        fitted: the result of :func:`absentia.fit` or :func:`absentia.load`, or a model.
+        data: rows that the fit has not used.
+        particles: importance samples per row.
         seed: the same seed gives the same bound.
+        mask: the training rows, or the density that was fitted to them, for the masks that the
+            model leaves out.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -64,17 +67,21 @@ def held_out_bound(
 
 
 def mask_left_out(fitted: Fitted, data: IncompleteData) -> MaskAtRandom:
-    """Fit the density of the masks that a mechanism ignores, from its training rows."""
+    """Fit the density of the masks that a mechanism ignores, to its training rows."""
     model, data = prepared(fitted, data)
     return MaskAtRandom.fitted(data, _left_out(model.missingness, data))
 
 
 def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteData) -> None:
-    """Refuse mechanisms whose bounds on these data are not of the same quantity.
+    """Refuse mechanisms whose bounds on these data are not bounds on the same quantity.
+
+    Args:
+        mechanisms: the mechanisms, by the names of their models.
+        data: the table.
 
     Raises:
-        ValueError: some have no density of a mask for which others have one, or count it to
-            another power; names them and says what to do.
+        ValueError: some mechanisms have no density of a mask for which others have one, or raise it
+            to another power; the message names them.
     """
     data = modelled(data)
     gaps = ~data.s.all(0).cpu().numpy()
@@ -87,15 +94,18 @@ def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteDa
             silent, speaks = (first, other) if here[j] else (other, first)
             name = data.columns[j]
             raise InputError(
-                f"'{silent}' leaves the mask's density of column '{name}' out and '{speaks}' does "
-                f"not: their bounds are not of the same data. Give each a mechanism that has one "
-                f"('{name} ~ 1' is missing completely at random, '{name} ~ other' at random given "
-                f"a complete column), or compare "
+                f"'{silent}' leaves out the density of the mask of column '{name}' and '{speaks}' "
+                f"does not, so that their bounds are not on the same quantity. Give each a "
+                f"mechanism that has one ('{name} ~ 1' is missing completely at random, "
+                f"'{name} ~ other' at random given a complete column), or compare "
                 f"absentia.check.held_out_bound(..., mask=training_data)"
             )
     powers = {name: one.alpha for name, one in mechanisms.items()}
     if len(set(powers.values())) > 1:
-        raise InputError(f"the mask counts to different powers, alpha = {powers}: no density each")
+        raise InputError(
+            f"the models raise the mask's density to different powers, alpha = {powers}, so that "
+            f"their bounds are not on the same quantity; compare models of the same alpha"
+        )
 
 
 def _left_out(mechanism: Missingness, data: IncompleteData) -> Any:

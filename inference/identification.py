@@ -1,4 +1,4 @@
-"""What identifies a mechanism's slopes on the missing values, read off a completed table."""
+"""What identifies a mechanism's slopes on the missing values, computed from a completed table."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..data.columns.row_numbers import row_numbers
 from ..data.errors import AbsentiaWarning
 from ..models.programs.base import RowModel, declarations
 
-_LITTLE = 0.05  # of a column's variance that others explain
-_CHANCE = 0.01  # of so much by columns that have nothing to do with it
-_ROWS_A_COLUMN = 10  # fewer, and some columns are chosen first, on other rows
-#: of more columns (pictures) a fit and an imputation do not check this by themselves
+_LITTLE = 0.05  # a smaller share of a column's variance, explained by others, identifies nothing
+_CHANCE = 0.01  # the p-value that the share must be below
+_ROWS_A_COLUMN = 10  # with fewer rows per column, some columns are chosen first, on other rows
+#: tables of more columns (pictures) are not checked by a fit or an imputation on its own
 MOST_COLUMNS = 500
 _NAMED = 4  # columns that a sentence names
 
@@ -24,7 +24,7 @@ _COLUMNS = ["r2", "by", "skewness", "kurtosis", "known", "rests_on", "identified
 
 
 class IdentificationWarning(AbsentiaWarning):
-    """A mechanism is identified only by the shape that the decoder assumes for the values."""
+    """A mechanism's slope is identified only by the shape that the decoder gives the values."""
 
 
 def identification_table(
@@ -33,12 +33,12 @@ def identification_table(
     """Make the table of :func:`absentia.check.check_identification`, without warnings.
 
     Args:
-        model: with a mechanism.
-        data: in the model's scale.
-        completed: (n, p), one draw of the whole table in the data's own units.
+        model: a model with a mechanism.
+        data: the table, on the model's scale.
+        completed: (n, p) one completed table, in the data's own units.
 
     Returns:
-        A row for every column whose absence depends on its own value.
+        One row for each column whose absence depends on its own value.
     """
     from scipy.stats import kurtosis, skew  # takes half a second to import
 
@@ -48,7 +48,7 @@ def identification_table(
     rows = {}
     if own:
         reads = mechanism.dependence(len(names)).reads.numpy()
-        gone = ~data.s.cpu().numpy()
+        missing = ~data.s.cpu().numpy()
         labels = row_numbers(data)
         table = data.scaler.apply(completed)
     for j in own:
@@ -56,7 +56,7 @@ def identification_table(
             k for k in range(len(names)) if k != j and not reads[j, k] and names[k] not in labels
         ]
         r2, chance, order = _explained(table, j, outside)
-        seen = table[~gone[:, j], j]  # as the decoder sees it
+        seen = table[~missing[:, j], j]  # on the decoder's scale
         known = mechanism.known(j) or ""
         tied = r2 >= _LITTLE and chance <= _CHANCE
         rests_on = "the decoder's shape alone"
@@ -82,8 +82,8 @@ def columns_on_themselves(model: RowModel, data: IncompleteData) -> list[int]:
     p = len(data.columns)
     dependence = mechanism.dependence(p)
     alone = dependence.reads.diagonal() & ~dependence.ignorable
-    gone = (~data.s).any(0).tolist()
-    return [j for j in range(p) if gone[j] and bool(alone[j])]
+    incomplete = (~data.s).any(0).tolist()
+    return [j for j in range(p) if incomplete[j] and bool(alone[j])]
 
 
 def warn_of(found: pd.DataFrame, stacklevel: int = 2) -> None:
@@ -134,8 +134,8 @@ def _explained(
 ) -> tuple[float, float, Sequence[int]]:
     """Return adjusted R2 of column j on others, its p-value under chance, and the others.
 
-    These come by their correlation with it. Where there are too many for the rows, the best few on
-    every other row are judged on the rest.
+    The others are sorted by their correlation with column j. If they are too many for the number of
+    rows, the best few are chosen on every second row and judged on the remaining rows.
     """
     if not others:
         return 0.0, 1.0, []

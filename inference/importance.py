@@ -10,11 +10,11 @@ no trace is kept.
 
 Shapes at a site with rows at dim -2 and columns at dim -1 (K particles, n rows, p columns):
 
-    fn.batch_shape   drawn with      value        log_prob     summed to
+    fn.batch_shape   sampled by      value        log_prob     summed to
     1.  (n, p)       rsample((K,))   (K, n, p)    (K, n, p)    (K, n)
     2.  (K, n, p)    rsample(())     (K, n, p)    (K, n, p)    (K, n)
     3.  (n, p)       observed        (n, p)       (n, p)       (n,), broadcast
-    4.  outside the rows plate: global, one draw for all particles, kept apart
+    4.  outside the rows plate: global, sampled once for all particles, kept apart
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .randomness.noise import Noise
 
 
 class WeightError(InputError):
-    """The model and guide do not have importance weights per row; the message names the site."""
+    """Model and guide define no importance weights per row; the message names the site."""
 
 
 class Site(NamedTuple):
@@ -51,9 +51,13 @@ class Site(NamedTuple):
 class Weighted(NamedTuple):
     """The importance weights of one run.
 
-    ``log_weight`` (K, n); ``scale``, the common factor of plates and ``poutine.scale``, which
-    belongs outside the logarithm; ``sites`` by name, the model's and the guide's inside the rows
-    plate; ``globals``, the sites outside it; ``log_global``, their summed log p - log q, scaled.
+    Attributes:
+        log_weight: (K, n) log-weights per particle and row.
+        scale: the common factor of plates and ``poutine.scale``, which belongs outside the
+            logarithm.
+        sites: the sites of model and guide inside the rows plate, by name.
+        globals: the sites outside the rows plate, by name.
+        log_global: log p - log q of the sites outside, summed and scaled.
     """
 
     log_weight: Tensor
@@ -77,13 +81,21 @@ def weights(
     """Run ``guide`` and ``model`` once with K particles and return the importance weights.
 
     Args:
-        path_only: leave the guide's own score out of the gradient of log q (the gradient reaches
-            its parameters only through the drawn values), as DReG and STL need.
-        draw: where the rows' draws come from, if not from their distributions.
+        model: the generative program.
+        guide: the program that proposes its latent sites.
+        args: positional arguments of both programs.
+        num_particles: K.
+        path_only: leave the guide's own score out of the gradient of log q, so that the gradient
+            reaches the guide's parameters only through the sampled values; DReG and STL need that.
+        row_plate: the name of the plate of the rows.
+        max_plate_nesting: the number of dimensions right of the particles.
+        draw: the source of the rows' random numbers, where these are not to come from the sites'
+            own distributions.
+        kwargs: arguments of both programs by name.
 
     Raises:
-        WeightError: a guide site that the model does not have, row sites under different scales, a
-            second plate left of the rows.
+        WeightError: the guide has a site that the model does not have, sites of the rows have
+            different scales, or a second plate stands left of the rows.
 
     >>> import torch
     >>> import absentia as ab
@@ -140,11 +152,14 @@ class _Weigher(Messenger):
         unused = [name for name in self.guided if name not in self.auxiliary]
         if unused:
             raise WeightError(
-                f"the guide samples site '{unused[0]}', which the model does not have; rename it "
-                f"or mark it infer={{'is_auxiliary': True}}"
+                f"the guide samples site '{unused[0]}', which the model does not have; give it the "
+                f"name of a site of the model, or mark it with infer={{'is_auxiliary': True}}"
             )
         if self.log_weight is None:
-            raise WeightError(f"no sample site stands in a plate named '{self.row_plate}'")
+            raise WeightError(
+                f"no sample site stands in a plate named '{self.row_plate}'; put the rows' sites "
+                f"into one, or name the plate that they stand in by row_plate="
+            )
         log_weight = self.log_weight.expand(self.num_particles, self.rows)
         log_global = log_weight.new_zeros(()) if self.log_global is None else self.log_global
         scale = 1.0 if self.scale is None else self.scale
@@ -165,11 +180,14 @@ class _Weigher(Messenger):
             if frame.dim is not None and frame.dim < -self.nesting:
                 raise WeightError(
                     f"site '{msg['name']}' stands in plate '{frame.name}' at dim {frame.dim}, "
-                    f"where the particles are; give max_plate_nesting={-frame.dim}"
+                    f"which is the dimension of the particles; give max_plate_nesting={-frame.dim}"
                 )
         name = msg["name"]
         if not msg["is_observed"] and msg["infer"].get("was_observed"):
-            raise WeightError(f"site '{name}' was unconditioned; observe it to have weights")
+            raise WeightError(
+                f"site '{name}' was unconditioned, and there are no weights without its "
+                f"observation; leave out poutine.uncondition"
+            )
         replayed = self.guided.pop(name, None)
         if replayed is not None:
             msg["value"] = replayed.value
@@ -192,7 +210,7 @@ class _Weigher(Messenger):
     def _draw(self, name: str, fn: Any, row_dim: int | None) -> Tensor:
         sample = fn.rsample if fn.has_rsample else fn.sample
         if row_dim is None:
-            value: Tensor = sample()  # global: one draw for all particles
+            value: Tensor = sample()  # global: sampled once for all particles
             return value
         if self.draw is not None:
             return self.draw.draw(name, fn)
@@ -234,8 +252,9 @@ class _Weigher(Messenger):
             plates = max((-f.dim for f in msg["cond_indep_stack"] if f.dim is not None), default=0)
             if log_prob.dim() > plates:
                 raise WeightError(
-                    f"site '{name}' has batch dimensions that no plate declares; if it differs "
-                    f"between rows put it into plate '{self.row_plate}', else use to_event()"
+                    f"site '{name}' has batch dimensions that no plate declares; put it into plate "
+                    f"'{self.row_plate}' if it differs between rows, else call to_event() on its "
+                    f"distribution"
                 )
             term = log_prob.sum() * msg["scale"]
             term = -term if self.in_guide else term
@@ -253,16 +272,16 @@ class _Weigher(Messenger):
     def _check_scale(self, name: str, scale: Any) -> None:
         if isinstance(scale, Tensor) and scale.dim() > 0:
             raise WeightError(
-                f"site '{name}' has a scale of shape {tuple(scale.shape)}; one number is needed, "
-                f"which stands outside the logarithm"
+                f"site '{name}' has a scale of shape {tuple(scale.shape)}; give one number, since "
+                f"the scale stands outside the logarithm"
             )
         if self.scale is None:
             self.scale = scale
         elif scale is not self.scale and not _same(scale, self.scale):
             raise WeightError(
-                f"site '{name}' has scale {float(scale):g}, another site of its rows "
-                f"{float(self.scale):g}; the sites of a row share one scale, which stands outside "
-                f"the logarithm (to temper one density, give it as a distribution)"
+                f"site '{name}' has scale {float(scale):g} and another site of the same rows has "
+                f"{float(self.scale):g}; give both the same scale, since it stands outside the "
+                f"logarithm (to temper one density, write it as a distribution of its own)"
             )
 
     def _per_row(self, name: str, log_prob: Tensor, row_dim: int) -> Tensor:

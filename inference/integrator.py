@@ -29,15 +29,17 @@ class Marginal:
     columns that were sampled in one minibatch are sampled in all later ones.
 
     Args:
-        unobserved: ``"integrate"`` refuses to draw, ``"sample"`` draws everything.
-        units: see :class:`integrate_out`.
+        unobserved: ``"integrate"`` raises an error where missing values would have to be sampled,
+            ``"sample"`` samples all of them.
+        units: as for :class:`integrate_out`.
     """
 
     def __init__(self, unobserved: str = "auto", units: Standardiser | None = None) -> None:
         if unobserved not in ("auto", "integrate", "sample"):
             raise InputError(f"unobserved is {unobserved!r}; give auto, integrate or sample")
         self.unobserved, self.units = unobserved, units
-        #: per model: True, nothing is drawn; False, everything; or the columns that are (p,)
+        #: per model: True where all missing values are integrated out, False where all are
+        #: sampled, else the columns (p,) that are sampled
         self._known: weakref.WeakKeyDictionary[Any, bool | Tensor] = weakref.WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -71,14 +73,14 @@ class Marginal:
         if known is not False:
             known = _more(known, _asked(model, args, options))
         # A program written by hand declares nothing, and a decoder of one's own may have no rule
-        # for its integral. Such a program says so by an error in the middle of a run, which is
-        # then done over with the columns that the error names sampled.
+        # for its integral. Such a program says so by an error in the middle of a run; the run is
+        # then repeated, and the columns that the error names are sampled.
         while known is not False:
             state = torch.get_rng_state()
             try:
                 result = self._integrated(known, model, guide, args, options)
             except IntegrationError as error:
-                torch.set_rng_state(state)  # a failed try must not have drawn random numbers
+                torch.set_rng_state(state)  # a failed run must not use up random numbers
                 if options.get("draw") is not None:
                     options["draw"].forget()
                 known = _more(known, False if error.draw is None else error.draw)
@@ -107,11 +109,11 @@ def owner_of(model: Any) -> Any:
 
 
 def _asked(program: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool | Tensor:
-    """Return what must be sampled by what the program's model declares.
+    """Return what must be sampled according to the declarations of the program's model.
 
     Returns:
-        True where all missing values can be integrated out, or the program declares nothing;
-        False where none can; else the columns that must be sampled, (p,).
+        True where all missing values can be integrated out, or where the program declares nothing;
+        False where none can; else the columns (p,) that must be sampled.
     """
     model = owner_of(inspect.unwrap(program))  # Pyro's handlers wrap the program
     s = args[1] if len(args) > 1 else options.get("s")

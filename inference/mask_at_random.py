@@ -1,12 +1,13 @@
-"""A density of the mask given observed values alone, which an ignorable mechanism leaves out.
+"""A density of the mask given the observed values alone, which an ignorable mechanism leaves out.
 
-Columns are taken from the fullest to the emptiest, and every column's mask follows a logistic
-regression on what is known of the columns before it,
+Columns are ordered from the one with the fewest missing values to the one with the most. The mask
+of each column follows a logistic regression on the masks and observed values of those before it,
 
     p(s | x) = prod_j p(s_j | s_k, s_k x_k, k before j).
 
-Each factor reads values only where they were observed, so that this is missing at random whatever
-its coefficients, and it sums to one over all masks: a proper density beside log p(x_o).
+Each factor reads values only where they were observed, so that the mask is missing at random
+whatever the coefficients are. The product sums to one over all masks: it is a proper density, which
+can be added to log p(x_o).
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from torch import Tensor
 
 from ..data import IncompleteData
 
-#: prior variances of the slopes, of which the training rows choose by Akaike's criterion
+#: prior variances of the slopes, among which Akaike's criterion chooses on the training rows
 _VARIANCES = (0.01, 0.1, 1.0)
-#: of more features that many are read, those that the mask is most correlated with; a slope chosen
-#: among m pays log(m) instead of 1 (the risk inflation criterion of Foster & George, 1994)
+#: if there are more features, so many are read: those that the mask is most correlated with. Each
+#: slope chosen among m features costs log(m) instead of 1 (the risk inflation criterion of Foster &
+#: George, 1994)
 _READ = (2, 20)
 
 
@@ -57,7 +59,7 @@ class MaskAtRandom:
 
     @classmethod
     def fitted(cls, data: IncompleteData, columns: np.ndarray) -> MaskAtRandom:
-        """Fit the mask's density for these columns, booleans (p,); only they are read."""
+        """Fit the density of the masks of these columns, booleans (p,), which alone are read."""
         x, s = _arrays(data)
         chosen = np.flatnonzero(columns)
         order = chosen[np.argsort(-s[:, chosen].mean(0), kind="stable")]
@@ -73,7 +75,7 @@ class MaskAtRandom:
         return torch.from_numpy(total)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, which are exact under a JSON round trip."""
+        """Return plain values, which JSON stores and restores exactly."""
         return {"factors": [asdict(factor) for factor in self.factors]}
 
     @classmethod
@@ -100,14 +102,14 @@ def _logits(factor: _Factor, x: np.ndarray, s: np.ndarray) -> np.ndarray:
 def _factor(x: np.ndarray, s: np.ndarray, column: int, before: np.ndarray) -> _Factor:
     """Fit the column's rate, or a logistic regression if its slopes improve the fit enough."""
     seen = s[:, column]
-    rate = (seen.sum() + 0.5) / (len(seen) + 1)  # a new row may lack what no training row did
+    rate = (seen.sum() + 0.5) / (len(seen) + 1)  # also where no training row had a missing value
     best = _Factor(column, [], float(np.log(rate / (1 - rate))), [], [], [])
     features = _features(x, s, before)
     scale = features.std(0)
     read = np.flatnonzero(scale > 0)
     if seen.all() or not seen.any() or not len(read):
         return best
-    # imported where it is needed: it takes its time, and draws from Python's random numbers
+    # imported here, since it takes long and uses Python's random numbers
     from sklearn.linear_model import LogisticRegression
 
     center, scale = features.mean(0), np.where(scale > 0, scale, 1.0)

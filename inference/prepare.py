@@ -19,7 +19,7 @@ from .targets import with_matching_target
 if TYPE_CHECKING:
     from .fitting.result import FitResult  # fitting itself prepares data by what stands here
 
-#: what imputation and checks take: a fit, or a model by itself
+#: the first argument of imputation and checks: a fit, or a model without one
 Fitted: TypeAlias = "FitResult | RowModel"
 
 
@@ -44,12 +44,12 @@ def check_was_fitted(fitted: Fitted) -> None:
     """Refuse a model whose parameters have not changed since it was made.
 
     Raises:
-        ValueError: for such a model.
+        ValueError: the parameters are those that the model was made with.
     """
     if isinstance(fitted, torch.nn.Module) and never_fitted(fitted):
         raise InputError(
-            f"this {type(fitted).__name__} was never fitted: its parameters are those it was made "
-            f"with; fit it with absentia.fit, or give unfitted=True if that is meant"
+            f"this {type(fitted).__name__} was never fitted: its parameters are those that it was "
+            f"made with; fit it with absentia.fit, or give unfitted=True to use it as it is"
         )
 
 
@@ -59,10 +59,13 @@ _Table = TypeVar("_Table", IncompleteData, Ratings)
 def programs_of(model: RowModel, coefficients: Mapping[str, Tensor] | None = None) -> Programs:
     """Return the model's programs, with coefficients that have priors at posterior medians.
 
-    Drawn afresh a chunk they would differ between particles that are weighed against each other.
+    Sampled anew in each chunk of particles, the coefficients would differ between particles whose
+    weights are compared.
 
     Args:
-        coefficients: other values to hold them at, by site.
+        model: the model.
+        coefficients: the values at which to hold the coefficients, by site; their posterior medians
+            when left out.
     """
     held = coefficient_medians(model) if coefficients is None else coefficients
     if not held:
@@ -74,7 +77,7 @@ def programs_of(model: RowModel, coefficients: Mapping[str, Tensor] | None = Non
 
 @torch.no_grad()
 def coefficient_medians(model: RowModel) -> dict[str, Tensor]:
-    """Return posterior medians of the coefficients that have priors, by site."""
+    """Return the posterior medians of the coefficients that have priors, by site."""
     guide = declarations(model).coefficient_guide
     if guide is None:
         return {}
@@ -83,28 +86,29 @@ def coefficient_medians(model: RowModel) -> dict[str, Tensor]:
 
 
 def prepared(fitted: Fitted, data: Any) -> tuple[RowModel, IncompleteData]:
-    """Return the model of a fit, and data in its scale, precision and device.
+    """Return the model of a fit, and the data on its scale, in its precision and on its device.
 
     Raises:
-        ValueError: for data with other columns, or a target of another kind.
-        TypeError: for ratings.
+        ValueError: the data have other columns than the model, or a target of another kind.
+        TypeError: the data are ratings, or no data of absentia.
     """
     if not isinstance(data, IncompleteData):
-        known = "ratings have predict_ratings" if isinstance(data, Ratings) else "give a table"
-        raise KindError(f"data is a {type(data).__name__}, not IncompleteData: {known}")
+        ratings = isinstance(data, Ratings)
+        way = "use predict_ratings for ratings" if ratings else "read it with from_frame"
+        raise KindError(f"data is a {type(data).__name__}, not IncompleteData; {way}")
     model, data = placed(fitted, data)
     return model, with_matching_target(model, data)
 
 
 def placed(fitted: Fitted, data: _Table) -> tuple[RowModel, _Table]:
-    """Return the model of a fit, and a table or ratings in its scale, precision and device.
+    """Return the model of a fit, and a table or ratings on its scale and device.
 
     Raises:
-        ValueError: for data with other columns.
+        ValueError: the data have other columns than the model.
     """
     model, fit = model_of(fitted), fit_of(fitted)
     if isinstance(data, IncompleteData) and fit is not None:
-        # what a fit knows of constant columns decides, not what new rows hold there
+        # the fit decides which columns are constant, whatever the new rows hold there
         whole = tuple(data.columns) == tuple(fit.columns)
         layout = fit if whole else part_of(fit, tuple(model.columns))
         data = of_model(layout, data).under(layout)
@@ -119,13 +123,14 @@ def placed(fitted: Fitted, data: _Table) -> tuple[RowModel, _Table]:
 
 
 def of_model(like: Any, data: Any) -> Any:
-    """Select the data of the model's columns, where the others are constant.
+    """Select the data of the model's columns; all other columns must be constant.
 
     Args:
         like: the model, or the layout of the data that it was fitted to.
+        data: a table or ratings.
 
     Raises:
-        ValueError: for data of other columns, or in another order, than the model was made for.
+        ValueError: the data have other columns, or columns in another order, than the model.
     """
     given = tuple(data.columns)
     own = declarations(like).columns if isinstance(like, torch.nn.Module) else like.columns
@@ -137,6 +142,6 @@ def of_model(like: Any, data: Any) -> Any:
     if in_order == columns and all(data.schema[name].constant is not None for name in others):
         return data.part(columns)
     raise InputError(
-        f"the model was made for columns {list(columns)}, the data have {list(given)}; "
-        f"read them with like= the training data"
+        f"the model was made for columns {list(columns)} and the data have {list(given)}; "
+        f"read the data with like= the training data"
     )

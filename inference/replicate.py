@@ -25,8 +25,8 @@ def replicates(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a complete table (n, p) in the data's units and its mask (n, p), True where observed.
 
-    z from its prior, x from the decoder, s from the mechanism, of as many rows as the data have and
-    with their covariates. Columns that the data have complete stay so.
+    z is sampled from its prior, x from the decoder and s from the mechanism, for as many rows as
+    the data have and with their covariates. Columns that are complete in the data stay complete.
 
     >>> import numpy as np
     >>> import absentia as ab

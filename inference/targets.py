@@ -1,4 +1,4 @@
-"""The target of a table, in the form that the model that predicts it needs."""
+"""The target of a table, in the units and levels of the model that predicts it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def with_matching_target(model: nn.Module, data: IncompleteData) -> IncompleteDa
     """Return the data with the target in the predictor's units, or without a target.
 
     Raises:
-        ValueError: a target of another kind, or with a level that the model does not know.
+        ValueError: the target is of another kind than the model predicts, or has a level that the
+            model does not know.
     """
     if data.target is None:
         return data
@@ -29,8 +30,8 @@ def with_matching_target(model: nn.Module, data: IncompleteData) -> IncompleteDa
     levelled = bool(column.levels)
     if levelled != (predictor.kind != "continuous"):
         raise InputError(
-            f"the target is {column.kind}, the model predicts a {predictor.kind} one; declare it "
-            f"with data.with_target(y, schema='{predictor.kind}')"
+            f"the target is {column.kind} and the model predicts a {predictor.kind} one; declare "
+            f"it with data.with_target(y, schema='{predictor.kind}')"
         )
     scaler = Standardiser(np.array([predictor.center]), np.array([predictor.unit]))
     if levelled:
@@ -43,7 +44,7 @@ def with_matching_target(model: nn.Module, data: IncompleteData) -> IncompleteDa
 
 
 class Known(NamedTuple):
-    """What a model knows of a target, as :meth:`absentia.IncompleteData.under` reads it."""
+    """A target's columns, scale and schema, as :meth:`absentia.IncompleteData.under` reads them."""
 
     columns: tuple[str, ...]
     scaler: Standardiser

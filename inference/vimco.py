@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 
 import torch
+from pyro.distributions import TorchDistribution
 from torch import Tensor
 
+from ..models.distributions.mixed import MixedColumns
 from .importance import Weighted
 
 
@@ -16,14 +19,29 @@ def has_scores(run: Weighted) -> bool:
     return next(_scores(run), None) is not None
 
 
+@functools.singledispatch
+def score_of(fn: TorchDistribution, value: Tensor) -> Tensor | None:
+    """Return log p of values that were sampled without reparameterisation, None if there are none.
+
+    A distribution whose values are reparameterised in some columns only is registered for its
+    class, and returns zero in those columns.
+    """
+    return None if fn.has_rsample else fn.log_prob(value)
+
+
+@score_of.register(MixedColumns)
+def _(fn: MixedColumns, value: Tensor) -> Tensor | None:
+    return fn.score_log_prob(value.detach())
+
+
 def score_terms(run: Weighted) -> Tensor:
     """Return (n,) zeros whose gradient is the score-function part of the bound's: VIMCO.
 
-    For draws x_k ~ p(x | z_k) that are proposed from the model, the gradient of E[log mean_k w_k]
-    has the terms E[sum_k (L - L_(-k)) grad log p(x_k | z_k)]. L_(-k) is the bound in which w_k is
-    replaced by the geometric mean of the other weights; it does not depend on x_k, so that the
-    estimator stays unbiased (Mnih & Rezende, "Variational inference for Monte Carlo objectives",
-    ICML 2016, eq. 9-11).
+    For samples x_k ~ p(x | z_k) that are proposed from the model, the gradient of
+    E[log mean_k w_k] has the terms E[sum_k (L - L_(-k)) grad log p(x_k | z_k)]. L_(-k) is the
+    bound in which w_k is replaced by the geometric mean of the other weights; it does not depend
+    on x_k, so that the estimator stays unbiased (Mnih & Rezende, "Variational inference for Monte
+    Carlo objectives", ICML 2016, eq. 9-11).
     """
     log_prob: Tensor | None = None
     for term in _scores(run):
@@ -52,14 +70,9 @@ def _scores(run: Weighted) -> Iterator[Tensor]:
     for site in run.sites.values():
         if site.in_guide or site.is_observed or site.mask is False:
             continue
-        if hasattr(site.fn, "score_log_prob"):
-            log_prob = site.fn.score_log_prob(site.value.detach())
-            if log_prob is None:
-                continue
-        elif site.fn.has_rsample:
+        log_prob = score_of(site.fn, site.value)
+        if log_prob is None:
             continue
-        else:
-            log_prob = site.fn.log_prob(site.value)
         if isinstance(site.mask, Tensor):
             log_prob = log_prob.masked_fill(~site.mask, 0.0)
         assert site.row_dim is not None

@@ -15,11 +15,11 @@ Rows = Tensor | DenseRows
 class Batches:
     """An endless stream of (x, s) minibatches of the same size.
 
-    Tables are permuted once an epoch and sliced, which costs microseconds a batch where a
-    ``DataLoader`` costs up to a millisecond. Rows left over at an epoch's end, fewer than a
-    batch, are drawn into the next permutation. Further tensors of as many rows travel along as
-    ``extras``. Rows that are made on demand (:class:`~absentia.data.dense_rows.DenseRows`) are made
-    for one batch at a time.
+    Tables are permuted once per epoch and sliced, which takes microseconds per batch; a
+    ``DataLoader`` takes up to a millisecond. Rows that are left over at the end of an epoch, fewer
+    than a batch, are left out of it and take part in the next permutation. Further tensors with
+    one entry per row are permuted and sliced alike, as ``extras``. Rows that are made on demand
+    (:class:`~absentia.data.dense_rows.DenseRows`) are made for one batch at a time.
 
     >>> import torch
     >>> from absentia.inference.fitting.batches import Batches
@@ -31,7 +31,7 @@ class Batches:
     def __init__(self, x: Rows, s: Rows, size: int, seed: int, **extras: Tensor) -> None:
         self.x, self.s = x, s
         self._all_extras = extras
-        #: what goes with the minibatch that came last, by name
+        #: the further tensors of the last minibatch, by name
         self.extras: dict[str, Tensor] = {}
         self.size = min(size, len(x))
         self.generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The check after a fit of what its mechanism's slopes rest on, on some of the rows."""
+"""The check, after a fit and on some of its rows, of what identifies the mechanism's slopes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,21 @@ from .settings import FitSettings
 
 _PARTICLES = 20
 _FEWEST, _MOST = 200, 1_000  # rows
-_SHARE = 0.01  # of the particles that the fit itself drew
+_SHARE = 0.01  # of the particles that the fit itself sampled
 
 
 def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> pd.DataFrame | None:
-    """Run :func:`absentia.check.check_identification`, on as many rows as are cheap.
+    """Run :func:`absentia.check.check_identification` on a few of the rows, and warn as it does.
 
-    None for ratings, for models without a mechanism and for more than 500 columns. Warns as the
-    check does.
+    Args:
+        model: the fitted model.
+        data: the data that it was fitted to.
+        plan: the settings of the fit; the check takes a hundredth of the fit's work.
+        stacklevel: the caller's distance from the code that the warning points to.
+
+    Returns:
+        The table of the check; None for ratings, for models without a mechanism, and for more than
+        500 columns.
     """
     if not isinstance(data, IncompleteData) or len(data.columns) > MOST_COLUMNS:
         return None
@@ -37,8 +44,8 @@ def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> p
         return None
     if not columns_on_themselves(model, data):
         return identification_table(model, data, np.empty(0))
-    drawn = plan.steps * min(plan.batch_size, len(data)) * plan.particles
-    most = int(np.clip(_SHARE * drawn / _PARTICLES, _FEWEST, _MOST))
+    sampled = plan.steps * min(plan.batch_size, len(data)) * plan.particles
+    most = int(np.clip(_SHARE * sampled / _PARTICLES, _FEWEST, _MOST))
     if len(data) > most:
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(plan.seed))
         data = data.rows(order[:most].sort().values)

@@ -1,7 +1,7 @@
 """Checkpoints of a running fit: written completely or not at all, read without unpickling code.
 
-A checkpoint is a line that says what it is, the SHA-256 digest of the rest, and the rest: tensors
-and plain data as ``torch.save`` writes them.
+A checkpoint begins with a line that names the format and a line with the SHA-256 digest of all that
+follows: tensors and plain data, as ``torch.save`` writes them.
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ def checkpoint_path(given: str | Path) -> Path:
     """Return the path of a fit's checkpoint, with links resolved.
 
     Raises:
-        ValueError: for a folder, a folder that does not exist, or a file that is no checkpoint,
-            which the fit would overwrite and remove.
+        ValueError: the path is a folder, lies in a folder that does not exist, or is a file that is
+            no checkpoint, which the fit would overwrite and remove.
     """
     path = Path(os.path.realpath(given))
     if path.is_dir():
         raise InputError(f"checkpoint '{given}' is a folder; give the name of a file")
     if not path.parent.is_dir():
         raise InputError(
-            f"checkpoint '{given}' cannot be written: there is no folder '{path.parent}'; create it"
+            f"checkpoint '{given}' cannot be written, since there is no folder '{path.parent}'; "
+            f"create that folder"
         )
     if path.exists():
         _check_kind(path)
@@ -68,7 +69,7 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] |
     """Return the state to continue from, or None if there is none yet.
 
     Raises:
-        ValueError: if it belongs to a fit with other settings, or cannot be read.
+        ValueError: the checkpoint belongs to a fit with other settings, or cannot be read.
     """
     if not path.exists():
         return None
@@ -90,8 +91,8 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] |
     if changed:
         name = changed[0]
         raise InputError(
-            f"checkpoint '{path}' is of a fit with {name}={state['settings'].get(name)!r}, not "
-            f"{settings[name]!r}; delete it or give another path"
+            f"checkpoint '{path}' belongs to a fit with {name}={state['settings'].get(name)!r}, "
+            f"and this fit has {settings[name]!r}; delete the checkpoint or give another path"
         )
     return state
 
@@ -113,7 +114,7 @@ def _check_kind(path: Path) -> None:
     if not start.startswith(_MAGIC):
         raise InputError(
             f"checkpoint '{path}' cannot be read: the file is no checkpoint of this version of "
-            f"absentia and would be overwritten; give another path, or delete it"
+            f"absentia, and the fit would overwrite it; give another path, or delete the file"
         )
     if start.count(b"\n") < 2:
         raise damaged(path, "it ends too early")

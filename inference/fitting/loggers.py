@@ -21,10 +21,10 @@ class Logger(Protocol):
         """Begin a fit with these settings, or continue from a checkpoint."""
 
     def log(self, row: Mapping[str, float]) -> None:
-        """Record one evaluation: step, train_bound, validation_bound, learning_rate, bound."""
+        """Record one evaluation: step, train_bound, validation_bound, learning_rate and bound."""
 
     def finish(self) -> None:
-        """End the fit, whether it succeeded or not."""
+        """End the record of the fit, whether it succeeded or not."""
 
 
 class CSVLogger:
@@ -45,7 +45,7 @@ class CSVLogger:
         self.path = Path(path)
 
     def start(self, settings: Mapping[str, Any], resumed: bool = False) -> None:
-        """Make the folder; the first line then replaces a file of an earlier fit."""
+        """Create the folder, and remove the file of an earlier fit unless this one continues it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not resumed:
             self.path.unlink(missing_ok=True)
@@ -67,7 +67,8 @@ class TensorBoardLogger:
     """Curves for ``tensorboard --logdir FOLDER`` (needs the package tensorboard).
 
     Raises:
-        ImportError: on the first use, if tensorboard is not installed; says how.
+        ImportError: tensorboard is not installed, at the first use; the message says how to
+            install it.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -80,7 +81,7 @@ class TensorBoardLogger:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise NotInstalledError(
-                "TensorBoardLogger needs tensorboard: pip install tensorboard"
+                "TensorBoardLogger needs the package tensorboard; pip install tensorboard"
             ) from error
         self._writer = SummaryWriter(str(self.folder))
         lines = [f"    {name}: {value}" for name, value in settings.items()]
@@ -100,16 +101,18 @@ class TensorBoardLogger:
 
 
 class WandbLogger:
-    """A run of Weights & Biases (needs the package wandb), offline unless told otherwise.
+    """A run of Weights & Biases (needs the package wandb), which is offline by default.
 
     Offline it writes to ``folder``/wandb and asks for no account; ``wandb sync`` sends it later.
 
     Args:
-        project, folder: of the run.
-        offline: False sends to the account that wandb is logged in to.
+        project: the project of the run.
+        folder: the folder in which the run is kept.
+        offline: False sends the run to the account that wandb is logged in to.
+        options: further arguments of ``wandb.init``.
 
     Raises:
-        ImportError: on the first use, if wandb is not installed; says how.
+        ImportError: wandb is not installed, at the first use; the message says how to install it.
     """
 
     def __init__(
@@ -128,7 +131,9 @@ class WandbLogger:
         try:
             import wandb
         except ImportError as error:
-            raise NotInstalledError("WandbLogger needs wandb: pip install wandb") from error
+            raise NotInstalledError(
+                "WandbLogger needs the package wandb; pip install wandb"
+            ) from error
         self.folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
             project=self.project,

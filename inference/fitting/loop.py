@@ -42,29 +42,39 @@ def fit(
     check: bool = True,
     **settings: Unpack[FitOptions],
 ) -> FitResult:
-    """Fit ``model`` to ``data`` and return the best state seen on held-out rows.
+    """Fit ``model`` to ``data``, and keep the state with the best bound on held-out rows.
 
-    Further arguments are the fields of :class:`FitSettings`: ``particles``, ``steps``,
-    ``batch_size``, ``learning_rate``, ``mechanism_rate`` (how much faster the mechanism's
-    coefficients learn), ``schedule``, ``gradient``, ``unobserved``, ``validation`` (share of rows
-    held out; 0 fits all rows and keeps the last state), ``evaluations``, ``patience`` (stop after
-    so many evaluations without a better bound) and ``seed``.
+    Further arguments are the fields of :class:`FitSettings`: ``particles`` (importance samples per
+    row), ``steps``, ``batch_size``, ``learning_rate``, ``mechanism_rate`` (the factor by which the
+    mechanism's coefficients learn faster), ``schedule``, ``gradient``, ``unobserved``,
+    ``validation`` (the share of rows held out; 0 fits all rows and keeps the last state),
+    ``evaluations`` (their number in all), ``patience`` (stop after so many evaluations without a
+    better bound) and ``seed``.
 
     Args:
-        checkpoint: a file to save the fit's state in at every evaluation; if it exists, the fit
-            goes on from it and ends as if it had never stopped. It is removed at the end.
-        callback: called with each row of the history.
-        check: see afterwards, on some of the rows, what the mechanism's slopes on the values
-            themselves rest on, and warn (:class:`absentia.inference.IdentificationWarning`) where
-            that is the decoder's shape alone; ``identification`` of the result.
-        loggers: where the history is written as it comes: :class:`absentia.inference.CSVLogger`,
-            :class:`absentia.inference.TensorBoardLogger`, :class:`absentia.inference.WandbLogger`,
-            or your own.
+        model: the model, which is fitted in place.
+        data: the table, or the ratings.
+        checkpoint: a file in which the state of the fit is saved at every evaluation. If it exists,
+            the fit goes on from it and ends as if it had never stopped. The file is removed when
+            the fit ends.
+        progress: show a progress bar.
+        device: where to fit; where the model is, when left out.
+        dtype: the precision; that of the model when left out.
+        callback: a function that is called with each row of the history.
+        loggers: loggers to which each row of the history is written: :class:`absentia.inference.CSVLogger`,
+            :class:`absentia.inference.TensorBoardLogger`, :class:`absentia.inference.WandbLogger`, or your own.
+        check: check afterwards, on some of the rows, what identifies the mechanism's slopes on
+            the missing values, and warn (:class:`absentia.inference.IdentificationWarning`) of slopes that
+            rest on the decoder's shape alone. The result is in ``identification``.
+        settings: fields of :class:`FitSettings`.
+
+    Returns:
+        The fitted model, with its settings and the history of the fit.
 
     Raises:
-        NonFiniteLossError: if the loss is no longer finite; names the site. The model keeps its
-            best state so far.
-        ValueError: for settings out of range or a checkpoint of another fit.
+        NonFiniteLossError: the loss is no longer finite; the message names the site. The model
+            keeps its best state so far.
+        ValueError: a setting is out of range, or the checkpoint belongs to another fit.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -81,7 +91,8 @@ def fit(
     path = None if checkpoint is None else checkpoint_path(checkpoint)
     if not isinstance(data, IncompleteData | Ratings):
         raise KindError(
-            f"data is a {type(data).__name__}; read it with IncompleteData.from_frame or from_numpy"
+            f"data is a {type(data).__name__}, not IncompleteData; read it with "
+            f"IncompleteData.from_frame or from_numpy"
         )
     data = of_model(model, data)
     if isinstance(data, IncompleteData):
@@ -133,7 +144,7 @@ def fit(
 
 
 def _checked(model: Any, data: IncompleteData) -> IncompleteData:
-    """Return data that the model can be fitted to, with a target where it predicts one."""
+    """Return data that the model can be fitted to, with a target if the model predicts one."""
     predicts = declarations(model).predictor is not None
     if data.target is None and predicts:
         raise InputError(
@@ -141,8 +152,8 @@ def _checked(model: Any, data: IncompleteData) -> IncompleteData:
         )
     if data.target is not None and not predicts:
         raise InputError(
-            f"a {type(model).__name__} takes no target; fit SupervisedNotMIWAE, or "
-            f"data.without_target()"
+            f"the data have a target and a {type(model).__name__} predicts none; fit a "
+            f"SupervisedNotMIWAE, or fit to data.without_target()"
         )
     mechanism = declarations(model).missingness
     if mechanism is not None:
@@ -151,7 +162,7 @@ def _checked(model: Any, data: IncompleteData) -> IncompleteData:
 
 
 def _check_trainable(model: Any, dtype: torch.dtype | None) -> None:
-    """Refuse parameters that no gradient can reach, and a dtype that has none."""
+    """Refuse parameters that no gradient can reach, and a dtype that has no gradients."""
     if dtype is not None and not dtype.is_floating_point:
         raise InputError(f"dtype is {dtype}; give torch.float32 or torch.float64")
     for name, parameter in model.named_parameters():

@@ -34,4 +34,4 @@ def first_bad_site(
                 return f"site '{name}' has values that are not finite"
             if not bool(site.fn.log_prob(site.value).isfinite().all()):
                 return f"site '{name}' ({type(site.fn).__name__}) has a density that is not finite"
-    return "no single site shows it; the gradient overflowed"
+    return "all sites are finite, and the gradient overflowed"

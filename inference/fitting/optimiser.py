@@ -15,11 +15,11 @@ from .settings import FitSettings
 def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
     """Make Adam over ``parameters()``, with the mechanism's rate multiplied by ``mechanism_rate``.
 
-    The mechanism's slopes have far to go: a hard threshold is a slope of 15 to 40, and at the
-    decoder's pace they would never get there.
+    The mechanism's slopes may be large: a hard threshold is a slope of 15 to 40, which is never
+    reached at the decoder's learning rate.
     """
     declared = declarations(model)
-    # the posterior of coefficients that have priors travels as far
+    # coefficients that have priors are as large, so that their posterior learns as fast
     parts = (declared.missingness, declared.coefficient_guide)
     own = [p for part in parts if part is not None for p in part.parameters()]
     theirs = {id(p) for p in own}
@@ -34,7 +34,9 @@ def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
         group["params"] = [p for p in group["params"] if p.requires_grad]
     groups = [group for group in groups if group["params"]]
     if not groups:
-        raise InputError("the model has no parameters to fit")
+        raise InputError(
+            "the model has no parameters to fit: all of them are held; set requires_grad of some"
+        )
     return torch.optim.Adam(groups, fused=True)
 
 

@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 class FitResult:
     """A fitted model, with its settings and the history of its fit.
 
-    ``history`` has a row an evaluation: step, the training bound since the last one, the
-    validation bound (both nats a row) and the learning rate. ``bound`` is the best validation
-    bound, or the last training bound where no rows were held out.
+    ``history`` has one row per evaluation: the step, the mean training bound since the last
+    evaluation, the validation bound (both in nats per row) and the learning rate. ``bound`` is the
+    best validation bound, or the last training bound where no rows were held out.
     """
 
     model: RowModel
@@ -43,10 +43,10 @@ class FitResult:
     settings: FitSettings
     schema: Schema | None = None
     covariate_schema: Schema | None = None
-    #: what the mechanism's slopes on the values themselves rest on, a row a column; None where it
-    #: was not checked. See :func:`absentia.check.check_identification`.
+    #: what identifies the mechanism's slopes on the missing values, one row per column; None where
+    #: it was not checked. See :func:`absentia.check.check_identification`.
     identification: pd.DataFrame | None = None
-    #: of the data, those held out included; None where an earlier version saved the fit
+    #: number of rows, those held out included; None where an earlier version saved the fit
     rows: int | None = None
 
     def __repr__(self) -> str:
@@ -61,13 +61,17 @@ class FitResult:
 def save(fitted: FitResult, path: str | Path) -> None:
     """Write a fitted model to the folder ``path``: a document and its weights, no pickle.
 
-    A model that is there is replaced in one move: whenever the run is killed, the folder holds one
-    of the two, whole. Other files in the folder are left alone.
+    A model that the folder already holds is replaced in one move: if the run is killed, the folder
+    holds either the old model or the new one, complete. Other files in the folder are left alone.
+
+    Args:
+        fitted: the fit.
+        path: the folder, which is created if it does not exist.
 
     Raises:
-        FormatError: if the model was made with arguments that cannot be kept (a Python function as
-            mechanism, say), or a ``model.json`` is there that is no saved model; nothing is written
-            then.
+        FormatError: the model was made with arguments that cannot be kept (a Python function as
+            mechanism, for example), or the folder has a ``model.json`` that is no saved model; then
+            nothing is written.
 
     >>> import tempfile
     >>> import numpy as np
@@ -108,8 +112,8 @@ def load(path: str | Path) -> FitResult:
     """Read what :func:`save` wrote, or an earlier version of it.
 
     Raises:
-        FormatError: if ``path`` holds no saved model, one of a newer format version, or one of
-            which a byte has changed.
+        FormatError: ``path`` holds no saved model, or a model of a newer format version, or files
+            that have changed since they were written.
     """
     return read(path)[0]
 
@@ -119,7 +123,7 @@ def read(path: str | Path) -> tuple[FitResult, dict[str, Any]]:
     document, tensors = read_folder(path)
     try:
         found = _result(document, tensors)
-    except Exception as error:  # whatever is wrong inside the files, it is the files' fault
+    except Exception as error:  # anything that goes wrong here is a fault of the files
         raise FormatError(
             f"'{path}' cannot be read: {type(error).__name__}: {reason(error)}"
         ) from error
@@ -128,8 +132,9 @@ def read(path: str | Path) -> tuple[FitResult, dict[str, Any]]:
 
 
 def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitResult:
-    # before version 3 types were not kept, and a dictionary with a "type" inside a list was none
-    with own_settings(), seeded(0):  # parameters are drawn, to be replaced by those of the file
+    # format version 3 introduced types; before it, a dictionary with a "type" that stood inside a
+    # list was an ordinary dictionary
+    with own_settings(), seeded(0):  # the initial parameters are replaced by those of the file
         if document["format_version"] >= 3:
             document = {k: v if k == "imputer" else from_json(v) for k, v in document.items()}
         else:
@@ -137,7 +142,7 @@ def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitRe
     model = document["model"]
     model.to(dtype=getattr(torch, document["dtype"]))
     set_tensors(model, tensors)
-    # version 1 knew numbers only: center and scale, no schema
+    # format version 1 had numbers only: center and scale, and no schema
     scaler = document.get("scaler", document)
     schemas = {
         name: None if document.get(name) is None else Schema.from_dict(document[name])

@@ -73,7 +73,7 @@ class Run:
                 bar.update(count)
                 bar.set_postfix(bound=f"{row['bound']:.3f}")
                 total, count = torch.zeros(()), 0
-                _log.debug("step %d: bound %.4f nats a row", self.step, row["bound"])
+                _log.debug("step %d: bound %.4f nats per row", self.step, row["bound"])
                 for tell in told:
                     with callers_turn(self.train.x.device):
                         tell(row)
@@ -97,7 +97,7 @@ class Run:
         model, guide = self.model.model, self.model.guide
         try:
             loss = self.elbo.differentiable_loss(model, guide, x, s, size, **extras) / size
-        except torch.linalg.LinAlgError:  # a guide that factorises a matrix notices first
+        except torch.linalg.LinAlgError:  # a guide that factorises a matrix fails before the loss
             self._stop_at(x, s, extras)
         if not bool(loss.isfinite()):
             self._stop_at(x, s, extras)
@@ -112,7 +112,7 @@ class Run:
         cause = first_bad_site(self.model.model, self.model.guide, x, s, **extras)
         raise NonFiniteLossError(
             f"the loss is not finite at step {self.step + 1}: {cause}. Lower learning_rate (now "
-            f"{self.plan.learning_rate:g}), raise the decoder's floor, or fit in float64"
+            f"{self.plan.learning_rate:g}), raise the decoder's smallest scale, or fit in float64"
         )
 
     def _evaluate(self, loss: float) -> dict[str, float]:
@@ -131,7 +131,7 @@ class Run:
         row["bound"] = row["validation_bound"] if self.held_out is not None else -loss
         self.history.append(row)
         self.waited += 1
-        # without held-out rows there is nothing to choose by: the last state is the result
+        # without held-out rows no state can be preferred, and the last one is the result
         if self.held_out is None or row["bound"] > self.best_bound:
             self.best_bound, self.best_step, self.waited = row["bound"], self.step, 0
             self.best_state = copy.deepcopy(self.model.state_dict())
@@ -147,7 +147,7 @@ class Run:
         rows = torch.arange(len(self.held_out), device=self.held_out.x.device).split(64)
         x, s = self.held_out.x, self.held_out.s
         self.model.eval()
-        # the same random numbers each time, so that evaluations differ by the model alone
+        # each evaluation uses the same random numbers, so that they differ by the model alone
         with seeded(self.plan.seed, x.device):
             parts = [
                 judge.bound(
@@ -173,7 +173,7 @@ class Run:
         data.update(repr((self.train.columns, self.train.scaler.to_dict())).encode())
         for name, value in self.train.extras().items():
             data.update(name.encode() + value.cpu().numpy().tobytes())
-        # what load_state_dict would overwrite in silence: signs and given slopes are buffers
+        # signs and given slopes are buffers, which load_state_dict would overwrite silently
         model = hashlib.sha256(repr(self.model).encode())
         for name, parameter in self.model.named_parameters():
             model.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
@@ -206,16 +206,17 @@ class Run:
             return
         try:
             self._take_up(state)
-        except Exception as error:  # whatever is wrong inside the file, it is the file's fault
+        except Exception as error:  # anything that goes wrong here is a fault of the file
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise damaged(self.path, why) from error
 
     def _take_up(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["best"])  # seen to fit before anything is replaced
+        # first, since an error must come before anything is replaced
+        self.model.load_state_dict(state["best"])
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if state["schedule"].keys() != self.schedule.state_dict().keys():
-            raise InputError("its part 'schedule' is of another schedule")
+            raise InputError("its part 'schedule' belongs to another schedule")
         self.schedule.load_state_dict(state["schedule"])
         self.batches.restore(state["batches"])
         device = self.train.x.device

@@ -38,7 +38,7 @@ class FitSettings:
     """How a model is fitted; every field is an argument of :func:`absentia.fit`.
 
     Raises:
-        ValueError: for a value that is out of range, naming it.
+        ValueError: a value is out of range; the message names the field.
     """
 
     particles: int = 20
@@ -59,7 +59,7 @@ class FitSettings:
         """Make settings from arguments by name.
 
         Raises:
-            TypeError: for a name that is no setting.
+            TypeError: a name is no field of the settings.
         """
         check_names("fit", given, [field.name for field in fields(cls)])
         return cls(**given)
@@ -86,15 +86,21 @@ class FitSettings:
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; give a positive number")
         if self.schedule not in ("one-cycle", "cosine", "constant"):
-            raise InputError(
-                f"schedule {self.schedule!r} is not one of one-cycle, cosine, constant"
-            )
+            raise InputError(f"schedule is {self.schedule!r}; give one-cycle, cosine or constant")
         if not 0 <= self.validation < 1:
-            raise InputError(f"validation is {self.validation}; give a share of rows in [0, 1)")
+            raise InputError(
+                f"validation is {self.validation}; give the share of rows to hold out, at least 0 "
+                f"and below 1"
+            )
         if self.patience is not None and self.patience < 1:
-            raise InputError(f"patience is {self.patience}; give evaluations, at least 1, or None")
+            raise InputError(
+                f"patience is {self.patience}; give a number of evaluations, at least 1, or None"
+            )
         if self.patience is not None and self.validation == 0:
-            raise InputError("patience needs held-out rows; give validation > 0")
+            raise InputError(
+                f"patience is {self.patience} and validation is 0, but patience is judged on "
+                f"held-out rows; give validation above 0, or leave patience out"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that files can hold."""
@@ -109,10 +115,10 @@ def _number(name: str, value: Any) -> float:
 
 
 def whole(name: str, value: Any) -> int:
-    """A whole number of any kind as Python's own.
+    """Convert a whole number of any type to Python's own.
 
     Raises:
-        InputError: for anything else, naming the argument.
+        ValueError: the value is no whole number; the message names the argument.
     """
     if isinstance(value, Integral):
         return int(value)

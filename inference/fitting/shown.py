@@ -1,4 +1,4 @@
-"""What a fit prints as: five lines, whatever it was fitted to."""
+"""The text of a fit: five lines, whatever it was fitted to."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import textwrap
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from ...models.programs.base import declarations
 from .settings import FitSettings
 
 if TYPE_CHECKING:
     from .result import FitResult
 
 _WIDE = 96
-#: more equations than this take their time, and none of them would be read
+#: of more columns the equations are not written: that would take long and nobody would read them
 _MOST_EQUATIONS = 50
 
 
 def shown(fitted: FitResult) -> str:
-    """Model, table, bound, settings that differ from the defaults, and mechanism; a line each."""
+    """Write model, data, bound, settings that are not the defaults, and mechanism, line by line."""
     rows = "" if fitted.rows is None else f"{fitted.rows} rows, "
     names = ", ".join(fitted.columns)
     given = [
@@ -28,7 +29,7 @@ def shown(fitted: FitResult) -> str:
     lines = [
         f"FitResult of a {type(fitted.model).__name__}",
         f"data: {rows}{len(fitted.columns)} columns ({names})",
-        f"bound: {fitted.bound:.4f} nats a row, at step {fitted.best_step}",
+        f"bound: {fitted.bound:.4f} nats per row, at step {fitted.best_step}",
         f"settings: {', '.join(given) or 'the defaults'}",
         f"mechanism: {_mechanism(fitted)}",
     ]
@@ -36,14 +37,14 @@ def shown(fitted: FitResult) -> str:
 
 
 def _mechanism(fitted: FitResult) -> str:
-    """The mechanism and the equation of its first column."""
-    mechanism = getattr(fitted.model, "missingness", None)
+    """Name the mechanism, with the equation of its first column."""
+    mechanism = declarations(fitted.model).missingness
     if mechanism is None:
         return "none"
     name = type(mechanism).__name__
     if mechanism.ignorable:
         return f"{name} (missing at random)"
-    if len(fitted.columns) > _MOST_EQUATIONS or not hasattr(mechanism, "describe"):
+    if len(fitted.columns) > _MOST_EQUATIONS:
         return name
     equations = [one.equation for one in mechanism.describe(fitted).columns if one.equation]
     more = f" (and {len(equations) - 1} more columns)" if len(equations) > 1 else ""

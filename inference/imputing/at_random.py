@@ -1,8 +1,9 @@
-"""A cheap imputation under missing at random, as a reference for every other one.
+"""A cheap imputation under missing at random, as a reference for every other imputation.
 
-Probabilistic PCA by EM, with closed-form steps (Tipping & Bishop, 1999; Ilin & Raiko, JMLR 2010):
-every column counts as a real number on the model's scale, codes of levels too. That is a
-yardstick, not a fit to be used: :func:`absentia.PPCA` and :func:`absentia.MIWAE` are those.
+It is probabilistic PCA by EM, with closed-form steps (Tipping & Bishop, 1999; Ilin & Raiko, JMLR
+2010). Every column is treated as a real number on the model's scale, including the codes of levels.
+It serves for comparison only; to impute under missing at random, fit :func:`absentia.PPCA` or
+:func:`absentia.MIWAE`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class _Factors:
 def at_random_cells(data: IncompleteData) -> np.ndarray:
     """Return means (M,) of the missing cells under missing at random, in the data's own units.
 
-    The cells come row by row. Learnt from 1,000 of the rows at most; the same each time.
+    The cells come row by row. The model is learnt from at most 1,000 of the rows, which are the
+    same each time.
 
     >>> import absentia as ab
     >>> rows = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], size=200)
@@ -83,7 +85,7 @@ def at_random_cells(data: IncompleteData) -> np.ndarray:
 
 
 def _learnt(x: np.ndarray, seen: np.ndarray) -> _Factors:
-    """Run EM from the covariance of the table with missing values at their means."""
+    """Run EM, started from the covariance of the table whose missing values are at their means."""
     p = x.shape[1]
     d = max(1, min(p - 1, _LATENTS))
     most = int(np.clip(_EFFORT / (p * d * d * _STEPS), 200, _ROWS))
@@ -102,7 +104,7 @@ def _learnt(x: np.ndarray, seen: np.ndarray) -> _Factors:
 
 
 def _step(factors: _Factors, x: np.ndarray, seen: np.ndarray, weight: np.ndarray) -> _Factors:
-    """Take one step of EM; loadings have a Normal(0, 1) prior, which stabilises rare columns."""
+    """Take one step of EM; a Normal(0, 1) prior on the loadings stabilises nearly empty columns."""
     p, d = factors.loadings.shape
     z, covariance = factors.latent(x, seen)
     second = (covariance + z[:, :, None] * z[:, None, :]).reshape(-1, d * d)

@@ -1,4 +1,4 @@
-"""Reference values beside an imputation: means at random, observed means, and oddities."""
+"""An imputation's means beside observed means and means under missing at random, with warnings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ["missing", "observed_mean", "imputed_mean", "at_random_mean", "lowest
 
 
 class OutsideRangeWarning(AbsentiaWarning):
-    """Imputed values lie, on average, outside the observed range of their column."""
+    """The imputed values of a column lie, on average, outside its observed range."""
 
 
 def beside(data: IncompleteData, imputed: np.ndarray, at_random: np.ndarray) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def beside(data: IncompleteData, imputed: np.ndarray, at_random: np.ndarray) -> 
     Args:
         data: the table.
         imputed: means (M,) of its missing cells, row by row.
-        at_random: the same as if they were missing at random.
+        at_random: means (M,) of the same cells under missing at random.
     """
     cells = np.nonzero(~data.s.cpu().numpy())[1]
     rows = {}
@@ -67,15 +67,15 @@ def outside_sentence(odd: pd.DataFrame, schema: Schema) -> str:
             for key in ("imputed_mean", "at_random_mean", "lowest", "highest")
         )
         parts.append(
-            f"'{name}' {mean} on average where observed values go from {low} to {high} "
-            f"(at random: {other})"
+            f"'{name}' has {mean} on average, while observed values go from {low} to {high} "
+            f"(under missing at random: {other})"
         )
     more = len(odd) - _NAMED
     listed = "; ".join(parts) + (f"; and {more} more columns" if more > 0 else "")
     return (
-        f"imputed values lie outside what was observed: {listed}. Nothing in the table speaks for "
-        f"such values but the assumed mechanism; unless they are known to be hidden there, do not "
-        f"use them"
+        f"imputed values lie outside the observed range: {listed}. Only the assumed mechanism "
+        f"supports such values, not the table; do not use them unless you know that values of this "
+        f"size are missing"
     )
 
 
@@ -92,7 +92,7 @@ def lines(found: pd.DataFrame, schema: Schema) -> list[str]:
             readable(row[key], str(name), schema)
             for key in ("observed_mean", "imputed_mean", "at_random_mean")
         ]
-        odd = "OUTSIDE what was observed" if row["outside"] else ""
+        odd = "OUTSIDE the observed range" if row["outside"] else ""
         table.append((str(name), str(int(row["missing"])), *values, odd))
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     texts = []
@@ -104,7 +104,7 @@ def lines(found: pd.DataFrame, schema: Schema) -> list[str]:
 
 
 def readable(value: Any, name: str, schema: Schema) -> str:
-    """Write a number of a column for people to read: dates as days."""
+    """Write a number of a column for people to read, with dates as days."""
     column = schema[name]
     if column.kind == "datetime" and column.origin is not None and np.isfinite(value):
         return str(pd.Timestamp(column.origin + round(float(value) * 1e9)).date())

@@ -59,7 +59,7 @@ class MissingCells:
         return table
 
     def points(self, schema: Schema) -> np.ndarray:
-        """Return one possible value per cell (M,): means, or of codes medians or the likeliest."""
+        """Return one value per cell (M,): its mean, or the median or most probable one of codes."""
         points = self.mean.copy()
         for j, column in enumerate(schema):
             if not column.levels:
@@ -73,9 +73,10 @@ class MissingCells:
         return points
 
     def quantiles(self, schema: Schema, q: float) -> np.ndarray:
-        """Return q-quantiles (M,) of the draws; those of counts and codes are possible values.
+        """Return the q-quantiles (M,) of the draws; those of counts and codes are possible values.
 
-        A categorical column of three levels or more has no order; its likeliest code stands there.
+        A categorical column of three levels or more has no order; its most probable code is
+        returned instead.
         """
         found: np.ndarray = np.quantile(self.draws, q, axis=0)
         for j, column in enumerate(schema):

@@ -1,4 +1,4 @@
-"""Averages of functions of completed rows, weighted as imputation is."""
+"""Averages of functions of completed rows, with the importance weights of imputation."""
 
 from __future__ import annotations
 
@@ -30,14 +30,19 @@ def average(
 ) -> tuple[Tensor, Tensor]:
     """Return sum_k w_k f(x_o, x^m_k) per row (n, C), and the effective sample size (n,).
 
-    Where the missing values can be integrated out of the weights they are, and x^m_k is drawn from
-    p(x^m | z_k, s = 0), which varies less than drawing it from the decoder.
+    Where the missing values can be integrated out of the weights, they are, and x^m_k is sampled
+    from p(x^m | z_k, s = 0), which varies less than sampling it from the decoder.
 
     Args:
-        of: f, of completed rows (K, n, p) and their run; gives (K, n, C).
+        model: the model.
+        programs: its model and guide, with coefficients that have priors held.
+        data: the table.
+        particles: importance samples per row.
+        of: the function f, called with completed rows (K, n, p) and their run; returns (K, n, C).
+        seed: of the random numbers.
 
     Raises:
-        ValueError: for less than one particle.
+        ValueError: there is less than one particle.
     """
     if particles < 1:
         raise InputError(f"particles is {particles}; give at least 1")
@@ -66,11 +71,11 @@ def _of_rows(
         chunk = max(1, min(particles - done, sampler.pairs_at_once // len(x)))
         run, tilted = sampler.run(x, s, chunk, None, **extras)
         if tilted is None:
-            drawn = run.sites[X_UNOBSERVED].value[:, cells[0], cells[1]]
+            sampled = run.sites[X_UNOBSERVED].value[:, cells[0], cells[1]]
         else:
-            drawn = tilted.sample()
+            sampled = tilted.sample()
         whole = x.expand(chunk, *x.shape).clone()
-        whole[:, cells[0], cells[1]] = drawn.expand(chunk, len(cells[0]))
+        whole[:, cells[0], cells[1]] = sampled.expand(chunk, len(cells[0]))
         before = log_sum
         log_sum = torch.logaddexp(log_sum, run.log_weight.logsumexp(0))
         log_sum_squares = torch.logaddexp(log_sum_squares, (2 * run.log_weight).logsumexp(0))

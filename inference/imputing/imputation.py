@@ -17,15 +17,15 @@ from .beside import beside, lines
 from .cells import MissingCells, as_numpy
 from .stream import Estimates
 
-#: a row whose proposal was refined gets this many times the particles asked for
+#: a row with a refined proposal gets this many times the particles that were asked for
 REFINED_PARTICLES = 4
 
 
 class Imputation:
-    """Completed tables, with diagnostics of how far to trust them.
+    """Completed tables, with diagnostics of their importance sampling.
 
-    Arrays are in the data's own units and float64. Cells: (n, p), observed cells as they were
-    given, to the last bit. Rows: (n,).
+    All arrays are float64 and in the data's own units. Tables have shape (n, p), in which observed
+    cells are as they were given, to the last bit; diagnostics per row have shape (n,).
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -50,8 +50,8 @@ class Imputation:
     ) -> None:
         self.data = data
         self._modelled: Imputation | None = None
-        #: of the check by :func:`absentia.fit` or :func:`absentia.impute`, where there was one:
-        #: what the slopes of the mechanism on the values themselves rest on, a row a column
+        #: what identifies the mechanism's slopes on the missing values, one row per column, where
+        #: :func:`absentia.fit` or :func:`absentia.impute` checked it
         self.identification: pd.DataFrame | None = None
         self.particles = particles
         self.rule = rule
@@ -60,7 +60,7 @@ class Imputation:
         self.khat = as_numpy(estimates.khat)
         self.khat_before = as_numpy(khat_before)
         self.refined = refined.numpy()
-        #: particles a row, (n,): refined rows had more
+        #: (n,) the particles of each row: refined rows had more
         self.row_particles = np.where(self.refined, REFINED_PARTICLES * particles, particles)
         self._cells = MissingCells.of(estimates, data.s)
 
@@ -68,8 +68,8 @@ class Imputation:
     def mean(self) -> np.ndarray:
         """The table (n, p) completed with posterior means, which minimise squared error.
 
-        Of counts and of the codes 0, 1, ... of binary and ordinal columns too; a categorical
-        column of three levels or more has no mean, and its most probable code stands here.
+        Counts and the codes 0, 1, ... of binary and ordinal columns have means, too. A categorical
+        column of three levels or more has none, and its most probable code stands here.
         """
         table = self._completed(self._cells.mean, moments=True)
         for j, column in enumerate(self.data.schema):
@@ -81,26 +81,27 @@ class Imputation:
     def point(self) -> np.ndarray:
         """The table (n, p) completed with one possible value per cell.
 
-        Means of real columns and of counts (to be rounded), medians of ordinal codes, the most
-        probable level of binary and categorical ones. What :meth:`to_frame` fills in.
+        These are means of real columns and of counts (to be rounded), medians of ordinal codes, and
+        the most probable codes of binary and categorical columns. :meth:`to_frame` fills them in.
         """
         return self._completed(self._cells.points(self.data.schema), moments=True)
 
     def probabilities(self, column: str) -> pd.DataFrame:
         """Return posterior level probabilities of a binary, categorical or ordinal column.
 
-        One row a missing value, under the table's row labels; one column a level.
+        The result has one row per missing value, with the table's row labels, and one column per
+        level.
 
         Raises:
-            ValueError: for a column without levels, or of another name.
+            ValueError: the column has no levels, or there is no such column.
         """
         if column not in self.data.columns:
             raise InputError(f"there is no column '{column}'; give one of {self.data.columns}")
         of = self.data.schema[column]
         if not of.levels:
             raise InputError(
-                f"column '{column}' is {of.kind}; probabilities are of binary, categorical and "
-                f"ordinal columns, use mean and interval() for others"
+                f"column '{column}' is {of.kind}, and only binary, categorical and ordinal columns "
+                f"have probabilities; use mean and interval() for this one"
             )
         mine = self._cells.columns == self.data.columns.index(column)
         return pd.DataFrame(
@@ -127,18 +128,19 @@ class Imputation:
     def quantile(self, q: float) -> np.ndarray:
         """Return the table (n, p) completed with posterior q-quantiles, from the kept draws.
 
-        Those of counts and of codes are values that the column takes; a categorical column of three
-        levels or more has no order, and its most probable code stands here.
+        Quantiles of counts and codes are values that the column can take. A categorical column of
+        three levels or more has no order, and its most probable code stands here.
 
         Raises:
-            ValueError: if q is outside [0, 1], or no draws were kept.
+            ValueError: q is outside [0, 1], or too few draws were kept.
         """
         if not 0 <= q <= 1:
-            raise InputError(f"q is {q}; a quantile lies between 0 and 1")
+            raise InputError(f"q is {q}; give a number between 0 and 1")
         kept = self._kept()
         if 0 < q < 1 and min(q, 1 - q) * (len(kept) + 1) < 1:
             raise InputError(
-                f"{len(kept)} draws do not reach the {q:g} quantile; impute with draws=200"
+                f"{len(kept)} draws were kept, which do not reach the {q:g} quantile; impute with "
+                f"draws=200"
             )
         return self._completed(self._cells.quantiles(self.data.schema, q))
 
@@ -149,18 +151,19 @@ class Imputation:
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     def draws(self, m: int) -> np.ndarray:
-        """Return m completed tables (m, n, p): draws of the missing cells given x_o and s.
+        """Return m completed tables (m, n, p), with missing cells sampled given x_o and s.
 
-        Within a table all cells of a row come from one particle, so dependence is kept. The
-        model's parameters are those of the fit: uncertainty about them is not in the draws.
+        All cells of a row in one table come from one particle, so that their dependence is kept.
+        The parameters are those of the fit: the draws do not carry the uncertainty about them.
 
         Raises:
-            ValueError: if more are asked for than were kept.
+            ValueError: more draws are asked for than were kept.
         """
         kept = self._kept()
         if not 1 <= m <= len(kept):
             raise InputError(
-                f"{m} draws asked for, {len(kept)} kept; impute with draws={m} or more"
+                f"{m} draws are asked for and {len(kept)} were kept; impute with draws={m} or "
+                f"more, and ask for at least 1"
             )
         return np.stack([self._completed(draw) for draw in kept[:m]])
 
@@ -183,7 +186,7 @@ class Imputation:
         return self if self._modelled is None else self._modelled
 
     def beside_constants(self) -> Imputation:
-        """Return the imputation with constant columns, whose missing cells are certain."""
+        """Return the imputation of all columns; missing cells of constant columns are certain."""
         whole = self.data.whole
         if whole is None:
             return self
@@ -197,14 +200,15 @@ class Imputation:
     def by_column(self) -> pd.DataFrame:
         """Tabulate means by column beside those under missing at random, in data units.
 
-        One row a column with missing values that has a mean (no categories): how many are
-        ``missing``, ``observed_mean``, ``imputed_mean``, ``at_random_mean``, the ``lowest`` and
-        ``highest`` observed value, and ``outside``, whether the imputed mean lies outside them. At
-        random means by probabilistic PCA, a short EM on the model's scale
-        (:mod:`absentia.inference.imputing.at_random`): a yardstick, not a fit. Where the two
-        differ, the assumed mechanism makes the difference.
+        There is one row per column that has missing values and a mean (categories have none): the
+        number of values that are ``missing``, ``observed_mean``, ``imputed_mean``,
+        ``at_random_mean``, the ``lowest`` and ``highest`` observed value, and ``outside``, whether
+        the imputed mean lies outside these two. ``at_random_mean`` is that of probabilistic PCA, by
+        a short EM on the model's scale (:mod:`absentia.inference.imputing.at_random`), and serves
+        for comparison only. Where it differs from ``imputed_mean``, the difference comes from the
+        assumed mechanism.
         """
-        own = self.modelled  # a constant has nothing to compare, and would be a column of it
+        own = self.modelled  # there is nothing to compare in a constant column
         return beside(own.data, own.mean[own._cells.rows, own._cells.columns], own._at_random)
 
     @cached_property
@@ -214,7 +218,7 @@ class Imputation:
     def rows(self) -> pd.DataFrame:
         """Tabulate diagnostics per row: log evidence, ESS, k-hat before and after refinement.
 
-        ``weights_good`` is :attr:`reliable`: it judges the importance weights, not the model.
+        ``weights_good`` is :attr:`reliable`, which judges the importance weights and not the model.
         """
         return pd.DataFrame(
             {
@@ -233,8 +237,8 @@ class Imputation:
     def reliable(self) -> np.ndarray:
         """The rows (n,) with good weights: k-hat at most min(1 - 1/log10 L, 0.7) for L particles.
 
-        It says that the importance sampling gives what the fitted model implies. Whether the model
-        and its mechanism are right it does not say: see :meth:`by_column` and
+        Good weights mean that importance sampling has computed what the fitted model implies. They
+        do not mean that the model and its mechanism are right; for that see :meth:`by_column` and
         :func:`absentia.check.check_identification`.
         """
         return self.khat <= khat_threshold(self.particles)
@@ -268,7 +272,7 @@ class Imputation:
     def _completed(self, cells: np.ndarray, moments: bool = False) -> np.ndarray:
         table = self._cells.at(cells, self.data.values.shape)
         values = self.data.scaler.invert(table)
-        if moments:  # those of warped columns come in the data's own units already
+        if moments:  # moments of warped columns are in the data's own units already
             values = np.where(self.data.scaler.linear, values, table)
         return self.data.fill(values)
 

@@ -19,12 +19,19 @@ def mask_probability(
 ) -> np.ndarray:
     """Return P(s_j = 0 | row) per cell (n, p), averaged over the row's unobserved values.
 
-    sum_k w_k P(s_j = 0 | x_o, x^m_k, z_k), with x^m_k from p(x^m | z_k, s = 0): whether the mask
-    that was seen is the one that the model expects. (The mask accuracy of Chen et al., GNR, CIKM
-    2023, is the share of cells where this is above a half and the value missing, or neither.)
+    It is sum_k w_k P(s_j = 0 | x_o, x^m_k, z_k), with x^m_k sampled from p(x^m | z_k, s = 0), and
+    shows whether the model expects the mask that was observed. (The mask accuracy of Chen et al.,
+    GNR, CIKM 2023, is the share of cells in which the probability is above one half and the value
+    missing, or neither.)
+
+    Args:
+        fitted: a fit, or a model.
+        data: rows of the columns that it was fitted to.
+        particles: importance samples per row.
+        seed: of the random numbers.
 
     Raises:
-        ValueError: for an ignorable mechanism.
+        ValueError: the mechanism is ignorable.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -35,7 +42,10 @@ def mask_probability(
     """
     model, data = prepared(fitted, data)
     if model.missingness.ignorable:
-        raise InputError("the mechanism is ignorable: the model says nothing of the mask")
+        raise InputError(
+            "the mechanism is ignorable, so that the model has no distribution of the mask; fit a "
+            "model with a mechanism that is not"
+        )
 
     def missing(whole: Tensor, run: Weighted) -> Tensor:
         mask = run.sites[S].fn

@@ -20,7 +20,7 @@ from ..randomness.shared import CommonNoise
 from .settings import Rule
 from .stream import Estimates, Stream
 
-#: particles times rows of one evaluation: enough to keep the processor busy, and in its cache
+#: particles times rows of one evaluation, which keep the processor busy and fit into its cache
 PAIRS_AT_ONCE = 16_384
 
 
@@ -60,11 +60,15 @@ class Sampler:
 
     Args:
         unobserved: as for :class:`ImportanceWeightedELBO`.
-        rule: ``"posterior"`` averages and draws from p(x_j | z_k, s_j = 0), ``"decoder-mean"``
-            p(x_j | z_k).
-        units: a scaler with warped columns, whose moments are then in the data's own units.
-        num_values: (p,), how many values a column has whose probabilities are wanted, else 0.
-        common: the seed of random numbers that all rows share, see :mod:`.common`.
+        rule: ``"posterior"`` averages over and samples from p(x_j | z_k, s_j = 0),
+            ``"decoder-mean"`` p(x_j | z_k).
+        units: the scaler of a table with warped columns, whose moments are then computed in the
+            data's own units.
+        num_values: (p,) the number of values of each column whose probabilities are wanted, 0 for
+            the other columns.
+        common: the seed of random numbers that all rows share, as in
+            :class:`~absentia.inference.randomness.shared.CommonNoise`; None for numbers of their
+            own.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class Sampler:
         self.units = None if units is None or bool(units.linear.all()) else units
         self.marginal = Marginal(unobserved, self.units)
         self.num_values, self.common = num_values, common
-        #: small until the first run has shown how a cell is integrated
+        #: small until the first run has shown how the cells are integrated
         self.pairs_at_once = PAIRS_AT_ONCE if unobserved == "sample" else PAIRS_AT_ONCE // 16
 
     @torch.no_grad()
@@ -120,7 +124,7 @@ class Sampler:
         run, tilted = self.marginal.run(
             self.model, self.guide, x, s, num_particles=particles, draw=noise, **extras
         )
-        # a rule of many nodes a cell: chunks stay small
+        # quadrature has many nodes per cell, so that chunks stay small
         self.pairs_at_once = PAIRS_AT_ONCE // 64 if _many_nodes(tilted) else PAIRS_AT_ONCE
         return run, tilted
 

@@ -10,6 +10,7 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.distributions import Delta, TorchDistribution
+from pyro.poutine.util import site_is_subsample
 from torch import Size, Tensor
 from torch.distributions import constraints
 
@@ -17,17 +18,18 @@ from ...data.system.process import one_at_a_time
 from ...models.sites import COLUMN_DIM, LATENT, ROW_DIM, ROWS
 from ..integration.packing import parameters_of
 
-#: shares of the Gaussians around a row's posterior mean, from the fitted width to the widest. The
-#: wide ones keep the weights bounded where the posterior's tails are heavier than a Gaussian's.
+#: shares of the Gaussians around a row's posterior mean, from the fitted width to the widest; the
+#: wide ones keep the weights bounded where the posterior's tails are heavier than a Gaussian's
 SHARES = (0.5, 0.2, 0.12, 0.08)
 SHARE_OF_GUIDE = 0.1
 
 
 def widths(dim: int) -> tuple[float, ...]:
-    """Return the widths of those Gaussians, in sd.
+    """Return the widths of those Gaussians, in standard deviations.
 
-    A Gaussian of ``dim`` dimensions lies in a shell of radius sqrt(dim) and thickness 0.7: shells
-    that are to overlap must be closer together the more dimensions there are.
+    The mass of a Gaussian in ``dim`` dimensions lies in a shell of radius sqrt(dim) and thickness
+    0.7. For the shells of two Gaussians to overlap, their widths must be closer together the more
+    dimensions there are.
     """
     return tuple(1 + step / dim**0.5 for step in (0.0, 1.0, 2.5, 6.0))
 
@@ -53,7 +55,7 @@ def latent_sites(
         trace = poutine.trace(guide).get_trace(x, s, **extras)
     sites = []
     for name, node in trace.nodes.items():
-        if node["type"] != "sample" or not hasattr(node["fn"], "batch_shape"):
+        if node["type"] != "sample" or site_is_subsample(node):
             continue
         if any(frame.name == ROWS for frame in node["cond_indep_stack"]):
             sites.append(LatentSite(name, node["value"].shape[-1], node["fn"]))
@@ -64,9 +66,10 @@ class RowMixture(TorchDistribution):
     """A mixture over a row's stacked latents, batch shape (n, 1), event shape (D,).
 
     Args:
-        loc, tril: (n, D) centres and (n, D, D) lower Cholesky factors of the covariance, which the
-            components scale by :func:`widths`.
-        guide: what the amortised guide proposes, the last component.
+        loc: (n, D) centres of the Gaussians.
+        tril: (n, D, D) lower Cholesky factors of their covariance, which the Gaussians scale by
+            :func:`widths`.
+        guide: the latent sites of the amortised guide, which is the last component.
     """
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012
@@ -128,9 +131,13 @@ def guide_from(
 ) -> Callable[..., None]:
     """Return ``original`` with its rows' latents sampled from ``propose()`` instead.
 
-    What that returns is a distribution like :class:`RowMixture`, or values (K, n, D), at which
-    the weight is then the joint density itself. Sites outside the rows (coefficients with priors)
-    remain the original guide's.
+    Sites outside the rows (coefficients with priors) are still sampled by the original guide.
+
+    Args:
+        original: the guide to replace.
+        sites: its latent sites inside the rows.
+        propose: returns a distribution like :class:`RowMixture`, or values (K, n, D), at which the
+            weight is then the joint density itself.
     """
 
     def guide(x: Tensor, *rest: Any, **extras: Any) -> None:

@@ -31,18 +31,21 @@ def predict_ratings(
 ) -> np.ndarray:
     """Return E[x_ij | the user's ratings and mask] of pairs (user, item), in the ratings' units.
 
-    A pair that was rated keeps its rating. Memory is that of 64 users' rows.
+    A pair that was rated keeps its rating. No more than 64 users' rows are held in memory at once.
 
     Args:
         fitted: a fit of :func:`absentia.models.RatingsNotMIWAE`, or the model.
         data: the users' ratings.
-        users, items: (m,) positions, or identifiers where the ratings have them.
+        users: (m,) the user of each pair: positions, or identifiers where the ratings have them.
+        items: (m,) the item of each pair, likewise.
+        particles: importance samples per user.
         rule: as for :func:`absentia.impute`.
+        seed: of the random numbers.
         unfitted: as for :func:`absentia.impute`.
 
     Raises:
-        ValueError: a model that was never fitted, other items than the model's, or a user that is
-            not there.
+        ValueError: the model was never fitted, the ratings have other items than the model, or
+            there is no such user or item.
 
     >>> import absentia as ab
     >>> data = ab.data.Ratings.from_triples([0, 0, 1], [0, 1, 1], [5.0, 4.0, 1.0])
@@ -52,9 +55,9 @@ def predict_ratings(
     np.float64(4.0)
     """
     if not isinstance(data, Ratings):
-        raise KindError(f"data is a {type(data).__name__}; tables have impute")
+        raise KindError(f"data is a {type(data).__name__}, not Ratings; use impute for tables")
     if rule not in ("posterior", "decoder-mean"):
-        raise InputError(f"rule {rule!r} is not one of posterior, decoder-mean")
+        raise InputError(f"rule is {rule!r}; give posterior or decoder-mean")
     if particles < 1:
         raise InputError(f"particles is {particles}; give at least 1")
     if not unfitted:
@@ -64,12 +67,15 @@ def predict_ratings(
     if schema is not None and schema[schema.names[0]].levels != data.levels:
         raise InputError(
             f"the model was fitted to ratings with levels "
-            f"{list(schema[schema.names[0]].levels)}, these have {list(data.levels)}"
+            f"{list(schema[schema.names[0]].levels)} and these have {list(data.levels)}; read "
+            f"these with the same levels"
         )
     model, data = placed(fitted, data)
     user, item = data.positions("user", users), data.positions("item", items)
     if len(user) != len(item):
-        raise InputError(f"{len(user)} users and {len(item)} items; give pairs")
+        raise InputError(
+            f"there are {len(user)} users and {len(item)} items; give one item for each user"
+        )
     programs = programs_of(model)
     levels = torch.full((len(data.columns),), len(data.levels))
     sampler = Sampler(programs.model, programs.guide, "auto", rule, num_values=levels)
@@ -88,7 +94,7 @@ def predict_ratings(
 
 
 def _of_users(sampler: Sampler, data: Ratings, rows: torch.Tensor, particles: int) -> np.ndarray:
-    """Return ratings (k, p) of these users: as given, or the posterior mean."""
+    """Return the ratings (k, p) of these users: as given, else the posterior mean."""
     x, s = data.x[rows], data.s[rows]
     found = sampler.estimate(x, s, particles, 0)
     if data.levels:

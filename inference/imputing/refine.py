@@ -1,13 +1,13 @@
 """Better proposals for the rows where the amortised guide fails.
 
-An amortised guide is worst where the posterior is tight, and there a few particles carry all the
+An amortised guide is worst where the posterior is narrow: there a few particles carry all the
 weight. For such a row a Gaussian is fitted to the posterior of its latents by rounds of adaptive
 importance sampling (moment matching to weighted particles; Cappe et al., Statistics and
 Computing 2008). The weights are tempered, w^beta, with the largest beta <= 1 that leaves enough
-effective particles to estimate moments from, so that even a proposal far off moves by steps it
-can bear (Del Moral, Doucet & Jasra, Statistics and Computing 2012).
+effective particles to estimate moments from, so that even a proposal far from the posterior moves
+towards it in small steps (Del Moral, Doucet & Jasra, Statistics and Computing 2012).
 
-A search for the posterior's mode would not do: where the decoder's scale is free the density has
+A search for the posterior's mode would fail: where the decoder's scale is free, the density has
 narrow spikes that carry no mass.
 """
 
@@ -26,8 +26,8 @@ from .proposal import LatentSite, RowMixture, guide_from, latent_sites
 
 _ROUNDS = 24
 _EXTRA_ROUNDS = 3  # at beta = 1, where the moments are the posterior's own
-_PARTICLES = 130  # a latent dimension and round, and at least a thousand
-_ENOUGH = 20  # effective particles a latent dimension, for a round's covariance
+_PARTICLES = 130  # per latent dimension and round, and at least a thousand in all
+_ENOUGH = 20  # effective particles per latent dimension, for the covariance of a round
 
 
 @torch.no_grad()
@@ -38,13 +38,16 @@ def refined_guide(
     unobserved: str = "auto",
     **extras: Tensor,
 ) -> Callable[..., None]:
-    """Make a guide for exactly these rows, whose weights vary less than the model's own.
+    """Make a guide for exactly these rows, under which weights vary less than under the model's.
 
     Its proposal is a mixture of Gaussians around the fitted one and of the amortised guide.
 
     Args:
-        model: has ``model`` and ``guide`` methods; it is left as it is.
-        x, s: the rows (n, p), as the model sees them; ``extras`` go to it by name.
+        model: an object with ``model`` and ``guide`` methods, which is left as it is.
+        x: (n, p) the rows, on the model's scale.
+        s: (n, p) their mask.
+        unobserved: as for :class:`~absentia.ImportanceWeightedELBO`.
+        extras: further arguments of the methods, by name.
     """
     sites = latent_sites(model.guide, x, s, **extras)
     loc, tril = _starting_point(sites)

@@ -24,7 +24,7 @@ class ImputeSettings:
     200
 
     Raises:
-        InputError: for a value that is out of range, naming it.
+        ValueError: a value is out of range; the message names the field.
     """
 
     particles: int = 1000
@@ -40,26 +40,29 @@ class ImputeSettings:
         """Make settings from arguments by name.
 
         Raises:
-            KindError: for a name that is no setting.
+            TypeError: a name is no field of the settings.
         """
         check_names("impute", given, [field.name for field in fields(cls)])
         return cls(**given)
 
     def __post_init__(self) -> None:
-        """Take whole numbers of any kind as Python's own, and refuse what cannot be meant."""
+        """Convert whole numbers to Python's own type, and refuse invalid values."""
         for name, least in (("particles", 1), ("draws", 0)):
             count = getattr(self, name)
             if not isinstance(count, Integral) or count < least:
-                raise InputError(f"{name} is {count!r}; give at least {least}, a whole number")
+                raise InputError(f"{name} is {count!r}; give a whole number, at least {least}")
             object.__setattr__(self, name, int(count))
         object.__setattr__(self, "seed", whole("seed", self.seed))
         if self.rule not in ("posterior", "decoder-mean"):
-            raise InputError(f"rule {self.rule!r} is not one of posterior, decoder-mean")
+            raise InputError(f"rule is {self.rule!r}; give posterior or decoder-mean")
         if self.unobserved not in ("auto", "integrate", "sample"):
             raise InputError(f"unobserved is {self.unobserved!r}; give auto, integrate or sample")
         if self.independent_rows and self.refine:
-            raise InputError("independent_rows=True goes without refinement; give refine=False")
+            raise InputError(
+                "independent_rows is True and refine is True, but rows that share random numbers "
+                "cannot be refined; give refine=False"
+            )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for files."""
+        """Return plain data that files can hold."""
         return asdict(self)

@@ -1,8 +1,8 @@
-"""Self-normalised estimates that stream over particles, in bounded memory.
+"""Self-normalised estimates that are accumulated over particles, in bounded memory.
 
-Kept per row: the logarithms of sum w and sum w^2, the largest weights (for k-hat), and particles
-resampled by a weighted reservoir. Kept per missing cell: the weighted moments of
-h_k = E[x_j | z_k, s_j = 0] (or of x_jk itself where it was sampled).
+Per row the stream keeps the logarithms of sum w and sum w^2, the largest weights (for k-hat), and
+particles that are resampled by a weighted reservoir. Per missing cell it keeps the weighted moments
+of h_k = E[x_j | z_k, s_j = 0], or of x_jk itself where it was sampled.
 """
 
 from __future__ import annotations
@@ -46,10 +46,12 @@ class Stream:
     """An accumulator of weighted particles for n rows whose missing cells are ``rows``.
 
     Args:
+        num_rows: n, the number of rows.
         rows: (M,) the row of every missing cell.
-        particles: L, how many will come in all.
-        num_draws: D, how many resampled values to keep of every cell.
-        discrete: the cells whose values' probabilities are kept too, V of them at most.
+        particles: L, the number of particles that will be added in all.
+        num_draws: D, the number of resampled values to keep of every cell.
+        discrete: the cells for which the probabilities of their values are kept, too.
+        num_values: V, the largest number of values of these cells.
     """
 
     def __init__(
@@ -67,9 +69,9 @@ class Stream:
         self.log_sum, self.log_sum_squares = minus_infinity, minus_infinity.clone()
         self.peak = minus_infinity.clone()
         self.largest = torch.empty(0, num_rows, device=device)
-        # sums of w h, w (h^2 + var), w^2, w^2 h, w^2 h^2 at every cell, relative to the peak
+        # sums of w h, w (h^2 + var), w^2, w^2 h and w^2 h^2 at every cell, relative to the peak
         self.sums = torch.zeros(5, len(rows), dtype=kind, device=device)
-        #: what the cells' moments are taken about, so that a large mean costs no digits
+        #: the point about which the cells' moments are taken, so that a large mean costs no digits
         self.reference = torch.zeros(len(rows), dtype=kind, device=device)
         self.draws = torch.zeros(num_draws, len(rows), dtype=kind, device=device)
         self.discrete = rows.new_zeros(0) if discrete is None else discrete
@@ -117,10 +119,10 @@ class Stream:
             self._resample(log_weight, source)
 
     def _resample(self, log_weight: Tensor, source: CellSource) -> None:
-        """Move each kept draw to a particle of this chunk, by its share of all weight.
+        """Move each kept draw to a particle of this chunk, with the chunk's share of all weight.
 
-        After the last chunk each is an exact draw with probability w~ (a weighted reservoir with
-        replacement), the same particle for all cells of its row.
+        After the last chunk each draw is a particle sampled with probability w~ (a weighted
+        reservoir with replacement), the same particle for all cells of its row.
         """
         slots, num_rows = len(self.draws), log_weight.shape[1]
         chunk_share = (log_weight.double().logsumexp(0) - self.log_sum).exp().nan_to_num(0.0)

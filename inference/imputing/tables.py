@@ -41,41 +41,43 @@ def impute(
 ) -> Imputation:
     """Impute the missing cells of ``data``: E[h(x_m) | x_o, s] ~ sum_k w~_k h_k.
 
-    With the missing values integrated out, h_k is the *tilted* moment E[x_j | z_k, s_j = 0];
-    where they are sampled, x_jk itself. ``rule="decoder-mean"`` averages E[x_j | z_k] instead, as
-    the published code does (Ipsen et al., 2021, eq. 17): under MNAR that converges to
-    something else, biased towards the observed side, and serves to reproduce published tables; its
-    draws are of x_j | z_k.
+    Where the missing values are integrated out, h_k is the moment given missing,
+    E[x_j | z_k, s_j = 0]; where they are sampled, it is x_jk itself. ``rule="decoder-mean"``
+    averages E[x_j | z_k] instead, as the published code does (Ipsen et al., 2021, eq. 17), and
+    samples x_j | z_k. Under MNAR that is biased towards the observed values; it serves to reproduce
+    published tables. Coefficients that have priors are held at their posterior medians.
 
     Args:
-        fitted: what :func:`absentia.fit` or :func:`absentia.load` returned, or a model.
-        data: rows to impute, of the columns the model was made for; where they were read by
-            themselves, the fit's schema decides about codes of levels, origins of dates and scales.
-        particles: L, importance samples a row.
-        draws: posterior draws to keep of every cell, for quantiles, intervals and multiple
-            imputation.
-        refine: give rows with a Pareto k-hat above one half, or with an ESS under a twentieth of
-            the particles, a proposal of their own and four times the particles. A pilot run decides
-            which, and not the weights that are then used: kept where they happen to be small, those
-            would make the evidence too low. What was gained is in ``result.refined`` and
-            ``khat_before``.
+        fitted: the result of :func:`absentia.fit` or :func:`absentia.load`, or a model.
+        data: the rows to impute, with the columns that the model was made for. If they were read
+            without ``like=``, the fit's schema decides about codes of levels, origins of dates and
+            scales.
+        particles: L, importance samples per row.
+        rule: ``"posterior"`` or ``"decoder-mean"``, see above.
+        refine: give rows with a Pareto k-hat above one half, or with an ESS below a twentieth of
+            the particles, a proposal of their own and four times the particles. Which rows these
+            are is decided by a pilot run and not by the weights that are then used: to keep weights
+            because they happen to be even would bias the evidence downwards. See ``refined`` and
+            ``khat_before`` of the result.
+        draws: the number of posterior draws to keep of every cell, for quantiles, intervals
+            and multiple imputation.
         unobserved: what happens to the missing values in a run: ``"integrate"`` integrates them out
-            and refuses where it cannot, ``"sample"`` draws them, ``"auto"`` integrates where
-            possible.
-        independent_rows: let no row's means depend on which rows it is imputed with, or in which
-            order: all rows share the same (quasi-)random numbers. Rows cannot be refined then.
+            and raises an error where that is impossible, ``"sample"`` samples them, ``"auto"``
+            integrates where possible and samples elsewhere.
+        independent_rows: make each row's means independent of the rows beside it and of their
+            order, by (quasi-)random numbers that all rows share. Rows cannot be refined then.
         seed: the same seed gives the same imputation.
-        check: warn of columns whose imputed values lie, on average, outside what was observed
-            (:class:`absentia.inference.OutsideRangeWarning`) and, for a model whose fit did not, of
-            slopes that nothing identifies (:class:`absentia.inference.IdentificationWarning`).
-        unfitted: allow a model whose parameters are those it was made with. A model that was
-            trained by a loop of your own needs no such word.
-
-    Coefficients that have priors are held at their posterior medians.
+        progress: show a progress bar.
+        check: warn of columns whose imputed values lie, on average, outside the observed range
+            (:class:`absentia.inference.OutsideRangeWarning`) and, if the fit did not check it, of slopes that
+            nothing identifies (:class:`absentia.inference.IdentificationWarning`).
+        unfitted: allow a model whose parameters are those that it was made with. A model that you
+            trained by a loop of your own counts as fitted.
 
     Raises:
-        ValueError: for data with other columns, an unknown rule, or a model that was never fitted.
-        MemoryError: for more draws than this machine can hold.
+        ValueError: the data have other columns than the model, an argument is out of range, or the
+            model was never fitted.
+        MemoryError: this machine cannot hold so many draws.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -142,7 +144,7 @@ def imputed(
     seed: int = 0,
     progress: bool = False,
 ) -> Imputation:
-    """Impute :func:`prepared` data by these programs of the model, as :func:`impute` does."""
+    """Impute :func:`prepared` data by the given programs of the model, as :func:`impute` does."""
     asked = asked_for("impute", particles=particles, draws=draws)
     with asked, evaluating(model, seed, data.x.device):
         task = Task(

@@ -22,10 +22,10 @@ class Prediction:
     """The distribution p(y | x_o, s) of every row.
 
     Attributes:
-        mean: (n,), E[y] in the target's units; the code's expectation for two levels, NaN for more.
-        sd: (n,), standard deviation of y, what is missing and the noise together.
-        probabilities: (n, C) table by level, empty for a continuous target.
-        ess: (n,), effective sample size of the weights.
+        mean: (n,) E[y] in the target's units; the expected code for two levels, NaN for more.
+        sd: (n,) standard deviation of y, from its noise and the missing values together.
+        probabilities: (n, C) probabilities of the levels, empty for a continuous target.
+        ess: (n,) effective sample size of the weights.
     """
 
     mean: np.ndarray
@@ -54,13 +54,14 @@ def predict(
     """Return p(y | x_o, s) = sum_k w_k p(y | x_o, x^m_k), weighted with the mask's density.
 
     Where the missing values can be integrated out of p(s | x), the weights are those of the
-    integrated model and x^m_k is drawn from p(x^m | z_k, s = 0), which varies less than drawing
-    it from the decoder. A target that the data have is not read.
+    integrated model and x^m_k is sampled from p(x^m | z_k, s = 0), which varies less than sampling
+    it from the decoder. If the data have a target, it is not used.
 
     Args:
         fitted: a fit of a :class:`~absentia.models.SupervisedModel`, or the model.
         data: rows of the columns that it was fitted to.
-        particles: importance samples a row.
+        particles: importance samples per row.
+        seed: of the random numbers.
         unfitted: as for :func:`absentia.impute`.
 
     Raises:
@@ -78,7 +79,9 @@ def predict(
     model, data = prepared(fitted, data)
     predictor = model.predictor
     if predictor is None:
-        raise InputError(f"a {type(model).__name__} predicts nothing; use SupervisedNotMIWAE")
+        raise InputError(
+            f"a {type(model).__name__} predicts no target; fit a SupervisedNotMIWAE, or use impute"
+        )
     if not unfitted:
         check_was_fitted(fitted)
     data = data.without_target()
@@ -92,7 +95,7 @@ def predict(
 
 
 def _moments(given: Any) -> tuple[Tensor, Tensor]:
-    """Return probabilities of the levels, or mean and second moment; (K, n, C) each."""
+    """Return probabilities of the levels (twice), or mean and second moment; (K, n, C) each."""
     if given.has_enumerate_support:
         probs = given.probs
         if probs.dim() > 3:  # categorical

@@ -16,11 +16,11 @@ from .particles import PAIRS_AT_ONCE, Rule, Sampler
 from .refine import refined_guide
 from .stream import Estimates
 
-#: rows with a smaller share of effective particles are given a proposal of their own
+#: rows with a smaller share of effective particles get a proposal of their own
 _FEW_EFFECTIVE = 0.05
-#: and rows with a higher k-hat: from here on the variance of the weights is infinite
+#: so do rows with a higher k-hat, above which the variance of the weights is infinite
 _HEAVY_TAILED = 0.5
-#: the pilot that decides about it: one in so many particles, but enough to judge by
+#: the pilot run that decides it takes one particle in so many, but at least as many as the second
 _PILOT_SHARE, _PILOT_LEAST = 4, 500
 
 
@@ -51,11 +51,10 @@ class Task:
     def refined(self, first: Estimates) -> tuple[Estimates, Tensor]:
         """Compute second estimates for rows whose weights are unreliable under the model's guide.
 
-        Which rows, and whether a proposal of their own serves them better, is decided by pilot
-        runs; what is reported comes from fresh draws, whatever they look like, so that the mean
-        weight stays an unbiased estimate of the evidence. Beside a high k-hat a small ESS counts:
-        a narrow guide can miss mass that k-hat, which looks at the weights it drew, knows
-        nothing of.
+        Pilot runs decide which rows these are, and whether a proposal of their own serves them
+        better. The estimates come from new samples, whatever their weights, so that the mean weight
+        stays an unbiased estimate of the evidence. A small ESS counts as well as a high k-hat: a
+        narrow guide can miss mass, which the weights of its samples do not show.
         """
         data = self.data
         refined = torch.zeros(len(data), dtype=torch.bool)
@@ -82,8 +81,9 @@ class Task:
                 x, s, REFINED_PARTICLES * self.particles, self.num_draws, **extras
             )
             refined[rows[better]] = True
+            again = second._asdict()
             for name in ("log_evidence", "ess", "khat"):
-                fields[name][rows[better]] = getattr(second, name)[better]
+                fields[name][rows[better]] = again[name][better]
             # cells come row by row, in the table's order and in the block's
             inside = torch.zeros(len(data), dtype=torch.bool)
             inside[rows[better]] = True
@@ -91,7 +91,7 @@ class Task:
             block_row = (~s).nonzero(as_tuple=True)[0]
             source = better.to(block_row.device)[block_row]
             for name in ("mean", "variance", "mcse", "draws", "probabilities"):
-                fields[name][..., target] = getattr(second, name)[..., source]
+                fields[name][..., target] = again[name][..., source]
         return Estimates(**fields), refined
 
     def _in_blocks(self, particles: int, num_draws: int) -> Estimates:

@@ -1,7 +1,7 @@
-"""The conditional given missing, p(x_j | z, s_j = 0), one class for each way of integrating.
+"""The conditional given missing, p(x_j | z, s_j = 0), with a class for each way of integrating.
 
-One class a way of integrating. Each works on the missing cells only, packed: cell c of the batch
-is (row[c], column[c]), and its tensors are (K, M) for K particles and M missing cells.
+Each class works on the missing cells only, which are packed: cell c of the batch is
+(row[c], column[c]), and tensors have shape (K, M) for K particles and M missing cells.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .truncated import logistic_tilted, truncated_above
 
 
 class Tilted(ABC):
-    """The conditional given missing: a cell's decoder distribution times P(missing | value)."""
+    """The conditional given missing: a cell's decoder, tilted by P(missing | value)."""
 
     @property
     @abstractmethod
@@ -44,15 +44,19 @@ class Tilted(ABC):
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
         """Return P(x_j = v | z, s_j = 0) of discrete cells: (V, K, len(cells))."""
-        raise KindError(f"the values of a {type(self).__name__} are not finitely many")
+        raise KindError(
+            f"a {type(self).__name__} has infinitely many values, which have no probabilities; "
+            f"give cells of discrete columns"
+        )
 
 
 class Untilted(Tilted):
     """The decoder's own distribution, where the mask does not depend on the cell's value.
 
     Args:
-        log_missing: log P(s_j = 0), (K, M); none under an ignorable mechanism, which is not part of
-            the likelihood.
+        decoder: the packed decoder, batch shape (K, M).
+        log_missing: (K, M) log P(s_j = 0); None under an ignorable mechanism, whose mask is no part
+            of the likelihood.
     """
 
     def __init__(self, decoder: TorchDistribution, log_missing: Tensor | None = None) -> None:
@@ -88,13 +92,13 @@ class Untilted(Tilted):
         return filled_up(self.decoder.probs[..., cells, :].movedim(-1, 0), num_values)
 
 
-class Drawn(Tilted):
+class Sampled(Tilted):
     """Values that were sampled, since the absence of other columns depends on them.
 
     Args:
-        values: (K, M), what was drawn from the decoder.
-        log_missing: log P(s_j = 0 | x) at them, (K, M).
-        report: what moments are taken of, where it is not the values themselves.
+        values: (K, M) samples from the decoder.
+        log_missing: (K, M) log P(s_j = 0 | x) at these samples.
+        report: (K, M) the samples in the units in which moments are wanted, if not their own.
     """
 
     def __init__(self, values: Tensor, log_missing: Tensor, report: Tensor | None = None) -> None:
@@ -115,10 +119,10 @@ class Drawn(Tilted):
         """Return the values that were already sampled."""
         return self.values.detach()
 
-    def select(self, particles: Tensor, cells: Tensor) -> Drawn:
+    def select(self, particles: Tensor, cells: Tensor) -> Sampled:
         """Select the chosen particles and cells."""
         at = Picker(self.values.shape, particles, cells)
-        return Drawn(at(self.values), at(self._log_missing), at(self.report))
+        return Sampled(at(self.values), at(self._log_missing), at(self.report))
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
         """Return one at the value that was sampled, zero elsewhere."""
@@ -196,8 +200,8 @@ class TiltedNormal(Tilted):
 def closed_form(decoder: TorchDistribution, affine: Affine) -> Tilted | None:
     """Return p(x_j | z, s_j = 0) in closed form under an affine mechanism, else None.
 
-    A decoder's distribution of your own is registered for its class and returns a
-    :class:`Tilted`; otherwise its cells are integrated by quadrature or summed.
+    A rule for a decoder's distribution of your own is registered for its class, and returns a
+    :class:`Tilted`; without a rule its cells are integrated by quadrature or summed.
 
     Args:
         decoder: the packed decoder, batch shape (K, M).
@@ -212,10 +216,10 @@ def _(decoder: Normal, affine: Affine) -> Tilted:
 
 
 class Together(Tilted):
-    """Cells that are integrated in different ways, each part with its own cells.
+    """Cells that are integrated in different ways, in one part for each way.
 
     Args:
-        parts: (cells (M_i,), their tilted distribution); together all M cells.
+        parts: pairs of cells (M_i,) and their conditional; together they are all M cells.
         leading: the shape left of the cells, (K,).
     """
 
@@ -265,7 +269,7 @@ class Together(Tilted):
         return Together(chosen, (1,))
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """Return probabilities part by part; all cells must have finitely many values."""
+        """Return the probabilities part by part; all cells must have finitely many values."""
         part, place = self._part_and_place()
         result: Tensor | None = None
         for number, (_, tilted) in enumerate(self.parts):
@@ -280,6 +284,6 @@ class Together(Tilted):
 
 
 def filled_up(found: Tensor, num_values: int) -> Tensor:
-    """Return probabilities (v, K, M), padded with zeros for values that only wider columns have."""
+    """Pad probabilities (v, K, M) with zeros for the values that only other columns have."""
     absent = num_values - len(found)
     return torch.cat([found, found.new_zeros(absent, *found.shape[1:])]) if absent else found

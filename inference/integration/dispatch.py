@@ -13,11 +13,13 @@ from ...data.errors import KindError
 from ...models.distributions.mask import MaskDistribution
 from ...models.missingness import Affine
 from . import quadrature
-from .conditionals import Drawn, Tilted, Together, Untilted, closed_form
+from .conditionals import Sampled, Tilted, Together, Untilted, closed_form
 from .packing import pack, parts_of
 from .summed import TiltedDiscrete, TiltedQuadrature
 
-_DRAWN, _IGNORED, _FREE, _AFFINE, _GENERAL = range(5)
+# the ways to treat a column: it was sampled; its mask is no part of the likelihood; its absence
+# depends on no missing value; its absence is affine in its own value; or it is none of these
+_SAMPLED, _IGNORED, _FREE, _AFFINE, _GENERAL = range(5)
 
 
 def tilt(
@@ -26,23 +28,26 @@ def tilt(
     s: Tensor,
     rows: Tensor,
     columns: Tensor,
-    drawn: Tensor | None = None,
+    sampled: Tensor | None = None,
     units: Standardiser | None = None,
 ) -> Tilted:
     """Return p(x_j | z, s_j = 0) at the missing cells (rows[c], columns[c]).
 
     Args:
         decoder: p(x | z), batch shape (..., n, p).
-        mask: p(s | x), with the mechanism and the x that it came from; None for p(x_j | z), what
-            the decoder says of the cells whatever the mask.
-        s: (n, p), the mask that was seen.
-        drawn: (p,), columns whose missing values x already holds.
-        units: whose warped columns are reported in the data's own units.
+        mask: p(s | x), with the mechanism and the x that it came from; None for p(x_j | z), which
+            ignores the mask.
+        s: (n, p) the observed mask.
+        rows: (M,) the row of each missing cell.
+        columns: (M,) the column of each missing cell.
+        sampled: (p,) booleans, columns whose missing values were sampled, so that x holds them.
+        units: the scaler of a table with warped columns, whose moments are then computed in the
+            data's own units.
 
     Raises:
-        TypeError: where no rule fits a column's family.
+        TypeError: there is no rule for the family of a column.
     """
-    return _Tilting(decoder, mask, s, rows, columns, drawn, units).tilted()
+    return _Tilting(decoder, mask, s, rows, columns, sampled, units).tilted()
 
 
 class _Tilting:
@@ -53,7 +58,7 @@ class _Tilting:
         s: Tensor,
         rows: Tensor,
         columns: Tensor,
-        drawn: Tensor | None,
+        sampled: Tensor | None,
         units: Standardiser | None,
     ) -> None:
         self.decoder, self.mask, self.s = decoder, mask, s
@@ -62,10 +67,10 @@ class _Tilting:
         self.affine: Affine | None = None
         if mask is not None and not mask.missingness.ignorable:
             self.affine = mask.missingness.affine(mask.x, **mask.context)
-        self.way = self._ways(drawn)
+        self.way = self._ways(sampled)
 
-    def _ways(self, drawn: Tensor | None) -> Tensor:
-        """Choose how each column is integrated, (p,)."""
+    def _ways(self, sampled: Tensor | None) -> Tensor:
+        """Choose how each column (p,) is treated."""
         p = self.decoder.batch_shape[-1]
         if self.mask is None:
             return torch.full((p,), _IGNORED)
@@ -77,12 +82,12 @@ class _Tilting:
         dependence = mechanism.dependence(p)
         way[dependence.free & (way == _GENERAL)] = _FREE
         way[dependence.ignorable] = _IGNORED
-        if drawn is not None:
-            way[drawn.cpu()] = _DRAWN
+        if sampled is not None:
+            way[sampled.cpu()] = _SAMPLED
         return way
 
     def tilted(self) -> Tilted:
-        """Return all cells, in parts where they are not all of one kind."""
+        """Return the conditional of all cells, in parts if they are treated in several ways."""
         p = self.decoder.batch_shape[-1]
         families = parts_of(self.decoder)
         warped = torch.zeros(p, dtype=torch.bool)
@@ -95,7 +100,7 @@ class _Tilting:
             for code in torch.unique(self.way[own] * 2 + warped[own]).tolist():
                 chosen = own[(self.way[own] * 2 + warped[own]) == code]
                 kinds.append((chosen, code // 2, bool(code % 2), fn, place))
-        if len(kinds) == 1:  # no cell needs to be told from another
+        if len(kinds) == 1:  # all cells are treated alike
             _, way, warp, fn, _ = kinds[0]
             return self._part(way, warp, fn, self.rows, self.columns, self.columns)
         parts = []
@@ -115,19 +120,22 @@ class _Tilting:
     def _part(
         self, way: int, warped: bool, fn: Any, rows: Tensor, columns: Tensor, local: Tensor
     ) -> Tilted:
-        """Return cells of one family and one way; ``local`` are their columns within the family."""
-        if way == _DRAWN:
+        """Return the conditional of cells that are of one family and treated in one way.
+
+        ``local`` are their columns within the family.
+        """
+        if way == _SAMPLED:
             assert self.mask is not None
             values = self.mask.x[..., rows, columns].expand(*self.leading, len(rows))
             at = self.mask.log_prob(self.s)[..., rows, columns]
-            return Drawn(values, at, self._reported(values, columns) if warped else None)
+            return Sampled(values, at, self._reported(values, columns) if warped else None)
         packed = pack(fn, rows, local)
         if way == _IGNORED and not warped:
             return Untilted(packed)
         if way == _FREE and not warped:
             assert self.mask is not None
-            gone = self.mask.log_prob(torch.zeros_like(self.s, dtype=self.mask.x.dtype))
-            at = gone[..., rows, columns].expand(*self.leading, len(rows))
+            missing = self.mask.log_prob(torch.zeros_like(self.s, dtype=self.mask.x.dtype))
+            at = missing[..., rows, columns].expand(*self.leading, len(rows))
             return Untilted(packed, at)
         if way == _AFFINE and not warped:
             assert self.affine is not None
@@ -136,7 +144,7 @@ class _Tilting:
                 return closed
 
         def log_missing_at(values: Tensor) -> Tensor:
-            """log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""
+            """Return log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""
             if way == _IGNORED:
                 return torch.zeros_like(values)
             if way == _AFFINE:  # evaluated on the missing cells alone
@@ -154,15 +162,16 @@ class _Tilting:
             log_density = log_density.view(len(support), -1, len(rows))
             return TiltedDiscrete(values, log_density, log_missing_at(values.to(log_density.dtype)))
         if quadrature.reach_of(packed) is None:
+            under = "no mask" if self.mask is None else type(self.mask.missingness).__name__
             raise KindError(
-                f"no rule to integrate a {type(packed).__name__} under "
-                f"{'no mask' if self.mask is None else type(self.mask.missingness).__name__}"
+                f"there is no rule to integrate a {type(packed).__name__} under {under}; register "
+                f"one with absentia.inference.integration.quadrature.reach_of"
             )
         nodes, log_weight = quadrature.rule_for(packed, lambda v: log_missing_at(v).exp())
         rule = TiltedQuadrature(nodes, packed.log_prob(nodes) + log_weight, log_missing_at(nodes))
         if warped:
             rule.report = self._reported(nodes, columns)
-        if way == _IGNORED:  # the mask is no part of the likelihood
+        if way == _IGNORED:
             return IgnoredInOtherUnits(rule)
         return rule
 

@@ -29,7 +29,8 @@ from .dispatch import tilt
 class IntegrationError(InputError):
     """The missing values of this model cannot be integrated out; they must be sampled.
 
-    ``draw`` (p,) names the columns of which that is so, None stands for all.
+    Attributes:
+        draw: (p,) booleans, the columns that must be sampled; None for all.
     """
 
     def __init__(self, message: str, draw: Tensor | None = None) -> None:
@@ -84,21 +85,24 @@ class Cells:
 
 
 class integrate_out(Messenger):
-    """Integrate x_unobserved out of the enclosed program; the model is unaware.
+    """Integrate x_unobserved out of the enclosed program, which need not be changed for it.
 
-    After a run, ``handler.cells`` holds the missing cells and their tilted distribution, from
-    which imputation takes moments and draws. The site ``x_unobserved`` remains with a
-    placeholder and density one, so the integrated program is still a Pyro program, whose joint
-    density is p(x_o, s, z): NUTS runs on it.
+    After a run, ``handler.cells`` holds the missing cells and their conditional given missing, from
+    which imputation takes moments and samples. The site ``x_unobserved`` remains with a
+    placeholder and density one, so that the integrated program is still a Pyro program. Its joint
+    density is p(x_o, s, z), and NUTS can run on it.
 
     Args:
-        draw: (p,) booleans, columns whose missing values are drawn instead, because the absence of
-            another column depends on them; the rest is integrated given these draws.
-        units: a scaler with warped columns, whose moments are to be in the data's own units.
+        site: the name of x, whose parts are ``x_observed`` and ``x_unobserved``.
+        mask_site: the name of the mask.
+        draw: (p,) booleans, columns whose missing values are sampled instead, because the absence
+            of another column depends on them; the rest is integrated out given these samples.
+        units: the scaler of a table with warped columns, whose moments are then computed in the
+            data's own units.
 
     Raises:
-        IntegrationError: if the decoder has no rule, or if columns must be drawn that ``draw`` does
-            not name: then the error's ``draw`` does, None where all must be.
+        IntegrationError: the decoder has no rule, or columns must be sampled that ``draw`` does not
+            name; the error names them in its own ``draw``, which is None if all must be.
 
     >>> import torch
     >>> import absentia as ab
@@ -128,7 +132,7 @@ class integrate_out(Messenger):
         self._mask_before: Any = None
 
     def __enter__(self) -> Any:
-        """Begin a run, without anything left of the last one."""
+        """Begin a run, and forget the last one."""
         self.cells = self._observed = self._unobserved = self._mask_before = None
         return super().__enter__()
 
@@ -143,7 +147,7 @@ class integrate_out(Messenger):
             if self.draw is not None:
                 msg["mask"] = msg["mask"] & self.draw.to(msg["mask"].device)
                 return
-            # a placeholder that the decoder supports: the fill value of the table itself
+            # a placeholder that the decoder supports: the value that fills the table's own gaps
             msg["value"] = self._observed
             msg["is_observed"] = True
             msg["mask"] = False
@@ -191,7 +195,7 @@ class integrate_out(Messenger):
             msg["fn"] = IntegratedMask(mask, missing, self.cells)
 
     def _given_mask(self) -> None:
-        """Handle the x of a pattern mixture, whose p(x_j | z, s_j = 0) is the decoder's own."""
+        """Integrate x where the mask comes first, and p(x_j | z, s_j = 0) is the decoder's own."""
         assert self._unobserved is not None
         fn = self._mask_before["fn"]
         if not isinstance(fn, MaskDistribution) or not fn.missingness.ignorable:
@@ -208,7 +212,7 @@ class integrate_out(Messenger):
         self._unobserved = self._mask_before = None
 
     def _check_draws(self, mechanism: Any, missing: Tensor) -> None:
-        """Check that values on which other columns' absence depends were sampled."""
+        """Check that the values on which the absence of other columns depends are sampled."""
         read = mechanism.dependence(missing.shape[-1]).sampled
         if not bool(read.any()):
             return

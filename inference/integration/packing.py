@@ -1,4 +1,4 @@
-"""Packing of a table's distributions to some of its cells: (..., n, p) to (..., M) and fewer."""
+"""Selection of some cells of a table's distributions: batch shape (..., n, p) to (..., M)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Picker:
 
 @functools.singledispatch
 def parts_of(decoder: TorchDistribution) -> list[tuple[Tensor, Any]]:
-    """Return the columns (positions) of each family of a decoder, with its distribution."""
+    """Return the positions of the columns of each family of a decoder, with its distribution."""
     return [(torch.arange(decoder.batch_shape[-1]), decoder)]
 
 
@@ -47,7 +47,10 @@ def parameters_of(distribution: TorchDistribution) -> dict[str, Tensor]:
     if "logits" in made_of:
         made_of.pop("probs", None)  # torch keeps both once the second has been asked for
     if not made_of:
-        raise KindError(f"cannot take a {type(distribution).__name__} apart into cells")
+        raise KindError(
+            f"a {type(distribution).__name__} keeps none of its arg_constraints as an attribute, "
+            f"so that no cells can be selected from it; set them in its __init__"
+        )
     batch = distribution.batch_shape
     whole: dict[str, Tensor] = {}
     for name, value in made_of.items():

@@ -1,8 +1,8 @@
 """One-dimensional quadrature for continuous decoders under any elementwise mechanism.
 
-A composite Gauss-Legendre rule whose panels follow the decoder's distribution AND the places
-where the mechanism changes: a rule that knows only the decoder (Gauss-Hermite) misses a mechanism
-steeper than its nodes are apart.
+It is a composite Gauss-Legendre rule whose panels follow both the decoder's distribution and the
+places where the mechanism changes. A rule that follows the decoder alone (Gauss-Hermite) misses a
+mechanism that changes between two of its nodes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 from pyro.distributions import Cauchy, Laplace, Normal, StudentT, TorchDistribution
 from torch import Tensor
 
-_POINTS = 8  # Gauss-Legendre points a panel
-_GRID = 81  # where the mechanism is looked at to find out where it changes, in every cell
+_POINTS = 8  # Gauss-Legendre points per panel
+_GRID = 81  # points per cell at which the mechanism is evaluated to find out where it changes
 #: panels for the mechanism, by how much P(missing) changes over one sd of the decoder
 _PANELS = ((0.1, 0), (2.0, 10), (math.inf, 32))
 #: ends of the panels either side of the centre, for tails like a Normal's and for heavier ones
@@ -35,10 +35,10 @@ class Rule(NamedTuple):
 
 @functools.singledispatch
 def reach_of(decoder: TorchDistribution) -> tuple[float, ...] | None:
-    """Return where the panels of a location-scale family end, in its own scale.
+    """Return the ends of the panels of a location-scale family, in units of its scale.
 
-    None where a family has none, so that it cannot be integrated by quadrature. A family of your
-    own, with ``loc`` and ``scale``, is registered for all decoders of its class:
+    The result is None for a family that cannot be integrated by quadrature. A family of your own,
+    with ``loc`` and ``scale``, is registered for all decoders of its class:
 
     >>> from pyro.distributions import Gumbel
     >>> _ = reach_of.register(Gumbel, lambda decoder: HEAVY_TAILS)
@@ -62,19 +62,21 @@ def _heavy(decoder: TorchDistribution) -> tuple[float, ...]:
 
 @torch.no_grad()
 def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor]) -> Rule:
-    """A rule for int p(x) f(x) dx at every missing cell, each by itself: a cell's rule does not
-    depend on what other cells are in the batch, but for panels of no width.
+    """Make a rule for int p(x) f(x) dx at every missing cell.
+
+    The rule of a cell does not depend on the other cells of the batch, except for panels of width
+    zero.
 
     Args:
         decoder: the packed decoder, batch shape (K, M).
-        missing_at: P(s_j = 0 | x_j) for values broadcastable to (G, K, M).
+        missing_at: returns P(s_j = 0 | x_j) for values that broadcast to (G, K, M).
     """
     loc, scale = decoder.loc, decoder.scale
     if not loc.numel():
         empty = loc.new_zeros(1, *loc.shape)
         return Rule(empty, empty)
     steps = reach_of(decoder)
-    assert steps is not None  # whoever calls has asked
+    assert steps is not None  # the caller has checked
     offsets = torch.tensor([-b for b in steps[:0:-1]] + list(steps), dtype=loc.dtype)
     edges = own = loc + scale * offsets.to(loc.device).view(-1, 1, 1)  # (B, K, M)
     u = _grid(steps[-1], loc)
@@ -100,12 +102,12 @@ def rule_for(decoder: TorchDistribution, missing_at: Callable[[Tensor], Tensor])
     weights_t = torch.as_tensor(weights, dtype=loc.dtype, device=loc.device).view(1, -1, 1, 1)
     low, high = edges[:-1].unsqueeze(1), edges[1:].unsqueeze(1)
     nodes = (low + high) / 2 + (high - low) / 2 * points_t
-    log_weight = ((high - low) / 2 * weights_t).log()  # -inf on empty panels: they weigh nothing
+    log_weight = ((high - low) / 2 * weights_t).log()  # -inf on panels of width zero
     return Rule(nodes.flatten(0, 1), log_weight.flatten(0, 1))
 
 
 def _grid(reach: float, like: Tensor) -> Tensor:
-    """Return standardised values (G, 1, 1) out to ``reach``, densest in the middle."""
+    """Return standardised values (G, 1, 1) up to ``reach`` either side, densest in the middle."""
     t = torch.linspace(-1, 1, _GRID, dtype=like.dtype, device=like.device).view(-1, 1, 1)
     stretch = 2.0 if reach < 100 else 8.0
     return reach * torch.sinh(stretch * t) / math.sinh(stretch)
@@ -114,14 +116,14 @@ def _grid(reach: float, like: Tensor) -> Tensor:
 def _where_it_matters(u: Tensor, missing: Tensor, decoder: TorchDistribution) -> Tensor:
     """Return the mechanism's cumulative variation over the grid, as shares (G, K, M).
 
-    Variation counts by the density the decoder has there, with a floor: far out it still shapes
-    the tail of the integral.
+    Variation is weighted by the decoder's density at the place, which is bounded below: far out it
+    still shapes the tail of the integral.
     """
     change = missing.diff(dim=0).abs()  # (G - 1, K, M)
     middle = decoder.loc + decoder.scale * (u[1:] + u[:-1]) / 2
     density = decoder.log_prob(middle) + decoder.scale.log()
     change = change * (density.exp() + 0.02)
-    # a little of the uniform keeps the inverse defined where nothing changes
+    # a small uniform part keeps the inverse defined where nothing changes
     change = change + 1e-6 * (change.sum(0) + 1e-6) / len(change)
     cumulative = torch.cat([torch.zeros_like(change[:1]), change.cumsum(0)])
     return cumulative / cumulative[-1]

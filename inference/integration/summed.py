@@ -1,4 +1,4 @@
-"""p(x_j | z, s_j = 0) over finitely many values: levels and counts, or quadrature nodes."""
+"""The conditional given missing over finitely many values: levels, counts, quadrature nodes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from .packing import Picker
 
 
 class TiltedDiscrete(Tilted):
-    """A decoder over finitely many values, integrated by exact sums (maths: section 3)."""
+    """A decoder over finitely many values, integrated by exact sums (maths: section 3).
+
+    Args:
+        values: (V, 1 or K, 1 or M) the values.
+        log_density: (V, K, M) log p(v | z).
+        log_missing_given: (V, 1 or K, M) log p(s_j = 0 | v).
+    """
 
     def __init__(self, values: Tensor, log_density: Tensor, log_missing_given: Tensor) -> None:
-        # values (V, 1 or K, 1 or M); log p(v | z) (V, K, M); log p(s_j = 0 | v) (V, 1 or K, M)
         self.values, self.log_density, self.log_missing_given = (
             values,
             log_density,
@@ -58,9 +63,9 @@ class TiltedQuadrature(TiltedDiscrete):
     """A continuous decoder under any elementwise mechanism, by nodes and weights.
 
     The values are the nodes, and their log-densities include the logarithms of the weights.
-    ``report`` is what moments are taken of, where it is not the nodes themselves.
+    ``report`` holds the nodes in the units in which moments are wanted, if not their own.
 
-    Draws interpolate the distribution function linearly between nodes.
+    Samples are taken from the distribution function, interpolated linearly between nodes.
     """
 
     report: Tensor | None = None
@@ -74,7 +79,7 @@ class TiltedQuadrature(TiltedDiscrete):
         return mean, (weight * (values - mean).square()).sum(0)
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
-        """Refuse, since real numbers have no probabilities."""
+        """Raise an error, since real numbers have no probabilities."""
         return Tilted.probabilities(self, cells, num_values)
 
     @torch.no_grad()

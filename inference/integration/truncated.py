@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 _SQRT_HALF = math.sqrt(0.5)
-_DEEP_TAIL = 30.0  # beyond, Phi underflows; the exceedance is exponential to within 1/900
+#: beyond this bound Phi underflows, and the exceedance is exponential to within 1/900
+_DEEP_TAIL = 30.0
 
 
 def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Sample eps ~ Normal(0, 1) given eps > bound, elementwise, computed in float64.
 
-    By inversion in the lower tail, where the distribution function keeps its relative accuracy;
-    past 30 sd by the exponential limit of the exceedance, sqrt(bound^2 + 2 E), E ~ Exp(1).
+    The sample is made by inversion in the lower tail, where the distribution function keeps its
+    relative accuracy, and beyond 30 sd by the exponential limit of the exceedance,
+    sqrt(bound^2 + 2 E) with E ~ Exp(1).
 
     >>> import torch
     >>> from absentia.inference.integration.truncated import truncated_above
@@ -25,7 +27,7 @@ def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> 
     bound = bound.double()
     u = torch.rand(bound.shape, dtype=bound.dtype, device=bound.device, generator=generator)
     u = 1 - u  # in (0, 1]
-    # by erfc: torch's own ndtr loses its relative accuracy from -8 on
+    # erfc, since torch's own ndtr loses its relative accuracy below -8
     tail = 0.5 * torch.special.erfc(bound.clamp(max=_DEEP_TAIL) * _SQRT_HALF)
     body = -torch.special.ndtri(u * tail)
     deep = (bound.square() - 2 * u.log()).sqrt()
@@ -35,8 +37,9 @@ def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> 
 def logistic_tilted(m: Tensor, r: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Sample t with density proportional to sigmoid(t) Normal(t; m, r^2), by exact rejection.
 
-    sigmoid(t) <= exp(t) below 0 and <= 1 above, each tight to a factor 2: the proposal is a
-    mixture of two truncated normals and at least half of it is accepted, whatever m and r.
+    sigmoid(t) <= exp(t) below 0 and <= 1 above 0, and both bounds are at most twice as high. The
+    proposal is therefore a mixture of two truncated normals, of which at least half is accepted
+    whatever m and r are.
 
     >>> import torch
     >>> from absentia.inference.integration.truncated import logistic_tilted
@@ -46,13 +49,14 @@ def logistic_tilted(m: Tensor, r: Tensor, generator: torch.Generator | None = No
     """
     m, r = torch.broadcast_tensors(m.double(), r.double().clamp_min(1e-12))
     h = m / r
-    # log masses of exp(t) Normal below 0 (a normal shifted to m + r^2) and of Normal above 0
+    # logs of the masses of exp(t) Normal(t) below 0 (a normal with mean m + r^2) and of Normal(t)
+    # above 0
     below = m + 0.5 * r * r + torch.special.log_ndtr(-h - r)
     above = torch.special.log_ndtr(h)
     share = torch.sigmoid(above - below)
     result = torch.empty_like(m)
     finite = (m.isfinite() & r.isfinite()).reshape(-1)
-    result.fill_(torch.nan)  # what has no distribution has no draw
+    result.fill_(torch.nan)  # where m or r is not finite there is no distribution to sample
     todo = finite.nonzero().flatten()
     flat_m, flat_r, flat_share, out = m.reshape(-1), r.reshape(-1), share.reshape(-1), None
     out = result.reshape(-1)
@@ -61,7 +65,7 @@ def logistic_tilted(m: Tensor, r: Tensor, generator: torch.Generator | None = No
         uniform = torch.rand(2, len(todo), dtype=m.dtype, device=m.device, generator=generator)
         upper = uniform[0] < flat_share[todo]
         shifted = torch.where(upper, mean, mean + sd * sd)
-        # eps > -shifted/sd above zero, eps < -shifted/sd below: mirror the second
+        # eps > -shifted/sd for t above zero and eps < -shifted/sd for t below: mirror the second
         side = torch.where(upper, 1.0, -1.0)
         t = shifted + sd * side * truncated_above(-side * shifted / sd, generator)
         accept = torch.sigmoid(t.abs())  # sigmoid(t) over its envelope, on either side

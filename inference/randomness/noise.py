@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 class Noise(Protocol):
-    """A source of random numbers: told of every run, then asked site by site."""
+    """A source of random numbers, which hears of every run and samples its sites one by one."""
 
     def start(self, count: int) -> None:
         """Begin the next ``count`` particles."""
 
     def forget(self) -> None:
-        """Take back the current particles, which were not used."""
+        """Take back the current particles, which were not used, for the next run."""
 
     def draw(self, name: str, fn: TorchDistribution) -> Tensor:
         """Return (K, n, ...) samples of a site's distribution."""

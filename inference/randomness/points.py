@@ -7,23 +7,23 @@ import hashlib
 import torch
 from torch import Tensor
 
-#: dimensions that are filled evenly together; more of them line up in Sobol sequences of few points
+#: dimensions per Sobol sequence; with few points, more dimensions are not filled evenly together
 _TOGETHER = 4
 
 
 def spread_points(count: int, size: int, key: str) -> Tensor:
     """Return (count, size) float64 numbers in [0, 1], which are determined by ``key`` alone.
 
-    The dimensions are taken four at a time. Each four have a Sobol sequence of their own, scrambled
-    (randomised quasi-Monte Carlo: Owen, 1997) and with its points in a random order of their own.
-    Without that order two sequences run alike, however they are scrambled or shifted; with it they
-    are independent (Owen, "Latin supercube sampling for very high-dimensional simulations", ACM
-    TOMACS 1998).
+    The dimensions are taken four at a time. Each four have a Sobol sequence of their own, which is
+    scrambled (randomised quasi-Monte Carlo: Owen, 1997) and whose points come in a random order of
+    their own. Without that order two sequences would be dependent, however they are scrambled or
+    shifted; with it they are independent (Owen, "Latin supercube sampling for very high-dimensional
+    simulations", ACM TOMACS 1998).
 
     Args:
-        count: how many points.
-        size: of how many dimensions.
-        key: numbers of different keys are independent.
+        count: the number of points.
+        size: the number of dimensions.
+        key: the name of the numbers; those of different keys are independent.
 
     >>> from absentia.inference.randomness.points import spread_points
     >>> points = spread_points(1024, 6, "z")
@@ -43,5 +43,5 @@ def _four(count: int, key: str) -> Tensor:
 
 
 def seed_of(key: str) -> int:
-    """Return a generator's seed that differs from key to key, but not between processes."""
+    """Return a seed that depends on the key alone, and is the same in every process."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "big")

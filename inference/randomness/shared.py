@@ -16,16 +16,16 @@ from .points import spread_points
 
 
 class CommonNoise:
-    """Scrambled Sobol points, one per particle, from which every row's samples are made.
+    """Scrambled Sobol points, one per particle, from which the samples of every row are made.
 
-    The rows' estimates differ by their data alone: imputing a row by itself, or among others in
-    any order, gives the same numbers (common random numbers). Sites and dimensions are independent
-    of each other.
+    The estimates of two rows differ by their data alone: imputing a row by itself, or among others
+    in any order, gives the same numbers (common random numbers). Sites and dimensions are
+    independent of each other.
 
     Args:
-        particles: how many will be asked for in all, chunk by chunk.
-        like: a tensor of the dtype and device wanted.
-        seed: the numbers of a site follow from it and from the site's name.
+        particles: the number of particles in all, which are asked for chunk by chunk.
+        like: a tensor of the dtype and device of the samples.
+        seed: determines the numbers of a site, together with the site's name.
 
     >>> import torch
     >>> from pyro.distributions import Normal
@@ -49,7 +49,7 @@ class CommonNoise:
         self.count = count
 
     def forget(self) -> None:
-        """Take back the unused particles: the next ones start where they did."""
+        """Take back the current particles, which were not used, for the next run."""
         self.count = 0
 
     def uniform(self, name: str, size: int) -> Tensor:
@@ -57,7 +57,7 @@ class CommonNoise:
         if name not in self.points:
             self.points[name] = spread_points(self.particles, size, f"{self.seed} {name}")
         part = self.points[name][self.first : self.first + self.count].to(self.like)
-        # 0 and 1, which rounding can reach, have no finite quantile
+        # rounding can give 0 and 1, which have no finite quantile
         rounding = torch.finfo(part.dtype).eps / 2
         return part.clamp(rounding, 1 - rounding)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
-from pyro.distributions import Normal
+from pyro.distributions import Normal, TorchDistribution
 from torch import Tensor
 
 from ...models.distributions.row_normal import RowNormal
@@ -16,10 +15,13 @@ from .points import seed_of, spread_points
 class ShiftedSobol:
     """Sobol points (K, d), shifted modulo one by each row's own random shift.
 
-    Points that all rows share have one error for all of them, which adds up over the rows: with 25
-    draws a row a log-likelihood was out by a nat a unit of the slope. Shifts of their own make the
-    rows' errors independent, and the points make each of them small (Cranley & Patterson, SIAM J.
-    Numerical Analysis 1976).
+    If all rows shared their points, they would share one error, which adds up over the rows: with
+    25 samples per row a log-likelihood was wrong by one nat per unit of a slope. Shifts of their
+    own make the errors of the rows independent, and the points make each error small (Cranley &
+    Patterson, SIAM J. Numerical Analysis 1976).
+
+    Args:
+        seed: determines the numbers of a site, together with the site's name.
     """
 
     def __init__(self, seed: int) -> None:
@@ -32,14 +34,14 @@ class ShiftedSobol:
     def forget(self) -> None:
         """Do nothing, since nothing is kept between runs."""
 
-    def draw(self, name: str, fn: Any) -> Tensor:
-        """Return (K, n, d) samples; torch's own noise is used where it is not a Normal."""
+    def draw(self, name: str, fn: TorchDistribution) -> Tensor:
+        """Return (K, n, d) samples; for all but Normals the distribution's own are returned."""
         n, d = fn.batch_shape[-2:]
         normal = isinstance(fn, Normal | RowNormal)
         if not normal:
             own = fn.rsample if fn.has_rsample else fn.sample
-            drawn: Tensor = own(() if len(fn.batch_shape) > 2 else (self.count,))
-            return drawn
+            sampled: Tensor = own(() if len(fn.batch_shape) > 2 else (self.count,))
+            return sampled
         key = f"{self.seed} {name}"
         points = spread_points(self.count, d, key)
         generator = torch.Generator().manual_seed(seed_of(f"shift {key}"))

@@ -11,10 +11,10 @@ import pandas as pd
 from ...data.errors import InputError, KindError
 
 _WHAT = (
-    "return results of statsmodels, or estimates and variances: return mean, variance (numbers, "
+    "return the results of a model of statsmodels, or a pair of estimates and variances (numbers, "
     "Series, or a Series and a covariance matrix)"
 )
-_ASYMMETRY = 1e-6  # of the largest variance: more than the error of an inverse
+_ASYMMETRY = 1e-6  # of the largest variance, which is more than the error of an inverse
 
 
 class Analysis(NamedTuple):
@@ -28,8 +28,7 @@ class Analysis(NamedTuple):
 def read_analysis(result: Any) -> Analysis:
     """Read a result as estimates, covariance and degrees of freedom, in the estimates' order.
 
-    Labels decide which variance belongs to which estimate; only what has no labels goes by
-    position.
+    Labels decide which variance belongs to which estimate; without labels their positions do.
 
     Args:
         result: results with ``params`` and ``cov_params()`` (statsmodels), ``params`` and ``cov``
@@ -37,16 +36,16 @@ def read_analysis(result: Any) -> Analysis:
             estimates and variances.
 
     Raises:
-        TypeError: it is none of these, or its estimates are no numbers.
-        ValueError: labels that occur twice or do not belong together, a covariance that is not
-            symmetric, variances that are negative or not finite.
+        TypeError: the result is none of these, or its estimates are no numbers.
+        ValueError: labels occur twice or those of estimates and variances differ, the covariance is
+            not symmetric, or variances are negative or not finite.
     """
     if isinstance(result, tuple) and not hasattr(result, "params") and len(result) == 2:
         return _checked(*_labelled(*result), np.inf)
     if not is_fitted(result):
         raise KindError(f"an analysis returned a {type(result).__name__}; {_WHAT}")
     estimate, covariance = _parameters(result)
-    # a likelihood's estimates are as good as Normal: statsmodels and linearmodels say so
+    # statsmodels and linearmodels declare whether t or Normal intervals belong to the estimates
     exact = getattr(result, "use_t", getattr(result, "debiased", True))
     df = getattr(result, "df_resid", None) if exact else None
     return _checked(*_labelled(estimate, covariance), np.inf if df is None else float(df))
@@ -91,12 +90,11 @@ def _names(result: Any, count: int) -> list[str]:
 def _equations(estimate: Any, covariance: Any, result: Any) -> tuple[pd.Series, Any]:
     """Stack parameters of several equations, a table of term by equation, into one Series.
 
-    The covariance of some models goes through the equations one after another (multinomial
-    logit), that of others through the terms (vector autoregression): its labels say which, or,
-    where it has none, the standard errors.
+    The covariance of some models is sorted by equation (multinomial logit), that of others by term
+    (vector autoregression). Its labels show which, or the standard errors where it has no labels.
 
     Raises:
-        ValueError: neither says it.
+        ValueError: neither labels nor standard errors show it.
     """
     if not isinstance(estimate, pd.DataFrame):
         values = np.asarray(estimate, dtype=float)
@@ -110,7 +108,7 @@ def _equations(estimate: Any, covariance: Any, result: Any) -> tuple[pd.Series, 
             return _flat(estimate), covariance
         if set(labels) == {(equation, term) for term in terms for equation in equations}:
             return by_equation, covariance
-        # statsmodels numbers the equations in the one table and names them in the other
+        # statsmodels numbers the equations in one table and names them in the other
         inner = [label[-1] for label in labels if isinstance(label, tuple)]
         if inner == terms * len(equations):
             return by_equation.set_axis(covariance.index), covariance
@@ -121,8 +119,9 @@ def _equations(estimate: Any, covariance: Any, result: Any) -> tuple[pd.Series, 
         if spread.size == errors.size and np.allclose(spread, errors.ravel()):
             return _flat(estimate), covariance
     raise InputError(
-        f"the covariance of {len(terms)} terms in {len(equations)} equations is not labelled by "
-        f"them; return a Series of estimates and a covariance matrix with the same labels"
+        f"the labels of the covariance do not name the {len(terms)} terms and {len(equations)} "
+        f"equations of the estimates; return a Series of estimates and a covariance matrix with "
+        f"the same labels"
     )
 
 
@@ -176,8 +175,8 @@ def _aligned(table: Any, labels: pd.Index, what: str) -> Any:
     _refuse_twice(table.index, what)
     if len(table.index) != len(labels) or not labels.isin(table.index).all():
         raise InputError(
-            f"the {what} are of {_shown(table.index)}, the estimates of {_shown(labels)}; give "
-            f"both the same labels"
+            f"the {what} have the labels {_shown(table.index)} and the estimates "
+            f"{_shown(labels)}; give both the same labels"
         )
     return table.loc[labels]
 
@@ -185,7 +184,9 @@ def _aligned(table: Any, labels: pd.Index, what: str) -> Any:
 def _refuse_twice(labels: pd.Index, what: str) -> None:
     if not labels.is_unique:
         twice = labels[labels.duplicated()][0]
-        raise InputError(f"the {what} have the label {twice!r} twice; give each a name of its own")
+        raise InputError(
+            f"the {what} have the label {twice!r} twice; give each of them a name of its own"
+        )
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
@@ -212,17 +213,22 @@ def _checked(estimate: pd.Series, covariance: np.ndarray, df: float) -> Analysis
     if not q:
         raise InputError("an analysis returned no estimate; return at least one")
     if covariance.shape != (q, q):
-        raise InputError(f"{q} estimates came with variances of shape {covariance.shape}")
+        raise InputError(
+            f"estimates of shape {(q,)} came with variances of shape {covariance.shape}; return "
+            f"one variance for each estimate, or a covariance matrix of shape {(q, q)}"
+        )
     bad = ~np.isfinite(estimate.to_numpy(float)) | ~(np.diag(covariance) >= 0)
     bad |= ~np.isfinite(covariance).all(axis=0)
     if bad.any():
         k = int(np.flatnonzero(bad)[0])
         raise InputError(
-            f"'{estimate.index[k]}' is {estimate.iloc[k]:g} with variance {covariance[k, k]:g}; "
-            f"both must be finite, the variance at least 0"
+            f"estimate '{estimate.index[k]}' is {estimate.iloc[k]:g} with variance "
+            f"{covariance[k, k]:g}; both must be finite, and the variance at least 0"
         )
     if np.abs(covariance - covariance.T).max() > _ASYMMETRY * np.abs(covariance).max():
-        raise InputError("the covariance of the estimates is not symmetric; correct it")
+        raise InputError(
+            "the covariance of the estimates is not symmetric; return a symmetric matrix"
+        )
     if not df > 0:
         raise InputError(
             f"the analysis has {df:g} degrees of freedom left; estimate fewer parameters, or give "

@@ -18,9 +18,9 @@ from ..evaluating import computing, learning
 from .laplace import Maximum, Target, maximum
 from .parameters import target_of
 
-_FAR = 5.0  # standard errors between fit and maximum that a guide can bridge
-_HELD_BACK = 1.0  # standard errors of the score at a coefficient that ended at zero
-_MOVING = 0.5  # standard errors that an estimate may be from its maximum unsaid
+_FAR = 5.0  # standard errors from the fit to the maximum up to which the guide can be trusted
+_HELD_BACK = 1.0  # standard errors of the score at which a direction holds a coefficient at zero
+_MOVING = 0.5  # standard errors from its maximum at which an estimate gets a warning
 
 
 @checked_and_renamed(INTEGRATION_MODE)
@@ -37,14 +37,16 @@ def coefficient_posterior(
 ) -> pd.DataFrame:
     """Return estimates, standard errors and intervals of the mechanism's coefficients.
 
-    A Laplace approximation: Normal around the fit, with the inverse of the observed information
-    of log p(x_o, s), decoder and mechanism together, so that what the model of x leaves open
-    counts (intervals that hold the decoder fixed are too narrow under MNAR). log p(x_o, s) is the
-    importance-weighted bound with the same random numbers throughout, its second derivatives are
-    differences of gradients. Priors of coefficients take part as what they are; scales of random
-    effects are held at their estimates. Intervals end at zero where a direction is declared.
+    This is a Laplace approximation: a Normal around the fit, whose covariance is the inverse of
+    the observed information of log p(x_o, s). Decoder and mechanism are taken together, so that
+    the uncertainty about p(x) counts (intervals that hold the decoder fixed are too narrow under
+    MNAR). log p(x_o, s) is the importance-weighted bound with the same random numbers throughout,
+    and its second derivatives are differences of gradients. Priors of coefficients are part of it;
+    scales of random effects are held at their estimates. Where a direction is declared, intervals
+    end at zero.
 
-    Warns where the fit is at no maximum, and where a declared direction decides an interval.
+    A warning is given where the fit is at no maximum, and where a declared direction decides an
+    interval.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -58,29 +60,34 @@ def coefficient_posterior(
     True
 
     Args:
+        fitted: a fit, or a model.
+        data: the table that it was fitted to.
+        level: the probability that the intervals contain.
+        particles: importance samples per row.
+        polish: the number of Newton steps towards the maximum with one information matrix; where
+            they lead far, as many again follow with a new matrix. A stochastic fit ends near its
+            maximum.
         decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
-        particles: importance samples a row.
-        polish: Newton steps towards the maximum with one information matrix; where they lead far,
-            as many again with a new one. A stochastic fit ends near its maximum.
-        unobserved: as for :func:`absentia.impute`.
-        level: of the intervals.
+        unobserved: as for :class:`absentia.ImportanceWeightedELBO`.
+        seed: of the random numbers.
 
     Returns:
-        one row a coefficient: estimate, sd, lower, upper; of the log-odds of being **missing**, in
-        the data's own units, named ``"income ~ age"`` (parameters of a mechanism of your own and of
-        networks are as they are).
+        One row per coefficient, with ``estimate``, ``sd``, ``lower`` and ``upper``, for the
+        log-odds of being **missing** in the data's own units. Rows are named like
+        ``"income ~ age"``; parameters of networks and of a mechanism of your own are reported as
+        they are.
 
     Raises:
-        ValueError: for a mechanism without anything to estimate, or a model of more than 600
-            parameters under ``decoder="joint"``.
+        ValueError: the mechanism has nothing to estimate, or the model has more than 600 parameters
+            and ``decoder`` is ``"joint"``.
     """
     if not 0 < level < 1:
         raise InputError(f"level is {level}; give a probability such as 0.9")
     target = target_of(fitted, data, decoder, particles, unobserved, seed)
     if not target.mechanism_size:
         raise InputError(
-            f"{type(target.model.missingness).__name__} has no coefficient to estimate: all are "
-            f"given"
+            f"a {type(target.model.missingness).__name__} has no coefficient to estimate, since "
+            f"all are given; declare a mechanism with a coefficient that is learnt"
         )
     with computing(target.model), learning():
         return _table(target, maximum(target, target.start(), polish), level)
@@ -97,15 +104,15 @@ def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
     for label, name, k, estimate, j in _slopes(target):
         sd = math.sqrt(max(float(j @ found.covariance @ j), 0.0))
         if sd == 0.0:
-            continue  # given, not estimated
+            continue  # the coefficient is given and not estimated
         low, high = estimate - quantile * sd, estimate + quantile * sd
         declared = name in directions and directions[name].reshape(-1)[k] != 0
         if declared and (low < 0 < high or _held_back(target, found, name, k, j)):
             low, high = (0.0, high) if estimate > 0 else (low, 0.0)
             _warn(
-                f"the interval of '{label}' reaches zero, where its declared direction ends it: "
-                f"the data say little about it or contradict the direction, and a Normal "
-                f"approximation is poor there; compare the bound without the direction"
+                f"the interval of '{label}' reaches zero, where its declared direction cuts it "
+                f"off: the data say little about it or contradict the direction, and a Normal "
+                f"approximation is poor there; compare the bound of a fit without the direction"
             )
         if abs(j @ found.rest) > _MOVING * sd:
             moving.append(label)
@@ -114,19 +121,21 @@ def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
         rows[label] = (estimate, sd, low, high)
     if found.rising:
         _warn(
-            f"the fit is at no maximum of the likelihood, which still rises in {found.rising} "
-            f"directions; standard errors are unreliable: fit with more steps, or raise polish"
+            f"the fit is not at a maximum of the likelihood, which still rises in {found.rising} "
+            f"directions, and standard errors are unreliable; fit with more steps, or raise polish"
         )
     elif moving:
         _warn(
-            f"the maximum of the likelihood was not reached for {', '.join(moving)}; standard "
-            f"errors are unreliable: fit with more steps, or raise polish (or there is none: a "
-            f"mechanism that always hides what it can hide has an infinite slope)"
+            f"the maximum of the likelihood was not reached for {', '.join(moving)}, and standard "
+            f"errors are unreliable; fit with more steps, or raise polish (if that does not help, "
+            f"there may be no maximum: the slope of a mechanism that hides every value beyond a "
+            f"limit is infinite)"
         )
     elif far:
         _warn(
-            f"the maximum of the likelihood is more than {_FAR:g} standard errors from the fit for "
-            f"{', '.join(far)}, where the guide is not trained; fit with more steps or particles"
+            f"the maximum of the likelihood is more than {_FAR:g} standard errors away from the "
+            f"fit for {', '.join(far)}, where the guide was not trained; fit with more steps or "
+            f"particles"
         )
     columns = ["estimate", "sd", "lower", "upper"]
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
@@ -135,15 +144,15 @@ def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:
 
 
 def _slopes(target: Target) -> list[tuple[str, str, int, float, np.ndarray]]:
-    """Return each estimand's label, position, value, and derivative (q,)."""
+    """Return each estimand's label, name, position, value, and derivative (q,)."""
     complete = target.data.s.all(0).tolist()
     result = []
     for name, values in target.estimands().items():
         if not values.requires_grad:
-            continue  # given, not estimated
+            continue  # the coefficient is given and not estimated
         for k, value in enumerate(values.reshape(-1)):
             if values.shape[-1:] == (len(complete),) and complete[k % len(complete)]:
-                continue  # about what never goes missing nothing can be learnt
+                continue  # a complete column tells nothing about its mechanism
             slope = torch.autograd.grad(
                 value, target.tensors, retain_graph=True, allow_unused=True, materialize_grads=True
             )
@@ -155,10 +164,11 @@ def _slopes(target: Target) -> list[tuple[str, str, int, float, np.ndarray]]:
 
 
 def _held_back(target: Target, found: Maximum, name: str, k: int, j: np.ndarray) -> bool:
-    """Whether the likelihood would rise beyond zero, by the score where the search ended.
+    """Whether the likelihood rises beyond zero, judged by the score where the search ended.
 
-    A coefficient c = softplus(r) that is pushed to zero gets a small estimate with a small standard
-    error; the score dL/dc, in its own standard errors, tells that from one that is small.
+    A coefficient c = softplus(r) that its direction holds at zero gets a small estimate with a
+    small standard error. The score dL/dc, in its own standard errors, distinguishes it from a
+    coefficient that is small.
     """
     step = 1e-3
     q = int(np.abs(j).argmax())
@@ -178,7 +188,7 @@ def _warn(text: str) -> None:
 
 
 def _place(k: int, shape: torch.Size, columns: tuple[str, ...]) -> str:
-    """Locate element k: by its column, and by its row where there are rows."""
+    """Locate element k by its column, and by its row if there are rows."""
     if shape[-1] != len(columns):
         return str(k)
     row, column = divmod(k, len(columns))

@@ -23,16 +23,16 @@ from ..randomness.noise import Noise
 from ..vimco import has_scores
 from .redundancy import redundant
 
-#: more parameters than this and their information matrix takes too long
+#: of more parameters the information matrix takes too long
 MOST_PARAMETERS = 600
-#: precision of a Normal prior on parameters that have none: directions without any information
-#: (a rotation of the latents) then have a variance, if a large one
+#: precision of a Normal prior on all parameters, so that directions without any information (a
+#: rotation of the latents) have a finite variance
 _WEAK = 1e-4
 _STEP = 1e-3
 _ROWS_AT_ONCE = 512
-_ROUNDS = 4  # information matrices on the way to the maximum
-_NEAR = 5.0  # standard errors, of all parameters together: one matrix holds at both ends
-_RISING = 1e-6  # of the largest curvature: more than the error of differences
+_ROUNDS = 4  # information matrices on the way to the maximum, at most
+_NEAR = 5.0  # standard errors of all parameters together, over which one matrix serves
+_RISING = 1e-6  # of the largest curvature, which is more than the error of differences
 
 
 class Target:
@@ -50,15 +50,15 @@ class Target:
     ) -> None:
         if model.trunk is not None:
             raise InputError(
-                "GNR's mask reads the trunk, whose parameters have no meaning of their own and no "
-                "standard errors here; give parameters='bootstrap'"
+                "the mask of a GNR reads the trunk that it shares with the decoder, for whose "
+                "parameters there are no standard errors; give parameters='bootstrap'"
             )
         self.model, self.data, self.joint = model, data, joint
         self.particles, self.unobserved, self.seed = particles, unobserved, seed
-        #: where the rows' draws come from, if not from their distributions
+        #: makes the source of the rows' random numbers, if not their distributions themselves
         self.noise: Callable[[int], Noise] | None = None
         self.marginal = Marginal(unobserved)
-        self.raw: dict[str, Tensor] = {}  # of sites; logs of those that are positive
+        self.raw: dict[str, Tensor] = {}  # values of sites; logarithms of positive ones
         self.positive: list[str] = []
         guide = model.coefficient_guide
         if guide is not None:
@@ -90,7 +90,7 @@ class Target:
         return {k: v.exp() if k in self.positive else v for k, v in self.raw.items()}
 
     def estimands(self) -> dict[str, Tensor]:
-        """Return what an analyst would report, with gradients."""
+        """Return the coefficients as they are reported, with gradients."""
         context: dict[str, Any] = self.sites()
         found: dict[str, Tensor] = self.model.missingness.shown(self.data, **context)
         return found
@@ -143,7 +143,7 @@ class Target:
         return float(sum(self._losses())) + 0.5 * _WEAK * float(vector @ vector)
 
     def _losses(self) -> Iterator[Tensor]:
-        """Yield minus the bound in blocks of rows, and minus what is outside the rows."""
+        """Yield minus the bound in blocks of rows, with the terms outside the rows in the first."""
         with seeded(self.seed, self.data.x.device):
             for number, rows in enumerate(
                 torch.arange(len(self.data), device=self.data.x.device).split(_ROWS_AT_ONCE)
@@ -162,9 +162,9 @@ class Target:
                 )
                 if has_scores(run):
                     raise InputError(
-                        "a formula reads another column whose missing levels or counts are drawn, "
-                        "for which there are no standard errors here; give the coefficients priors "
-                        "(the model's coefficient_guide is a posterior)"
+                        "a formula reads another column whose missing levels or counts are "
+                        "sampled, for which there are no standard errors; give the coefficients "
+                        "priors (then the model's coefficient_guide is their posterior)"
                     )
                 bound = run.log_weight.logsumexp(0).sum() - len(rows) * math.log(self.particles)
                 yield -(bound + run.log_global) if number == 0 else -bound
@@ -179,10 +179,14 @@ def exact(model: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
 
 
 class Maximum(NamedTuple):
-    """The end of the search: parameters, their covariance, and what remains to be done.
+    """The result of a search for the maximum.
 
-    ``way`` leads from the fit to here, ``rest`` is one more Newton step; in ``rising`` directions
-    the likelihood curves upward.
+    Attributes:
+        at: (q,) the parameters.
+        covariance: (q, q) the inverse of the observed information.
+        way: (q,) the step from the fit to the maximum.
+        rest: (q,) one more Newton step, which is small where the maximum was reached.
+        rising: the number of directions in which the likelihood curves upward.
     """
 
     at: np.ndarray
@@ -195,8 +199,13 @@ class Maximum(NamedTuple):
 def maximum(target: Target, at: np.ndarray, polish: int) -> Maximum:
     """Find the maximum near the fit, and the information there.
 
-    Steps with one information matrix, halved where they overshoot; a fit ends near its maximum, so
-    that one matrix serves for several. Where the way was far, all again from there.
+    Newton steps are halved where they overshoot. A fit ends near its maximum, so that one
+    information matrix serves for several steps; if they lead far, the matrix is computed again.
+
+    Args:
+        target: minus the log-posterior, with gradient.
+        at: (q,) the parameters of the fit.
+        polish: the number of steps with one matrix.
     """
     fixed = target.redundant()
     free = np.eye(len(at)) - fixed @ fixed.T
@@ -205,7 +214,7 @@ def maximum(target: Target, at: np.ndarray, polish: int) -> Maximum:
     for _ in range(_ROUNDS if polish else 1):
         information = free @ _information(target, at) @ free
         eigenvalues, vectors = np.linalg.eigh(information)
-        # away from the maximum a direction may curve upward: step along it downhill all the same
+        # away from the maximum a direction may curve upward; the step along it still goes downhill
         size = np.maximum(np.abs(eigenvalues), 1e-2)
         inverse = free @ (vectors / size) @ vectors.T @ free
         far = math.sqrt(float(gradient @ inverse @ gradient))  # in standard errors

@@ -1,4 +1,4 @@
-"""Multiple imputation: completed tables that carry parameter uncertainty, too."""
+"""Multiple imputation: completed tables that carry the uncertainty about the parameters, too."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ from .sources import Parameters, Source, sources
 class MultipleImputation:
     """The m completed tables of a multiple imputation, each with its own parameters.
 
-    ``values`` (m, n, p) in the data's own units; observed cells as they were given. ``parameters``
-    says where the parameters came from, ``khat`` how far a Normal approximation of them can be
-    trusted (nan where there is none), ``ess`` (m, n) how many particles each row was drawn from.
     Iterating gives the tables as frames.
+
+    Attributes:
+        data: the table that was imputed.
+        values: (m, n, p) the completed tables in the data's own units, with observed cells as they
+            were given.
+        parameters: the source of the parameters.
+        khat: Pareto k-hat of a Normal approximation of the parameters, which is good up to 0.7; nan
+            where there is no approximation.
+        ess: (m, n) the effective number of particles from which each row was sampled.
     """
 
     data: IncompleteData
@@ -66,34 +72,43 @@ def multiple_imputation(
     seed: int = 0,
     progress: bool = False,
 ) -> MultipleImputation:
-    """Draw m completed tables, for :func:`absentia.pool`.
+    """Sample m completed tables, for :func:`absentia.pool`.
 
-    ``impute(...).frames()`` draws all its tables with the parameters of the fit, as if they were
-    known: intervals pooled from them are too narrow. Here every table has parameters of its own,
-    and is drawn from p(x_m | x_o, s) at them (proper multiple imputation, Rubin 1987).
+    ``impute(...).frames()`` samples all its tables with the parameters of the fit, as if these were
+    known, and intervals pooled from them are too narrow. Here every table has parameters of its
+    own, and is sampled from p(x_m | x_o, s) at these (proper multiple imputation, Rubin 1987).
 
     Args:
-        parameters: where they come from.
+        fitted: the result of :func:`absentia.fit` or :func:`absentia.load`.
+        data: the table that it was fitted to.
+        m: the number of tables.
+        parameters: the source of the parameters.
 
-            - ``"laplace"``: their posterior, decoder and mechanism, by :class:`ParameterPosterior`;
+            - ``"laplace"``: the posterior of decoder and mechanism, by :class:`ParameterPosterior`;
               for models of up to 600 parameters.
-            - ``"bootstrap"``: refits to rows drawn with replacement, started from the fit.
-            - ``"ensemble"``: refits to all rows from fresh weights: how far networks trained alike
-              differ, which is not the sampling uncertainty (Lakshminarayanan et al., NeurIPS 2017).
-            - ``"mechanism"``: the posterior of the mechanism alone, the decoder held as it is: its
-              ``coefficient_guide`` where coefficients have priors, else as ``"laplace"``.
-            - ``"fixed"``: those of the fit, improper; to compare with.
-            - ``"auto"``: ``"laplace"`` where the model is small enough and its mechanism reads no
+            - ``"bootstrap"``: refits to rows sampled with replacement, started from the fit.
+            - ``"ensemble"``: refits to all rows from new initial weights. They show how far
+              networks trained alike differ, which is not the sampling uncertainty
+              (Lakshminarayanan et al., NeurIPS 2017).
+            - ``"mechanism"``: the posterior of the mechanism, with the decoder held at the fit. It
+              is the ``coefficient_guide`` where coefficients have priors, else as ``"laplace"``.
+            - ``"fixed"``: the parameters of the fit; improper, for comparison.
+            - ``"auto"``: ``"laplace"`` if the model is small enough and its mechanism reads no
               latent, else ``"bootstrap"``.
 
-        particles: importance samples a row and table, of which one is drawn by weight.
-        steps: of a refit; a quarter of the fit's (bootstrap), or as many (ensemble).
-        jobs: refits at once.
+        particles: importance samples per row and table, of which one is sampled by weight.
+        steps: the steps of a refit; by default a quarter of the fit's for ``"bootstrap"``, and as
+            many as the fit's for ``"ensemble"``.
+        jobs: the number of refits that run at once.
+        seed: of the random numbers.
+        progress: show a progress bar.
+
+    A warning is given where a Normal approximation of the parameters is unreliable (k-hat above
+    0.7).
 
     Raises:
-        ValueError: for an unknown kind, fewer than one table, or data of other columns.
-
-    Warns where a Normal approximation of the parameters is unreliable (k-hat above 0.7).
+        ValueError: the source is unknown, there is less than one table, or the data have other
+            columns than the fit.
 
     >>> import numpy as np
     >>> import absentia as ab

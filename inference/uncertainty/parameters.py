@@ -17,17 +17,21 @@ from ..prepare import prepared
 from ..randomness.shifted import ShiftedSobol
 from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
 
-_NO_EFFECT = 0.01  # of the largest: of a direction on mean and covariance of x
-_FLAT = 0.02  # of the gradient a standard error: some 1e-4 nats are left to gain
+#: directions whose effect on mean and covariance of x is this share of the largest are held
+_NO_EFFECT = 0.01
+_FLAT = 0.02  # gradient per standard error at which the search ends, about 1e-4 nats too low
 _MOST_STEPS = 60
-#: draws to evaluate a maximum with: of all rows together, and at least and at most of one
+#: samples with which a maximum is evaluated: those of all rows, and the least and most per row
 _DRAWS_IN_ALL, _DRAWS_A_ROW = 200_000, (64, 1024)
 
 
 class ParameterDraws(NamedTuple):
-    """Draws (S, q) of the parameters, with smoothed log-weights (S,) and Pareto k-hat.
+    """Weighted draws of the parameters.
 
-    Normalised: the weights sum to one.
+    Attributes:
+        vectors: (S, q) the draws.
+        log_weight: (S,) smoothed log-weights; the weights sum to one.
+        khat: Pareto k-hat of the weights.
     """
 
     vectors: np.ndarray
@@ -42,7 +46,7 @@ class ParameterDraws(NamedTuple):
     def resampled(self, m: int, seed: int) -> np.ndarray:
         """Resample m of the draws (m, q) by weight, or without weights if these are unreliable.
 
-        Systematic resampling, so that a draw of weight below 1/m comes at most once.
+        Resampling is systematic, so that a draw of weight below 1/m is chosen at most once.
         """
         generator = np.random.default_rng(seed)
         if not self.reliable:
@@ -56,16 +60,22 @@ class ParameterDraws(NamedTuple):
 class ParameterPosterior:
     """p(parameters | x_o, s) of a small model: N(maximum, inverse observed information).
 
-    Decoder and mechanism together, coefficients that have priors with them; what changes p(x) in
-    nothing, such as the latents' rotation, is held. Draws of the Normal carry importance weights
-    towards the posterior itself, whose k-hat says how far the approximation holds (Vehtari et al.,
-    JMLR 2024).
+    The parameters are those of decoder and mechanism together, with the coefficients that have
+    priors. Directions that do not change p(x), such as a rotation of the latents, are held. Draws
+    of the Normal carry importance weights towards the posterior itself, whose k-hat shows whether
+    the approximation is good (Vehtari et al., JMLR 2024).
 
     Args:
+        fitted: a fit, or a model.
+        data: the table that it was fitted to.
         decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known.
+        particles: importance samples per row.
+        polish: Newton steps with one information matrix.
+        unobserved: as for :class:`absentia.ImportanceWeightedELBO`.
+        seed: of the random numbers.
 
     Raises:
-        ValueError: more than 600 parameters, or none.
+        ValueError: the model has more than 600 parameters, or none.
     """
 
     def __init__(
@@ -84,13 +94,14 @@ class ParameterPosterior:
             self.maximum: Maximum = maximum(self.target, self.target.start(), polish)
         held = self.target.redundant(_NO_EFFECT)
         self._basis = np.linalg.svd(held, full_matrices=True)[0][:, held.shape[1] :]
-        # given what is held: the inverse of a part of the information, not a part of its inverse
+        # conditional on the held directions: the inverse of a part of the information, and not a
+        # part of the inverse
         information = self._basis.T @ np.linalg.inv(self.maximum.covariance) @ self._basis
         eigenvalues, vectors = np.linalg.eigh((information + information.T) / 2)
         self._root = vectors / np.sqrt(eigenvalues)
 
     def draws(self, count: int, seed: int = 0) -> ParameterDraws:
-        """Sample ``count`` draws with weights; at least 100 give k-hat a tail to use."""
+        """Sample ``count`` weighted draws, of which k-hat needs at least 100."""
         noise = np.random.default_rng(seed).normal(size=(count, self._root.shape[0]))
         vectors = self.maximum.at + noise @ self._root.T @ self._basis.T
         with computing(self.target.model):
@@ -99,9 +110,10 @@ class ParameterPosterior:
         return weighted_draws(vectors, log_p + 0.5 * np.square(noise).sum(1))
 
     def height(self) -> float:
-        """The log-posterior at its maximum: log p(x_o, s), and priors of coefficients.
+        """Return the log-posterior at its maximum: log p(x_o, s), and priors of coefficients.
 
-        With more draws a row than the search for the maximum needs, and evenly spread ones.
+        It is computed with more samples per row than the search for the maximum, which are spread
+        evenly.
         """
         target = self.target
         usual = target.particles, target.noise
@@ -117,17 +129,18 @@ class ParameterPosterior:
     def moved_to(
         self, model: Any, data: IncompleteData, start: np.ndarray | None = None
     ) -> ParameterPosterior:
-        """Move the Normal to the maximum of a model that differs in what is given.
+        """Move the Normal to the maximum of a model with other given coefficients.
 
         Args:
-            model: of the same parameters, and with the guide's own in place.
-            start: parameters to search from, in the place of the maximum here.
+            model: a model with the same parameters, whose guide is fitted.
+            data: the table.
+            start: (q,) the parameters from which the search starts; the maximum here when left out.
         """
         from scipy.optimize import minimize  # slow to import
 
         moved = copy.copy(self)
         moved.target = self.target.of(model, data)
-        # in the Normal's own units the search is short: there the curvature is nearly that of u^2/2
+        # in units of the Normal's covariance the curvature is nearly that of u^2/2: a short search
         within = self._basis @ self._root
         first = self.maximum.at if start is None else start
 
@@ -147,9 +160,9 @@ class ParameterPosterior:
         return moved
 
     def model_at(self, vector: np.ndarray) -> tuple[Any, dict[str, Tensor] | None]:
-        """Return the model with these parameters, and its coefficients by site if any.
+        """Return the model with these parameters, and its coefficients by site, if it has any.
 
-        The same module every time, changed in place.
+        It is the same module every time, which is changed in place.
         """
         self.target.put(vector)
         sites = {name: value.detach() for name, value in self.target.sites().items()}
@@ -178,12 +191,13 @@ def target_of(
         ValueError: as :class:`ParameterPosterior`.
     """
     if decoder not in ("joint", "fixed"):
-        raise InputError(f"decoder {decoder!r} is not one of joint, fixed")
+        raise InputError(f"decoder is {decoder!r}; give joint or fixed")
     model, data = exact(*prepared(fitted, data))
     target = Target(model, data, decoder == "joint", particles, unobserved, seed)
     if len(target) > MOST_PARAMETERS:
         raise InputError(
             f"the model has {len(target)} parameters, more than {MOST_PARAMETERS}; give "
-            f"decoder='fixed', or priors to the mechanism (its coefficient_guide is a posterior)"
+            f"decoder='fixed', or give the mechanism priors (then its coefficient_guide is their "
+            f"posterior)"
         )
     return target

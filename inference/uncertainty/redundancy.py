@@ -17,18 +17,20 @@ from ..evaluating import learning
 
 
 def redundant(model: Any, tensors: Sequence[Tensor], least: float = 0.0) -> np.ndarray:
-    """Return orthonormal directions (q, r) that change parameters but not p(x), to be fixed.
+    """Return orthonormal directions (q, r) that change parameters but not p(x), to be held.
 
-    They change no estimand, and left free only Monte-Carlo error would say anything about them. z
-    is as likely turned as not, and a decoder's first layer turns it back: W A for every
-    antisymmetric A. Of a linear decoder they are what leaves mean and covariance of x as they are,
-    more than the turns where there are more latents than the table needs. Where the mechanism reads
-    z there are none of the decoder alone.
+    They change no estimand, and if they were free, Monte-Carlo error alone would determine them.
+    p(z) does not change when z is rotated, and the first layer of a decoder can rotate it back:
+    these directions are W A for every antisymmetric A. For a linear decoder all directions are
+    found that leave mean and covariance of x unchanged, which are more than the rotations where
+    there are more latents than the table needs. Where the mechanism reads z, no direction of the
+    decoder alone is redundant.
 
     Args:
-        tensors: the parameters, q numbers in all; others are held anyway.
-        least: of a linear decoder, directions with a smaller effect on mean and covariance, as a
-            share of the largest, are among them too.
+        model: the model.
+        tensors: the parameters, q numbers in all; all other parameters are held anyway.
+        least: for a linear decoder, directions whose effect on mean and covariance is a smaller
+            share of the largest effect than this count as redundant, too.
     """
     decoder, size = model.decoder, sum(tensor.numel() for tensor in tensors)
     found: list[np.ndarray] = []
@@ -66,7 +68,7 @@ def _without_effect(
         return np.zeros((sum(t.numel() for t in tensors), 0))
     _, sizes, directions = np.linalg.svd(_jacobian(decoder, [tensors[k] for k in own]))
     sizes = np.pad(sizes, (0, len(directions) - len(sizes)))
-    # how many there are does not depend on where; with W = 0 far more seem to have no effect
+    # their number does not depend on the weights, except where W = 0 makes more of them redundant
     with seeded(0):
         spread = copy.deepcopy(decoder)
         torch.nn.init.normal_(spread.mean.weight)

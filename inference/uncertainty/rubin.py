@@ -20,10 +20,14 @@ _STACKED = "imputation"  # the index level that numbers the tables where they ar
 class Pooled:
     """Estimates that are pooled over m completed tables.
 
-    ``table`` has a row an estimate: ``estimate``, ``se``, ``lower``, ``upper``, ``df``,
-    ``p_value`` (of being 0), ``within`` and ``between`` variance, ``fmi`` (the fraction of missing
-    information) and ``riv`` (the relative increase of the variance by missingness).
-    ``covariance`` (q, q) is their total covariance.
+    Attributes:
+        table: one row per estimate: ``estimate``, ``se``, ``lower``, ``upper``, ``df``, ``p_value``
+            (of the hypothesis that it is 0), ``within`` and ``between`` variance, ``fmi`` (the
+            fraction of missing information) and ``riv`` (the relative increase in variance that
+            missing values cause).
+        covariance: (q, q) the total covariance of the estimates.
+        m: the number of tables.
+        level: the probability that the intervals contain.
     """
 
     table: pd.DataFrame
@@ -32,7 +36,7 @@ class Pooled:
     level: float
 
     def __repr__(self) -> str:
-        """Show the table, below a line about what it was pooled from."""
+        """Show the table, below a line with the number of tables and the level."""
         shown = self.table[["estimate", "se", "lower", "upper", "df", "fmi"]]
         return f"Pooled over {self.m} tables, {100 * self.level:g} % intervals\n{shown}"
 
@@ -50,31 +54,33 @@ def pool(
 
         Q = mean Q_i,   T = mean U_i + (1 + 1/m) B,
 
-    (Rubin, *Multiple Imputation for Nonresponse in Surveys*, 1987), and T's degrees of freedom as
-    Barnard & Rubin (Biometrika 1999) adjust them for small samples.
+    (Rubin, *Multiple Imputation for Nonresponse in Surveys*, 1987). The degrees of freedom of T are
+    adjusted for small samples as in Barnard & Rubin (Biometrika 1999).
 
-    The intervals hold what they promise where the tables are *proper* draws, which carry the
-    uncertainty about the model's parameters: :func:`absentia.multiple_imputation`, not
-    ``impute(...).frames()``.
+    The intervals have the coverage that they state if the tables are *proper* draws, which carry
+    the uncertainty about the model's parameters: those of :func:`absentia.multiple_imputation`, and
+    not those of ``impute(...).frames()``.
 
     Args:
-        tables: completed tables: several, by name in a mapping, or stacked in one with an index
-            level "imputation" (as ``MNARImputer.multiple_impute`` gives them) or grouped by it; or,
-            with ``analysis`` left out, the results of their analyses.
-        analysis: of one table: anything with ``params`` and ``cov_params()`` (statsmodels;
-            parameters of several equations are named by equation and term), or a pair of estimates
-            and variances: numbers, Series, or a Series and a covariance matrix. Labels say which
-            variance belongs to which estimate, whatever their order.
-        level: of the intervals.
-        complete_df: degrees of freedom that the analysis of a complete table has; those of the
-            results (``df_resid``), or infinitely many, when left out.
+        tables: the completed tables: a list of them, a mapping from names to them, one table in
+            which they are stacked under an index level "imputation" (as from
+            ``MNARImputer.multiple_impute``), or such a table grouped by the level. If ``analysis``
+            is left out, the results of their analyses instead.
+        analysis: the analysis of one table. It returns an object with ``params`` and
+            ``cov_params()`` (statsmodels; parameters of several equations are named by equation and
+            term), or a pair of estimates and variances: numbers, Series, or a Series and a
+            covariance matrix. Labels decide which variance belongs to which estimate, whatever
+            their order.
+        level: the probability that the intervals contain.
+        complete_df: the degrees of freedom of the analysis of a complete table; when left out,
+            those of the results (``df_resid``), or infinitely many.
 
     Raises:
-        ValueError: fewer than two tables, results that do not name the same estimates, labels that
-            occur twice or do not fit together, or variances that are negative or not finite; the
-            message names the table.
-        TypeError: tables or a result that are none of these.
-        RuntimeError: an analysis that failed, with the table it failed on.
+        ValueError: there are fewer than two tables, results do not name the same estimates, labels
+            occur twice or differ, or variances are negative or not finite; the message names the
+            table.
+        TypeError: the tables or a result are of none of these types.
+        RuntimeError: an analysis failed; the message names the table.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -97,8 +103,8 @@ def pool(
     for label, other in others:
         if set(other.estimate.index) != set(names):
             raise InputError(
-                f"table {label} has estimates {list(other.estimate.index)}, table {first} "
-                f"{list(names)}; an analysis must name the same ones in every table"
+                f"table {label} has the estimates {list(other.estimate.index)} and table {first} "
+                f"{list(names)}; return the same estimates from every table"
             )
     found = [_in_order(one, names) for _, one in analysed]
     estimates = np.stack([one.estimate.to_numpy(float) for one in found])
@@ -116,14 +122,14 @@ def _one_by_one(tables: Any, analysis: Any) -> Iterator[tuple[Any, Any]]:
     """Yield the tables with a name for each: their number from 0, or their own name.
 
     Raises:
-        TypeError: what is not several tables.
+        TypeError: the argument is not several tables.
     """
     if isinstance(tables, pd.DataFrame):
         if _STACKED not in tables.index.names:
             raise KindError(
                 f"tables is one table of {len(tables)} rows; give a list of completed tables, a "
-                f"table with the index level '{_STACKED}', or tables.groupby(...) of the column "
-                f"that numbers them"
+                f"table with the index level '{_STACKED}', or tables.groupby(...) by the column "
+                f"that numbers the tables"
             )
         tables = tables.groupby(level=_STACKED, sort=False)
     if isinstance(tables, DataFrameGroupBy):
@@ -162,7 +168,7 @@ def _analysed(
         return label, read_analysis(result)
     except (TypeError, ValueError) as error:
         raise type(error)(f"table {label}: {error}") from error
-    except Exception as error:  # results compute their covariance only when they are asked
+    except Exception as error:  # results compute their covariance only when it is read
         raise _failed(label, error) from error
 
 
@@ -213,7 +219,7 @@ def _table(
 
 
 def barnard_rubin(share: np.ndarray, m: int, complete_df: float) -> np.ndarray:
-    """Return degrees of freedom, given lambda = (1 + 1/m) B / T and complete-data ones.
+    """Return degrees of freedom, given lambda = (1 + 1/m) B / T and those of a complete table.
 
     >>> import numpy as np
     >>> barnard_rubin(np.array([0.5]), 5, np.inf)

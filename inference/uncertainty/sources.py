@@ -1,4 +1,4 @@
-"""Sources of parameters for draws: their posterior, refits, or the fit itself."""
+"""Sources of parameters for multiple imputation: their posterior, refits, or the fit itself."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .laplace import MOST_PARAMETERS
 from .parameters import ParameterPosterior
 
 Parameters = Literal["auto", "laplace", "bootstrap", "ensemble", "mechanism", "fixed"]
-_PROPOSALS = 200  # draws of the parameters, from which m are taken by weight
-_SHORTER = 4  # a warm-started refit takes this part of the fit's steps
+_PROPOSALS = 200  # draws of the parameters, from which m are resampled by weight
+_SHORTER = 4  # a refit that starts from the fit takes the fit's steps divided by this
 
-#: a model, and the coefficients to hold it at where they have priors
+#: a model, and the values at which to hold its coefficients where they have priors
 Source = tuple[Any, Mapping[str, Tensor] | None]
 
 
@@ -50,20 +50,21 @@ def sources(
 ) -> Sources:
     """Return m draws of a fitted model's parameters; see :func:`absentia.multiple_imputation`.
 
-    A model may be the same module changed in place: use it before asking for the next.
+    Two models may be the same module, which is changed in place: use each before the next.
 
     Raises:
-        ValueError: for an unknown kind, or fewer than one.
+        ValueError: the source is unknown, or m is less than one.
     """
     if parameters not in get_args(Parameters):
         raise InputError(
             f"parameters {parameters!r} is not one of {', '.join(get_args(Parameters))}"
         )
     if m < 1:
-        raise InputError(f"{m} draws of the parameters asked for; give at least 1")
+        raise InputError(f"{m} draws of the parameters are asked for; give at least 1")
     if fitted.model.frozen and parameters != "fixed":
         raise InputError(
-            "of a second stage only the predictor was learnt; draw the parameters of the first"
+            "this model is the second of two stages, in which only the predictor was learnt; give "
+            "the fit of the first stage, or parameters='fixed'"
         )
     if parameters == "auto":
         parameters = "laplace" if is_small(fitted.model) else "bootstrap"
@@ -93,8 +94,8 @@ def sources(
     if not draws.reliable:
         warnings.warn(
             f"a Normal approximation of the {len(posterior.target)} parameters is poor (k-hat "
-            f"{draws.khat:.2f}): the intervals are rough; give parameters='bootstrap', fit with "
-            f"more steps, or identify the mechanism better",
+            f"{draws.khat:.2f}), and the intervals are rough; give parameters='bootstrap', fit "
+            f"with more steps, or give the mechanism a prior or a column that identifies it",
             AbsentiaWarning,
             stacklevel=3,
         )
@@ -106,14 +107,14 @@ def is_small(model: RowModel) -> bool:
     """Whether decoder and mechanism are small enough for a Normal approximation."""
     parts = (model.decoder, model.missingness, model.predictor)
     learnt = [p for part in parts if part is not None for p in part.parameters() if p.requires_grad]
-    # turning the latents turns a mechanism that reads them, too: no Normal is near that
+    # a rotation of the latents changes a mechanism that reads them, and a Normal cannot follow it
     turns = {"z", "z_mask"} & set(model.missingness.asks)
     return sum(p.numel() for p in learnt) <= MOST_PARAMETERS and not turns
 
 
 def _settings(fitted: FitResult, steps: int, seed: int) -> dict[str, Any]:
     plan = {**fitted.settings.to_dict(), "steps": steps, "seed": seed}
-    # all rows count, and the last state is the result: nothing is chosen by held-out rows
+    # all rows are fitted and the last state is the result, since no rows are held out
     return {**plan, "validation": 0.0, "patience": None, "evaluations": 1, "progress": False}
 
 

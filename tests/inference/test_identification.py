@@ -177,7 +177,7 @@ def test_a_loud_line_where_imputed_means_lie_outside():
     assert row["outside"]
     assert row["imputed_mean"] > row["highest"]
     assert row["lowest"] < row["at_random_mean"] < row["highest"]
-    assert "OUTSIDE what was observed" in repr(filled)
+    assert "OUTSIDE the observed range" in repr(filled)
 
 
 def test_values_that_are_known_to_lie_outside_are_not_loud():

@@ -443,7 +443,7 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path, changed):
     with pytest.raises(Killed):
         run(data, checkpoint=path, callback=kill_at(20))
     (name,) = changed
-    with pytest.raises(ValueError, match=f"with {name}=.*delete it or give another path"):
+    with pytest.raises(ValueError, match=f"with {name}=.*delete.*path"):
         run(data, checkpoint=path, **changed)
     assert path.exists()
 
@@ -797,11 +797,11 @@ def test_a_model_without_mechanism_parameters():
         ({"learning_rate": 0.0}, "learning_rate is 0.0; give a positive number"),
         ({"learning_rate": math.nan}, "learning_rate is nan"),
         ({"mechanism_rate": -1.0}, "mechanism_rate is -1.0"),
-        ({"schedule": "step"}, "schedule 'step' is not one of one-cycle, cosine, constant"),
-        ({"validation": 1.0}, "validation is 1.0; give a share"),
+        ({"schedule": "step"}, "schedule.*one-cycle"),
+        ({"validation": 1.0}, "validation.*share of rows"),
         ({"validation": -0.1}, "validation is -0.1"),
         ({"patience": 0}, "patience is 0"),
-        ({"patience": 2, "validation": 0.0}, "patience needs held-out rows"),
+        ({"patience": 2, "validation": 0.0}, "patience.*validation"),
         ({"gradient": "reinforce"}, "gradient 'reinforce' is not one of"),
         ({"unobserved": "drop"}, "unobserved is 'drop'"),
     ],

@@ -240,7 +240,7 @@ def test_rows_and_summary(data, imputation):
 
 
 def test_what_cannot_be_asked_for(imputation, truth, data):
-    with pytest.raises(ValueError, match="2001 draws asked for, 2000 kept; impute with draws"):
+    with pytest.raises(ValueError, match="2001 draws.*draws"):
         imputation.draws(2001)
     with pytest.raises(ValueError, match="0 draws"):
         imputation.draws(0)
@@ -258,11 +258,11 @@ def test_what_cannot_be_asked_for(imputation, truth, data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "mean"}, "rule 'mean' is not one of posterior, decoder-mean"),
-        ({"particles": 0}, "particles is 0; give at least 1"),
+        ({"rule": "mean"}, "rule.*decoder-mean"),
+        ({"particles": 0}, "particles is 0"),
         ({"unobserved": "drop"}, "unobserved is 'drop'"),
         ({"draws": -1}, "draws is -1"),
-        ({"draws": 2.5}, "draws is 2.5; give at least 0, a whole number"),
+        ({"draws": 2.5}, "draws.*whole number"),
         ({"particles": float("nan")}, "particles is nan"),
         ({"particles": "20"}, "particles is '20'"),
     ],

@@ -7,7 +7,7 @@ from pyro.distributions import Binomial, Categorical, LogNormal, Normal, Student
 from scipy.stats import kstest, norm
 from scipy.stats import t as student
 
-from absentia.inference.integration.conditionals import Drawn, TiltedNormal, Together, Untilted
+from absentia.inference.integration.conditionals import Sampled, TiltedNormal, Together, Untilted
 from absentia.inference.integration.packing import pack, parameters_of, pick
 from absentia.inference.integration.quadrature import rule_for
 from absentia.inference.integration.summed import TiltedDiscrete, TiltedQuadrature
@@ -239,11 +239,11 @@ def test_a_drawn_value_is_reported_in_its_units_and_drawn_in_the_models():
     torch.manual_seed(0)
     values = torch.randn(4, 3).double()
     at, report = -torch.rand(4, 3).double(), values.exp()
-    tilted = Drawn(values, at, report)
+    tilted = Sampled(values, at, report)
     particles, cells = torch.tensor([3, 0, 2]), torch.tensor([0, 2, 1])
     picked = (particles, cells)
     chosen = tilted.select(*picked)
-    alone = Drawn(values, at)
+    alone = Sampled(values, at)
     for found, expected in (
         (tilted.sample(), values),
         (tilted.moments()[0], report),
@@ -258,7 +258,7 @@ def test_a_drawn_value_is_reported_in_its_units_and_drawn_in_the_models():
 
 
 def test_the_probabilities_of_a_drawn_level():
-    tilted = Drawn(torch.tensor([[0.0, 2.0], [1.0, 2.0]]), torch.zeros(2, 2))
+    tilted = Sampled(torch.tensor([[0.0, 2.0], [1.0, 2.0]]), torch.zeros(2, 2))
     found = tilted.probabilities(torch.tensor([1, 0]), 4)
     assert found.shape == (4, 2, 2)
     assert found.argmax(0).tolist() == [[2, 0], [2, 1]]
@@ -270,7 +270,7 @@ def test_parts_are_put_together_in_the_order_of_their_cells():
     torch.manual_seed(1)
     loc, drawn = torch.randn(2, 3), torch.randn(2, 2)
     first = (torch.tensor([4, 0, 2]), Untilted(Normal(loc, 0.5), -torch.rand(2, 3)))
-    second = (torch.tensor([3, 1]), Drawn(drawn, -torch.rand(2, 2)))
+    second = (torch.tensor([3, 1]), Sampled(drawn, -torch.rand(2, 2)))
     tilted = Together([first, second], (2,))
     mean, variance = tilted.moments()
     torch.testing.assert_close(

@@ -106,14 +106,14 @@ def test_tables_that_agree_lose_nothing():
     ("results", "error", "message"),
     [
         ([(1.0, 0.1)], ValueError, r"1 table\(s\) to pool"),
-        ([1.0, 2.0], TypeError, "returned a float; return results of statsmodels"),
+        ([1.0, 2.0], TypeError, "float.*statsmodels"),
         ([(1.0, -0.1)] * 2, ValueError, "'estimate' is 1 with variance -0.1"),
         ([(np.nan, 0.1)] * 2, ValueError, "'estimate' is nan"),
-        ([(1.0, [0.1, 0.2])] * 2, ValueError, r"1 estimates came with variances of shape \(2, 2\)"),
+        ([(1.0, [0.1, 0.2])] * 2, ValueError, "estimates.*variances of shape"),
         (
             [(pd.Series({"a": 1.0}), 0.1), (pd.Series({"b": 1.0}), 0.1)],
             ValueError,
-            r"table 1 has estimates \['b'\], table 0 \['a'\]",
+            r"table 1.*\['b'\].*table 0 \['a'\]",
         ),
     ],
 )
@@ -165,7 +165,7 @@ def labelled(labels):
     [
         (pd.Series([1.0, 2.0], ["a", "a"]), [1.0, 1.0], "estimates have the label 'a' twice"),
         (pd.Series({"a": 1.0, "b": 2.0}), labelled(["a", "a"]), "have the label 'a' twice"),
-        (pd.Series({"a": 1.0, "b": 2.0}), labelled(["a", "c"]), r"are of \['a', 'c'\], the est"),
+        (pd.Series({"a": 1.0, "b": 2.0}), labelled(["a", "c"]), r"\['a', 'c'\].*estimates"),
         (pd.Series({"a": 1.0}), pd.Series({"a": 1.0, "b": 1.0}), "give both the same labels"),
         ([1.0, 2.0], [[1.0, 0.5], [0.0, 1.0]], "is not symmetric"),
         ([1.0, 2.0], [[1.0, np.nan], [np.nan, 1.0]], "both must be finite"),
