@@ -61,11 +61,12 @@ def fit(
         device: where to fit; where the model is, when left out.
         dtype: the precision; that of the model when left out.
         callback: a function that is called with each row of the history.
-        loggers: loggers to which each row of the history is written: :class:`absentia.inference.CSVLogger`,
-            :class:`absentia.inference.TensorBoardLogger`, :class:`absentia.inference.WandbLogger`, or your own.
+        loggers: loggers to which each row of the history is written, such as
+            :class:`absentia.inference.CSVLogger`, :class:`absentia.inference.TensorBoardLogger`,
+            :class:`absentia.inference.WandbLogger`, or your own.
         check: check afterwards, on some of the rows, what identifies the mechanism's slopes on
-            the missing values, and warn (:class:`absentia.inference.IdentificationWarning`) of slopes that
-            rest on the decoder's shape alone. The result is in ``identification``.
+            the missing values, and warn (:class:`absentia.inference.IdentificationWarning`) of
+            slopes that rest on the decoder's shape alone. The result is in ``identification``.
         settings: fields of :class:`FitSettings`.
 
     Returns:

@@ -69,8 +69,8 @@ def impute(
         seed: the same seed gives the same imputation.
         progress: show a progress bar.
         check: warn of columns whose imputed values lie, on average, outside the observed range
-            (:class:`absentia.inference.OutsideRangeWarning`) and, if the fit did not check it, of slopes that
-            nothing identifies (:class:`absentia.inference.IdentificationWarning`).
+            (:class:`absentia.inference.OutsideRangeWarning`) and, if the fit did not check it, of
+            slopes that nothing identifies (:class:`absentia.inference.IdentificationWarning`).
         unfitted: allow a model whose parameters are those that it was made with. A model that you
             trained by a loop of your own counts as fitted.
 

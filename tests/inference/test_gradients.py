@@ -374,5 +374,5 @@ def test_summed_discrete_values_need_no_score():
 def test_dreg_is_refused_for_sampled_discrete_values():
     model = bernoulli_model()
     sampled = ImportanceWeightedELBO(5, gradient="dreg", unobserved="sample")
-    with pytest.raises(ValueError, match="gradient.*discrete"):
+    with pytest.raises(ValueError, match=r"gradient.*discrete"):
         sampled.differentiable_loss(model.model, model.guide, (X > 0).double(), S)

@@ -170,7 +170,7 @@ def test_bounds_of_different_quantities_are_refused():
     why = {
         name: ab.NotMIWAEPPCA(data, name).missingness for name in ("ignorable", "a ~ b", "a")[:2]
     }
-    with pytest.raises(ValueError, match="'ignorable'.*density.*column 'a'"):
+    with pytest.raises(ValueError, match=r"'ignorable'.*density.*column 'a'"):
         check_same_density(why, data)
     both = {name: ab.NotMIWAEPPCA(data, name).missingness for name in ("a ~ b", "self-masking")}
     check_same_density(both, data)  # b has no gap: nothing that could be left out

@@ -171,7 +171,7 @@ def test_a_loud_line_where_imputed_means_lie_outside():
     data = ab.IncompleteData.from_frame(skewed())
     with pytest.warns(ab.inference.IdentificationWarning):
         fitted = misled(quick_fit(data))
-    with pytest.warns(ab.inference.OutsideRangeWarning, match=r"'a' 1\d.* \(at random: 1\."):
+    with pytest.warns(ab.inference.OutsideRangeWarning, match=r"'a' has 1\d.*at random: 1\."):
         filled = ab.impute(fitted, data, 100)
     row = filled.by_column().loc["a"]
     assert row["outside"]

@@ -188,7 +188,7 @@ def test_models_are_compared_by_leaving_rows_out(data):
     fits = {why: fitted(few, why, 400) for why in ("a ~ b", "a ~ 1")}
     found = ab.check.compare(fits, few, particles=20)
     assert list(found.index) == ["a ~ b", "a ~ 1"]
-    with pytest.raises(ValueError, match="'mar'.*density.*column 'a'"):
+    with pytest.raises(ValueError, match=r"'mar'.*density.*column 'a'"):
         ab.check.compare({"mar": fitted(few, "ignorable", 5), **fits}, few)
     with pytest.raises(ValueError, match=r"1 model\(s\) to compare"):
         ab.check.compare({"one": fits["a ~ b"]}, few)

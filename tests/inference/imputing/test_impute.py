@@ -240,7 +240,7 @@ def test_rows_and_summary(data, imputation):
 
 
 def test_what_cannot_be_asked_for(imputation, truth, data):
-    with pytest.raises(ValueError, match="2001 draws.*draws"):
+    with pytest.raises(ValueError, match=r"2001 draws.*draws"):
         imputation.draws(2001)
     with pytest.raises(ValueError, match="0 draws"):
         imputation.draws(0)

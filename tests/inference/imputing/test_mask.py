@@ -62,5 +62,5 @@ def test_gnr_averages_over_its_trunk():
 
 def test_an_ignorable_mask_is_not_expected():
     _, data = known(np.array([[0.5, np.nan], [1.0, 2.0]]))
-    with pytest.raises(ValueError, match="mechanism.*mask"):
+    with pytest.raises(ValueError, match=r"mechanism.*mask"):
         mask_probability(ab.PPCA(data, latent_dim=1), data)

@@ -126,7 +126,7 @@ def test_a_fit_that_ended_elsewhere_is_said():
     result = ab.fit(model, data, steps=400, learning_rate=1e-2, progress=False, validation=0.0)
     with torch.no_grad():
         model.missingness.part_of[0].raw.fill_(-0.5)
-    with pytest.warns(UserWarning, match="5 standard errors.*a ~ I"):
+    with pytest.warns(UserWarning, match=r"5 standard errors.*a ~ I"):
         found = ab.inference.coefficient_posterior(result, data).loc["a ~ a"]
     assert found["estimate"] > 1
 
@@ -136,7 +136,7 @@ def test_a_fit_at_no_maximum_is_said():
     result, data = fitted(frame, "a ~ a + w", seed=0)
     with torch.no_grad():  # a saddle: the loadings of a and w take part nowhere
         result.model.decoder.mean.weight.zero_()
-    with pytest.warns(UserWarning, match="maximum.*rises"):
+    with pytest.warns(UserWarning, match=r"maximum.*rises"):
         ab.inference.coefficient_posterior(result, data, polish=0)
 
 
@@ -158,7 +158,7 @@ def test_drawn_levels_are_refused():
     data = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
     model = ab.NotMIWAEPPCA(data, "a ~ n", latent_dim=1)
     result = ab.fit(model, data, steps=5, progress=False)
-    with pytest.raises(ValueError, match="missing levels.*priors"):
+    with pytest.raises(ValueError, match=r"missing levels.*priors"):
         ab.inference.coefficient_posterior(result, data, particles=5)
 
 
@@ -171,5 +171,5 @@ def test_what_is_refused():
         ab.inference.coefficient_posterior(deep, data)
     with pytest.raises(ValueError, match="level is 90"):
         ab.inference.coefficient_posterior(result, data, level=90)
-    with pytest.raises(ValueError, match="decoder.*joint"):
+    with pytest.raises(ValueError, match=r"decoder.*joint"):
         ab.inference.coefficient_posterior(result, data, decoder="both")

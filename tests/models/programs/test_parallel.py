@@ -153,7 +153,7 @@ def test_what_has_no_meaning_here_is_refused():
         ab.check.compare({"half": fits[0.5], "two": fits[2.0]}, data)
     with pytest.raises(ValueError, match="alpha other than 1"):
         ab.check.calibration(fits[2.0], data, rows=100)
-    with pytest.raises(ValueError, match="trunk.*standard errors"):
+    with pytest.raises(ValueError, match=r"trunk.*standard errors"):
         ab.inference.coefficient_posterior(fits[2.0], data)
     stochastic = gnr(data, stochastic=True)
     with pytest.raises(ValueError, match="stochastic trunk"):

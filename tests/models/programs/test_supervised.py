@@ -127,7 +127,7 @@ def test_it_is_fitted_in_one_stage_and_in_two(kind, tmp_path):
     learnt = {name for name, p in again.named_parameters() if p.requires_grad}
     assert learnt
     assert all(name.startswith("predictor.") for name in learnt)
-    with pytest.raises(ValueError, match="stages.*parameters"):
+    with pytest.raises(ValueError, match=r"stages.*parameters"):
         ab.multiple_imputation(fitted, data, m=2)
 
 
@@ -150,9 +150,9 @@ def test_what_does_not_fit_is_refused():
         Predictor(3, "count")
     with pytest.raises(ValueError, match=r"2 values.*30 rows"):
         data.with_target([1.0, 2.0])
-    with pytest.raises(ValueError, match="a SelectionModel predicts nothing"):
+    with pytest.raises(ValueError, match=r"SelectionModel.*no target"):
         ab.inference.predict(plain, data)
-    with pytest.raises(ValueError, match="SelectionModel.*target"):
+    with pytest.raises(ValueError, match=r"SelectionModel.*target"):
         ab.fit(plain, data, steps=2, progress=False)
     with pytest.raises(ValueError, match=r"a SupervisedModel predicts a target; give one"):
         ab.fit(made(data), data.without_target(), steps=2, progress=False)
@@ -178,7 +178,7 @@ def test_a_target_comes_in_the_models_units():
     by_itself = part.without_target().with_target(y[:6])  # standardised by these six alone
     expected = ab.check.held_out_bound(fitted, as_fitted, 50)
     torch.testing.assert_close(ab.check.held_out_bound(fitted, by_itself, 50), expected)
-    with pytest.raises(ValueError, match="target is binary.*continuous"):
+    with pytest.raises(ValueError, match=r"target is binary.*continuous"):
         ab.check.held_out_bound(fitted, part.with_target(y[:6] > 0), 50)
     binary = table(y="binary")
     other = made(binary)

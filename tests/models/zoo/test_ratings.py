@@ -142,9 +142,9 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(TypeError, match=r"read it with Ratings\.from_triples"):
         ab.models.RatingsNotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
     for call in (ab.impute, ab.check.held_out_bound, ab.check.check_values, ab.report):
-        with pytest.raises(TypeError, match="Ratings.*predict_ratings"):
+        with pytest.raises(TypeError, match=r"Ratings.*predict_ratings"):
             call(model, data, *(["x.html"] if call is ab.report else []))
-    with pytest.raises(TypeError, match="is a Ratings; read it with"):
+    with pytest.raises(TypeError, match=r"Ratings.*read it with"):
         ab.models.GNR(data)
 
 
@@ -158,7 +158,7 @@ def test_pairs_that_are_none_are_refused():
         ab.inference.predict_ratings(fitted, data, [0, 1], [0])
     with pytest.raises(ValueError, match="particles is 0"):
         ab.inference.predict_ratings(fitted, data, [0], [0], 0)
-    with pytest.raises(ValueError, match="rule 'mean' is not one of"):
+    with pytest.raises(ValueError, match=r"rule.*posterior"):
         ab.inference.predict_ratings(fitted, data, [0], [0], rule="mean")
     rng = np.random.default_rng(0)
     whole = rng.integers(1, 6, (40, 8)).astype(float)
