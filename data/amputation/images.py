@@ -1,4 +1,4 @@
-"""Amputation of pictures: a disc, a channel that exceeds the others, or bright pixels.
+"""Amputation of pictures: a disc, a channel where it exceeds the others, or bright pixels.
 
 Pictures are rows (n, p) with p = C * H * W, as
 :func:`absentia.data.datasets.images.load_images` gives them.
@@ -14,13 +14,13 @@ from scipy.special import expit
 
 from ..datasets.images import Shape, checked_shape
 from ..errors import InputError
-from .result import Amputation, certain, complete_values, drawn
+from .result import Amputation, certain, complete_values, sampled
 
 
 def circular_mask(x: ArrayLike, shape: Sequence[int], radius: float, seed: int = 0) -> Amputation:
     """Hide a disc whose centre is sampled for each picture, in all channels alike.
 
-    The values play no part: the pixels are missing completely at random, in one piece.
+    The mask does not depend on the values, so the pixels are missing completely at random.
 
     >>> circular_mask(np.zeros((5, 64)), (1, 8, 8), radius=2.0).mask.shape
     (5, 64)
@@ -28,15 +28,18 @@ def circular_mask(x: ArrayLike, shape: Sequence[int], radius: float, seed: int =
     Args:
         x: (n, p) complete pictures.
         shape: (C, H, W).
-        radius: in pixels; the disc lies inside the picture.
-        seed: of the centres.
+        radius: the radius of the disc in pixels; the disc lies inside the picture.
+        seed: the seed of the sampled centres.
 
     Raises:
-        ValueError: ``x`` is not complete or not of this shape, or the disc does not fit.
+        ValueError: ``x`` is not complete or not of this shape, or the disc does not fit into it.
     """
     x, (channels, height, width) = _pictures(x, shape)
     if not 0 < 2 * radius <= min(height, width) - 1:
-        raise InputError(f"radius {radius} does not fit into {height} x {width} pixels.")
+        raise InputError(
+            f"radius {radius} does not fit into {height} x {width} pixels; give a positive "
+            f"radius of at most {(min(height, width) - 1) / 2:g}."
+        )
     rng = np.random.default_rng(seed)
     up = rng.uniform(radius, height - 1 - radius, size=(len(x), 1, 1))
     across = rng.uniform(radius, width - 1 - radius, size=(len(x), 1, 1))
@@ -60,7 +63,10 @@ def brightest_channel(x: ArrayLike, shape: Sequence[int], channel: int = 2) -> A
     """
     x, (channels, height, width) = _pictures(x, shape)
     if channels < 2 or not 0 <= channel < channels:
-        raise InputError(f"there is no channel {channel} beside others among {channels}.")
+        raise InputError(
+            f"there is no channel {channel} among {channels} channels, or no other one to compare "
+            "it to; give pictures of two or more channels, and a channel counted from 0."
+        )
     pixels = x.reshape(len(x), channels, height, width)
     seen = np.ones(pixels.shape)
     others = np.delete(pixels, channel, axis=1).max(1)
@@ -77,19 +83,19 @@ def clipped(
 
     Args:
         x: (n, p) complete values.
-        threshold: beyond which a value is more likely missing than not.
-        slope: None for a hard threshold.
-        seed: of the draw.
+        threshold: the value beyond which a value is more likely missing than observed.
+        slope: the steepness of the threshold; None for a hard one.
+        seed: the seed of the sampled mask.
 
     Raises:
-        ValueError: ``x`` is not complete, or the slope not positive.
+        ValueError: ``x`` is not complete, or the slope is not positive.
     """
     x = complete_values(x)
     if slope is None:
         return certain((x <= threshold).astype(float))
     if not slope > 0:
         raise InputError(f"slope is {slope}; give a positive number, or None for a hard threshold.")
-    return drawn(expit(-slope * (x - threshold)), seed)
+    return sampled(expit(-slope * (x - threshold)), seed)
 
 
 def _pictures(x: ArrayLike, shape: Sequence[int]) -> tuple[np.ndarray, Shape]:
@@ -97,7 +103,8 @@ def _pictures(x: ArrayLike, shape: Sequence[int]) -> tuple[np.ndarray, Shape]:
     channels, height, width = checked_shape(shape)
     if values.shape[1] != channels * height * width:
         raise InputError(
-            f"x has {values.shape[1]} columns; pictures of {channels} x {height} x {width} have "
-            f"{channels * height * width}."
+            f"x has {values.shape[1]} columns, but pictures of shape {channels} x {height} x "
+            f"{width} "
+            f"have {channels * height * width}; give the shape of the pictures."
         )
     return values, (channels, height, width)

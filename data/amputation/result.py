@@ -1,4 +1,4 @@
-"""The result of an amputation, and the input checks that all amputations share."""
+"""The result of an amputation, and the checks of input that all amputations share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Amputation:
 
     Attributes:
         mask: (n, p) boolean, True where observed.
-        probability: (n, p), P(s = 1 | x); 0 or 1 where the mechanism is deterministic.
+        probability: (n, p) probabilities P(s = 1 | x), which are 0 or 1 if the mechanism is
+            deterministic.
     """
 
     mask: np.ndarray
@@ -33,41 +34,49 @@ class Amputation:
         """Return a float64 copy of ``x`` (n, p) with NaN where missing."""
         x = array_values(x)
         if x.shape != self.mask.shape:
-            raise InputError(f"x has shape {x.shape} but the mask has {self.mask.shape}.")
+            raise InputError(
+                f"x has shape {x.shape}, but the mask has {self.mask.shape}; give the data that "
+                "were amputated."
+            )
         return np.where(self.mask, x, np.nan)
 
 
 def certain(probability: np.ndarray) -> Amputation:
-    """Make the amputation of a deterministic mechanism, from (n, p) zeros and ones."""
+    """Make the amputation of a deterministic mechanism from zeros and ones (n, p)."""
     return Amputation(probability == 1, np.asarray(probability, dtype=np.float64))
 
 
-def drawn(probability: np.ndarray, seed: int) -> Amputation:
-    """Sample each entry's mask independently with the given probabilities (n, p)."""
-    # uniform() lies in [0, 1): probability 1 is always observed and 0 never.
+def sampled(probability: np.ndarray, seed: int) -> Amputation:
+    """Sample the mask of each entry independently with these probabilities (n, p)."""
+    # uniform() lies in [0, 1), so an entry of probability 1 is always observed and one of 0 never
     uniform = np.random.default_rng(seed).uniform(size=probability.shape)
     return Amputation(uniform < probability, probability)
 
 
 def complete_values(x: ArrayLike) -> np.ndarray:
-    """Return ``x`` as float64 (n, p); a ValueError names the first entry that is not finite."""
+    """Return ``x`` as float64 (n, p), which must be complete.
+
+    Raises:
+        ValueError: naming the first entry that is not finite.
+    """
     values = array_values(x)
     if 0 in values.shape:
-        raise InputError(f"x has shape {values.shape}; there is nothing to amputate.")
+        raise InputError(f"x has shape {values.shape}; give at least one row and one column.")
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         i, j = (int(k) for k in bad[0])
         raise InputError(
-            f"x holds {values[i, j]} in row {i}, column {j}; amputation needs complete data."
+            f"x holds {values[i, j]} in row {i}, column {j}; give complete data to amputate."
         )
     return values
 
 
 def column_positions(columns: Sequence[int] | None, p: int, default: int) -> list[int]:
-    """Return positions among ``p`` columns, the first ``default`` when none are given.
+    """Return positions among ``p`` columns; if none are given, the first ``default`` of them.
 
     Raises:
-        ValueError: naming a position that does not exist, is not an integer or is repeated.
+        ValueError: a position does not exist, is not an integer or is repeated; the message names
+            it.
     """
     if columns is None:
         return list(range(default))
@@ -76,9 +85,9 @@ def column_positions(columns: Sequence[int] | None, p: int, default: int) -> lis
         if isinstance(c, bool) or not isinstance(c, int | np.integer):
             raise InputError(f"column {c!r} is not a position; give integers from 0 to {p - 1}.")
         if not -p <= c < p:
-            raise InputError(f"column {c} does not exist; x has columns 0 to {p - 1}.")
+            raise InputError(f"column {c} does not exist; give positions from 0 to {p - 1}.")
         if int(c) % p in chosen:
-            raise InputError(f"column {c} is given twice.")
+            raise InputError(f"column {c} is given twice; give each column once.")
         chosen.append(int(c) % p)
     return chosen
 
@@ -86,14 +95,14 @@ def column_positions(columns: Sequence[int] | None, p: int, default: int) -> lis
 def check_share(name: str, value: float, upper: float) -> None:
     """Refuse a share outside [0, upper]."""
     if not 0 <= value <= upper:
-        raise InputError(f"{name} is {value}; it must lie between 0 and {upper:g}.")
+        raise InputError(f"{name} is {value}; give a number between 0 and {upper:g}.")
 
 
 def one_each(name: str, values: ArrayLike, count: int) -> np.ndarray:
     """Return one finite number, or one for each of ``count`` columns, as (count,) or ()."""
     array = np.asarray(values, dtype=np.float64)
     if array.shape not in ((), (count,)):
-        raise InputError(f"{name} have shape {array.shape}; give one number or {count}.")
+        raise InputError(f"{name} have shape {array.shape}; give one number, or {count} numbers.")
     if not np.isfinite(array).all():
-        raise InputError(f"{name} must be finite.")
+        raise InputError(f"{name} are not all finite; give finite numbers.")
     return array

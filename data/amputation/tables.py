@@ -1,6 +1,6 @@
 """Amputation of tables: hiding entries of complete data by a known mechanism.
 
-Every function returns an :class:`Amputation`: the mask and the probabilities it came from.
+Every function returns an :class:`Amputation`: the mask, and the probabilities of its entries.
 
 >>> x = np.array([[1.0, 5.0], [3.0, 6.0]])
 >>> above_mean(x).apply(x)
@@ -26,8 +26,8 @@ from .result import (
     check_share,
     column_positions,
     complete_values,
-    drawn,
     one_each,
+    sampled,
 )
 
 
@@ -40,8 +40,9 @@ def above_mean(
 
     Args:
         x: (n, p) complete data.
-        columns: positions to amputate; the first floor(p / 2) when left out.
-        offset: moves the threshold, in standard deviations (ddof 0) of the column.
+        columns: positions of the columns to amputate; by default the first floor(p / 2).
+        offset: the distance of the threshold from the mean, in standard deviations (ddof 0) of the
+            column.
 
     Raises:
         ValueError: ``x`` is not complete, or a position is not one of its columns.
@@ -65,13 +66,13 @@ def logistic_self_masking(
 
     Args:
         x: (n, p) complete data.
-        slopes: one number, or one for each amputated column, in 1 / unit of the column.
-        offsets: as ``slopes``, without unit.
-        columns: positions to amputate; all when left out.
-        seed: of the draw of the mask.
+        slopes: one number, or one for each amputated column, per unit of the column.
+        offsets: one number, or one for each amputated column.
+        columns: positions of the columns to amputate; by default all.
+        seed: the seed of the sampled mask.
 
     Raises:
-        ValueError: as :func:`above_mean`, or another number of slopes or offsets.
+        ValueError: as :func:`above_mean`, or the number of slopes or offsets is wrong.
     """
     return _self_masking(x, slopes, offsets, columns, seed, expit)
 
@@ -96,18 +97,18 @@ def level_self_masking(
 ) -> Amputation:
     """Hide by P(s_ij = 0) = sigmoid(slope * score_ij + b_j), for any kind of column.
 
-    The score is the standardised number, code of an ordered level or 0/1; of levels without order
-    each has a score of its own, drawn from a standard Normal. Positive slopes hide high values.
+    The score is the number, the code of an ordered level or 0/1, standardised. Each level without
+    an order has a score that is sampled from a standard Normal. Positive slopes hide high values.
 
     Args:
-        frame: a complete table of n rows and p columns, in the table's order.
-        columns: names of the columns that lose values.
-        slope: in 1 / standard deviation of the score.
-        rate: share of each of these columns that goes missing, on average.
-        seed: of the levels' scores and of the mask.
+        frame: a complete table of n rows and p columns.
+        columns: the names of the columns to amputate.
+        slope: the slope per standard deviation of the score.
+        rate: the expected share of missing values in each of these columns.
+        seed: the seed of the scores of levels and of the mask.
 
     Raises:
-        ValueError: a value is missing already, an unknown column, or a rate outside (0, 1).
+        ValueError: a value is missing already, a column is unknown, or the rate is outside (0, 1).
 
     >>> table = pd.DataFrame({"a": pd.Categorical(list("xyz") * 40), "b": range(120)})
     >>> mask = level_self_masking(table, ["a", "b"], seed=1).mask
@@ -119,9 +120,9 @@ def level_self_masking(
     names = [str(name) for name in frame.columns]
     unknown = [name for name in columns if name not in names]
     if unknown:
-        raise InputError(f"no column {unknown[0]!r}; there are {', '.join(names)}.")
+        raise InputError(f"there is no column {unknown[0]!r}; the columns are {', '.join(names)}.")
     if frame.isna().any(axis=None):
-        raise InputError("the table has missing values already; give a complete one.")
+        raise InputError("the table has missing values already; give a complete table to amputate.")
     kinds = infer_schema(frame, by="dtype")
     codes = kinds.encode(frame)
     generator = np.random.default_rng(seed)
@@ -134,7 +135,7 @@ def level_self_masking(
         score = slope * (score - score.mean()) / score.std()
         offset = brentq(lambda b, t=score: expit(t + b).mean() - rate, -50, 50)
         probability[:, j] = 1 - expit(score + offset)
-    return drawn(probability, seed)
+    return sampled(probability, seed)
 
 
 def extremes(
@@ -144,11 +145,11 @@ def extremes(
 
     Args:
         x: (n, p) complete data.
-        fraction: at each end, in [0, 0.5]; floor(fraction * n) entries.
-        columns: positions to amputate; the first floor(p / 2) when left out.
+        fraction: the share to hide at each end, in [0, 0.5]; floor(fraction * n) entries.
+        columns: positions of the columns to amputate; by default the first floor(p / 2).
 
     Raises:
-        ValueError: as :func:`above_mean`, or another fraction.
+        ValueError: as :func:`above_mean`, or the fraction is outside [0, 0.5].
     """
     x = complete_values(x)
     check_share("fraction", fraction, 0.5)
@@ -156,7 +157,9 @@ def extremes(
     k = int(fraction * len(x))
     probability = np.ones(x.shape)
     for j in chosen:
-        order = np.argsort(x[:, j], kind="stable")  # ties go by row, so the count is exact
+        order = np.argsort(
+            x[:, j], kind="stable"
+        )  # ties are broken by row, so that the count is exact
         probability[order[:k], j] = 0
         probability[order[len(x) - k :], j] = 0
     return certain(probability)
@@ -170,11 +173,11 @@ def centre(x: ArrayLike, fraction: float = 0.3, columns: Sequence[int] | None = 
 
     Args:
         x: (n, p) complete data.
-        fraction: in [0, 1].
-        columns: positions to amputate; the first floor(p / 2) when left out.
+        fraction: the share to hide, in [0, 1].
+        columns: positions of the columns to amputate; by default the first floor(p / 2).
 
     Raises:
-        ValueError: as :func:`above_mean`, or another fraction.
+        ValueError: as :func:`above_mean`, or the fraction is outside [0, 1].
     """
     x = complete_values(x)
     check_share("fraction", fraction, 1.0)
@@ -194,17 +197,17 @@ def angular_sector(x: ArrayLike, low: float, high: float) -> Amputation:
 
     Args:
         x: (n, 2) complete data.
-        low: in radians; the sector runs from here counter-clockwise.
-        high: in radians, above ``low`` by at most 2 pi.
+        low: the angle in radians where the sector begins; it runs counter-clockwise.
+        high: the angle in radians where it ends, at most 2 pi above ``low``.
 
     Raises:
         ValueError: ``x`` is not complete or not (n, 2), or the sector is empty or too wide.
     """
     x = complete_values(x)
     if x.shape[1] != 2:
-        raise InputError(f"x has shape {x.shape}; an angle needs (n, 2).")
+        raise InputError(f"x has shape {x.shape}; give two columns, from which an angle follows.")
     if not 0 < high - low <= 2 * np.pi:
-        raise InputError(f"the sector [{low}, {high}) must be between 0 and 2 pi wide.")
+        raise InputError(f"the sector is [{low}, {high}); give ends between 0 and 2 pi apart.")
     probability = np.ones(x.shape)
     angle = np.arctan2(x[:, 1], x[:, 0])
     probability[:, 0] = np.mod(angle - low, 2 * np.pi) >= high - low
@@ -212,16 +215,16 @@ def angular_sector(x: ArrayLike, low: float, high: float) -> Amputation:
 
 
 def mcar(x: ArrayLike, rate: float, seed: int, columns: Sequence[int] | None = None) -> Amputation:
-    """Hide entries of ``columns`` (default all) completely at random, with probability ``rate``.
+    """Hide entries of ``columns`` (by default all) completely at random, with probability ``rate``.
 
     Raises:
-        ValueError: as :func:`above_mean`, or a rate outside [0, 1].
+        ValueError: as :func:`above_mean`, or the rate is outside [0, 1].
     """
     x = complete_values(x)
     check_share("rate", rate, 1.0)
     probability = np.ones(x.shape)
     probability[:, column_positions(columns, x.shape[1], default=x.shape[1])] = 1 - rate
-    return drawn(probability, seed)
+    return sampled(probability, seed)
 
 
 def mar(
@@ -239,35 +242,36 @@ def mar(
 
     Args:
         x: (n, p) complete data.
-        rate: expected share of missing entries in each target, in (0, 1).
-        drivers: positions that stay observed.
-        targets: positions to amputate; none of the drivers.
-        slope: per standard deviation; 0 is MCAR in the targets.
-        seed: of the draw of the mask.
+        rate: the expected share of missing entries in each target, in (0, 1).
+        drivers: positions of columns that stay observed and on which the mask depends.
+        targets: positions of the columns to amputate, other than the drivers.
+        slope: the slope per standard deviation; with 0 the targets are MCAR.
+        seed: the seed of the sampled mask.
 
     Raises:
-        ValueError: as :func:`above_mean`, another rate, or a column that is both.
+        ValueError: as :func:`above_mean`, the rate is outside (0, 1), or a column is both a driver
+            and a target.
     """
     x = complete_values(x)
     if not 0 < rate < 1:
-        raise InputError(f"rate is {rate}; it must lie strictly between 0 and 1.")
+        raise InputError(f"rate is {rate}; give a number strictly between 0 and 1.")
     if not np.isfinite(slope):
         raise InputError(f"slope is {slope}; give a finite number.")
     driving = column_positions(drivers, x.shape[1], default=0)
     amputated = column_positions(targets, x.shape[1], default=0)
     both = sorted(set(driving) & set(amputated))
     if both:
-        raise InputError(f"column {both[0]} is both driver and target; a driver stays observed.")
+        raise InputError(f"column {both[0]} is both driver and target; give it as one of the two.")
     part = x[:, driving]
     sd = part.std(axis=0)
     drive = slope * ((part - part.mean(axis=0)) / np.where(sd > 0, sd, 1.0)).sum(axis=1)
-    # At these ends every probability is beyond the rate, so the root lies between them.
+    # At these ends all probabilities lie on one side of the rate, so the root is between them.
     ends = np.log(rate) - np.log1p(-rate) - drive
     low, high = float(ends.min()) - 1e-3, float(ends.max()) + 1e-3
     b = brentq(lambda b: float(expit(drive + b).mean()) - rate, low, high, xtol=1e-12)
     probability = np.ones(x.shape)
     probability[:, amputated] = expit(-(drive + b))[:, None]
-    return drawn(probability, seed)
+    return sampled(probability, seed)
 
 
 def _self_masking(
@@ -284,4 +288,4 @@ def _self_masking(
     b = one_each("offsets", offsets, len(chosen))
     probability = np.ones(x.shape)
     probability[:, chosen] = link(a * x[:, chosen] + b)
-    return drawn(probability, seed)
+    return sampled(probability, seed)

@@ -1,7 +1,7 @@
 """One missing normal entry under self-masking, integrated to about twelve digits.
 
-The reference that faster integrals are tested against, so nothing is shared with them: the
-logit rule is a plain trapezoid sum in logs, whose step follows from the poles of the sigmoid.
+Faster integrals are tested against this reference, so it shares no code with them. For the logit
+link it is a plain trapezoid sum in logs, whose step follows from the poles of the sigmoid.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import InputError
 
 Link = Literal["logit", "probit"]
 
-# Points beyond which a table and a spline replace the direct sum.
+# the number of points above which a spline through a table replaces the direct sum
 _DIRECT = 1500
 _SPLINE_DEGREE = 9
 
@@ -28,7 +28,7 @@ def log_link(t: np.ndarray, link: Link) -> np.ndarray:
         return cast(np.ndarray, log_expit(t))
     if link == "probit":
         return cast(np.ndarray, log_ndtr(t))
-    raise InputError(f"link is {link!r}; use 'logit' or 'probit'.")
+    raise InputError(f"link is {link!r}; give 'logit' or 'probit'.")
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class HiddenEntry:
     array([-0.7136])
 
     Args:
-        slope: in 1 / unit of x.
-        offset: without unit.
-        sigma: standard deviation of x, positive.
+        slope: the slope of the link, per unit of x.
+        offset: the offset of the link.
+        sigma: the standard deviation of x, which is positive.
         link: "logit" or "probit".
     """
 
@@ -97,9 +97,10 @@ class HiddenEntry:
 def _logit_sum(t: np.ndarray, w: float) -> tuple[np.ndarray, np.ndarray]:
     """Return log E[sigmoid(-t - w e)] and E[e | ...] for e ~ N(0, 1) and t of shape (m,).
 
-    The trapezoid sum errs by exp(-2 pi y / h), y = pi / w the distance of the nearest pole.
+    The error of the trapezoid sum is exp(-2 pi y / h), where y = pi / w is the distance of the
+    nearest pole.
     """
-    # The tilted mass lies at e >= -w, and never further out than the normal's own underflow.
+    # The mass of the product lies at e >= -w, and where the normal density does not underflow.
     reach = 10.0 + min(w, 30.0)
     step = min(0.4, 0.6 / max(w, 1e-300))
     e = np.arange(-reach, 10.0 + step, step)

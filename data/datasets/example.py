@@ -1,4 +1,4 @@
-"""An invented table of people, to try commands on: their high incomes tend to be missing."""
+"""An invented table of people, on which commands can be tried; high incomes tend to be missing."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def people(rows: int = 300, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     True
 
     Args:
-        rows: how many people.
-        seed: of the random draws.
+        rows: the number of people.
+        seed: the seed of the random numbers.
 
     Returns:
         The complete table and the incomplete one, with columns person, age, income (thousands),

@@ -1,8 +1,8 @@
 """Pictures as tables: MNIST, CIFAR-10, SVHN and scikit-learn's digits, checked on reading.
 
 A picture of C channels, H rows and W columns is a row of p = C * H * W numbers in [0, 1], channel
-by channel. ``ABSENTIA_DATA_DIR`` may name a folder with the files; without it the originals are
-fetched once through scikit-learn's cache. Only ``digits`` needs neither.
+by channel. The variable ``ABSENTIA_DATA_DIR`` may name a folder with the files; without it the
+originals are fetched once through scikit-learn's cache. Only ``digits`` needs neither.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ def checked_shape(shape: Sequence[int]) -> Shape:
     """Return (C, H, W) as three positive integers.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: the shape is not three positive integers.
     """
     if len(shape) != 3 or min(shape) < 1:
-        raise InputError(f"shape is {list(shape)}; give channels, height and width")
+        raise InputError(
+            f"shape is {list(shape)}; give three positive integers: channels, height and width."
+        )
     return int(shape[0]), int(shape[1]), int(shape[2])
 
 
@@ -41,8 +43,8 @@ class Images:
     """Pictures held as the rows of a table.
 
     Attributes:
-        x: (n, p) float32 in [0, 1], p = C * H * W, channel by channel.
-        labels: (n,) integers, None where the original has none.
+        x: (n, p) float32 in [0, 1] with p = C * H * W, channel by channel.
+        labels: (n,) integers; None if the original has no labels.
         shape: (C, H, W).
     """
 
@@ -51,7 +53,8 @@ class Images:
     shape: Shape
 
     def pictures(self) -> np.ndarray:
-        """Return (n, H, W, C), or (n, H, W) for one channel, as matplotlib shows them."""
+        """Return pictures (n, H, W, C), or (n, H, W) for one channel, as matplotlib expects "
+        "them."""
         return as_pictures(self.x, self.shape)
 
 
@@ -91,27 +94,31 @@ def load_images(
         name: one of :func:`image_names`. digits: 1,797 of 1 x 8 x 8; mnist: 60,000 and 10,000 of
             1 x 28 x 28; cifar10: 50,000 and 10,000 of 3 x 32 x 32; svhn: 73,257 of 3 x 32 x 32.
         split: ``"train"`` or ``"test"`` (mnist, cifar10).
-        first: how many, from the start; all when left out.
-        grey: the mean over the channels, as one.
-        folder: holds the original files of mnist, or ``cifar10-subset.npz`` (10,000 and 2,000 of
-            the pictures, drawn at random) or ``svhn-first1083.npz``; the variable
-            ABSENTIA_DATA_DIR when left out, and a download when that is not set either.
+        first: the number of pictures, from the start; by default all.
+        grey: average the channels into one.
+        folder: the folder that holds the original files of mnist, ``cifar10-subset.npz`` (10,000
+            and 2,000 of the pictures, chosen at random) or ``svhn-first1083.npz``; by default the
+            one that the variable ABSENTIA_DATA_DIR names, and if it is not set the files are
+            downloaded.
 
     Raises:
-        ValueError: an unknown name or split, or a file that is not the one this package knows.
+        ValueError: the name or the split is unknown, or a file is not the one that this package
+            knows.
         OSError: the folder lacks the file, or the download failed.
     """
     if name not in _LOADERS:
-        raise InputError(f"{name!r} is no known set; choose from {', '.join(image_names())}.")
+        raise InputError(f"{name!r} is not a known set; choose from {', '.join(image_names())}.")
     splits, load = _LOADERS[name]
     if split not in splits:
         raise InputError(f"{name} has no split {split!r}; choose from {', '.join(splits)}.")
     place = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
     pixels, labels = load(split, Path(place) if place else None)  # (n, C, H, W), 0 to 255 or 16
     if first is not None and first < 1:
-        raise InputError(f"first is {first}; give at least 1.")
+        raise InputError(f"first is {first}; give a whole number from 1.")
     if first is not None and first > len(pixels):
-        raise InputError(f"{name} has {len(pixels)} pictures here, not {first}.")
+        raise InputError(
+            f"first is {first}, but {name} has {len(pixels)} pictures here; give at most these."
+        )
     pixels = pixels[:first]
     top = 16.0 if name == "digits" else 255.0
     values = pixels.astype(np.float32) / np.float32(top)
@@ -198,7 +205,9 @@ class _Arrays(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith("numpy") and name in ("_reconstruct", "ndarray", "dtype"):
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"the archive asks for {module}.{name}")
+        raise pickle.UnpicklingError(
+            f"the archive asks for {module}.{name}, which is not part of an array"
+        )
 
 
 _SVHN = "http://ufldl.stanford.edu/housenumbers/train_32x32.mat"
@@ -230,7 +239,8 @@ def _file(folder: Path | None, name: str, url: str | None, digest: Mapping[str, 
         path = folder / name
         if not path.is_file():
             raise FileError(
-                f"{path} is not there; put it there, or unset {FOLDER_VARIABLE} to fetch the "
+                f"{path} does not exist; put the file there, or unset {FOLDER_VARIABLE} to "
+                "fetch the "
                 "original."
             )
     else:
@@ -241,7 +251,7 @@ def _file(folder: Path | None, name: str, url: str | None, digest: Mapping[str, 
     if found != expected:
         raise InputError(
             f"{path} is not the expected file: {kind} {found}, expected {expected}; remove it, or "
-            "point elsewhere."
+            "give another folder."
         )
     return path
 
@@ -250,7 +260,7 @@ def fetched(name: str, url: str) -> Path:
     """Fetch a file from the network, or from scikit-learn's cache after the first time.
 
     Raises:
-        OSError: it could not be fetched.
+        OSError: the file could not be fetched.
     """
     from sklearn.datasets import fetch_file, get_data_home
 
@@ -260,7 +270,7 @@ def fetched(name: str, url: str) -> Path:
         return path
     try:
         return Path(fetch_file(url, folder=home, local_filename=name))
-    except OSError as error:  # what urllib raises, too
+    except OSError as error:  # urllib raises it as well
         raise FileError(
             f"{name} could not be fetched from {url} ({error}); set {FOLDER_VARIABLE} to a folder "
             "that holds the data."

@@ -24,16 +24,18 @@ _COAT_FILES = {
 def load_coat(folder: str | os.PathLike[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Load Coat (Schnabel et al., ICML 2016): 290 users, 300 coats, ratings 1 to 5.
 
-    Two tables of user, item and rating: 6,960 ratings of coats that the users chose, and 4,640 of
-    coats that were drawn for them. 366 pairs are in both; they are left out of the first.
-
     Args:
-        folder: holds ``coat-train.ascii`` and ``coat-test.ascii``, or the archive's ``train.ascii``
-            and ``test.ascii``; the variable ABSENTIA_DATA_DIR when left out, and a download of the
-            archive when that is not set either.
+        folder: the folder that holds ``coat-train.ascii`` and ``coat-test.ascii``, or the archive's
+            ``train.ascii`` and ``test.ascii``; by default the one that the variable
+            ABSENTIA_DATA_DIR names, and if it is not set the archive is downloaded.
+
+    Returns:
+        Two tables of user, item and rating: 6,960 ratings of coats that the users chose, and 4,640
+        of coats that were assigned to them at random. The 366 pairs that are in both are left out
+        of the first table.
 
     Raises:
-        ValueError: a file that is not the one this package knows.
+        ValueError: a file is not the one that this package knows.
         OSError: the folder lacks a file, or the download failed.
     """
     place = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
@@ -42,13 +44,15 @@ def load_coat(folder: str | os.PathLike[str] | None = None) -> tuple[pd.DataFram
         content = _coat_file(name, Path(place) if place else None)
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
-            raise InputError(f"{name} of Coat has SHA-256 {found}, expected {expected}.")
+            raise InputError(
+                f"{name} of Coat has SHA-256 {found}, expected {expected}; give the original file."
+            )
         whole = np.array([line.split() for line in content.decode().splitlines()], dtype=int)
         user, item = whole.nonzero()
         tables.append(pd.DataFrame({"user": user, "item": item, "rating": whole[user, item]}))
-    chosen, drawn = tables
-    both = chosen.merge(drawn[["user", "item"]], how="left", indicator=True)["_merge"] == "both"
-    return chosen[~both.to_numpy()].reset_index(drop=True), drawn
+    chosen, assigned = tables
+    both = chosen.merge(assigned[["user", "item"]], how="left", indicator=True)["_merge"] == "both"
+    return chosen[~both.to_numpy()].reset_index(drop=True), assigned
 
 
 def _coat_file(name: str, folder: Path | None) -> bytes:
@@ -66,31 +70,40 @@ def _coat_file(name: str, folder: Path | None) -> bytes:
 def load_yahoo_r3(folder: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Load Yahoo! R3: songs that users chose to rate, and others assigned at random to some users.
 
-    The data are licensed for research through Yahoo's Webscope and cannot be fetched: ``folder``
-    is yours. It holds text files whose names contain ``train`` and ``test``, a line a rating:
-    user, song, rating, counted from 1.
+    The data are licensed for research through Yahoo's Webscope and cannot be fetched.
 
-    Two tables of user, item and rating, counted from 0.
+    Args:
+        folder: your folder with text files whose names contain ``train`` and ``test``; each line
+            holds a user, a song and a rating, with users and songs counted from 1.
+
+    Returns:
+        Two tables of user, item and rating, with users and items counted from 0.
 
     Raises:
         OSError: there is no such file.
-        ValueError: a line that is no rating.
+        ValueError: a line is not a rating.
     """
     tables = []
     for part in ("train", "test"):
         paths = sorted(p for p in Path(folder).iterdir() if part in p.name and p.is_file())
         if not paths:
-            raise FileError(f"{folder} holds no file with '{part}' in its name.")
+            raise FileError(f"{folder} holds no file with '{part}' in its name; put it there.")
         lines = pd.Series(paths[0].read_text(encoding="utf-8").splitlines())
         table = lines.str.split(expand=True)
         if table.shape[1] != len(_FIELDS):
             odd = int(np.flatnonzero(lines.str.split().map(len) != len(_FIELDS))[0])
-            raise InputError(f"{paths[0]}, line {odd + 1}: not a user, a song and a rating.")
+            raise InputError(
+                f"{paths[0]}, line {odd + 1}: give a user, a song and a rating, separated by "
+                "blanks."
+            )
         table.columns = pd.Index(_FIELDS)
         numbers = table.apply(pd.to_numeric, errors="coerce")
         bad = np.flatnonzero(numbers.isna().any(axis=1).to_numpy())
         if len(bad):
-            raise InputError(f"{paths[0]}, line {bad[0] + 1}: not a user, a song and a rating.")
+            raise InputError(
+                f"{paths[0]}, line {bad[0] + 1}: give a user, a song and a rating, separated by "
+                "blanks."
+            )
         numbers = numbers.astype(int)
         tables.append(numbers.assign(user=numbers["user"] - 1, item=numbers["item"] - 1))
     return tables[0], tables[1]

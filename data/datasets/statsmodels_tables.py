@@ -1,4 +1,4 @@
-"""Real, complete tables with columns of several kinds, as statsmodels ships them."""
+"""Real, complete tables of statsmodels, with columns of several kinds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from ..errors import InputError, NotInstalledError
 
 @dataclass(frozen=True)
 class MixedSource:
-    """How one of statsmodels' tables is read: the kinds of its columns, and what is left out."""
+    """How a table of statsmodels is read.
+
+    Attributes:
+        rows: the number of rows.
+        schema: the kinds that dtypes do not tell, by column.
+        ordered: columns of ordered categories.
+        nominal: columns of categories without an order.
+        booleans: columns of booleans.
+        integers: columns of whole numbers.
+        left_out: columns that are left out.
+        derived: functions that compute further columns from the table, by name.
+    """
 
     rows: int
     schema: dict[str, Any]
@@ -33,7 +44,7 @@ SOURCES = {
         ordered=("selfLR", "ClinLR", "DoleLR", "PID", "educ"),
         booleans=("vote",),
         integers=("TVnews", "income"),
-        left_out=("popul",),  # logpopul says it
+        left_out=("popul",),  # it repeats logpopul
     ),
     # Fair's study of extramarital affairs (Redbook, 1974)
     "fair": MixedSource(
@@ -73,10 +84,10 @@ def load(name: str) -> pd.DataFrame:
 
     Args:
         name: anes96 (944 x 10), fair (6366 x 9) or randhie (20190 x 10); see statsmodels.datasets
-            for what the columns are.
+            for a description of the columns.
 
     Raises:
-        ValueError: an unknown name, or a table that is not the one this package knows.
+        ValueError: the name is unknown, or the table is not the one that this package knows.
         ImportError: statsmodels is not installed.
     """
     if name not in SOURCES:
@@ -90,7 +101,9 @@ def load(name: str) -> pd.DataFrame:
     source = SOURCES[name]
     table = getattr(datasets, name).load_pandas().data.copy()
     if len(table) != source.rows:
-        raise InputError(f"{name!r} has {len(table)} rows, expected {source.rows}.")
+        raise InputError(
+            f"{name!r} has {len(table)} rows, expected {source.rows}; install another statsmodels."
+        )
     for column, make in source.derived.items():
         table[column] = make(table)
     table = table.drop(columns=list(source.left_out))
@@ -105,5 +118,5 @@ def load(name: str) -> pd.DataFrame:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Return the kinds that dtypes do not tell, for ``IncompleteData.from_frame(schema=)``."""
+    """Return the kinds that dtypes do not tell, for ``IncompleteData.from_frame(schema=...)``."""
     return dict(SOURCES[name].schema)

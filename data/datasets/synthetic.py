@@ -21,7 +21,7 @@ class LinearGaussian:
 
     With self-masking, P(s_j = 1 | x_j) = link(slope_j x_j + offset_j), the joint density of the
     observed entries and the mask follows by quadrature over z (d <= 2), and so does the mean
-    of the missing entries. Loops over rows; meant for tests, not for speed.
+    of the missing entries. The methods loop over rows: they are meant for tests, not for speed.
 
     >>> truth = LinearGaussian.random(p=4, d=2, sigma=0.5, seed=0)
     >>> z, x = truth.sample(3, seed=1)
@@ -32,12 +32,12 @@ class LinearGaussian:
     (3, 4)
 
     Args:
-        weights: W, (p, d).
-        mean: (p,).
-        sigma: noise standard deviations, (p,) or one number, positive.
+        weights: (p, d) loadings W.
+        mean: (p,) means.
+        sigma: positive standard deviations of the noise, (p,) or one number.
 
     Raises:
-        ValueError: shapes that do not agree, or a sigma that is not positive.
+        ValueError: shapes disagree, or a sigma is not positive.
     """
 
     weights: np.ndarray
@@ -53,10 +53,10 @@ class LinearGaussian:
         if mean.shape != (p,) or sigma.shape not in ((), (p,)):
             raise InputError(
                 f"weights have shape {weights.shape}, mean {mean.shape} and sigma {sigma.shape}; "
-                "they must be (p, d), (p,) and (p,) or one number."
+                "give shapes (p, d), (p,) and (p,), or one number as sigma."
             )
         if not (np.isfinite(sigma) & (sigma > 0)).all():
-            raise InputError("sigma must be finite and positive.")
+            raise InputError("sigma is not finite and positive; give such standard deviations.")
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "sigma", np.broadcast_to(sigma, (p,)).copy())
@@ -83,7 +83,7 @@ class LinearGaussian:
         """Return log p(x_o) per row, (n,); 0 for a row without observed entries.
 
         Args:
-            x: (n, p); entries outside ``s`` are not read.
+            x: (n, p); missing entries are ignored.
             s: (n, p) boolean, True where observed.
         """
         result = []
@@ -116,14 +116,14 @@ class LinearGaussian:
         """Return log p(x_o, s) per row under self-masking, (n,), to about 1e-10.
 
         Args:
-            x: (n, p); entries outside ``s`` are not read.
+            x: (n, p); missing entries are ignored.
             s: (n, p) boolean, True where observed.
-            slope: (p,) or one number, in 1 / unit of x.
-            offset: (p,) or one number.
+            slope: the slope of the link per unit of x, (p,) or one number.
+            offset: the offset of the link, (p,) or one number.
             link: "logit" or "probit".
 
         Raises:
-            ValueError: more than two latents, or an unknown link.
+            ValueError: the model has more than two latents, or the link is unknown.
         """
         a, b = self._mechanism(slope, offset)
         result = self.log_prob_observed(x, s)
@@ -157,14 +157,17 @@ class LinearGaussian:
     def _rows(self, x: ArrayLike, s: ArrayLike) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         values = array_values(x)
         if values.shape[1] != len(self.mean):
-            raise InputError(f"x has {values.shape[1]} columns; the model has {len(self.mean)}.")
+            raise InputError(
+                f"x has {values.shape[1]} columns; give {len(self.mean)}, as the model has."
+            )
         mask = boolean_mask(s, values.shape)
         yield from zip(np.where(mask, values, 0.0), mask, strict=True)
 
     def _mechanism(self, slope: ArrayLike, offset: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         if self.weights.shape[1] > 2:
             raise InputError(
-                f"the model has {self.weights.shape[1]} latents; the quadrature serves up to 2."
+                f"the model has {self.weights.shape[1]} latents; give a model of at most 2, as the "
+                "quadrature requires."
             )
         p = len(self.mean)
         a, b = (np.broadcast_to(np.asarray(v, dtype=np.float64), (p,)) for v in (slope, offset))
@@ -195,7 +198,7 @@ class LinearGaussian:
 
         mode = minimize(lambda u: -float(log_density(u)), np.zeros(len(centre))).x
         widths = np.array([e.width() for e in entries])
-        # Roughness of a product adds up in squares; 0.5 serves the normal factor itself.
+        # The inverse squared widths of the factors add up; 0.5 is the width of the normal factor.
         steps = 1 / np.sqrt(0.5**-2 + ((turn / widths[:, None]) ** 2).sum(axis=0))
         axes = [m + np.arange(-9.0, 9.0 + h, h) for m, h in zip(mode, steps, strict=True)]
         u = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], axis=-1)
@@ -210,13 +213,13 @@ class LinearGaussian:
 def gaussian_2d(n: int, seed: int, correlation: float = 0.5) -> np.ndarray:
     """Sample (n, 2) values from a normal with mean 0, variances 1 and this correlation.
 
-    The published experiment names no correlation; 0.5 is this package's choice.
+    The published experiment does not state the correlation; 0.5 is the choice of this package.
 
     >>> gaussian_2d(4, seed=0).shape
     (4, 2)
     """
     if not -1 <= correlation <= 1:
-        raise InputError(f"correlation is {correlation}; it must lie between -1 and 1.")
+        raise InputError(f"correlation is {correlation}; give a number between -1 and 1.")
     e = np.random.default_rng(seed).normal(size=(n, 2))
     e[:, 1] = correlation * e[:, 0] + np.sqrt(1 - correlation**2) * e[:, 1]
     return e
@@ -225,13 +228,13 @@ def gaussian_2d(n: int, seed: int, correlation: float = 0.5) -> np.ndarray:
 def ring(n: int, seed: int, radius: float = 4.5, spread: float = 0.3) -> np.ndarray:
     """Sample points (n, 2) at a uniform angle and a normal distance from the origin.
 
-    The published experiment gives the radius 4.5 and no spread; 0.3 is this package's choice.
+    The published experiment states the radius 4.5 but no spread; 0.3 is the choice of this package.
 
     Args:
-        n: number of points.
-        seed: of the draws.
-        radius: mean distance.
-        spread: standard deviation of the distance.
+        n: the number of points.
+        seed: the seed of the random numbers.
+        radius: the mean distance.
+        spread: the standard deviation of the distance.
     """
     rng = np.random.default_rng(seed)
     angle = rng.uniform(-np.pi, np.pi, size=n)

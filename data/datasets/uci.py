@@ -1,7 +1,7 @@
 """The real tables of the experiments, complete and in original units, checked on reading.
 
-``ABSENTIA_DATA_DIR`` may name a folder with the tidy CSVs; without it the originals are
-fetched once from OpenML and UCI through scikit-learn's cache. Only ``breast`` needs neither.
+The variable ``ABSENTIA_DATA_DIR`` may name a folder with the tidy CSVs; without it the originals
+are fetched once from OpenML and UCI through scikit-learn's cache. Only ``breast`` needs neither.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def load(name: str, *, folder: str | os.PathLike[str] | None = None) -> pd.DataF
     Args:
         name: one of :func:`names`. Sizes: banknote 1372 x 4, breast 569 x 30, concrete
             1030 x 8, wine-red 1599 x 11, wine-white 4898 x 11, yeast 1484 x 8.
-        folder: holds ``<name>.csv``; the variable ABSENTIA_DATA_DIR when left out, and a
-            download when that is not set either.
+        folder: the folder that holds ``<name>.csv``; by default the one that the variable
+            ABSENTIA_DATA_DIR names, and if it is not set the table is downloaded.
 
     Raises:
-        ValueError: an unknown name, or a table that is not the one this package knows.
+        ValueError: the name is unknown, or the table is not the one that this package knows.
         OSError: the download failed.
     """
     return _table(name, folder).iloc[:, :-1]
@@ -78,7 +78,7 @@ def _from_folder(name: str, source: Source, folder: Path) -> pd.DataFrame:
     if found != source.file_sha256:
         raise InputError(
             f"{path} is not the expected file: SHA-256 {found}, expected {source.file_sha256}; "
-            "replace it, or point elsewhere."
+            "replace it, or give another folder."
         )
     return table
 
@@ -87,20 +87,23 @@ def _from_network(name: str, source: Source) -> pd.DataFrame:
     remedy = f"set {FOLDER_VARIABLE} to a folder with {name}.csv"
     try:
         table = source.fetch()
-    except OSError as error:  # what urllib raises, too
+    except OSError as error:  # urllib raises it as well
         raise FileError(f"{name!r} could not be fetched ({error}); {remedy}.") from error
     expected = (source.rows, len(source.features) + 1)
     if table.shape != expected:
-        raise InputError(f"fetched {name!r} is {table.shape}, expected {expected}; {remedy}.")
+        raise InputError(
+            f"the fetched table {name!r} has shape {table.shape}, expected {expected}; {remedy}."
+        )
     table = table.set_axis([*source.features, source.target], axis=1).reset_index(drop=True)
     try:
         features = table[list(source.features)].astype(float)
     except ValueError as error:
-        raise InputError(f"fetched {name!r} holds text ({error}); {remedy}.") from error
+        raise InputError(f"the fetched table {name!r} holds text ({error}); {remedy}.") from error
     found = content_sha256(features.to_numpy(), source.decimals)
     if found != source.content_sha256:
         raise InputError(
-            f"fetched {name!r} has other numbers than expected: content hash {found}, expected "
+            f"the fetched table {name!r} has other numbers than expected: content hash {found}, "
+            "not "
             f"{source.content_sha256}; {remedy}."
         )
     return features.assign(**{source.target: table[source.target]})

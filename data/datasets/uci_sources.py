@@ -32,13 +32,13 @@ class Source:
     """The source of one table, whose features come first and whose target comes last.
 
     Attributes:
-        features: tidy column names in the order of the original.
-        target: name of the last column.
-        rows: their number.
-        file_sha256: of the tidy CSV that a folder may hold.
-        content_sha256: of the features as :func:`content_sha256` reads them.
-        decimals: to which every distribution of the original agrees.
-        fetch: downloads the original through a cache; features in order, target last.
+        features: tidy names of the features, in the order of the original.
+        target: the name of the last column.
+        rows: the number of rows.
+        file_sha256: the hash of the tidy CSV that a folder may hold.
+        content_sha256: the hash of the features, as :func:`content_sha256` computes it.
+        decimals: the number of decimals to which all distributions of the original agree.
+        fetch: a function that downloads the original through a cache, with the target last.
     """
 
     features: tuple[str, ...]
@@ -53,7 +53,7 @@ class Source:
 def content_sha256(features: np.ndarray, decimals: int) -> str:
     """Hash the numbers, so that files that print them differently have the same hash.
 
-    Numbers are rounded to four decimals and then to ``decimals``: some distributions print
+    Numbers are rounded to four decimals and then to ``decimals``, since some distributions print
     thirds with four digits and others with fourteen.
     """
     whole = np.rint(np.round(features, 4) * 10**decimals).astype("<i8")
@@ -92,7 +92,9 @@ def wine(colour: str) -> pd.DataFrame:
     try:
         from sklearn.datasets import fetch_file
     except ImportError as error:
-        raise FileError("the wine tables need scikit-learn 1.6 or later to be fetched") from error
+        raise FileError(
+            "scikit-learn 1.6 or later is needed to fetch the wine tables; upgrade it"
+        ) from error
     return pd.read_csv(fetch_file(f"{UCI}/wine-quality/winequality-{colour}.csv"), sep=";")
 
 

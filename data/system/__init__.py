@@ -1,1 +1,1 @@
-"""The process, its memory and its files: exclusive use, limits, and complete writes."""
+"""Exclusive use of the process, limits of its memory, and complete writes of its files."""

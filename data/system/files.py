@@ -18,7 +18,7 @@ class TableError(InputError):
 
 
 def reason(error: Exception) -> str:
-    """Phrase why something failed, so that it fits into the middle of a line."""
+    """Return why something failed, phrased so that it fits into the middle of a line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
@@ -28,8 +28,8 @@ def reason(error: Exception) -> str:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path that replaces ``path`` when the block succeeds.
 
-    When the block raises, the temporary file is removed and ``path`` is as it was. What killed
-    runs left in the folder is removed at the first write there.
+    When the block raises, the temporary file is removed and ``path`` stays as it was. Temporary
+    files that killed runs left in the folder are removed at the first write there.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -41,7 +41,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OSError: the folder does not exist or cannot be written to, or ``path`` is a folder.
     """
-    # A link stays a link: the file behind it is replaced.
+    # A link stays a link, since the file that it points to is replaced.
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise FolderInsteadError(f"cannot write {target}: it is a folder; give a file name.")
@@ -53,7 +53,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = temporary_beside(target)
     try:
         yield temporary
-        # On disk before the name points to it, or a crash could leave an empty file.
+        # The file must be on disk before the name points to it; else a crash could leave it empty.
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         if target.exists():
@@ -65,7 +65,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(parent: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a hidden folder inside ``parent``, which is removed when the block ends.
+    """Make a hidden folder inside ``parent`` that is removed when the block ends.
 
     Raises:
         OSError: ``parent`` does not exist or cannot be written to.
@@ -81,7 +81,7 @@ def temporary_folder(parent: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
-    """Write text as UTF-8 with line ends as given, complete or not at all.
+    """Write text as UTF-8 with its line ends as they are, either completely or not at all.
 
     Raises:
         OSError: as :func:`atomic_path`.
@@ -91,7 +91,7 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_figure_atomic(path: str | os.PathLike[str], figure: Any, dpi: int = 110) -> None:
-    """Write a matplotlib figure as PNG, complete or not at all.
+    """Write a matplotlib figure as PNG, either completely or not at all.
 
     Raises:
         OSError: as :func:`atomic_path`.

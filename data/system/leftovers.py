@@ -1,4 +1,4 @@
-"""Names of temporary files, which tell their process, so that leftovers can be removed."""
+"""Names of temporary files that identify their process, so that leftovers can be removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
-#: what lies unused for so long is nobody's, on whatever machine its writer ran
+#: the age after which a temporary file of another machine is taken for abandoned
 _SECONDS_TILL_OLD = 24 * 3600.0
 _NAME = re.compile(r"\..*\.absentia-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{12}(\..*)?")
 #: temporary files that this process is writing
@@ -22,10 +22,10 @@ _tidied: set[tuple[int, Path]] = set()
 
 
 def temporary_beside(target: Path) -> Path:
-    """Make a hidden name beside ``target`` that tells the machine and process.
+    """Make a hidden name beside ``target`` that identifies the machine and the process.
 
-    It keeps the suffix, since some writers read the format from it; names of files end after 255
-    bytes, and so the rest of the name is cut.
+    The suffix is kept, because some writers infer the format from it. The rest of the name is cut,
+    because file names may have at most 255 bytes.
 
     >>> temporary_beside(Path("a.csv")).suffix
     '.csv'
@@ -39,7 +39,7 @@ def temporary_beside(target: Path) -> Path:
 
 
 def writer() -> str:
-    """Make the part of a file's name that tells the machine and process, with a random end.
+    """Make the part of a file name that identifies the machine and process, with a random end.
 
     >>> writer().count("-")
     2
@@ -47,7 +47,7 @@ def writer() -> str:
     return f"{_machine()}-{os.getpid()}-{secrets.token_hex(6)}"
 
 
-def is_gone(machine: str, process: int) -> bool:
+def has_ended(machine: str, process: int) -> bool:
     """Whether the process of a :func:`writer` is known to have ended."""
     return machine == _machine() and os.name == "posix" and not _alive(process)
 
@@ -66,10 +66,11 @@ def give_up(temporary: Path) -> None:
 def tidy(folder: Path) -> None:
     """Remove temporary files of killed runs, once per process and folder.
 
-    Only files of such names: those whose process on this machine is gone, and those of other
-    machines that are a day old. What a living process writes is left alone.
+    Only files with names of :func:`temporary_beside` are removed: those whose process on this
+    machine has ended, and those of other machines that are a day old. Files that a running process
+    writes are left alone.
     """
-    key = (os.getpid(), folder)  # a forked process is one of its own
+    key = (os.getpid(), folder)  # a forked process tidies again
     if key in _tidied:
         return
     _tidied.add(key)
@@ -87,7 +88,7 @@ def _abandoned(path: Path, machine: str, process: int) -> bool:
     if machine == _machine() and process == os.getpid():
         return path not in _in_use
     if machine == _machine() and os.name == "posix":
-        return is_gone(machine, process)
+        return has_ended(machine, process)
     try:
         return time.time() - path.stat().st_mtime > _SECONDS_TILL_OLD
     except OSError:
@@ -96,23 +97,23 @@ def _abandoned(path: Path, machine: str, process: int) -> bool:
 
 def _alive(process: int) -> bool:
     try:
-        os.kill(process, 0)  # asks only
+        os.kill(process, 0)  # signal 0 only asks whether the process exists
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # of another user
+    except (OSError, OverflowError):  # the process belongs to another user
         return True
     return True
 
 
 @functools.cache
 def _machine() -> str:
-    """Identify where process numbers are unique: one boot of a machine, or a container on it."""
+    """Identify one boot of a machine, or a container on it, where process numbers are unique."""
     parts = [platform.node()]
     for read in (
         lambda: Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"),
         lambda: os.readlink("/proc/self/ns/pid"),
     ):
-        with contextlib.suppress(OSError):  # not on every system
+        with contextlib.suppress(OSError):  # not every system has these files
             parts.append(read())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
@@ -121,5 +122,5 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
         return
-    with contextlib.suppress(OSError):  # it does no harm where it is
+    with contextlib.suppress(OSError):  # a file that stays does no harm
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Errors for lack of memory that say what was asked for."""
+"""Errors for lack of memory that say which arguments needed it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _TRIED = re.compile(r"(?:allocate|size) ((?:\d[\d.]*) ?(?:bytes|[KMGTPE]iB))", r
 
 
 class NotEnoughMemoryError(AbsentiaError, MemoryError):
-    """More memory was asked for than there is; the message says what asked for it."""
+    """More memory is needed than there is; the message says which arguments need it."""
 
 
 @contextmanager
 def asked_for(function: str, **asked: object) -> Iterator[None]:
-    """Turn a lack of memory inside the block into an error that says what was asked for.
+    """Turn a lack of memory inside the block into an error that names the arguments.
 
     >>> import torch
     >>> from absentia.data.system.memory import asked_for
@@ -33,11 +33,11 @@ def asked_for(function: str, **asked: object) -> Iterator[None]:
     fit with particles=1000000000000 needs more memory than there is
 
     Args:
-        function: what the user called.
+        function: the name of the function that the user called.
         asked: its arguments on which the memory depends; None for those that were left out.
 
     Raises:
-        NotEnoughMemoryError: from Python's MemoryError and from torch's.
+        NotEnoughMemoryError: Python or torch raised an error for lack of memory.
     """
     try:
         yield
@@ -55,15 +55,15 @@ def asked_for(function: str, **asked: object) -> Iterator[None]:
 
 
 def check_memory(needed: float, what: str, remedy: str) -> None:
-    """Refuse, before any work, what cannot fit into this machine's memory.
+    """Refuse, before any work, a task that does not fit into the memory of this machine.
 
     Args:
-        needed: bytes.
-        what: takes them.
-        remedy: what to do.
+        needed: the number of bytes that it needs.
+        what: the name of the task, for the error.
+        remedy: what to do instead, for the error.
 
     Raises:
-        NotEnoughMemoryError: there are fewer, on the whole machine.
+        NotEnoughMemoryError: the whole machine has fewer bytes.
     """
     there = _total_memory()
     if there is not None and needed > there:
@@ -95,7 +95,7 @@ def _tried(error: BaseException) -> str:
 
 
 def _readable(size: float) -> str:
-    """Write a number of bytes for people to read."""
+    """Write a number of bytes in the largest fitting unit."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
             return f"{size:.3g} {unit}"
@@ -104,12 +104,12 @@ def _readable(size: float) -> str:
 
 
 def _total_memory() -> float | None:
-    """Return the bytes that this process may have at most, None where unknown."""
+    """Return the number of bytes that this process may use, or None where it is unknown."""
     try:
         found = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):
         return None
-    try:  # a container's share
+    try:  # the limit of a container
         text = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
     except OSError:
         return found

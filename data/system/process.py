@@ -1,8 +1,8 @@
 """Exclusive use of the process-wide state of torch and Pyro while a computation runs.
 
-Pyro's stack of handlers, its validation flag, torch's random numbers and default dtype belong to
-no thread. Threads that ran Pyro programs at once would mix them up and get wrong numbers without
-an error; here they wait for each other.
+All threads share Pyro's stack of handlers, its validation flag, and torch's random numbers and
+default dtype. Threads that ran Pyro programs at the same time would mix these up and get wrong
+numbers without an error, so they wait for each other here.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 _lock = threading.RLock()
-#: devices whose random numbers, if any, come from the processor's generator
+#: devices without a generator of their own; their random numbers come from that of the CPU
 _WITHOUT_GENERATOR = ("cpu", "meta")
 
 
 def _renew() -> None:
-    """Make new locks in a forked child, where no thread would ever release its parent's."""
+    """Make a new lock in a forked child, where no thread would ever release that of its parent."""
     global _lock
     _lock = threading.RLock()
 
@@ -32,7 +32,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let one thread in at a time; a thread that is inside may enter again.
+    """Let only one thread at a time run the block; the same thread may enter it again.
 
     >>> from absentia.data.system.process import one_at_a_time
     >>> with one_at_a_time(), one_at_a_time():
@@ -72,7 +72,7 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 
 def _seed_accelerator(seed: int, device: torch.device) -> None:
-    """Seed the one accelerator, and no other of its kind."""
+    """Seed this accelerator, but no other one of its kind."""
     module = torch.get_device_module(device)
     if device.index is None or not hasattr(module, "device"):
         module.manual_seed(seed)
@@ -85,8 +85,8 @@ def _seed_accelerator(seed: int, device: torch.device) -> None:
 def own_settings(dtype: torch.dtype = torch.float32) -> Iterator[None]:
     """Make new tensors of ``dtype`` and on the CPU inside the block, whatever the defaults.
 
-    So that ``torch.set_default_dtype`` and ``torch.set_default_device`` change no result. Threads
-    wait for each other, see :func:`one_at_a_time`.
+    With it ``torch.set_default_dtype`` and ``torch.set_default_device`` do not change any result.
+    Threads wait for each other, see :func:`one_at_a_time`.
 
     >>> import torch
     >>> from absentia.data.system.process import own_settings
@@ -107,7 +107,7 @@ def own_settings(dtype: torch.dtype = torch.float32) -> Iterator[None]:
 
 @contextmanager
 def callers_turn(device: torch.device | str = "cpu") -> Iterator[None]:
-    """Run a caller's code inside a computation, without effect on our random state or settings.
+    """Run code of the caller inside a computation without changing its random state or settings.
 
     >>> import torch
     >>> from absentia.data.system.process import callers_turn, seeded

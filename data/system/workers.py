@@ -13,20 +13,20 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-#: a machine and the number of a process there
+#: the name of a machine and the number of a process on it
 Process = tuple[str, int]
 _R = TypeVar("_R")
-_EVERY = 0.5  # seconds
+_EVERY = 0.5  # seconds between two looks at the parent
 _watching: set[int] = set()
 
 
 def this_process() -> Process:
-    """Identify this process, so that a worker knows for whom it works."""
+    """Identify this process, so that a worker knows which process it works for."""
     return platform.node(), os.getpid()
 
 
 def is_alive(process: Process) -> bool:
-    """Whether a process runs; one on another machine is assumed to."""
+    """Whether a process runs; a process on another machine is assumed to run."""
     node, pid = process
     if node != platform.node():
         return True
@@ -53,20 +53,21 @@ def work_for(parent: Process, work: Callable[..., _R], *args: Any) -> _R:
 def end_with(parent: Process) -> None:
     """Make this worker process end when the process that started it has ended.
 
-    One that is killed can tell nobody, and its workers would go on for minutes with the cell in
-    hand. Where the work is done by the waiting process itself, or by processes that are not its
-    own (a cluster's), nothing happens.
+    A process that is killed cannot stop its workers, which would go on for minutes with their
+    current cell. Nothing happens if the waiting process does the work itself, or if the workers
+    are not its children, as on a cluster.
     """
     node, pid = parent
     if node != platform.node() or pid == os.getpid() or pid in _watching:
         return
     if os.getppid() != pid:
-        # it ended while this worker was starting
+        # the parent has ended while this worker was starting
         if multiprocessing.current_process().name.startswith("Loky") and not is_alive(parent):
             os._exit(1)
         return
     _watching.add(pid)
-    # progress bars lock by a semaphore of the system, which a process that is killed leaves behind
+    # The lock of progress bars is a semaphore of the system, which a killed process leaves behind;
+    # a lock of this process is used instead.
     tqdm.set_lock(threading.RLock())
     threading.Thread(target=_wait_for_end_of, args=(pid,), daemon=True).start()
 
@@ -81,7 +82,7 @@ def _wait_for_end_of(parent: int) -> None:
 def workers_stopped_with_us() -> Iterator[None]:
     """Kill joblib's workers at once if the block is left by an error or an interrupt.
 
-    They would go on with the cell in hand, for minutes, and with those they hold in store.
+    Otherwise they would go on for minutes with their current cell and with those in their queue.
     """
     try:
         yield

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ...data.errors import InputError
 from ...data.system.files import atomic_path, reason, write_text_atomic
-from ...data.system.leftovers import is_gone, is_temporary, writer
+from ...data.system.leftovers import has_ended, is_temporary, writer
 
 FORMAT_VERSION = 3
 _FORMAT = "absentia model"
@@ -128,7 +128,7 @@ def _left_behind(folder: Path) -> set[str]:
         of = _TENSORS.fullmatch(path.name)
         with contextlib.suppress(OSError):
             old = time.time() - path.stat().st_mtime > _SECONDS_OF_A_SAVE
-            found |= {path.name} if of and (old or is_gone(of[1], int(of[2]))) else set()
+            found |= {path.name} if of and (old or has_ended(of[1], int(of[2]))) else set()
     # looked up last: what has ended names nothing any more
     return found - _replaced(folder)
 

@@ -115,10 +115,10 @@ def test_yahoo_from_a_folder(tmp_path):
     assert train.to_numpy().tolist() == [[0, 2, 5], [1, 0, 1]]
     assert test.to_numpy().tolist() == [[0, 0, 2]]
     (tmp_path / "a-test.txt").write_text("1\t1\t2\t99\n")
-    with pytest.raises(ValueError, match="not a user, a song and a rating"):
+    with pytest.raises(ValueError, match="a user, a song and a rating"):
         load_yahoo_r3(tmp_path)
     (tmp_path / "a-test.txt").write_text("1\t1\tgood\n")
-    with pytest.raises(ValueError, match="line 1: not a user, a song and a rating"):
+    with pytest.raises(ValueError, match=r"line 1: .*a user, a song and a rating"):
         load_yahoo_r3(tmp_path)
 
 

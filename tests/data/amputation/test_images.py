@@ -46,7 +46,7 @@ def test_clipping():
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="pictures of 3 x 7 x 8 have 168"):
+    with pytest.raises(ValueError, match="3 x 7 x 8 have 168"):
         brightest_channel(X, (3, 7, 8))
     with pytest.raises(ValueError, match="no channel 3"):
         brightest_channel(X, SHAPE, 3)

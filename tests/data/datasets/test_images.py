@@ -88,11 +88,11 @@ def test_an_archive_cannot_run_code(tmp_path):
 
 
 def test_what_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="'imagenet' is no known set; choose from cifar10"):
+    with pytest.raises(ValueError, match=r"'imagenet'.*cifar10"):
         load_images("imagenet")
     with pytest.raises(ValueError, match="digits has no split 'test'"):
         load_images("digits", "test")
-    with pytest.raises(ValueError, match="1797 pictures here, not 5000"):
+    with pytest.raises(ValueError, match=r"5000.*1797 pictures"):
         load_images("digits", first=5000)
     with pytest.raises(OSError, match="is not there; put it there, or unset ABSENTIA_DATA_DIR"):
         load_images("svhn", folder=tmp_path)
