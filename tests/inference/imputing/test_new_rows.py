@@ -58,7 +58,7 @@ def test_imputing(fitted):
 def test_an_unknown_level_is_refused_before_any_work(fitted):
     new = ab.IncompleteData.from_frame(NEW.assign(stage=["mid", "top", None, "mid"]))
     for ask in (ab.impute, ab.check.held_out_bound, ab.check.check_mask):
-        with pytest.raises(ValueError, match=r"'stage', row 1: got 'top'.*the fit knows 'low'"):
+        with pytest.raises(ValueError, match=r"'stage', row 1: got 'top'.*the fit knows.*'low'"):
             ask(fitted, new)
 
 
@@ -80,7 +80,7 @@ def test_predicting_with_a_target_that_has_some_of_the_levels():
         ab.inference.predict(fitted, new, 50).probabilities,
         ab.inference.predict(fitted, wanted, 50).probabilities,
     )
-    with pytest.raises(ValueError, match=r"'y', row 0: got 'z'.*the fit knows 'a', 'b', 'c'"):
+    with pytest.raises(ValueError, match=r"'y', row 0: got 'z'.*the fit knows.*'a', 'b', 'c'"):
         ab.inference.predict(
             fitted, ab.IncompleteData.from_numpy(rows[few]).with_target(list("zczczc"))
         )
