@@ -1,1 +1,1 @@
-"""The models of the literature by name, composed of decoders, encoders, mechanisms and programs."""
+"""The models of the literature, each a function that composes one for a table."""

@@ -1,4 +1,4 @@
-"""What all functions that build a model for a table have in common."""
+"""The settings under which every function builds its model for a table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _Model = TypeVar("_Model", bound=nn.Module)
 
 
 def building(make: Callable[_P, _Model]) -> Callable[_P, _Model]:
-    """Build in the data's dtype, whatever the caller's defaults, and record the start.
+    """Make a builder independent of global settings, and record the initial parameters.
 
-    Other threads wait while it is made; parameters that are made inside ``no_grad`` or
-    ``inference_mode`` can be trained all the same.
+    The model has the dtype of the data, whatever the default dtype is. Its parameters can be
+    trained even if the caller is inside ``no_grad`` or ``inference_mode``. Other threads wait while
+    the global settings are changed.
     """
 
     known = names_of(make)

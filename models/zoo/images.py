@@ -1,4 +1,4 @@
-"""not-MIWAE for pictures: convolutional networks, and mechanisms that use pixel positions."""
+"""not-MIWAE for images: convolutional networks, and mechanisms that use the positions of pixels."""
 
 from __future__ import annotations
 
@@ -51,25 +51,31 @@ def ImageNotMIWAE(
     correlated: bool = False,
     seed: int = 0,
 ) -> SelectionModel:
-    """not-MIWAE with a convolutional decoder and encoder, for rows that are pictures.
+    """not-MIWAE with a convolutional decoder and encoder, for rows that are images.
 
-    Read the pictures with ``standardise=False``: pixels keep their units, and one slope can serve
-    all of them. What a pixel costs in the weights is independent of its place: a mechanism a
-    column (``"self-masking"``) has two parameters a pixel, ``"channel"`` two a channel.
+    Read the images with ``standardise=False``: pixels then keep their units, and all of them can
+    share a slope. ``"channel"`` has two parameters per channel, whereas ``"self-masking"`` has two
+    per pixel.
 
     Args:
-        shape: (C, H, W); the data have C * H * W columns, channel by channel.
-        missingness: ``"channel"`` self-masking with a slope and offset a channel; ``"conv"``, one 3
-            x 3 convolution, ``"conv2"``, two; ``"outshines"``, where ``channel`` exceeds the
-            others; one of those of :func:`NotMIWAE`; or a mechanism.
-        channels: of the encoder's layers, each of which halves the picture; the decoder's in the
-            opposite order.
+        data: the table, with a row per image and C * H * W columns, channel by channel.
+        shape: (C, H, W).
+        missingness: ``"channel"``, self-masking with a slope and offset per channel; ``"conv"``,
+            one 3 x 3 convolution; ``"conv2"``, two of them; ``"outshines"``, where a pixel is
+            missing if ``channel`` exceeds the other channels; one of the names of :func:`NotMIWAE`;
+            or a mechanism.
+        channel: the channel that goes missing, for ``"outshines"``.
+        latent_dim: the number of latent dimensions.
+        channels: the channels of the encoder's layers, each of which halves height and width; the
+            decoder has them in reverse order.
+        activation: the name of the activation function.
         family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1.
         scale, floor, squash, correlated: see :class:`~absentia.models.ConvDecoder`.
+        seed: the seed of the initial weights; the global random state does not change.
 
     Raises:
-        ValueError: the shape does not fit the columns, an unknown name, or ``squash`` with values
-            that are not between 0 and 1.
+        ValueError: if the shape does not fit the columns, for an unknown name, or if ``squash`` is
+            used with values that are not between 0 and 1.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -86,8 +92,8 @@ def ImageNotMIWAE(
     shape = checked_shape(shape)
     if shape[0] * shape[1] * shape[2] != len(data.columns):
         raise InputError(
-            f"pictures of {' x '.join(map(str, shape))} have {shape[0] * shape[1] * shape[2]} "
-            f"pixels, but the data have {len(data.columns)} columns"
+            f"images of {' x '.join(map(str, shape))} have {shape[0] * shape[1] * shape[2]} "
+            f"values, but the data have {len(data.columns)} columns; give shape= as (C, H, W)"
         )
     if isinstance(missingness, str) and missingness not in IMAGE_MISSINGNESS:
         raise InputError(
@@ -95,9 +101,15 @@ def ImageNotMIWAE(
         )
     pixels = data.x[data.s]
     if family == "bernoulli" and not bool(((pixels == 0) | (pixels == 1)).all()):
-        raise InputError("family='bernoulli' is for pixels of 0 and 1: use standardise=False")
+        raise InputError(
+            "family='bernoulli' is for pixels of 0 and 1, but there are other values; read the "
+            "data with standardise=False, or use family='gaussian'"
+        )
     if squash and not bool(((data.x >= 0) & (data.x <= 1)).all()):
-        raise InputError("squash=True is for pixels between 0 and 1, read with standardise=False")
+        raise InputError(
+            "squash=True is for pixels between 0 and 1, but there are other values; read the data "
+            "with standardise=False, or leave squash= out"
+        )
     with seeded(seed):
         decoder = ConvDecoder(
             latent_dim, shape, channels, activation, family, scale, floor, squash, correlated
@@ -107,28 +119,35 @@ def ImageNotMIWAE(
         if isinstance(missingness, str) and isinstance(mechanism, Missingness):
             mechanism.initialise(data.s.float().mean(0))
         mechanism = mechanism_for(mechanism, data, None, latent_dim, 0)
-        _check_pictures(mechanism, shape)
+        _check_images(mechanism, shape)
     seen = data.x.where(data.s, torch.nan)
     decoder.start_at(seen.reshape(len(data), shape[0], -1).movedim(1, 0).flatten(1).nanmean(1))
     return SelectionModel(decoder, encoder, mechanism, data.columns)
 
 
-def _check_pictures(mechanism: Missingness, shape: tuple[int, int, int]) -> None:
+def _check_images(mechanism: Missingness, shape: tuple[int, int, int]) -> None:
     if mechanism.mask_latent_dim:
-        raise InputError("a mask latent needs a mask encoder: build a SelectionModel with one")
+        raise InputError(
+            f"{type(mechanism).__name__} has a mask latent, for which ImageNotMIWAE has no "
+            f"encoder; build a SelectionModel with mask_encoder="
+        )
     made_for = argument_of(mechanism, "shape")
     if made_for is not None and tuple(made_for) != shape:
-        raise InputError(f"the mechanism is for pictures of {made_for}, the model of {shape}")
+        raise InputError(
+            f"the mechanism was made for images of shape {made_for}, but these have {shape}"
+        )
 
 
 def _mechanism(
     what: str | Missingness, shape: tuple[int, int, int], channel: int | None
 ) -> str | Missingness:
     if channel is not None and what != "outshines":
-        raise InputError("channel= goes with missingness='outshines'")
+        raise InputError("channel= is only used with missingness='outshines'; leave it out")
     if what == "outshines":
         if channel is None:
-            raise InputError("missingness='outshines' needs channel=, the one that goes missing")
+            raise InputError(
+                "missingness='outshines' needs to know the channel that goes missing; give channel="
+            )
         return OutshinesOthers(shape, channel)
     if what == "channel":
         return ChannelSelfMasking(shape)

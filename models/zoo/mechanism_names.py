@@ -1,4 +1,4 @@
-"""Named mechanisms: a name, a declaration or a module becomes a mechanism for a table."""
+"""The registry of mechanism names: make a mechanism for a table from a name or a declaration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ..missingness.formula.declaration import Declared, declared, missing
 from ..networks.families import all_real, families_of
 from .modelled import of_modelled
 
-#: the prior on slopes of self-masking whose sign is free: by name, or its sd per sd of the column
+#: the prior on slopes of self-masking without a sign: its name, or its standard deviation
 SlopePrior = Literal["weak", "flat"] | float
 
 MISSINGNESS = (
@@ -45,7 +45,7 @@ MISSINGNESS = (
 )
 
 
-#: the sd of the weakly informative prior on slopes of free sign, per sd of the column
+#: the standard deviation of the weakly informative prior, per standard deviation of the column
 WEAK = 0.5
 
 
@@ -57,26 +57,35 @@ def mechanism_for(
     mask_latent_dim: int,
     slope_prior: SlopePrior = "flat",
 ) -> Missingness:
-    """Make the mechanism of a name, a declaration or a module; it starts at the missing rates.
+    """Make the mechanism for a table, which starts at the observed rates of the columns.
+
+    Args:
+        what: a name, a formula, formulas by column, a declaration or a mechanism.
+        data: the table.
+        sign: the directions, for self-masking and limits.
+        latent_dim: the dimensions of the row's latent.
+        mask_latent_dim: the dimensions of a latent that only the mask depends on.
+        slope_prior: the prior on slopes of self-masking without a sign.
 
     Raises:
-        ValueError: for an unknown name, ``sign`` where it has no place, or a mechanism that cannot
-            have produced the table.
+        ValueError: for an unknown name, a ``sign`` or ``slope_prior`` that the mechanism does not
+            take, or a mechanism that cannot have produced the table.
     """
     shrinkage = _shrinkage(slope_prior)
     masking = isinstance(what, str) and what.startswith("self-masking") and "~" not in what
     if not isinstance(slope_prior, str) and not masking:
         raise InputError(
-            f"slope_prior={slope_prior!r} has no place here; it goes with "
-            f"missingness='self-masking': give absentia.missing(..., shrinkage={slope_prior!r}) or "
+            f"slope_prior={slope_prior!r} is only used with missingness='self-masking'; for a "
+            f"formula give absentia.missing(..., shrinkage={slope_prior!r}), and for a mechanism "
             f"SelfMasking(..., shrinkage={slope_prior!r})"
         )
     if isinstance(what, Missingness):
-        _no_sign(sign, "it goes with missingness='self-masking'; give it to yours")
+        _no_sign(sign, "give it to the mechanism instead, as in SelfMasking(..., sign='+')")
         found = argument_of(what, "num_columns", len(data.columns))
         if found != len(data.columns):
             raise InputError(
-                f"the missingness is made for {found} columns, the data have {len(data.columns)}"
+                f"the missingness is made for {found} columns, but the data have "
+                f"{len(data.columns)}; make it for {len(data.columns)}"
             )
         what.check(data)
         return what
@@ -85,27 +94,27 @@ def mechanism_for(
         return _named(what, data, sign, latent_dim, mask_latent_dim, shrinkage)
     _no_sign(sign, "write the direction into the formula, '+income', or use absentia.missing()")
     formulas = of_modelled(declared(what), data)
-    if not formulas.columns:  # all are of columns with one value
+    if not formulas.columns:  # all formulas are of columns with one value
         return _named("ignorable", data, None, latent_dim, mask_latent_dim, None)
     return FormulaMissingness.declared(formulas, data, latent_dim, mask_latent_dim)
 
 
 def _shrinkage(slope_prior: SlopePrior) -> float | None:
-    """Return the sd of the slopes' prior, or None where the prior is flat."""
+    """Return the standard deviation of the slopes' prior, or None if it is flat."""
     if slope_prior in ("weak", "flat"):
         return WEAK if slope_prior == "weak" else None
     number = isinstance(slope_prior, int | float) and not isinstance(slope_prior, bool)
     if not number or not 0 < float(slope_prior) < math.inf:
         raise InputError(
-            f"slope_prior is {slope_prior!r}; give 'weak', 'flat' or a positive number, the sd of "
-            f"a Normal prior on the slopes per sd of their columns"
+            f"slope_prior is {slope_prior!r}; give 'weak', 'flat' or a positive number, the "
+            f"standard deviation of a Normal prior on the slopes of standardised columns"
         )
     return float(slope_prior)
 
 
 def _no_sign(sign: Sign, remedy: str) -> None:
     if sign is not None:
-        raise InputError(f"sign= has no place here; {remedy}")
+        raise InputError(f"sign= is not used with this missingness; {remedy}")
 
 
 def _named(
@@ -119,12 +128,14 @@ def _named(
     if name not in MISSINGNESS:
         raise InputError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
     if sign is not None and not name.startswith("self-masking") and name != "limit":
-        raise InputError(f"sign= belongs to self-masking and limits, not to {name!r}")
+        raise InputError(
+            f"sign= is only used with self-masking and limits, not with {name!r}; leave it out"
+        )
     columns, families = len(data.columns), families_of(data)
     link: Link = "probit" if name.endswith("probit") else "logit"
     mixed = not all_real(families)
     if mixed and bool(data.s.all()):
-        name = "ignorable"  # nothing is missing that a formula could explain
+        name = "ignorable"  # there are no missing values for a formula to explain
     masking = name.startswith("self-masking")
     if mixed and (masking or name in ("two-sided", "spline", "linear")):
         shrinkage = shrinkage if masking else None
@@ -153,15 +164,15 @@ def _named(
 
 
 def _sides(sign: Sign, data: IncompleteData) -> list[str]:
-    """Return which side a limit hides in each column; for complete columns it does not matter."""
+    """Return the side on which a limit hides values, in each column; any for complete ones."""
     found = directions(sign, data.columns)
     complete = data.s.all(0).tolist()
     open_ = [c for c, d, full in zip(data.columns, found, complete, strict=True) if not (d or full)]
     if open_:
         raise InputError(
-            f"missingness='limit' needs to know which side is hidden of column '{open_[0]}': give "
-            f"sign='high' where high values go missing, 'low' where low ones do, for all columns "
-            f"or by name: sign={{'{open_[0]}': 'high'}}"
+            f"missingness='limit' needs to know which side is hidden in column '{open_[0]}'; give "
+            f"sign='high' where high values go missing, or 'low' where low values do, for all "
+            f"columns or by name: sign={{'{open_[0]}': 'high'}}"
         )
     return ["below" if one == "-" else "above" for one in found]
 
@@ -169,9 +180,9 @@ def _sides(sign: Sign, data: IncompleteData) -> list[str]:
 def _by_formula(
     name: str, data: IncompleteData, sign: Sign, link: Link, shrinkage: float | None
 ) -> Declared:
-    """Make a named mechanism by formulas, for a table with columns of several kinds.
+    """Write a named mechanism as formulas, for a table with columns of several kinds.
 
-    A column without missing values needs no mechanism; levels without an order have no direction.
+    A complete column needs no formula, and levels without an order have no direction.
     """
     formulas: dict[str, str] = {}
     signs: dict[str, str] = {}
@@ -181,7 +192,8 @@ def _by_formula(
         levels = column.kind == "categorical" and column.num_values > 2
         if given[j] is not None and levels and not isinstance(sign, str):
             raise InputError(
-                f"column '{column.name}' is categorical, so its levels have no direction; give None"
+                f"sign= names the column '{column.name}', which is categorical, so its levels have "
+                f"no direction; leave it out"
             )
         if seen[j]:
             continue
@@ -197,7 +209,7 @@ def _by_formula(
 
 
 def _own(name: str, column: str, kind: str, values: np.ndarray) -> str:
-    """Write the formula of a column's own value; a curve needs several values to pass through."""
+    """Write the formula of a column's own value; curves need several distinct values."""
     term = _term(column)
     if kind in ("binary", "categorical"):
         return term

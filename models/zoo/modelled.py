@@ -1,4 +1,4 @@
-"""The columns of a table that a model describes: all but constant ones, which say nothing."""
+"""The columns of a table that a model describes: all but constant ones."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from ..missingness.formula.declaration import Declared
 
 
 def modelled(data: IncompleteData, *parts: Any) -> IncompleteData:
-    """Select the columns that a model describes, which leaves constant ones out.
+    """Select the columns that a model describes: all but constant ones.
 
-    A constant has no spread: it would shrink a residual variance that columns share. All columns
-    stay where one of the model's ``parts`` is a module that was not made for the others alone.
+    A constant column has no variance, so it would bias a residual variance that columns share. All
+    columns are kept if one of ``parts`` is a module that was made for another number of columns.
+
+    Args:
+        data: the table.
+        parts: the parts of the model that were given, of which the modules count.
 
     Raises:
-        TypeError: anything but IncompleteData.
-        ValueError: no column has several values, and some have levels.
+        TypeError: for anything but IncompleteData.
+        ValueError: if every column is constant, and some have levels.
     """
     check_data(data)
     whole = data if data.whole is None else data.whole
@@ -52,9 +56,13 @@ def check_data(data: IncompleteData) -> None:
 
 
 def of_modelled(what: Any, data: IncompleteData) -> Any:
-    """Drop settings by column (signs, formulas) of columns that are constant.
+    """Leave out the settings (signs, formulas) of columns that are constant.
 
-    A column that some rows make constant, in cross-validation say, takes its settings with it.
+    A column may be constant in some of the rows only, for example in a fold of cross-validation.
+
+    Args:
+        what: settings by column; anything else is returned unchanged.
+        data: the table without its constant columns.
     """
     if data.whole is None:
         return what

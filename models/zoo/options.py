@@ -1,7 +1,7 @@
-"""The arguments that builders hand on to :func:`NotMIWAE` and :func:`NotMIWAEPPCA`.
+"""The arguments that builders pass on to :func:`NotMIWAE` and :func:`NotMIWAEPPCA`.
 
-Type checkers and editors read them here; the signatures that help() shows are made of them, and
-a test keeps both in agreement with the builders.
+Type checkers and editors read them here, and help() shows signatures that are made from them. A
+test compares them with the arguments of the builders.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..networks.scales import ScaleKind
 from ..programs.margins import KnownMargins
 from .mechanism_names import SlopePrior
 
-#: what is known of columns from elsewhere: (mean, sd) by name in the data's units, or a module
+#: known margins of columns: (mean, sd) by name in the data's own units, or a module
 Margins = KnownMargins | Mapping[str, tuple[float, float]]
 
 
 class NetworkOptions(TypedDict, total=False):
-    """The networks of an encoder that is not exact."""
+    """The arguments of an encoder with a network."""
 
     hidden: Sequence[int]
     activation: str
@@ -38,25 +38,25 @@ class PartOptions(NetworkOptions, total=False):
 
 
 class LinearOptions(PartOptions, total=False):
-    """:func:`PPCA`: a linear decoder."""
+    """The arguments of :func:`PPCA`, which has a linear decoder."""
 
     seed: int
 
 
 class DeepOptions(LinearOptions, total=False):
-    """:func:`PatternMixture`: a decoder that is a network and has been named already."""
+    """The arguments of :func:`PatternMixture`, whose ``decoder`` is an argument of its own."""
 
     skip: bool
 
 
 class DecoderOptions(DeepOptions, total=False):
-    """:func:`MIWAE` and :func:`MaskedNotMIWAE`: a decoder of any kind."""
+    """The arguments of :func:`MIWAE` and :func:`MaskedNotMIWAE`, with a decoder of any kind."""
 
     decoder: str | Decoder
 
 
 class MechanismOptions(PartOptions, total=False):
-    """:func:`SupervisedNotMIWAE`: a decoder and a mechanism of any kind, seeded together."""
+    """The arguments of :func:`SupervisedNotMIWAE`, whose ``seed`` is an argument of its own."""
 
     sign: Sign
     slope_prior: SlopePrior

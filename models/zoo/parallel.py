@@ -36,13 +36,17 @@ def GNR(
     """GNR (Chen et al., CIKM 2023): two decoders of one trunk, for values and mask.
 
     Args:
-        alpha: how much the mask weighs; **below 1 the objective is no bound** on the data's
-            log-likelihood, and bounds of different alpha cannot be compared.
-        latent_dim: default min(p - 1, 10).
-        hidden: widths of the trunk, the encoder's too.
-        stochastic: draw u given z, instead of computing it.
-        mask_hidden: widths of hidden layers between u and the mask.
-        scale, floor: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
+        data: the table.
+        alpha: the power of p(s | u) in the objective. **Below 1 the objective is not a bound** on
+            the log-likelihood, and bounds of different alpha cannot be compared.
+        latent_dim: the number of latent dimensions, by default min(p - 1, 10).
+        hidden: the widths of the hidden layers of trunk and encoder.
+        activation: the name of the activation function.
+        stochastic: sample u given z, instead of computing it.
+        mask_hidden: the widths of hidden layers between u and the mask.
+        scale, floor: the decoder's, see :class:`~absentia.models.NetworkDecoder`.
+        encoder: q(z | x_o, s), by default a mask-aware encoder.
+        seed: the seed of the initial weights; the global random state does not change.
 
     Raises:
         ValueError: for a negative alpha.

@@ -50,8 +50,9 @@ def decoder_for(
     warped = [c for c, linear in zip(data.columns, data.scaler.linear, strict=True) if not linear]
     if decoder == "student-t" and warped:
         raise InputError(
-            f"column '{warped[0]}' is {data.schema[warped[0]].kind}: on its own scale a Student-t "
-            f"has no mean; use decoder='gaussian', or declare the column 'continuous'"
+            f"column '{warped[0]}' is {data.schema[warped[0]].kind}, and on its own scale a "
+            f"Student-t has no mean; use decoder='gaussian', or declare "
+            f"schema={{'{warped[0]}': 'continuous'}}"
         )
     if all_real(families):
         made: Decoder = DECODERS[decoder](latent_dim, len(families), **options)

@@ -27,14 +27,15 @@ def PatternMixture(
     """A MIWAE whose missing values are shifted by given amounts: a delta-adjusted MAR model.
 
     Args:
-        delta: by column, in sd of the column's observed values (of their logs, for a positive one;
-            in the data's own units where they were read with ``standardise=False``); 0 for those
-            left out.
-        decoder: as for :func:`MIWAE`, ``"linear"`` for that of PPCA.
-        options: further ones, as for :func:`MIWAE`.
+        data: the table.
+        delta: the shift of each column, 0 for columns without one. The unit is the standard
+            deviation of the column's observed values (of their logarithms, for a positive column),
+            or the data's own unit if they were read with ``standardise=False``.
+        decoder: as for :func:`MIWAE`; ``"linear"`` is that of PPCA.
+        options: further arguments of :func:`MIWAE`.
 
     Raises:
-        ValueError: for a column that is not there or is no real number.
+        ValueError: for a column that the table does not have, or that does not hold real numbers.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -46,12 +47,18 @@ def PatternMixture(
     """
     for name in delta:
         if name not in data.columns:
-            raise InputError(f"delta names '{name}', which is no column of {list(data.columns)}")
+            raise InputError(
+                f"delta names the column '{name}', which the table does not have; it has "
+                f"{', '.join(data.columns)}"
+            )
         if not math.isfinite(delta[name]):
-            raise InputError(f"delta of column '{name}' is {delta[name]}; give a number")
+            raise InputError(f"delta of column '{name}' is {delta[name]}; give a finite number")
         column = data.schema[name]
         if column.discrete:
-            raise InputError(f"column '{name}' is {column.kind}; delta shifts real numbers only")
+            raise InputError(
+                f"delta names the column '{name}', which is {column.kind}; only real numbers can "
+                f"be shifted, so leave it out"
+            )
     base = MIWAE(data, decoder=decoder, **options)
     shifts = [float(delta.get(name, 0.0)) for name in base.columns]
     return PatternMixtureModel(

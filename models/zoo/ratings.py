@@ -38,26 +38,29 @@ def RatingsNotMIWAE(
 ) -> SelectionModel:
     """not-MIWAE for ratings (Ipsen, Mattei & Frellsen, ICLR 2021, section 4.4).
 
-    The encoder is permutation-invariant and reads what was rated alone; whether an item is rated
-    depends on the rating by one slope, shared by all items, and an offset an item:
-    logit P(rated) = a x_ij + b_j. All unrated items are integrated out. Ratings are Gaussian, or
-    ordered categories where the data have levels.
+    The encoder is permutation-invariant and reads the rated items alone. Whether an item is rated
+    depends on its rating, by one slope for all items and an offset for each:
+    logit P(rated) = a x_ij + b_j. Unrated items are integrated out. Ratings are Gaussian, or
+    ordered categories if the data have levels.
 
-    Whom an item is shown to (coats for women, films of a genre) goes together, too, and has little
-    to do with how it would be liked. Where the slope alone must explain it, the model takes what a
-    user never met for what he dislikes: ``mask_latent_dim`` gives exposure a latent of its own,
-    logit P(rated) = a x_ij + b_j + m_j(z_s).
+    Users are also exposed to related items, such as films of one genre, for reasons that have
+    little to do with how they would rate them. If the slope alone has to explain this, the model
+    takes items that a user never met for items that the user dislikes. ``mask_latent_dim`` gives
+    exposure a latent of its own: logit P(rated) = a x_ij + b_j + m_j(z_s).
 
     Args:
+        data: the ratings.
         missingness: ``"self-masking"``, ``"ignorable"`` (a MIWAE), or a mechanism.
         sign: ``"-"`` where low ratings go missing, ``"+"`` where high ones do.
-        hidden, activation, scale, floor, skip: of the decoder, see
+        latent_dim: the number of latent dimensions.
+        hidden, activation, scale, floor, skip: the decoder's, see
             :class:`~absentia.models.NetworkDecoder`; ``hidden=[]`` is a factor model.
-        mask_latent_dim: dimensions of z_s, see :class:`~absentia.models.MaskLatentShift`.
-        encoder_hidden: widths after the sum over what was rated.
+        encoder_hidden: the widths of the encoder's hidden layers after the sum over rated items.
+        mask_latent_dim: the dimensions of z_s, see :class:`~absentia.models.MaskLatentShift`.
+        seed: the seed of the initial weights; the global random state does not change.
 
     Raises:
-        ValueError: an unknown name, or a sign without self-masking.
+        ValueError: for an unknown name, or a sign without self-masking.
 
     >>> import absentia as ab
     >>> data = ab.data.Ratings.from_triples([0, 0, 1, 2], [0, 1, 1, 0], [5.0, 4.0, 1.0, 3.0])
@@ -74,7 +77,10 @@ def RatingsNotMIWAE(
     if isinstance(missingness, str) and missingness not in ("self-masking", "ignorable"):
         raise InputError(f"missingness {missingness!r} is not one of self-masking, ignorable")
     if sign is not None and missingness != "self-masking":
-        raise InputError(f"sign= belongs to self-masking, not to {missingness!r}")
+        raise InputError(
+            f"sign= is only used with missingness='self-masking', not with {missingness!r}; leave "
+            f"it out"
+        )
     with seeded(seed):
         network: dict[str, Any] = {"hidden": hidden, "activation": activation, "skip": skip}
         if all_real(families):
@@ -86,7 +92,10 @@ def RatingsNotMIWAE(
         if isinstance(missingness, Missingness):
             mechanism: Missingness = missingness
             if argument_of(mechanism, "num_columns", p) != p:
-                raise InputError(f"the missingness is not for the data's {p} items")
+                raise InputError(
+                    f"the missingness was made for another number of items than the {p} of the "
+                    f"data; make it for {p}"
+                )
         else:
             ignorable = missingness == "ignorable"
             mechanism = Ignorable(p) if ignorable else SelfMasking(p, sign=sign, shared=True)

@@ -34,20 +34,22 @@ def SupervisedNotMIWAE(
 ) -> SupervisedModel:
     """A not-MIWAE that predicts the target of the data; ``missingness="ignorable"`` is supMIWAE.
 
-    Joint by default: ``ab.fit(model, data)`` fits generative model, mechanism and predictor.
-    With ``first_stage``, a model that was fitted to the same columns without the target, it is
-    the second of two stages: the generative part is held and the predictor alone is fitted, by
-    the same weights.
+    By default ``ab.fit(model, data)`` fits generative model, mechanism and predictor together.
+    ``first_stage`` is a model that was fitted to the same columns without the target. With it, the
+    generative part and the mechanism stay fixed, and the predictor alone is fitted, with the same
+    log-weights.
 
     Args:
-        predictor: widths of the predictor's hidden layers, or a predictor.
+        data: the table, with a target.
+        missingness: see :func:`NotMIWAE`; with a first stage it is given there.
+        predictor: the widths of the predictor's hidden layers, or a predictor.
         first_stage: a fit, or its model.
-        options: as for :func:`NotMIWAE`; they and ``missingness`` go to the first stage where there
-            is one.
+        seed: the seed of the initial weights; the global random state does not change.
+        options: further arguments of :func:`NotMIWAE`; with a first stage they are given there.
 
     Raises:
-        ValueError: the data have no target, or the first stage is of other columns or another
-            scale.
+        ValueError: if the data have no target, or the first stage was fitted to other columns or on
+            another scale.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -76,29 +76,35 @@ def NotMIWAE(
     :class:`~absentia.models.MixedDecoder` and levels reach the encoder as indicators.
 
     Args:
-        missingness: why values are absent: ``"self-masking"``, ``"self-masking-probit"``,
+        data: the table.
+        missingness: why values are missing: ``"self-masking"``, ``"self-masking-probit"``,
             ``"limit"``, ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
             ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
             ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
             values); or a mechanism of your own.
         sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
             ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known: for
-            all columns, by name (``{"income": "high"}``, the others free) or one a column.
-        slope_prior: of self-masking slopes whose sign is free, per sd of their columns: ``"weak"``,
-            Normal(0, 0.5); a number, Normal(0, that sd); or ``"flat"``, none, as in the paper. The
-            fit ends at the posterior mode. With a flat prior a decoder that does not have the
-            values' shape (a Gaussian, of skewed ones) takes that shape for a mechanism.
-        latent_dim: default min(p - 1, 10).
-        decoder: ``"gaussian"``, ``"student-t"`` (of the real columns), ``"linear"`` for that of
+            all columns, by name (``{"income": "high"}``, the others free) or one per column.
+        slope_prior: the prior on self-masking slopes without a sign, per standard deviation of the
+            column: ``"weak"``, Normal(0, 0.5); a number, Normal(0, that number); or ``"flat"``, as
+                in
+            the paper. The fit ends at the posterior mode. With a flat prior, a decoder whose
+            distribution does not fit the values (a Gaussian, for skewed values) can explain their
+            shape by a mechanism instead.
+        latent_dim: the number of latent dimensions, by default min(p - 1, 10).
+        decoder: ``"gaussian"``, ``"student-t"`` (for the real columns), ``"linear"`` for that of
             PPCA, with the defaults of :func:`NotMIWAEPPCA`, or a module.
         encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
-        scale, floor, skip: of the decoder, see :class:`~absentia.models.NetworkDecoder`.
-        mask_latent_dim: of the mask's own latent, where the mechanism reads one.
-        margins: means and sd that are known from elsewhere, ``{"income": (52e3, 31e3)}`` in the
-            data's own units, worth 1,000 rows each; :class:`~absentia.models.KnownMargins` for
-            more.
+        hidden: the widths of the hidden layers of decoder and encoder.
+        activation: the name of the activation function.
+        scale, floor, skip: the decoder's, see :class:`~absentia.models.NetworkDecoder`.
+        mask_latent_dim: the dimensions of a latent that only the mask depends on, if the mechanism
+            reads one.
+        margins: known means and standard deviations of columns, ``{"income": (52e3, 31e3)}`` in the
+            data's own units, each worth 1,000 rows; see :class:`~absentia.models.KnownMargins` for
+            other weights.
         prior: a module that returns p(z), Normal(0, I) when left out.
-        seed: seeds the initial weights; the global random state is left as it was.
+        seed: the seed of the initial weights; the global random state does not change.
 
     Raises:
         ValueError: for an unknown name, or a mechanism for another number of columns.
@@ -143,11 +149,13 @@ def NotMIWAEPPCA(
 ) -> SelectionModel:
     """not-MIWAE with the decoder of probabilistic PCA; by default the guide is exact p(z | x_o).
 
-    Arguments as for :func:`NotMIWAE`; ``encoder="exact"`` (the default where all columns are real
-    numbers) or one of its encoders, for which ``hidden`` and ``activation`` may be given; by
-    default ``"mask-aware"`` for tables with columns of several kinds, whose decoder is linear in
-    every family. ``scale="column"`` makes it factor analysis. ``latent_dim`` is by default
-    min(p - 1, 32): a full covariance where the table is not wide.
+    The arguments are those of :func:`NotMIWAE`, except that
+
+    * ``encoder`` is by default ``"exact"`` if all columns are real numbers. Otherwise it is
+      ``"mask-aware"``, and the decoder is linear in every family. ``hidden`` and ``activation`` are
+      for encoders with a network;
+    * ``scale="column"`` makes the model factor analysis;
+    * ``latent_dim`` is by default min(p - 1, 32), a full covariance unless the table is wide.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -188,14 +196,16 @@ def MaskedNotMIWAE(
 ) -> SelectionModel:
     """Masked not-MIWAE (Choquet & Pauchet): a second latent z_s shifts the mask's log-odds.
 
-    logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s), with q(z, z_s | x_o, s); integrated exactly
-    where the mechanism of x is.
+    logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s), with the guide q(z, z_s | x_o, s). Missing
+    values that the mechanism of x integrates out exactly still are.
 
     Args:
+        data: the table.
         missingness, sign, slope_prior: the mechanism of x, as for :func:`NotMIWAE`.
-        mask_latent_dim: dimensions of z_s.
-        mask_hidden: widths of hidden layers of m; none is a linear map.
-        options: as for :func:`NotMIWAE`; with ``decoder="linear"`` for :func:`NotMIWAEPPCA`.
+        mask_latent_dim: the dimensions of z_s.
+        mask_hidden: the widths of the hidden layers of m; without any, m is linear.
+        options: further arguments of :func:`NotMIWAE`, or with ``decoder="linear"`` of
+            :func:`NotMIWAEPPCA`.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -208,7 +218,10 @@ def MaskedNotMIWAE(
     most = 32 if options.get("decoder") == "linear" else 10
     latent_dim = checked_latent_dim(options.get("latent_dim"), len(data.columns), most)
     if missingness == "mask-latent":
-        raise InputError("missingness='mask-latent' has the mask's latent already; use NotMIWAE")
+        raise InputError(
+            "missingness='mask-latent' already has a latent that only the mask depends on; use "
+            "NotMIWAE"
+        )
     own = mechanism_for(missingness, data, sign, latent_dim, 0, slope_prior)
     with seeded(int(options.get("seed", 0)) + 2):
         masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)

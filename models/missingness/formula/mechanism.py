@@ -263,11 +263,10 @@ class FormulaMissingness(Missingness):
     def facts(self, like: IncompleteData | Fit | None) -> TableFacts:
         """Collect the facts for a description; names and complete columns are known here."""
         complete = tuple(c for c, rate in zip(self.columns, self.rates, strict=True) if rate == 1)
-        if like is None:
-            return TableFacts(self.columns, None, complete, complete)
         if isinstance(like, IncompleteData):
             return TableFacts(self.columns, None, complete, shadows_among(complete, like))
-        return TableFacts(self.columns, None, complete, complete, like.identification)
+        found = None if like is None else like.identification
+        return TableFacts(self.columns, None, complete, complete, found)
 
     def title(self, facts: TableFacts) -> str:
         """Return the first line of the description."""
@@ -290,20 +289,11 @@ class FormulaMissingness(Missingness):
             values=tuple(c for c in self.columns if c in design.reads),
             masks=tuple(c for c in self.columns if c in design.reads_missing),
             others=others,
-            integration=self._integration(column),
+            integration=self.reads.integration(
+                column, self.columns, bool(self.affine_columns[column])
+            ),
         )
         return identified(one, part.known, facts)
-
-    def _integration(self, j: int) -> str:
-        if bool(self.dependence(self.num_columns).sampled[j]):
-            readers = [
-                self.columns[k]
-                for k in self.reads.values[:, j].nonzero().flatten().tolist()
-                if k != j
-            ]
-            return f"sampled, since the absence of {', '.join(readers)} depends on them"
-        how = "in closed form" if bool(self.affine_columns[j]) else "by quadrature"
-        return f"integrated out ({how} under a Gaussian decoder, exactly where finitely many)"
 
     def extra_repr(self) -> str:
         """Return the formulas, one per column."""

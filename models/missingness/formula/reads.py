@@ -52,6 +52,15 @@ class Reads(NamedTuple):
             asks += ["z_mask"] * design.reads_mask_latent
         return cls(values, masks, tuple(dict.fromkeys(asks)), _topological(masks, columns))
 
+    def integration(self, column: int, columns: Sequence[str], affine: bool) -> str:
+        """Say how missing values of a column are integrated out, or why they are sampled."""
+        readers = self.values[:, column].nonzero().flatten().tolist()
+        others = [columns[k] for k in readers if k != column]
+        if others:
+            return f"sampled, since the absence of {', '.join(others)} depends on them"
+        how = "in closed form" if affine else "by quadrature"
+        return f"integrated out ({how} under a Gaussian decoder, exactly where finitely many)"
+
 
 def _topological(masks: Tensor, columns: Sequence[str]) -> list[int]:
     """Sort the columns so that each comes after those whose absence it reads."""

@@ -123,7 +123,7 @@ def test_it_says_what_it_is():
         MaskLatentShift(GroupMissingness(3, [[0, 1]]), 3)
     with pytest.raises(ValueError, match="log-odds per column"):
         MaskLatentShift(NoSelfCensoring(2, 1, alpha=2.0), 2)
-    with pytest.raises(ValueError, match="has the mask's latent already"):
+    with pytest.raises(ValueError, match="already has a latent"):
         ab.models.MaskedNotMIWAE(table(), "mask-latent")
     assert MaskLatentShift(RandomIntercepts(3, 2), 3).hyperparameters == ("own.log_tau",)
 

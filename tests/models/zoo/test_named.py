@@ -130,9 +130,9 @@ def test_seeds_decide_the_weights_and_the_global_state_is_left_alone(data, make)
         (lambda d: ab.NotMIWAE(d, decoder="flow"), "decoder 'flow' is not one of gaussian, stud"),
         (
             lambda d: ab.NotMIWAE(d, "linear", sign="+"),
-            "sign= belongs to self-masking and limits, not to 'l",
+            "sign= is only used with self-masking and limits, not with 'l",
         ),
-        (lambda d: ab.NotMIWAE(d, SelfMasking(3), sign="+"), "give it to yours"),
+        (lambda d: ab.NotMIWAE(d, SelfMasking(3), sign="+"), "give it to the mechanism"),
         (
             lambda d: ab.NotMIWAE(d, sign="x"),
             "sign 'x' is not one of '.' or 'high' .*, '-' or 'low'",

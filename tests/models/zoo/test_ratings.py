@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_refused():
     data = ratings(*selected(40, 8))
     with pytest.raises(ValueError, match="'linear' is not one of self-masking, ignorable"):
         ab.models.RatingsNotMIWAE(data, "linear")
-    with pytest.raises(ValueError, match="sign= belongs to self-masking"):
+    with pytest.raises(ValueError, match="sign= is only used"):
         ab.models.RatingsNotMIWAE(data, "ignorable", sign="+")
     model = ab.models.RatingsNotMIWAE(data, Ignorable(8))
     assert model.missingness.ignorable
