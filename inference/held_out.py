@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -108,6 +108,6 @@ def check_same_density(mechanisms: Mapping[str, Missingness], data: IncompleteDa
         )
 
 
-def _left_out(mechanism: Missingness, data: IncompleteData) -> Any:
+def _left_out(mechanism: Missingness, data: IncompleteData) -> np.ndarray:
     """Return booleans (p,), True for columns whose mask has no density under the mechanism."""
     return mechanism.dependence(len(data.columns)).ignorable.numpy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from pyro import poutine
 from torch import Tensor
 
 from ..data import IncompleteData
+from ..models.programs.base import RowModel
 from ..models.sites import S
 from .evaluating import evaluating
 from .prepare import coefficient_medians
@@ -18,7 +18,7 @@ from .prepare import coefficient_medians
 
 @torch.no_grad()
 def replicates(
-    model: Any,
+    model: RowModel,
     data: IncompleteData,
     coefficients: Mapping[str, Tensor] | None = None,
     seed: int = 0,

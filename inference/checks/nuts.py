@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...data.arguments import checked_and_renamed
 from ...data.errors import InputError
 from ...data.renamed import Renamed
 from ...data.system.process import seeded
+from ...models.programs.base import RowModel
 from ...models.sites import X_UNOBSERVED, Z_MASK, Z
 from ..evaluating import computing, learning
 from ..imputing.tables import imputed
@@ -45,18 +47,22 @@ def cross_check(
     says which).
 
     Args:
-        rows: how many of the rows with missing values, or which rows.
-        draws: posterior draws by NUTS, after ``warm_up`` others.
-        particles: importance samples a row.
+        fitted: a fit, or a model.
+        data: the table.
+        rows: the number of rows with missing values to check, or their positions.
+        draws: the number of posterior draws by NUTS, after ``warm_up`` others.
+        warm_up: the number of draws in which NUTS adapts, which are not used.
+        particles: importance samples per row.
+        seed: of the random numbers.
 
     Returns:
-        one row a missing cell: ``row``, ``column``, ``importance`` and ``nuts`` means in the data's
-        units, their standard errors ``importance_se`` and ``nuts_se``, NUTS's ``ess``, and the
-        ``difference`` in standard errors of both.
+        One row per missing cell: ``row``, ``column``, ``importance`` and ``nuts`` means in the
+        data's units, their standard errors ``importance_se`` and ``nuts_se``, NUTS's ``ess``, and
+        the ``difference`` in standard errors of both.
 
     Raises:
-        ValueError: for columns that are not continuous, rows without missing values, or more than
-            500 dimensions; give fewer rows.
+        ValueError: a column is not continuous, a row has no missing value, or there are more than
+            500 dimensions.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -73,21 +79,25 @@ def cross_check(
     odd = [column for column in data.schema if column.discrete]
     if odd:
         raise InputError(
-            f"column '{odd[0].name}' is {odd[0].kind}: NUTS moves real numbers only; check a model "
-            f"of the continuous columns"
+            f"column '{odd[0].name}' is {odd[0].kind}, and NUTS moves real numbers only; check a "
+            f"model of the continuous columns"
         )
     if model.trunk is not None and model.trunk.stochastic:
-        raise InputError("NUTS does not move what a stochastic trunk draws; check one that is not")
+        raise InputError(
+            "the model has a stochastic trunk, whose samples NUTS does not move; check a model "
+            "with a deterministic one"
+        )
     incomplete = np.flatnonzero((~data.s.cpu().numpy()).any(1))
     chosen = incomplete[:rows] if isinstance(rows, int) else np.asarray(rows)
     if not len(chosen) or not np.isin(chosen, incomplete).all():
-        raise InputError("rows must have a missing value each; give some of the incomplete rows")
+        raise InputError("a row without a missing value was chosen; give incomplete rows only")
     model, few = exact(model, data.rows(chosen))
     programs = programs_of(model)
     potential = _Potential(programs.model, model, few)
     if potential.size > _MOST_DIMENSIONS:
         raise InputError(
-            f"{potential.size} dimensions, more than {_MOST_DIMENSIONS}; give fewer rows"
+            f"these rows have {potential.size} dimensions, more than {_MOST_DIMENSIONS}; give "
+            f"fewer rows"
         )
     found = imputed(model, few, programs, particles, refine=True, draws=0, seed=seed)
     with computing(model), learning(), seeded(seed, few.x.device):
@@ -122,7 +132,7 @@ def cross_check(
 class _Potential:
     """The potential energy - log p(x_o, x_m, z, s) of some rows, given z and the missing cells."""
 
-    def __init__(self, program: Any, model: Any, data: IncompleteData) -> None:
+    def __init__(self, program: Callable[..., Any], model: RowModel, data: IncompleteData) -> None:
         self.program, self.data = program, data
         self.cells = (~data.s).nonzero(as_tuple=True)
         n, d = len(data), model.prior.latent_dim

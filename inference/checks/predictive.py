@@ -1,4 +1,4 @@
-"""Posterior predictive checks: whether replicated tables look like the observed one."""
+"""Posterior predictive checks, which compare replicated tables with the observed one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..prepare import Fitted, coefficient_medians, prepared
 from ..replicate import replicates
 
 _DECILES = 10
-#: beyond which pairs of columns are not compared
+#: the pairs of more columns than this are not compared
 MOST_COLUMNS = 200
 
 
@@ -25,13 +25,16 @@ MOST_COLUMNS = 200
 class MaskCheck:
     """The observed mask beside the masks of replicated tables.
 
-    Every frame has ``observed``, the replicates' ``mean``, ``lower`` and ``upper`` (90 % of them),
-    and ``p_value``, twice the share of replicates beyond what was seen, on the nearer side.
+    Every table but the last has ``observed``, the replicates' ``mean``, ``lower`` and ``upper``
+    (which contain 90 % of them), and ``p_value``, twice the share of replicates beyond the observed
+    value on the nearer side.
 
-    ``rates``: of being missing, a column a row. ``pairs``: both of two columns missing.
-    ``deciles``: the rate of ``missing`` within tenths of the observed values of ``by``.
-    ``calibration``: cells by the probability of being missing that the fitted mechanism gives them
-    in tables that the model completed, and the share that was missing.
+    Attributes:
+        rates: one row per column, the share of its values that are missing.
+        pairs: one row per pair of columns, the share of rows in which both are missing.
+        deciles: the share of ``missing`` in tenths of the observed values of another column ``by``.
+        calibration: cells by the probability of being missing that the fitted mechanism gives them
+            in tables that the model completed, and the share of them that was missing.
     """
 
     rates: pd.DataFrame
@@ -62,10 +65,15 @@ def check_mask(
     out for the same reason.
 
     Args:
-        replications: tables to draw; p-values are no finer than 2 / (replications + 1).
+        fitted: a fit, or a model.
+        data: the table that it was fitted to.
+        replications: the number of replicated tables; p-values are multiples of
+            2 / (replications + 1).
+        particles: importance samples per row, for the calibration.
+        seed: of the random numbers.
 
     Raises:
-        ValueError: for an ignorable mechanism, or data of other columns.
+        ValueError: the mechanism is ignorable, or the data have other columns than the model.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -79,14 +87,14 @@ def check_mask(
     """
     if len(data.columns) > MOST_COLUMNS:
         raise InputError(
-            f"{len(data.columns)} columns, more than {MOST_COLUMNS}: their pairs are too many to "
-            f"replicate; check a part of the table"
+            f"the table has {len(data.columns)} columns, more than {MOST_COLUMNS}, which have too "
+            f"many pairs to check; check a part of the table"
         )
     model, data = prepared(fitted, data)
     if model.missingness.ignorable:
         raise InputError(
-            "the mechanism is ignorable: it says nothing of the mask that could be checked; "
-            "check_values looks at what was observed"
+            "the mechanism is ignorable, so that the model has no distribution of the mask to "
+            "check; use check_values, which checks the observed values"
         )
     names = list(data.columns)
     ignored = model.missingness.dependence(len(names)).ignorable
@@ -134,7 +142,7 @@ def check_values(
     the missing values rests on.
 
     Returns:
-        one row a column and statistic: observed, mean, lower, upper, p_value.
+        One row per column and statistic: observed, mean, lower, upper, p_value.
 
     Raises:
         ValueError: for data of other columns.
@@ -197,21 +205,21 @@ def _compared(
 
 
 def _cuts(values: np.ndarray) -> np.ndarray:
-    """Return the inner borders of tenths; none for a column without spread."""
+    """Return the inner borders of the tenths of some values, at most nine."""
     if not len(values):
         return np.empty(0)
     return np.unique(np.quantile(values, np.arange(1, _DECILES) / _DECILES))
 
 
 def _rates_within(
-    by: np.ndarray, seen: np.ndarray, gone: np.ndarray, cuts: np.ndarray
+    by: np.ndarray, seen: np.ndarray, missing: np.ndarray, cuts: np.ndarray
 ) -> np.ndarray:
     """Return the missing rate in each part of another column's observed values."""
     part = np.searchsorted(cuts, by[seen], side="right")
     count = np.bincount(part, minlength=len(cuts) + 1)
-    missing = np.bincount(part, weights=gone[seen], minlength=len(cuts) + 1)
+    hits = np.bincount(part, weights=missing[seen], minlength=len(cuts) + 1)
     with np.errstate(invalid="ignore"):
-        return np.where(count > 0, missing / count, np.nan)
+        return np.where(count > 0, hits / count, np.nan)
 
 
 @torch.no_grad()
@@ -240,9 +248,9 @@ def _calibrated(
         chance = mechanism(x, **context, **held).log_prob(torch.zeros_like(x)).exp()
         predicted.append(chance[:, gaps].double().cpu().numpy().ravel())
     p = np.concatenate(predicted)
-    gone = np.tile((~data.s.cpu().numpy())[:, gaps].ravel(), len(predicted))
+    missing = np.tile((~data.s.cpu().numpy())[:, gaps].ravel(), len(predicted))
     part = np.minimum((p * _DECILES).astype(int), _DECILES - 1)
-    frame = pd.DataFrame({"part": part, "predicted": p, "missing": gone})
+    frame = pd.DataFrame({"part": part, "predicted": p, "missing": missing})
     grouped = frame.groupby("part")
     result = grouped.mean()
     result["cells"] = grouped.size() // len(predicted)

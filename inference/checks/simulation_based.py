@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from ...data import IncompleteData
 from ...data.errors import InputError
 from ..imputing.tables import impute
-from ..prepare import prepared
+from ..prepare import Fitted, prepared
 from ..replicate import replicates
 
 Infer = Callable[[IncompleteData], np.ndarray]
@@ -22,9 +21,9 @@ Infer = Callable[[IncompleteData], np.ndarray]
 class Calibration:
     """Ranks of the truth among ``draws`` posterior draws, by quantity.
 
-    ``table`` has a row a quantity: how many ranks, the chi-square p-value of their being uniform
-    over 0..draws, and ``bias``, the mean rank less one half, in standard errors (negative: the
-    truth lies below the draws).
+    ``table`` has one row per quantity: the number of ranks, the chi-square p-value of the
+    hypothesis that they are uniform over 0..draws, and ``bias``, the mean rank less one half in
+    standard errors (negative where the truth tends to lie below the draws).
     """
 
     ranks: Mapping[str, np.ndarray]
@@ -45,7 +44,7 @@ class Calibration:
 
     @property
     def p_value(self) -> float:
-        """Return one p-value of all quantities together: the sum of their chi-squares."""
+        """Return one p-value of all quantities together, from the sum of their chi-squares."""
         from scipy.stats import chi2  # takes half a second to import
 
         p = self.table["p_value"].clip(lower=1e-300)
@@ -59,7 +58,7 @@ class Calibration:
 
 
 def calibration(
-    model: Any,
+    model: Fitted,
     data: IncompleteData,
     *,
     rows: int = 2000,
@@ -119,12 +118,12 @@ def calibration(
     generator = np.random.default_rng(seed)
     ranks = {}
     for j, name in enumerate(data.columns):
-        gone = ~s[:, j]
-        if not gone.any():
+        missing = ~s[:, j]
+        if not missing.any():
             continue
-        truth, drawn = x[gone, j], several[:draws, gone, j]
-        below = (drawn < truth).sum(0)
-        # values that a column takes more than once are ranked at random among their equals
-        ties = (drawn == truth).sum(0)
+        truth, sampled = x[missing, j], several[:draws, missing, j]
+        below = (sampled < truth).sum(0)
+        # equal values are ranked in a random order
+        ties = (sampled == truth).sum(0)
         ranks[name] = below + generator.integers(0, ties + 1)
     return Calibration(ranks, draws, bins)

@@ -1,4 +1,4 @@
-"""Settings by column, adapted when columns without any value are left out."""
+"""Settings by column, restricted to the columns that have values."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def of_kept(given: Any, what: str, names: Sequence[str], kept: Sequence[str]) ->
     """Select from a setting by column what belongs to the columns that are kept.
 
     Args:
-        given: a mapping by column, a sequence with an entry a column, or one value for all.
-        what: how an error calls it.
-        names: of all columns.
-        kept: those that have values.
+        given: a mapping by column, a sequence with one entry per column, or one value for all.
+        what: the name of the setting in error messages.
+        names: the names of all columns.
+        kept: the names of the columns that have values.
 
     Raises:
         ValueError: a column that the table does not have.

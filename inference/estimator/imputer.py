@@ -20,6 +20,8 @@ from ...data import IncompleteData, Schema
 from ...data.columns.types import column_names
 from ...data.errors import AbsentiaWarning, InputError
 from ...models import Missingness
+from ...models.missingness.description import Description
+from ...models.programs.base import RowModel
 from ..fitting.loop import fit
 from ..fitting.result import FitResult
 from ..held_out import held_out_bound, mask_left_out
@@ -69,7 +71,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         add_indicator: append the mask of the features that had missing values in ``fit``.
         unseen_levels: of new rows, what a level that ``fit`` did not see is: an ``"error"``, or
             ``"missing"`` for the model (it comes back as it was given).
-        particles: importance samples a row in ``transform`` and ``score``.
+        particles: importance samples per row in ``transform`` and ``score``.
         steps, learning_rate, fit_options: of :func:`absentia.fit`; None is 1e-2 for the linear and
             2e-3 for the deep models.
         random_state: an integer for reproducible results.
@@ -133,7 +135,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         Raises:
             ValueError: for an unknown model, or what the table or the mechanism refuses.
         """
-        # what is learnt is taken over as a whole: a fit that fails leaves the last one as it was
+        # learnt by a copy and taken over at the end, so that a fit that fails changes nothing
         fresh = copy.copy(self)
         fresh._learn(X)
         for name in vars(self).keys() - vars(fresh).keys():
@@ -171,7 +173,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         self.n_iter_ = self.steps
 
     @property
-    def model_(self) -> Any:
+    def model_(self) -> RowModel:
         """The fitted model, a Pyro program."""
         return self.result_.model
 
@@ -187,7 +189,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         assert self.result_.schema is not None  # every fit of from_frame's data has one
         return self.result_.schema
 
-    def describe(self) -> Any:
+    def describe(self) -> Description:
         """Describe the mechanism in words, see :meth:`absentia.Missingness.describe`."""
         check_is_fitted(self, "result_")
         return self.mechanism_.describe(self.result_)
@@ -199,7 +201,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         completed = self._completed(given.frame, values)
         if self.add_indicator:
             completed = with_indicators(completed, given.frame, self._gaps)
-        # a container that was asked for has dtypes of its own, as the table has
+        # a container that set_output asks for keeps the dtypes of the columns
         asked = _get_output_config("transform", self)["dense"] != "default"
         return completed if asked else as_numbers(completed, given.array)
 

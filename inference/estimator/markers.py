@@ -21,9 +21,9 @@ def with_gaps(frame: pd.DataFrame, missing_values: Any, names: Sequence[str]) ->
     of whole numbers becomes one of floats, or of nullable integers where floats would change it.
 
     Args:
-        frame: n rows, p columns.
-        missing_values: a value, several, or a mapping from columns to a value or several.
-        names: of the p columns.
+        frame: the table (n, p).
+        missing_values: a value, a list of values, or a mapping from columns to either.
+        names: the names of the p columns.
 
     Raises:
         ValueError: a column that is not there, or a marker that is no single value.

@@ -42,7 +42,7 @@ def load_imputer(kind: type[MNARImputer], path: str | Path) -> MNARImputer:
             learnt = {k: from_json(v) for k, v in held["learnt"].items()}
             loaded.__dict__.update(learnt, result_=result)
             return loaded
-    except Exception as error:  # whatever is wrong inside the file, it is the file's fault
+    except Exception as error:  # anything that goes wrong here is a fault of the file
         why = f"{type(error).__name__}: {reason(error)}"
         raise FormatError(f"the imputer in '{path}' cannot be read: {why}") from error
     raise FormatError(
@@ -60,7 +60,7 @@ def _of_version_2(kind: type[MNARImputer], held: dict[str, Any], result: FitResu
         loaded.missingness = result.model.missingness
     loaded._seed, loaded._names = held["seed"], tuple(held["names"])
     loaded._empty, loaded._gaps = np.array(held["empty"]), np.array(held["gaps"])
-    # before there was one, bounds left out the masks that the mechanism leaves out
+    # earlier versions had no such density, and their bounds left out the ignored masks
     loaded._mask = MaskAtRandom.from_dict(held.get("mask", {"factors": []}))
     columns: Any = {}
     for label, dtype in zip(held["labels"], held["dtypes"], strict=True):

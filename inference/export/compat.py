@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 with warnings.catch_warnings():
-    # 0.23 announces 1.0 at its first import of the day
+    # version 0.23 announces 1.0 at its first import of the day
     warnings.simplefilter("ignore", FutureWarning)
     import arviz
 
@@ -38,7 +38,7 @@ def from_groups(
     >>> tree["posterior"]["slope"].dims
     ('chain', 'draw', 'column')
     """
-    # of one name and two signatures: type checkers see only the one that is installed
+    # this function has two signatures, and type checkers see only the one that is installed
     from_dict: Any = arviz.from_dict
     if IS_ONE:
         return from_dict(groups, coords=coords, dims=dims)
@@ -59,7 +59,7 @@ def from_datasets(groups: dict[str, Any]) -> Any:
 
         return xarray.DataTree.from_dict(groups)
     with warnings.catch_warnings():
-        # of groups and names that are not in its schema, such as row-wise sample_stats
+        # it warns of groups and names that are not in its schema, such as sample_stats per row
         warnings.simplefilter("ignore", UserWarning)
         return arviz.InferenceData(**groups)
 
@@ -72,7 +72,7 @@ def loo(tree: Any) -> Any:
 def compare(trees: dict[str, Any]) -> Any:
     """Return ArviZ's table of PSIS-LOO over models."""
     with warnings.catch_warnings():
-        # of pandas, about ArviZ's own code
+        # pandas warns of ArviZ's own code
         warnings.simplefilter("ignore", DeprecationWarning)
         return arviz.compare(trees)
 
@@ -89,7 +89,7 @@ def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     columns = np.ascontiguousarray(np.asarray(log_weight, dtype=np.float64).T)
     size = np.maximum(np.abs(columns).max(1), 1.0)
     uneven = np.ptp(columns, axis=1) > 64 * np.finfo(np.float64).eps * size
-    # equal weights have no tail to smooth: 1.x refuses them
+    # equal weights have no tail to smooth, and 1.x refuses them
     smoothed = np.full(columns.shape, -np.log(columns.shape[1]))
     khat = np.full(len(columns), -np.inf)
     if uneven.any():

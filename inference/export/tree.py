@@ -15,7 +15,9 @@ from ...models.programs.base import RowModel
 from ...models.sites import Z
 from ..evaluating import computing
 from ..fitting.result import FitResult
+from ..importance import Weighted
 from ..imputing.tables import imputed
+from ..integration.conditionals import Tilted
 from ..integrator import Marginal
 from ..prepare import Programs, prepared, programs_of
 from ..replicate import replicates
@@ -56,7 +58,7 @@ def to_arviz(
     Args:
         parameters: where each draw's parameters come from, as for
             :func:`absentia.multiple_imputation`; refits are as many as draws there.
-        particles: importance samples a row.
+        particles: importance samples per row.
 
     Returns:
         InferenceData under ArviZ 0.23, DataTree from 1.0 on.
@@ -152,7 +154,7 @@ class _Draws:
 
 
 def _dims(label: str, shape: Sequence[int], columns: int) -> tuple[str, ...]:
-    """Name a coefficient's dimensions: by column where it has one value per column."""
+    """Name a coefficient's dimensions; one of them is ``column`` if it has a value per column."""
     inner = tuple(
         "column" if size == columns and k == len(shape) - 3 else f"{label} {k}"
         for k, size in enumerate(shape[2:])
@@ -185,7 +187,9 @@ def _latents(
     return torch.cat(parts).double().cpu().numpy()
 
 
-def _run(programs: Programs, data: IncompleteData, rows: torch.Tensor, particles: int) -> Any:
+def _run(
+    programs: Programs, data: IncompleteData, rows: torch.Tensor, particles: int
+) -> tuple[Weighted, Tilted | None]:
     return Marginal("auto").run(
         programs.model,
         programs.guide,

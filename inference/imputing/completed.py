@@ -11,9 +11,11 @@ from torch import Tensor
 from ...data import IncompleteData
 from ...data.errors import InputError
 from ...data.system.memory import asked_for
+from ...models.programs.base import RowModel
 from ...models.sites import X_UNOBSERVED
 from ..evaluating import evaluating
 from ..importance import Weighted
+from ..prepare import Programs
 from .particles import Sampler
 
 _ROWS_AT_ONCE = 256
@@ -21,8 +23,8 @@ _ROWS_AT_ONCE = 256
 
 @torch.no_grad()
 def average(
-    model: Any,
-    programs: Any,
+    model: RowModel,
+    programs: Programs,
     data: IncompleteData,
     particles: int,
     of: Callable[[Tensor, Weighted], Tensor],

@@ -64,14 +64,14 @@ def plot_history(fitted: FitResult) -> Figure:
     if history["validation_bound"].notna().any():
         panel.plot(history["step"], history["validation_bound"], color=IMPUTED, label="held out")
         panel.axvline(fitted.best_step, color=QUIET, ls="--", lw=1, label="kept")
-    # the first evaluations are far below and would flatten the rest
+    # the first evaluations are so low that they would flatten the rest of the curve
     bounds = history[["train_bound", "validation_bound"]].to_numpy(float)
     late = bounds[len(bounds) // 4 :]
     low, high = np.nanmin(late), np.nanmax(bounds)
     room = max(0.25 * (high - low), 1e-3)
     panel.set_ylim(low - room, high + room)
     panel.legend(frameon=False, fontsize=8)
-    plain(panel, "bound on log p(x_o, s)", "step", "nats a row")
+    plain(panel, "bound on log p(x_o, s)", "step", "nats per row")
     return figure
 
 

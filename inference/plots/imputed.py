@@ -18,8 +18,8 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
 
     Of more than twelve columns the most missing are drawn, and a line above says so.
 
-    They need not be alike: where values are missing not at random they must not be. Imputed are
-    draws, whose spread is that of the missing values, and not means.
+    The two need not be alike, and under missing not at random they differ. Imputed values are
+    draws, which spread like the missing values, and not means.
 
     Args:
         columns: which; those that have missing values when left out.
@@ -89,10 +89,10 @@ def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = N
     if row not in data.index:
         raise InputError(f"the table has no row {row!r}; its labels run from {data.index[0]!r}")
     i = int(np.flatnonzero(np.asarray(data.index == row))[0])
-    gone = np.flatnonzero(~data.s[i].cpu().numpy())
-    if not len(gone):
+    missing = np.flatnonzero(~data.s[i].cpu().numpy())
+    if not len(missing):
         raise InputError(f"row {row!r} has no missing value")
-    names, left_out = shown([data.columns[j] for j in gone], columns)
+    names, left_out = shown([data.columns[j] for j in missing], columns)
     draws = imputation.draws(imputation.num_draws)[:, i]
     figure, axes = panels(len(names))
     for panel, name in zip(axes, names, strict=True):

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...data import IncompleteData
+from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
+from ...models.programs.base import RowModel
 from ..imputing.imputation import Imputation
 from ..prepare import Fitted, coefficient_medians, fit_of, prepared
 from ..uncertainty.sources import Parameters, sources
@@ -20,7 +22,9 @@ _POINTS = 200
 
 
 @torch.no_grad()
-def missing_probability(model: Any, scaler: Any, values: np.ndarray, **context: Any) -> np.ndarray:
+def missing_probability(
+    model: RowModel, scaler: Standardiser, values: np.ndarray, **context: Any
+) -> np.ndarray:
     """Return the learnt P(missing | x) (..., p) at values (..., p) in the data's units.
 
     Args:
@@ -31,9 +35,9 @@ def missing_probability(model: Any, scaler: Any, values: np.ndarray, **context: 
     parameter = next(model.parameters())
     x = torch.as_tensor(scaler.apply(values), dtype=parameter.dtype, device=parameter.device)
     mask = mechanism(x, **context)
-    # a mask whose columns read each other's absence has a density and no mean
-    gone = mask.log_prob(torch.zeros_like(x)).exp() if "s" in context else 1 - mask.mean
-    found: np.ndarray = gone.double().cpu().numpy()
+    # a mask whose columns depend on each other's absence has a density and no mean
+    missing = mask.log_prob(torch.zeros_like(x)).exp() if "s" in context else 1 - mask.mean
+    found: np.ndarray = missing.double().cpu().numpy()
     return found
 
 
@@ -79,7 +83,8 @@ def plot_mechanism(
         raise InputError("the mechanism is ignorable: there is no curve to draw")
     if set(mechanism.asks) - {"s"}:
         raise InputError(
-            f"the mechanism reads {', '.join(mechanism.asks)}: it is a curve a row and not one"
+            f"the mechanism reads {', '.join(mechanism.asks)}, so that every row has a curve of "
+            f"its own; plot a mechanism that reads values only"
         )
     fit = fit_of(fitted)
     if fit is None and parameters != "fixed":
@@ -123,7 +128,7 @@ def plot_mechanism(
 
 
 def mechanism_curve(
-    model: Any,
+    model: RowModel,
     data: IncompleteData,
     column: int,
     values: np.ndarray,
@@ -139,14 +144,14 @@ def mechanism_curve(
     return found[:, column]
 
 
-def _grid(data: IncompleteData, name: str, imputation: Any) -> np.ndarray:
+def _grid(data: IncompleteData, name: str, imputation: Imputation | None) -> np.ndarray:
     j = list(data.columns).index(name)
     shown = data.values[:, j] if imputation is None else imputation.mean[:, j]
     low, high = np.nanmin(shown), np.nanmax(shown)
     room = 0.15 * (high - low)
     lowest, highest = low - room, high + room
     column = data.schema[j]
-    if column.kind == "positive":  # of what is not above 0 there is no probability
+    if column.kind == "positive":  # values up to 0 have no probability
         lowest = max(lowest, min(low, 1e-3 * high))
     elif column.kind == "count":
         lowest = max(lowest, 0.0)
@@ -155,7 +160,9 @@ def _grid(data: IncompleteData, name: str, imputation: Any) -> np.ndarray:
     return np.linspace(lowest, highest, _POINTS)
 
 
-def _distributions(panel: Any, data: IncompleteData, name: str, imputation: Any) -> None:
+def _distributions(
+    panel: Any, data: IncompleteData, name: str, imputation: Imputation | None
+) -> None:
     j = list(data.columns).index(name)
     seen = data.s[:, j].cpu().numpy()
     parts, colours = [data.values[seen, j]], [OBSERVED]

@@ -53,7 +53,7 @@ def missingness_figure(table: Table, columns: Sequence[str] | None = None) -> An
     Raises:
         ValueError: no row, or no column, or no such column.
     """
-    # not pyplot, which keeps figures and a backend for the whole process
+    # pyplot would keep figures and a backend for the whole process
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from .shown_figure import ShownFigure
@@ -124,7 +124,7 @@ def _title(n: int, width: int, lacking: int, patterns: int) -> str:
 
 
 def _short(name: str) -> str:
-    # a dollar would start mathematics
+    # a dollar sign would start a formula
     cut = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
     return cut.replace("$", r"\$")
 
@@ -144,7 +144,7 @@ def _pattern_panel(axes: Any, masks: np.ndarray, names: list[str]) -> None:
 
 
 def _correlations(figure: Any, axes: Any, missing: pd.DataFrame, names: list[str]) -> None:
-    """Return the masks' correlations; the diagonal and always-missing columns stay empty."""
+    """Draw the masks' correlations; the diagonal and columns without any value stay empty."""
     mask = missing.to_numpy(dtype=np.float64)
     centred = mask - mask.mean(0)
     spread = np.sqrt((centred**2).sum(0))

@@ -15,7 +15,7 @@ from .shown_figure import ShownFigure
 OBSERVED, IMPUTED, MECHANISM, TRUE = "#56B4E9", "#E69F00", "#D55E00", "#000000"
 QUIET = "#6b7a83"
 _PANEL = (4.2, 3.2)
-#: panels of one figure: by itself, and where somebody names what to draw
+#: the most panels of one figure: by default, and where columns= names what to draw
 MOST_PANELS, _MOST_NAMED = 12, 48
 
 
@@ -40,7 +40,7 @@ def shown(
     missing: Sequence[float] | None = None,
     most: int = MOST_PANELS,
 ) -> tuple[list[str], str]:
-    """Return what one figure has room for, in order, and a line that says what is left out.
+    """Return the names that one figure has room for, and a line that says how many are left out.
 
     >>> shown(["a", "b", "c"], None, missing=[0.1, 0.3, 0.2], most=2)[0]
     ['b', 'c']

@@ -1,4 +1,4 @@
-"""The warnings at the head of the page: checks that failed, each in one sentence."""
+"""The warnings at the top of the page: one sentence for each check that failed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..imputing.beside import outside_sentence
 from ..imputing.imputation import Imputation
 from ..prepare import Fitted, fit_of
 
-#: what is looked at, for the sentence that says that nothing was found
+#: the checks, for the sentence that says that none of them failed
 LOOKED_AT = (
     "the weights, means of imputed values beside observed ones, what slopes rest on, the bound on "
     "rows that were held out, and replicated tables"
 )
 _CHANCE = 0.01
-_GAP = 0.1  # nats a column that a training bound may lie above the held-out one
+_GAP = 0.1  # nats per column by which the training bound may exceed the held-out bound
 
 
 def cautions(
@@ -85,8 +85,8 @@ def _overfitted(fitted: Fitted, filled: Imputation) -> list[str]:
     if not train - held_out > max(1.0, _GAP * len(filled.data.columns)):
         return []
     return [
-        f"The bound is {train:.4g} nats a row on the rows that were fitted and {held_out:.4g} on "
-        f"those that were held out: the model has learnt rows by heart."
+        f"The bound is {train:.4g} nats per row on the rows that were fitted and {held_out:.4g} on "
+        f"those that were held out: the model is overfitted."
     ]
 
 

@@ -58,7 +58,7 @@ class Writer:
         order = [j for j in np.argsort(-gaps, kind="stable") if gaps[j] > 0]
         self.columns = [data.columns[j] for j in order[:_MOST_COLUMNS]]
         self.left = len(order) - len(self.columns)
-        #: what the page's head speaks of, as the sections find it
+        #: what the sections find for the warnings at the top of the page
         self.identification: pd.DataFrame | None = None
         self.p_values: dict[str, np.ndarray] = {}
 
@@ -100,7 +100,7 @@ class Writer:
                 )
             return found
         with warnings.catch_warnings():
-            # the head of the page says it
+            # the top of the page says it
             warnings.simplefilter("ignore", IdentificationWarning)
             own = check_identification(self.fitted, self.data, seed=self.seed)
         self.identification = own

@@ -14,7 +14,7 @@ from ..uncertainty.analysis import is_fitted
 from ..uncertainty.rubin import Pooled, pool
 from .profile import interval
 
-#: how small models are fitted: to all rows
+#: options of the fits of small models, which use all rows
 FIT: Mapping[str, Any] = {
     "steps": 2000,
     "learning_rate": 1e-2,
@@ -25,12 +25,17 @@ FIT: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class SensitivityCurve:
-    """Estimates along an assumption: a mechanism's slope, or a shift of what is missing.
+    """Estimates along an assumption: a mechanism's slope, or a shift of the missing values.
 
-    ``table`` has a row a value and estimand: ``at``, ``estimand``, ``estimate``, ``se``, ``lower``,
-    ``upper``, ``fmi``, ``how`` ("fitted", "reweighted", "refitted" or "shifted") and ``khat`` of
-    the weights. ``profile`` has, for slopes, the maximal log-likelihood at each of them, and at
-    further ones next to its maximum and to where the supported interval ends.
+    Attributes:
+        table: one row per value of the assumption and estimand: ``at``, ``estimand``, ``estimate``,
+            ``se``, ``lower``, ``upper``, ``fmi``, ``how`` ("fitted", "reweighted", "refitted" or
+            "shifted") and ``khat`` of the weights.
+        assumption: what is varied.
+        column: the column that it concerns.
+        level: the probability that the intervals contain.
+        profile: for slopes, the maximal log-likelihood at each of them, and at further slopes near
+            its maximum and near the ends of the supported interval; empty for shifts.
     """
 
     table: pd.DataFrame
@@ -76,16 +81,19 @@ class SensitivityCurve:
         return sorted(found)
 
     def supported(self, level: float | None = None) -> tuple[float, float]:
-        """The slopes that the data do not contradict, by a chi-square interval.
+        """Return the interval of slopes that the data do not contradict, by a chi-square test.
 
-        An end is infinite where the interval is open: as far as slopes were tried (``profile`` has
-        them) the data do not contradict them.
+        An end is infinite if the data contradict none of the slopes tried on that side; these are
+        in ``profile``.
 
         Raises:
-            ValueError: for shifts, of which the data say nothing.
+            ValueError: the assumption is a shift, which the data cannot contradict.
         """
         if self.profile.empty:
-            raise InputError("nothing in the data speaks for or against a shift of what is missing")
+            raise InputError(
+                "the data cannot support or contradict a shift of missing values; use the curve of "
+                "slope_sensitivity"
+            )
         level = self.level if level is None else level
         return interval(self.profile, level)
 
@@ -108,7 +116,7 @@ class SensitivityCurve:
         """Say in a sentence what the data say about the slope.
 
         Raises:
-            ValueError: for shifts, of which the data say nothing.
+            ValueError: the assumption is a shift, which the data cannot contradict.
         """
         low, high = self.supported()
         tried = [f"{slope:.3g}" for slope in (self.profile.index.min(), self.profile.index.max())]
@@ -125,7 +133,7 @@ class SensitivityCurve:
 def analysed(
     tables: Iterable[pd.DataFrame], analysis: Callable[[pd.DataFrame], Any], level: float
 ) -> Pooled:
-    """Pool an analysis; numbers without variances count as exactly known in a complete table."""
+    """Pool an analysis; a number without a variance gets the variance 0 in each table."""
 
     def with_variance(table: pd.DataFrame) -> Any:
         result = analysis(table)

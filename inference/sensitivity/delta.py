@@ -56,12 +56,12 @@ def delta_sensitivity(
     """
     data = tables.data
     j = shiftable(data, column)
-    gone = ~data.s[:, j].cpu().numpy()
+    missing = ~data.s[:, j].cpu().numpy()
     step = float(data.scaler.scale[j])
     found = []
     for delta in deltas:
         moved = tables.values.copy()
-        moved[:, gone, j] += delta * step
+        moved[:, missing, j] += delta * step
         frames = (data.to_frame(values) for values in moved)
         found.append(rows_of(analysed(frames, analysis, level), delta, "shifted", np.nan))
     return SensitivityCurve(pd.concat(found, ignore_index=True), "shift in sd", column, level)

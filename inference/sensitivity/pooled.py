@@ -46,7 +46,7 @@ def answers(
         deltas: shifts, in sd of the column as observed.
 
     Returns:
-        one row an assumption and estimand: estimate, se, lower, upper, fmi.
+        One row per assumption and estimand: estimate, se, lower, upper, fmi.
 
     Raises:
         ValueError: for a column that is not there or is not continuous.

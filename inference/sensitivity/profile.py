@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-_NEAR = 0.01  # nats: an end or a maximum as near as this is found
-_MOST = 6  # further slopes an end, or the maximum
-_BEYOND = 4.0  # how many times as far as the slopes given the search for an end goes
+_NEAR = 0.01  # nats: the accuracy to which a maximum or an end is found
+_MOST = 6  # further slopes for each end; twice as many for the maximum
+_BEYOND = 4.0  # the search for an end goes so many times as far as the given slopes
 
 Height = Callable[[float], float]
 
@@ -20,14 +20,14 @@ def refined(
 ) -> dict[float, float]:
     """Add slopes at the profile's maximum and at both ends of the supported interval.
 
-    The search goes beyond the slopes given where the maximum or an end is not among them, up to
-    four times as far from the anchor.
+    If the maximum or an end does not lie between the given slopes, the search goes beyond them, up
+    to four times as far from the anchor.
 
     Args:
         heights: the maximal log-likelihood at the slopes tried so far, at least two.
-        height: it at another slope; a ValueError where the model has none.
-        level: of the interval.
-        anchor: from where distances are counted.
+        height: returns it at another slope, or raises ValueError if the model has no such slope.
+        level: the probability that the interval contains.
+        anchor: the slope from which distances are counted.
 
     Returns:
         The heights at all slopes.

@@ -12,6 +12,7 @@ import torch
 from ...data import IncompleteData
 from ...data.errors import AbsentiaWarning, InputError
 from ...models import NotMIWAEPPCA, missing
+from ...models.programs.base import RowModel
 from ..fitting.loop import fit
 from ..fitting.result import FitResult
 from ..uncertainty.multiple import multiple_imputation, tables_of
@@ -20,9 +21,9 @@ from .curve import FIT, SensitivityCurve, analysed, rows_of
 from .profile import refined
 
 _PROPOSALS = 200
-_SHORTER = 4  # a refit from the nearest slope takes this part of the steps
+_SHORTER = 4  # a refit from the nearest slope takes the steps divided by this
 
-Family = Callable[[float], Any]
+Family = Callable[[float], RowModel]
 
 
 def slope_sensitivity(
@@ -59,7 +60,7 @@ def slope_sensitivity(
         analysis: of one completed table: what :func:`absentia.pool` takes, or a number or Series
             (of what it is then the finite table's own).
         slopes: of the log-odds of being **missing**, per sd of the column.
-        m: completed tables a slope.
+        m: the number of completed tables per slope.
         reweight: False refits at every slope.
         fit_options: of :func:`absentia.fit`, 2,000 steps at a rate of 1e-2 when left out.
 
@@ -92,7 +93,7 @@ def slope_sensitivity(
         seed,
     )
     found, profile = [], {}
-    # outward from the anchor, so that every slope has a near one behind it
+    # outward from the anchor, so that each slope starts from a near one
     for slope in sorted(slopes, key=lambda slope: abs(slope - anchor)):
         tables, how, khat, height = sweep.at(slope)
         found.append(rows_of(analysed(tables, analysis, level), slope, how, khat))
@@ -112,7 +113,7 @@ def _by_column(column: str, data: IncompleteData) -> Family:
     if column not in data.columns:
         raise InputError(f"there is no column '{column}'; give one of {', '.join(data.columns)}")
 
-    def family(slope: float) -> Any:
+    def family(slope: float) -> RowModel:
         given = missing({column: f"`{column}`"}, fixed={column: slope})
         return NotMIWAEPPCA(data, given, scale="column")
 
@@ -136,7 +137,7 @@ class _Sweep:
         self.particles, self.m, self.seed = particles, m, seed
         self.fits: dict[float, FitResult] = {}
         self.posteriors: dict[float, ParameterPosterior] = {}
-        #: the maximum at every slope so far: where the search at the next one starts
+        #: the maximum at every slope so far, from which the search at the next one starts
         self.maxima: dict[float, ParameterPosterior] = {}
 
     def at(self, slope: float) -> tuple[Iterator[pd.DataFrame], str, float, float]:
@@ -200,8 +201,8 @@ class _Sweep:
         if not draws.reliable:
             warnings.warn(
                 f"at slope {slope:g} a Normal approximation of the parameters is poor (k-hat "
-                f"{draws.khat:.2f}): the interval is rough; the slope may be more than the data "
-                f"can bear",
+                f"{draws.khat:.2f}), and the interval is rough; the data may contradict a slope "
+                f"of this size",
                 AbsentiaWarning,
                 stacklevel=4,
             )
@@ -216,7 +217,7 @@ class _Sweep:
 
 
 @torch.no_grad()
-def _take_over(model: Any, of: Any) -> None:
+def _take_over(model: RowModel, of: RowModel) -> None:
     """Start from the parameters of another slope."""
     own = dict(model.named_parameters())
     for name, parameter in of.named_parameters():

@@ -1,9 +1,10 @@
 """A folder that holds a document and its tensors as a unit, replaced in one move and checked.
 
-The tensors stand in a file of a new name, beside those that they replace; the document names that
-file and its SHA-256 digest, and ends with a digest of its own. Moving the new document to its place
-is what replaces one model by another: whenever a run is killed, and whoever else writes here, the
-tensors that the document names are there and its own. Other files in the folder are left alone.
+The tensors are written to a file with a new name, beside the file that they replace. The document
+names the file and its SHA-256 digest, and ends with a digest of its own. One model is replaced by
+another when the new document is moved to its place. Even if a run is killed, or another process
+writes to the same folder, the tensors that the document names are there and belong to it. Other
+files in the folder are left alone.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ FORMAT_VERSION = 3
 _FORMAT = "absentia model"
 _DOCUMENT = "model.json"
 _TENSORS = re.compile(r"weights-([0-9a-f]{8})-(\d+)-[0-9a-f]{12}\.safetensors")
-#: before version 3 there were no digests, and these names
+#: the names of files before version 3, which had no digests
 _OLD_TENSORS, _OLD_IMPUTER = "weights.safetensors", "imputer.json"
-#: no save takes as long
+#: no save takes longer
 _SECONDS_OF_A_SAVE = 3600.0
 _NO_DIGEST = "0" * 64
 
@@ -50,7 +51,7 @@ def check_folder(path: str | Path) -> None:
 
 
 def is_left_behind(name: str) -> bool:
-    """Whether a file in a folder without a document is left of a save that was killed."""
+    """Whether a file in a folder without a document was left behind by a save that was killed."""
     return bool(_TENSORS.fullmatch(name)) or is_temporary(name)
 
 
@@ -116,7 +117,7 @@ def _replaced(folder: Path) -> set[str]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise FormatError(
             f"'{file}' would be overwritten, and is no saved model of absentia; give another "
-            f"folder, or delete that file"
+            f"folder, or delete the file"
         ) from error
     return {held} if _TENSORS.fullmatch(held) else {_OLD_TENSORS, _OLD_IMPUTER}
 
@@ -129,7 +130,7 @@ def _left_behind(folder: Path) -> set[str]:
         with contextlib.suppress(OSError):
             old = time.time() - path.stat().st_mtime > _SECONDS_OF_A_SAVE
             found |= {path.name} if of and (old or has_ended(of[1], int(of[2]))) else set()
-    # looked up last: what has ended names nothing any more
+    # last, so that a save that has ended in the meantime is seen
     return found - _replaced(folder)
 
 

@@ -1,7 +1,7 @@
 """Values as JSON and back, with their types and without running code.
 
-Plain values stand as they are; any other is an object ``{"$type": name, "value": parts}``, and a
-module ``{"type": class, ...its arguments}``, as :func:`absentia.models.rebuild` reads it.
+Plain values stay as they are. Other values become objects ``{"$type": name, "value": parts}``, and
+modules ``{"type": class, ...its arguments}``, which :func:`absentia.models.rebuild` reads.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ def to_json(value: Any, where: str, state: bool = False) -> Any:
     """Convert a value to what JSON can hold.
 
     Args:
-        where: what the value is called, for errors.
-        state: keep the parameters of modules too, not only how they were made.
+        value: the value.
+        where: the name of the value in error messages.
+        state: whether to keep the parameters of modules, and not only their arguments.
 
     Raises:
-        FormatError: for a value that cannot be kept; says where it stands.
+        FormatError: the value cannot be kept; the message says where it stands.
     """
     if value is None or type(value) in (bool, int, float, str):
         return value
@@ -79,7 +80,7 @@ def from_json(found: Any) -> Any:
     """Rebuild the value that :func:`to_json` wrote.
 
     Raises:
-        ValueError: for a type that is not known here.
+        ValueError: the file names a type that this version does not know.
     """
     if isinstance(found, list):
         return [from_json(item) for item in found]
@@ -100,8 +101,10 @@ def from_json(found: Any) -> Any:
 
 
 def tensors_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and all buffers: also those that are made again from the arguments, since what
-    they are rounded to depends on the default dtype of then.
+    """Return the parameters and all buffers of a module.
+
+    Buffers that could be made again from the arguments are kept, too, since their rounding depends
+    on the default dtype at the time.
     """
     return {**dict(module.named_buffers()), **module.state_dict()}
 
@@ -170,7 +173,7 @@ def _random_state(state: dict[str, Any]) -> np.random.RandomState:
     return made
 
 
-#: bases whose subclasses count as them: what a path or an index is depends on the system
+#: types whose subclasses are stored as the type itself, such as a path of any operating system
 _FAMILIES = (PurePath, np.generic, np.dtype, *(kind[1] for kind in OF_PANDAS if kind[4]))
 KINDS: tuple[Kind, ...] = (
     Kind("tuple", tuple, list, tuple),

@@ -16,7 +16,7 @@ class Cannot(InputError):
     """A value cannot be stored; the message continues a sentence that begins with its name."""
 
 
-#: bytes of the largest numbers that Python's own hold
+#: the most bytes of a number that Python's own types can hold, by kind of dtype
 _LARGEST = {"f": 8, "c": 16}
 
 
@@ -53,7 +53,7 @@ def _made_array(parts: list[Any]) -> np.ndarray:
     if dtype.kind in "mM":
         return np.array(values, dtype="i8").view(dtype).reshape(shape)
     made = np.empty(len(values), dtype=dtype)
-    for k, value in enumerate(values):  # one by one: tuples stay entries
+    for k, value in enumerate(values):  # one by one, so that tuples stay entries
         made[k] = value
     return made.reshape(shape)
 
@@ -144,7 +144,7 @@ def _made_columns(parts: list[Any]) -> pd.DataFrame:
     return frame.set_axis(labels, axis=1)
 
 
-#: name in files, type, its parts, how it is made of them, whether subclasses count as it
+#: name in files, type, its parts, how it is rebuilt from them, whether subclasses are stored as it
 KINDS: tuple[tuple[str, Any, Any, Any, bool], ...] = (
     ("NA", type(pd.NA), lambda value: None, lambda parts: pd.NA, False),
     ("NaT", type(pd.NaT), lambda value: None, lambda parts: pd.NaT, False),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from ...data.arguments import checked_and_renamed
 from ...data.errors import AbsentiaWarning, InputError
 from ...data.renamed import INTEGRATION_MODE
 from ..evaluating import computing, learning
+from ..prepare import Fitted
 from .laplace import Maximum, Target, maximum
 from .parameters import target_of
 
@@ -25,7 +25,7 @@ _MOVING = 0.5  # standard errors from its maximum at which an estimate gets a wa
 
 @checked_and_renamed(INTEGRATION_MODE)
 def coefficient_posterior(
-    fitted: Any,
+    fitted: Fitted,
     data: IncompleteData,
     *,
     decoder: str = "joint",

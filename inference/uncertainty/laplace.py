@@ -16,6 +16,7 @@ from torch.distributions import constraints
 from ...data import IncompleteData
 from ...data.errors import InputError
 from ...data.system.process import seeded
+from ...models.programs.base import RowModel
 from ..evaluating import learning
 from ..integrator import Marginal
 from ..prepare import coefficient_medians
@@ -41,7 +42,7 @@ class Target:
     @learning()
     def __init__(
         self,
-        model: Any,
+        model: RowModel,
         data: IncompleteData,
         joint: bool,
         particles: int,
@@ -80,7 +81,7 @@ class Target:
         self.tensors: list[Tensor] = [*mechanism, *self.raw.values(), *rest]
         self.mechanism_size = sum(p.numel() for p in mechanism) + len(self.raw)
 
-    def of(self, model: Any, data: IncompleteData) -> Target:
+    def of(self, model: RowModel, data: IncompleteData) -> Target:
         """Return the same target for a model with the same parameters."""
         model, data = exact(model, data)
         return Target(model, data, self.joint, self.particles, self.unobserved, self.seed)
@@ -171,7 +172,7 @@ class Target:
 
 
 @learning()
-def exact(model: Any, data: IncompleteData) -> tuple[Any, IncompleteData]:
+def exact(model: RowModel, data: IncompleteData) -> tuple[RowModel, IncompleteData]:
     """Return a copy of the model, in float64 and for evaluation, and the data with it."""
     model = copy.deepcopy(model).double().eval()
     device = next(model.parameters(), data.x).device

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ...data import IncompleteData
 from ...data.errors import InputError
+from ...models.programs.base import RowModel
 from ..diagnostics import pareto_khat
 from ..evaluating import computing
-from ..prepare import prepared
+from ..prepare import Fitted, prepared
 from ..randomness.shifted import ShiftedSobol
 from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
 
@@ -80,7 +81,7 @@ class ParameterPosterior:
 
     def __init__(
         self,
-        fitted: Any,
+        fitted: Fitted,
         data: IncompleteData,
         *,
         decoder: str = "joint",
@@ -127,7 +128,7 @@ class ParameterPosterior:
             target.particles, target.noise = usual
 
     def moved_to(
-        self, model: Any, data: IncompleteData, start: np.ndarray | None = None
+        self, model: RowModel, data: IncompleteData, start: np.ndarray | None = None
     ) -> ParameterPosterior:
         """Move the Normal to the maximum of a model with other given coefficients.
 
@@ -159,7 +160,7 @@ class ParameterPosterior:
         moved.maximum = self.maximum._replace(at=first + within @ found.x)
         return moved
 
-    def model_at(self, vector: np.ndarray) -> tuple[Any, dict[str, Tensor] | None]:
+    def model_at(self, vector: np.ndarray) -> tuple[RowModel, dict[str, Tensor] | None]:
         """Return the model with these parameters, and its coefficients by site, if it has any.
 
         It is the same module every time, which is changed in place.
@@ -183,7 +184,7 @@ def weighted_draws(vectors: np.ndarray, log_ratio: np.ndarray) -> ParameterDraws
 
 
 def target_of(
-    fitted: Any, data: IncompleteData, decoder: str, particles: int, unobserved: str, seed: int
+    fitted: Fitted, data: IncompleteData, decoder: str, particles: int, unobserved: str, seed: int
 ) -> Target:
     """Return log p(x_o, s) of a copy of the fitted model, in float64.
 

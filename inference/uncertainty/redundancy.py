@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ...data.system.process import seeded
 from ...models import LinearGaussianDecoder, NetworkDecoder
+from ...models.programs.base import RowModel
 from ..evaluating import learning
 
 
-def redundant(model: Any, tensors: Sequence[Tensor], least: float = 0.0) -> np.ndarray:
+def redundant(model: RowModel, tensors: Sequence[Tensor], least: float = 0.0) -> np.ndarray:
     """Return orthonormal directions (q, r) that change parameters but not p(x), to be held.
 
     They change no estimand, and if they were free, Monte-Carlo error alone would determine them.

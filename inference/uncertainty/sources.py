@@ -27,7 +27,7 @@ _PROPOSALS = 200  # draws of the parameters, from which m are resampled by weigh
 _SHORTER = 4  # a refit that starts from the fit takes the fit's steps divided by this
 
 #: a model, and the values at which to hold its coefficients where they have priors
-Source = tuple[Any, Mapping[str, Tensor] | None]
+Source = tuple[RowModel, Mapping[str, Tensor] | None]
 
 
 class Sources(NamedTuple):
@@ -118,13 +118,13 @@ def _settings(fitted: FitResult, steps: int, seed: int) -> dict[str, Any]:
     return {**plan, "validation": 0.0, "patience": None, "evaluations": 1, "progress": False}
 
 
-def _bootstrapped(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
+def _bootstrapped(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> RowModel:
     rows = np.random.default_rng(seed).integers(len(data), size=len(data))
     model = copy.deepcopy(fitted.model)
     return fit(model, data.rows(np.sort(rows)), check=False, **_settings(fitted, steps, seed)).model
 
 
-def _from_scratch(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> Any:
+def _from_scratch(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> RowModel:
     with own_settings(), seeded(seed):
         model = rebuild(fitted.model.config)
         model.missingness.initialise(data.s.cpu().float().mean(0))

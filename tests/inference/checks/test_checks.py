@@ -81,7 +81,7 @@ def test_columns_without_a_formula_are_left_out():
 
 
 def test_an_ignorable_mechanism_has_no_mask_to_check(data):
-    with pytest.raises(ValueError, match="says nothing of the mask"):
+    with pytest.raises(ValueError, match=r"ignorable.*mask"):
         ab.check.check_mask(fitted(data, "ignorable", 20), data)
 
 
@@ -173,10 +173,10 @@ def test_nuts_agrees_with_importance_sampling():
 def test_nuts_is_for_few_real_numbers():
     frame = pd.DataFrame({"a": [1.5, np.nan, 0.5], "n": [1, 2, None]})
     data = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
-    with pytest.raises(ValueError, match="column 'n' is count: NUTS moves real numbers only"):
+    with pytest.raises(ValueError, match=r"'n'.*NUTS"):
         ab.check.cross_check(ab.PPCA(data, latent_dim=1), data)
     numbers = at_random(50)
-    with pytest.raises(ValueError, match="rows must have a missing value"):
+    with pytest.raises(ValueError, match=r"row.*missing value"):
         ab.check.cross_check(ab.PPCA(numbers), numbers, rows=[int(numbers.s.all(1).nonzero()[0])])
 
 
