@@ -161,7 +161,7 @@ def _grid(data: IncompleteData, name: str, imputation: Imputation | None) -> np.
 
 
 def _distributions(
-    panel: Any, data: IncompleteData, name: str, imputation: Imputation | None
+    panel: Axes, data: IncompleteData, name: str, imputation: Imputation | None
 ) -> None:
     j = list(data.columns).index(name)
     seen = data.s[:, j].cpu().numpy()
