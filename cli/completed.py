@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..data import IncompleteData
 from ..data.system.memory import check_memory
 from ..data.tables import check_suffix, write_table, write_tables
+from ..inference import Imputation
 from .console import errors, say
 from .fields import Fields
 from .paths import check_model_folder, check_outputs, make_folders
@@ -78,7 +79,12 @@ def check_draws(draws: int, frame: pd.DataFrame) -> None:
 
 
 def write_completed(
-    filled: Any, fields: Fields, data: Any, places: Places, draws: int, id_column: str | None
+    filled: Imputation,
+    fields: Fields,
+    data: IncompleteData,
+    places: Places,
+    draws: int,
+    id_column: str | None,
 ) -> None:
     """Write the completed table, the diagnostics of its rows, and the draws: all files or none.
 
@@ -116,7 +122,7 @@ def write_as_read(fields: Fields, table: Path, places: Places) -> None:
     say(f"the table as it was read: {places.out}; no diagnostics, draws or report are written")
 
 
-def say_how_far_to_trust(filled: Any, rows_path: Path) -> None:
+def say_how_far_to_trust(filled: Imputation, rows_path: Path) -> None:
     """Print the means beside those under missing at random, and the quality of the weights.
 
     Good weights show that the imputations are those of the model, not that the model is right.

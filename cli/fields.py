@@ -16,6 +16,7 @@ from ..data.csv.gaps import Gaps, mark_gaps
 from ..data.csv.types import ISO_DATE, Spelling, expected_types
 from ..data.errors import InputError
 from ..data.tables import read_csv_table, read_table
+from ..inference import FitResult
 
 
 @dataclass(frozen=True)
@@ -103,29 +104,29 @@ def read_fields(
     return Fields(table.frame, table.gaps, table)
 
 
-def columns_of(fitted: Any) -> list[Column] | None:
+def columns_of(fitted: FitResult | None) -> list[Column] | None:
     """Return the columns that a model was fitted to, covariates too; None without a model."""
     if fitted is None:
         return None
     return [*(fitted.schema or ()), *(fitted.covariate_schema or ())]
 
 
-def _spellings(column: pd.Series[Any], texts: pd.Series[Any]) -> dict[Any, str]:
+def _spellings(column: pd.Series[Any], texts: pd.Series[Any]) -> dict[object, str]:
     """Return how each level is spelled where it occurs first, as 007 or TRUE."""
     present = column.notna().to_numpy()
     values, fields = column.to_numpy(dtype=object)[present], texts[present]
-    known: dict[Any, str] = {}
+    known: dict[object, str] = {}
     for value, field in zip(values, fields, strict=True):
         known.setdefault(value, field)
     return known
 
 
-def _speller(spelling: Spelling, form: CSVFormat) -> Callable[[Any], str]:
+def _speller(spelling: Spelling, form: CSVFormat) -> Callable[[object], str]:
     """Return a function that spells a value as the fields of its column are spelled."""
     iso = [match for match in map(ISO_DATE.fullmatch, spelling.fields) if match]
     separators = {match[1] for match in iso if match[1]}
 
-    def spell(value: Any) -> str:
+    def spell(value: object) -> str:
         if isinstance(value, float):
             return (spelling.form or form).spelled(value)
         if not isinstance(value, pd.Timestamp):

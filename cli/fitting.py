@@ -9,6 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from ..data import IncompleteData
+from ..data.columns.cautions import ColumnWarning
+from ..inference import FitResult, fit
+from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA, RowModel
+from ..models.zoo.mechanism_names import SlopePrior
 from .choices import MechanismName, ModelName
 from .console import console, errors, listed, say
 from .frames import shown
@@ -27,15 +32,12 @@ def read_data(
     inferred: bool,
     covariate: list[str] | None,
     suspected: list[Suspicion],
-) -> Any:
+) -> IncompleteData:
     """Read the table as model data and print what its columns are.
 
     Raises:
         InputError: if a column cannot be modelled; names it and the option that helps.
     """
-    from ..data import IncompleteData
-    from ..data.columns.cautions import ColumnWarning
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -69,18 +71,16 @@ def say_columns(described: pd.DataFrame) -> None:
 
 
 def fit_model(
-    built: Any,
-    data: Any,
+    built: RowModel,
+    data: IncompleteData,
     model: ModelName,
     steps: int,
     learning_rate: float | None,
     seed: int,
     checkpoint: Path | None,
     progress: bool,
-) -> Any:
+) -> FitResult:
     """Fit the model, and print what it assumes and what it has learnt."""
-    from ..inference import fit
-
     make_folders([checkpoint])
     assumed = built.missingness.describe(data)
     say(f"{assumed.title}\n{assumed.summary()}" if assumed.wide else str(assumed))
@@ -107,14 +107,12 @@ def build_model(
     missing: list[str] | None,
     missingness: MechanismName,
     sign: str | dict[str, str] | None,
-    slope_prior: Any,
-    data: Any,
+    slope_prior: SlopePrior,
+    data: IncompleteData,
     latent_dim: int | None,
     seed: int,
-) -> Any:
+) -> RowModel:
     """Build the model that the options name."""
-    from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA
-
     if model is ModelName.miwae:
         return MIWAE(data, latent_dim=latent_dim, seed=seed)
     if model is ModelName.ppca:

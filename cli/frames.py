@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 from rich.markup import escape
@@ -34,7 +33,7 @@ def shown(frame: pd.DataFrame, title: str, index: str | None = None, folded: boo
     return table
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.3g}"
     return str(value)

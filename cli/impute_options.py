@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import typer
 
 from ..data.errors import InputError
+from ..models.zoo.mechanism_names import SlopePrior
 from .choices import MechanismName, ModelName
 from .console import listed
 
@@ -101,14 +103,14 @@ def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
     return found or None
 
 
-def prior_in(text: str) -> str | float:
+def prior_in(text: str) -> SlopePrior:
     """Read --slope-prior into the scale of a prior.
 
     Raises:
         InputError: if it is neither of the two names nor a positive number.
     """
     if text in ("weak", "flat"):
-        return text
+        return cast("SlopePrior", text)
     try:
         number = float(text)
     except ValueError:

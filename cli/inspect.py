@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,8 @@ from .reading import say_how_it_was_read, what_is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..data import Schema
 
 _MOST_LINES = 12
 #: the most columns of a table whose cells are folded over several lines
@@ -115,7 +117,7 @@ def _show(frame: pd.DataFrame, title: str, index: str | None = None, folded: boo
         console.print(shown(frame.head(_MOST_LINES), title, index, folded), soft_wrap=True)
 
 
-def _described(frame: pd.DataFrame, kinds: Any, refused: Mapping[str, str]) -> pd.DataFrame:
+def _described(frame: pd.DataFrame, kinds: Schema, refused: Mapping[str, str]) -> pd.DataFrame:
     """Describe each column in the table's order, and say where the kind is unknown."""
     names = [str(name) for name in frame.columns]
     table = kinds.describe().reindex(names)

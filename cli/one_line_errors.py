@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import warnings
-from typing import Any
+from types import TracebackType
+from typing import TextIO
 
 import typer
 
@@ -33,18 +34,30 @@ class one_line_errors:
         self._before.__enter__()
         usual = warnings.showwarning
 
-        def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if issubclass(category, AbsentiaWarning):
                 say(f"warning: {message}", errors)
             else:
-                usual(message, category, *where, **more)
+                usual(message, category, filename, lineno, file, line)
 
         warnings.showwarning = show
         warnings.simplefilter("always", AbsentiaWarning)
         self._signals.__enter__()
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._signals.__exit__()
         self._before.__exit__(kind, error, trace)
         if isinstance(error, KeyboardInterrupt):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from .csv_options import USUAL_CSV, CSVOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
 from .reading import say_how_it_was_read
+
+if TYPE_CHECKING:
+    from ..data import IncompleteData
+    from ..inference import FitResult, Imputation
 
 
 @reads_a_table
@@ -57,7 +61,9 @@ def report(
         write_report(result, data, out, filled, seed)
 
 
-def write_report(result: Any, data: Any, path: Path, filled: Any, seed: int) -> None:
+def write_report(
+    result: FitResult, data: IncompleteData, path: Path, filled: Imputation, seed: int
+) -> None:
     """Write the page, and print its path."""
     from ..inference.report import report as write
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 #: signals that end a command as Ctrl-C does; not every system has both
 _SIGNALS = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]
@@ -27,7 +27,7 @@ class signals_that_stop:
     """
 
     def __enter__(self) -> None:
-        self._before: dict[int, Any] = {}
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _SIGNALS:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
-from ..data import amputation
-from ..data.amputation import images as image_amputation
 from ..data.datasets import synthetic
 from ..data.datasets import uci as real
 from ..data.datasets.images import load_images
@@ -22,6 +20,7 @@ from ..models import NotMIWAE, NotMIWAEPPCA, RatingsNotMIWAE, SupervisedNotMIWAE
 from .tasks import TASKS
 from .tasks.fillers import BASELINES
 from .tasks.methods import MODELS
+from .tasks.tables import AMPUTATIONS
 
 Kinds = tuple[type, ...]
 NUMBER: Kinds = (int, float)
@@ -29,15 +28,6 @@ _NAMES = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false",
     list: "a list", dict: "a table",
 }  # fmt: skip
-_FIGURES: Mapping[str, Callable[..., Any]] = {
-    "above_mean": amputation.above_mean,
-    "extremes": amputation.extremes,
-    "centre": amputation.centre,
-    "angular_sector": amputation.angular_sector,
-    "clipped": image_amputation.clipped,
-    "circular_mask": image_amputation.circular_mask,
-    "brightest_channel": image_amputation.brightest_channel,
-}
 #: what the runner itself gives
 _GIVEN = (
     "data", "fitted", "unfitted", "seed", "progress", "x", "shape", "table", "truth", "users",
@@ -189,9 +179,11 @@ def check_amputation(where: str, name: Any, arguments: Mapping[str, Any]) -> Non
     if name == "none":
         check_keys(where, dict(arguments), {})
         return
-    if name not in _FIGURES:
-        raise InputError(f"{where}: amputation {name!r} is not one of {', '.join(_FIGURES)}, none")
-    check_keys(where, dict(arguments), _options(_FIGURES[name]))
+    if name not in AMPUTATIONS:
+        raise InputError(
+            f"{where}: amputation {name!r} is not one of {', '.join(AMPUTATIONS)}, none"
+        )
+    check_keys(where, dict(arguments), _options(AMPUTATIONS[name]))
 
 
 def check_table(where: str, name: str, make: Any, arguments: Mapping[str, Any]) -> None:

@@ -82,8 +82,17 @@ def run_demo(
     )
     scores: list[Score] = []
 
-    def judge(method: str, mean: Any, low: Any, high: Any, reliable: Any, begun: float) -> None:
-        inside = None if low is None else coverage(low, high, truth, missing)
+    def judge(
+        method: str,
+        mean: np.ndarray,
+        low: np.ndarray | None,
+        high: np.ndarray | None,
+        reliable: float | None,
+        begun: float,
+    ) -> None:
+        inside = None
+        if low is not None and high is not None:
+            inside = coverage(low, high, truth, missing)
         scores.append(
             Score(
                 method,

@@ -21,7 +21,7 @@ from ...data import IncompleteData
 from ...inference import fit, impute
 from ...inference.imputing.particles import Sampler
 from ...inference.imputing.stream import Estimates
-from ...models import NotMIWAE
+from ...models import NotMIWAE, RowModel, SelectionModel
 from .step import synthetic_table
 from .timing import interleaved
 
@@ -85,7 +85,7 @@ def imputing(
     }
 
 
-def _fitted(num_rows: int, hidden: int, seed: int) -> tuple[IncompleteData, Any]:
+def _fitted(num_rows: int, hidden: int, seed: int) -> tuple[IncompleteData, SelectionModel]:
     data = synthetic_table(num_rows, latent_dim=10, seed=seed)
     model = NotMIWAE(data, latent_dim=10, hidden=[hidden, hidden], slope_prior="flat", seed=seed)
     fit(model, data, steps=200, validation=0, seed=seed, progress=False, check=False)
@@ -124,7 +124,7 @@ def one_shot_figures(
 
 
 def one_shot(
-    model: Any, data: IncompleteData, particles: int, rows_at_once: int
+    model: RowModel, data: IncompleteData, particles: int, rows_at_once: int
 ) -> list[Estimates]:
     """Compute the imputer's estimates with all particles of a block of rows at once."""
     sampler = Sampler(model.model, model.guide)

@@ -11,7 +11,8 @@ from ...data import IncompleteData, amputation
 from ...data.datasets import uci as real
 from ...data.system.process import seeded
 from ...inference import ImportanceWeightedELBO, fit
-from ...models import NotMIWAE
+from ...inference.integrator import Unobserved
+from ...models import NotMIWAE, RowModel
 from .step import PARTICLES, absentia_step
 from .timing import interleaved
 
@@ -32,14 +33,15 @@ def integration_figures(
         repeats: evaluations of the bound over the whole table, with new random numbers.
     """
     data = breast_table()
+    ways: tuple[Unobserved, ...] = ("sample", "integrate")
     model = NotMIWAE(data, sign="+", hidden=[hidden, hidden], seed=seed)
     fit(model, data, steps=fit_steps, validation=0, seed=seed, progress=False, check=False)
     with pyro.validation_enabled(False), seeded(seed):
-        bounds = {way: _bounds(model, data, way, repeats) for way in ("sample", "integrate")}
+        bounds = {way: _bounds(model, data, way, repeats) for way in ways}
         times = interleaved(
             {
                 way: absentia_step(data, model.decoder.latent_dim, hidden, batch_size, way)
-                for way in ("sample", "integrate")
+                for way in ways
             },
             rounds,
             warmup=max(3, rounds // 10),
@@ -57,7 +59,9 @@ def integration_figures(
     }
 
 
-def _bounds(model: Any, data: IncompleteData, unobserved: Any, repeats: int) -> torch.Tensor:
+def _bounds(
+    model: RowModel, data: IncompleteData, unobserved: Unobserved, repeats: int
+) -> torch.Tensor:
     """Return the mean bound per row of each repeat, (repeats,)."""
     elbo = ImportanceWeightedELBO(PARTICLES, unobserved=unobserved)
     values = [elbo.bound(model.model, model.guide, data.x, data.s).mean() for _ in range(repeats)]

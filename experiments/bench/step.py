@@ -13,6 +13,7 @@ from torch import Tensor
 from ...data import IncompleteData, amputation
 from ...data.datasets.synthetic import LinearGaussian
 from ...inference import ImportanceWeightedELBO
+from ...inference.integrator import Unobserved
 from ...models import NotMIWAE, SelectionModel
 from .plain import PlainNotMIWAE
 from .timing import interleaved
@@ -116,7 +117,7 @@ def absentia_step(
     latent_dim: int,
     hidden: int,
     batch_size: int,
-    unobserved: Any = "sample",
+    unobserved: Unobserved = "sample",
 ) -> Callable[[], None]:
     """Make a step as :func:`absentia.fit` takes it."""
     model = _model(data, latent_dim, hidden)

@@ -14,6 +14,7 @@ from ...data.errors import InputError
 from ...inference import FitResult, impute
 from ...inference.imputing.mask import mask_probability
 from ...inference.plots.mechanism import missing_probability
+from ...models import RowModel
 from ..metrics import interval_scores, mae, rmse
 from .fillers import BASELINES
 from .methods import MODELS, chosen_by_bound, fitted_by, made, with_oracle_decoder
@@ -166,7 +167,7 @@ def _by_model(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
     return Outcome(by_rule[rule].mean, by_rule[rule].draws(draws)[:, hidden.scored.missing], extra)
 
 
-def _parameters(model: Any) -> dict[str, int]:
+def _parameters(model: RowModel) -> dict[str, int]:
     """Count the numbers that are learnt, in all and by the mechanism."""
     count = {"all": model, "mechanism": model.missingness}
     return {

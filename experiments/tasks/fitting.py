@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from ... import inference
+from ...data import IncompleteData, Ratings
 from ...data.errors import InputError
 from ...inference import FitResult
+from ...models import RowModel
 
 _device: ContextVar[str | None] = ContextVar("device", default=None)
 
@@ -30,7 +32,7 @@ def fitting_on(device: str | None) -> Iterator[None]:
         _device.reset(before)
 
 
-def fit(model: Any, data: Any, **options: Any) -> FitResult:
+def fit(model: RowModel, data: IncompleteData | Ratings, **options: Any) -> FitResult:
     """Fit as :func:`absentia.fit` does, without its warnings, on the device of the run."""
     options = {"progress": False, "check": False, **options}
     return inference.fit(model, data, device=_device.get(), **options)

@@ -26,6 +26,8 @@ from ...models import (
     Missingness,
     NotMIWAE,
     NotMIWAEPPCA,
+    RowModel,
+    SelectionModel,
 )
 from .fitting import fit
 
@@ -45,7 +47,7 @@ _SAYS_WHY = {"missingness", "alpha"}
 
 
 def fitted_by(
-    configuration: Mapping[str, Any], model: Any, data: IncompleteData, seed: int, **more: Any
+    configuration: Mapping[str, Any], model: RowModel, data: IncompleteData, seed: int, **more: Any
 ) -> FitResult:
     """Fit the model as the configuration says."""
     options = {"validation": 0.0, **configuration["fit"], **more}
@@ -55,7 +57,7 @@ def fitted_by(
 
 def with_oracle_decoder(
     configuration: Mapping[str, Any],
-    model: Any,
+    model: SelectionModel,
     data: IncompleteData,
     truth: np.ndarray,
     seed: int,
@@ -82,7 +84,7 @@ def made(
     data: IncompleteData,
     seed: int,
     shape: Shape | None = None,
-) -> Any:
+) -> SelectionModel:
     """Build the model that a configuration names.
 
     Raises:
@@ -125,7 +127,7 @@ def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None)
         ValueError: there is no such mechanism.
     """
     arguments = dict(declared)
-    kind = getattr(models, str(arguments.pop("type", "")), None)
+    kind = vars(models).get(str(arguments.pop("type", "")))
     if not (isinstance(kind, type) and issubclass(kind, Missingness)):
         raise InputError(f"missingness {dict(declared)} has no type that names a mechanism")
     of_pictures = "shape" in inspect.signature(kind).parameters

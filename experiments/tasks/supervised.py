@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ...inference import predict
+from ...inference import FitResult, predict
 from ...models import NotMIWAE, SupervisedNotMIWAE
 from .fitting import fit
 from .tables import hidden_table
@@ -62,7 +62,9 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {"rows": {"fitted": len(train), "scored": len(test)}, "metrics": scores}
 
 
-def _fitted(configuration: Mapping[str, Any], data: IncompleteData, seed: int) -> tuple[Any, float]:
+def _fitted(
+    configuration: Mapping[str, Any], data: IncompleteData, seed: int
+) -> tuple[FitResult, float]:
     options = {"slope_prior": "flat", **configuration["model"]}  # as the paper has it
     predictor = options.pop("predictor", [64])
     settings: dict[str, Any] = {"validation": 0.1, **configuration["fit"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,18 @@ from ...data.datasets.images import Shape, load_images
 from ...data.datasets.ratings import load_coat, load_yahoo_r3
 from ...data.errors import InputError
 
-_OF_TABLES = ("above_mean", "extremes", "centre", "angular_sector")
+#: what an experiment's amputation may be, by name
+AMPUTATIONS: Mapping[str, Callable[..., amputation.Amputation]] = {
+    "above_mean": amputation.above_mean,
+    "extremes": amputation.extremes,
+    "centre": amputation.centre,
+    "angular_sector": amputation.angular_sector,
+    "clipped": image_amputation.clipped,
+    "circular_mask": image_amputation.circular_mask,
+    "brightest_channel": image_amputation.brightest_channel,
+}
 _OF_PICTURES = ("circular_mask", "brightest_channel")
+_RANDOM = ("clipped", "circular_mask")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +118,10 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
     elif make == "images":
         pictures = load_images(table.pop("of"), **table)
         truth, shape = pictures.x.astype(np.float64), pictures.shape
-    elif make in ("gaussian_2d", "ring"):
-        truth = getattr(synthetic, make)(seed=seed, **table)
+    elif make == "gaussian_2d":
+        truth = synthetic.gaussian_2d(seed=seed, **table)
+    elif make == "ring":
+        truth = synthetic.ring(seed=seed, **table)
     else:
         raise InputError(
             f"table '{name}': make '{make}' is not one of real, images, gaussian_2d, ring"
@@ -128,14 +140,16 @@ def _amputated(
     configuration: Mapping[str, Any], truth: np.ndarray, shape: Shape | None, seed: int
 ) -> amputation.Amputation:
     arguments = dict(configuration["amputation"])
-    function = arguments.pop("name")
-    if function in _OF_TABLES:
-        found: amputation.Amputation = getattr(amputation, function)(truth, **arguments)
-    elif function == "clipped":
-        found = image_amputation.clipped(truth, **arguments, seed=seed)
-    elif function in _OF_PICTURES and shape is not None:
-        drawn = {"seed": seed} if function == "circular_mask" else {}
-        found = getattr(image_amputation, function)(truth, shape, **arguments, **drawn)
-    else:
-        raise InputError(f"amputation '{function}' is not known to the runner")
-    return found
+    name = arguments.pop("name")
+    if name not in AMPUTATIONS:
+        raise InputError(f"amputation '{name}' is not one of {', '.join(AMPUTATIONS)}")
+    if name in _RANDOM:
+        arguments["seed"] = seed
+    if name not in _OF_PICTURES:
+        return AMPUTATIONS[name](truth, **arguments)
+    if shape is None:
+        raise InputError(
+            f"amputation '{name}' hides pixels of pictures, and this is a table; give one of make "
+            f"'images', or another amputation"
+        )
+    return AMPUTATIONS[name](truth, shape, **arguments)

@@ -11,7 +11,7 @@ import numpy as np
 from ...data import IncompleteData
 from ...data.amputation import images as image_amputation
 from ...data.errors import InputError
-from ...inference import impute
+from ...inference import FitResult, impute
 from ...models import OutshinesOthers, SelectionModel
 from ..metrics import rmse
 from .completion import data_of
@@ -39,11 +39,10 @@ def transfer(configuration: Mapping[str, Any]) -> dict[str, Any]:
     data, test = data_of(configuration, hidden)
     fitted = fitted_by(configuration, made(configuration, options, data, seed, shape), data, seed)
     settings = {"particles": 200, **configuration["impute"], "draws": 1, "seed": seed}
-    settings.pop("draws", None)
     unit = np.ones(scored.truth.shape[1])
 
-    def score(model: Any, table: IncompleteData, truth: np.ndarray) -> float:
-        found = impute(model, table, check=False, **settings).mean
+    def score(fitted: FitResult, table: IncompleteData, truth: np.ndarray) -> float:
+        found = impute(fitted, table, check=False, **settings).mean
         return rmse(found, truth, np.isnan(table.values), unit)
 
     metrics: dict[str, Any] = {"rmse": score(fitted, test, scored.truth), "bound": fitted.bound}
