@@ -1,1 +1,1 @@
-"""Experiments: baselines, metrics and figures that reproduce what is claimed."""
+"""Experiments: declared comparisons of methods, with their baselines, metrics and figures."""

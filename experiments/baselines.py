@@ -21,7 +21,7 @@ class Completed(NamedTuple):
 
 
 def column_mean(incomplete: np.ndarray, level: float = 0.9) -> Completed:
-    """Impute the observed mean of the column, with the observed sd as its spread."""
+    """Impute the observed mean of the column, with the observed standard deviation as spread."""
     filled = SimpleImputer().fit_transform(incomplete)
     half = norm.ppf(0.5 + level / 2) * np.nanstd(incomplete, axis=0)
     spread = np.where(np.isnan(incomplete), half, 0.0)
@@ -31,9 +31,9 @@ def column_mean(incomplete: np.ndarray, level: float = 0.9) -> Completed:
 def mice(incomplete: np.ndarray, draws: int = 10, level: float = 0.9, seed: int = 0) -> Completed:
     """Impute by chained equations: scikit-learn's IterativeImputer with Bayesian ridge regressions.
 
-    The completed table is the usual one, of conditional means; intervals come from ``draws``
-    further imputations with ``sample_posterior=True``, by normal quantiles of their spread.
-    Columns are standardised by what is observed of them, since ridge penalties have units.
+    The completed table holds conditional means, as usual. Intervals are made of normal quantiles
+    and the spread of ``draws`` further imputations with ``sample_posterior=True``. Columns are
+    standardised by their observed values, since a ridge penalty depends on units.
     """
     centre, scale = np.nanmean(incomplete, axis=0), np.nanstd(incomplete, axis=0)
     scale = np.where(scale > 0, scale, 1.0)
@@ -50,6 +50,6 @@ def chained(table: np.ndarray, seed: int, estimator: Any = None, **options: Any)
     """Run scikit-learn's IterativeImputer on a table (n, p), by default with Bayesian ridge."""
     imputer = IterativeImputer(estimator, random_state=seed, **options)
     with warnings.catch_warnings():
-        # ten rounds are MICE's custom; whether they meet scikit-learn's tolerance is not asked
+        # ten rounds are usual for MICE, whether or not they reach scikit-learn's tolerance
         warnings.simplefilter("ignore", ConvergenceWarning)
         return np.asarray(imputer.fit_transform(table))

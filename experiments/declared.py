@@ -1,6 +1,6 @@
-"""What a TOML file of an experiment or a sweep may say: names and types, checked before any work.
+"""Checks of the TOML file of an experiment or a sweep, before any work.
 
-An error names the file and the key, what stands there and what is allowed.
+Errors name the file, the key, the value that was given, and the values that are allowed.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _NAMES = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false",
     list: "a list", dict: "a table",
 }  # fmt: skip
-#: what the runner itself gives
+#: arguments that the runner gives, so that no file may
 _GIVEN = (
     "data", "fitted", "unfitted", "seed", "progress", "x", "shape", "table", "truth", "users",
     "items",
 )  # fmt: skip
 _RATINGS = ("ratings-not-miwae", "mf", "mf-ips", "item-mean", "mean")
 _SUPERVISED = ("joint", "two-stage", "mean-imputed", "complete")
-#: tasks whose methods, tables and amputations are any of the known ones; others have their own
+#: tasks that accept any known method, table and amputation; the others check their own
 _OPEN = ("complete", "ratings", "supervised", "transfer")
 _IMPUTES: Mapping[str, Callable[..., Any]] = {"ratings": predict_ratings, "supervised": predict}
 
 
 def check_kind(where: str, value: Any, kinds: Kinds) -> None:
-    """Refuse a value of another type; a whole number is a number, true and false are none.
+    """Refuse a value of another type. Whole numbers are numbers; true and false are not.
 
     Raises:
-        ValueError: naming the place, what stands there, and what is allowed.
+        InputError: names the place, the value, and the types that are allowed.
     """
     kind = bool if isinstance(value, bool) else type(value)
     if kind in kinds or (kind is int and float in kinds):
@@ -56,22 +56,22 @@ def check_kind(where: str, value: Any, kinds: Kinds) -> None:
 def check_keys(
     where: str, found: Any, known: Mapping[str, Kinds] | None, needed: Collection[str] = ()
 ) -> None:
-    """Refuse what is not a table, lacks a key, or has one that is unknown or of another type.
+    """Refuse what is not a table, lacks a key, or has an unknown key or one of another type.
 
     Args:
-        where: the file and the place in it.
-        found: what stands there.
-        known: the types by key; None where any key may stand.
-        needed: keys that must be there.
+        where: the file and the place in it, for errors.
+        found: the value there.
+        known: the types that are allowed, by key; None to allow any key.
+        needed: the keys that must be present.
 
     Raises:
-        ValueError: naming the place and the key.
+        InputError: names the place and the key.
     """
     if not isinstance(found, dict):
         raise InputError(f"{where} is {found!r}; give a table")
     lacking = [key for key in needed if key not in found]
     if lacking:
-        raise InputError(f"{where}: '{lacking[0]}' is missing")
+        raise InputError(f"{where}: '{lacking[0]}' is missing; add it")
     for key, value in found.items():
         if known is not None and key not in known:
             raise InputError(f"{where}: '{key}' is not one of {', '.join(known)}")
@@ -83,7 +83,7 @@ def check_tables(where: str, found: Any) -> list[dict[str, Any]]:
     """Refuse what is not a list of tables.
 
     Raises:
-        ValueError: naming the place.
+        InputError: names the place.
     """
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise InputError(f"{where} is {found!r}; write it between double brackets, [[...]]")
@@ -91,7 +91,7 @@ def check_tables(where: str, found: Any) -> list[dict[str, Any]]:
 
 
 def fit_options(task: str = "complete") -> dict[str, Kinds]:
-    """Return the types of a fit's settings, by name."""
+    """Return the types that the settings of a fit may have, by name."""
     found: dict[str, Kinds] = {}
     for one in fields(FitSettings):
         if one.name != "seed":
@@ -100,10 +100,10 @@ def fit_options(task: str = "complete") -> dict[str, Kinds]:
 
 
 def check_fit(where: str, found: Any, task: str = "complete") -> None:
-    """Refuse settings that no fit has, or values that none takes.
+    """Refuse settings that a fit does not have, or values that it does not accept.
 
     Raises:
-        ValueError: naming the place and the setting.
+        InputError: names the place and the setting.
     """
     if task not in _OPEN:
         return
@@ -120,7 +120,7 @@ def check_impute(where: str, found: Any, task: str = "complete") -> None:
     """Refuse options that imputation does not have.
 
     Raises:
-        ValueError: naming the place and the option.
+        InputError: names the place and the option.
     """
     if task not in _OPEN:
         return
@@ -133,7 +133,7 @@ def is_open(task: str) -> bool:
 
 
 def kinds_of_method(task: str) -> tuple[str, ...]:
-    """List the values that ``kind`` may have."""
+    """List the values that ``kind`` of a method may have, by task."""
     if task == "ratings":
         return _RATINGS
     return _SUPERVISED if task == "supervised" else (*MODELS, *BASELINES)
@@ -160,7 +160,7 @@ def check_method(where: str, method: Mapping[str, Any], task: str = "complete") 
     """Refuse a kind of method, or options of it, that do not exist.
 
     Raises:
-        ValueError: naming the place and the key.
+        InputError: names the place and the key.
     """
     kinds = kinds_of_method(task)
     if method["kind"] not in kinds:
@@ -171,10 +171,10 @@ def check_method(where: str, method: Mapping[str, Any], task: str = "complete") 
 
 
 def check_amputation(where: str, name: Any, arguments: Mapping[str, Any]) -> None:
-    """Refuse a way to hide values, or arguments of it, that do not exist.
+    """Refuse an amputation that does not exist, or arguments that it does not have.
 
     Raises:
-        ValueError: naming the place and the key.
+        InputError: names the place and the key.
     """
     if name == "none":
         check_keys(where, dict(arguments), {})
@@ -187,10 +187,10 @@ def check_amputation(where: str, name: Any, arguments: Mapping[str, Any]) -> Non
 
 
 def check_table(where: str, name: str, make: Any, arguments: Mapping[str, Any]) -> None:
-    """Refuse a table that cannot be made.
+    """Refuse a table that does not exist, or arguments that it does not have.
 
     Raises:
-        ValueError: naming the place and the key.
+        InputError: names the place and the key.
     """
     makes: dict[str, dict[str, Kinds]] = {
         "real": {"of": (str,), "without": (list,), "with_target": (bool,), "folder": (str,)},
@@ -213,14 +213,14 @@ def check_task(where: str, task: Any) -> None:
     """Refuse a task that does not exist.
 
     Raises:
-        ValueError: naming the place.
+        InputError: names the place.
     """
     if task not in TASKS:
         raise InputError(f"{where}: task {task!r} is not one of {', '.join(TASKS)}")
 
 
 def _options(function: Callable[..., Any]) -> dict[str, Kinds]:
-    """Return a function's argument types by name, as far as defaults tell; () means any."""
+    """Return the types of a function's arguments as its defaults show them; () allows any."""
     found: dict[str, Kinds] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name in _GIVEN or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
@@ -232,7 +232,7 @@ def _options(function: Callable[..., Any]) -> dict[str, Kinds]:
 
 
 def _like(default: Any) -> Kinds:
-    """Return the types that are allowed where this value is the default."""
+    """Return the types that are allowed for an argument with this default."""
     if isinstance(default, bool):
         return (bool,)
     if isinstance(default, tuple | list):

@@ -1,4 +1,4 @@
-"""The demonstration: breast-cancer measurements made MNAR, fitted, imputed and judged."""
+"""The demonstration: values of a real table are hidden not at random, imputed, and compared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARTICLES = 1000
 
 
 class Score(NamedTuple):
-    """The scores of one method in the demonstration, in sd of the complete columns."""
+    """The scores of one method in the demonstration, in standard deviations of the columns."""
 
     method: str
     rmse: float
@@ -53,11 +53,11 @@ def run_demo(
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> Demo:
-    """Fit, impute and judge; write ``imputed.csv``, ``figures.json`` and ``picture.png``.
+    """Hide values, impute them by several methods, and write the table, the scores and a picture.
 
-    The first half of the 30 columns of scikit-learn's breast-cancer table lose every value above
-    their mean (self-masking; Ipsen et al., ICLR 2021). The model is told only that it is high
-    values that go missing.
+    Each of the first 15 of the 30 columns of scikit-learn's breast-cancer table loses every value
+    above its mean (self-masking; Ipsen et al., ICLR 2021). The model is told only that high values
+    tend to be missing.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -78,7 +78,7 @@ def run_demo(
     incomplete = data.values
     say(
         f"breast cancer, {len(data)} rows x {data.num_columns} columns; {missing.sum()} values "
-        f"above their column's mean hidden in {missing.any(0).sum()} columns"
+        f"are hidden, all those above the mean in each of {missing.any(0).sum()} columns"
     )
     scores: list[Score] = []
 
@@ -109,12 +109,12 @@ def run_demo(
         judge(name, *method(incomplete), None, begun)
 
     begun = time.perf_counter()
-    say("fitting MIWAE, missing at random ...")
+    say("fitting MIWAE, which assumes missing at random ...")
     at_random = fit(MIWAE(data, seed=seed), data, steps=steps, seed=seed, progress=progress)
     filled = impute(at_random, data, particles, seed=seed, progress=progress)
     judge("MIWAE", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
 
-    say("fitting PPCA, missing at random and not (self-masking, high values go missing) ...")
+    say("fitting PPCA, first missing at random, then not at random (self-masking) ...")
     how: dict[str, Any] = {"steps": steps, "learning_rate": 1e-2, "validation": 0.0, "seed": seed}
     begun = time.perf_counter()
     at_random = fit(PPCA(data, seed=seed), data, progress=progress, **how)
@@ -123,7 +123,7 @@ def run_demo(
     begun = time.perf_counter()
     model = NotMIWAEPPCA(data, "self-masking", sign="+", seed=seed)
     fitted = fit(model, data, progress=progress, **how)
-    # that hidden values lie outside what was observed is what this demonstration shows
+    # no warning of values outside the observed range: the hidden values do lie outside
     filled = impute(fitted, data, particles, seed=seed, progress=progress, check=False)
     judge("not-MIWAE-PPCA", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
     begun = time.perf_counter()

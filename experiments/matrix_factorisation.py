@@ -1,8 +1,8 @@
 """Matrix factorisation, plain and weighted by inverse propensities, as baselines for ratings.
 
-MF-IPS is that of Schnabel et al. (ICML 2016): squared errors divided by the propensity of the
-rating to be given, by naive Bayes P(given | r) = P(r | given) P(given) / P(r), with P(r) from a few
-ratings of items that were drawn at random.
+MF-IPS is the method of Schnabel et al. (ICML 2016). Squared errors are divided by the propensity,
+the probability that a rating is given, which naive Bayes estimates as
+P(given | r) = P(r | given) P(given) / P(r), with P(r) from a few ratings of randomly drawn items.
 """
 
 from __future__ import annotations
@@ -46,9 +46,13 @@ def factorise(
     """Fit the factorisation by Adam on all ratings at once.
 
     Args:
-        ratings: user, item, rating.
-        penalty: of the squared norms of factors and offsets, per rating.
-        weights: (ratings,), inverse propensities; all one when left out.
+        ratings: columns ``user``, ``item`` and ``rating``.
+        num_users: number of users.
+        num_items: number of items.
+        rank: number of factors.
+        penalty: coefficient of the squared norms of factors and offsets, per rating.
+        weights: (ratings,) inverse propensities; all one when left out.
+        seed: seed of the starting values.
 
     >>> table = pd.DataFrame({"user": [0, 0, 1], "item": [0, 1, 0], "rating": [5.0, 1.0, 4.0]})
     >>> factorise(table, 2, 2, rank=1, penalty=1e-3)(np.array([1]), np.array([0])).round()
@@ -87,10 +91,13 @@ def inverse_propensities(
     """Estimate 1 / P(given | rating) of each rating, by naive Bayes.
 
     Args:
-        drawn: a few ratings of items drawn at random, for the ratings' true distribution.
+        ratings: columns ``user``, ``item`` and ``rating``.
+        drawn: a few ratings of randomly drawn items, for the true distribution of ratings.
+        num_users: number of users.
+        num_items: number of items.
     """
     levels = np.union1d(ratings["rating"], drawn["rating"])
-    # one of each level besides, so that none has a chance of zero
+    # one more of each level, so that no level has probability zero
     given = np.array([(ratings["rating"] == r).sum() + 1.0 for r in levels])
     true = np.array([(drawn["rating"] == r).sum() + 1.0 for r in levels])
     share = len(ratings) / (num_users * num_items)

@@ -1,7 +1,7 @@
 """Scores of an imputation against the values that amputation hid.
 
-All on the complete table's standardised scale: differences are divided by the complete columns'
-standard deviations, over the missing cells of all rows. ``unit`` (p,) divides by something else.
+Scores are taken over the missing cells of all rows, and errors are divided by the standard
+deviations of the complete columns, or by ``unit`` (p,) where it is given.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import numpy as np
 def rmse(
     imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
 ) -> float:
-    """Return the root mean squared error over the missing cells, in sd of the complete columns.
+    """Return the root mean squared error over the missing cells, in units of the columns.
 
     Args:
-        imputed, truth: (n, p) in the table's units; ``missing`` (n, p) booleans.
+        imputed: (n, p) completed table, in its own units.
+        truth: (n, p) complete table.
+        missing: (n, p) missing mask.
+        unit: (p,) units of the errors; the standard deviations of ``truth`` when left out.
 
     >>> import numpy as np
     >>> from absentia.experiments.metrics import rmse
@@ -28,7 +31,7 @@ def rmse(
 
 
 def bias(imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray) -> float:
-    """Return the mean error over the missing cells, in sd of the complete columns."""
+    """Return the mean error over the missing cells, in standard deviations of the columns."""
     return float(np.mean(((imputed - truth) / truth.std(0))[missing]))
 
 
@@ -40,7 +43,7 @@ def coverage(low: np.ndarray, high: np.ndarray, truth: np.ndarray, missing: np.n
 def mae(
     imputed: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
 ) -> float:
-    """Return the mean absolute error over the missing cells, in sd of the complete columns."""
+    """Return the mean absolute error over the missing cells, in units of the columns."""
     scale = truth.std(0) if unit is None else unit
     return float(np.mean(np.abs((imputed - truth) / scale)[missing]))
 
@@ -48,8 +51,8 @@ def mae(
 def crps(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return the continuous ranked probability score of draws (m, cells), for each cell.
 
-    E|X - y| - E|X - X'| / 2, the second over pairs of different draws, so that it is unbiased
-    (Gneiting & Raftery, JASA 2007, section 4.2; the "fair" score of Ferro, 2014).
+    It is E|X - y| - E|X - X'| / 2, with the second mean over pairs of different draws, so that the
+    estimate is unbiased (Gneiting & Raftery, JASA 2007, section 4.2; Ferro, 2014).
 
     >>> import numpy as np
     >>> from absentia.experiments.metrics import crps
@@ -67,10 +70,13 @@ def crps(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def interval_scores(
     draws: np.ndarray, truth: np.ndarray, missing: np.ndarray, unit: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return the CRPS in sd of the complete columns, and the coverage of 50, 80 and 95 % intervals.
+    """Return the CRPS, and the coverage and width of intervals of 50, 80 and 95 %.
 
     Args:
-        draws: (m, cells) of the missing cells in the order of ``truth[missing]``.
+        draws: (m, cells) draws of the missing cells, in the order of ``truth[missing]``.
+        truth: (n, p) complete table.
+        missing: (n, p) missing mask.
+        unit: (p,) units of the errors; the standard deviations of ``truth`` when left out.
     """
     values = truth[missing]
     unit = truth.std(0) if unit is None else unit

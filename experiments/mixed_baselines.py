@@ -14,8 +14,11 @@ from ..data import IncompleteData
 
 
 class MixedCompleted(NamedTuple):
-    """Completed numbers and codes (n, p), with level probabilities (n, V) where columns have
-    levels.
+    """A completed table of a mixed schema.
+
+    Attributes:
+        values: (n, p) numbers, and codes of levels.
+        chances: for each column with levels, the probabilities (n, V) of its levels.
     """
 
     values: np.ndarray
@@ -40,15 +43,16 @@ def mean_mode(data: IncompleteData) -> MixedCompleted:
 def mice(data: IncompleteData, rounds: int = 10) -> MixedCompleted:
     """Impute by chained equations (van Buuren & Groothuis-Oudshoorn, J. Stat. Softw. 2011).
 
-    Each column in turn, in order of their missing rates, is regressed on all *other* columns:
-    Bayesian ridge for numbers and for codes of ordered levels, logistic regression for other
-    levels; until no cell changes by more than 1e-3 of its column's sd. Numbers enter standardised,
-    levels without order as indicators. An ordered level's chances are the predictive Normal's, cut
-    half way between the codes, and its value is the nearest code.
+    The columns, in the order of their missing rates, are regressed on all *other* columns, by
+    Bayesian ridge for numbers and codes of ordered levels, and by logistic regression for other
+    levels, until no cell changes by more than 1e-3 standard deviations of its column. As
+    predictors, numbers are standardised, and levels without order are indicators. The probabilities
+    of ordered levels are those of the predictive Normal between cuts half way between the codes,
+    and the imputed value is the nearest code.
 
-    A column's own indicators never predict each other, as they would in scikit-learn's
-    IterativeImputer on a table of indicators: they are missing together, so each would be the
-    exact function of the others' starting values, and stay at the observed share for ever.
+    The indicators of one column never predict each other, as they would in scikit-learn's
+    IterativeImputer on a table of indicators: they are missing together, so that each would be an
+    exact function of the others' starting values, and would never leave the observed share.
     """
     gone = np.isnan(data.values)
     filled = mean_mode(data)
@@ -63,7 +67,7 @@ def mice(data: IncompleteData, rounds: int = 10) -> MixedCompleted:
         if column.kind in ("binary", "categorical"):
             blocks.append(chances[column.name][:, 1:].copy())
         else:
-            # starts at the mean, also for codes
+            # codes, too, start at their mean
             own = np.where(gone[:, j], centre[j], data.values[:, j])
             blocks.append((own[:, None] - centre[j]) / scale[j])
     order = [j for j in np.argsort(gone.sum(0), kind="stable") if gone[:, j].any()]
@@ -102,7 +106,7 @@ def mice(data: IncompleteData, rounds: int = 10) -> MixedCompleted:
 def _logistic(
     train: np.ndarray, codes: np.ndarray, rows: np.ndarray, num_values: int
 ) -> np.ndarray:
-    """Return the probabilities (n, V) of the codes, which are zero for those never seen."""
+    """Return the probabilities (n, V) of the codes, which are zero for codes never observed."""
     share = np.zeros((len(rows), num_values))
     seen = np.unique(codes)
     if len(seen) == 1:
@@ -117,8 +121,9 @@ def miss_forest(
 ) -> MixedCompleted:
     """Impute by chained random forests: missForest (Stekhoven & Buehlmann, Bioinformatics 2012).
 
-    A regression forest for numbers, a classification forest for levels, columns in order of their
-    missing rates, until the change between rounds grows for both kinds, and then the round before.
+    Numbers are predicted by a regression forest, levels by a classification forest, and columns
+    are taken in the order of their missing rates. Once the change between rounds grows both for
+    numbers and for levels, the result is that of the round before.
     """
     gone = np.isnan(data.values)
     levelled = np.array([bool(column.levels) for column in data.schema])
@@ -153,7 +158,7 @@ def miss_forest(
 def _change(
     old: np.ndarray, new: np.ndarray, gone: np.ndarray, levelled: np.ndarray
 ) -> tuple[float, float]:
-    """Return the relative squared change of numbers, and the share of changed levels."""
+    """Return the relative squared change of numbers, and the share of levels that changed."""
     numbers, levels = gone & ~levelled, gone & levelled
     first = 0.0
     if numbers.any():
@@ -163,5 +168,5 @@ def _change(
 
 
 def encoded(frame: pd.DataFrame, data: IncompleteData) -> np.ndarray:
-    """Encode a complete table as numbers and codes (n, p) by the incomplete one's schema."""
+    """Encode a complete table as numbers and codes (n, p) by the schema of incomplete data."""
     return data.schema.encode(frame[list(data.columns)])

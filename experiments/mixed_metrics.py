@@ -14,13 +14,12 @@ def column_scores(
     chances: np.ndarray | None,
     missing: np.ndarray,
 ) -> dict[str, float]:
-    """Score numbers by "rmse" and "bias", in sd of the column; levels by "brier" and "accuracy".
+    """Score numbers by "rmse" and "bias"; levels by "brier" and "accuracy", ordered ones by "rps".
 
-    Ordered levels have "rps" too.
-
-    Brier: sum over the levels of (chance - indicator)^2, 0 to 2 (Brier, 1950). RPS: the sum over
-    the steps between levels of the squared difference of the distribution functions, divided by
-    their number (Epstein, 1969).
+    RMSE and bias are in standard deviations of the column. The Brier score is the sum over levels
+    of (probability - indicator)^2, from 0 to 2 (Brier, 1950). The ranked probability score is the
+    mean, over the steps between levels, of the squared difference of the distribution functions
+    (Epstein, 1969).
 
     >>> number = Column("a", "continuous")
     >>> truth = np.array([0.0, 2.0])
@@ -28,9 +27,11 @@ def column_scores(
     {'rmse': 1.0, 'bias': 1.0}
 
     Args:
-        truth, values: (n,) complete and completed numbers or codes.
-        chances: (n, V) of levels, None for numbers.
-        missing: (n,) booleans.
+        column: the column, which says what kind its values are.
+        truth: (n,) true numbers or codes.
+        values: (n,) completed numbers or codes.
+        chances: (n, V) probabilities of levels; None for numbers.
+        missing: (n,) missing mask.
     """
     if not column.levels:
         error = (values - truth)[missing] / truth.std()

@@ -1,7 +1,7 @@
-"""How far there is to go: a Gaussian fitted to the *complete* table, given the true mechanism.
+"""An oracle: imputation by a Gaussian fitted to the *complete* table, with the true mechanism.
 
-No method that sees only the incomplete table can be expected to beat it, except by a better model
-of the margins; the distance to it is what a Gaussian method has left to gain.
+No method that sees only the incomplete table can be expected to do better, except by a better model
+of the margins. The difference from it is what a Gaussian method could still gain.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ def truncated_gaussian(
     burn_in: int = 100,
     seed: int = 0,
 ) -> np.ndarray:
-    """Estimate E[x_m | x_o, missing values above their column's mean], (n, p), by Gibbs.
+    """Estimate E[x_m | x_o, missing values above their column's mean], (n, p), by Gibbs sampling.
 
-    Mean and covariance are those of the complete table; the mechanism is that of
-    ``amputation.above_mean``. Each sweep draws every missing cell from its normal conditional
-    given the rest of the row, truncated to (mean, infinity).
+    Mean and covariance are those of the complete table, and the mechanism is
+    ``amputation.above_mean``. Each sweep samples every missing cell from its normal conditional
+    given the rest of the row, truncated to values above the mean of the column.
 
     Args:
-        complete: (n, p); ``missing`` (n, p) booleans.
+        complete: (n, p) complete table.
+        missing: (n, p) missing mask.
+        sweeps: number of sweeps that are averaged.
+        burn_in: number of sweeps before those.
+        seed: seed of all random numbers.
 
     >>> import numpy as np
     >>> from absentia.experiments.oracle import truncated_gaussian

@@ -1,16 +1,17 @@
 """The result tables in README.md and in the results' own README.md, written from committed results.
 
-``python -m absentia.experiments.readme`` rewrites what stands between
+``python -m absentia.experiments.readme``, run in the top folder, writes a table of results into
+both files between each pair of lines
 
     <!-- results NAME [SCORE] -->
     <!-- end of results -->
 
-or, several scores side by side, of the headings and methods that are named, if any are,
+and a table of several scores side by side, of some headings and methods if any are named, between
 
     <!-- results NAME: SCORE, SCORE | HEADING, HEADING | METHOD; METHOD -->
     <!-- end of results -->
 
-in both files, from the top folder; ``--check`` says whether that would change anything.
+With ``--check`` nothing is written, and the exit status is 1 if a table is out of date.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ _BLOCK = re.compile(
 
 
 def refreshed(text: str, results: Path) -> str:
-    """Return the text with its result tables written anew.
+    """Return the text with its tables of results replaced by current ones.
 
     >>> refreshed("no table", Path("anywhere"))
     'no table'
 
     Args:
-        text: of a Markdown file.
-        results: holds a folder NAME for each experiment that the text names.
+        text: the text of a Markdown file.
+        results: the folder that holds a folder NAME for each experiment that the text names.
 
     Raises:
-        ValueError: an experiment, a score, a heading or a method that is not known.
+        InputError: for an experiment, a score, a heading or a method that is not known.
     """
 
     def drawn(block: re.Match[str]) -> str:
@@ -70,11 +71,18 @@ def _chosen(spec: Spec, folder: Path, choice: str) -> SideBySide:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Rewrite the tables, or check them; return 1 where a check finds an outdated one."""
+    """Write the tables, or check them; return 1 if a check finds one that is out of date."""
     parser = argparse.ArgumentParser(prog="absentia.experiments.readme")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--results", type=Path, default=Path("experiments/results"))
-    parser.add_argument("--files", type=Path, nargs="+", default=FILES)
+    parser.add_argument("--check", action="store_true", help="write nothing, only compare")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("experiments/results"),
+        help="folder of the results, with a folder for each experiment",
+    )
+    parser.add_argument(
+        "--files", type=Path, nargs="+", default=FILES, help="Markdown files to write into"
+    )
     options = parser.parse_args(arguments)
     texts = {path: path.read_text(encoding="utf-8") for path in options.files}
     drawn = {path: refreshed(text, options.results) for path, text in texts.items()}

@@ -28,7 +28,7 @@ class Sizes:
     batch_sizes: tuple[int, ...] = (16, 128, 1024)
     latent_dims: tuple[int, ...] = (10, 30)
     hidden: int = 128
-    rounds: int = 1000  # at the smallest batch; fewer at larger ones
+    rounds: int = 1000  # timed steps at the smallest batch; fewer at larger ones
     fit_steps: int = 2000
     integrate_batch: int = 64
     integrate_rounds: int = 200
@@ -55,10 +55,10 @@ QUICK = Sizes(
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Measure, print the table, and write the JSON file where one is asked for."""
     parser = argparse.ArgumentParser(prog="bench", description="Time the bound and the imputer.")
-    parser.add_argument("--only", choices=PARTS, help="one part instead of all three")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--only", choices=PARTS, help="measure one part instead of all three")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to check that it runs")
     parser.add_argument("--out", type=Path, help="write settings and figures to this JSON file")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     options = parser.parse_args(arguments)
     sizes = QUICK if options.quick else Sizes()
     threads = torch.get_num_threads()

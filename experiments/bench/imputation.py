@@ -1,6 +1,7 @@
-"""Imputing 5,000 x 30 with 10,000 particles: peak memory, and time beside a one-shot evaluation.
+"""Imputation of 5,000 x 30 cells with 10,000 particles: peak memory, and time beside one shot.
 
-Memory is measured in a process of its own, whose peak is then the imputer's.
+One shot holds all particles of some rows in memory at once. Memory is measured in a new process,
+whose peak is then that of the imputer.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from ...models import NotMIWAE, RowModel, SelectionModel
 from .step import synthetic_table
 from .timing import interleaved
 
-#: the whole process, in MB
+#: the target for the peak memory of the whole process, in MB
 MEMORY_TARGET = 1000.0
 
 
 def imputation_figures(
     num_rows: int, particles: int, hidden: int, rounds: int, seed: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure peak memory and seconds with 0 and 200 kept draws, then the time beside one shot."""
+    """Measure peak memory and seconds with 0 and with 200 draws, then the time beside one shot."""
     full = []
     for num_draws in (0, 200):
         say(f"imputing {num_rows} rows, {particles} particles, {num_draws} draws")
@@ -47,14 +48,14 @@ def imputation_figures(
 
 
 def in_own_process(function: Callable[..., Any], *args: Any) -> Any:
-    """Return what ``function(*args)`` returns in a fresh interpreter."""
+    """Run ``function(*args)`` in a new interpreter, and return its result."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *args).result()
 
 
 def peak_memory() -> float:
-    """Return the most memory that this process has held so far, in MB."""
+    """Return the peak memory of this process so far, in MB."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss of a child starts at its parent's size on Linux
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -66,7 +67,7 @@ def peak_memory() -> float:
 def imputing(
     num_rows: int, particles: int, num_draws: int, hidden: int, seed: int
 ) -> dict[str, Any]:
-    """Impute a synthetic table with a briefly fitted model; for a process of its own."""
+    """Impute a synthetic table with a briefly fitted model, in a process of its own."""
     torch.set_num_threads(1)
     imported = peak_memory()
     data, model = _fitted(num_rows, hidden, seed)

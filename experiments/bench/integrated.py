@@ -1,4 +1,4 @@
-"""Missing values integrated out against sampled, at equal K: time per step, and the bound."""
+"""Integrating missing values out compared with sampling them, at equal K: step time and bound."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .timing import interleaved
 
 
 def breast_table() -> IncompleteData:
-    """Return breast cancer (569, 30), the first half of its columns missing above their means."""
+    """Return breast cancer (569, 30), with values above the mean missing in half of the columns."""
     complete = real.load("breast")
     hidden = amputation.above_mean(complete.to_numpy())
     return IncompleteData.from_numpy(hidden.apply(complete.to_numpy()))
@@ -27,7 +27,7 @@ def breast_table() -> IncompleteData:
 def integration_figures(
     fit_steps: int, hidden: int, batch_size: int, rounds: int, repeats: int, seed: int
 ) -> dict[str, Any]:
-    """Measure both bounds of one fitted model, in nats per row, and both steps' times.
+    """Measure both bounds of one fitted model, in nats per row, and the times of both steps.
 
     Args:
         repeats: evaluations of the bound over the whole table, with new random numbers.

@@ -1,4 +1,4 @@
-"""not-MIWAE in plain PyTorch, without Pyro, as the reference for the bound's time."""
+"""not-MIWAE in plain PyTorch, without Pyro, as the reference for the time of a step."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class PlainNotMIWAE(nn.Module):
     """The library's default not-MIWAE with its bound and DReG gradient, written by hand.
 
     Gaussian decoder with a scale per entry, mask-aware encoder, logistic self-masking with free
-    signs, missing values drawn (Ipsen et al., ICLR 2021, eq. 8; Tucker et al., ICLR 2019).
-    Random numbers are drawn in the library's order, so that both give the same loss from the same
-    seed.
+    signs, missing values sampled (Ipsen et al., ICLR 2021, eq. 8; Tucker et al., ICLR 2019).
+    Random numbers are sampled in the order of the library, so that the same seed gives the same
+    loss.
     """
 
     def __init__(self, num_columns: int, latent_dim: int, hidden: int, floor: float = 1e-2) -> None:
@@ -38,7 +38,7 @@ class PlainNotMIWAE(nn.Module):
 
     @torch.no_grad()
     def copy_from(self, model: nn.Module) -> None:
-        """Take the parameters of a ``NotMIWAE`` of the same sizes."""
+        """Copy the parameters of a ``NotMIWAE`` of the same sizes."""
         for mine, theirs in zip(self.in_order(), model.parameters(), strict=True):
             mine.copy_(theirs)
 
@@ -49,7 +49,7 @@ class PlainNotMIWAE(nn.Module):
         return networks + mechanism
 
     def loss(self, x: Tensor, s: Tensor, num_particles: int) -> Tensor:
-        """Return minus the bound, mean over the rows (n, p), whose gradient is DReG's."""
+        """Return minus the mean bound of the rows (n, p); its gradient is the DReG estimator."""
         mask = s.to(x.dtype)
         h = self.encoder(torch.cat([x * mask, mask - 0.5], -1))
         z_mean, z_scale = self.z_mean(h), 1e-4 + softplus(self.z_scale(h))
@@ -65,7 +65,7 @@ class PlainNotMIWAE(nn.Module):
             logits, mask.expand_as(logits), reduction="none"
         ).sum(-1)
         log_pz = (-0.5 * z.square() - _HALF_LOG_2PI).sum(-1)
-        # the encoder's own score stays out: its gradient comes through z alone
+        # DReG leaves out the score of the encoder, whose gradient comes through z alone
         log_qz = _log_normal(z, z_mean.detach(), z_scale.detach()).sum(-1)
         log_w = log_px + log_ps + log_pz - log_qz  # (K, n)
 

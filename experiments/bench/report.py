@@ -57,7 +57,7 @@ def _steps(figures: list[dict[str, Any]]) -> Iterator[str]:
 def _integrated(figure: dict[str, Any]) -> Iterator[str]:
     missing = f"{figure['missing_rate']:.0%} missing"
     yield f"Missing values integrated out or drawn, K = 20: breast cancer, {missing}"
-    yield f"{'':>10}{'step':>18}{'bound, nats a row':>22}{'its sd':>10}"
+    yield f"{'':>10}{'step':>18}{'bound, nats per row':>22}{'its sd':>10}"
     for way, label in (("sample", "drawn"), ("integrate", "integrated")):
         bound = figure["bounds"][way]
         yield (

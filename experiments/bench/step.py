@@ -20,7 +20,7 @@ from .timing import interleaved
 
 PARTICLES = 20
 NUM_COLUMNS = 30
-#: at most so many times the hand-written step, by batch size
+#: targets for the time of a step over that of the hand-written step, by batch size
 TARGETS = {16: 1.3, 128: 1.1, 1024: 1.05}
 
 
@@ -42,7 +42,7 @@ def step_times(
     seed: int,
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """Time loss, backward and Adam step in each setting, interleaved, as ratios."""
+    """Time a training step (loss, gradient and Adam) in each setting, by turns, as ratios."""
     figures = []
     for latent_dim in latent_dims:
         for batch_size in batch_sizes:
@@ -119,7 +119,7 @@ def absentia_step(
     batch_size: int,
     unobserved: Unobserved = "sample",
 ) -> Callable[[], None]:
-    """Make a step as :func:`absentia.fit` takes it."""
+    """Make the step that :func:`absentia.fit` takes."""
     model = _model(data, latent_dim, hidden)
     elbo = ImportanceWeightedELBO(PARTICLES, gradient="dreg", unobserved=unobserved)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
@@ -140,8 +140,8 @@ def stock_step(
 ) -> Callable[[], None]:
     """Make a step of ``SVI`` with ``RenyiELBO(alpha=0)`` on the same model.
 
-    Its weights keep the density of the drawn missing values, which no guide cancels; it stands
-    here for its time only.
+    Its weights contain the density of the sampled missing values, which no guide cancels, so that
+    its bound is another one; only its time is compared.
     """
     model = _model(data, latent_dim, hidden)
     elbo = pyro.infer.RenyiELBO(

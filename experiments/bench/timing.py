@@ -1,4 +1,4 @@
-"""Timing that is comparable on a machine that also does other things."""
+"""Timing by turns, which is comparable even on a machine that does other work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 
 class Timing(NamedTuple):
-    """The seconds of one contestant, and their ratio to the first contestant's.
+    """The seconds of one contestant, and their ratio to those of the first contestant.
 
-    ``ratio`` is the median over the rounds of the ratio within a round. ``ratio_of_fastest`` is
-    of the fastest calls, which what else runs on the machine disturbs least: where the two
-    disagree the machine was busy.
+    ``ratio`` is the median over rounds of the ratio within a round. ``ratio_of_fastest`` is the
+    ratio of the fastest calls, which other work on the machine disturbs least: if the two
+    disagree, the machine was busy.
     """
 
     median: float
@@ -25,11 +25,12 @@ class Timing(NamedTuple):
 def interleaved(
     contestants: Mapping[str, Callable[[], object]], rounds: int, warmup: int
 ) -> dict[str, Timing]:
-    """Time callables in turns, A B C A B C ..., so that all see the same machine.
+    """Time callables by turns, A B C A B C ..., so that other work disturbs all alike.
 
     Args:
-        rounds: timed calls of each.
-        warmup: calls of each before that.
+        contestants: the callables by name.
+        rounds: number of timed calls of each.
+        warmup: number of calls of each before those.
 
     >>> from absentia.experiments.bench.timing import interleaved
     >>> times = interleaved({"a": lambda: None, "b": lambda: sum(range(10_000))}, 9, 1)

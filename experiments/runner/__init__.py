@@ -1,4 +1,4 @@
-"""Declared experiments: a TOML file says what to run, and one JSON per cell holds the result.
+"""Declared experiments: a TOML file declares what to run, and a JSON file holds each result.
 
 >>> from absentia.experiments.runner import Spec, plan
 >>> spec = Spec.named("uci")

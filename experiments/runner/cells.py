@@ -1,4 +1,4 @@
-"""The cells of an experiment, each one table, amputation, method and seed, with one JSON file."""
+"""The cells of an experiment: each is one table, amputation, method and seed, with one result."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 from ...data.errors import InputError
 from .spec import Spec
 
-_LONGEST = 60  # characters of a name; three and a seed make the name of a file
+_LONGEST = 60  # characters of a name; the name of a file is made of three names and a seed
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The configuration of one run as plain data, with its result's name and heading."""
+    """The configuration of one run, as plain data, with the name and the heading of its result."""
 
     name: str
     method: str
@@ -36,7 +36,7 @@ class Cell:
         return folder / f"{self.name}.json"
 
     def result(self, folder: Path) -> dict[str, Any] | None:
-        """Read the result in the folder; None where there is none of exactly this configuration."""
+        """Read the result in a folder; None unless there is one of exactly this configuration."""
         try:
             found: dict[str, Any] = json.loads(self.path(folder).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):
@@ -45,14 +45,14 @@ class Cell:
 
 
 def plan(spec: Spec, budget: str) -> list[Cell]:
-    """List all cells, seed by seed, so that an interrupted run has whole tables for few seeds.
+    """List all cells, seed by seed, so that an interrupted run has complete tables of few seeds.
 
     Raises:
-        ValueError: the spec has no such budget.
+        InputError: if the spec has no such budget.
     """
     if budget not in spec.budgets:
         raise InputError(
-            f"{spec.name} has no budget '{budget}'; there are {', '.join(spec.budgets)}"
+            f"{spec.name} has no budget '{budget}'; choose from {', '.join(spec.budgets)}"
         )
     allowed = spec.budgets[budget]
     of_table = file_names([table.name for table in spec.tables])
@@ -89,8 +89,8 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
 def file_names(names: Sequence[str]) -> dict[str, str]:
     """Return a unique file name for each name, in ASCII and lower case.
 
-    A name of which something essential would be lost carries a hash: one that has letters of other
-    alphabets, would be hidden or is very long, and all but the first of those that would be alike.
+    A hash is appended to a name that would lose something essential: one that has letters of other
+    alphabets, begins with a dot, is very long, or would equal an earlier one.
 
     >>> from absentia.experiments.runner.cells import file_names
     >>> list(file_names(["PPCA, limit", "not-MIWAE"]).values())

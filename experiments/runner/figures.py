@@ -1,4 +1,4 @@
-"""The figure of an experiment: the results in a folder are collected and handed to the plots."""
+"""The figure of an experiment, from the results in a folder."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from .spec import Spec
 
 
 def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = None) -> None:
-    """Draw each method's plane for tables of two columns, and pictures for tables of pictures.
-
-    Else, or where a score is given, the scores of all methods.
+    """Draw the results: planes of two columns, completed pictures, or else scores.
 
     Args:
-        spec, budget, folder: as for :func:`run`.
-        path: of the picture, PNG.
-        score: of the second kind of figure; the spec's own when left out.
+        spec: the experiment.
+        budget: one of its budgets.
+        folder: the folder of the results.
+        path: the PNG file to write.
+        score: the score to draw, also for pictures; the spec's own when left out.
 
     Raises:
-        ValueError: there is no result to draw, or no such score.
-        OSError: the picture cannot be written.
+        InputError: if there is no result to draw, or no such score.
+        FileError: if the file cannot be written.
     """
     planes = _with("plane", spec, budget, folder)
     pictures = _with("pictures", spec, budget, folder)
@@ -46,7 +46,7 @@ def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = 
 
 
 def _with(what: str, spec: Spec, budget: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Collect method, scenario and result of the first seed's cells that have such a figure."""
+    """Collect the names and results of the first seed's cells whose result has a part ``what``."""
     found = []
     for cell in plan(spec, budget):
         result = cell.result(folder) if cell.configuration["seed"] == 0 else None
@@ -83,7 +83,10 @@ def _of_scores(report: Report) -> Figure:
         if one.mean is not None or one.published is not None
     ]
     if not scores:
-        raise InputError(f"no result of {report.spec.name} to draw")
+        raise InputError(
+            f"there is no result of {report.spec.name} to draw; run absentia reproduce "
+            f"{report.spec.name}"
+        )
     drawn = {score.method for score in scores}
     methods = [method.name for method in report.spec.methods if method.name in drawn]
     return plot_scores(scores, methods, report.spec.columns, report.score)

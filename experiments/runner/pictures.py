@@ -1,4 +1,4 @@
-"""Pictures of an experiment: complete, incomplete, and as each method completed them."""
+"""Pictures of an experiment: complete, incomplete, and completed by each method."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...data.datasets.images import as_pictures
 from ...inference.plots.pictures import GREY, PictureLine
 from ..tasks.tables import Hidden, hidden_table
 
-#: how many learnt P(missing | picture) are drawn beside the completed pictures
+#: number of maps of the learnt P(missing | picture) beside the completed pictures
 MAPS = 3
 
 
@@ -18,7 +18,7 @@ def lines_of(found: list[tuple[str, dict[str, Any]]]) -> list[PictureLine]:
     """Collect the complete and incomplete pictures, and each method's completed pictures and maps.
 
     Args:
-        found: name and result of each method, of one table.
+        found: the name and the result of each method, all for one table.
     """
     hidden = hidden_table(found[0][1]["configuration"]).scored
     chosen = found[0][1]["pictures"]["rows"]
@@ -43,7 +43,7 @@ def _shape(hidden: Hidden) -> tuple[int, int, int]:
 
 
 def _of_channel(maps: np.ndarray, hidden: Hidden) -> np.ndarray:
-    """Return the channel that loses most pixels, (n, H, W)."""
+    """Return the maps (n, H, W) of the channel that loses most pixels."""
     channels, height, width = _shape(hidden)
     rates = hidden.missing.reshape(-1, channels, height * width).mean((0, 2))
     found: np.ndarray = maps.reshape(-1, channels, height, width)[:, int(rates.argmax())]

@@ -19,7 +19,7 @@ _HIGHER_IS_BETTER = (
     *_NATS, "accuracy", "mask_accuracy", "mask_accuracy_posterior", "khat_good",
     "khat_good_before", "median_ess_share",
 )  # fmt: skip
-#: what a cell took and what its model has, among the scores
+#: scores that say what a cell cost, and how many parameters its model has
 COSTS = ("seconds", "peak_memory_mb", "parameters", "mechanism_parameters")
 _WITHOUT_BEST = ("coverage_", "width_")
 
@@ -28,7 +28,7 @@ Read = tuple[Cell, dict[str, Any] | None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One method under one heading: mean over seeds, standard error, and the published figure."""
+    """One method under one heading: mean over seeds, its standard error, the published figure."""
 
     method: str
     column: str
@@ -38,7 +38,7 @@ class Entry:
     published: Figure | None
 
     def text(self, digits: int = 3, best: bool = False) -> str:
-        """Write mean (standard error); the error has no leading zero, the best stands in stars."""
+        """Write the mean and, in brackets, its standard error; the best is between stars."""
         stars = "**" * best
         text = f"{stars}{self.mean:.{digits}f}{stars}"
         if self.error is not None:
@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Report:
-    """The entries of an experiment's table, from the results in a folder."""
+    """The table of an experiment, made of the results in a folder."""
 
     spec: Spec
     score: str
@@ -68,16 +68,16 @@ class Report:
         """Gather the results that exist; cells without a result are left out.
 
         Raises:
-            ValueError: an unknown budget, or a score that no result has.
+            InputError: for an unknown budget, or a score that no result has.
         """
         return cls.from_results(spec, results(spec, budget, folder), score or spec.score)
 
     @classmethod
     def from_results(cls, spec: Spec, read: list[Read], score: str) -> Report:
-        """Gather one score of cells that were read, see :func:`results`.
+        """Gather one score of cells that :func:`results` has read.
 
         Raises:
-            ValueError: a score that no result has.
+            InputError: for a score that no result has.
         """
         values: dict[tuple[str, str], list[float]] = {}
         known, found = set(), 0
@@ -102,10 +102,10 @@ class Report:
         return cls(spec, score, tuple(entries), found, len(read))
 
     def rows(self) -> list[list[str]]:
-        """List the headings, then a row per method: ours (standard error) [published, difference].
+        """List the headings, and for each method: ours (standard error) [published, difference].
 
-        The best of each column stands between asterisks. Bounds and evidences have a last column,
-        their mean over the tables: by it one setting is chosen for all.
+        The best of each column stands between asterisks. For bounds and evidences, a last column
+        holds the mean over the tables, by which one setting is chosen for all tables.
         """
         headings = [self.score, *self.spec.columns]
         together = self.score in _NATS and len(self.spec.columns) > 1
@@ -154,28 +154,28 @@ class Report:
         return text.getvalue()
 
     def caption(self) -> str:
-        """Say in a line or two what the table shows."""
+        """Describe in a line or two what the table shows."""
         return caption(self.spec, self.found, self.planned, "[published, difference]")
 
 
 def caption(spec: Spec, found: int, planned: int, beside: str = "") -> str:
-    """Say in a line or two what a table of the experiment shows."""
+    """Describe in a line or two what a table of the experiment shows."""
     ours = f"Ours (standard error over seeds) {beside}".rstrip()
     note = f" {spec.note}" if spec.note else ""
     return f"{spec.title} ({spec.source}): {found} of {planned} cells. {ours}.{note}"
 
 
 def results(spec: Spec, budget: str, folder: Path) -> list[Read]:
-    """Read the cells of a budget with their results, None where there is none.
+    """Read the results of the cells of a budget; None where there is none.
 
     Raises:
-        ValueError: an unknown budget.
+        InputError: for an unknown budget.
     """
     return [(cell, cell.result(folder)) for cell in plan(spec, budget)]
 
 
 def _costs(result: dict[str, Any]) -> dict[str, Any]:
-    """Return time, memory and parameters of a cell as further scores."""
+    """Return time, memory and number of parameters as further scores of a cell."""
     parameters = result.get("parameters") or {}
     found = (
         result.get("seconds"), result.get("peak_memory_mb"),
@@ -195,7 +195,7 @@ def _shown(entry: Entry, best: bool) -> str:
 
 
 def figures_of(published: float) -> tuple[str, int]:
-    """Format a published figure with its own digits, two to four, and differences from it.
+    """Format a published figure with its own digits, two to four; return also those of differences.
 
     >>> figures_of(1.1), figures_of(0.07294)
     (('1.10', 2), ('0.0729', 3))

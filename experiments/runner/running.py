@@ -1,4 +1,4 @@
-"""Runs the cells of an experiment that have no result yet, in parallel, one file per cell."""
+"""The run of the cells of an experiment that have no result yet, in parallel."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from ..tasks.tables import check_available
 from .cells import Cell, plan
 from .spec import Spec
 
-_STALE = 3600.0  # seconds; writing a result takes none
+_STALE = 3600.0  # seconds, far longer than it takes to write a result
 _VERSIONS = ("torch", "pyro-ppl", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a run: the cell just done, or why it failed."""
+    """The progress of a run: the cell that just ended, and the error if it failed."""
 
     done: int
     total: int
@@ -50,25 +50,28 @@ def run(
     methods: Collection[str] | None = None,
     device: str | None = None,
 ) -> list[Progress]:
-    """Run what has no result in the folder, and return the cells that failed.
+    """Run the cells that have no result in the folder, and return those that failed.
 
-    A cell's result is written whole or not at all, and one that is there is never run again, so a
-    run that was killed goes on where it was. Workers are joblib's: under
-    ``joblib.parallel_config(backend="dask")`` they are a cluster's.
+    A result is written whole or not at all, and a cell with a result is not run again, so that a
+    run that was killed can be continued. Workers are joblib's: under
+    ``joblib.parallel_config(backend="dask")`` they are those of a cluster.
 
     Args:
-        spec: what to run.
-        budget: one of the spec's.
-        folder: of the results; made if need be.
-        jobs: cells at once, with one thread each.
-        say: called after each cell.
-        methods: names of those to run; all when left out.
-        device: where models are fitted, such as ``"cuda"``; it is noted with each result.
+        spec: the experiment.
+        budget: one of its budgets.
+        folder: the folder of the results, which is created if need be.
+        jobs: the number of cells that run at once, with one thread each.
+        say: a function that is called after each cell.
+        methods: the names of the methods to run; all when left out.
+        device: the device to fit models on, such as ``"cuda"``; it is recorded with each result.
+
+    Returns:
+        The progress of each cell that failed, with its error.
 
     Raises:
-        ValueError: an unknown budget, a method that the spec does not run, or a device that
+        InputError: for an unknown budget, a method that the spec does not run, or a device that
             torch cannot use.
-        OSError: the folder cannot be written to, or a table cannot be had.
+        OSError: if the folder cannot be written to, or a table cannot be read or fetched.
     """
     device_name(device)
     cells = plan(spec, budget)
@@ -76,7 +79,9 @@ def run(
         known = [method.name for method in spec.methods_run]
         unknown = [name for name in methods if name not in known]
         if unknown:
-            raise InputError(f"{spec.name} runs no '{unknown[0]}'; it runs {', '.join(known)}")
+            raise InputError(
+                f"{spec.name} has no method '{unknown[0]}' to run; choose from {', '.join(known)}"
+            )
         cells = [cell for cell in cells if cell.method in methods]
     folder.mkdir(parents=True, exist_ok=True)
     todo = [cell for cell in cells if cell.result(folder) is None]
@@ -100,24 +105,24 @@ def run(
 
 
 def _check_tables(cells: list[Cell]) -> None:
-    """Check that each table can be read, once and before any work."""
+    """Check once, before any work, that every table can be read."""
     tables = {json.dumps(cell.configuration["table"], sort_keys=True): cell for cell in cells}
     for cell in tables.values():
         check_available(cell.configuration["table"])
 
 
 def _sweep(folder: Path) -> None:
-    """Remove partial files of killed runs; a younger file may belong to another, living run."""
+    """Remove partial files of killed runs; a recent file may belong to a run that goes on."""
     for path in folder.glob(".*.json"):
         try:
             if time.time() - path.stat().st_mtime > _STALE:
                 path.unlink()
         except FileNotFoundError:
-            continue  # another run was faster
+            continue  # another run has removed it
 
 
 def _run_and_write(cell: Cell, folder: Path, device: str | None) -> tuple[str, float, str | None]:
-    """Run a cell in a worker, whose failure must not stop the other cells."""
+    """Run a cell in a worker process; a failure must not stop the other cells."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     begun = time.perf_counter()
@@ -132,7 +137,7 @@ def _run_and_write(cell: Cell, folder: Path, device: str | None) -> tuple[str, f
 
 
 def run_cell(cell: Cell, device: str | None = None) -> dict[str, Any]:
-    """Run one method on one table with one seed; return configuration, versions, metrics, cost."""
+    """Run one method on one table with one seed; return its scores, cost and configuration."""
     configuration = cell.configuration
     _forget_peak()
     begun = time.perf_counter()
@@ -154,6 +159,6 @@ def run_cell(cell: Cell, device: str | None = None) -> dict[str, Any]:
 
 
 def _forget_peak() -> None:
-    """Reset the worker's peak of memory, so that it is this cell's (where Linux permits)."""
+    """Reset the peak memory of the worker process, so that it is this cell's, if Linux permits."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")

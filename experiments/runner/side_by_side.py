@@ -1,4 +1,4 @@
-"""Several scores of an experiment in one table: error beside coverage, time and memory."""
+"""Several scores of an experiment in one table, such as errors beside coverage and time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .spec import Spec
 
 @dataclass(frozen=True)
 class SideBySide:
-    """One report per score, and which of their methods and headings are shown.
+    """One report per score, and the methods and headings that are shown.
 
     >>> from absentia.experiments.runner import SideBySide, Spec
     >>> both = SideBySide.of(Spec.named("ring"), "quick", Path("nowhere"), ["rmse", "seconds"])
@@ -39,20 +39,20 @@ class SideBySide:
 
         Args:
             spec: the experiment.
-            budget: one of the spec's.
-            folder: of the results.
-            scores: in the order of the table.
-            columns: headings of the spec's table to show; all when left out.
-            methods: names of its rows to show; all when left out.
+            budget: one of its budgets.
+            folder: the folder of the results.
+            scores: the scores, in the order of the table.
+            columns: the headings to show; all when left out.
+            methods: the names of the methods to show; all when left out.
 
         Raises:
-            ValueError: an unknown budget, score, heading or method.
+            InputError: for an unknown budget, score, heading or method.
         """
         known = [method.name for method in spec.methods]
         for asked, there in ((columns, spec.columns), (methods, known)):
             for name in asked or ():
                 if name not in there:
-                    raise InputError(f"{spec.name} has no '{name}'; it has {', '.join(there)}")
+                    raise InputError(f"{spec.name} has no '{name}'; choose from {', '.join(there)}")
         read = results(spec, budget, folder)  # once, for all scores
         return cls(
             tuple(Report.from_results(spec, read, score) for score in scores),
@@ -71,11 +71,11 @@ class SideBySide:
         return self.reports[0].planned
 
     def caption(self) -> str:
-        """Say in a line or two what the table shows."""
+        """Describe in a line or two what the table shows."""
         return self.reports[0].caption()
 
     def rows(self) -> list[list[str]]:
-        """List headings, then one row per heading and method, with each score."""
+        """List the headings, then one row per heading and method, with all scores."""
         several = len(self.columns) > 1
         scores = [report.score for report in self.reports]
         table = [["table"] * several + ["method", *scores]]

@@ -1,4 +1,4 @@
-"""The declaration of an experiment: tables, amputations, methods, seeds, published figures."""
+"""The declaration of an experiment: tables, amputations, methods, seeds and published figures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Figure = tuple[float, float | None]
 
 @dataclass(frozen=True)
 class Table:
-    """Complete data: a real table by its name, or a synthetic one with its arguments."""
+    """A complete table: a real one by its name, or a synthetic one with its arguments."""
 
     name: str
     make: str = "real"
@@ -42,7 +42,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Scenario:
-    """How values are hidden: a function of :mod:`absentia.data.amputation` and its arguments."""
+    """An amputation: a function of :mod:`absentia.data.amputation` and its arguments."""
 
     name: str
     amputation: str
@@ -53,10 +53,11 @@ class Scenario:
 class Method:
     """A method of the experiment, which is a row of its table.
 
-    ``kind`` is a model, a baseline, or "published" for a row that is not run. ``model``, ``fit``
-    and ``impute`` are options of the three steps; ``choose`` lists values of model options, of
-    which the bound on held-out rows chooses. ``scale`` is what the columns are standardised by.
-    ``fit.on = "complete"`` fits the decoder to the complete table: an oracle.
+    ``kind`` is a model, a baseline, or "published" for a row that is only quoted. ``model``,
+    ``fit`` and ``impute`` are options of the three steps. ``choose`` lists values of model options,
+    from which the best bound on held-out rows chooses. ``scale`` says whether columns are
+    standardised by their complete or by their observed values. With ``fit.on = "complete"`` the
+    decoder is fitted to the complete table, which makes the method an oracle.
     """
 
     name: str
@@ -70,14 +71,14 @@ class Method:
 
     @property
     def is_oracle(self) -> bool:
-        """Whether the method is told what is hidden, so that no other is expected to beat it."""
+        """Whether the method uses hidden values, so that no other is expected to do better."""
         told = ("true-mean", "gaussian-oracle", "complete")
         return self.kind in told or self.fit.get("on") == "complete"
 
 
 @dataclass(frozen=True)
 class Spec:
-    """An experiment as its file declares it; see :meth:`read` for the file."""
+    """An experiment; :meth:`read` describes the file that declares it."""
 
     name: str
     title: str
@@ -101,23 +102,23 @@ class Spec:
         return tuple(self.column(t.name, s.name) for t in self.tables for s in self.scenarios)
 
     def column(self, table: str, scenario: str) -> str:
-        """Return the heading that a cell stands under."""
+        """Return the heading of a table under an amputation."""
         if len(self.scenarios) == 1:
             return table
         return scenario if len(self.tables) == 1 else f"{table}, {scenario}"
 
     @classmethod
     def named(cls, name: str) -> Spec:
-        """Read one of :func:`spec_names`, or a file.
+        """Read an experiment that comes with the package, or a file NAME.toml.
 
         Raises:
-            ValueError: there is none, or the file is not right; says which and how.
+            InputError: if there is no such experiment, or if its file is wrong; names the place.
         """
         path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
         if not path.is_file():
             raise InputError(
-                f"no experiment '{name}'; choose from {', '.join(spec_names())}, or give a file "
-                f"NAME.toml"
+                f"there is no experiment '{name}'; choose from {', '.join(spec_names())}, or give "
+                f"a file NAME.toml"
             )
         return cls.read(path)
 
@@ -125,16 +126,19 @@ class Spec:
     def read(cls, path: Path) -> Spec:
         """Read an experiment from a TOML file.
 
-        ``title``, ``source``, ``score`` and ``note`` are text; ``task`` is one of
-        :data:`absentia.experiments.tasks.TASKS`, ``"complete"`` when left out; ``tables`` names
-        real tables, or ``[[table]]`` gives ``name``, ``make`` and further arguments;
-        ``[[scenario]]`` gives ``name``, ``amputation`` and its arguments; ``[budget.NAME]`` gives
-        ``seeds`` and may give ``rows``, ``fit`` and ``impute``, which go before those of all
-        methods; ``[[method]]`` is a :class:`Method`, ``published`` by heading a number or
-        ``[number, standard error]``.
+        * ``title``, ``source``, ``score`` and ``note`` are text.
+        * ``task`` is one of :data:`absentia.experiments.tasks.TASKS`; ``"complete"`` when left out.
+        * ``tables`` lists real tables by name; ``[[table]]`` gives ``name``, ``make`` and further
+          arguments.
+        * ``[[scenario]]`` gives ``name``, ``amputation`` and its arguments.
+        * ``[budget.NAME]`` gives ``seeds``, and may give ``rows``, and ``fit`` and ``impute``,
+          which override those of the methods.
+        * ``[[method]]`` is a :class:`Method`; its ``published`` gives, by heading, a number or
+          ``[number, standard error]``.
 
         Raises:
-            ValueError: for what is missing, unknown, or no TOML; names the file and the place.
+            InputError: if a key is missing, unknown or wrong, or the file is not TOML; names the
+                file and the place.
         """
         try:
             with open(path, "rb") as file:
@@ -192,7 +196,7 @@ class Spec:
 
 
 def spec_names() -> tuple[str, ...]:
-    """List the experiments that come with the package.
+    """List the names of the experiments that come with the package.
 
     >>> "uci" in spec_names()
     True
@@ -238,7 +242,7 @@ def _method(where: str, one: Mapping[str, Any], task: str) -> Method:
     }
     scale = one.get("scale", "complete")
     if scale not in ("complete", "observed"):
-        raise InputError(f"{where}: scale '{scale}' is not complete or observed")
+        raise InputError(f"{where}: scale is '{scale}'; give complete or observed")
     return Method(**{**one, "published": published})
 
 
@@ -253,7 +257,7 @@ def _figure(where: str, found: Any) -> Figure:
 
 def _check_names(where: str, spec: Spec) -> None:
     if not spec.tables:
-        raise InputError(f"{where}: no table; give tables = [...] or [[table]]")
+        raise InputError(f"{where} has no table; give tables = [...] or [[table]]")
     for what, things in (
         ("table", spec.tables),
         ("scenario", spec.scenarios),
@@ -264,7 +268,7 @@ def _check_names(where: str, spec: Spec) -> None:
         names = [thing.name for thing in things]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise InputError(f"{where}: there are two of {what} '{twice[0]}'; rename one")
+            raise InputError(f"{where}: two entries of {what} are called '{twice[0]}'; rename one")
     for method in spec.methods:
         unknown = [column for column in method.published if column not in spec.columns]
         if unknown:

@@ -12,7 +12,7 @@ from .spec import Spec
 
 @dataclass(frozen=True)
 class TaskTable:
-    """The cells of an experiment, shown in the form that its task defines.
+    """The cells of an experiment, in the table that its task makes of them.
 
     >>> from absentia.experiments.runner import Spec, TaskTable
     >>> TaskTable.of(Spec.named("coverage"), "quick", Path("nowhere")).found
@@ -27,7 +27,7 @@ class TaskTable:
         """Gather the results that exist.
 
         Raises:
-            ValueError: an unknown budget.
+            InputError: for an unknown budget.
         """
         return cls(spec, tuple(results(spec, budget, folder)))
 
@@ -42,11 +42,11 @@ class TaskTable:
         return len(self.cells)
 
     def caption(self) -> str:
-        """Say in a line or two what the table shows."""
+        """Describe in a line or two what the table shows."""
         return caption(self.spec, self.found, self.planned)
 
     def rows(self) -> list[list[str]]:
-        """List headings and rows, or nothing where no cell has a result."""
+        """List the headings and the rows; nothing if no cell has a result."""
         own = [(cell.method, cell.column, found) for cell, found in self.cells if found is not None]
         return TABLES[self.spec.task](own) if own else [[]]
 
@@ -55,7 +55,7 @@ def table_of(spec: Spec, budget: str, folder: Path, score: str | None = None) ->
     """Return the table of the spec's task if it has one and no single score is asked for.
 
     Raises:
-        ValueError: an unknown budget or score.
+        InputError: for an unknown budget or score.
     """
     if score is None and spec.task in TABLES:
         return TaskTable.of(spec, budget, folder)

@@ -1,4 +1,4 @@
-"""The tasks of an experiment's cells by name: functions of a cell's configuration."""
+"""The tasks of experiments, by name: functions that run one cell from its configuration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from . import completion, coverage, mixed, ratings, recovery, supervised, transfer
 
-#: each returns ``metrics``, and whatever else its figures need, as plain data
+#: each returns ``metrics``, and whatever else tables and figures need, as plain data
 TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "complete": completion.completion,
     "coverage": coverage.coverage,
@@ -18,8 +18,8 @@ TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "transfer": transfer.transfer,
 }
 
-#: tables of their own for tasks whose results are more than a number a method and heading:
-#: functions of (method, heading, result) of every cell that has a result
+#: tables of the tasks whose results are more than one number per method and heading: functions of
+#: (method, heading, result) of all cells that have a result
 TABLES: Mapping[str, Callable[[Sequence[tuple[str, str, Mapping[str, Any]]]], list[list[str]]]] = {
     "coverage": coverage.coverage_table,
     "mixed": mixed.mixed_table,

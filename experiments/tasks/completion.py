@@ -1,4 +1,4 @@
-"""The usual task: a method fills in what amputation hid, and is scored."""
+"""The usual task: a method imputes the values that amputation hid, and is scored."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .methods import MODELS, chosen_by_bound, fitted_by, made, with_oracle_decod
 from .tables import Hidden, hidden_table
 
 _DRAWS = 200
-_SHOWN, _FIRST = 6, 40  # pictures in a figure, of the first so many
-_WIDE = 200  # columns from which the mask's expectation is not computed
+_SHOWN, _FIRST = 6, 40  # pictures in a figure, and the number that they are selected from
+_WIDE = 200  # more columns than this, and the expected mask is not computed
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A completed table (n, p), draws of its missing cells (m, cells) if any, and diagnostics."""
+    """A completed table (n, p), draws (m, cells) of its missing cells if any, and diagnostics."""
 
     point: np.ndarray
     draws: np.ndarray | None = None
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def completion(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Score one method on one table, and return what its figures are drawn from."""
+    """Score one method on one table; return the scores, and the data of its figures."""
     hidden = hidden_table(configuration)
     outcome = complete(configuration, hidden)
     scored = hidden.scored
@@ -44,7 +44,9 @@ def completion(configuration: Mapping[str, Any]) -> dict[str, Any]:
         "rmse": rmse(outcome.point, *against),
         "mae": mae(outcome.point, *against),
     }
-    if hidden.shape is not None:  # in sd of all pixels together, as MNIST is often scaled
+    if (
+        hidden.shape is not None
+    ):  # in standard deviations of all pixels together, as is usual for MNIST
         metrics["rmse_sd"] = metrics["rmse"] / float(hidden.truth.std())
     extra = dict(outcome.extra)
     for rule, point in extra.pop("points", {}).items():
@@ -70,17 +72,17 @@ def shown_rows(hidden: Hidden) -> np.ndarray:
 
 
 def complete(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
-    """Hide values from a method and let it complete the rows that are scored.
+    """Give a method the incomplete table, and return the rows that are scored as it completes them.
 
     Raises:
-        ValueError: for a kind of method that is not known.
+        InputError: for a kind of method that is not known.
     """
     kind = configuration["kind"]
     if kind in MODELS:
         return _by_model(configuration, hidden)
     if kind not in BASELINES:
         known = ", ".join([*MODELS, *BASELINES])
-        raise InputError(f"method '{kind}' is not one of {known}")
+        raise InputError(f"kind of method '{kind}' is not one of {known}")
     centre, scale = _scale(configuration, hidden)
     truth = (hidden.truth - centre) / scale
     table = np.where(hidden.missing, np.nan, truth)
@@ -101,7 +103,7 @@ def _scale(configuration: Mapping[str, Any], hidden: Hidden) -> tuple[np.ndarray
 def data_of(
     configuration: Mapping[str, Any], hidden: Hidden
 ) -> tuple[IncompleteData, IncompleteData]:
-    """Return the data that are fitted and those that are scored; pictures keep their units."""
+    """Return the data to fit and the data to score; pictures are not standardised."""
     fitted, scored = hidden.fitted, hidden.scored
     table = np.where(fitted.missing, np.nan, fitted.truth)
     data = IncompleteData.from_numpy(table, standardise=hidden.shape is None)
@@ -168,7 +170,7 @@ def _by_model(configuration: Mapping[str, Any], hidden: Hidden) -> Outcome:
 
 
 def _parameters(model: RowModel) -> dict[str, int]:
-    """Count the numbers that are learnt, in all and by the mechanism."""
+    """Count the learnt parameters, in all and of the mechanism."""
     count = {"all": model, "mechanism": model.missingness}
     return {
         name: sum(p.numel() for p in part.parameters() if p.requires_grad)
@@ -200,10 +202,10 @@ def _mechanism_of_pictures(fitted: FitResult, completed: np.ndarray) -> list[lis
 
 
 def _mask_scores(fitted: FitResult, data: IncompleteData, hidden: Hidden) -> dict[str, Any]:
-    """Score, in columns that lose values, how often the mask is predicted correctly.
+    """Score how often the mask is predicted correctly, in columns that have missing values.
 
-    ``mask_accuracy`` by P(s | true x), ``mask_accuracy_posterior`` by what is expected of the mask
-    given what is seen.
+    ``mask_accuracy`` predicts it from the true values, by P(s | x), and
+    ``mask_accuracy_posterior`` from the observed values, by the posterior expectation of P(s | x).
     """
     mechanism = fitted.model.missingness
     if mechanism.ignorable:

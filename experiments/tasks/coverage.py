@@ -1,7 +1,7 @@
-"""Do pooled intervals hold what they promise? A mean and a slope under a known MNAR mechanism.
+"""The coverage of pooled intervals, of a mean and a slope under a known MNAR mechanism.
 
-A table in which y goes missing by a logistic self-masking stands beside a covariate x of the
-analysis and an auxiliary w that goes with y and is not read by the mechanism.
+In the simulated table, y is missing by logistic self-masking, x is a covariate of the analysis, and
+w is an auxiliary variable that is correlated with y and does not affect missingness.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _KINDS = ("proper", "plug-in", "at-random")
 def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """Measure error, standard error and coverage of pooled 95 % intervals on one simulated table.
 
-    Kind "proper" draws the parameters' posterior (:func:`absentia.multiple_imputation`),
-    "plug-in" holds them at the fit, as if they were known, and "at-random" is as proper under
-    PPCA.
+    Kind "proper" draws the parameters from their posterior (:func:`absentia.multiple_imputation`),
+    "plug-in" holds them at their estimates, as if they were known, and "at-random" draws those of
+    PPCA, a model that assumes missing at random.
 
     Raises:
-        ValueError: for another kind of method.
+        InputError: for another kind of method.
     """
     kind, seed = configuration["kind"], int(configuration["seed"])
     if kind not in _KINDS:
-        raise InputError(f"method '{kind}' is not one of {', '.join(_KINDS)}")
+        raise InputError(f"kind of method '{kind}' is not one of {', '.join(_KINDS)}")
     arguments = {k: v for k, v in configuration["amputation"].items() if k != "name"}
     data = IncompleteData.from_frame(simulate(seed, configuration["table"]["rows"], **arguments))
     options = {"seed": seed, **configuration["model"]}
     settings = {"seed": seed, "progress": False, **configuration["fit"]}
     m = int(configuration["impute"]["m"])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a k-hat that is too high is kept below
+        warnings.simplefilter("ignore")  # a high k-hat is recorded below
         random = kind == "at-random"
         model = PPCA(data, **options) if random else NotMIWAEPPCA(data, "y ~ +y", **options)
         several = multiple_imputation(

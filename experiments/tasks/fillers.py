@@ -1,4 +1,4 @@
-"""Baselines and oracles that complete a table, by the name in a cell's ``kind``."""
+"""Baselines and oracles that complete a table, by the name that ``kind`` of a method gives."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _gaussian_oracle(table: np.ndarray, truth: np.ndarray, seed: int) -> np.ndar
     return truncated_gaussian(truth, np.isnan(table), seed=seed)
 
 
-#: by name: of the table (n, p) with NaN, the complete one (for oracles), and options
+#: by name, functions of the table (n, p) with NaN, the complete table (for oracles), and options
 BASELINES: dict[str, Callable[..., np.ndarray]] = {
     "constant": _constant,
     "mean": _column_mean,

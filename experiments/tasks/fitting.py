@@ -1,4 +1,4 @@
-"""Fitting in an experiment, on the device that the whole run was told to use."""
+"""Fitting in an experiment, on the device that was chosen for the whole run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _device: ContextVar[str | None] = ContextVar("device", default=None)
 
 @contextmanager
 def fitting_on(device: str | None) -> Iterator[None]:
-    """Fit every model inside on ``device``, such as ``"cuda"``; None leaves it where it is.
+    """Fit every model inside the block on ``device``, such as ``"cuda"``; None is the processor.
 
-    The device is not part of an experiment's configuration: it changes how long a result takes,
-    and the random numbers, but not what the result is an estimate of.
+    The device is not part of an experiment's configuration: it changes the time that a result
+    takes, and its random numbers, but not the quantity that is estimated.
     """
     before = _device.set(device)
     try:
@@ -39,10 +39,10 @@ def fit(model: RowModel, data: IncompleteData | Ratings, **options: Any) -> FitR
 
 
 def device_name(device: str | None) -> str | None:
-    """Return the name of a device, after trying to use it.
+    """Return the name of a device, after checking that torch can use it.
 
     Raises:
-        ValueError: torch cannot use the device.
+        InputError: if torch cannot use the device.
 
     >>> device_name(None), device_name("cpu")
     (None, 'cpu')

@@ -1,4 +1,4 @@
-"""Models of a cell: built, selected and fitted as the configuration says."""
+"""The model of a cell: built, selected and fitted as its configuration declares."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ MODELS: dict[str, Any] = {
 }
 _WITH_SLOPES = ("masked-not-miwae", "not-miwae", "not-miwae-ppca")
 
-#: options of a model on which it depends what its bound is a bound of
+#: options of a model that change the quantity that its bound is a bound of
 _SAYS_WHY = {"missingness", "alpha"}
 
 
 def fitted_by(
     configuration: Mapping[str, Any], model: RowModel, data: IncompleteData, seed: int, **more: Any
 ) -> FitResult:
-    """Fit the model as the configuration says."""
+    """Fit the model with the settings of the configuration."""
     options = {"validation": 0.0, **configuration["fit"], **more}
     options.pop("on", None)
     return fit(model, data, seed=seed, **options)
@@ -65,12 +65,14 @@ def with_oracle_decoder(
     """Build the model with a decoder learnt from the *complete* table and a given mechanism.
 
     Raises:
-        ValueError: for a guide that would have to learn about missing values, or a mechanism
-            that would have to be learnt.
+        InputError: if the mechanism or the encoder has parameters to learn.
     """
     learns = list(model.missingness.parameters()) + list(model.encoder.parameters())
     if learns:
-        raise InputError("fit.on = 'complete' is for a limit and the exact guide of PPCA")
+        raise InputError(
+            "fit.on = 'complete' needs a mechanism and an encoder without parameters, such as a "
+            "limit and the exact encoder of not-miwae-ppca"
+        )
     whole = IncompleteData.from_numpy(truth).rescaled(data.scaler)
     twin = PPCA(whole, latent_dim=model.decoder.latent_dim, seed=seed)
     fitted = fitted_by(configuration, twin, whole, seed)
@@ -88,12 +90,12 @@ def made(
     """Build the model that a configuration names.
 
     Raises:
-        ValueError: a kind of model that is for pictures, of other rows.
+        InputError: if a model of pictures is asked for, and the table has none.
     """
     given = dict(options)
     if configuration["kind"] == "image-not-miwae":
         if shape is None:
-            raise InputError("kind 'image-not-miwae' is for tables of make 'images'")
+            raise InputError("kind 'image-not-miwae' needs a table of make 'images'")
         given["shape"] = shape
     rows = given.pop("margin_rows", 0)
     if rows:
@@ -108,9 +110,9 @@ def made(
 
 
 def as_published(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options, completed as in the papers: no prior on slopes.
+    """Return the options, with the papers' choice of no prior on slopes where none is given.
 
-    The models' own default is another; a specification that is committed keeps its meaning.
+    The default of the models is another one, but committed experiments keep their meaning.
 
     >>> as_published("not-miwae", {"latent_dim": 2})
     {'slope_prior': 'flat', 'latent_dim': 2}
@@ -121,18 +123,21 @@ def as_published(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None) -> Missingness:
     """Build a mechanism from its class and arguments, as in ``{type = "SelfMasking", ...}``.
 
-    What it is first told is how many columns there are, or the shape of the pictures.
+    Its first argument is the number of columns, or the shape of the pictures.
 
     Raises:
-        ValueError: there is no such mechanism.
+        InputError: if there is no such mechanism.
     """
     arguments = dict(declared)
     kind = vars(models).get(str(arguments.pop("type", "")))
     if not (isinstance(kind, type) and issubclass(kind, Missingness)):
-        raise InputError(f"missingness {dict(declared)} has no type that names a mechanism")
+        raise InputError(
+            f"missingness {dict(declared)}: 'type' is not the name of a mechanism class; give one "
+            f"such as SelfMasking"
+        )
     of_pictures = "shape" in inspect.signature(kind).parameters
     if of_pictures and shape is None:
-        raise InputError(f"mechanism {kind.__name__} is for tables of make 'images'")
+        raise InputError(f"mechanism {kind.__name__} needs a table of make 'images'")
     size: Any = shape if of_pictures else columns
     make: Callable[..., Missingness] = kind
     return make(size, **arguments)
@@ -141,29 +146,29 @@ def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None)
 def _known_margins(
     configuration: Mapping[str, Any], data: IncompleteData, rows: float
 ) -> KnownMargins:
-    """Return mean 0 and sd 1, which every method is told by a scale from the complete table.
+    """Return margins of mean 0 and standard deviation 1, those of the complete table's scale.
 
     Raises:
-        ValueError: where the scale was taken from the observed values.
+        InputError: if columns are standardised by their observed values.
     """
     if configuration["scale"] != "complete":
-        raise InputError("margin_rows goes with scale = 'complete', which tells means and sd")
+        raise InputError("margin_rows needs scale = 'complete', under which the margins are known")
     columns = len(data.columns)
     return KnownMargins(columns, [0.0] * columns, [1.0] * columns, rows)
 
 
 def latent_size(text: str, columns: int) -> int:
-    """Return a latent size that may be given in terms of the number of columns, p.
+    """Return the number of latent dimensions that a text gives in terms of p, the columns.
 
     >>> latent_size("p-1", 30), latent_size("p/2", 30)
     (29, 15)
 
     Raises:
-        ValueError: for anything but p-N and p/N.
+        InputError: for anything but p-N and p/N.
     """
     head, sign, number = text.partition("-") if "-" in text else text.partition("/")
     if head.strip() != "p" or not sign or not number.strip().isdigit():
-        raise InputError(f"latent_dim '{text}'; give a number, 'p-1' or 'p/2'")
+        raise InputError(f"latent_dim is '{text}'; give a number, or a text such as 'p-1' or 'p/2'")
     found = columns - int(number) if sign == "-" else columns // int(number)
     return max(found, 1)
 
@@ -171,10 +176,10 @@ def latent_size(text: str, columns: int) -> int:
 def chosen_by_bound(
     configuration: Mapping[str, Any], data: IncompleteData, seed: int, shape: Shape | None = None
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Choose the values with the best bound on held-out rows.
+    """Choose the values of model options with the best bound on held-out rows.
 
     Raises:
-        ValueError: values whose bounds are not of the same quantity.
+        InputError: if the bounds of different values are not of the same quantity.
     """
     bounds: dict[str, float] = {}
     best: dict[str, Any] = {}
@@ -199,7 +204,7 @@ def check_comparable(
     """Refuse to compare bounds of models that bound different quantities.
 
     Raises:
-        ValueError: naming two of the candidates.
+        InputError: names two of the candidates.
     """
     mechanisms = {
         _named(one): made(configuration, {**configuration["model"], **one}, data, seed, shape)
@@ -216,7 +221,7 @@ def _named(candidate: Mapping[str, Any]) -> str:
 
 
 def candidates(choose: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """List every combination of the values to choose from; none where there is no choice.
+    """Yield every combination of the values to choose from; nothing if there is no choice.
 
     >>> list(candidates({"a": [1, 2], "b": [3]}))
     [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]

@@ -19,7 +19,7 @@ from ..mixed_metrics import column_scores
 from .fitting import fit
 from .methods import MODELS, as_published, candidates
 
-_SUBSET = 1234  # seed of the rows that are taken of a long table, the same for all cells
+_SUBSET = 1234  # seed of the subset of rows of a long table, the same for all cells
 _BASELINES: dict[str, Any] = {
     "mean-mode": lambda data, seed: mean_mode(data),
     "mice": lambda data, seed: mice(data),
@@ -28,18 +28,18 @@ _BASELINES: dict[str, Any] = {
 
 
 def mixed_columns(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Score every hidden column, and average RMSE of numbers and Brier score of levels.
+    """Score every column with hidden values, and average RMSE and Brier score over columns.
 
-    In every second column values go missing by themselves
+    Every second column loses values by self-masking
     (:func:`absentia.data.amputation.level_self_masking`); the others are complete.
 
     Raises:
-        ValueError: for a kind of method that is not known.
+        InputError: for a kind of method that is not known.
     """
     kind = configuration["kind"]
     if kind not in _BASELINES and kind not in MODELS:
         known = ", ".join([*_BASELINES, *MODELS])
-        raise InputError(f"method '{kind}' is not one of {known}")
+        raise InputError(f"kind of method '{kind}' is not one of {known}")
     frame, gone, data = amputated(configuration)
     seed = int(configuration["seed"])
     begun = time.perf_counter()
@@ -109,7 +109,7 @@ def means(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
 def _by_model(
     configuration: Mapping[str, Any], data: IncompleteData, seed: int
 ) -> tuple[MixedCompleted, dict[str, Any]]:
-    """Fit all candidate sizes, keep the one with the best held-out bound, and impute."""
+    """Fit all candidates, keep the one with the best bound on held-out rows, and impute."""
     make = MODELS[configuration["kind"]]
     offered = list(candidates(configuration["choose"])) or [{}]
     fits = [

@@ -18,7 +18,7 @@ from ..matrix_factorisation import chosen_factorisation, inverse_propensities
 from .fitting import fit
 from .methods import candidates
 
-#: of the ratings drawn at random, for the propensities of MF-IPS; no method is scored on them
+#: share of the randomly drawn ratings that MF-IPS estimates propensities from; none is scored
 _FOR_PROPENSITIES = 0.05
 _GRID: dict[str, Any] = {"ranks": [1, 5, 20, 40], "penalties": [0.03, 0.1, 0.3, 1.0, 3.0, 10.0]}
 
@@ -27,7 +27,7 @@ def ratings(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """Return mean squared and absolute error on the ratings of randomly assigned items.
 
     Raises:
-        ValueError: for a table or a kind of method that is not known.
+        InputError: for a table or a kind of method that is not known.
     """
     seed = int(configuration["seed"])
     given, drawn, n, p = _tables(configuration)
@@ -51,7 +51,7 @@ def ratings(configuration: Mapping[str, Any]) -> dict[str, Any]:
         found = np.full(len(test), given["rating"].mean())
     else:
         raise InputError(
-            f"method '{kind}' is not one of ratings-not-miwae, mf, mf-ips, item-mean, mean"
+            f"kind of method '{kind}' is not one of ratings-not-miwae, mf, mf-ips, item-mean, mean"
         )
     error = found - test["rating"].to_numpy()
     metrics |= {
@@ -69,7 +69,7 @@ def _tables(configuration: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFram
     elif table["make"] == "yahoo-r3":
         given, drawn = load_yahoo_r3(table["folder"])
     else:
-        raise InputError(f"make '{table['make']}' is not one of coat, yahoo-r3")
+        raise InputError(f"table make '{table['make']}' is not one of coat, yahoo-r3")
     rows = configuration["rows"]
     if rows is not None:
         given, drawn = given[given["user"] < rows], drawn[drawn["user"] < rows]

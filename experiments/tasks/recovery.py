@@ -1,4 +1,4 @@
-"""Are true coefficients inside the intervals? Tables drawn from a mechanism that is then fitted."""
+"""The coverage of coefficients' intervals, on tables simulated from a mechanism that is fitted."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from .fitting import fit
 
 
 def recovery(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Return intervals of a mechanism's coefficients in the data's units, beside the truth.
+    """Return intervals of the coefficients of a mechanism beside the true values, in data units.
 
-    The scenario declares the mechanism: ``formulas`` by column, the true ``coefficients`` by
-    column and term, ``link``, and ``prior_scale`` of a Normal prior on the coefficients, if any.
+    The scenario declares the mechanism: its ``formulas`` by column, the true ``coefficients`` by
+    column and term, the ``link``, and the ``prior_scale`` of a Normal prior on coefficients, if
+    there is one.
 
     Raises:
-        ValueError: for another kind of method than "not-miwae-ppca".
+        InputError: for another kind of method than "not-miwae-ppca".
     """
     if configuration["kind"] != "not-miwae-ppca":
-        raise InputError(f"method '{configuration['kind']}' is not not-miwae-ppca")
+        raise InputError(
+            f"kind of method '{configuration['kind']}' is not possible here; give not-miwae-ppca"
+        )
     seed, mechanism = int(configuration["seed"]), configuration["amputation"]
     truth: Mapping[str, Mapping[str, float]] = mechanism["coefficients"]
     table = masked(complete_table(seed, configuration["table"]["rows"]), mechanism, seed)
@@ -87,12 +90,12 @@ def complete_table(seed: int, rows: int) -> pd.DataFrame:
 
 
 def masked(table: pd.DataFrame, mechanism: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """Return the table with values hidden by the mechanism, which is written out by hand."""
+    """Return the table with values hidden by the mechanism, which is written here by hand."""
     rng = np.random.default_rng(10_000 + seed)
     truth = mechanism["coefficients"]
     probit = mechanism.get("link", "logit") == "probit"
     gone: dict[str, np.ndarray] = {}
-    for column in ("b", "a"):  # the absence of a may depend on that of b
+    for column in ("b", "a"):  # whether a is missing may depend on whether b is
         if column not in truth:
             continue
         terms = {
@@ -112,7 +115,7 @@ def masked(table: pd.DataFrame, mechanism: Mapping[str, Any], seed: int) -> pd.D
 
 
 def recovery_table(results: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[list[str]]:
-    """Tabulate per coefficient the truth, mean estimate, mean sd, sd over seeds and coverage."""
+    """Make a table of the coefficients: truth, mean estimate, standard deviations and coverage."""
     rows = [
         ["mechanism", "coefficient", "truth", "mean estimate", "mean sd", "sd over seeds", "held"]
     ]

@@ -1,4 +1,4 @@
-"""Prediction of a target from rows with values missing not at random, in one stage or two."""
+"""Prediction of a target from rows with values missing not at random, in one stage or in two."""
 
 from __future__ import annotations
 
@@ -21,18 +21,22 @@ from ...models import NotMIWAE, SupervisedNotMIWAE
 from .fitting import fit
 from .tables import hidden_table
 
-_TEST = 0.3  # of the rows, scored and not fitted
+_TEST = 0.3  # the share of the rows that is scored and not fitted
 
 
 def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Return log-loss and accuracy, or RMSE in sd of the target, on rows that were not fitted.
+    """Score predictions on rows that were not fitted: log-loss, and accuracy or RMSE.
+
+    The RMSE is in standard deviations of the target.
 
     Raises:
-        ValueError: the table has no target, or the kind of method is not known.
+        InputError: if the table has no target, or for a kind of method that is not known.
     """
     hidden, seed = hidden_table(configuration), int(configuration["seed"])
     if hidden.target is None:
-        raise InputError(f"table '{configuration['table']['name']}' has no target")
+        raise InputError(
+            f"table '{configuration['table']['name']}' has no target to predict; give another"
+        )
     table = np.where(hidden.missing, np.nan, hidden.truth)
     order = np.random.default_rng(seed).permutation(len(table))
     cut = round(_TEST * len(table))
@@ -40,7 +44,9 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
     y = pd.Series(hidden.target)
     levels = y.nunique() == 2
     if not levels and not pd.api.types.is_numeric_dtype(y):
-        raise InputError("the target has more than two levels, which are not scored here")
+        raise InputError(
+            "the target has more than two levels, which are not scored here; give another table"
+        )
     target = (y == y.unique()[0]).to_numpy() if levels else y.to_numpy(np.float64)
     begun = time.perf_counter()
     kind = configuration["kind"]
@@ -58,14 +64,16 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
         mean, sd = _plain(configuration, given, target, train, test, levels, seed)
         scores = _scores(mean, sd, target[test], target[train], levels)
     else:
-        raise InputError(f"method '{kind}' is not one of joint, two-stage, mean-imputed, complete")
+        raise InputError(
+            f"kind of method '{kind}' is not one of joint, two-stage, mean-imputed, complete"
+        )
     return {"rows": {"fitted": len(train), "scored": len(test)}, "metrics": scores}
 
 
 def _fitted(
     configuration: Mapping[str, Any], data: IncompleteData, seed: int
 ) -> tuple[FitResult, float]:
-    options = {"slope_prior": "flat", **configuration["model"]}  # as the paper has it
+    options = {"slope_prior": "flat", **configuration["model"]}  # as in the paper
     predictor = options.pop("predictor", [64])
     settings: dict[str, Any] = {"validation": 0.1, **configuration["fit"]}
     settings |= {"seed": seed, "progress": False, "check": False}
@@ -88,7 +96,7 @@ def _plain(
     levels: bool,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a regression or network of scikit-learn to completed rows."""
+    """Fit a regression or a network of scikit-learn to rows completed by column means."""
     hidden = configuration["model"].get("predictor", [64])
     if not hidden:
         last: Any = LogisticRegression(max_iter=2000) if levels else LinearRegression()

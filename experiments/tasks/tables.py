@@ -1,4 +1,4 @@
-"""The complete tables of an experiment, and which of their values are hidden."""
+"""The complete tables of an experiment, and the masks of their hidden values."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _RANDOM = ("clipped", "circular_mask")
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """Complete values, and which of them are hidden.
+    """A complete table, and the mask of its hidden values.
 
     Attributes:
-        truth: (n, p).
-        missing: (n, p) booleans.
+        truth: (n, p) complete values.
+        missing: (n, p) missing mask.
         shape: (C, H, W) of pictures, else None.
-        test: how many rows at the end are scored and not fitted; 0 where all rows are both.
-        target: (n,) what is to be predicted, None where nothing is.
+        test: number of rows at the end that are scored and not fitted; 0 if all rows are both.
+        target: (n,) values to predict, or None.
     """
 
     truth: np.ndarray
@@ -50,7 +50,7 @@ class Hidden:
 
     @property
     def unit(self) -> np.ndarray:
-        """The unit of errors (p,): the sd of the complete columns, or 1 for pixels."""
+        """The unit of errors (p,): standard deviations of the complete columns, or 1 for pixels."""
         sd: np.ndarray = self.truth.std(0)
         return sd if self.shape is None else np.ones_like(sd)
 
@@ -70,11 +70,11 @@ class Hidden:
 
 
 def check_available(table: Mapping[str, Any]) -> None:
-    """Fetch or find a cell's table once, so that cells do not fail one by one.
+    """Load the table of a cell once, so that cells do not fail one by one.
 
     Raises:
-        OSError: it cannot be fetched, or its folder lacks it.
-        ValueError: it is not the table that is known here.
+        OSError: if it cannot be fetched, or is not in its folder.
+        ValueError: if its content is not that of the known table.
     """
     given = {key: value for key, value in table.items() if key in ("folder", "grey")}
     if table["make"] == "real":
@@ -89,12 +89,12 @@ def check_available(table: Mapping[str, Any]) -> None:
 
 
 def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
-    """Return the complete table of a cell, and which of its values are hidden.
+    """Return the complete table of a cell, and the mask of its hidden values.
 
-    A real table may stand ``without`` some columns, or ``with_target``, as its last column.
+    A real table may be taken ``without`` some columns, or ``with_target`` as its last column.
 
     Raises:
-        ValueError: for a table, a column or an amputation that is not known.
+        InputError: for a table, a column or an amputation that is not known.
     """
     table = dict(configuration["table"])
     name, make = table.pop("name"), table.pop("make")
@@ -113,7 +113,7 @@ def hidden_table(configuration: Mapping[str, Any]) -> Hidden:
         truth = frame[[name for name in frame if name not in without]].to_numpy(np.float64)
         if with_target:
             truth = np.column_stack([truth, real.target(of, **table).to_numpy(np.float64)])
-        if configuration.get("task") == "supervised":  # else the file would be read twice
+        if configuration.get("task") == "supervised":  # only then, since it reads the file again
             target = real.target(of, **table).to_numpy()
     elif make == "images":
         pictures = load_images(table.pop("of"), **table)

@@ -1,4 +1,4 @@
-"""A model of pictures that lost one channel, applied where another channel is missing."""
+"""A model fitted to pictures that lost one channel, applied to pictures that lost another."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from .tables import hidden_table
 
 
 def transfer(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the RMSE where the trained channel is missing, and where another is.
+    """Return the RMSE where the same channel is missing as in the fit, and where another is.
 
-    ``rmse`` of the channel that was fitted; ``rmse_as_fitted``, the same model where another
-    channel is missing; ``rmse_told``, with a mechanism that is told which; ``rmse_exchanged``,
-    with the two channels exchanged before and after, so that the model never knows.
+    ``rmse`` is that of the channel of the fit. Of another channel, ``rmse_as_fitted`` is that of
+    the same model, ``rmse_told`` that of the model with a mechanism of the other channel, and
+    ``rmse_exchanged`` that of the same model on pictures whose two channels are exchanged.
 
     Raises:
-        ValueError: for pictures of one channel.
+        InputError: for pictures of one channel.
     """
     hidden, seed = hidden_table(configuration), int(configuration["seed"])
     if hidden.shape is None or hidden.shape[0] < 2:
-        raise InputError("transfer between channels is for pictures of two or more")
+        raise InputError("transfer needs pictures of two or more channels; give another table")
     shape, scored = hidden.shape, hidden.scored
     own = int(configuration["amputation"]["channel"])
     other = int(configuration["model"].get("to", 1))

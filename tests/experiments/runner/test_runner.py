@@ -76,10 +76,10 @@ MISTAKES = {
     "unknown key": ('source = "nobody"', 'sauce = "nobody"', "'source' is missing"),
     "further key": ('source = "nobody"', 'source = "n"\nsauce = "s"', "'sauce' is not one of"),
     "unknown budget key": ("seeds = 2", "seeds = 2\nhours = 3", "'hours' is not one of"),
-    "two of a name": ('name = "others"', 'name = "ours"', "two of method 'ours'"),
+    "two of a name": ('name = "others"', 'name = "ours"', "method.*'ours'"),
     "published elsewhere": ("{breast = 1.22}", "{yeast = 1.22}", "published 'yeast'"),
     "no table": ('tables = ["breast"]', "tables = []", "no table"),
-    "scale": ('name = "ours"', 'name = "ours"\nscale = "metric"', "scale 'metric'"),
+    "scale": ('name = "ours"', 'name = "ours"\nscale = "metric"', "scale.*'metric'"),
 }
 
 
@@ -97,7 +97,7 @@ def test_what_is_not_there(toy, tmp_path):
     with pytest.raises(ValueError, match=r"no experiment 'moon'; choose from .*uci"):
         Spec.named("moon")
     spec = Spec.named(str(toy))
-    with pytest.raises(ValueError, match="no budget 'endless'; there are quick"):
+    with pytest.raises(ValueError, match=r"no budget 'endless'.*quick"):
         plan(spec, "endless")
     toy.write_text(TOY.replace('amputation = "above_mean"', 'amputation = "circular_mask"'))
     failed = run(Spec.named(str(toy)), "quick", tmp_path / "out")  # it is for pictures
@@ -319,7 +319,7 @@ fit = {steps = 300, learning_rate = 1e-2, on = "complete"}
         if cell.method in ("limit", "oracle")
     }
     assert scores["oracle"] < 0.9 * scores["limit"]
-    with pytest.raises(ValueError, match="exact guide"):
+    with pytest.raises(ValueError, match="exact encoder"):
         run_cell_of(spec, model={"sign": "+", "latent_dim": 2})
 
 

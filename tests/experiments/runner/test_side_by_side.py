@@ -77,8 +77,8 @@ def test_scores_stand_side_by_side_with_their_errors_and_the_published(spec, tmp
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ((["rmse"], ["moon"]), "two has no 'moon'; it has breast, yeast"),
-        ((["rmse"], None, ["MIWAE"]), "two has no 'MIWAE'; it has mean, plain, MICE, others"),
+        ((["rmse"], ["moon"]), "no 'moon'; .*breast, yeast"),
+        ((["rmse"], None, ["MIWAE"]), "no 'MIWAE'; .*mean, plain, MICE, others"),
         ((["rmse", "q"],), "score 'q' is not one of .*peak_memory_mb, rmse, seconds"),
     ],
 )
