@@ -77,16 +77,15 @@ def read_fields(
 ) -> Fields:
     """Read a table; a CSV's types are inferred from its fields.
 
-    A column whose values are all written as whole numbers is Int64, one whose
-    values all start with zeros (08654) is text, and one whose values are all ISO dates
-    (2024-05-31, 2024-05-31 08:30) holds dates; but a declared kind, or that of an earlier table,
-    goes before.
+    A column is Int64 if all its values are written as whole numbers, text if all start with zeros
+    (08654), and dates if all are ISO dates (2024-05-31, 2024-05-31 08:30). A declared kind, or the
+    kind in the table that a model was fitted to, takes precedence.
 
     Args:
         path: CSV or Parquet.
         declared: kinds by column, as :meth:`absentia.data.Schema.read` returns them.
         like: the columns of the table that a model was fitted to.
-        form: how a CSV is written.
+        form: the format of a CSV file.
 
     Raises:
         TableError: as :func:`absentia.data.tables.read_table`.

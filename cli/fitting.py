@@ -40,9 +40,8 @@ def read_data(
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ColumnWarning
-            )  # printed below, with the options that help
+            # these warnings are printed below, with the options that help
+            warnings.simplefilter("ignore", ColumnWarning)
             data = IncompleteData.from_frame(
                 modelled, schema="infer" if inferred else declared, covariates=covariate or []
             )
