@@ -1,4 +1,4 @@
-"""Reading and writing of tables as CSV or Parquet, chosen by the file's suffix."""
+"""Reading and writing of tables as CSV or Parquet, depending on the suffix of the file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ SUFFIXES = (".csv", ".parquet")
 def read_table(path: str | os.PathLike[str], form: CSVFormat | None = None) -> pd.DataFrame:
     """Read a CSV (header in the first line) or Parquet file.
 
-    In a CSV an empty field is missing, and so is a word such as ``NA`` among numbers; what else
-    :class:`absentia.data.csv.format.CSVFormat` says. Columns get the types that their fields
-    spell. A first column with an empty header holds the row labels.
+    In a CSV an empty field is missing, and so is a word such as ``NA`` among numbers; see
+    :class:`absentia.data.csv.format.CSVFormat` for the rules. Columns get the types that their
+    fields spell. A first column with an empty header holds the row labels.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "t.csv"
@@ -38,11 +38,11 @@ def read_table(path: str | os.PathLike[str], form: CSVFormat | None = None) -> p
 
     Args:
         path: the file.
-        form: how a CSV is written; separated by commas and in UTF-8 when left out.
+        form: the format of a CSV; by default fields are separated by commas, in UTF-8.
 
     Raises:
-        TableError: no such file, an unknown suffix, an empty or damaged file, a CSV without
-            column names, with repeated ones or with rows of different lengths.
+        TableError: the file does not exist, has an unknown suffix, is empty or damaged; or a CSV
+            lacks column names, repeats one, or has rows of different lengths.
     """
     path = Path(path)
     if check_suffix(path) == ".csv":
@@ -67,11 +67,11 @@ def read_csv_table(
 def _readable(path: Path) -> Iterator[None]:
     try:
         if not path.exists():
-            raise TableError(f"{path}: no such file.")
+            raise TableError(f"{path}: no such file; check the path.")
         if not path.is_file():
-            raise TableError(f"{path}: not a file; give a .csv or .parquet file.")
+            raise TableError(f"{path}: this is not a file; give a .csv or .parquet file.")
         if path.stat().st_size == 0:
-            raise TableError(f"{path}: the file is empty.")
+            raise TableError(f"{path}: the file is empty; give a table with column names and rows.")
         yield
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({reason(error)}).") from error
@@ -80,18 +80,18 @@ def _readable(path: Path) -> Iterator[None]:
 def write_table(
     df: pd.DataFrame, path: str | os.PathLike[str], form: CSVFormat | None = None
 ) -> None:
-    """Write a table as CSV or Parquet, complete or not at all; an existing file is replaced.
+    """Write a table as CSV or Parquet, completely or not at all; an existing file is replaced.
 
-    Numbers return bit for bit from either format. Row labels are written unless they are the
-    default 0, 1, ...; in a CSV under their name, or an empty header where they have none.
+    Numbers are read back bit for bit from either format. Row labels are written unless they are
+    the default 0, 1, ...; in a CSV under their name, or under an empty header.
 
     Args:
         df: the table.
-        path: where to write it.
-        form: how a CSV is to be written; separated by commas and in UTF-8 when left out.
+        path: the file to write.
+        form: the format of a CSV; by default fields are separated by commas, in UTF-8.
 
     Raises:
-        TableError: as :func:`check_table`, or a place that cannot be written to.
+        TableError: as :func:`check_table`, or the file cannot be written there.
     """
     write_tables({Path(path): df}, form)
 
@@ -125,8 +125,8 @@ def check_table(df: pd.DataFrame, path: Path) -> None:
     """Refuse, before any work, a table that cannot be written to such a file.
 
     Raises:
-        TableError: an unknown suffix, repeated column names, row labels of several levels, or
-            values that Parquet does not hold.
+        TableError: the suffix is unknown, a column name is repeated, row labels have several
+            levels, or Parquet cannot hold the values.
     """
     suffix = check_suffix(path)
     check_unique([str(c) for c in df.columns], path)
@@ -136,7 +136,10 @@ def check_table(df: pd.DataFrame, path: Path) -> None:
         try:
             pa.Table.from_pandas(df.set_axis([str(c) for c in df.columns], axis=1))
         except (pa.ArrowException, TypeError) as error:
-            raise TableError(f"{path}: not writable as Parquet ({reason(error)}).") from error
+            raise TableError(
+                f"{path}: the table cannot be written as Parquet ({reason(error)}); write a "
+                ".csv file."
+            ) from error
 
 
 @contextmanager
@@ -148,15 +151,16 @@ def _written(path: Path) -> Iterator[Path]:
         raise TableError(f"{path}: cannot be written ({reason(error)}).") from error
     except UnicodeEncodeError as error:
         raise TableError(
-            f"{path}: {error.object[error.start]!r} has no place in {error.encoding}; write it in "
-            "UTF-8."
+            f"{path}: {error.object[error.start]!r} cannot be written in {error.encoding}; "
+            "write the "
+            "file in UTF-8."
         ) from error
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
-        # pandas makes integers floats where some are missing, which changes those beyond 2**53
+        # pandas turns integers into floats beside missing values, which changes those beyond 2**53
         if not any(dtype == np.float64 for dtype in frame.dtypes):
             return frame
         stored = pq.ParquetFile(path)
@@ -165,7 +169,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         for name, column in zip(whole, stored.read(whole).columns, strict=True):
             frame[name] = pd.Series(_integers(column), index=frame.index)
     except (pa.ArrowException, ValueError, TypeError) as error:
-        raise TableError(f"{path}: damaged, or not a Parquet file ({reason(error)}).") from error
+        raise TableError(
+            f"{path}: the file is damaged, or not a Parquet file ({reason(error)})."
+        ) from error
     return frame
 
 
@@ -176,8 +182,8 @@ def _integers(column: pa.ChunkedArray) -> Any:
 
 
 def check_suffix(path: Path) -> str:
-    """Return the suffix of a table's file, and refuse all but those in :data:`SUFFIXES`."""
+    """Return the suffix of the file of a table, which must be one of :data:`SUFFIXES`."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise TableError(f"{path}: unknown suffix {suffix!r}; use {' or '.join(SUFFIXES)}.")
+        raise TableError(f"{path}: unknown suffix {suffix!r}; give a {' or '.join(SUFFIXES)} file.")
     return suffix

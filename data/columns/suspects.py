@@ -1,4 +1,4 @@
-"""Columns that are probably not what they seem, each with an explanation and a remedy."""
+"""Columns that probably hold something else than they seem to, each with a reason and a remedy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .sentinels import sentinel_in
 from .spellings import dates_in, leading_zero, numbers_in, same_but_for_spelling
 from .types import column_names
 
-#: what a column may be suspected of
+#: the kinds of suspicion
 KINDS = (
     "empty", "nearly empty", "digits lost", "leading zeros", "numbers as text", "dates as text",
     "word among numbers", "spelling", "identifier", "constant", "sentinel", "codes",
 )  # fmt: skip
 _NAMED_SO = re.compile(r"(?:^|[_ .-])(?:id|ids|uuid|guid|key|identifier)$|(?<=[a-z])I[Dd]$", re.I)
-#: fewer rows show nothing
+#: the number of values below which nothing is concluded
 _FEWEST = 10
 
 
@@ -39,11 +39,11 @@ def suspects(
     declared: Collection[str] = (),
     inferred: bool = False,
 ) -> pd.DataFrame:
-    """List the columns that are probably not what they seem, in the table's order.
+    """List the columns that probably hold something else than they seem to, in the table's order.
 
-    The columns of the answer are "column"; "kind", one of :data:`KINDS`; "says", a sentence;
-    "python" and "option", the cure as a line of Python for the table ``df`` and as an option of
-    the command line. Nothing is changed.
+    The answer has the columns "column", its name; "kind", one of :data:`KINDS`; "says", a sentence;
+    and the remedy, "python" as a line of Python for the table ``df``, "option" as an option of the
+    command line. The table is not changed.
 
     >>> table = pd.DataFrame({"temp": ["36,6", "38,1", None], "bmi": [24.0, -99, -99]})
     >>> table.loc[3] = ["36,9", 31.0]
@@ -51,15 +51,15 @@ def suspects(
     ...     print(row.column, "|", row.says, "|", row.python)
     temp | 'temp' holds numbers with a decimal comma as text ('36,6') | \
 df['temp'] = pd.to_numeric(df['temp'].str.replace(',', '.'))
-    bmi | 'bmi' is -99 in 2 of 4 rows, apart from the others (24 to 31): does it stand for \
-missing? | IncompleteData.from_frame(df, na_values={'bmi': -99})
+    bmi | 'bmi' is -99 in 2 of 4 rows, far from all others (24 to 31): does it stand for a \
+missing value? | IncompleteData.from_frame(df, na_values={'bmi': -99})
 
     Args:
         frame: a table of n rows, of pandas or another library.
-        texts: the same table as it is spelled in a file, where it comes from one.
-        declared: names of columns whose kind was declared: they are what they were said to be,
-            and only sentinels and lost digits are looked for.
-        inferred: whether kinds are inferred from the values: codes are no numbers then.
+        texts: the text of its fields, if the table was read from a CSV.
+        declared: names of columns whose kind was declared; in these, only sentinels and lost digits
+            are looked for.
+        inferred: whether kinds are inferred from the values, so that codes are recognised anyway.
     """
     frame = as_frame(frame)
     rows = []
@@ -87,7 +87,7 @@ def _of_column(
         return _leave(name, "empty", "has no value")
     if n >= 2 * _FEWEST and (size < 5 or size < 0.05 * n) and not declared:
         return _leave(name, "nearly empty", f"has {size} values in {n} rows")
-    # dates and durations are what they seem, however a file spells them
+    # columns that were read as dates and durations are taken for such, however a file spells them
     if isinstance(series.dtype, pd.SparseDtype) or series.dtype.kind in "Mm":
         return None
     spelled = _strings(present if fields is None else fields[series.notna().to_numpy()])
@@ -119,18 +119,20 @@ def _of_text(present: pd.Series[Any], name: str, spelled: list[str]) -> _Suspici
             return _Suspicion(kind, says, cure, reading.option or _without(name))
     words = [text for text in levels if numbers_in([text]) is None]
     if 0 < len(words) <= 3 and len(levels) >= 3 * len(words) + 2:
-        says = f"{name!r} holds text ({words[0]!r}) among numbers: does it stand for missing?"
+        says = (
+            f"{name!r} holds text ({words[0]!r}) among numbers: does it stand for a missing value?"
+        )
         marker = words[0] if len(words) == 1 else words
         option = " ".join(f"--na-values {_quoted(f'{name}={word}')}" for word in words)
         return _Suspicion("word among numbers", says, _na(name, marker), option)
     alike = same_but_for_spelling(levels)
     if alike and len(levels) <= max(50, 0.5 * len(spelled)):
         shown = ", ".join(map(repr, alike[:-1])) + f" and {alike[-1]!r}"
-        says = f"{name!r} holds {shown}, which differ by case or blanks only"
+        says = f"{name!r} holds {shown}, which differ only by case or blanks"
         cure = f"df[{name!r}] = df[{name!r}].str.strip().str.casefold()"
         return _Suspicion("spelling", says, cure, _without(name))
     if len(spelled) >= _FEWEST and len(levels) >= 0.9 * len(spelled):
-        says = f"holds {len(levels)} different strings in {len(spelled)} rows: an identifier?"
+        says = f"holds {len(levels)} different strings in {len(spelled)} rows: is it an identifier?"
         return _leave(name, "identifier", says)
     return _constant(name, repr(levels[0])) if len(levels) == 1 and len(spelled) > 1 else None
 
@@ -153,7 +155,8 @@ def _of_numbers(
         return _constant(name, f"{values[0]:g}")
     whole = whole and largest < EXACT and len(values) >= _FEWEST
     if whole and _is_id(values, name, n):
-        says = f"holds {len(np.unique(values))} different whole numbers in {n} rows: an identifier?"
+        count = len(np.unique(values))
+        says = f"holds {count} different whole numbers in {n} rows: is it an identifier?"
         return _leave(name, "identifier", says)
     if whole and _are_days(values):
         says = f"{name!r} holds dates as numbers ({values[0]:.0f})"
@@ -168,8 +171,8 @@ def _of_numbers(
 def _codes(name: str, code: str, values: np.ndarray) -> _Suspicion:
     what = "shares" if code == "bounded" else "whole numbers"
     says = (
-        f"{name!r} holds {what} from {values.min():g} to {values.max():g} and was read as any "
-        "number, so that what is imputed may lie between and outside of them"
+        f"{name!r} holds {what} from {values.min():g} to {values.max():g} and was read as "
+        "continuous, so that imputed values may lie between and outside of them"
     )
     cure = f"IncompleteData.from_frame(df, schema={{{name!r}: {declaration_of(code)!r}}})"
     return _Suspicion("codes", says, cure, "--schema infer")
@@ -179,7 +182,7 @@ def _is_id(values: np.ndarray, name: str, n: int) -> bool:
     distinct = len(np.unique(values))
     if _NAMED_SO.search(name):
         return distinct >= _FEWEST
-    if distinct < n:  # an identifier is there in every row, and each its own
+    if distinct < n:  # an identifier is never missing and never repeated
         return False
     steps = np.diff(values)
     low, high = values.min(), values.max()
@@ -193,7 +196,7 @@ def _is_id(values: np.ndarray, name: str, n: int) -> bool:
 
 
 def _are_days(values: np.ndarray) -> bool:
-    """Whether all numbers are days written as 20230412."""
+    """Whether all numbers are dates written as 20230412."""
     if values.min() < 19000101 or values.max() > 21001231:
         return False
     return bool(pd.to_datetime(pd.Series(values.astype(np.int64).astype(str)), format="%Y%m%d",
@@ -222,8 +225,8 @@ def _strings(present: pd.Series[Any]) -> list[str] | None:
 def _sentinel(name: str, found: Any, n: int) -> _Suspicion:
     value = int(found.value) if found.value == int(found.value) else found.value
     says = (
-        f"{name!r} is {value} in {found.times} of {n} rows, apart from the others "
-        f"({found.low:g} to {found.high:g}): does it stand for missing?"
+        f"{name!r} is {value} in {found.times} of {n} rows, far from all others "
+        f"({found.low:g} to {found.high:g}): does it stand for a missing value?"
     )
     return _Suspicion(
         "sentinel", says, _na(name, value), f"--na-values {_quoted(f'{name}={value}')}"
@@ -231,7 +234,9 @@ def _sentinel(name: str, found: Any, n: int) -> _Suspicion:
 
 
 def _constant(name: str, value: str) -> _Suspicion:
-    return _leave(name, "constant", f"is {value} wherever it is seen and says nothing")
+    return _leave(
+        name, "constant", f"is {value} in every row where it is observed, so it tells nothing"
+    )
 
 
 def _leave(name: str, kind: str, says: str) -> _Suspicion:

@@ -34,8 +34,8 @@ class CSVTable:
     Attributes:
         frame: the table (n, p) in the types that its fields spell, NaN where missing.
         texts: the fields (n, p), under the row labels as the file spells them.
-        form: how the file is written.
-        blank_rows: how many rows at the end had nothing in them and were not read.
+        form: the format of the file.
+        blank_rows: the number of empty rows at the end, which were not read.
         gaps: the fields that are not empty and were, or might have been, read as missing.
         spellings: what the fields of each column spell, by name.
     """
@@ -58,12 +58,12 @@ def read_csv(
 
     Args:
         path: the file.
-        form: how it is written.
-        expected: what columns are to be read as, by name.
+        form: the format of the file.
+        expected: the types that columns are to be read as, by name.
 
     Raises:
-        TableError: no CSV in this format, without column names, with repeated ones or with rows of
-            different lengths; one line that names the file.
+        TableError: the file is not a CSV of this format, lacks column names or repeats one, or has
+            rows of different lengths; the message is one line that names the file.
     """
     form, expected = form or CSVFormat(), expected or {}
     header, rows, labelled = _rows(path, form)
@@ -98,11 +98,13 @@ def _rows(path: Path, form: CSVFormat) -> tuple[list[str], list[list[str]], bool
         start = file.read(8)
     for magic, what in _MAGIC.items():
         if start.startswith(magic):
-            raise TableError(f"{path}: not a CSV table but {what}.")
+            raise TableError(f"{path}: the file is not a CSV table but {what}.")
     encoding = form.encoding
     for bom, name in _BOMS.items():
         if start.startswith(bom) and not encoding.lower().startswith("utf-16"):
-            raise TableError(f"{path}: not text in UTF-8 but in UTF-16; give --encoding {name}.")
+            raise TableError(
+                f"{path}: the file is not text in UTF-8 but in UTF-16; give --encoding {name}."
+            )
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     try:
@@ -125,13 +127,14 @@ def _rows(path: Path, form: CSVFormat) -> tuple[list[str], list[list[str]], bool
                 rows.append(line)
     except UnicodeError as error:
         raise TableError(
-            f"{path}: not text in {form.encoding.upper()}; name its encoding (--encoding cp1252 "
-            "is what spreadsheets write), or save it as CSV in UTF-8."
+            f"{path}: the file is not text in {form.encoding.upper()}; give its encoding "
+            "(--encoding "
+            "cp1252 is common for spreadsheets), or save the file as CSV in UTF-8."
         ) from error
     except csv.Error as error:
         raise TableError(
-            f"{path}: line {lines.line_num} is not CSV ({reason(error)}); look for a quotation "
-            "mark that is not closed."
+            f"{path}: line {lines.line_num} cannot be read as CSV ({reason(error)}); look for a "
+            "quotation mark that is not closed."
         ) from error
     return header, rows, header[0].strip() == ""
 
@@ -139,14 +142,16 @@ def _rows(path: Path, form: CSVFormat) -> tuple[list[str], list[list[str]], bool
 def _without_zero_bytes(lines: Iterable[str], path: Path) -> Iterator[str]:
     for line in lines:
         if "\0" in line:
-            raise TableError(f"{path}: not text: it holds bytes that are zero.")
+            raise TableError(
+                f"{path}: the file is not text, since it holds zero bytes; give a CSV file."
+            )
         yield line
 
 
 def _blank_at_the_end(rows: list[list[str]]) -> int:
-    """Count the blank rows at the end; in one column, lines without a quoted field.
+    """Count the blank rows at the end, and turn the empty lines of one column into empty fields.
 
-    Lines of one column that are empty become rows of one empty field here.
+    In a file of one column only empty lines are blank; a quoted empty field is a missing value.
     """
     blank = 0
     for row in reversed(rows):
@@ -162,29 +167,33 @@ def _blank_at_the_end(rows: list[list[str]]) -> int:
 def _check_header(header: list[str], path: Path, form: CSVFormat) -> None:
     names = [name.strip() for name in header]
     if not any(names):
-        raise TableError(f"{path}: no column names; the first line must name the columns.")
+        raise TableError(f"{path}: there are no column names; name the columns in the first line.")
     if len(names) == 1:
         for mark, option in _SEPARATORS.items():
             if mark in names[0]:
                 raise TableError(
-                    f"{path}: not separated by {_named(form.separator)} but, it seems, by "
-                    f"{_named(mark)}; give {option}."
+                    f"{path}: the fields seem to be separated by {_named(mark)}, not by "
+                    f"{_named(form.separator)}; give {option}."
                 )
         if form.separator != "," and "," in names[0]:
-            raise TableError(f"{path}: not separated by {_named(form.separator)}; drop --sep.")
+            raise TableError(
+                f"{path}: the fields are not separated by {_named(form.separator)}; drop --sep."
+            )
     if "" in names[1:]:
-        raise TableError(f"{path}: column {names.index('', 1) + 1} has no name; name it.")
+        raise TableError(
+            f"{path}: column {names.index('', 1) + 1} has no name; name it in the first line."
+        )
     check_unique(names, path)
     numbers = [form.is_number(name) for name in names]
     if all(numbers) and not _in_a_row(names, form):
         raise TableError(
-            f"{path}: no column names; the first line holds numbers ({names[0]}, ...); write a "
-            "line with the names of the columns above it."
+            f"{path}: there are no column names, since the first line holds numbers "
+            f"({names[0]}, ...); add a line with the names of the columns above it."
         )
 
 
 def _in_a_row(names: list[str], form: CSVFormat) -> bool:
-    """Whether numeric names count columns, as 0, 1, 2, or years, as 1990, 2000, 2010."""
+    """Whether numeric names count columns (0, 1, 2) or years (1990, 2000, 2010)."""
     if not all(map(form.is_whole, names)):
         return False
     steps = np.diff([form.whole_of(name) for name in names])
@@ -199,7 +208,7 @@ def check_unique(names: Iterable[str], path: Path) -> None:
     """Refuse repeated column names.
 
     Raises:
-        TableError: naming one.
+        TableError: a name occurs twice; the message gives it.
     """
     for name, count in Counter(names).items():
         if count > 1:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from ..errors import InputError
 
-#: what programs write where a value is missing, as pandas knows them
+#: the words that programs write for a missing value, those that pandas knows
 MISSING_WORDS = frozenset(
     [
         *("NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "None", "NULL", "null"),
@@ -24,7 +24,7 @@ _DIRECTIVES = re.compile(r"%[A-Za-z]")
 
 @dataclass(frozen=True)
 class CSVFormat:
-    """The format of a CSV file: how fields are separated, and how they spell values.
+    """The format of a CSV file: how its fields are separated and how they spell values.
 
     An empty field is missing. So is a word of :data:`MISSING_WORDS` in a column whose other
     fields are numbers, dates or booleans, where it can be nothing else. In a column of text such
@@ -36,17 +36,17 @@ class CSVFormat:
 
     Args:
         separator: the character between two fields.
-        decimal: the mark before the decimals.
-        thousands: the mark between groups of three digits, if there is one.
-        encoding: of the text; a byte order mark is skipped.
-        na_values: further fields that stand for missing, in all columns ("-99") or in one
+        decimal: the character before the decimals.
+        thousands: the character between groups of three digits, if there is one.
+        encoding: the encoding of the text; a byte order mark is skipped.
+        na_values: further fields that stand for missing values, in all columns ("-99") or in one
             ("income=-99").
-        keep_na: whether words stay text in every column of text.
-        date_format: how dates are written, in the directives of ``strptime``, beside ISO 8601.
+        keep_na: whether words for missing stay text in every column of text.
+        date_format: the format of dates besides ISO 8601, in the directives of ``strptime``.
 
     Raises:
-        ValueError: marks of several characters or two that are equal, an unknown encoding, a
-            date format without a day.
+        ValueError: a mark has several characters or equals another one, the encoding is unknown,
+            or the date format has no day.
     """
 
     separator: str = ","
@@ -58,7 +58,7 @@ class CSVFormat:
     date_format: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a format by which no file can be read."""
+        """Refuse a format with which no file can be read."""
         for mark, name in ((self.separator, "separator"), (self.decimal, "decimal mark")):
             if len(mark) != 1 or mark in '"\r\n':
                 raise InputError(f"the {name} is {mark!r}; give one character.")
@@ -67,16 +67,18 @@ class CSVFormat:
         if self.thousands is not None:
             if len(self.thousands) != 1 or self.thousands.isalnum() or self.thousands in '+-"\r\n':
                 raise InputError(
-                    f"the mark of thousands is {self.thousands!r}; give one character, ',' say."
+                    f"the mark between thousands is {self.thousands!r}; give one character, "
+                    "such as ','."
                 )
             if self.thousands == self.decimal:
                 raise InputError(
-                    f"{self.decimal!r} is both the decimal mark and that of thousands; give one "
-                    "of them another."
+                    f"{self.decimal!r} is both the decimal mark and the mark between thousands; "
+                    "give "
+                    "two different marks."
                 )
         try:
             known = codecs.lookup(self.encoding)
-            "a".encode(known.name)  # base64 and the like are no encodings of text
+            "a".encode(known.name)  # fails for base64 and others that do not encode text
         except (LookupError, ValueError) as error:
             raise InputError(
                 f"the encoding {self.encoding!r} is unknown; give utf-8, cp1252, latin-1, utf-16 "
@@ -86,8 +88,9 @@ class CSVFormat:
             directives = set(_DIRECTIVES.findall(self.date_format.replace("%%", "")))
             if not ({"%d", "%j"} & directives or {"%x", "%c", "%D", "%F"} & directives):
                 raise InputError(
-                    f"the date format {self.date_format!r} names no day; write the 31st of May "
-                    "2024 as %d, %m and %Y: '%d/%m/%Y' reads 31/05/2024."
+                    f"the date format {self.date_format!r} has no day; write it with %d, %m and "
+                    "%Y, as "
+                    "in '%d/%m/%Y', which reads 31/05/2024."
                 )
 
     @cached_property
@@ -96,7 +99,8 @@ class CSVFormat:
         whole = r"\d+"
         if self.thousands is not None:
             mark = re.escape(self.thousands)
-            # the last group has three digits, so that 36,6 is no 366; India's others have two
+            # The last group has three digits, so that 36,6 is not read as 366; the other groups
+            # may have two, as in India.
             whole = rf"(?:\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|\d+)"
         digits = rf"(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)"
         return re.compile(rf"\s*[+-]?(?:{digits}(?:[eE][+-]?\d+)?|(?i:inf(?:inity)?))\s*")
@@ -118,10 +122,10 @@ class CSVFormat:
         return self._whole.fullmatch(field) is not None
 
     def of_numbers(self, fields: Iterable[str]) -> CSVFormat | None:
-        """Return the format in which all fields are numbers: this one, or 36.6 where 36,6 is usual.
+        """Return the format in which all fields are numbers: this one or the plain one, else None.
 
-        A column that is written in the plain way among others is read so, as long as a point
-        stands for nothing else.
+        In a file with decimal commas a column may have decimal points; it is read so unless the
+        point is one of the marks of this format.
         """
         fields = list(fields)
         if all(map(self.is_number, fields)):
@@ -131,15 +135,15 @@ class CSVFormat:
         return plain if point_is_free and all(map(plain.is_number, fields)) else None
 
     def number_of(self, field: str) -> float:
-        """Return the number that a field spells, exact to the last bit."""
+        """Return the number that a field spells, to the last bit."""
         return float(self._plain(field))
 
     def whole_of(self, field: str) -> int:
-        """Return the whole number that a field spells, of any size."""
+        """Return the whole number that a field spells, whatever its size."""
         return int(self._plain(field))
 
     def spelled(self, value: object) -> str:
-        """Write a number as this file writes it."""
+        """Write a number in the format of this file."""
         return str(value).replace(".", self.decimal)
 
     def _plain(self, field: str) -> str:

@@ -1,4 +1,4 @@
-"""Which fields of a CSV are missing: empty ones, and words that fit no value of their column."""
+"""The missing fields of a CSV: empty ones, and words that do not fit the values of their column."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class Gaps:
     """Fields that are not empty but are, or might be, missing, counted by word and column.
 
     Attributes:
-        read: read as missing.
-        doubtful: read as missing in a column of text, since the file marks gaps by it elsewhere.
-        kept: read as text, though other files mark gaps by it.
-        nowhere: words that were said to stand for missing and do not occur.
+        read: words that were read as missing.
+        doubtful: words that were read as missing in a column of text, because they stand for
+            missing values in other columns of the file.
+        kept: words that were read as text, although they stand for missing values in other files.
+        nowhere: words that were declared to stand for missing values but do not occur.
     """
 
     read: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class Gaps:
 
     @staticmethod
     def count(where: dict[str, dict[str, int]], word: str, column: str, number: int) -> None:
-        """Add a number of fields of one word to a table, with or without spaces around it."""
+        """Count fields that spell this word, with or without spaces around it."""
         columns = where.setdefault(word.strip(), {})
         columns[column] = columns.get(column, 0) + number
 
@@ -120,7 +121,7 @@ def find_gaps(
 
 
 def words_by_column(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str]]:
-    """Return the fields declared as missing, by column: "-99", or "income=-99" for one column."""
+    """Return the words declared as missing, by column: "-99", or "income=-99" for one column."""
     found: dict[str, list[str]] = {str(name): [] for name in names}
     for word in form.na_values:
         column, mark, rest = word.rpartition("=")
@@ -133,7 +134,7 @@ def words_by_column(form: CSVFormat, names: Iterable[Any]) -> dict[str, list[str
 
 
 def mark_gaps(frame: pd.DataFrame, form: CSVFormat) -> tuple[pd.DataFrame, Gaps]:
-    """Mark as missing what was declared so, in a table that does not come from a CSV."""
+    """Mark the declared words as missing in a table that does not come from a CSV."""
     gaps = Gaps()
     given = words_by_column(form, frame.columns)
     result = frame
@@ -150,12 +151,12 @@ def mark_gaps(frame: pd.DataFrame, form: CSVFormat) -> tuple[pd.DataFrame, Gaps]
 
 
 def _same(text: str, word: str, form: CSVFormat) -> bool:
-    """Whether a field is a word, or the same number written differently, as -99 and -99.0."""
+    """Whether a field equals a word, or is the same number written differently (-99 and -99.0)."""
     text, word = text.strip(), word.strip()
     if text == word:
         return True
     ways = [form.of_numbers([one]) for one in (text, word)]
-    # on the command line a number may also be written in the plain way
+    # on the command line a number may be written with a decimal point in any case
     ways[1] = ways[1] or CSVFormat().of_numbers([word])
     if ways[0] is None or ways[1] is None:
         return False

@@ -24,12 +24,12 @@ _INT64 = 2**63
 
 @dataclass(frozen=True)
 class Expected:
-    """What a column is expected to be read as.
+    """The type that a column is expected to be read as.
 
     Attributes:
-        type: what its fields spell ("anything"), the same but no dates ("values"), numbers that
-            were floats before, or whole ones, dates, or text.
-        answers: text that is an answer, never a word for missing.
+        type: "anything" that the fields spell, "values" other than dates, "numbers" that were
+            floats before, "whole" numbers, "dates" or "text".
+        answers: texts that are answers even if they are words for missing.
     """
 
     type: Literal["anything", "values", "numbers", "whole", "dates", "text"] = "anything"
@@ -42,11 +42,11 @@ ANYTHING = Expected()
 def expected_types(
     declared: Mapping[str, Any] | None, like: Sequence[Column] | None
 ) -> dict[str, Expected]:
-    """Return what columns are expected to be, by name; others are read as "anything".
+    """Return the expected types of columns by name; other columns are read as "anything".
 
     Args:
         declared: kinds by column, as :meth:`absentia.data.Schema.read` returns them.
-        like: the columns of the table that a model was fitted to; these go before.
+        like: the columns of the table that a model was fitted to; they take precedence.
     """
     found = {name: _of_declared(details) for name, details in (declared or {}).items()}
     found.update({column.name: _of_column(column) for column in like or ()})
@@ -161,7 +161,7 @@ def _dates(fields: Sequence[str], form: CSVFormat) -> pd.DatetimeIndex | None:
     if all(map(ISO_DATE.fullmatch, fields)):
         try:
             return pd.DatetimeIndex(pd.to_datetime(pd.Index(fields), format="ISO8601"))
-        except ValueError:  # the thirteenth month
+        except ValueError:  # such as a thirteenth month
             return None
     if form.date_format is None:
         return None
@@ -171,7 +171,7 @@ def _dates(fields: Sequence[str], form: CSVFormat) -> pd.DatetimeIndex | None:
         return None
     if not isinstance(dates, pd.DatetimeIndex):  # several time zones
         return None
-    # numbers are dates only where they are written as such to the last digit: 20240531
+    # numbers such as 20240531 are dates only if the format writes all of them in the same way
     if all(map(form.is_number, fields)) and list(dates.strftime(form.date_format)) != list(fields):
         return None
     return dates

@@ -333,7 +333,7 @@ def test_a_wide_table_takes_a_line_a_column(tmp_path):
     equations = re.findall(r"logit P\((x\d+) missing\)", result.stdout)
     assert len(equations) == 50  # after the fit
     assert result.stdout.count("\n") <= 50 + 30  # a table of the first columns too
-    assert result.stderr.count("is 7 wherever") == 1
+    assert result.stderr.count("is 7 in every row") == 1
     assert "likewise x51, x52" in result.stderr
     shown = invoke("inspect", path)
     assert shown.stdout.count("\n") <= 60 + 70

@@ -229,7 +229,7 @@ def test_markers_of_arrays_and_their_columns():
     for markers in ([-9, -8], (-9.0, -8.0), {"x0": -9, "x1": [-8]}):
         found = quick(missing_values=markers).fit_transform(coded)
         np.testing.assert_array_equal(found, expected)
-    with pytest.warns(UserWarning, match=r"'x1' is -8 in 3 rows.*MNARImputer missing_values=-8"):
+    with pytest.warns(UserWarning, match=r"'x1' is -8 in 3 rows.*missing_values=-8 to MNARImputer"):
         left = quick(missing_values={"x0": -9}).fit_transform(coded)
     assert (left[:3, 1] == -8).all()
 
