@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -223,7 +223,9 @@ class Standardiser:
             )
         return self.center, self.scale
 
-    def _warped(self, values: Values, direction: str, columns: Sequence[int] | range) -> Values:
+    def _warped(
+        self, values: Values, direction: Literal["apply", "invert"], columns: Sequence[int] | range
+    ) -> Values:
         """Apply the warp of each column, or its inverse."""
         if all(self.warps[j] is None for j in columns):
             return values
@@ -231,5 +233,6 @@ class Standardiser:
         for j in columns:
             warp = self.warps[j]
             if warp is not None:
-                result[..., j] = getattr(warp, direction)(values[..., j])
+                part = values[..., j]
+                result[..., j] = warp.apply(part) if direction == "apply" else warp.invert(part)
         return result

@@ -19,10 +19,10 @@ def same_meaning(one: Column, other: Column) -> bool:
         return False
     if one.kind == "datetime":
         return one.origin == other.origin and zoned(one.dtype) == zoned(other.dtype)
-    limits = ("levels", "lower", "upper", "top")
     return (
         one.kind == other.kind
-        and all(getattr(one, name) == getattr(other, name) for name in limits)
+        and one.levels == other.levels
+        and (one.lower, one.upper, one.top) == (other.lower, other.upper, other.top)
         and is_duration(one.dtype) == is_duration(other.dtype)
     )
 
