@@ -17,6 +17,8 @@ SHIPPED := build/typecheck
 # One thread a process: OpenMP threads that wait for each other cost more than they bring.
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 WORKERS ?= 2
+# Tests of one file stay together, as they share fits, until a worker has nothing left to do.
+SHARED := -n $(WORKERS) --dist worksteal
 ARGS ?=
 
 .PHONY: help demo test test-slow notebooks lint format bench clean
@@ -28,13 +30,13 @@ demo: $(READY) ## Fit, impute and judge on a table with a known answer; writes o
 	$(ONE_THREAD) $(BIN)/absentia demo --out out/demo
 
 test: $(READY) ## Tests, doctests and README examples (ARGS="-k weights" for a selection)
-	$(ONE_THREAD) $(BIN)/python -m pytest tests -n $(WORKERS) $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest tests $(SHARED) $(ARGS)
 
-test-slow: $(READY) ## Only the tests marked slow
-	$(ONE_THREAD) $(BIN)/python -m pytest tests -m slow -n $(WORKERS) $(ARGS)
+test-slow: $(READY) ## Only the tests marked slow, the notebooks among them
+	$(ONE_THREAD) $(BIN)/python -m pytest tests -m slow $(SHARED) $(ARGS)
 
 notebooks: $(READY) ## Run the notebooks in experiments/notebooks from start to end
-	$(ONE_THREAD) $(BIN)/python -m pytest tests/experiments/test_notebooks.py -m slow -n $(WORKERS)
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/experiments/test_notebooks.py -m slow $(SHARED)
 
 lint: $(READY) ## Style, types of what ships, import layers
 	$(BIN)/ruff check .

@@ -17,8 +17,9 @@ settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first: at the end, all other workers would wait for it."""
-    items.sort(key=lambda item: "test_python_blocks_run" not in item.nodeid)
+    """Put the longest tests first: at the end, the other workers would wait for them."""
+    longest = ("test_python_blocks_run", "test_notebooks")
+    items.sort(key=lambda item: not any(name in item.nodeid for name in longest))
 
 
 @pytest.fixture(autouse=True)

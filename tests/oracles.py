@@ -107,7 +107,7 @@ def log_integral(log_f, edges):
     return float(logsumexp(np.concatenate(terms)))
 
 
-def _sigmoid_edges(m, r):
+def sigmoid_edges(m, r):
     """Panels for sigmoid(t) Normal(t; m, r^2): about its mode, and about the sigmoid's knee."""
     # the mode is m + r^2 u for the u in [0, 1] where the log-density's slope changes sign
     mode = m + r**2 * brentq(lambda u: expit(-m - r**2 * u) - u, 0.0, 1.0)
@@ -125,12 +125,12 @@ def log_expected_sigmoid(m, r):
     def log_f(t):
         return log_expit(t) - 0.5 * ((t - m) / r) ** 2 - 0.5 * np.log(2 * np.pi) - np.log(r)
 
-    return log_integral(log_f, _sigmoid_edges(m, r))
+    return log_integral(log_f, sigmoid_edges(m, r))
 
 
 def log_expected_sigmoid_mp(m, r, digits=30):
     """The same with mpmath: adaptive, in 30 digits."""
-    edges = _sigmoid_edges(m, r)
+    edges = sigmoid_edges(m, r)
     with mpmath.workdps(digits):
         m_, r_ = mpmath.mpf(m), mpmath.mpf(r)
 
@@ -144,7 +144,7 @@ def log_expected_sigmoid_mp(m, r, digits=30):
 
 def sigmoid_tilted_moments(m, r):
     """Mean and variance of t under sigmoid(t) Normal(t; m, r^2)."""
-    edges = _sigmoid_edges(m, r)
+    edges = sigmoid_edges(m, r)
 
     def log_f(t):
         return log_expit(t) - 0.5 * ((t - m) / r) ** 2

@@ -1,5 +1,6 @@
 """The Python blocks of README.md run, in order, in one namespace; so do its shell examples."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from absentia.cli import app
+from absentia.data.datasets import uci
 from absentia.experiments.runner import Spec
 from absentia.experiments.tuning import Sweep
 
@@ -16,16 +18,57 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```python[^\S\n]*\n(.*?)^```[^\S\n]*$", flags=re.MULTILINE | re.DOTALL)
 
 
-def test_python_blocks_run(tmp_path, monkeypatch):
+#: the most that the quick run spends on an argument of these names
+BUDGETS = {
+    "steps": 20, "particles": 50, "samples": 20, "warm_up": 20, "draws": 5, "replications": 20,
+    "rows": 100, "m": 2,
+}  # fmt: skip
+
+
+class Quicker(ast.NodeTransformer):
+    """Lower the budgets that README's calls and dictionaries of options name."""
+
+    def visit_keyword(self, node):
+        self.lower(node.arg, node.value)
+        return self.generic_visit(node)
+
+    def visit_Dict(self, node):
+        for key, value in zip(node.keys, node.values, strict=True):
+            self.lower(getattr(key, "value", None), value)
+        return self.generic_visit(node)
+
+    def lower(self, name, value):
+        if name in BUDGETS and isinstance(value, ast.Constant) and isinstance(value.value, int):
+            value.value = min(value.value, BUDGETS[name])
+
+
+# of what was hardly fitted, much is said; as pasted, nothing may be
+HARDLY_FITTED = pytest.mark.filterwarnings("ignore::absentia.AbsentiaWarning")
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        pytest.param("quick", marks=HARDLY_FITTED),
+        pytest.param("as pasted", marks=pytest.mark.slow),
+    ],
+)
+def test_python_blocks_run(tmp_path, monkeypatch, budget):
     text = README.read_text(encoding="utf-8")
     blocks = list(BLOCK.finditer(text))
-    if not blocks:
-        pytest.skip("README.md has no Python block")
+    assert blocks
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "readme"}
+    if budget == "quick":  # the first rows of the same tables
+        for name in ("load", "target"):
+            whole = getattr(uci, name)
+            monkeypatch.setattr(uci, name, lambda *a, whole=whole: whole(*a).head(100))
     for block in blocks:
         above = text.count("\n", 0, block.start(1))  # so that a traceback names README's own lines
-        exec(compile("\n" * above + block[1], str(README), "exec"), namespace)
+        tree = ast.parse("\n" * above + block[1], str(README))
+        if budget == "quick":
+            tree = Quicker().visit(tree)
+        exec(compile(tree, str(README), "exec"), namespace)
 
 
 def test_a_mechanism_of_one_s_own_takes_eight_lines_at_most():

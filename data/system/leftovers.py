@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 
 #: the age after which a temporary file of another machine is taken for abandoned
-_SECONDS_TILL_OLD = 24 * 3600.0
+SECONDS_TILL_OLD = 24 * 3600.0
 _NAME = re.compile(r"\..*\.absentia-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{12}(\..*)?")
 #: temporary files that this process is writing
 _in_use: set[Path] = set()
-_tidied: set[tuple[int, Path]] = set()
+#: processes and the folders that each has tidied already
+tidied: set[tuple[int, Path]] = set()
 
 
 def temporary_beside(target: Path) -> Path:
@@ -44,12 +45,12 @@ def writer() -> str:
     >>> writer().count("-")
     2
     """
-    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(6)}"
+    return f"{machine_name()}-{os.getpid()}-{secrets.token_hex(6)}"
 
 
 def has_ended(machine: str, process: int) -> bool:
     """Whether the process of a :func:`writer` is known to have ended."""
-    return machine == _machine() and os.name == "posix" and not _alive(process)
+    return machine == machine_name() and os.name == "posix" and not _alive(process)
 
 
 def is_temporary(name: str) -> bool:
@@ -71,9 +72,9 @@ def tidy(folder: Path) -> None:
     writes are left alone.
     """
     key = (os.getpid(), folder)  # a forked process tidies again
-    if key in _tidied:
+    if key in tidied:
         return
-    _tidied.add(key)
+    tidied.add(key)
     try:
         names = os.listdir(folder)
     except OSError:
@@ -85,12 +86,12 @@ def tidy(folder: Path) -> None:
 
 
 def _abandoned(path: Path, machine: str, process: int) -> bool:
-    if machine == _machine() and process == os.getpid():
+    if machine == machine_name() and process == os.getpid():
         return path not in _in_use
-    if machine == _machine() and os.name == "posix":
+    if machine == machine_name() and os.name == "posix":
         return has_ended(machine, process)
     try:
-        return time.time() - path.stat().st_mtime > _SECONDS_TILL_OLD
+        return time.time() - path.stat().st_mtime > SECONDS_TILL_OLD
     except OSError:
         return False
 
@@ -106,7 +107,7 @@ def _alive(process: int) -> bool:
 
 
 @functools.cache
-def _machine() -> str:
+def machine_name() -> str:
     """Identify one boot of a machine, or a container on it, where process numbers are unique."""
     parts = [platform.node()]
     for read in (

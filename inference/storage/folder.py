@@ -70,7 +70,7 @@ def write_folder(
     name = f"weights-{writer()}.safetensors"
     about = {"format": _FORMAT, "format_version": FORMAT_VERSION}
     held = {"weights": {"file": name, "sha256": digest}}
-    text = _signed({**about, **held, **document})
+    text = signed({**about, **held, **document})
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with atomic_path(folder / name) as temporary:
@@ -134,7 +134,7 @@ def _left_behind(folder: Path) -> set[str]:
     return found - _replaced(folder)
 
 
-def _signed(document: Mapping[str, Any]) -> str:
+def signed(document: Mapping[str, Any]) -> str:
     """Write the document as text, whose last entry is the digest of the text before it."""
     text = json.dumps({**document, "sha256": _NO_DIGEST}, indent=1)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -147,8 +147,8 @@ def _document(folder: Path) -> dict[str, Any]:
         document = json.loads(content.decode())
     except (OSError, ValueError) as error:
         raise FormatError(f"'{folder}' holds no saved model ({reason(error)})") from error
-    signed = isinstance(document, dict) and isinstance(document.get("sha256"), str)
-    if signed:
+    has_digest = isinstance(document, dict) and isinstance(document.get("sha256"), str)
+    if has_digest:
         zeros = _NO_DIGEST.encode().join(content.rsplit(document["sha256"].encode(), 1))
         if hashlib.sha256(zeros).hexdigest() != document["sha256"]:
             raise _damaged(folder, _DOCUMENT)
@@ -161,7 +161,7 @@ def _document(folder: Path) -> dict[str, Any]:
             f"'{folder}' has format version {version}, this absentia reads up to "
             f"{FORMAT_VERSION}; update absentia"
         )
-    if version >= 3 and not signed:
+    if version >= 3 and not has_digest:
         raise _damaged(folder, _DOCUMENT)
     if version < 3 and (folder / _OLD_IMPUTER).exists():
         try:

@@ -13,6 +13,7 @@ def invoke(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
+@pytest.mark.slow
 def test_demo_writes_what_it_says(tmp_path):
     result = invoke("demo", "--out", tmp_path / "demo", "--steps", "9", "--particles", "9")
     assert result.exit_code == 0, result.output

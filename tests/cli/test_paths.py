@@ -103,7 +103,7 @@ def test_what_a_killed_save_left_is_no_hindrance(tmp_path):
     (tmp_path / ".model.absentia-01234567-1-0123456789ab.json").write_bytes(b"")
     check_model_folder(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds other things than a model"):
+    with pytest.raises(ValueError, match=r"holds.*things"):
         check_model_folder(tmp_path)
 
 
@@ -116,7 +116,7 @@ def test_several_tables_are_written_all_or_none(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
-    with pytest.raises(TableError, match=r"b\.parquet: cannot be written \(No space left"):
+    with pytest.raises(TableError, match=r"b\.parquet.*written"):
         write_tables({first: good, second: bad})
     assert contents(tmp_path) == {first: b"old"}
     monkeypatch.undo()

@@ -133,9 +133,9 @@ def test_what_the_mask_leaves_out_is_not_read():
 )
 def test_identifiers_that_floats_would_merge_are_refused_by_name(values):
     read = IncompleteData.from_torch if torch.is_tensor(values) else IncompleteData.from_numpy
-    with pytest.raises(ValueError, match="column 'x1' holds integers beyond"):
+    with pytest.raises(ValueError, match=r"'x1'.*integers"):
         read(values)
-    with pytest.raises(ValueError, match="column 'id' holds integers beyond"):
+    with pytest.raises(ValueError, match=r"'id'.*integers"):
         read(values, columns=["age", "id"])
 
 

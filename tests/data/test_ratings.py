@@ -69,7 +69,7 @@ def test_no_dense_table_is_made():
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="user 1 rated item 0 twice"):
+    with pytest.raises(ValueError, match=r"1 rated.*0 twice"):
         Ratings.from_triples([1, 1], [0, 0], [1.0, 2.0])
     with pytest.raises(ValueError, match="nobody rated item 1"):
         Ratings.from_triples([0, 1], [0, 2], [1.0, 2.0])
@@ -102,13 +102,13 @@ def test_coat_that_is_not_coat(tmp_path):
     with pytest.raises(OSError, match=r"has no coat-train\.ascii"):
         load_coat(tmp_path)
     (tmp_path / "train.ascii").write_text("1 2\n")
-    with pytest.raises(ValueError, match=r"train\.ascii of Coat has SHA-256"):
+    with pytest.raises(ValueError, match=r"train\.ascii.*SHA-256"):
         load_coat(tmp_path)
 
 
 def test_yahoo_from_a_folder(tmp_path):
     (tmp_path / "a-train.txt").write_text("1\t3\t5\n2\t1\t1\n")
-    with pytest.raises(OSError, match="no file with 'test' in its name"):
+    with pytest.raises(OSError, match=r"file.*'test'"):
         load_yahoo_r3(tmp_path)
     (tmp_path / "a-test.txt").write_text("1\t1\t2\n")
     train, test = load_yahoo_r3(tmp_path)
@@ -165,7 +165,7 @@ def test_predictions_are_asked_for_by_name():
     with pytest.raises(ValueError, match=r"item 0.*'Alien'"):
         ab.inference.predict_ratings(model, ratings, ["eve"], [0], unfitted=True)
     counted = Ratings.from_triples([0, 1], [0, 0], [1.0, 2.0])
-    with pytest.raises(ValueError, match="users are counted from 0"):
+    with pytest.raises(ValueError, match=r"counted.*from 0"):
         counted.positions("user", ["eve"])
 
 

@@ -156,11 +156,11 @@ def test_covariates_are_given_and_not_modelled():
     assert data.covariate_schema.names == ("t", "site")
     part = data.rows([2, 1])
     assert part.extras()["covariates"].tolist() == [[2.5, 0], [1.5, 1]]
-    with pytest.raises(ValueError, match=r"covariate 't', row 1: got nan"):
+    with pytest.raises(ValueError, match=r"'t'.*row 1"):
         IncompleteData.from_frame(frame.assign(t=[1.0, NAN, 2]), covariates=["t"])
     with pytest.raises(ValueError, match="covariate 'u'"):
         IncompleteData.from_frame(frame, covariates=["u"])
-    with pytest.raises(ValueError, match="every column is a covariate"):
+    with pytest.raises(ValueError, match=r"column.*covariate"):
         IncompleteData.from_frame(frame[["t"]], covariates=["t"])
 
 

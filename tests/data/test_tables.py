@@ -83,7 +83,7 @@ def test_missing_unknown_and_corrupt_files(tmp_path, frame):
     whole = path.read_bytes()
     for content in (whole[:-20], whole[: len(whole) // 2], b"not parquet at all"):
         path.write_bytes(content)
-        with pytest.raises(TableError, match="damaged, or not a Parquet file"):
+        with pytest.raises(TableError, match=r"damaged.*Parquet"):
             read_table(path)
     path.write_bytes(b"")
     with pytest.raises(TableError, match="empty"):

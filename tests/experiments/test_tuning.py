@@ -156,6 +156,7 @@ def test_settings_that_fail_do_not_end_the_sweep(toy, tmp_path):
         tune(sweep, folder, trials=0)
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_trials(toy, tmp_path):
     sweep, folder = Sweep.named(str(toy)), tmp_path / "out"
     found = tune(sweep, folder, jobs=2, trials=6)

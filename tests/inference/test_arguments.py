@@ -64,7 +64,7 @@ def test_builders_show_every_argument_and_take_no_other(builder, data):
     shown = inspect.signature(builder).parameters
     assert not any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in shown.values())
     assert "seed" in shown
-    with pytest.raises(TypeError, match="no argument 'seeed'; did you mean 'seed'") as refused:
+    with pytest.raises(TypeError, match=r"'seeed'.*'seed'") as refused:
         builder(data, seeed=1)
     assert isinstance(refused.value, ab.AbsentiaError)
 

@@ -88,7 +88,7 @@ def test_no_draw_where_there_is_no_distribution():
 def test_few_draws_do_not_reach_far_quantiles(data):
     found = ab.impute(ab.PPCA(data, latent_dim=1), data, 50, draws=5, unfitted=True)
     assert np.isfinite(found.median).all()
-    with pytest.raises(ValueError, match="5 draws do not reach"):
+    with pytest.raises(ValueError, match="5 draws"):
         found.interval(0.9)
 
 

@@ -29,7 +29,7 @@ def test_posterior_means_and_evidence(link, unobserved, slope):
     if unobserved == "sample" and slope == 40.0:
         pytest.skip("sampled values almost never agree with a steep mechanism: no usable weights")
     truth, x, s, data, model = problem(link, slope)
-    particles = 4000 if unobserved == "integrate" else 40_000
+    particles = 2000 if unobserved == "integrate" else 40_000
     imputed = ab.impute(
         model, data, particles, refine=False, unobserved=unobserved, draws=20, seed=1
     )

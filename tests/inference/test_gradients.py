@@ -199,6 +199,7 @@ def encoder_signal_to_noise(kind, particles, repeats=300):
     return np.sqrt(signal / spread)
 
 
+@pytest.mark.slow
 def test_the_encoders_signal_survives_many_particles_with_dreg_only():
     dreg = {k: encoder_signal_to_noise("dreg", k) for k in (5, 100)}
     iwae = {k: encoder_signal_to_noise("iwae", k) for k in (5, 100)}
@@ -273,7 +274,7 @@ def test_dreg_refuses_guide_sites_that_depend_on_each_other():
             pyro.sample("b", Normal(a + x, 1.0))
 
     x = torch.randn(3)
-    with pytest.raises(ValueError, match="'b' depends on guide site 'a'"):
+    with pytest.raises(ValueError, match=r"'b'.*'a'"):
         ImportanceWeightedELBO(5, gradient="dreg", max_plate_nesting=1).differentiable_loss(
             model, guide, x
         )
@@ -341,7 +342,7 @@ def test_the_gradient_of_sampled_discrete_values_is_that_of_their_enumeration(pa
     truth = torch.cat([g.flatten() for g in truth]).numpy()
     pyro.set_rng_seed(5)
     rows = []
-    for _ in range(4000):
+    for _ in range(2000):
         loss = sampled.differentiable_loss(given, lambda *a: None, x, S)
         grads = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         rows.append(torch.cat([g.flatten() for g in grads]).numpy())

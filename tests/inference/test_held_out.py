@@ -151,7 +151,7 @@ def test_cross_validation_finds_why_values_are_absent(why, best):
         {"model": ["ppca"]},
         {"missingness": ["ignorable", "self-masking"]},
     ]
-    found = search(table(600, why=why), candidates, steps=300)
+    found = search(table(600, why=why), candidates)
     ppca, ignorable, masking = found.cv_results_["mean_test_score"]
     assert ppca == pytest.approx(ignorable, abs=1e-9)
     assert found.best_params_.get("model", "not-miwae-ppca") == best

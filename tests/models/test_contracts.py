@@ -334,7 +334,7 @@ def test_affine_form_is_the_mechanism(make):
 def test_starts_from_the_observed_rates(make):
     mechanism = make()
     if isinstance(mechanism, ChannelSelfMasking | ConvMissingness | OutshinesOthers):
-        return  # a rate a channel: see test_images
+        pytest.skip("one rate a channel: see test_pixels")
     rate = torch.tensor([0.2, 0.5, 0.9, 0.6])
     x, beside = torch.zeros(N, P), context_of(mechanism, zero=True)
     before = mechanism(x, **beside).mean

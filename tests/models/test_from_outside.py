@@ -113,12 +113,12 @@ def test_they_are_fitted_imputed_with_and_integrated_out(registered):
     data = table()
     model = all_of_them(data)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    fitted = ab.fit(model, data, steps=60, learning_rate=1e-2, progress=False, check=False)
+    fitted = ab.fit(model, data, steps=5, learning_rate=1e-2, progress=False, check=False)
     moved = {
         name for name, value in model.named_parameters() if not torch.equal(value, before[name])
     }
     assert moved == set(before)  # every part of one's own is learnt
-    found = ab.impute(fitted, data, particles=200, check=False)
+    found = ab.impute(fitted, data, particles=20, check=False)
     assert np.isfinite(found.mean).all()
     assert (found.sd[~data.s.numpy()] > 0).all()
 

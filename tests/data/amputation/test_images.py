@@ -50,7 +50,7 @@ def test_what_is_refused():
         brightest_channel(X, (3, 7, 8))
     with pytest.raises(ValueError, match="no channel 3"):
         brightest_channel(X, SHAPE, 3)
-    with pytest.raises(ValueError, match="radius 4 does not fit into 7 x 9"):
+    with pytest.raises(ValueError, match=r"radius 4.*into 7"):
         circular_mask(X, SHAPE, 4)
     with pytest.raises(ValueError, match="slope is -1"):
         clipped(X, slope=-1)

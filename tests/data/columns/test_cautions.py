@@ -26,7 +26,7 @@ def gappy(values: object) -> np.ndarray:
 
 def test_a_sentinel_is_named_with_its_count_and_cure():
     frame = pd.DataFrame({"age": range(20, 20 + N), "bmi": [-99.0, *BMI[2:], -99.0]})
-    with pytest.warns(SentinelWarning, match="'bmi' is -99 in 2 rows") as said:
+    with pytest.warns(SentinelWarning, match=r"'bmi'.*2 rows") as said:
         IncompleteData.from_frame(frame)
     (one,) = [w.message for w in said]
     assert (one.column, one.value, one.count) == ("bmi", -99, 2)
@@ -50,7 +50,7 @@ def test_identifiers_that_are_floats_already_are_named():
     ids = 2**60 + np.arange(N)
     array = np.column_stack([ids, BMI])  # which makes floats of both
     assert len(np.unique(array[:, 0])) < N
-    with pytest.warns(DigitsLostWarning, match="'id' holds whole numbers of 19 digits as floats"):
+    with pytest.warns(DigitsLostWarning, match=r"'id'.*19 digits"):
         IncompleteData.from_numpy(array, columns=["id", "bmi"])
     with pytest.warns(DigitsLostWarning):
         IncompleteData.from_frame(pd.DataFrame(array))
@@ -159,5 +159,5 @@ def test_whole_numbers_stay_whole_and_new_rows_are_read_by_the_same_markers():
     assert str(data.schema["n"].dtype) == "Int64"
     new = IncompleteData.from_frame(frame.iloc[:2], na_values={"n": -99}, like=data)
     assert new.s.tolist() == [[True, True], [False, True]]
-    with pytest.raises(ValueError, match="na_values names column 'm', but the table has n, v"):
+    with pytest.raises(ValueError, match=r"na_values.*'m'"):
         IncompleteData.from_frame(frame, na_values={"m": 1})

@@ -68,7 +68,7 @@ def test_mnist_as_it_is_downloaded(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found.x.reshape(2, 28, 28) * 255, pixels)
     assert found.labels.tolist() == [3, 7]
     expected = iter(["0" * 64])
-    with pytest.raises(ValueError, match="is not the expected file: sha256 000"):
+    with pytest.raises(ValueError, match=r"expected.*sha256 000"):
         load_images("mnist")
 
 
@@ -90,12 +90,12 @@ def test_an_archive_cannot_run_code(tmp_path):
 def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"'imagenet'.*cifar10"):
         load_images("imagenet")
-    with pytest.raises(ValueError, match="digits has no split 'test'"):
+    with pytest.raises(ValueError, match=r"digits.*'test'"):
         load_images("digits", "test")
     with pytest.raises(ValueError, match=r"5000.*1797 pictures"):
         load_images("digits", first=5000)
     with pytest.raises(OSError, match=r"does not exist.*unset ABSENTIA_DATA_DIR"):
         load_images("svhn", folder=tmp_path)
     (tmp_path / "svhn-first1083.npz").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="is not the expected file: sha256"):
+    with pytest.raises(ValueError, match=r"expected.*sha256"):
         load_images("svhn", folder=tmp_path)

@@ -42,7 +42,7 @@ def folder():
 
 def test_names_and_unknown_names():
     assert real.names() == tuple(sorted(SHAPES))
-    with pytest.raises(ValueError, match="'iris' is not a known table; choose from banknote, br"):
+    with pytest.raises(ValueError, match=r"'iris'.*banknote"):
         real.load("iris")
 
 
@@ -149,7 +149,7 @@ def test_no_network_is_one_line_with_a_way_out(monkeypatch):
 
     monkeypatch.delenv(real.FOLDER_VARIABLE, raising=False)
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", unreachable)
-    with pytest.raises(OSError, match=r"'yeast' could not be fetched.*folder with yeast\.csv"):
+    with pytest.raises(OSError, match=r"'yeast'.*yeast\.csv"):
         real.load("yeast")
 
 

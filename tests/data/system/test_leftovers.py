@@ -75,7 +75,7 @@ def test_what_a_living_process_writes_is_left_alone(tmp_path):
     with in_a_child(half_written(tmp_path / "a.json")):
         with atomic_path(tmp_path / "b.json") as mine:
             mine.write_text("{}")
-            leftovers._tidied.clear()
+            leftovers.tidied.clear()
             leftovers.tidy(tmp_path)
             assert len(os.listdir(tmp_path)) == 2
         assert len(os.listdir(tmp_path)) == 2  # b.json, and what the child writes
@@ -96,12 +96,12 @@ def test_what_a_living_process_writes_is_left_alone(tmp_path):
     ],
 )
 def test_only_such_names_are_removed(tmp_path, name, old, goes):
-    machine = leftovers._machine()
+    machine = leftovers.machine_name()
     other = "0" * 8
     path = tmp_path / name.format(other=other, machine=machine, me=os.getpid())
     path.write_text("?")
     if old:
-        long_ago = time.time() - 2 * leftovers._SECONDS_TILL_OLD
+        long_ago = time.time() - 2 * leftovers.SECONDS_TILL_OLD
         os.utime(path, (long_ago, long_ago))
     leftovers.tidy(tmp_path)
     assert path.exists() == (not goes)

@@ -25,7 +25,9 @@ with workers_stopped_with_us():
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_no_worker_outlives_its_parent(number, tmp_path):
     folder = tmp_path / "pids"
     folder.mkdir()

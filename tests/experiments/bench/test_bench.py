@@ -82,7 +82,9 @@ def test_memory_is_of_the_new_process_alone():
     assert in_own_process(peak_memory) < peak_memory() - 300
 
 
-@pytest.mark.parametrize("part", ["step", "integrate", "impute"])
+@pytest.mark.parametrize(
+    "part", ["step", "integrate", pytest.param("impute", marks=pytest.mark.slow)]
+)
 def test_each_part_runs_and_is_written(part, tmp_path, capsys):
     target = tmp_path / "bench.json"
     results = main(["--quick", "--only", part, "--out", str(target), "--seed", "1"])

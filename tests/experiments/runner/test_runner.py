@@ -94,7 +94,7 @@ def test_mistakes_in_a_spec(toy, name):
 
 
 def test_what_is_not_there(toy, tmp_path):
-    with pytest.raises(ValueError, match=r"no experiment 'moon'; choose from .*uci"):
+    with pytest.raises(ValueError, match=r"experiment.*'moon'"):
         Spec.named("moon")
     spec = Spec.named(str(toy))
     with pytest.raises(ValueError, match=r"no budget 'endless'.*quick"):
@@ -142,6 +142,7 @@ def test_a_result_of_another_configuration_or_half_a_file_is_no_result(toy, tmp_
     assert plan(changed, "quick")[1].result(folder)["settings"]["steps"] == 25
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_twice_goes_on(toy, tmp_path):
     toy.write_text(TOY.replace("seeds = 2", "seeds = 4").replace("steps = 20", "steps = 150"))
     spec, folder = Spec.named(str(toy)), tmp_path / "out"
@@ -173,6 +174,7 @@ def test_a_run_that_is_killed_twice_goes_on(toy, tmp_path):
     assert f"{len(finished) + 1} of 8" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_that_is_terminated_takes_its_workers_with_it(toy, tmp_path):
     toy.write_text(TOY.replace("seeds = 2", "seeds = 4").replace("steps = 20", "steps = 100000"))
     folder = tmp_path / "out"
@@ -264,7 +266,7 @@ def test_tables_put_ours_beside_the_published(toy, tmp_path):
     assert len(lines) == 4
     seconds = Report.of(spec, "quick", folder, "seconds")
     assert all(entry.published is None for entry in seconds.entries)
-    with pytest.raises(ValueError, match=r"score 'q' is not one of .*rmse"):
+    with pytest.raises(ValueError, match=r"score.*'q'"):
         Report.of(spec, "quick", folder, "q")
 
 
@@ -349,7 +351,7 @@ def test_tables_with_their_target_or_without_a_column(data_dir):
     assert np.array_equal(less.truth, wanted)
     assert less.missing.any(0).tolist() == [True] * 3 + [False] * 4
     without = {**cells["yeast"].configuration["table"], "without": ["site"]}
-    with pytest.raises(ValueError, match="'yeast' has no column 'site' to leave out"):
+    with pytest.raises(ValueError, match=r"'yeast'.*'site'"):
         hidden_table({**cells["yeast"].configuration, "table": without})
     for name, published in (("concrete", 1.70), ("yeast", 1.72)):
         found = run_cell(cells[name])["metrics"]["rmse"]

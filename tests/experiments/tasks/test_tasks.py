@@ -162,7 +162,7 @@ def test_ratings(data_dir):
     assert set(result["bounds"]) == {"latent_dim=1", "latent_dim=2"}
     assert result["chosen"]["latent_dim"] in (1, 2)
     assert result["metrics"]["mse"] > 0.5
-    with pytest.raises(ValueError, match="method 'svd' is not one of"):
+    with pytest.raises(ValueError, match=r"method.*'svd'"):
         TASKS["ratings"]({**configuration, "kind": "svd"})
 
 

@@ -18,7 +18,7 @@ def at_random(n=500, seed=0):
     return ab.IncompleteData.from_frame(frame)
 
 
-def fitted(data, why, steps=800):
+def fitted(data, why, steps=500):
     model = ab.NotMIWAEPPCA(data, why, scale="column")
     options = {"learning_rate": 1e-2, "validation": 0.0, "progress": False}
     return ab.fit(model, data, steps=steps, **options)
@@ -29,20 +29,25 @@ def data():
     return at_random()
 
 
-def test_a_right_mechanism_passes_and_a_constant_one_does_not(data):
-    right = ab.check.check_mask(fitted(data, "a ~ b"), data, replications=100)
+@pytest.fixture(scope="module")
+def right_one(data):
+    return fitted(data, "a ~ b")
+
+
+def test_a_right_mechanism_passes_and_a_constant_one_does_not(data, right_one):
+    right = ab.check.check_mask(right_one, data, replications=100)
     assert right.worst > 0.05
     assert right.rates.loc["a", "p_value"] > 0.05
     assert right.deciles.loc[("a", "b", 1), "observed"] < 0.2
-    wrong = ab.check.check_mask(fitted(data, "a ~ 1"), data, replications=400)
+    wrong = ab.check.check_mask(fitted(data, "a ~ 1"), data, replications=250)
     assert wrong.rates.loc["a", "p_value"] > 0.05  # the rate is right
     assert (wrong.deciles.loc[("a", "b")]["p_value"] < 0.01).sum() >= 4  # where they lie is not
     assert wrong.worst < 0.1
 
 
-def test_calibration_of_the_mask(data):
+def test_calibration_of_the_mask(data, right_one):
     """Predicted and seen shares agree within four binomial standard errors."""
-    found = ab.check.check_mask(fitted(data, "a ~ b"), data, replications=20).calibration
+    found = ab.check.check_mask(right_one, data, replications=20).calibration
     assert found["cells"].sum() == pytest.approx(len(data), abs=10)
     error = np.sqrt(found["predicted"] * (1 - found["predicted"]) / found["cells"])
     assert ((found["missing"] - found["predicted"]).abs() < 4 * error + 0.02).all()
@@ -85,8 +90,8 @@ def test_an_ignorable_mechanism_has_no_mask_to_check(data):
         ab.check.check_mask(fitted(data, "ignorable", 20), data)
 
 
-def test_values_of_the_right_shape_pass_and_skewed_ones_do_not(data):
-    found = ab.check.check_values(fitted(data, "a ~ b"), data, replications=100)
+def test_values_of_the_right_shape_pass_and_skewed_ones_do_not(data, right_one):
+    found = ab.check.check_values(right_one, data, replications=100)
     assert (found["p_value"] > 0.02).all()
     assert found.loc[("b", "mean"), "observed"] == pytest.approx(np.nanmean(data.values[:, 1]))
     skewed = ab.IncompleteData.from_numpy(
@@ -151,6 +156,7 @@ def test_mistakes_in_calibration():
         ab.check.calibration(complete, data, rows=20)
 
 
+@pytest.mark.slow
 def test_nuts_agrees_with_importance_sampling():
     rng = np.random.default_rng(0)
     table = rng.multivariate_normal([0, 0, 0], [[1, 0.8, 0.3], [0.8, 1, 0.5], [0.3, 0.5, 1]], 60)

@@ -173,10 +173,11 @@ def test_heavy_tails_and_columns_that_others_read():
     np.testing.assert_allclose(imputer.transform(holed[:9]), filled[:9], rtol=0, atol=1e-10)
 
 
-def test_the_bound_chooses_between_settings():
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_bound_chooses_between_settings(jobs):
     _, holed = table()
     search = GridSearchCV(
-        quick(steps=30), {"latent_dim": [1, 2], "sign": ["+", "-"]}, cv=2, n_jobs=2
+        quick(steps=30), {"latent_dim": [1, 2], "sign": ["+", "-"]}, cv=2, n_jobs=jobs
     )
     search.fit(holed)
     assert set(search.best_params_) == {"latent_dim", "sign"}
@@ -214,7 +215,7 @@ def test_indicators_and_empty_features():
     ]  # fmt: skip
     assert (filled[:, 3] == 0).all()
     assert np.array_equal(filled[:, 4], np.isnan(holed[:, 0]).astype(float))
-    with pytest.raises(ValueError, match="no feature has an observed value"):
+    with pytest.raises(ValueError, match=r"feature.*observed"):
         quick().fit(np.full((5, 2), np.nan))
 
 
@@ -410,10 +411,11 @@ def test_before_fit():
 
 def test_better_than_means_where_high_values_are_hidden():
     errors = {"ours": [], "mean": []}
-    for seed in range(3):
-        complete, holed = table(600, seed)
+    options = {"steps": 300, "learning_rate": 1e-2, "particles": 100}
+    for seed in range(2):
+        complete, holed = table(300, seed)
         gone = np.isnan(holed)
-        ours = MNARImputer(sign="+", steps=800, particles=200, random_state=seed)
+        ours = MNARImputer(sign="+", random_state=seed, **options)
         for name, imputer in (("ours", ours), ("mean", SimpleImputer())):
             filled = imputer.fit_transform(holed)
             errors[name].append(np.sqrt(np.mean((filled - complete)[gone] ** 2)))

@@ -150,7 +150,7 @@ def test_settings_by_column_in_cross_validation():
 
 
 def test_a_covariate_without_values_is_refused_by_name():
-    with pytest.raises(ValueError, match="covariate 'd' has no value in these rows"):
+    with pytest.raises(ValueError, match=r"covariate.*'d'"):
         quick(covariates=["d"]).fit(frame(d=np.nan))
 
 
@@ -294,7 +294,7 @@ def test_whole_numbers_that_a_float_would_change_keep_their_digits_in_tables(kin
 def test_whole_numbers_that_a_float_would_change_keep_their_digits_in_arrays():
     ids = np.array(identifiers())
     whole = np.column_stack([ids, np.arange(60) * 37 % 101, np.arange(60) * 53 % 97])
-    with pytest.warns(UserWarning, match="no value of the table is missing"):
+    with pytest.warns(UserWarning, match=r"value.*missing"):
         found = quick().fit_transform(whole)
     assert found.dtype == np.int64
     assert np.array_equal(found, whole)
@@ -343,7 +343,7 @@ def test_an_array_of_numbers_and_words():
     assert set(found[:, 1]) == {"u", "w"}
     seen = [i for i in range(60) if i != 5]
     assert found[seen, 1].tolist() == objects[seen, 1].tolist()
-    with pytest.raises(TypeError, match="argument must be a string or a real number"):
+    with pytest.raises(TypeError, match=r"argument.*string"):
         quick().fit(np.array([[{"a": 1}, 2.0], [1.0, 3.0]], dtype=object))
 
 

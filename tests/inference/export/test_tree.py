@@ -25,7 +25,7 @@ def fitted():
     frame = table()
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAEPPCA(data, "a ~ b", scale="column")
-    options = {"steps": 600, "learning_rate": 1e-2, "validation": 0.0, "progress": False}
+    options = {"steps": 300, "learning_rate": 1e-2, "validation": 0.0, "progress": False}
     return frame, data, ab.fit(model, data, **options)
 
 

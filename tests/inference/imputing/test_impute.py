@@ -251,7 +251,7 @@ def test_what_cannot_be_asked_for(imputation, truth, data):
     none = ab.impute(true_model(truth, data), data, 50, draws=0)
     assert np.isfinite(none.mean).all()
     for call in (lambda: none.median, lambda: none.draws(1), lambda: none.interval(0.5)):
-        with pytest.raises(ValueError, match="no draws were kept; impute with draws="):
+        with pytest.raises(ValueError, match=r"impute.*draws="):
             call()
 
 
@@ -279,7 +279,7 @@ def test_a_table_of_other_columns_is_refused(data):
     other = ab.IncompleteData.from_numpy(data.values[:, :3])
     shuffled = ab.IncompleteData.from_numpy(data.values, columns=["x1", "x0", "x2", "x3"])
     for table in (other, shuffled):
-        with pytest.raises(ValueError, match=r"made for columns.*like= the training data"):
+        with pytest.raises(ValueError, match=r"like=.*training"):
             ab.impute(ab.PPCA(data), table, 20)
 
 

@@ -288,7 +288,7 @@ def test_the_collapsed_bound_is_never_below_the_sampled_one(link, slope):
     data = as_data(x, s)
     mechanism = SelfMasking(P, link, slope=-slope, offset=0.5)
     model = true_model(truth, mechanism, ExactConditionalEncoder(P, 2), data.columns)
-    for particles in (1, 5, 20, 100):
+    for particles in (1, 20):
         levels = {}
         for unobserved in ("integrate", "sample"):
             elbo = ImportanceWeightedELBO(particles, unobserved=unobserved)
@@ -342,7 +342,7 @@ def test_refuses_a_mask_that_is_no_mechanisms():
             x = pyro.sample("x", Normal(torch.zeros(N, P), 1.0), obs=x, obs_mask=s)
             pyro.sample("s", Bernoulli(logits=x), obs=s.double())
 
-    refused = pytest.raises(IntegrationError, match="'s' does not come from a Missingness")
+    refused = pytest.raises(IntegrationError, match=r"'s'.*Missingness")
     with refused, integrate_out():
         poutine.trace(model).get_trace(*table())
 

@@ -8,9 +8,9 @@ from scipy.stats import kstest
 
 from absentia.inference.integration.truncated import logistic_tilted, truncated_above
 from tests.oracles import (
-    _sigmoid_edges,
     assert_within_se,
     hidden_cdf,
+    sigmoid_edges,
     sigmoid_tilted_moments,
 )
 
@@ -58,7 +58,7 @@ def test_truncated_normal_is_finite_at_any_bound():
 def test_logistic_tilted_normal(m, r):
     torch.manual_seed(2)
     draws = logistic_tilted(torch.full((DRAWS,), m), torch.tensor(r)).numpy()
-    cdf = hidden_cdf(lambda t: -0.5 * ((t - m) / r) ** 2, log_expit, _sigmoid_edges(m, r))
+    cdf = hidden_cdf(lambda t: -0.5 * ((t - m) / r) ** 2, log_expit, sigmoid_edges(m, r))
     assert kstest(draws, cdf).pvalue > LEVEL
     mean, variance = sigmoid_tilted_moments(m, r)
     assert_within_se(draws.mean(), mean, np.sqrt(variance / DRAWS))

@@ -18,7 +18,7 @@ def fitted():
     frame.loc[rng.random(200) < 1 / (1 + np.exp(-0.2 * (frame["pay"] - 50))), "pay"] = np.nan
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAEPPCA(data, "pay ~ +pay", scale="column")
-    result = ab.fit(model, data, steps=600, learning_rate=1e-2, progress=False)
+    result = ab.fit(model, data, steps=300, learning_rate=2e-2, progress=False)
     return result, data, ab.impute(result, data, 100)
 
 
@@ -109,13 +109,13 @@ def test_a_sensitivity_curve_is_marked_where_it_tips():
 
 def test_mistakes(fitted):
     result, data, imputation = fitted
-    with pytest.raises(ValueError, match="'age' has no missing values"):
+    with pytest.raises(ValueError, match=r"'age'.*missing"):
         ab.plots.plot_mechanism(result, data, ["age"])
-    with pytest.raises(ValueError, match="'age' has no missing values"):
+    with pytest.raises(ValueError, match=r"'age'.*missing"):
         ab.plots.plot_imputed(imputation, ["age"])
     with pytest.raises(ValueError, match="no row 'x'"):
         ab.plots.plot_row(imputation, "x")
-    with pytest.raises(ValueError, match="row 0 has no missing"):
+    with pytest.raises(ValueError, match=r"row 0.*missing"):
         ab.plots.plot_row(ab.impute(result, data.with_values(np.ones_like(data.values)), 30), 0)
     with pytest.raises(ValueError, match="ignorable"):
         ab.plots.plot_mechanism(ab.PPCA(data), data)
@@ -205,7 +205,7 @@ def test_columns_chooses_what_is_drawn(wide):
     many = ab.plots.plot_imputed(imputation, gaps)
     assert many.get_suptitle() == "the first 48 of 60 columns asked for"
     for draw in (ab.plots.plot_missingness, lambda d, c: ab.plots.plot_calibration(ranks, c)):
-        with pytest.raises(ValueError, match=r"columns= names 'nix', which is not one of c000, "):
+        with pytest.raises(ValueError, match=r"columns=.*'nix'"):
             draw(data, ["nix"])
         with pytest.raises(ValueError, match="columns= is empty"):
             draw(data, [])

@@ -40,10 +40,11 @@ def at_random(data):
 @pytest.fixture(scope="module")
 def curve(data):
     return ab.sensitivity.slope_sensitivity(
-        "a", data, mean_of_a, [-0.4, 0.4, 0.8], m=30, fit_options=SHORT
+        "a", data, mean_of_a, [-0.4, 0.8], m=30, fit_options=SHORT
     )
 
 
+@pytest.mark.slow
 def test_slope_zero_is_missing_at_random(curve, at_random):
     """To Monte-Carlo error: both are means over 30 draws of parameters and values."""
     mar = at_random.pool(mean_of_a).table.loc["estimate"]
@@ -53,6 +54,7 @@ def test_slope_zero_is_missing_at_random(curve, at_random):
     assert found["se"] == pytest.approx(mar["se"], rel=0.35)
 
 
+@pytest.mark.slow
 def test_weights_and_refits_agree(data, curve):
     refitted = ab.sensitivity.slope_sensitivity(
         "a", data, mean_of_a, [-0.4, 0.8], m=30, reweight=False, seed=1, fit_options=SHORT
@@ -67,6 +69,7 @@ def test_weights_and_refits_agree(data, curve):
     assert np.allclose(found["se"], refitted["se"], rtol=0.4)
 
 
+@pytest.mark.slow
 def test_the_profile_is_the_likelihoods(data, curve):
     """Refitted or reached from the anchor, the maximum is the same within .05 nats."""
     refitted = ab.sensitivity.slope_sensitivity(
@@ -80,6 +83,7 @@ def test_the_profile_is_the_likelihoods(data, curve):
     assert low < 0 < high < 0.8
 
 
+@pytest.mark.slow
 def test_a_shift_is_a_slope_times_the_variance(data):
     """Gaussian and logistic: delta = a v, v the variance given what was observed of the row.
 
@@ -128,9 +132,9 @@ def test_tipping_points_and_what_the_data_support():
     shift = SensitivityCurve(table, "shift", "a", 0.95)
     with pytest.raises(ValueError, match="nothing in the data"):
         shift.supported()
-    with pytest.raises(ValueError, match="estimand 'x' is not one of mean"):
+    with pytest.raises(ValueError, match=r"estimand.*'x'"):
         found.of("x")
-    with pytest.raises(ValueError, match="'middle' is not one of"):
+    with pytest.raises(ValueError, match="'middle'"):
         found.tipping_points(of="middle")
 
 
@@ -149,27 +153,27 @@ def test_larger_models_are_refitted_from_the_nearest_slope(data):
 
 
 def test_several_estimands():
-    frame = gaussian(200)
-    data = ab.IncompleteData.from_frame(frame)
+    data = ab.IncompleteData.from_frame(gaussian(60))
 
     def both(table):
         return pd.Series({"mean": table["a"].mean(), "p90": table["a"].quantile(0.9)})
 
-    found = ab.sensitivity.slope_sensitivity(
-        "a", data, both, [1.0], m=2, fit_options={"steps": 200}
-    )
+    options = {"m": 2, "reweight": False, "fit_options": {"steps": 50}}
+    found = ab.sensitivity.slope_sensitivity("a", data, both, [0.3], **options)
     assert found.estimands == ("mean", "p90")
     assert (found.of("p90")["estimate"] > found.of("mean")["estimate"]).all()
     assert "p90" in repr(found)
 
 
-def test_mistakes(data, at_random):
+def test_mistakes(data):
     with pytest.raises(ValueError, match="there is no column 'c'; give one of a, b"):
         ab.sensitivity.slope_sensitivity("c", data, mean_of_a, [1.0])
     with pytest.raises(ValueError, match="one slope is no curve"):
         ab.sensitivity.slope_sensitivity("a", data, mean_of_a, [0.0])
+    fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=3, progress=False)
+    tables = ab.multiple_imputation(fitted, data, 2, parameters="fixed")
     with pytest.raises(ValueError, match="there is no column 'c'"):
-        ab.sensitivity.delta_sensitivity(at_random, "c", mean_of_a, [1.0])
+        ab.sensitivity.delta_sensitivity(tables, "c", mean_of_a, [1.0])
     frame = pd.DataFrame({"a": [1.0, 2.5, np.nan, 0.5], "n": [1, 2, 3, None]})
     counts = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
     fitted = ab.fit(ab.PPCA(counts, latent_dim=1), counts, steps=3, progress=False)

@@ -139,7 +139,7 @@ def test_a_module_of_ones_own_cannot_be_saved_unless_configurable(data, tmp_path
             return self.inner(z)
 
     fitted = fit(ab.NotMIWAE(data, decoder=Own(), hidden=[4]), data)
-    with pytest.raises(FormatError, match="decoder is a Own, which cannot be saved"):
+    with pytest.raises(FormatError, match=r"decoder.*cannot"):
         ab.save(fitted, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
@@ -149,7 +149,7 @@ def edit(folder, *left_out, **changes):
     path = folder / "model.json"
     document = json.loads(path.read_text(encoding="utf-8")) | changes
     document = {k: v for k, v in document.items() if k not in (*left_out, "sha256")}
-    path.write_text(saved_folder._signed(document), encoding="utf-8")
+    path.write_text(saved_folder.signed(document), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_a_name_outside_the_folder_is_not_read(saved):
     document = json.loads((saved / "model.json").read_text(encoding="utf-8"))
     shutil.copy(weights_of(saved), saved.parent / document["weights"]["file"])
     edit(saved, weights={**document["weights"], "file": f"../{document['weights']['file']}"})
-    with pytest.raises(FormatError, match="has changed since it was written"):
+    with pytest.raises(FormatError, match=r"changed.*written"):
         ab.load(saved)
 
 

@@ -22,11 +22,16 @@ def table(rows=500, seed=0):
 def fitted(frame, what, **options):
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAEPPCA(data, what, latent_dim=1)
-    settings = {"steps": 400, "learning_rate": 1e-2, "progress": False, "validation": 0.0}
+    settings = {"steps": 250, "learning_rate": 2e-2, "progress": False, "validation": 0.0}
     return ab.fit(model, data, **settings | options), data
 
 
-def test_at_random_it_is_a_logistic_regression():
+@pytest.fixture(scope="module")
+def at_random():
+    return fitted(table(), "a ~ w", steps=400, learning_rate=1e-2)
+
+
+def test_at_random_it_is_a_logistic_regression(at_random):
     """p(s | x_o) separates from the rest, so statsmodels gives the same answer."""
     frame = table()
     result, data = fitted(frame, "a ~ w")
@@ -40,9 +45,9 @@ def test_at_random_it_is_a_logistic_regression():
         assert found.loc[name, "upper"] == pytest.approx(high, abs=5e-3)
 
 
-def test_a_prior_pulls_by_its_precision():
+def test_a_prior_pulls_by_its_precision(at_random):
     frame = table()
-    free, data = fitted(frame, "a ~ w")
+    free, data = at_random
     tight, _ = fitted(frame, ab.missing("a ~ w", prior=Normal(0.0, 0.3), units="data"))
     loose = ab.inference.coefficient_posterior(free, data).loc["a ~ w"]
     pulled = ab.inference.coefficient_posterior(tight, data).loc["a ~ w"]
@@ -60,7 +65,7 @@ def hidden_by_itself(rows=500, seed=0):
 
 
 def test_a_fixed_decoder_makes_intervals_narrower_under_self_masking():
-    result, data = fitted(hidden_by_itself(), "a ~ +a", steps=1500)
+    result, data = fitted(hidden_by_itself(300), "a ~ +a")
     joint = ab.inference.coefficient_posterior(result, data)
     fixed = ab.inference.coefficient_posterior(result, data, decoder="fixed")
     assert fixed.loc["a ~ a", "sd"] < joint.loc["a ~ a", "sd"]
@@ -76,7 +81,7 @@ def test_a_fixed_decoder_makes_intervals_narrower_under_self_masking():
     ids=["self-masking", "two-sided", "signed"],
 )
 def test_names_of_estimands(what, names):
-    result, data = fitted(hidden_by_itself(), what, steps=1000)
+    result, data = fitted(hidden_by_itself(200), what)
     found = ab.inference.coefficient_posterior(result, data, particles=5)
     assert set(names) <= set(found.index)
     assert not any("w" in name for name in found.index)  # never missing
@@ -84,12 +89,12 @@ def test_names_of_estimands(what, names):
 
 
 def test_what_is_given_has_no_row():
-    result, data = fitted(table(200), ab.missing("a ~ a + w", fixed={"a": 1.0}))
+    result, data = fitted(table(120), ab.missing("a ~ a + w", fixed={"a": 1.0}))
     assert list(ab.inference.coefficient_posterior(result, data, particles=5).index) == [
         "a ~ Intercept",
         "a ~ w",
     ]
-    result, data = fitted(table(200), ab.missing("a ~ a + w", fixed={"a": 1.0, "w": 0.5}))
+    result, data = fitted(table(120), ab.missing("a ~ a + w", fixed={"a": 1.0, "w": 0.5}))
     assert list(ab.inference.coefficient_posterior(result, data, particles=5).index) == [
         "a ~ Intercept"
     ]
@@ -106,10 +111,9 @@ def test_a_direction_that_the_data_contradict_is_said(prior):
 
 
 @pytest.mark.filterwarnings("ignore:the maximum of the likelihood is more than 5")
-def test_a_fit_far_from_its_maximum_is_led_there():
+def test_a_fit_far_from_its_maximum_is_led_there(at_random):
     """From a few steps to the same table as from all of them."""
-    frame = table()
-    done, data = fitted(frame, "a ~ w")
+    done, data = at_random
     short = ab.fit(
         ab.NotMIWAEPPCA(data, "a ~ w", latent_dim=1),
         data, steps=5, learning_rate=1e-2, progress=False, validation=0.0,
@@ -145,7 +149,7 @@ def test_the_spread_of_random_intercepts_is_held():
     frame = table(300).assign(site=pd.Categorical(rng.choice(list("uvwxy"), 300)))
     data = ab.IncompleteData.from_frame(frame, covariates=["site"])
     model = ab.NotMIWAEPPCA(data, ab.models.RandomIntercepts.by(data, "site"), latent_dim=1)
-    result = ab.fit(model, data, steps=500, learning_rate=1e-2, progress=False)
+    result = ab.fit(model, data, steps=250, learning_rate=2e-2, progress=False)
     found = ab.inference.coefficient_posterior(result, data, particles=5)
     assert not any("tau" in name for name in found.index)
     assert np.isfinite(found).all().all()

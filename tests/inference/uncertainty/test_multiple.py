@@ -58,6 +58,7 @@ def test_pooled_variance_is_the_one_of_maximum_likelihood(mar):
     assert fixed.pool(mean_of_y).table.loc["estimate", "se"] < 0.9 * row["se"]
 
 
+@pytest.mark.slow
 def test_bootstrap_finds_the_same_variance(mar):
     frame, data, fitted = mar
     _, variance = theory(frame)
@@ -66,12 +67,18 @@ def test_bootstrap_finds_the_same_variance(mar):
     assert row["se"] ** 2 == pytest.approx(variance, rel=3 * (2 / 40) ** 0.5 * 0.67)
 
 
-@pytest.mark.filterwarnings("ignore:a Normal approximation")  # of 60 rows, after 50 steps
-@pytest.mark.parametrize("kind", KINDS)
-def test_observed_cells_stay_and_seeds_decide(kind):
+@pytest.fixture(scope="module")
+def hidden_by_itself():
     frame = monotone(60)
     data = ab.IncompleteData.from_frame(frame)
-    fitted = ab.fit(ab.NotMIWAEPPCA(data, "y ~ +y", latent_dim=1), data, steps=50, progress=False)
+    model = ab.NotMIWAEPPCA(data, "y ~ +y", latent_dim=1)
+    return frame, data, ab.fit(model, data, steps=50, progress=False)
+
+
+@pytest.mark.filterwarnings("ignore:a Normal approximation")  # of 60 rows, after 50 steps
+@pytest.mark.parametrize("kind", KINDS)
+def test_observed_cells_stay_and_seeds_decide(kind, hidden_by_itself):
+    frame, data, fitted = hidden_by_itself
     before = {name: value.clone() for name, value in fitted.model.state_dict().items()}
     options = {"parameters": kind, "steps": 20, "particles": 50}
     several, again, other = (
@@ -89,6 +96,7 @@ def test_observed_cells_stay_and_seeds_decide(kind):
     assert all((after[name] == value).all() for name, value in before.items())
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same_tables(mar):
     _, data, fitted = mar
     options = {"parameters": "bootstrap", "steps": 10, "seed": 3}
@@ -130,7 +138,7 @@ def test_networks_are_bootstrapped():
 def test_mistakes():
     data = ab.IncompleteData.from_frame(monotone(40))
     fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=5, progress=False)
-    with pytest.raises(ValueError, match="'jackknife' is not one of auto, laplace"):
+    with pytest.raises(ValueError, match=r"'jackknife'.*laplace"):
         ab.multiple_imputation(fitted, data, parameters="jackknife")
-    with pytest.raises(ValueError, match="0 draws of the parameters"):
+    with pytest.raises(ValueError, match=r"0 draws.*parameters"):
         ab.multiple_imputation(fitted, data, 0)

@@ -262,7 +262,7 @@ def test_stacked_tables_are_taken_apart():
 
 
 def test_what_is_not_several_tables():
-    with pytest.raises(TypeError, match=r"one table of 30 rows; give a list .* 'imputation'"):
+    with pytest.raises(TypeError, match=r"30 rows.*'imputation'"):
         ab.pool(survey(0, n=30), mean_of_x)
     with pytest.raises(TypeError, match="tables is a int"):
         ab.pool(3, mean_of_x)
@@ -275,11 +275,11 @@ def test_an_analysis_that_fails_names_its_table():
         return mean_of_x(table)
 
     tables = {"spring": survey(0, n=30), "autumn": survey(1, n=30).assign(x=7.0)}
-    with pytest.raises(RuntimeError, match="table autumn failed: LinAlgError: Singular matrix"):
+    with pytest.raises(RuntimeError, match=r"LinAlgError.*Singular"):
         ab.pool(tables, analysis)
-    with pytest.raises(RuntimeError, match="analysis of table 1 failed: LinAlgError"):
+    with pytest.raises(RuntimeError, match=r"1 failed.*LinAlgError"):
         ab.pool(tables.values(), analysis)
-    with pytest.raises(TypeError, match="table 1: an analysis returned a str"):
+    with pytest.raises(TypeError, match=r"table 1.*analysis"):
         ab.pool([(1.0, 0.1), "1.0"])
 
 
@@ -299,7 +299,7 @@ def test_complete_data_df_are_those_of_the_smallest_analysis():
     saturated = SimpleNamespace(
         params=results[0].params, cov_params=results[0].cov_params, df_resid=0
     )
-    with pytest.raises(ValueError, match="table 1: the analysis has 0 degrees of freedom left"):
+    with pytest.raises(ValueError, match=r"table 1.*0 degrees"):
         ab.pool([of(200), saturated])
 
 

@@ -139,7 +139,7 @@ def test_a_missing_channel_is_told_by_those_beside_it(tmp_path):
     error = {}
     for correlated in (False, True):
         model = ImageNotMIWAE(data, (3, 4, 4), correlated=correlated, **options)
-        fit = ab.fit(model, data, steps=300, particles=5, learning_rate=1e-2, progress=False)
+        fit = ab.fit(model, data, steps=150, particles=5, learning_rate=2e-2, progress=False)
         found = ab.impute(fit, data, particles=50).mean
         error[correlated] = np.sqrt(np.mean((found - truth)[np.isnan(table)] ** 2))
     assert error[False] > 0.15  # two latents cannot hold sixteen pixels

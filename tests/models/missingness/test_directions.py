@@ -92,7 +92,7 @@ def test_what_is_refused(data, sign, message, what):
 
 
 def test_declared_and_grouped_mechanisms_speak_it_too(data):
-    with pytest.raises(ValueError, match="sign 'up' of column 'income' is not one of"):
+    with pytest.raises(ValueError, match=r"'up'.*'income'"):
         ab.missing("income ~ income", sign={"income": "up"})
     grouped = frame().assign(site=pd.Categorical(list("ab") * 20))
     grouped = ab.IncompleteData.from_frame(grouped, covariates=["site"])
@@ -108,5 +108,5 @@ def test_an_imputer_passes_directions_on_and_drops_those_of_empty_columns():
         assert imputer.mechanism_.sign.tolist() == [1, -1]
     with pytest.raises(ValueError, match="'incme'"):
         ab.MNARImputer(sign={"incme": "high"}, **quick).fit(empty)
-    with pytest.raises(ValueError, match="sign 'up' of column 'income' is not one of"):
+    with pytest.raises(ValueError, match=r"'up'.*'income'"):
         ab.MNARImputer(sign={"income": "up"}, **quick).fit(empty)

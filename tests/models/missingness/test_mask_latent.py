@@ -97,7 +97,7 @@ def test_a_common_cause_is_left_to_the_mask():
     skipped = torch.rand(n, generator=generator) < 0.35
     x[skipped, :3] = torch.nan
     data = ab.IncompleteData.from_torch(x)
-    options = {"steps": 300, "learning_rate": 1e-2, "progress": False, "seed": 0}
+    options = {"steps": 150, "learning_rate": 2e-2, "progress": False, "seed": 0}
     bounds = []
     for mask in (0, 1):
         if mask:

@@ -128,7 +128,7 @@ def test_what_the_data_contradict_is_refused():
         ab.NotMIWAEPPCA(data, GroupMissingness(3, [[0, 1]]))
     with pytest.raises(ValueError, match="'a' is declared"):
         ab.NotMIWAEPPCA(data, ObservedMissingness(3, [0]))
-    with pytest.raises(ValueError, match="not a covariate of the data"):
+    with pytest.raises(ValueError, match=r"covariate.*data"):
         RandomIntercepts.by(data, "clinic")
 
 
@@ -170,7 +170,7 @@ def test_random_intercepts_find_the_clinics():
     model = ab.NotMIWAEPPCA(data, RandomIntercepts.by(data, "clinic"), latent_dim=1)
     trace = pyro.poutine.trace(model.model).get_trace(data.x, data.s, **data.extras())
     assert trace.nodes["group_offset"]["value"].shape == (3, 2)
-    fitted = ab.fit(model, data, steps=600, learning_rate=1e-2, progress=False)
+    fitted = ab.fit(model, data, steps=300, learning_rate=2e-2, progress=False)
     found = ab.inference.coefficient_posterior(fitted, data, particles=10)
     deviations = found.loc[[f"a ~ group {g}" for g in range(3)]]  # of the log-odds of missing
     differences = np.diff(deviations["estimate"])
@@ -181,14 +181,14 @@ def test_random_intercepts_find_the_clinics():
 def test_a_latent_of_the_mask_s_own_makes_absences_depend_on_each_other():
     torch.set_default_dtype(torch.float32)
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(800, 4))
-    u = rng.normal(size=(800, 1))
+    x = rng.normal(size=(500, 4))
+    u = rng.normal(size=(500, 1))
     x[rng.logistic(size=x.shape) < -1 + 2.5 * u] = np.nan
     data = ab.IncompleteData.from_numpy(x)
     bounds = {}
     for what in ("ignorable", "mask-latent"):
         model = ab.NotMIWAE(data, what, latent_dim=1, hidden=[16], mask_latent_dim=1)
-        fitted = ab.fit(model, data, steps=600, learning_rate=5e-3, progress=False)
+        fitted = ab.fit(model, data, steps=300, learning_rate=1e-2, progress=False)
         bounds[what] = fitted.bound
         if what == "mask-latent":
             weight = model.missingness.linear.weight.flatten()

@@ -97,7 +97,7 @@ def test_another_channel_with_gaps_is_refused():
         ImageNotMIWAE(data, SHAPE, "outshines", channel=2, channels=[4])
     with pytest.raises(ValueError, match="channel is 3"):
         OutshinesOthers(SHAPE, 3)
-    with pytest.raises(ValueError, match="give channels, height and width"):
+    with pytest.raises(ValueError, match=r"channels.*height"):
         ChannelSelfMasking([4, 4])
 
 
@@ -116,5 +116,5 @@ def test_a_fit_refuses_gaps_in_the_other_channels():
     model = ImageNotMIWAE(data, SHAPE, "outshines", channel=2, channels=[4], latent_dim=1)
     pixels[1, 3] = np.nan
     other = ab.IncompleteData.from_numpy(pixels, standardise=False)
-    with pytest.raises(ValueError, match="channel 0 has missing pixels"):
+    with pytest.raises(ValueError, match=r"channel 0.*missing"):
         ab.fit(model, other, steps=2, progress=False)

@@ -112,10 +112,10 @@ def test_what_does_not_fit_is_refused():
     data = ab.IncompleteData.from_numpy(np.ones((3, 12)), standardise=False)
     with pytest.raises(ValueError, match=r"have 27 values.* 12 columns"):
         ImageNotMIWAE(data, (3, 3, 3))
-    with pytest.raises(ValueError, match="'edges' is not one of channel"):
+    with pytest.raises(ValueError, match=r"'edges'.*channel"):
         ImageNotMIWAE(data, (3, 2, 2), "edges")
     outside = ab.IncompleteData.from_numpy(np.full((3, 12), 2.0), standardise=False)
-    with pytest.raises(ValueError, match="squash=True is for pixels between 0 and 1"):
+    with pytest.raises(ValueError, match=r"squash=True.*between 0"):
         ImageNotMIWAE(outside, (3, 2, 2), squash=True)
     with pytest.raises(ValueError, match="give channel="):
         ImageNotMIWAE(data, (3, 2, 2), "outshines")
@@ -123,13 +123,13 @@ def test_what_does_not_fit_is_refused():
         ImageNotMIWAE(data, (3, 2, 2), "conv", channel=1)
     with pytest.raises(ValueError, match="channels is empty"):
         ConvDecoder(2, (1, 2, 2), [])
-    with pytest.raises(ValueError, match="not one of gaussian, bernoulli"):
+    with pytest.raises(ValueError, match=r"gaussian.*bernoulli"):
         ConvDecoder(2, (1, 2, 2), family="poisson")
-    with pytest.raises(ValueError, match="not one of channel, entry"):
+    with pytest.raises(ValueError, match=r"channel.*entry"):
         ConvDecoder(2, (1, 2, 2), scale="column")
-    with pytest.raises(ValueError, match="'limit' is not one of channel"):
+    with pytest.raises(ValueError, match=r"'limit'.*channel"):
         ImageNotMIWAE(data, (3, 2, 2), "limit")
-    with pytest.raises(ValueError, match="activation 'foo' is not one of"):
+    with pytest.raises(ValueError, match=r"activation.*'foo'"):
         ConvEncoder((1, 2, 2), 2, activation="foo")
     with pytest.raises(ValueError, match="images of shape"):
         ImageNotMIWAE(data, (3, 2, 2), ab.models.ChannelSelfMasking((3, 4, 1)))

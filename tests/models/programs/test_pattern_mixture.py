@@ -42,19 +42,19 @@ def test_the_bound_is_miwaes_whatever_delta(delta, unobserved):
 
 @pytest.mark.parametrize("decoder", ["gaussian", "student-t", "linear"])
 def test_delta_moves_the_imputations_by_itself(decoder):
-    data = table()
+    data = table(40)
     options = {"latent_dim": 1, "decoder": decoder}
     still, moved = (
         ab.models.PatternMixture(data, {"b": d}, **options).double() for d in (0.0, 0.8)
     )
     moved.load_state_dict({**still.state_dict(), "delta": moved.delta})
-    a, b = (ab.impute(m, data, 4000, seed=0, refine=False, unfitted=True) for m in (still, moved))
+    a, b = (ab.impute(m, data, 2000, seed=0, refine=False, unfitted=True) for m in (still, moved))
     gone = np.isnan(data.values)
     by = 0.8 * data.scaler.scale[1]
     np.testing.assert_allclose((b.mean - a.mean)[gone], by, rtol=1e-6)
     np.testing.assert_allclose(b.mean[~gone], data.values[~gone])
     np.testing.assert_allclose(b.sd[gone], a.sd[gone], rtol=1e-5)
-    sampled = ab.impute(moved, data, 4000, seed=1, refine=False, unobserved="sample", unfitted=True)
+    sampled = ab.impute(moved, data, 2000, seed=1, refine=False, unobserved="sample", unfitted=True)
     error = np.hypot(sampled.mcse, b.mcse)[gone]
     assert np.all(np.abs(sampled.mean - b.mean)[gone] < 5 * error)
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_shifted_is_refused():
         ab.models.PatternMixtureModel(
             base.decoder, base.encoder, base.missingness, base.columns, [0.0, 0.0]
         )
-    with pytest.raises(ValueError, match="1 shifts for 2 columns"):
+    with pytest.raises(ValueError, match=r"1 shifts.*2 columns"):
         ab.models.PatternMixtureModel(
             base.decoder, base.encoder, ab.models.Ignorable(2), base.columns, [0.0]
         )
@@ -123,8 +123,8 @@ def test_known_margins_are_kept():
 
 def test_checks_and_report_know_of_the_shift(tmp_path):
     rng = np.random.default_rng(1)
-    rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=400)
-    rows[rng.random(400) < 0.4, 1] = np.nan
+    rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=200)
+    rows[rng.random(200) < 0.4, 1] = np.nan
     data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
     model = ab.models.PatternMixture(data, {"b": 3.0}, decoder="linear", latent_dim=1)
     fitted = ab.fit(model, data, steps=300, learning_rate=1e-2, progress=False)

@@ -92,7 +92,7 @@ def test_missing_values_are_drawn_where_the_target_reads_them():
     data = table()
     model = made(data)
     elbo = ab.ImportanceWeightedELBO(3, unobserved="integrate")
-    with pytest.raises(IntegrationError, match="site 'y' reads all of 'x'"):
+    with pytest.raises(IntegrationError, match=r"'y'.*'x'"):
         elbo.bound(model.model, model.guide, data.x, data.s, **data.extras())
     pyro.set_rng_seed(0)
     auto = ab.ImportanceWeightedELBO(3).bound(
@@ -154,7 +154,7 @@ def test_what_does_not_fit_is_refused():
         ab.inference.predict(plain, data)
     with pytest.raises(ValueError, match=r"SelectionModel.*target"):
         ab.fit(plain, data, steps=2, progress=False)
-    with pytest.raises(ValueError, match=r"a SupervisedModel predicts a target; give one"):
+    with pytest.raises(ValueError, match=r"SupervisedModel.*predicts"):
         ab.fit(made(data), data.without_target(), steps=2, progress=False)
     with pytest.raises(ValueError, match=r"'missingness'.*first stage"):
         ab.models.SupervisedNotMIWAE(data, "linear", first_stage=plain)

@@ -151,7 +151,7 @@ def test_mistakes_are_answered_in_one_line(data, make, message):
 
 
 def test_an_encoder_for_other_columns_is_refused(data):
-    with pytest.raises(ValueError, match="encoder is made for 5 columns"):
+    with pytest.raises(ValueError, match=r"encoder.*5 columns"):
         ab.NotMIWAE(data, encoder=MaskAwareEncoder(5, 2), latent_dim=2)
 
 

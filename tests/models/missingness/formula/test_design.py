@@ -227,7 +227,7 @@ def test_affine_is_never_said_of_what_is_not(text):
     try:
         factor.learn(learn_from.__getitem__)
     except ValueError:  # a constant without value
-        return
+        hypothesis.reject()
     t = torch.linspace(0.2, 1.4, 7, dtype=torch.float64)
     for through, inverse in (("identity", lambda t: t), ("log", torch.exp)):
         if not factor.affine_in("income", through):

@@ -434,7 +434,7 @@ def test_mistakes_in_options(name):
     ids=["fixed", "prior"],
 )
 def test_a_direction_and_its_opposite(options):
-    with pytest.raises(ValueError, match="'w' of column 'a' has the direction '\\+'"):
+    with pytest.raises(ValueError, match=r"'w'.*'a'"):
         mechanism(missing("a ~ +w", **options))
     assert mechanism(missing("a ~ -w", **options))
 
@@ -443,7 +443,7 @@ def test_counts_may_be_zero_unseen():
     visits = pd.Series([1, 2, 5, None, 3, 1, 2, 4], dtype="Int64")
     frame = pd.DataFrame({"visits": visits, "w": np.arange(8.0)})
     table = ab.IncompleteData.from_frame(frame, schema={"visits": "count"})
-    with pytest.raises(ValueError, match=r"'log\(visits\)' is not finite .* use log1p\(visits\)"):
+    with pytest.raises(ValueError, match=r"'log\(visits\)'.*log1p\(visits\)"):
         ab.NotMIWAEPPCA(table, "visits ~ log(visits)")
     assert ab.NotMIWAEPPCA(table, "visits ~ log1p(visits)")
 
@@ -486,7 +486,7 @@ def test_a_table_that_the_mechanism_cannot_take_is_refused_at_imputation():
     own = RandomIntercepts.by(table, "site")
     result = ab.fit(ab.NotMIWAEPPCA(table, own), table, steps=2, progress=False)
     without = ab.IncompleteData.from_frame(frame[["a", "b"]])
-    with pytest.raises(ValueError, match="groups are read from a covariate"):
+    with pytest.raises(ValueError, match=r"groups.*covariate"):
         ab.NotMIWAEPPCA(without, own)
     with pytest.raises(ValueError, match="covariate"):
         ab.impute(result, without, 10)
@@ -506,7 +506,7 @@ def test_logarithms_want_positive_columns():
 
 
 def test_sign_has_no_place_beside_a_formula():
-    with pytest.raises(ValueError, match="write the direction into the formula"):
+    with pytest.raises(ValueError, match=r"direction.*formula"):
         ab.NotMIWAE(data(), "a ~ a", sign="+")
 
 
