@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from torch import Size
 
+from ...data.errors import InputError
+
 
 def broadcast(*shapes: Sequence[int]) -> Size:
     """Return the shape that these shapes broadcast to.
@@ -17,7 +19,7 @@ def broadcast(*shapes: Sequence[int]) -> Size:
     torch.Size([5, 7, 3])
 
     Raises:
-        RuntimeError: where they do not broadcast.
+        ValueError: where they do not broadcast.
     """
     longest = max(shapes, key=len, default=())
     result = list(longest)
@@ -29,5 +31,5 @@ def broadcast(*shapes: Sequence[int]) -> Size:
             if known == 1:
                 result[-place] = size
             elif size not in (1, known):
-                raise RuntimeError(f"shapes {[tuple(s) for s in shapes]} do not broadcast")
+                raise InputError(f"shapes {[tuple(s) for s in shapes]} do not broadcast")
     return Size(result)

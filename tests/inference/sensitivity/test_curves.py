@@ -130,7 +130,7 @@ def test_tipping_points_and_what_the_data_support():
     assert flat.weakly_identified
     assert flat.supported() == (-np.inf, np.inf)
     shift = SensitivityCurve(table, "shift", "a", 0.95)
-    with pytest.raises(ValueError, match="nothing in the data"):
+    with pytest.raises(ValueError, match=r"support.*shift"):
         shift.supported()
     with pytest.raises(ValueError, match=r"estimand.*'x'"):
         found.of("x")
