@@ -1,4 +1,4 @@
-"""Log-densities of samples: a Normal's quickly, and any distribution's without its score."""
+"""Log-densities of samples: of a Normal and of rows quickly, of any without its score."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import torch
 from pyro.distributions import Delta, Normal
 from torch import Size, Tensor
 from torch.distributions import Distribution
+
+from .integration.handler import IntegratedMask
+from .integration.packing import distinct
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -52,3 +55,71 @@ def _frozen(fn: Distribution) -> Distribution | None:
         elif not isinstance(attribute, bool | int | float | str | Size | type(None)):
             return None
     return twin
+
+
+def summed_log_density(
+    fn: Any, value: Tensor, mask: Tensor | bool | None, score: bool = True
+) -> Tensor | None:
+    """Return the log-density summed over the last dimension, or None where there is no short way.
+
+    What is short is one node of the autograd graph instead of ten, where a step is made of little
+    else.
+
+    Args:
+        mask: the cells that count; None or True for all.
+        score: whether the gradient reaches the distribution's own parameters.
+
+    >>> summed_log_density(Normal(torch.zeros(2), 1.0), torch.ones(4, 2), None)
+    tensor([-2.8379, -2.8379, -2.8379, -2.8379])
+    """
+    if type(fn) is Normal:
+        if fn._validate_args:
+            fn._validate_sample(value)
+        loc, scale = (fn.loc, fn.scale) if score else (fn.loc.detach(), fn.scale.detach())
+        unseen = ~mask if isinstance(mask, Tensor) else None
+        total: Tensor = _SummedNormal.apply(value, loc, distinct(scale, scale.dim()), unseen)
+        return total
+    if isinstance(fn, IntegratedMask) and not isinstance(mask, Tensor):
+        return fn.summed_log_prob(value)
+    return None
+
+
+class _SummedNormal(torch.autograd.Function):
+    """The sum over the last dimension of a Normal's log-density, without the cells unseen.
+
+    The scale may have one value for many cells. The gradient can be taken once, not twice.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, value: Tensor, loc: Tensor, scale: Tensor, unseen: Tensor | None
+    ) -> Tensor:
+        error = value - loc
+        error.div_(scale)
+        constant = scale.log().add_(_HALF_LOG_2PI)
+        if unseen is None:
+            repeated = error.shape[-1] if constant.shape[-1:] in ((), (1,)) else 1
+            total = constant.sum(-1) * repeated
+        else:
+            error.masked_fill_(unseen, 0.0)
+            total = torch.where(unseen, 0.0, constant).sum(-1)
+        ctx.save_for_backward(error, scale, unseen)
+        ctx.shapes = value.shape, loc.shape, scale.shape
+        return total.add(error.square().sum(-1), alpha=0.5).neg_()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        error, scale, unseen = ctx.saved_tensors
+        shapes, wanted = ctx.shapes, ctx.needs_input_grad
+        grad = grad.unsqueeze(-1)
+        by_value = by_loc = by_scale = None
+        weighted = error * grad
+        if wanted[2]:
+            count = grad if unseen is None else grad.expand_as(error).masked_fill(unseen, 0.0)
+            by_scale = (weighted * error).sub_(count).div_(scale).sum_to_size(shapes[2])
+        if wanted[0] or wanted[1]:
+            weighted.div_(scale)
+            by_loc = weighted.sum_to_size(shapes[1]) if wanted[1] else None
+            by_value = weighted.sum_to_size(shapes[0]).neg() if wanted[0] else None
+        return by_value, by_loc, by_scale, None

@@ -29,7 +29,7 @@ from torch import Tensor
 from ..data.errors import InputError
 from ..data.system.process import one_at_a_time
 from ..models.sites import MAX_PLATE_NESTING, ROWS
-from .densities import log_density, log_prob_without_score
+from .densities import log_density, log_prob_without_score, summed_log_density
 from .randomness.noise import Noise
 
 
@@ -241,10 +241,13 @@ class _Weigher(Messenger):
         counts = self.in_guide or proposed or observed
         if not counts or mask is False:
             return
-        if self.in_guide and self.path_only and not observed:
-            log_prob = log_prob_without_score(fn, value)
-        else:
-            log_prob = log_density(fn, value)
+        score = not (self.in_guide and self.path_only and not observed)
+        if row_dim == -2 and self.nesting == 2 and 2 <= max(value.dim(), len(fn.batch_shape)) <= 3:
+            total = summed_log_density(fn, value, mask, score)
+            if total is not None:
+                self._add_to_rows(name, total, msg["scale"])
+                return
+        log_prob = log_density(fn, value) if score else log_prob_without_score(fn, value)
         if isinstance(mask, Tensor):
             # the mask has batch dimensions only; log_prob has them too
             log_prob = log_prob.masked_fill(~mask, 0.0)
@@ -260,8 +263,10 @@ class _Weigher(Messenger):
             term = -term if self.in_guide else term
             self.log_global = term if self.log_global is None else self.log_global + term
             return
-        self._check_scale(name, msg["scale"])
-        row_term = self._per_row(name, log_prob, row_dim)
+        self._add_to_rows(name, self._per_row(name, log_prob, row_dim), msg["scale"])
+
+    def _add_to_rows(self, name: str, row_term: Tensor, scale: Any) -> None:
+        self._check_scale(name, scale)
         if self.log_weight is None:
             self.log_weight = -row_term if self.in_guide else row_term
         elif self.in_guide:

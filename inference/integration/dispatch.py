@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from pyro.distributions import TorchDistribution
+from pyro.distributions import Normal, TorchDistribution
 from torch import Tensor
 
 from ...data import Standardiser
@@ -15,6 +16,7 @@ from ...models.missingness import Affine
 from . import quadrature
 from .conditionals import Sampled, Tilted, Together, Untilted, closed_form
 from .packing import pack, parts_of
+from .shared_grid import tilted_on_grid
 from .summed import TiltedDiscrete, TiltedQuadrature
 
 # the ways to treat a column: it was sampled; its mask is no part of the likelihood; its absence
@@ -143,41 +145,71 @@ class _Tilting:
             if closed is not None:
                 return closed
 
-        def log_missing_at(values: Tensor) -> Tensor:
-            """Return log p(s_j = 0 | x_j) for values that broadcast to (Q, K, M)."""
-            if way == _IGNORED:
-                return torch.zeros_like(values)
-            if way == _AFFINE:  # evaluated on the missing cells alone
-                assert self.affine is not None
-                return self.affine.at(rows, columns).log_missing(values)
-            assert self.mask is not None
-            mechanism, context = self.mask.missingness, self.mask.context
-            found: Tensor = mechanism.log_missing(values, rows, columns, self.mask.x, **context)
-            return found
-
         if packed.has_enumerate_support:
             support = packed.enumerate_support(expand=False)
             values = support.view(len(support), 1, 1)
             log_density = packed.log_prob(support)
             log_density = log_density.view(len(support), -1, len(rows))
-            return TiltedDiscrete(values, log_density, log_missing_at(values.to(log_density.dtype)))
+            at = self._log_missing_at(way, values.to(log_density.dtype), rows, columns)
+            return TiltedDiscrete(values, log_density, at)
         if quadrature.reach_of(packed) is None:
             under = "no mask" if self.mask is None else type(self.mask.missingness).__name__
             raise KindError(
                 f"there is no rule to integrate a {type(packed).__name__} under {under}; register "
                 f"one with absentia.inference.integration.quadrature.reach_of"
             )
-        nodes, log_weight = quadrature.rule_for(packed, lambda v: log_missing_at(v).exp())
-        rule = TiltedQuadrature(nodes, packed.log_prob(nodes) + log_weight, log_missing_at(nodes))
+        if way == _GENERAL and not warped and type(packed) is Normal and self._on_grid:
+            return tilted_on_grid(
+                packed,
+                rows,
+                columns,
+                self.mask.missingness.nodes_per_sd,
+                lambda values, those: self._smooth(values, torch.zeros_like(those), those),
+                lambda fn, *cells: _by_nodes(fn, lambda values: self._smooth(values, *cells)),
+            )
+        rule = _by_nodes(packed, lambda v: self._log_missing_at(way, v, rows, columns))
         if warped:
-            rule.report = self._reported(nodes, columns)
+            rule.report = self._reported(rule.values, columns)
         if way == _IGNORED:
             return IgnoredInOtherUnits(rule)
         return rule
 
+    def _log_missing_at(self, way: int, values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return log p(s_j = 0 | x_j) at the cells, for values that broadcast to (Q, K, M)."""
+        if way == _IGNORED:
+            return torch.zeros_like(values)
+        if way == _AFFINE:  # evaluated on the missing cells alone
+            assert self.affine is not None
+            return self.affine.at(rows, columns).log_missing(values)
+        assert self.mask is not None
+        mechanism, context = self.mask.missingness, self.mask.context
+        found: Tensor = mechanism.log_missing(values, rows, columns, self.mask.x, **context)
+        return found
+
+    @property
+    def _on_grid(self) -> bool:
+        """Whether P(missing) is a smooth function of the value alone, the same in all rows."""
+        if self.mask is None or self.mask.context or not self.mask.missingness.nodes_per_sd:
+            return False
+        columnwise: bool = self.mask.missingness.dependence(self.mask.x.shape[-1]).columnwise
+        return columnwise
+
+    def _smooth(self, values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return log p(s_j = 0 | x_j) of such a mechanism, whatever the rest of the row."""
+        assert self.mask is not None
+        one = self.mask.x[(0,) * (self.mask.x.dim() - 2)]
+        found: Tensor = self.mask.missingness.log_missing(values, rows, columns, one)
+        return found
+
     def _reported(self, values: Tensor, columns: Tensor) -> Tensor:
         assert self.units is not None
         return self.units.invert_cells(values.detach(), columns)
+
+
+def _by_nodes(packed: Any, log_missing: Callable[[Tensor], Tensor]) -> TiltedQuadrature:
+    """Return cells that are integrated by nodes of their own."""
+    nodes, log_weight = quadrature.rule_for(packed, lambda values: log_missing(values).exp())
+    return TiltedQuadrature(nodes, packed.log_prob(nodes) + log_weight, log_missing(nodes))
 
 
 class IgnoredInOtherUnits(Untilted):

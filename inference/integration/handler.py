@@ -76,6 +76,16 @@ class IntegratedMask(TorchDistribution):
         result[index] = log_missing.reshape(result[index].shape)
         return result
 
+    def summed_log_prob(self, value: Tensor) -> Tensor:
+        """Return :meth:`log_prob` summed over the columns, without a table of every particle."""
+        total = self.given.log_prob(value).masked_fill(self.missing, 0.0).sum(-1)
+        log_missing = self.cells.tilted.log_missing
+        total = total.expand(self.batch_shape[:-1])
+        if log_missing.dim() == 0:
+            return total
+        log_missing = log_missing.expand(*self.batch_shape[:-2], len(self.cells.rows))
+        return total.scatter_add(-1, self.cells.rows.expand_as(log_missing), log_missing)
+
 
 class Cells:
     """The missing cells of one run: their positions, and their conditional given missing."""

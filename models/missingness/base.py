@@ -61,6 +61,10 @@ class Missingness(Configurable):
 
     elementwise: bool = False
     ignorable: bool = False
+    #: how many values a standard deviation of the decoder it takes to integrate P(missing) of a
+    #: column as a function of its own value: 1 where it is smooth, 2 where it bends gently (a cubic
+    #: spline), 0 where it may jump
+    nodes_per_sd: int = 0
     #: the scale on which the coefficients are added up
     link: Link = "logit"
     mask_latent_dim: int = 0
@@ -134,7 +138,7 @@ class Missingness(Configurable):
         spread = values.expand(*values.shape[:2], len(rows))
         if len(rows) and not context and self.dependence(x.shape[-1]).columnwise:
             rows = _rank_within(columns)
-            x = x[..., : int(rows.max()) + 1, :]
+            x = x[..., :1, :].expand(*x.shape[:-2], int(rows.max()) + 1, x.shape[-1])
         table = x.expand(*spread.shape[:2], *x.shape[-2:]).clone()
         table[..., rows, columns] = spread
         given = self(table, **context)

@@ -34,6 +34,8 @@ class TwoSided(Missingness):
     True
     """
 
+    nodes_per_sd = 1
+
     def __init__(self, num_columns: int, hides: str | None = None) -> None:
         super().__init__()
         if hides not in ("extremes", "middle", None):
@@ -119,6 +121,8 @@ class SplineMissingness(Missingness):
     >>> SplineMissingness(3)(torch.zeros(7, 3)).batch_shape
     torch.Size([7, 3])
     """
+
+    nodes_per_sd = 2
 
     def __init__(
         self, num_columns: int, knots: Sequence[float] = (-1.5, -0.75, 0.0, 0.75, 1.5)
