@@ -16,6 +16,22 @@ class NonFiniteLossError(AbsentiaError, FloatingPointError):
     """The loss became NaN or infinite; the message names the first site responsible."""
 
 
+class NotFiniteAt(Exception):
+    """The bound of some rows is not finite; says which rows, so that the cause can be looked for.
+
+    Attributes:
+        x, s: the rows and their masks.
+        extras: what goes with them, by name.
+        taken: steps since the last evaluation, before this one.
+    """
+
+    def __init__(
+        self, x: torch.Tensor, s: torch.Tensor, extras: dict[str, torch.Tensor], taken: int = 0
+    ) -> None:
+        super().__init__("the bound is not finite")
+        self.x, self.s, self.extras, self.taken = x, s, extras, taken
+
+
 def first_bad_site(
     model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **extras: Any
 ) -> str:

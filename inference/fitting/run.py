@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from ...data import IncompleteData, Ratings
-from ...data.errors import InputError
 from ...data.system.process import callers_turn, random_state, seeded, set_random_state
 from ..elbo import ImportanceWeightedELBO
-from .batches import Batches
 from .checkpoint import damaged, read_checkpoint, write_checkpoint
-from .nonfinite import NonFiniteLossError, first_bad_site
-from .optimiser import make_optimiser, make_schedule
+from .nonfinite import NonFiniteLossError, NotFiniteAt, first_bad_site
+from .quasi_newton import QuasiNewton
 from .settings import FitSettings
+from .stochastic import Stochastic
 
 Table = IncompleteData | Ratings
 _log = logging.getLogger(__name__)
 #: particles for judging a model, more than for fitting it
 _PARTICLES_FOR_BOUND = 100
+#: what moves the parameters, by the name of the setting
+OPTIMISERS: dict[str, Any] = {"adam": Stochastic, "l-bfgs": QuasiNewton}
 
 
 class Run:
@@ -43,12 +43,7 @@ class Run:
     ) -> None:
         self.model, self.train, self.held_out = model, train, held_out
         self.plan, self.path = plan, path
-        self.elbo = ImportanceWeightedELBO(
-            plan.particles, gradient=plan.gradient, unobserved=plan.unobserved
-        )
-        self.optimiser = make_optimiser(model, plan)
-        self.schedule = make_schedule(self.optimiser, plan)
-        self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed, **train.extras())
+        self.stepper = OPTIMISERS[plan.optimiser](model, train, plan)
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.best_bound, self.best_step = -math.inf, 0
@@ -58,21 +53,20 @@ class Run:
     def go(self, progress: bool, told: Sequence[Callable[[dict[str, float]], None]]) -> None:
         """Take steps until the last step, or until patience runs out."""
         self._resume()
-        every = max(1, self.plan.steps // self.plan.evaluations)
         bar = tqdm(
             total=self.plan.steps, initial=self.step, desc="fit", disable=not progress, leave=False
         )
-        total, count = torch.zeros(()), 0
         with bar:
-            while self.step < self.plan.steps and not self._out_of_patience():
-                total = total + self._one_step()
-                count += 1
-                if self.step % every and self.step != self.plan.steps:
-                    continue
-                row = self._evaluate(float(total) / count)
+            while not self._done():
+                try:
+                    loss, count = self.stepper.advance(self.step)
+                except NotFiniteAt as found:
+                    self.step += found.taken
+                    self._stop_at(found)
+                self.step += count
+                row = self._evaluate(loss)
                 bar.update(count)
                 bar.set_postfix(bound=f"{row['bound']:.3f}")
-                total, count = torch.zeros(()), 0
                 _log.debug("step %d: bound %.4f nats per row", self.step, row["bound"])
                 for tell in told:
                     with callers_turn(self.train.x.device):
@@ -82,38 +76,30 @@ class Run:
             "the fit ended at step %d of %d, %s; the state of step %d is kept, bound %.4f",
             self.step,
             self.plan.steps,
-            "all steps done" if self.step == self.plan.steps else "out of patience",
+            self._why_done(),
             self.best_step,
             self.best_bound,
         )
 
-    def _out_of_patience(self) -> bool:
-        return self.plan.patience is not None and self.waited >= self.plan.patience
+    def _done(self) -> bool:
+        return self._why_done() is not None
 
-    def _one_step(self) -> Tensor:
-        x, s = self.batches.next()
-        extras = self.batches.extras
-        size = len(self.train)
+    def _why_done(self) -> str | None:
+        if self.step >= self.plan.steps:
+            return "all steps done"
+        if self.stepper.finished:
+            return "no more to gain"
+        if self.plan.patience is not None and self.waited >= self.plan.patience:
+            return "out of patience"
+        return None
+
+    def _stop_at(self, found: NotFiniteAt) -> NoReturn:
         model, guide = self.model.model, self.model.guide
-        try:
-            loss = self.elbo.differentiable_loss(model, guide, x, s, size, **extras) / size
-        except torch.linalg.LinAlgError:  # a guide that factorises a matrix fails before the loss
-            self._stop_at(x, s, extras)
-        if not bool(loss.isfinite()):
-            self._stop_at(x, s, extras)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        self.schedule.step()
-        self.step += 1
-        return loss.detach().cpu()
-
-    def _stop_at(self, x: Tensor, s: Tensor, extras: dict[str, Tensor]) -> NoReturn:
-        cause = first_bad_site(self.model.model, self.model.guide, x, s, **extras)
+        cause = first_bad_site(model, guide, found.x, found.s, **found.extras)
         raise NonFiniteLossError(
             f"the loss is not finite at step {self.step + 1}: {cause}. Lower learning_rate (now "
             f"{self.plan.learning_rate:g}), raise the decoder's smallest scale, or fit in float64"
-        )
+        ) from found
 
     def _evaluate(self, loss: float) -> dict[str, float]:
         for name, parameter in self.model.named_parameters():
@@ -126,7 +112,7 @@ class Run:
             "step": self.step,
             "train_bound": -loss,
             "validation_bound": self._validation_bound(),
-            "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "learning_rate": self.stepper.learning_rate,
         }
         row["bound"] = row["validation_bound"] if self.held_out is not None else -loss
         self.history.append(row)
@@ -189,10 +175,7 @@ class Run:
             "model": self.model.state_dict(),
             "best": self.best_state,
             "best_at": [self.best_bound, self.best_step, self.waited],
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "batches": self.batches.state(),
-            "found": self.elbo.found(self.model.model),
+            **self.stepper.state(),
             "history": self.history,
             "random": random_state(self.train.x.device),
         }
@@ -214,13 +197,7 @@ class Run:
         # first, since an error must come before anything is replaced
         self.model.load_state_dict(state["best"])
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if state["schedule"].keys() != self.schedule.state_dict().keys():
-            raise InputError("its part 'schedule' belongs to another schedule")
-        self.schedule.load_state_dict(state["schedule"])
-        self.batches.restore(state["batches"])
-        device = self.train.x.device
-        self.elbo.take_as_found(self.model.model, state["found"], device)
-        set_random_state(state["random"], device)
+        self.stepper.restore(state)
+        set_random_state(state["random"], self.train.x.device)
         self.best_bound, self.best_step, self.waited = state["best_at"]
         self.step, self.history, self.best_state = state["step"], state["history"], state["best"]

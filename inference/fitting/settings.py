@@ -14,6 +14,17 @@ from ...data.renamed import INTEGRATION_MODE
 from ..elbo import Gradient, Unobserved
 
 Schedule = Literal["one-cycle", "cosine", "constant"]
+Optimiser = Literal["auto", "adam", "l-bfgs"]
+#: settings that mean something for stochastic gradients alone
+OF_ADAM = (
+    "steps",
+    "batch_size",
+    "learning_rate",
+    "mechanism_rate",
+    "schedule",
+    "gradient",
+    "evaluations",
+)
 
 
 class FitOptions(TypedDict, total=False):
@@ -31,6 +42,7 @@ class FitOptions(TypedDict, total=False):
     evaluations: int
     patience: int | None
     seed: int
+    optimiser: Optimiser
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class FitSettings:
     evaluations: int = 20
     patience: int | None = None
     seed: int = 0
+    optimiser: Optimiser = "auto"
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> FitSettings:
@@ -68,7 +81,7 @@ class FitSettings:
     def from_dict(cls, document: Mapping[str, Any]) -> FitSettings:
         """Read settings from a file, which an earlier version may have written."""
         old = {k: INTEGRATION_MODE[k] for k in INTEGRATION_MODE if k in document}
-        kept = {k: v for k, v in document.items() if k not in old}
+        kept = {"optimiser": "adam", **{k: v for k, v in document.items() if k not in old}}
         return cls(**kept, **{now.name: now.value(document[k]) for k, now in old.items()})
 
     def __post_init__(self) -> None:
@@ -87,6 +100,8 @@ class FitSettings:
                 raise InputError(f"{name} is {getattr(self, name)}; give a positive number")
         if self.schedule not in ("one-cycle", "cosine", "constant"):
             raise InputError(f"schedule is {self.schedule!r}; give one-cycle, cosine or constant")
+        if self.optimiser not in ("auto", "adam", "l-bfgs"):
+            raise InputError(f"optimiser is {self.optimiser!r}; give auto, adam or l-bfgs")
         if not 0 <= self.validation < 1:
             raise InputError(
                 f"validation is {self.validation}; give the share of rows to hold out, at least 0 "

@@ -11,6 +11,9 @@ from torch import Tensor
 from ...models.distributions.row_normal import RowNormal
 from .points import seed_of, spread_points
 
+#: how many numbers are kept between runs at most
+_MOST_KEPT = 4_000_000
+
 
 class ShiftedSobol:
     """Sobol points (K, d), shifted modulo one by each row's own random shift.
@@ -22,10 +25,12 @@ class ShiftedSobol:
 
     Args:
         seed: determines the numbers of a site, together with the site's name.
+        keep: hold the standard normal numbers of a site for its next run, if they are few enough.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed, self.count = seed, 0
+    def __init__(self, seed: int | str, keep: bool = False) -> None:
+        self.seed, self.keep, self.count = seed, keep, 0
+        self._kept: dict[tuple[str, int, int, int], Tensor] = {}
 
     def start(self, count: int) -> None:
         """Begin a run with this many particles per row."""
@@ -42,13 +47,23 @@ class ShiftedSobol:
             own = fn.rsample if fn.has_rsample else fn.sample
             sampled: Tensor = own(() if len(fn.batch_shape) > 2 else (self.count,))
             return sampled
+        eps = self._normal(name, n, d).to(fn.loc)
+        if isinstance(fn, RowNormal):
+            return fn.transformed(eps)
+        moved: Tensor = fn.loc + fn.scale * eps
+        return moved
+
+    def _normal(self, name: str, n: int, d: int) -> Tensor:
+        """Return (K, n, d) standard normal numbers."""
+        place = (name, self.count, n, d)
+        if place in self._kept:
+            return self._kept[place]
         key = f"{self.seed} {name}"
         points = spread_points(self.count, d, key)
         generator = torch.Generator().manual_seed(seed_of(f"shift {key}"))
         shift = torch.rand(n, d, generator=generator, dtype=torch.float64)
         uniform = ((points.unsqueeze(1) + shift) % 1.0).clamp(1e-9, 1 - 1e-9)
-        eps = (math.sqrt(2) * torch.erfinv(2 * uniform - 1)).to(fn.loc)
-        if isinstance(fn, RowNormal):
-            return fn.transformed(eps)
-        moved: Tensor = fn.loc + fn.scale * eps
-        return moved
+        eps = math.sqrt(2) * torch.erfinv(2 * uniform - 1)
+        if self.keep and eps.numel() <= _MOST_KEPT:
+            self._kept[place] = eps.to(torch.get_default_dtype())
+        return eps

@@ -223,7 +223,9 @@ def test_history():
     assert history["learning_rate"].iloc[-1] < history["learning_rate"].max() / 100
     assert result.columns == data.columns
     assert result.scaler is data.scaler
-    assert result.settings == FitSettings(steps=60, evaluations=6, particles=5, batch_size=32)
+    assert result.settings == FitSettings(
+        steps=60, evaluations=6, particles=5, batch_size=32, optimiser="adam"
+    )
 
 
 def test_the_training_bound_is_the_mean_of_the_steps():

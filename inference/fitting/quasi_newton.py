@@ -1,0 +1,189 @@
+"""Fitting over the whole table by L-BFGS, where the bound can be made a plain function."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...data import IncompleteData
+from ...models.networks.encoders import ExactConditionalEncoder
+from ...models.programs.base import RowModel
+from ..elbo import log_mean_exp
+from ..integrator import Marginal
+from ..randomness.shifted import ShiftedSobol
+from .nonfinite import NotFiniteAt
+from .settings import FitSettings
+
+#: iterations between two evaluations
+_BLOCK = 10
+#: passes over the rows in one block at most, line searches included
+_MOST_PASSES = 10 * _BLOCK
+#: gradients from which the curvature is learnt
+_HISTORY = 20
+#: numbers that a pass over some of the rows may hold at once: particles x rows x columns
+_AT_ONCE = 4_000_000
+#: rows of the first stage, and how many times as many each later stage has
+_FIRST_STAGE, _GROWTH = 4096, 4
+#: nats a row that ten more iterations must bring
+_WORTH = 1e-3
+#: the cost of a point at which the bound is not finite: a line search turns back there
+_FORBIDDEN = 1e10
+
+
+def is_plain(model: Any, data: Any, unobserved: str) -> bool:
+    """Tell whether a model's bound is a smooth function of its parameters once noise is fixed.
+
+    It is for a linear Gaussian decoder with its exact guide, where all missing values are
+    integrated out and no coefficient of the mechanism has a posterior of its own.
+    """
+    if not (isinstance(model, RowModel) and isinstance(data, IncompleteData)):
+        return False
+    if not isinstance(model.encoder, ExactConditionalEncoder) or unobserved == "sample":
+        return False
+    beside = (model.coefficient_guide, model.predictor, model.trunk, model.margins)
+    if any(part is not None for part in beside) or model.missingness.mask_latent_dim:
+        return False
+    if model.frozen or not any(p.requires_grad for p in model.parameters()):
+        return False
+    sampled = model.missingness.dependence(len(data.columns)).sampled
+    return not bool((sampled & ~data.s.all(0).cpu()).any())
+
+
+class QuasiNewton:
+    """L-BFGS on the bound of the whole table, with random numbers that are the same every time.
+
+    The exact guide q(z | x_o) makes the weights vary little, and its samples are evenly spread
+    (:class:`~absentia.inference.randomness.shifted.ShiftedSobol`), so that few particles a row give
+    a smooth and accurate objective (sample average approximation; Kim, Pasupathy & Henderson,
+    Handbook of Simulation Optimization 2015). Curvature is learnt from its gradients (Liu &
+    Nocedal, Mathematical Programming 1989), which takes some hundred passes where stochastic
+    gradients take thousands of steps.
+
+    A long table is fitted in stages: of 4,096 of its rows, then of four times as many, until all
+    take part (samples that grow; Byrd, Chin, Nocedal & Wu, Mathematical Programming 2012). A stage
+    ends when ten iterations bring less than .001 nats a row.
+
+    Args:
+        model: the model whose parameters are moved; see :func:`is_plain`.
+        train: the rows to fit.
+        plan: particles, seed, and the most iterations.
+    """
+
+    #: steps are as long as the line search finds best
+    learning_rate = math.nan
+
+    def __init__(self, model: RowModel, train: IncompleteData, plan: FitSettings) -> None:
+        self.model, self.train, self.plan = model, train, plan
+        ignorable = bool(model.missingness.dependence(len(train.columns)).ignorable.all())
+        #: under the exact guide all particles of an ignorable model have one weight
+        self.particles = 1 if ignorable else plan.particles
+        self.marginal = Marginal(plan.unobserved)
+        generator = torch.Generator().manual_seed(plan.seed)
+        self.order = torch.randperm(len(train), generator=generator)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.finished = False
+        self._begin_stage(min(_FIRST_STAGE, len(train)))
+
+    def _begin_stage(self, rows: int) -> None:
+        """Lay out the rows of a stage, each part with noise of its own, and forget curvature."""
+        self.rows = rows
+        chosen = self.order[:rows].sort().values.to(self.train.x.device)
+        size = max(_AT_ONCE // (self.particles * len(self.train.columns)), 1)
+        self.parts = [
+            (part, ShiftedSobol(f"{self.plan.seed} {number}", keep=True))
+            for number, part in enumerate(chosen.split(size))
+        ]
+        self.optimiser = torch.optim.LBFGS(
+            self.parameters,
+            max_iter=_BLOCK,
+            max_eval=_MOST_PASSES,
+            tolerance_grad=0.0,
+            tolerance_change=0.0,
+            history_size=_HISTORY,
+            line_search_fn="strong_wolfe",
+        )
+
+    def advance(self, step: int) -> tuple[float, int]:
+        """Take up to ten iterations; return the loss after them and how many they were.
+
+        Raises:
+            NotFiniteAt: the bound is not finite where the iterations begin.
+        """
+        group = self.optimiser.param_groups[0]
+        group["max_iter"] = min(_BLOCK, self.plan.steps - step)
+        before = self._iterations()
+        first = float(self.optimiser.step(self._closure))  # type: ignore[arg-type]
+        if first >= _FORBIDDEN:
+            part, _ = self.parts[0]
+            raise NotFiniteAt(self.train.x[part], self.train.s[part], self.train.extras(part))
+        with torch.no_grad():
+            loss = float(self._loss())
+        taken = self._iterations() - before
+        if first - loss < _WORTH or taken < group["max_iter"]:
+            if self.rows == len(self.train):
+                self.finished = True
+            else:
+                self._begin_stage(min(_GROWTH * self.rows, len(self.train)))
+        return loss, max(taken, 1)
+
+    def _iterations(self) -> int:
+        """Count the iterations of this stage."""
+        state = self.optimiser.state.get(self.parameters[0], {})
+        return int(state.get("n_iter", 0))
+
+    def _closure(self) -> Tensor:
+        self.optimiser.zero_grad(set_to_none=True)
+        return self._loss()
+
+    def _loss(self) -> Tensor:
+        """Return minus the bound a row, and add its gradients to the parameters' where wanted."""
+        total = torch.zeros((), dtype=torch.float64)
+        for part, noise in self.parts:
+            try:
+                loss = self._part_loss(part, noise)
+            except torch.linalg.LinAlgError:
+                loss = torch.full((), math.inf)
+            if not bool(loss.isfinite()):
+                for parameter in self.parameters:
+                    parameter.grad = torch.zeros_like(parameter)
+                return torch.tensor(_FORBIDDEN, dtype=torch.float64)
+            if torch.is_grad_enabled():
+                loss.backward()
+            total += loss.detach().cpu()
+        return total
+
+    def _part_loss(self, part: Tensor, noise: ShiftedSobol) -> Tensor:
+        x, s = self.train.x[part], self.train.s[part]
+        run = self.marginal.run(
+            self.model.model,
+            self.model.guide,
+            x,
+            s,
+            len(self.train),
+            num_particles=self.particles,
+            draw=noise,
+            **self.train.extras(part),
+        )[0]
+        # priors of the mechanism count once a table, and a part is a share of it
+        share = len(part) / self.rows
+        own = log_mean_exp(run.log_weight).sum() / self.rows
+        return -own - share * run.log_global / len(self.train)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": {},
+            "batches": {"rows": self.rows, "finished": self.finished},
+            "found": {"scored": False, "drawn": self.marginal.found(self.model.model)},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state that :meth:`state` returned."""
+        self._begin_stage(int(state["batches"]["rows"]))
+        self.finished = bool(state["batches"]["finished"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.marginal.take_as_found(self.model.model, state["found"]["drawn"])

@@ -1,0 +1,95 @@
+"""Fitting by stochastic gradients: minibatches, Adam and a schedule of its rates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...data.errors import InputError
+from ..elbo import ImportanceWeightedELBO
+from .batches import Batches
+from .nonfinite import NotFiniteAt
+from .optimiser import make_optimiser, make_schedule
+from .settings import FitSettings
+
+
+class Stochastic:
+    """Adam on minibatches, for every model.
+
+    Args:
+        model: the model whose parameters are moved.
+        train: the rows to fit.
+        plan: how many steps, of which size.
+    """
+
+    def __init__(self, model: Any, train: Any, plan: FitSettings) -> None:
+        self.model, self.train, self.plan = model, train, plan
+        self.elbo = ImportanceWeightedELBO(
+            plan.particles, gradient=plan.gradient, unobserved=plan.unobserved
+        )
+        self.optimiser = make_optimiser(model, plan)
+        self.schedule = make_schedule(self.optimiser, plan)
+        self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed, **train.extras())
+        #: gradients fall as long as there are steps
+        self.finished = False
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the present step."""
+        rate: float = self.optimiser.param_groups[0]["lr"]
+        return rate
+
+    def advance(self, step: int) -> tuple[float, int]:
+        """Take the steps to the next evaluation; return their mean loss and how many they were.
+
+        Raises:
+            NotFiniteAt: the loss of a minibatch is not finite.
+        """
+        every = max(1, self.plan.steps // self.plan.evaluations)
+        total, count = torch.zeros(()), 0
+        while True:
+            total = total + self._one_step(count)
+            count += 1
+            if (step + count) % every == 0 or step + count == self.plan.steps:
+                return float(total) / count, count
+
+    def _one_step(self, taken: int) -> Tensor:
+        x, s = self.batches.next()
+        extras = self.batches.extras
+        size = len(self.train)
+        model, guide = self.model.model, self.model.guide
+        try:
+            loss = self.elbo.differentiable_loss(model, guide, x, s, size, **extras) / size
+        except torch.linalg.LinAlgError as error:  # a guide that factorises a matrix notices first
+            raise NotFiniteAt(x, s, extras, taken) from error
+        if not bool(loss.isfinite()):
+            raise NotFiniteAt(x, s, extras, taken)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.schedule.step()
+        return loss.detach().cpu()
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "batches": self.batches.state(),
+            "found": self.elbo.found(self.model.model),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state that :meth:`state` returned.
+
+        Raises:
+            ValueError: the state is of another schedule.
+        """
+        self.optimiser.load_state_dict(state["optimiser"])
+        if state["schedule"].keys() != self.schedule.state_dict().keys():
+            raise InputError("its part 'schedule' belongs to another schedule")
+        self.schedule.load_state_dict(state["schedule"])
+        self.batches.restore(state["batches"])
+        self.elbo.take_as_found(self.model.model, state["found"], self.train.x.device)
