@@ -12,6 +12,7 @@ import pandas as pd
 from ..data import IncompleteData
 from ..data.columns.cautions import ColumnWarning
 from ..inference import FitResult, fit
+from ..inference.fitting.usual import usual_settings
 from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA, RowModel
 from ..models.zoo.mechanism_names import SlopePrior
 from .choices import MechanismName, ModelName
@@ -23,6 +24,8 @@ from .suspicions import Suspicion, lines_of
 
 #: the most columns that are described on a line each
 _MOST_ROWS = 20
+#: steps of Adam where none are given
+_STEPS = 5_000
 
 
 def read_data(
@@ -73,7 +76,7 @@ def fit_model(
     built: RowModel,
     data: IncompleteData,
     model: ModelName,
-    steps: int,
+    steps: int | None,
     learning_rate: float | None,
     seed: int,
     checkpoint: Path | None,
@@ -83,16 +86,13 @@ def fit_model(
     make_folders([checkpoint])
     assumed = built.missingness.describe(data)
     say(f"{assumed.title}\n{assumed.summary()}" if assumed.wide else str(assumed))
-    linear = model in (ModelName.not_miwae_ppca, ModelName.ppca)
-    rate = learning_rate or (1e-2 if linear else 2e-3)
     result = fit(
         built,
         data,
-        steps=steps,
-        learning_rate=rate,
         seed=seed,
         progress=progress,
         checkpoint=checkpoint,
+        **usual_settings(built, data, steps, learning_rate, _STEPS),
     )
     say(f"bound {result.bound:.3f} nats per row")
     if not model.value.startswith(("ppca", "miwae")):

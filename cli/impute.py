@@ -69,7 +69,14 @@ def impute(
         int | None, typer.Option(min=1, help="Number of latent dimensions.")
     ] = None,
     particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
-    steps: Annotated[int, typer.Option(min=1, help="Number of optimiser steps.")] = 5000,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of optimiser steps; when left out, linear models are fitted by L-BFGS "
+            "until nothing more is gained, and others by 5000 steps.",
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(

@@ -24,15 +24,19 @@ from ...models.missingness.description import Description
 from ...models.programs.base import RowModel
 from ..fitting.loop import fit
 from ..fitting.result import FitResult
+from ..fitting.usual import usual_settings
 from ..held_out import held_out_bound, mask_left_out
 from ..imputing.imputation import Imputation
 from ..imputing.tables import impute
 from .completing import as_numbers, filled, indicator_names, with_indicators
-from .learning import learning_rate, model_of, training_data
+from .learning import model_of, training_data
 from .options import check_parameters, check_whole, fit_options, model_options
 from .reading import Given, given_names, given_table, seen_by_model, without_unseen_levels
 from .sampling import new_rows
 from .storage import load_imputer, save_imputer
+
+#: steps of Adam where none are given
+_STEPS = 3_000
 
 NOTHING_MISSING = (
     "no value of the table is missing, so that nothing can be learnt about why values go missing; "
@@ -72,8 +76,9 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         unseen_levels: of new rows, what a level that ``fit`` did not see is: an ``"error"``, or
             ``"missing"`` for the model (it comes back as it was given).
         particles: importance samples per row in ``transform`` and ``score``.
-        steps, learning_rate, fit_options: of :func:`absentia.fit`; None is 1e-2 for the linear and
-            2e-3 for the deep models.
+        steps, learning_rate, fit_options: of :func:`absentia.fit`. Where neither steps nor a rate
+            is given, linear models are fitted by L-BFGS until nothing more is gained, and others by
+            3,000 steps of Adam; the rate is then 1e-2 for linear models and 2e-3 for networks.
         random_state: an integer for reproducible results.
         verbose: 1 shows progress.
 
@@ -105,7 +110,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         add_indicator: bool = False,
         unseen_levels: str = "error",
         particles: int = 500,
-        steps: int = 3_000,
+        steps: int | None = None,
         learning_rate: float | None = None,
         fit_options: Mapping[str, Any] | None = None,
         random_state: Any = None,
@@ -163,14 +168,13 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         self.result_: FitResult = fit(
             model.double(),
             data,
-            steps=self.steps,
-            learning_rate=learning_rate(self),
             seed=self._seed % 2**16,
             progress=bool(self.verbose),
+            **usual_settings(model, data, self.steps, self.learning_rate, _STEPS, settings),
             **settings,
         )
         self._mask = mask_left_out(self.result_, data)
-        self.n_iter_ = self.steps
+        self.n_iter_ = int(self.result_.history["step"].iloc[-1])
 
     @property
     def model_(self) -> RowModel:

@@ -17,9 +17,6 @@ from .reading import seen_by_model
 if TYPE_CHECKING:
     from .imputer import MNARImputer
 
-#: learning rates where none is given: linear decoders bear larger steps than networks
-_RATE_OF_LINEAR, _RATE_OF_NETWORKS = 1e-2, 2e-3
-
 
 def training_data(imputer: MNARImputer, kept: pd.DataFrame) -> IncompleteData:
     """Read the columns that have values, by the imputer's schema and covariates."""
@@ -62,13 +59,3 @@ def model_of(
         what = copy.deepcopy(what) if isinstance(what, Missingness) else what
         options |= {"missingness": what, "sign": kept(imputer.sign, "sign")}
     return kind(data, **options)
-
-
-def learning_rate(imputer: MNARImputer) -> float:
-    """Return the learning rate that was given, or the default of the model."""
-    if imputer.learning_rate is not None:
-        return imputer.learning_rate
-    linear = (
-        imputer.model.endswith("ppca") or (imputer.model_options or {}).get("decoder") == "linear"
-    )
-    return _RATE_OF_LINEAR if linear else _RATE_OF_NETWORKS

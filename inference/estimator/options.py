@@ -51,10 +51,10 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
     if not isinstance(imputer.model, str) or imputer.model not in MODELS:
         close = nearest(imputer.model, MODELS)
         raise InputError(f"model {imputer.model!r} is not one of {', '.join(MODELS)}{close}")
-    for name in ("particles", "steps"):
-        check_whole(name, getattr(imputer, name))
-    if imputer.latent_dim is not None:
-        check_whole("latent_dim", imputer.latent_dim)
+    check_whole("particles", imputer.particles)
+    for name in ("latent_dim", "steps"):
+        if getattr(imputer, name) is not None:
+            check_whole(name, getattr(imputer, name))
     rate: Any = imputer.learning_rate
     if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < float("inf")):
         raise InputError(f"learning_rate is {rate!r}; give a positive number, or None")

@@ -72,5 +72,5 @@ def _of_version_2(kind: type[MNARImputer], held: dict[str, Any], result: FitResu
     loaded.n_features_in_ = len(loaded._names)
     if held["feature_names_in"] is not None:
         loaded.feature_names_in_ = np.asarray(held["feature_names_in"], dtype=object)
-    loaded.n_iter_ = loaded.steps
+    loaded.n_iter_ = int(result.history["step"].iloc[-1])
     return loaded

@@ -1,0 +1,55 @@
+"""How a model is fitted where its user leaves the optimiser's settings out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...models.networks.decoders import LinearGaussianDecoder
+from .quasi_newton import is_plain
+from .settings import OF_ADAM, FitOptions
+
+#: learning rates where none is given: linear decoders bear larger steps than networks
+_RATE_OF_LINEAR, _RATE_OF_NETWORKS = 1e-2, 2e-3
+
+
+def usual_settings(
+    model: Any,
+    data: Any,
+    steps: int | None,
+    learning_rate: float | None,
+    otherwise: int,
+    further: Mapping[str, Any] | None = None,
+) -> FitOptions:
+    """Return the settings of a fit, in so far as they follow from the model.
+
+    Nothing is set where L-BFGS can fit the model and neither argument is given: ``fit`` takes it.
+
+    Args:
+        model: the model to fit.
+        data: the table.
+        steps: what the user gave, or None.
+        learning_rate: what the user gave, or None.
+        otherwise: the steps of Adam where None are given.
+        further: other settings that the user gave, by name.
+
+    >>> import numpy as np
+    >>> import absentia as ab
+    >>> from absentia.inference.fitting.usual import usual_settings
+    >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, np.nan], [0.0, 2.0], [3.0, 1.0]]))
+    >>> usual_settings(ab.PPCA(data, latent_dim=1), data, None, None, 3000)
+    {}
+    >>> usual_settings(ab.MIWAE(data, latent_dim=1), data, None, None, 3000)
+    {'steps': 3000, 'learning_rate': 0.002}
+    """
+    given = dict(further or {})
+    adam = given.get("optimiser") == "adam" or any(name in given for name in OF_ADAM)
+    free = steps is None and learning_rate is None and not adam
+    if free and is_plain(model, data, given.get("unobserved", "auto")):
+        return {}
+    linear = isinstance(getattr(model, "decoder", None), LinearGaussianDecoder)
+    rate = _RATE_OF_LINEAR if linear else _RATE_OF_NETWORKS
+    return {
+        "steps": otherwise if steps is None else steps,
+        "learning_rate": rate if learning_rate is None else learning_rate,
+    }

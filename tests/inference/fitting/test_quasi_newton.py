@@ -1,0 +1,146 @@
+"""L-BFGS over whole tables: against closed forms, Adam, and itself after a stop."""
+
+import numpy as np
+import pytest
+import torch
+
+import absentia as ab
+from absentia.inference.fitting import quasi_newton
+from absentia.inference.fitting.nonfinite import NonFiniteLossError
+from absentia.inference.fitting.quasi_newton import is_plain
+from absentia.models import SelectionModel
+
+
+def rows(n=150, p=5, d=2, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)) @ rng.normal(size=(d, p)) + 0.5 * rng.normal(size=(n, p))
+
+
+def hidden(complete, slope=2.0, seed=1):
+    """The high values of the first two columns are missing more often."""
+    found = complete.copy()
+    chance = 1 / (1 + np.exp(-slope * (complete[:, :2] - 0.5)))
+    found[:, :2][np.random.default_rng(seed).random(chance.shape) < chance] = np.nan
+    return found[~np.isnan(found).all(1)]
+
+
+def fitted(model, data, **options):
+    return ab.fit(model, data, progress=False, check=False, **{"validation": 0.0, **options})
+
+
+def likelihood_of_ppca(x, d):
+    """The highest log-likelihood per row (Tipping & Bishop, JRSS B 1999, equations 7 and 8)."""
+    p = x.shape[1]
+    values = np.sort(np.linalg.eigvalsh(np.cov(x.T, bias=True)))[::-1]
+    noise = values[d:].mean()
+    log_det = np.log(values[:d]).sum() + (p - d) * np.log(noise)
+    return -0.5 * (p * np.log(2 * np.pi) + log_det + p)
+
+
+@pytest.mark.parametrize("n", [150, 9000])
+def test_ppca_reaches_its_closed_form(n):
+    """Also in stages: 9,000 rows are fitted by 4,096 and then by all."""
+    complete = rows(n)
+    data = ab.IncompleteData.from_numpy(complete)
+    found = fitted(ab.PPCA(data, latent_dim=2), data)
+    assert found.settings.optimiser == "l-bfgs"
+    assert found.bound == pytest.approx(likelihood_of_ppca(data.x.numpy(), 2), abs=2e-3)
+
+
+def test_it_ends_above_adam_and_near_the_slope():
+    data = ab.IncompleteData.from_numpy(hidden(rows(600)))
+    ours = fitted(ab.NotMIWAEPPCA(data, sign="+", latent_dim=2), data)
+    model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=2)
+    adam = fitted(model, data, steps=1500, learning_rate=1e-2)
+    assert (ours.settings.optimiser, adam.settings.optimiser) == ("l-bfgs", "adam")
+    left, right = (
+        ab.check.held_out_bound(one, data, particles=500).mean().item() for one in (ours, adam)
+    )
+    assert left > right - 5e-3
+    gap = ours.model.missingness.slope - adam.model.missingness.slope
+    assert gap.abs().max() < 0.3
+
+
+def test_a_stopped_fit_goes_on_as_if_it_had_not(tmp_path):
+    data = ab.IncompleteData.from_numpy(hidden(rows()))
+    whole = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data)
+    assert len(whole.history) > 3
+
+    class Stop(Exception):
+        pass
+
+    def stop(row):
+        if row["step"] >= 20:
+            raise Stop
+
+    path = tmp_path / "state"
+    with pytest.raises(Stop):
+        fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, checkpoint=path, callback=stop)
+    resumed = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, checkpoint=path)
+    assert resumed.history.equals(whole.history)
+    for mine, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_a_killed_fit_in_a_late_stage_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(quasi_newton, "_FIRST_STAGE", 40)
+    data = ab.IncompleteData.from_numpy(hidden(rows(400)))
+    whole = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data)
+
+    class Stop(Exception):
+        pass
+
+    seen = []
+
+    def stop(row):
+        seen.append(row["step"])
+        if len(seen) == len(whole.history) - 1:
+            raise Stop
+
+    path = tmp_path / "state"
+    with pytest.raises(Stop):
+        fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, checkpoint=path, callback=stop)
+    resumed = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, checkpoint=path)
+    assert resumed.history.equals(whole.history)
+
+
+def test_parts_of_a_pass_add_up(monkeypatch):
+    """PPCA's bound is exact, whatever part of the table is held at once."""
+    data = ab.IncompleteData.from_numpy(hidden(rows()))
+    whole = fitted(ab.PPCA(data, latent_dim=2), data)
+    monkeypatch.setattr(quasi_newton, "_AT_ONCE", 20 * data.x.shape[1])
+    parts = fitted(ab.PPCA(data, latent_dim=2), data)
+    assert parts.bound == pytest.approx(whole.bound, abs=2e-3)
+
+
+def test_what_auto_takes():
+    data = ab.IncompleteData.from_numpy(hidden(rows()))
+    linear = ab.NotMIWAEPPCA(data, latent_dim=2)
+    assert is_plain(linear, data, "auto")
+    assert not is_plain(linear, data, "sample")
+    assert not is_plain(ab.NotMIWAE(data, hidden=[4]), data, "auto")
+    # another column's absence depends on the first, which must be sampled
+    coupled = ab.NotMIWAEPPCA(data, ab.missing("x1 ~ x0"), latent_dim=2)
+    assert not is_plain(coupled, data, "auto")
+    for option in (
+        {"steps": 3},
+        {"steps": 3, "learning_rate": 1e-2},
+        {"optimiser": "adam", "steps": 2},
+    ):
+        assert fitted(linear, data, **option).settings.optimiser == "adam"
+    with pytest.raises(ValueError, match=r"l-bfgs.*adam"):
+        fitted(ab.NotMIWAE(data, hidden=[4]), data, optimiser="l-bfgs")
+    with pytest.raises(ValueError, match=r"optimiser.*newton"):
+        fitted(linear, data, optimiser="newton")
+    few = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, optimiser="l-bfgs", steps=12)
+    assert few.history["step"].tolist() == [10, 12]
+
+
+def test_a_bound_that_is_not_finite_is_named():
+    data = ab.IncompleteData.from_numpy(hidden(rows()))
+    model = ab.NotMIWAEPPCA(data, latent_dim=2)
+    with torch.no_grad():
+        model.decoder.mean.weight.fill_(float("nan"))
+    assert isinstance(model, SelectionModel)
+    with pytest.raises(NonFiniteLossError, match="step 1"):
+        fitted(model, data)
