@@ -33,8 +33,11 @@ def fitting_on(device: str | None) -> Iterator[None]:
 
 
 def fit(model: RowModel, data: IncompleteData | Ratings, **options: Any) -> FitResult:
-    """Fit as :func:`absentia.fit` does, without its warnings, on the device of the run."""
-    options = {"progress": False, "check": False, **options}
+    """Fit as :func:`absentia.fit` does, without its warnings, on the device of the run.
+
+    A specification that names no optimiser means Adam, the only one when it was written.
+    """
+    options = {"progress": False, "check": False, "optimiser": "adam", **options}
     return inference.fit(model, data, device=_device.get(), **options)
 
 
