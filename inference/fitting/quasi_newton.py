@@ -115,7 +115,7 @@ class QuasiNewton:
         group = self.optimiser.param_groups[0]
         group["max_iter"] = min(_BLOCK, self.plan.steps - step)
         before = self._iterations()
-        first = float(self.optimiser.step(self._closure))  # type: ignore[arg-type]
+        first = float(self.optimiser.step(self._closure))
         if first >= _FORBIDDEN:
             part, _ = self.parts[0]
             raise NotFiniteAt(self.train.x[part], self.train.s[part], self.train.extras(part))

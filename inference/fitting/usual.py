@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from ...models.networks.decoders import LinearGaussianDecoder
 from .quasi_newton import is_plain
-from .settings import OF_ADAM, FitOptions
+from .settings import OF_ADAM
 
 #: learning rates where none is given: linear decoders bear larger steps than networks
 _RATE_OF_LINEAR, _RATE_OF_NETWORKS = 1e-2, 2e-3
+
+
+class Pace(TypedDict, total=False):
+    """How far and how fast Adam goes; nothing where L-BFGS is taken."""
+
+    steps: int
+    learning_rate: float
 
 
 def usual_settings(
@@ -20,7 +27,7 @@ def usual_settings(
     learning_rate: float | None,
     otherwise: int,
     further: Mapping[str, Any] | None = None,
-) -> FitOptions:
+) -> Pace:
     """Return the settings of a fit, in so far as they follow from the model.
 
     Nothing is set where L-BFGS can fit the model and neither argument is given: ``fit`` takes it.
