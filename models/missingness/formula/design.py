@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ....data.errors import InputError
+from ...distributions.shapes import broadcast
 from .coded_terms import check_names, check_sign, check_size, coded
 from .expressions import Lookup
 from .factors import Factor, Source, products
@@ -130,7 +131,7 @@ class Design:
         columns = [c for part in self._parts for c in products(part, once, made)]
         if not columns:
             return torch.zeros(0)
-        shape = torch.broadcast_shapes(*(c.shape for c in columns))
+        shape = broadcast(*(c.shape for c in columns))
         stacked = torch.stack([c.expand(shape) for c in columns], -1)
         key = (stacked.dtype, stacked.device)
         if key not in self._scaling:
@@ -147,6 +148,10 @@ class Design:
     def __getstate__(self) -> dict[str, Any]:
         """Drop the tensors per device, which are rebuilt on use."""
         return {**self.__dict__, "_scaling": {}}
+
+    def factors(self) -> list[tuple[int, list[Factor]]]:
+        """List the products of factors in the order of their columns, each after its term."""
+        return list(zip(self._part_of, self._parts, strict=True))
 
     def reads_of(self, term: int) -> frozenset[str]:
         """List the columns and covariates whose values one term depends on."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ....data import IncompleteData
 from ...distributions.mask import ProbitBernoulli, SequentialMask
+from ...distributions.shapes import broadcast
 from ...fitted import Fit
 from ..affine import Affine, Link
 from ..base import Missingness
@@ -22,6 +23,7 @@ from ..identification import identified
 from ..starts import score_of_rate
 from ..table_facts import TableFacts, shadows_among
 from .declaration import Declared
+from .grouped import Grouped
 from .learned import arguments_for
 from .linear_predictor import LinearPredictor
 from .lookup import Names, RowValues
@@ -73,6 +75,7 @@ class FormulaMissingness(Missingness):
         self.part_of = dict(zip(position, parts, strict=True))
         self.background: Tensor
         self.register_buffer("background", score_of_rate(torch.tensor(self.rates)), False)
+        self.grouped = Grouped(self.part_of, self.names)
         self.mask_latent_dim = mask_latent_dim
         self.reads = Reads.of({j: part.design for j, part in self.part_of.items()}, self.columns)
         self.asks = self.reads.asks
@@ -142,11 +145,16 @@ class FormulaMissingness(Missingness):
 
     def _scores(self, x: Tensor, context: Mapping[str, Any]) -> Tensor:
         """Return the linear predictor of being missing, of shape (..., n, p)."""
+        slope, rest = self.grouped.scores(self.part_of, x, context, -self.background)
+        found = slope * x + rest
+        if len(self.grouped.columns) == len(self.part_of):
+            return found
         values = RowValues(self.names, x, context)
-        scores: list[Tensor] = [-b for b in self.background]
+        scores = list(found.unbind(-1))
         for j, part in self.part_of.items():
-            scores[j] = part.score(values, context)
-        shape = torch.broadcast_shapes(x.shape[:-1], *(score.shape for score in scores))
+            if j not in self.grouped.columns:
+                scores[j] = part.score(values, context)
+        shape = broadcast(*(score.shape for score in scores))
         return torch.stack([score.expand(shape) for score in scores], -1)
 
     def dependence(self, num_columns: int) -> Dependence:
@@ -162,11 +170,15 @@ class FormulaMissingness(Missingness):
         """Return slopes and offsets where a formula is affine, from its values at 0 and 1."""
         if not bool(self.affine_columns.any()):
             return None
+        linear, rest = self.grouped.scores(self.part_of, x, context, -self.background)
+        others = [j for j in self.part_of if j not in self.grouped.columns]
+        if not any(bool(self.affine_columns[j]) for j in others):
+            return Affine(-linear, -rest, self.link, self.affine_columns)
         shape = x.shape[:-1] if not self.plain else x.shape[:0]
         zero = x.new_zeros(())
-        slope: list[Tensor] = [zero] * self.num_columns
-        offset: list[Tensor] = [zero] * self.num_columns
-        for j, part in self.part_of.items():
+        slope, offset = list((-linear).unbind(-1)), list((-rest).unbind(-1))
+        for j in others:
+            part = self.part_of[j]
             if not bool(self.affine_columns[j]):
                 continue
             at_zero, at_one = (
@@ -174,7 +186,7 @@ class FormulaMissingness(Missingness):
                 for v in (zero, zero + 1.0)
             )
             slope[j], offset[j] = at_zero - at_one, -at_zero
-        shape = torch.broadcast_shapes(*(t.shape for t in (*slope, *offset)), shape)
+        shape = broadcast(*(t.shape for t in (*slope, *offset)), shape)
         return Affine(
             torch.stack([t.expand(shape) for t in slope], -1),
             torch.stack([t.expand(shape) for t in offset], -1),
@@ -200,7 +212,7 @@ class FormulaMissingness(Missingness):
         if not pieces:
             return values.new_zeros(*values.shape[:2], 0)
         order = torch.cat(places).argsort()
-        shape = torch.broadcast_shapes(values.shape[:2], *(piece.shape[:-1] for piece in pieces))
+        shape = broadcast(values.shape[:2], *(piece.shape[:-1] for piece in pieces))
         joined = torch.cat(
             [piece.expand(*shape, len(cells)) for piece, cells in zip(pieces, places, strict=True)],
             -1,

@@ -1,0 +1,133 @@
+"""Linear formulas are evaluated together, with the numbers that each gives alone."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pyro.distributions import Normal
+
+import absentia as ab
+from absentia.models.missingness.formula.lookup import RowValues
+from absentia.models.missingness.formula.mechanism import FormulaMissingness
+
+LATENT, K = 2, 4
+
+
+@pytest.fixture(autouse=True)
+def double():
+    torch.set_default_dtype(torch.float64)
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(30, 5)) * [1, 20, 0.3, 2, 1] + [0, 50, 1, -3, 0]
+    x[rng.random(x.shape) < 0.3] = np.nan
+    x[:, 4] = rng.normal(size=30)
+    frame = pd.DataFrame(x, columns=["a", "b", "c", "d", "site"])
+    return ab.IncompleteData.from_frame(frame, covariates=["site"])
+
+
+FORMULAS = {
+    "own values": (["a ~ +a", "b ~ b", "c ~ -c"], 3),
+    "latents, covariates and others": (
+        ["a ~ a + latent", "b ~ b + c + site", "c ~ mask_latent", "d ~ 1"],
+        4,
+    ),
+    "some not linear": (["a ~ a + I(a**2)", "b ~ b + site", "c ~ log1p(exp(c))", "d ~ d:site"], 1),
+    "nothing linear": (["a ~ a:c", "b ~ abs(b)"], 0),
+    "without intercept": (["a ~ 0 + a + b", "b ~ b"], 2),
+}
+
+
+def mechanism(data, formulas):
+    made = FormulaMissingness.declared(ab.missing(formulas), data, LATENT, 1)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    return made
+
+
+def context(made, data):
+    torch.manual_seed(2)
+    n = len(data)
+    known = {
+        "z": torch.randn(K, n, LATENT),
+        "z_mask": torch.randn(K, n, 1),
+        "covariates": data.covariates.double(),
+        "s": data.s,
+    }
+    return made.context(**known)
+
+
+def logits(made, x, given):
+    """Of being observed, also where columns without a formula are masked out."""
+    found = made(x, **given).base
+    return getattr(found, "base_dist", found).logits
+
+
+def one_by_one(made, x, given):
+    scores = [-b for b in made.background]
+    values = RowValues(made.names, x, given)
+    for j, part in made.part_of.items():
+        scores[j] = part.score(values, given)
+    shape = torch.broadcast_shapes(x.shape[:-1], *(score.shape for score in scores))
+    return torch.stack([score.expand(shape) for score in scores], -1)
+
+
+@pytest.mark.parametrize("which", FORMULAS)
+def test_scores_and_gradients_are_those_of_each_formula_alone(data, which):
+    formulas, linear = FORMULAS[which]
+    made = mechanism(data, formulas)
+    assert len(made.grouped.columns) == linear
+    given, x = context(made, data), data.x.double().clone().requires_grad_()
+    together, alone = logits(made, x, given), -one_by_one(made, x, given)
+    torch.testing.assert_close(together.expand_as(alone), alone)
+    wanted = [x, *made.parameters()]
+    weight = torch.randn(alone.shape)
+    found, expected = (
+        torch.autograd.grad((weight * logits).sum(), wanted, allow_unused=True)
+        for logits in (together, alone)
+    )
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("which", FORMULAS)
+def test_slopes_and_offsets_give_the_scores_back(data, which):
+    made = mechanism(data, FORMULAS[which][0])
+    given, x = context(made, data), data.x.double()
+    affine = made.affine(x, **given)
+    if affine is None:
+        assert not made.affine_columns.any()
+        return
+    scores = affine.slope * x + affine.offset
+    expected = -one_by_one(made, x, given)
+    own = made.affine_columns
+    torch.testing.assert_close(scores.expand_as(expected)[..., own], expected[..., own])
+
+
+@pytest.mark.parametrize("options", [{"prior": {"a": Normal(0.5, 2.0)}}, {"fixed": {"a": 0.7}}])
+def test_what_is_given_or_has_a_prior_is_among_them(data, options):
+    both = ab.missing("a ~ a + b", **options) & ab.missing("b ~ b", fixed={"Intercept": 1.0})
+    made = FormulaMissingness.declared(both, data)
+    assert made.grouped.columns == [0, 1]
+    x = data.x.double()
+    torch.testing.assert_close(logits(made, x, {}), -one_by_one(made, x, {}))
+
+
+def test_copies_and_other_precisions_are_evaluated_alike(data):
+    made = mechanism(data, FORMULAS["latents, covariates and others"][0])
+    given, x = context(made, data), data.x.double()
+    expected = logits(made, x, given)
+    for copied in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        torch.testing.assert_close(logits(copied, x, given), expected, rtol=0, atol=0)
+    single = copy.deepcopy(made).float()
+    low = {name: value.float() for name, value in given.items()}
+    torch.testing.assert_close(
+        logits(single, x.float(), low).double(), expected, rtol=1e-4, atol=1e-4
+    )
