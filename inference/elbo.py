@@ -1,4 +1,4 @@
-"""The importance-weighted bound as a Pyro ELBO."""
+"""The importance-weighted bound on the log-likelihood, as a Pyro ELBO."""
 
 from __future__ import annotations
 
@@ -25,23 +25,26 @@ Gradient = Literal["auto", "dreg", "iwae", "stl"]
 class ImportanceWeightedELBO(ELBO):
     """L_K = scale * sum_i E[log (1/K) sum_k w_ik] + E[log p(g) - log q(g)] <= log p(x_o, s).
 
-    (Burda, Grosse & Salakhutdinov, ICLR 2016; with missing values Ipsen et al., ICLR 2021, eq. 8.)
+    w_ik are the importance weights of row i, and g the latent sites outside the rows plate (Burda,
+    Grosse & Salakhutdinov, ICLR 2016; with missing values Ipsen et al., ICLR 2021, eq. 8).
     The scale N/B of a minibatch stands *outside* the logarithm, so that minibatches average to
     the value of the whole table; ``pyro.infer.RenyiELBO`` has it inside, where it tempers the
-    weights. Sites outside the rows plate are global: they are sampled once for all particles.
+    weights. Sites outside the rows plate are sampled once for all particles.
 
     Args:
         num_particles: K, the number of importance samples per row, by the name that Pyro gives it.
         gradient: the gradient estimator. ``"iwae"`` differentiates the bound as it stands.
-            ``"dreg"`` (Tucker et al., ICLR 2019) weighs the encoder's gradient by the squared
-            weights and leaves out its score. ``"stl"`` (Roeder et al., 2017) leaves out the score
-            alone, which is biased for K > 1. ``"auto"`` is dreg from K = 5 on, else iwae. DReG and
-            STL need guide sites that are reparameterised and independent given the data.
-        unobserved: what happens to x_unobserved: ``"integrate"`` integrates it out, and raises an
-            error where that is impossible; ``"sample"`` samples it; ``"auto"`` integrates it out
-            where possible and samples it elsewhere.
+            ``"stl"`` (Roeder et al., 2017) leaves out the encoder's score (the gradient of log q by
+            its parameters at fixed samples), which has less variance and is biased for K > 1.
+            ``"dreg"`` (Tucker et al., ICLR 2019) leaves it out, too, and weighs the rest of the
+            encoder's gradient by the squared weights, without bias. ``"auto"`` is dreg from K = 5
+            on, else iwae. DReG and STL need guide sites that are reparameterised and independent
+            given the data.
+        unobserved: what happens to the missing values: ``"integrate"`` integrates them out, and
+            raises an error where that is impossible; ``"sample"`` samples them; ``"auto"``
+            integrates them out where possible and samples them elsewhere.
         row_plate: the name of the plate of the rows.
-        max_plate_nesting: the number of dimensions right of the particles.
+        max_plate_nesting: the number of plate dimensions; particles stand in the one left of them.
 
     It is used like any other ELBO of Pyro, with ``SVI`` or as a module:
 
@@ -76,9 +79,11 @@ class ImportanceWeightedELBO(ELBO):
         self.gradient = (
             ("dreg" if num_particles >= 5 else "iwae") if gradient == "auto" else gradient
         )
+        #: whether a model whose samples have no gradient may be fitted by "iwae" instead
         self._may_change = gradient == "auto"
         self.marginal = Marginal(unobserved)
         self.row_plate = row_plate
+        #: models that sample discrete values, whose gradient needs score terms
         self._scored: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __call__(self, model: Any, guide: Any) -> ELBOWithParameters:
@@ -97,8 +102,9 @@ class ImportanceWeightedELBO(ELBO):
     def found(self, model: Any) -> dict[str, Any]:
         """Return what earlier runs found out about a model, to be kept in a checkpoint.
 
-        A resumed run must not find it out again: that would use random numbers, and its
-        minibatches might not show it.
+        ``scored`` says whether it samples discrete values, ``drawn`` which missing values are
+        sampled (see :meth:`Marginal.found`). A resumed run must not find this out again: that
+        would use random numbers, and its minibatches might not show it.
         """
         scored = owner_of(model) in self._scored
         return {"scored": scored, "drawn": self.marginal.found(model)}
@@ -116,7 +122,7 @@ class ImportanceWeightedELBO(ELBO):
     def weighted(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Weighted:
-        """Return importance weights under this ELBO's options, without a gradient estimator."""
+        """Return importance weights under this ELBO's options, with their plain gradient."""
         return self._run(model, guide, args, kwargs, path_only=False)
 
     def bound(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
@@ -146,13 +152,14 @@ class ImportanceWeightedELBO(ELBO):
             return self.differentiable_loss(model, guide, *args, **kwargs)
         if gradient == "dreg":
             share = torch.softmax(run.log_weight.detach(), 0)
-            _weigh_gradients_of_draws(run, share)
-        # all three estimators begin with d log mean w / d log w_k, which is w~_k
+            _weigh_gradients_of_samples(run, share)
+        # all three estimators start from the gradient of log mean_k w_k by log w_k, which is the
+        # normalised weight w~_k
         value = self._value(run)
         return value - run.scale * score_terms(run).sum() if scored else value
 
     def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
-        """Return minus the bound as a number, and add gradients to the parameters'."""
+        """Return minus the bound as a number, and add to the gradients of the parameters."""
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
         if loss.requires_grad:
             loss.backward()
@@ -189,7 +196,7 @@ class ELBOWithParameters(nn.Module):
 
     def __init__(self, model: Any, guide: Any, elbo: ImportanceWeightedELBO) -> None:
         super().__init__()
-        # kept out of torch's registration: a bound method is no module, but its owner may be one
+        # a program may be a method, which torch does not register; its owner is registered below
         self.__dict__["programs"] = (model, guide)
         owners = [owner_of(program) for program in (model, guide)]
         self.owners = nn.ModuleList(dict.fromkeys(o for o in owners if isinstance(o, nn.Module)))
@@ -213,33 +220,41 @@ def log_mean_exp(log_weight: Tensor) -> Tensor:
 
 
 def _refuse_without_gradient(run: Weighted) -> None:
+    """Refuse discrete sites that no gradient estimator of this module serves."""
     for name, site in {**run.sites, **run.globals}.items():
         proposed = site.in_guide or site.row_dim is None
         if site.is_observed or site.fn.has_rsample or not proposed:
             continue
         raise InputError(
             f"site '{name}' ({type(site.fn).__name__}) cannot be fitted: discrete sites of the "
-            f"guide, and discrete sites outside the rows, have no reparameterised gradient; sum "
-            f"over its values in the model"
+            f"guide, and discrete sites outside the plate of the rows, have no reparameterised "
+            f"gradient; sum over the site's values in the model instead of sampling them"
         )
 
 
-def _weigh_gradients_of_draws(run: Weighted, share: Tensor) -> None:
-    """Multiply the gradient that reaches the guide's samples by w~: with the loss's own, w~^2."""
-    draws = [
+def _weigh_gradients_of_samples(run: Weighted, share: Tensor) -> None:
+    """Multiply the gradient that reaches the guide's samples by the normalised weights w~.
+
+    The gradient of the loss has a factor w~ already, so that DReG's w~^2 results.
+
+    Args:
+        run: the run whose samples get the factor.
+        share: (K, n) the normalised weights.
+    """
+    samples = [
         (name, site)
         for name, site in run.sites.items()
         if site.in_guide and not site.is_observed and site.value.requires_grad
     ]
-    for later in range(1, len(draws)):
-        name, site = draws[later]
-        for earlier_name, earlier in draws[:later]:
+    for later in range(1, len(samples)):
+        name, site = samples[later]
+        for earlier_name, earlier in samples[:later]:
             if _depends(site.value, earlier.value):
                 raise InputError(
                     f"guide site '{name}' depends on guide site '{earlier_name}', which the DReG "
                     f"gradient does not support; give gradient='iwae'"
                 )
-    for _, site in draws:
+    for _, site in samples:
         assert site.row_dim is not None
         shape = [1] * site.value.dim()
         shape[0], shape[site.row_dim - site.fn.event_dim] = share.shape
@@ -248,5 +263,6 @@ def _weigh_gradients_of_draws(run: Weighted, share: Tensor) -> None:
 
 
 def _depends(value: Tensor, earlier: Tensor) -> bool:
+    """Whether a gradient flows from ``value`` to ``earlier``."""
     (grad,) = torch.autograd.grad(value.sum(), earlier, retain_graph=True, allow_unused=True)
     return grad is not None

@@ -1,12 +1,12 @@
-"""The only module that computes log-weights, by running the guide and then the model.
+"""Importance weights, by running the guide and then the model; no other module computes them.
 
-Per row i and particle k (maths: section 2)
+The log-weight of row i and particle k, one of K samples of the latents, is
 
-    log w_ik = log p(x_o, s, z_k, ...) - log q(z_k, ...)
+    log w_ik = log p(x_o, s, z_k, ...) - log q(z_k, ...).
 
-with every latent site that the guide does not sample proposed from the model itself, so that it
-cancels. One handler runs the guide, then the model, and adds up log-densities as the sites go by;
-no trace is kept.
+A latent site that the guide does not sample is proposed from the model itself, so that it cancels.
+One Pyro handler is active while the guide and then the model run; it adds up log-densities site by
+site, and keeps no trace.
 
 Shapes at a site with rows at dim -2 and columns at dim -1 (K particles, n rows, p columns):
 
@@ -14,7 +14,7 @@ Shapes at a site with rows at dim -2 and columns at dim -1 (K particles, n rows,
     1.  (n, p)       rsample((K,))   (K, n, p)    (K, n, p)    (K, n)
     2.  (K, n, p)    rsample(())     (K, n, p)    (K, n, p)    (K, n)
     3.  (n, p)       observed        (n, p)       (n, p)       (n,), broadcast
-    4.  outside the rows plate: global, sampled once for all particles, kept apart
+    4.  outside the rows plate: global, sampled once for all particles, summed separately
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class Weighted(NamedTuple):
 
     Attributes:
         log_weight: (K, n) log-weights per particle and row.
-        scale: the common factor of plates and ``poutine.scale``, which belongs outside the
-            logarithm.
+        scale: the factor N/B of a minibatch of B of N rows, times those of ``poutine.scale``. It
+            multiplies the logarithm of the mean weight and is in no weight itself.
         sites: the sites of model and guide inside the rows plate, by name.
         globals: the sites outside the rows plate, by name.
-        log_global: log p - log q of the sites outside, summed and scaled.
+        log_global: log p - log q of the sites outside the rows plate, summed and scaled.
     """
 
     log_weight: Tensor
@@ -75,7 +75,7 @@ def weights(
     path_only: bool = False,
     row_plate: str = ROWS,
     max_plate_nesting: int = MAX_PLATE_NESTING,
-    draw: Noise | None = None,
+    noise: Noise | None = None,
     **kwargs: Any,
 ) -> Weighted:
     """Run ``guide`` and ``model`` once with K particles and return the importance weights.
@@ -85,17 +85,18 @@ def weights(
         guide: the program that proposes its latent sites.
         args: positional arguments of both programs.
         num_particles: K.
-        path_only: leave the guide's own score out of the gradient of log q, so that the gradient
-            reaches the guide's parameters only through the sampled values; DReG and STL need that.
+        path_only: leave the guide's score (the gradient of log q by its parameters at fixed
+            samples) out, so that gradients reach these parameters only through the samples; the
+            gradient estimators DReG and STL need that.
         row_plate: the name of the plate of the rows.
-        max_plate_nesting: the number of dimensions right of the particles.
-        draw: the source of the rows' random numbers, where these are not to come from the sites'
-            own distributions.
+        max_plate_nesting: the number of plate dimensions; particles stand in the one left of them.
+        noise: the source of the rows' random numbers, such as quasi-random points; when left out,
+            each site's own distribution samples them.
         kwargs: arguments of both programs by name.
 
     Raises:
         WeightError: the guide has a site that the model does not have, sites of the rows have
-            different scales, or a second plate stands left of the rows.
+            different scales, or a plate stands in the dimension of the particles.
 
     >>> import torch
     >>> import absentia as ab
@@ -106,9 +107,9 @@ def weights(
     >>> run.log_weight.shape
     torch.Size([5, 3])
     """
-    handler = _Weigher(num_particles, path_only, row_plate, max_plate_nesting, draw)
-    if draw is not None:
-        draw.start(num_particles)
+    handler = _Weigher(num_particles, path_only, row_plate, max_plate_nesting, noise)
+    if noise is not None:
+        noise.start(num_particles)
     with one_at_a_time(), handler:
         guide(*args, **kwargs)
         handler.start_model()
@@ -117,16 +118,18 @@ def weights(
 
 
 class _Weigher(Messenger):
+    """The handler that samples latents for all particles and adds up log-densities per row."""
+
     def __init__(
         self,
         num_particles: int,
         path_only: bool,
         row_plate: str,
         max_plate_nesting: int,
-        draw: Noise | None = None,
+        noise: Noise | None = None,
     ) -> None:
         super().__init__()
-        self.draw = draw
+        self.noise = noise
         self.num_particles = num_particles
         self.path_only = path_only
         self.row_plate = row_plate
@@ -138,8 +141,11 @@ class _Weigher(Messenger):
         self.rows = 0
         self.sites: dict[str, Site] = {}
         self.globals: dict[str, Site] = {}
+        #: sites of the guide that the model has not replayed yet
         self.guided: dict[str, Site] = {}
+        #: the rows of a minibatch by plate, which guide and model share
         self.subsamples: dict[str, Any] = {}
+        #: sites of the guide that the model need not have
         self.auxiliary: set[str] = set()
 
     def start_model(self) -> None:
@@ -185,8 +191,8 @@ class _Weigher(Messenger):
         name = msg["name"]
         if not msg["is_observed"] and msg["infer"].get("was_observed"):
             raise WeightError(
-                f"site '{name}' was unconditioned, and there are no weights without its "
-                f"observation; leave out poutine.uncondition"
+                f"the observation of site '{name}' was taken away by poutine.uncondition, and "
+                f"there are no weights without it; leave out poutine.uncondition"
             )
         replayed = self.guided.pop(name, None)
         if replayed is not None:
@@ -208,12 +214,13 @@ class _Weigher(Messenger):
         self.subsamples[name] = msg["value"]
 
     def _draw(self, name: str, fn: Any, row_dim: int | None) -> Tensor:
+        """Sample a site, for each particle if it stands in the rows plate."""
         sample = fn.rsample if fn.has_rsample else fn.sample
         if row_dim is None:
             value: Tensor = sample()  # global: sampled once for all particles
             return value
-        if self.draw is not None:
-            return self.draw.draw(name, fn)
+        if self.noise is not None:
+            return self.noise.draw(name, fn)
         missing_dims = self.nesting - len(fn.batch_shape)
         if missing_dims >= 0:
             value = sample((self.num_particles,) + (1,) * missing_dims)
@@ -249,7 +256,6 @@ class _Weigher(Messenger):
                 return
         log_prob = log_density(fn, value) if score else log_prob_without_score(fn, value)
         if isinstance(mask, Tensor):
-            # the mask has batch dimensions only; log_prob has them too
             log_prob = log_prob.masked_fill(~mask, 0.0)
         if row_dim is None:
             plates = max((-f.dim for f in msg["cond_indep_stack"] if f.dim is not None), default=0)
@@ -290,6 +296,7 @@ class _Weigher(Messenger):
             )
 
     def _per_row(self, name: str, log_prob: Tensor, row_dim: int) -> Tensor:
+        """Sum a site's log-densities over all plate dimensions but that of the rows."""
         dims = log_prob.dim()
         if dims > self.nesting + 1:
             raise WeightError(

@@ -23,15 +23,15 @@ Unobserved = Literal["auto", "integrate", "sample"]
 class Marginal:
     """A runner of :func:`weights` with missing values integrated out where possible.
 
-    ``unobserved="auto"`` integrates what it can: all missing values, or all but those of the
-    columns that other columns' absence depends on, or none. Models of the package are asked before
-    the run (the dependence that their mechanism declares). What is known about a model is kept:
-    columns that were sampled in one minibatch are sampled in all later ones.
+    ``unobserved="auto"`` integrates out what it can: all missing values, or all but those of the
+    columns that other columns' absence depends on, or none. For a model of this package, the
+    ``dependence`` of its mechanism says so before the run. What is known about a model is kept, so
+    that columns that were sampled in one minibatch are sampled in all later ones.
 
     Args:
         unobserved: ``"integrate"`` raises an error where missing values would have to be sampled,
             ``"sample"`` samples all of them.
-        units: as for :class:`integrate_out`.
+        units: the scaler of a table with warped columns, as for :class:`integrate_out`.
     """
 
     def __init__(self, unobserved: str = "auto", units: Standardiser | None = None) -> None:
@@ -52,18 +52,23 @@ class Marginal:
         self._known = weakref.WeakKeyDictionary()
 
     def found(self, model: Any) -> bool | Tensor | None:
-        """Return what is sampled of a model, None before its first run."""
+        """Return which missing values of a model are sampled; None before its first run.
+
+        Returns:
+            True where none are (all are integrated out), False where all are, else the columns (p,)
+            whose missing values are sampled.
+        """
         return self._known.get(owner_of(model))
 
     def take_as_found(self, model: Any, what: bool | Tensor | None) -> None:
-        """Begin with what an earlier :meth:`found` returned, to continue that run."""
+        """Continue an earlier run, with what :meth:`found` returned in it."""
         if what is not None:
             self._known[owner_of(model)] = what
 
     def run(
         self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **options: Any
     ) -> tuple[Weighted, Tilted | None]:
-        """Return weights, and the missing cells' conditionals unless all were sampled."""
+        """Return weights, and the cells' conditional given missing (None if all were sampled)."""
         if self.unobserved == "sample":
             return weights(model, guide, *args, **options), None
         if self.unobserved == "integrate":
@@ -71,19 +76,20 @@ class Marginal:
         owner = owner_of(model)
         known = self._known.get(owner, True)
         if known is not False:
-            known = _more(known, _asked(model, args, options))
-        # A program written by hand declares nothing, and a decoder of one's own may have no rule
-        # for its integral. Such a program says so by an error in the middle of a run; the run is
-        # then repeated, and the columns that the error names are sampled.
+            known = _sampled_by_either(known, _sampled_by_declaration(model, args, options))
+        # A program that a user wrote declares nothing, and a user's decoder may have no rule for
+        # its integral. This shows only as an error in the middle of a run; the run is then
+        # repeated, and the columns that the error names are sampled.
         while known is not False:
             state = torch.get_rng_state()
             try:
                 result = self._integrated(known, model, guide, args, options)
             except IntegrationError as error:
                 torch.set_rng_state(state)  # a failed run must not use up random numbers
-                if options.get("draw") is not None:
-                    options["draw"].forget()
-                known = _more(known, False if error.draw is None else error.draw)
+                if options.get("noise") is not None:
+                    options["noise"].forget()
+                needed = False if error.draw is None else error.draw
+                known = _sampled_by_either(known, needed)
                 continue
             self._known[owner] = known
             return result
@@ -104,11 +110,16 @@ class Marginal:
 
 
 def owner_of(model: Any) -> Any:
-    """Return the module that a program is a method of, since bound methods are not unique."""
+    """Return the module that a program is a method of, or the program itself.
+
+    Python makes a new method object at each access, so that it cannot serve as a key of a cache.
+    """
     return model.__self__ if inspect.ismethod(model) else model
 
 
-def _asked(program: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool | Tensor:
+def _sampled_by_declaration(
+    program: Any, args: Sequence[Any], options: Mapping[str, Any]
+) -> bool | Tensor:
     """Return what must be sampled according to the declarations of the program's model.
 
     Returns:
@@ -131,10 +142,10 @@ def _asked(program: Any, args: Sequence[Any], options: Mapping[str, Any]) -> boo
     return False if bool(sampled.all()) else needed
 
 
-def _more(known: bool | Tensor, more: bool | Tensor) -> bool | Tensor:
+def _sampled_by_either(one: bool | Tensor, other: bool | Tensor) -> bool | Tensor:
     """Return what must be sampled by either: True stands for nothing, False for everything."""
-    if isinstance(known, bool):
-        return more if known else False
-    if isinstance(more, bool):
-        return known if more else False
-    return known | more.to(known.device)
+    if isinstance(one, bool):
+        return other if one else False
+    if isinstance(other, bool):
+        return one if other else False
+    return one | other.to(one.device)

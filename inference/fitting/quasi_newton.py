@@ -164,7 +164,7 @@ class QuasiNewton:
             s,
             len(self.train),
             num_particles=self.particles,
-            draw=noise,
+            noise=noise,
             **self.train.extras(part),
         )[0]
         # priors of the mechanism count once a table, and a part is a share of it

@@ -122,7 +122,7 @@ class Sampler:
     ) -> tuple[Weighted, Tilted | None]:
         """Return one chunk's weights, and the missing cells' conditional where integrated out."""
         run, tilted = self.marginal.run(
-            self.model, self.guide, x, s, num_particles=particles, draw=noise, **extras
+            self.model, self.guide, x, s, num_particles=particles, noise=noise, **extras
         )
         # quadrature has many nodes per cell, so that chunks stay small
         self.pairs_at_once = PAIRS_AT_ONCE // 64 if _many_nodes(tilted) else PAIRS_AT_ONCE

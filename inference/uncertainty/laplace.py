@@ -158,7 +158,7 @@ class Target:
                     self.data.x[rows],
                     self.data.s[rows],
                     num_particles=self.particles,
-                    draw=None if self.noise is None else self.noise(self.seed + number),
+                    noise=None if self.noise is None else self.noise(self.seed + number),
                     **self.data.extras(rows),
                 )
                 if has_scores(run):

@@ -1,8 +1,9 @@
 """A normal distribution over a row's whole latent vector, shaped for the latent plate.
 
-In the latent plate z has batch shape (n, d) without event dimensions. A Gaussian with correlated
-components still fits in: the log-density of each component is log q(z_j | the components after it),
-and these sum to the joint log-density over the plate.
+In the latent plate (one place for each latent dimension) z has batch shape (n, d) and no event
+dimension, so log_prob must return a number for each component. A Gaussian with correlated
+components still fits in: component j gets log q(z_j | the components after it), and the sum over
+the plate is the joint log-density.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class RowNormal(TorchDistribution):
 
     ``loc`` is (..., n, d); ``precision_tril`` (..., n, d, d) is the lower Cholesky factor L of
     the precision, L L^T. A sample is loc + L^-T eps. log_prob has shape (..., n, d), and only its
-    sum over d is a log-density of interest. ``inverse`` is L^-1 where it is known already.
+    sum over d is a log-density of interest. ``inverse`` is L^-1, for callers that have it already.
 
     >>> import torch
     >>> from absentia.models.distributions.row_normal import RowNormal
@@ -86,9 +87,8 @@ class RowNormal(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Return conditional log-densities, whose sum over the last dimension is log q(z)."""
         centred = value - self.loc
-        if (
-            centred.dim() == self.precision_tril.dim()
-        ):  # (K, n, d): one product per row instead of K
+        if centred.dim() == self.precision_tril.dim():
+            # (K, n, d): one product per row for all K samples
             eps = (centred.movedim(0, -2) @ self.precision_tril).movedim(-2, 0)
         else:
             eps = (centred.unsqueeze(-2) @ self.precision_tril).squeeze(-2)
@@ -96,9 +96,9 @@ class RowNormal(TorchDistribution):
         return -0.5 * eps.square() + log_det - 0.5 * math.log(2 * math.pi)
 
 
-def _solve_rows(tril: Tensor, eps: Tensor, extra: int) -> Tensor:
-    """Return L^-T eps for eps (sample_shape..., n, d), by one triangular solve per row."""
-    if extra == 1 and tril.dim() == eps.dim():
+def _solve_rows(tril: Tensor, eps: Tensor, sample_dims: int) -> Tensor:
+    """Return L^-T eps, where eps has ``sample_dims`` dimensions before those of the rows."""
+    if sample_dims == 1 and tril.dim() == eps.dim():
         right = eps.movedim(0, -1)  # (n, d, K)
         return torch.linalg.solve_triangular(tril.mT, right, upper=True).movedim(-1, 0)
     return torch.linalg.solve_triangular(tril.mT, eps.unsqueeze(-1), upper=True).squeeze(-1)

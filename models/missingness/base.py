@@ -24,7 +24,7 @@ from .table_facts import TableFacts, facts_of
 
 
 def _never_affine(self: Missingness, x: Tensor, **context: Any) -> None:
-    """Return None, since no closed form is known for this mechanism."""
+    """Return None: the mechanism is not affine, or not known to be."""
 
 
 class Missingness(Configurable):
@@ -44,11 +44,12 @@ class Missingness(Configurable):
             def forward(self, x):
                 return Bernoulli(logits=self.offset - self.curve * x**2)
 
-    ``elementwise = True`` promises that, of the missing values, s_j depends on x_j only (it may
-    depend on observed values, z or covariates too). Then the missing values can be integrated out
+    ``elementwise = True`` promises that s_j depends on no missing value but x_j (it may depend on
+    observed values, z or covariates too). Then the missing values can be integrated out
     (:class:`absentia.inference.integrate_out`); without the promise they are sampled. A mechanism
-    in which only some columns are read by others overrides :meth:`dependence`: only those columns
-    are then sampled where they are missing, and all others are integrated out.
+    in which the absence of some columns depends on the values of a few others overrides
+    :meth:`dependence`: only these few are then sampled where they are missing, and all other
+    columns are integrated out.
 
     ``forward`` names in its signature what it reads besides x: ``z``, the row's latent
     (..., n, d); ``z_mask``, a latent of the mask alone, of :attr:`mask_latent_dim` dimensions;
@@ -61,11 +62,11 @@ class Missingness(Configurable):
 
     elementwise: bool = False
     ignorable: bool = False
-    #: how many values a standard deviation of the decoder it takes to integrate P(missing) of a
-    #: column as a function of its own value: 1 where it is smooth, 2 where it bends gently (a cubic
-    #: spline), 0 where it may jump
+    #: how densely P(missing) must be evaluated, as a function of the column's own value, to
+    #: integrate it: the number of nodes per standard deviation of the decoder. 1 is for smooth
+    #: functions, 2 for those that bend gently (a cubic spline); 0 says that the function may jump
     nodes_per_sd: int = 0
-    #: the scale on which the coefficients are added up
+    #: the scale on which the terms of the mechanism are added up
     link: Link = "logit"
     mask_latent_dim: int = 0
     #: the power to which p(s | ...) enters the objective; 1 is the likelihood
@@ -102,9 +103,9 @@ class Missingness(Configurable):
         return {name: known[name] for name in self.asks}
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Which values the absence of each column depends on, and which columns are ignorable.
+        """Return which values each column's absence depends on, and which columns are ignorable.
 
-        The default follows from ``elementwise`` and ``ignorable``. Inference knows the structure
+        The default follows from ``elementwise`` and ``ignorable``. Inference learns the structure
         of a mechanism from this method alone.
         """
         if self.ignorable:
@@ -114,7 +115,7 @@ class Missingness(Configurable):
         return Dependence.of_every_value(num_columns)
 
     #: ``affine(x, **context)``: slope, offset and link where the mechanism is affine in x_j, else
-    #: None. Like ``forward`` it names only the inputs that it reads, hence the open signature.
+    #: None. Like ``forward`` it names only the inputs that it reads, so any signature is allowed.
     affine: Callable[..., Affine | None] = _never_affine
 
     def log_missing(
@@ -122,14 +123,15 @@ class Missingness(Configurable):
     ) -> Tensor:
         """Return log P(s_j = 0 | x) of single cells for several values in each of them.
 
-        The default evaluates the mechanism on whole tables. Where each column's absence depends on
-        its own value alone, these tables have as many rows as the fullest column has cells.
+        The default evaluates the mechanism on whole tables of n rows. Where each column's absence
+        depends on its own value alone, the cells of a column are packed into the first rows of a
+        smaller table, with as many rows as the cells of the column that has most of them.
 
         Args:
             values: (Q, K, M), Q values of each of M cells for each of K particles.
             rows: (M,), the rows of the cells.
             columns: (M,), the columns of the cells.
-            x: (..., n, p), all other values of the rows.
+            x: (..., n, p), from which all other values of the rows are taken.
             context: the inputs that the mechanism asks for.
 
         Returns:
@@ -158,8 +160,8 @@ class Missingness(Configurable):
         """Describe the mechanism in words: equations, graph and identification; ``print`` it.
 
         Args:
-            like: the data or a fit, from which column names and units are taken. A fit also tells
-                what the check of its slopes found.
+            like: the data or a fit, from which column names and units are taken. If a fit was
+                checked for what identifies its slopes, the description says what was found.
 
         >>> import numpy as np
         >>> import absentia as ab
@@ -210,13 +212,13 @@ class Missingness(Configurable):
         return f"P({names[column]} missing) = {type(self).__name__}"
 
     def known(self, column: int) -> str | None:
-        """Return what was specified for a column's coefficients, such as "given" or "prior"."""
+        """Return what is known of a column's slope: "given", "prior", "direction" or "shrunk"."""
         return None
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
         """Sample the coefficients that have priors: Pyro sites outside the plate of the rows.
 
-        What is returned joins the mechanism's context, ``mechanism(x, **coefficients)``.
+        The mechanism is then called with them: ``mechanism(x, **context, **coefficients)``.
 
         Args:
             features: the plate of the columns.
@@ -232,7 +234,7 @@ class Missingness(Configurable):
         return dict(self.named_parameters())
 
     def directions(self) -> dict[str, Tensor]:
-        """Return the sign of each estimand by name, in its shape: 1, -1, or 0 where it is free."""
+        """Return the known sign of each estimand, in its shape: 1, -1, or 0 where it is free."""
         return {}
 
     def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
@@ -264,12 +266,12 @@ class Missingness(Configurable):
         return None
 
 
-#: how a description names the inputs of a mechanism
+#: how a description names the inputs of a mechanism, by the names that ``forward`` gives them
 _CONTEXT = {"z": "latent", "z_mask": "mask_latent", "covariates": "covariates"}
 
 
 def _rank_within(columns: Tensor) -> Tensor:
-    """Count, for each of the cells ``columns`` (M,), the earlier cells of the same column."""
+    """Count, for each of M cells, the cells before it in its column, given by ``columns`` (M,)."""
     order = columns.argsort(stable=True)
     counts = columns.bincount()
     starts = counts.cumsum(0) - counts

@@ -87,9 +87,9 @@ class Description:
         """
         if found is None:
             return self
-        judged = dict(found.iterrows())
+        found_of = dict(found.iterrows())
         columns = tuple(
-            _judged(one, judged[one.column]) if one.column in judged else one
+            _with_finding(one, found_of[one.column]) if one.column in found_of else one
             for one in self.columns
         )
         return replace(self, columns=columns)
@@ -98,8 +98,9 @@ class Description:
     def edges(self) -> tuple[tuple[str, str, str], ...]:
         """The edges of the graph as (from, to, kind); R[a] stands for the absence of column a.
 
-        Kinds are "self-censoring", "value", "absence", "context", and "colluder" for both edges
-        that meet in one.
+        Kinds are "self-censoring", "value", "absence", "context" (a covariate or latent), and
+        "colluder" for both edges of a colluder (see
+        :attr:`ColumnDescription.colluders`).
         """
         found = []
         for one in self.columns:
@@ -124,7 +125,7 @@ class Description:
         return sum(1 for one in self.columns if one.reason) > _MOST_PARAGRAPHS
 
     def __str__(self) -> str:
-        """Write a paragraph for each column, then the graph; one line each where there are many."""
+        """Write a paragraph for each column, or a line where there are many, then the graph."""
         if self.wide:
             return "\n".join([self.title, self.equations(), self.summary()])
         lines = [self.title]
@@ -136,10 +137,10 @@ class Description:
             lines.append(f"  {one.column}" + (f" ({', '.join(flags)})" if flags else ""))
             lines.append(f"    {one.equation}")
             lines.append(f"    missing values: {one.integration}")
-            lines.append(f"    identified: {_WORDS[one.identified]}, {one.reason}")
-        lines += self._quiet()
+            lines.append(f"    identified: {_IDENTIFIED[one.identified]}, {one.reason}")
+        lines += self._without_mechanism()
         shown = [
-            f"{source} -> {target}" + (f" ({kind})" if kind in _FLAGGED else "")
+            f"{source} -> {target}" + (f" ({kind})" if kind in _NAMED_EDGES else "")
             for source, target, kind in self.edges
         ]
         lines.append("graph: " + (", ".join(shown) if shown else "no edges"))
@@ -150,28 +151,29 @@ class Description:
         return "\n".join(f"  {one.equation}" for one in self.columns if one.reason)
 
     def summary(self) -> str:
-        """Say all but the equations; a sentence that is true of several columns is said once."""
-        said: dict[str, list[str]] = {}
-        keys: dict[str, str] = {}
+        """Write all but the equations; what is true of several columns is written once."""
+        columns_of: dict[str, list[str]] = {}  # by sentence
+        first_of_kind: dict[str, str] = {}  # sentences by what is left without the column's name
         for one in self.columns:
             if not one.reason:
                 continue
             for sentence in (
                 f"missing values: {one.integration}",
-                f"identified: {_WORDS[one.identified]}, {one.reason}",
+                f"identified: {_IDENTIFIED[one.identified]}, {one.reason}",
             ):
                 # sentences that differ only in the name of their column count as one sentence
                 key = re.sub(rf"(?<!\w){re.escape(one.column)}(?!\w)", "\0", sentence)
-                said.setdefault(keys.setdefault(key, sentence), []).append(one.column)
+                first = first_of_kind.setdefault(key, sentence)
+                columns_of.setdefault(first, []).append(one.column)
         lines = []
-        for sentence, names in said.items():
+        for sentence, names in columns_of.items():
             alike = f" (of {names[0]}; the same of {_listed(names[1:])})" if names[1:] else ""
             lines.append(f"  {sentence}{alike or f' (of {names[0]})'}")
-        lines += self._quiet()
+        lines += self._without_mechanism()
         edges = self.edges
         own = [source for source, _, kind in edges if kind == "self-censoring"]
         others = [
-            f"{source} -> {target}" + (f" ({kind})" if kind in _FLAGGED else "")
+            f"{source} -> {target}" + (f" ({kind})" if kind in _NAMED_EDGES else "")
             for source, target, kind in edges
             if kind != "self-censoring"
         ]
@@ -180,28 +182,34 @@ class Description:
         lines.append("graph: " + ("; ".join(parts) if parts else "no edges"))
         return "\n".join(lines)
 
-    def _quiet(self) -> list[str]:
-        """Write one line for each reason why columns have no mechanism, with these columns."""
-        quiet: dict[str, list[str]] = {}
+    def _without_mechanism(self) -> list[str]:
+        """Write a line for each reason why columns have no mechanism, which lists these columns."""
+        found: dict[str, list[str]] = {}
         for one in self.columns:
-            if not one.reason:
-                quiet.setdefault(one.equation, []).append(one.column)
-        return [f"  {why}: {_listed(names)}" for why, names in quiet.items()]
+            if not one.reason:  # its equation says that it has none, such as "never missing"
+                found.setdefault(one.equation, []).append(one.column)
+        return [f"  {why}: {_listed(names)}" for why, names in found.items()]
 
 
 def _listed(names: Sequence[str]) -> str:
+    """Join names by commas, the first twenty of them with the number of the others."""
     more = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
+#: how many columns have a paragraph of their own; more of them have a line each
 _MOST_PARAGRAPHS = 4
 _MOST_NAMES = 20
-_FLAGGED = ("self-censoring", "colluder")
-_WORDS = {True: "yes", False: "NO", None: "on a condition"}
+#: the kinds of edges that are named in the line of the graph
+_NAMED_EDGES = ("self-censoring", "colluder")
+_IDENTIFIED = {True: "yes", False: "NO", None: "on a condition"}
 
 
-def _judged(one: ColumnDescription, row: pd.Series[Any]) -> ColumnDescription:
-    """Add to a description what the data say about the shadow variables of its slope."""
+def _with_finding(one: ColumnDescription, row: pd.Series[Any]) -> ColumnDescription:
+    """Add to a description whether other columns identify the slope on the value itself.
+
+    Shadow variables are columns that go with the value and that its mechanism does not read.
+    """
     if row["known"] in ("given", "prior") or one.colluders:
         return one
     known = {

@@ -30,7 +30,7 @@ class SelfMasking(Missingness):
 
     Args:
         num_columns: the number p of columns.
-        link: ``"logit"`` or ``"probit"``.
+        link: ``"logit"`` or ``"probit"``, the scale on which a_j x_j + b_j is linear.
         sign: the direction, where it is known: ``"+"`` or ``"high"`` where high values go missing
             (a_j < 0), ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not
             known; one for all columns or one per column. (The named models take it by column name.)
@@ -38,13 +38,15 @@ class SelfMasking(Missingness):
             not learnt. They apply to the standardised columns: :meth:`in_units_of` takes them in
             the data's own units. (``slope=-50, offset=37.5`` is the clipping mechanism of the
             paper's SVHN experiment, for data read with ``standardise=False``.)
-        prior_scale: the standard deviation of a Normal prior with mean 0 on the slopes, which
-            become a Pyro site ``slope`` outside the plate of the rows; no sign may be given then.
-        shared: whether all columns share one slope, each with its own offset; for columns of one
-            kind of measurement, such as ratings of items.
-        shrinkage: the standard deviation of the same prior on slopes without a sign, which stay
-            parameters: a fit ends at their posterior mode. None is a flat prior. (Slopes are per
-            standard deviation of a column, so 1.0 is weakly informative.)
+        prior_scale: the standard deviation of a Normal prior with mean 0 on the slopes. They then
+            have a posterior: they are a Pyro site ``slope`` outside the plate of the rows, and no
+            sign may be given.
+        shared: whether all columns share one slope, while each has its own offset. This suits
+            columns that hold the same kind of measurement, such as ratings of items.
+        shrinkage: the standard deviation of a Normal prior with mean 0 on slopes without a sign,
+            which stay parameters, unlike under ``prior_scale``: a fit ends at their posterior mode.
+            None is a flat prior. (Slopes are per standard deviation of a column, so 1.0 is weakly
+            informative.)
 
     >>> import torch
     >>> from absentia.models import SelfMasking
@@ -86,15 +88,18 @@ class SelfMasking(Missingness):
             )
         if shared and not (sign is None or isinstance(sign, str)):
             raise InputError(
-                "shared=True is one slope for all columns, which has one direction; give sign= as "
+                "shared=True gives all columns one slope, which has one direction; give sign= as "
                 "one of '+', '-', 'high', 'low' or None"
             )
         if shared and prior_scale is not None:
             raise InputError(
-                "prior_scale= is a prior on one slope per column; leave out shared= or prior_scale="
+                "prior_scale= is a prior on a slope for each column; leave out shared= or "
+                "prior_scale="
             )
         if shrinkage is not None and not 0 < shrinkage < math.inf:
-            raise InputError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
+            raise InputError(
+                f"shrinkage is {shrinkage}; give a positive number, or None for no prior"
+            )
         if shrinkage is not None and (slope is not None or prior_scale is not None):
             raise InputError(
                 "shrinkage= is for slopes that are learnt and have no other prior; leave out "
@@ -114,8 +119,8 @@ class SelfMasking(Missingness):
         self._set("offset", offset, num_columns)
         if slope is None:
             with torch.no_grad():
-                size = torch.where(self.sign == 0, 0.0, _START_OF_KNOWN)
-                self.raw_slope.copy_(size)
+                start = torch.where(self.sign == 0, 0.0, _RAW_SLOPE_OF_KNOWN_SIGN)
+                self.raw_slope.copy_(start)
 
     @classmethod
     def in_units_of(
@@ -141,6 +146,7 @@ class SelfMasking(Missingness):
         return cls(len(data.columns), link, slope=scaled[0], offset=scaled[1])
 
     def _set(self, name: str, value: float | Sequence[float] | None, columns: int) -> None:
+        """Register a parameter that is learnt, or a buffer where its value is given."""
         start = torch.zeros(columns)
         if value is not None:
             given = torch.as_tensor(value, dtype=start.dtype)
@@ -159,7 +165,7 @@ class SelfMasking(Missingness):
     def slope(self) -> Tensor:
         """The slopes a (p,) of the log-odds (or probit) of being *observed*.
 
-        If ``prior_scale`` is given, this is the prior's mean; the guide has the posterior.
+        If ``prior_scale`` is given, this is the prior's mean; their posterior is in the guide.
         """
         raw = self.raw_slope
         if not self.fixed_slope:
@@ -171,12 +177,12 @@ class SelfMasking(Missingness):
         return Dependence.of_own_value(num_columns)
 
     def forward(self, x: Tensor, slope: Tensor | None = None) -> Bernoulli:
-        """Return a Bernoulli (..., n, p); ``slope`` is passed where it is a Pyro site."""
+        """Return a Bernoulli (..., n, p); ``slope`` is given where it is a Pyro site."""
         score = (self.slope if slope is None else slope) * x + self.offset
         return ProbitBernoulli(score) if self.link == "probit" else Bernoulli(logits=score)
 
     def affine(self, x: Tensor, slope: Tensor | None = None) -> Affine:
-        """Return slope, offset and link, by which integrals have a closed form."""
+        """Return slope, offset and link, with which missing values have closed-form integrals."""
         return Affine(self.slope if slope is None else slope, self.offset, self.link)
 
     @torch.no_grad()
@@ -236,11 +242,11 @@ class SelfMasking(Missingness):
 
     @property
     def has_priors(self) -> bool:
-        """Whether the slopes are a latent site."""
+        """Whether the slopes have a prior and are sampled as a Pyro site."""
         return self.prior_scale is not None
 
     def log_prior(self) -> Tensor | None:
-        """Return log Normal(0, shrinkage), summed over the slopes of free sign."""
+        """Return the log-density Normal(0, shrinkage) of the slopes of free sign, summed."""
         free = self.sign == 0
         if self.shrinkage is None or not bool(free.any()):
             return None
@@ -255,7 +261,8 @@ class SelfMasking(Missingness):
             return {"slope": pyro.sample("slope", Normal(zero, zero + self.prior_scale))}
 
 
-_START_OF_KNOWN = 0.5413  # its softplus is 1
+#: the initial raw slope where the sign is known; its softplus is 1, the initial absolute slope
+_RAW_SLOPE_OF_KNOWN_SIGN = 0.5413
 
 
 def _signs(sign: Sign, columns: int) -> Tensor:

@@ -1,6 +1,7 @@
-"""Decoders: z -> the distribution of x given z, batch shape (..., n, p).
+"""Decoders: modules that map latent variables z to p(x | z), the distribution of a row's values.
 
-A decoder is a module whose call returns a Pyro distribution; a new one needs no more than that.
+A decoder's call returns a Pyro distribution of batch shape (..., n, p). A new decoder is a subclass
+of :class:`Decoder` with a ``forward`` and its two dimensions; it needs no more than that.
 """
 
 from __future__ import annotations
@@ -30,25 +31,25 @@ class Decoder(Configurable):
         raise NotImplementedError
 
     def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """Estimate mean and variance (p,) of every column from ``nodes``, samples of z."""
+        """Estimate each column's mean and variance (p,) over z, from ``nodes``, values of z."""
         x = self(nodes)
         mean, variance = x.mean.expand(len(nodes), -1), x.variance.expand(len(nodes), -1)
         return mean.mean(0), variance.mean(0) + mean.var(0, correction=0)
 
 
 class NetworkDecoder(Decoder):
-    """One network of z for all columns' location and scale; subclasses choose the family.
+    """A network that computes all columns' location and scale; subclasses choose the family.
 
     Args:
         latent_dim: the number d of latent dimensions.
         num_columns: the number p of columns.
-        hidden: the widths of the hidden layers, of any number.
+        hidden: the widths of the hidden layers, as many as wished.
         activation: the name of the activation function.
         scale: ``"entry"`` for a scale sigma(z) of every cell, ``"column"`` for one learnt scale per
-            column, ``"shared"`` for one in all columns.
+            column, ``"shared"`` for one learnt scale of all columns.
         floor: the lower limit of the scale, in standard deviations of the columns.
-        skip: add a linear map of z to the network's location. Outside the range of the observed
-            values the decoder is then nearly linear, and it is curved only where the data are.
+        skip: whether to add a linear map of z to the network's location. The decoder is then
+            nearly linear outside the range of the observed values, and curved only within it.
         outputs: the number of locations that the network computes, by default one per column.
     """
 
@@ -120,7 +121,7 @@ class StudentTDecoder(NetworkDecoder):
         return StudentT(2.0 + softplus(self.df), location, scale)
 
 
-_START_NOISE = 0.1  # variance, of columns standardised to 1
+_LEAST_INITIAL_NOISE = 0.1  # a variance, in columns that are standardised to variance 1
 
 
 class LinearGaussianDecoder(Decoder):
@@ -161,20 +162,21 @@ class LinearGaussianDecoder(Decoder):
     def start_from(self, covariance: Tensor) -> None:
         """Start from PPCA's closed form for this covariance (p, p), randomly rotated.
 
-        W = U (Lambda - sigma^2 I)^(1/2) R (Tipping & Bishop, 1999, eq. 7), with sigma^2 of at least
-        0.1. After random initial weights, a mechanism can settle on a wrong direction before the
-        decoder has learnt how the columns are related, and a fit does not recover from it.
+        W = U (Lambda - sigma^2 I)^(1/2) R (Tipping & Bishop, 1999, eq. 7), with the eigenvectors U
+        and eigenvalues Lambda of the covariance, sigma^2 of at least 0.1, and a rotation R. With
+        random initial weights instead, a mechanism can settle on a wrong direction before the
+        decoder has learnt how the columns are related, and a fit does not recover from that.
         """
         d = self.latent_dim
         value, vector = torch.linalg.eigh(covariance.double())
         value, vector = value.flip(0), vector.flip(1)
-        noise = max(float(value[d:].mean()) if len(value) > d else 0.0, _START_NOISE)
+        noise = max(float(value[d:].mean()) if len(value) > d else 0.0, _LEAST_INITIAL_NOISE)
         weight = vector[:, :d] * (value[:d] - noise).clamp_min(0.01).sqrt()
-        turn = torch.linalg.qr(torch.randn(d, d, dtype=weight.dtype))[0]
-        self.mean.weight.copy_(weight @ turn[: weight.shape[1]])
+        rotation = torch.linalg.qr(torch.randn(d, d, dtype=weight.dtype))[0]
+        self.mean.weight.copy_(weight @ rotation[: weight.shape[1]])
         self.scale.start_at(noise**0.5)
 
     def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mu and diag(W^T W) + sigma^2, which need no nodes."""
+        """Return mu and diag(W^T W) + sigma^2, which are exact and need no values of z."""
         weight = self.mean.weight
         return self.mean.bias, weight.square().sum(-1) + self.scale(nodes).square()

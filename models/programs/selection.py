@@ -34,19 +34,21 @@ from .margins import KnownMargins
 class SelectionModel(RowModel):
     """not-MIWAE and its relatives: p(x, s, z) = p(z) p(x | z) p(s | x), guide q(z | x_o, s).
 
-    (Ipsen, Mattei & Frellsen, "not-MIWAE: deep generative modelling with missing not at random
-    data", ICLR 2021, eq. 2-8.) With an ignorable mechanism it is MIWAE, with a linear Gaussian
-    decoder PPCA. ``model`` and ``guide`` are ordinary Pyro programs; parameters live in the
-    module (``state_dict``), not in Pyro's global store.
+    x are a row's values, x_o the observed ones, s says which are observed, and z are the row's
+    latent variables (Ipsen, Mattei & Frellsen, "not-MIWAE: deep generative modelling with missing
+    not at random data", ICLR 2021, eq. 2-8). With an ignorable mechanism the model is MIWAE, and
+    with a linear Gaussian decoder as well it is PPCA. ``model`` and ``guide`` are ordinary Pyro
+    programs; parameters live in the module (``state_dict``), not in Pyro's global store.
 
     Args:
         decoder: p(x | z).
         encoder: q(z | x_o, s).
         missingness: p(s | x).
         columns: the names of the columns, in order.
-        prior: p(z), Normal(0, I) when left out.
-        mask_encoder: q(z_mask | x_o, s), for a mechanism with a latent that only the mask has.
-        margins: known means and standard deviations of columns.
+        prior: p(z); Normal(0, I) when left out.
+        mask_encoder: q(z_mask | x_o, s), for a mechanism that reads z_mask, a latent that only the
+            mask depends on.
+        margins: means and standard deviations of columns that are known from elsewhere.
 
     >>> import torch
     >>> from absentia.models import (GaussianDecoder, MaskAwareEncoder, SelectionModel, SelfMasking)
@@ -106,7 +108,7 @@ class SelectionModel(RowModel):
             x: (n, p), with any finite value in the missing cells.
             s: (n, p) booleans, True where observed.
             size: the number of rows of the whole table, where (x, s) is a minibatch of it.
-            covariates: (n, q), columns that the mechanism may read and no program models.
+            covariates: (n, q), columns that the mechanism may read and that are not modelled.
 
         Returns:
             x with its missing cells sampled.
@@ -131,7 +133,7 @@ class SelectionModel(RowModel):
     def guide(
         self, x: Tensor, s: Tensor, size: int | None = None, covariates: Tensor | None = None
     ) -> None:
-        """Run the amortised posterior q(z | x_o, s); the model itself proposes missing values."""
+        """Sample z from q(z | x_o, s); missing values have no guide but the model itself."""
         self.declare_parameters()
         rows, latent, _ = self.plates(x, size)
         if self.coefficient_guide is not None:
@@ -142,7 +144,7 @@ class SelectionModel(RowModel):
         self._mask_latent(rows, self.mask_encoder, x, s)
 
     def _mask_latent(self, rows: Any, distribution: Any, *given: Tensor) -> Tensor | None:
-        """Sample the site ``z_mask``, where the mechanism has a latent that only the mask has."""
+        """Sample the site ``z_mask``, where the mechanism reads a latent of the mask alone."""
         if distribution is None:
             return None
         with rows, pyro.plate(MASK_LATENT, self.missingness.mask_latent_dim, dim=COLUMN_DIM):
@@ -150,6 +152,7 @@ class SelectionModel(RowModel):
         return value
 
     def _guide_of_coefficients(self) -> AutoNormal | None:
+        """Make the guide of the mechanism's coefficients; None where they have no priors."""
         if not self.missingness.has_priors:
             return None
         features = Plate(FEATURES, self.decoder.num_columns, dim=COLUMN_DIM)

@@ -28,12 +28,13 @@ from .modelled import modelled
 from .options import DecoderOptions, LinearOptions, Margins, NetworkOptions
 from .parts import assembled, checked_latent_dim, decoder_for, encoder_for
 
-#: a name, a module, a formula, formulas by column, or what :func:`absentia.missing` returns
+#: why values are missing: the name of a mechanism, a mechanism, a formula, formulas by column, or
+#: what :func:`absentia.missing` returns
 Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
 _P = ParamSpec("_P")
 
 
-def _linear_too(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionModel]:
+def _hands_linear_over(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionModel]:
     """Hand ``decoder="linear"`` over to :func:`NotMIWAEPPCA`, with the options that were given."""
 
     @functools.wraps(make)
@@ -49,7 +50,7 @@ def _linear_too(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionMod
     return wrapper
 
 
-@_linear_too
+@_hands_linear_over
 @building
 def NotMIWAE(
     data: IncompleteData,
@@ -72,6 +73,9 @@ def NotMIWAE(
 ) -> SelectionModel:
     """not-MIWAE (Ipsen, Mattei & Frellsen, ICLR 2021): a deep latent variable model with p(s | x).
 
+    A network computes each row's distribution from a few latent variables z, and a mechanism
+    p(s | x) gives the probability that each value is observed.
+
     Where the table has columns of several kinds (``data.schema``) the decoder is a
     :class:`~absentia.models.MixedDecoder` and levels reach the encoder as indicators.
 
@@ -81,29 +85,32 @@ def NotMIWAE(
             ``"limit"``, ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
             ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
             ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
-            values); or a mechanism of your own.
+            values); or a :class:`~absentia.Missingness` of your own.
         sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
-            ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known: for
-            all columns, by name (``{"income": "high"}``, the others free) or one per column.
+            ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known. One
+            is for all columns; otherwise give them by name (``{"income": "high"}``, the others
+            free) or as a list.
         slope_prior: the prior on self-masking slopes without a sign, per standard deviation of the
             column: ``"weak"``, Normal(0, 0.5); a number, Normal(0, that number); or ``"flat"``, as
-                in
-            the paper. The fit ends at the posterior mode. With a flat prior, a decoder whose
+            in the paper. The fit ends at the posterior mode. With a flat prior, a decoder whose
             distribution does not fit the values (a Gaussian, for skewed values) can explain their
             shape by a mechanism instead.
-        latent_dim: the number of latent dimensions, by default min(p - 1, 10).
-        decoder: ``"gaussian"``, ``"student-t"`` (for the real columns), ``"linear"`` for that of
-            PPCA, with the defaults of :func:`NotMIWAEPPCA`, or a module.
-        encoder: ``"mask-aware"``, ``"zero-filled"``, ``"set"``, or a module.
+        latent_dim: the number of latent dimensions, by default min(p - 1, 10) for p columns.
+        decoder: ``"gaussian"``, ``"student-t"`` (for the real columns), ``"linear"`` for the
+            model of :func:`NotMIWAEPPCA` with its defaults, or a module.
+        encoder: how q(z | x_o, s) reads a row with gaps: ``"mask-aware"`` (zeros in the gaps, and
+            the mask), ``"zero-filled"`` (zeros alone), ``"set"`` (the set of observed cells), or a
+            module.
         hidden: the widths of the hidden layers of decoder and encoder.
         activation: the name of the activation function.
-        scale, floor, skip: the decoder's, see :class:`~absentia.models.NetworkDecoder`.
-        mask_latent_dim: the dimensions of a latent that only the mask depends on, if the mechanism
-            reads one.
+        scale, floor, skip: arguments of the decoder; see
+            :class:`~absentia.models.NetworkDecoder`.
+        mask_latent_dim: the number of dimensions of a latent variable that only the mask depends
+            on, if the mechanism reads one.
         margins: known means and standard deviations of columns, ``{"income": (52e3, 31e3)}`` in the
-            data's own units, each worth 1,000 rows; see :class:`~absentia.models.KnownMargins` for
-            other weights.
-        prior: a module that returns p(z), Normal(0, I) when left out.
+            data's own units, each of which counts as much as 1,000 rows; see
+            :class:`~absentia.models.KnownMargins` for other weights.
+        prior: a module whose call returns p(z); Normal(0, I) when left out.
         seed: the seed of the initial weights; the global random state does not change.
 
     Raises:
@@ -152,10 +159,10 @@ def NotMIWAEPPCA(
     The arguments are those of :func:`NotMIWAE`, except that
 
     * ``encoder`` is by default ``"exact"`` if all columns are real numbers. Otherwise it is
-      ``"mask-aware"``, and the decoder is linear in every family. ``hidden`` and ``activation`` are
-      for encoders with a network;
+      ``"mask-aware"``, and the decoder is linear in z for every kind of column. ``hidden`` and
+      ``activation`` are for encoders with a network;
     * ``scale="column"`` makes the model factor analysis;
-    * ``latent_dim`` is by default min(p - 1, 32), a full covariance unless the table is wide.
+    * ``latent_dim`` is by default min(p - 1, 32), which gives a full covariance of up to 33 columns.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -194,18 +201,19 @@ def MaskedNotMIWAE(
     mask_hidden: Sequence[int] = (),
     **options: Unpack[DecoderOptions],
 ) -> SelectionModel:
-    """Masked not-MIWAE (Choquet & Pauchet): a second latent z_s shifts the mask's log-odds.
+    """Masked not-MIWAE (Choquet & Pauchet): a second latent shifts the mask's log-odds.
 
-    logit P(s_j = 1 | x, z_s) = own_j(x) + m_j(z_s), with the guide q(z, z_s | x_o, s). Missing
-    values that the mechanism of x integrates out exactly still are.
+    logit P(s_j = 1 | x, z_s) = a_j(x) + m_j(z_s), with a_j the log-odds of the chosen mechanism, z_s
+    the second latent and m a network; the guide is q(z, z_s | x_o, s). Missing values that can be
+    integrated out exactly under a_j alone are still integrated out exactly.
 
     Args:
         data: the table.
-        missingness, sign, slope_prior: the mechanism of x, as for :func:`NotMIWAE`.
-        mask_latent_dim: the dimensions of z_s.
+        missingness, sign, slope_prior: the mechanism a, as for :func:`NotMIWAE`.
+        mask_latent_dim: the number of dimensions of z_s.
         mask_hidden: the widths of the hidden layers of m; without any, m is linear.
-        options: further arguments of :func:`NotMIWAE`, or with ``decoder="linear"`` of
-            :func:`NotMIWAEPPCA`.
+        options: further arguments of :func:`NotMIWAE`, or of :func:`NotMIWAEPPCA` with
+            ``decoder="linear"``.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -223,6 +231,7 @@ def MaskedNotMIWAE(
             "NotMIWAE"
         )
     own = mechanism_for(missingness, data, sign, latent_dim, 0, slope_prior)
+    # another seed than that of the decoder's and the encoder's initial weights
     with seeded(int(options.get("seed", 0)) + 2):
         masked = MaskLatentShift(own, len(data.columns), mask_latent_dim, mask_hidden)
     return NotMIWAE(data, masked, **options)
