@@ -46,17 +46,22 @@ def fit(
 ) -> FitResult:
     """Fit ``model`` to ``data``, and keep the state with the best bound on held-out rows.
 
+    The bound is the importance-weighted lower bound on the log-likelihood of the observed values
+    and the mask (:class:`absentia.ImportanceWeightedELBO`).
+
     Further arguments are the fields of :class:`FitSettings`: ``particles`` (importance samples per
     row), ``steps``, ``batch_size``, ``learning_rate``, ``mechanism_rate`` (the factor by which the
-    mechanism's coefficients learn faster), ``schedule``, ``gradient``, ``unobserved``,
-    ``validation`` (the share of rows held out; 0 fits all rows and keeps the last state),
-    ``evaluations`` (their number in all), ``patience`` (stop after so many evaluations without a
-    better bound), ``seed`` and ``optimiser``. The optimiser is ``"adam"`` on minibatches, for every
+    mechanism's coefficients learn faster), ``schedule``, ``gradient``, ``unobserved`` (whether
+    missing values are integrated out or sampled), ``validation`` (the share of rows held out; 0
+    fits all rows and keeps the last state), ``evaluations`` (their number in all), ``patience``
+    (stop after so many evaluations without a better bound), ``seed`` and ``optimiser``.
+
+    The optimiser is ``"adam"`` on minibatches, for every
     model, or ``"l-bfgs"`` on the whole table, which is some ten times faster and serves linear
     Gaussian decoders with their exact guide. ``"auto"`` takes L-BFGS where it can, unless a setting
     of Adam's is given (``steps``, ``batch_size``, the two rates, ``schedule``, ``gradient``,
     ``evaluations``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
-    ``steps`` is the most iterations that it takes.
+    at the latest after ``steps`` iterations.
 
     Args:
         model: the model, which is fitted in place.
@@ -65,8 +70,8 @@ def fit(
             the fit goes on from it and ends as if it had never stopped. The file is removed when
             the fit ends.
         progress: show a progress bar.
-        device: where to fit; where the model is, when left out.
-        dtype: the precision; that of the model when left out.
+        device: the device to fit on; when left out, the model's.
+        dtype: the precision to fit in; when left out, the model's.
         callback: a function that is called with each row of the history.
         loggers: loggers to which each row of the history is written, such as
             :class:`absentia.inference.CSVLogger`, :class:`absentia.inference.TensorBoardLogger`,
@@ -107,8 +112,8 @@ def fit(
     if isinstance(data, IncompleteData):
         data = _checked(model, data)
     _check_trainable(model, dtype)
-    told: list[Callable[[dict[str, float]], None]] = [logger.log for logger in loggers]
-    told += [callback] if callback is not None else []
+    listeners: list[Callable[[dict[str, float]], None]] = [logger.log for logger in loggers]
+    listeners += [callback] if callback is not None else []
     asked = {"particles": plan.particles, "batch_size": plan.batch_size}
     with asked_for("fit", **asked), one_at_a_time(), learning():
         model.to(device=device, dtype=dtype)
@@ -124,7 +129,7 @@ def fit(
                 for logger in loggers:
                     logger.start(plan.to_dict(), resumed=path is not None and path.exists())
                 with seeded(plan.seed, parameter.device):
-                    run.go(progress, told)
+                    run.go(progress, listeners)
             finally:
                 run.restore_best()
                 model.train(was_training)
@@ -157,7 +162,8 @@ def _with_optimiser(plan: FitSettings, model: Any, data: Table, asked_of_adam: b
     """Return the settings with the optimiser decided.
 
     Raises:
-        InputError: L-BFGS was asked for, and the model's bound is no plain function.
+        InputError: L-BFGS was asked for, and the model's bound is not smooth (see
+            :func:`~absentia.inference.fitting.quasi_newton.is_plain`).
     """
     if plan.optimiser == "adam":
         return plan
@@ -166,9 +172,9 @@ def _with_optimiser(plan: FitSettings, model: Any, data: Table, asked_of_adam: b
         return replace(plan, optimiser="l-bfgs" if plain and not asked_of_adam else "adam")
     if not plain:
         raise InputError(
-            "optimiser='l-bfgs' needs a bound that is a plain function of the parameters: a linear "
-            "Gaussian decoder with its exact guide (decoder='linear', NotMIWAEPPCA, PPCA), and a "
-            "mechanism whose missing values are all integrated out; use optimiser='adam'"
+            "optimiser='l-bfgs' needs a bound that is a smooth function of the parameters: a "
+            "linear Gaussian decoder with its exact guide (decoder='linear', NotMIWAEPPCA, PPCA), "
+            "and a mechanism whose missing values are all integrated out; use optimiser='adam'"
         )
     return plan
 
@@ -204,6 +210,7 @@ def _check_trainable(model: Any, dtype: torch.dtype | None) -> None:
 
 
 def _split(data: Table, plan: FitSettings) -> tuple[Table, Table | None]:
+    """Split the rows at random into those to fit and those held out; None if none are."""
     if plan.validation == 0 or len(data) == 1:
         return data, None
     held = min(max(round(plan.validation * len(data)), 1), len(data) - 1)

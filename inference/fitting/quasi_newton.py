@@ -1,4 +1,4 @@
-"""Fitting over the whole table by L-BFGS, where the bound can be made a plain function."""
+"""Fitting by L-BFGS on the whole table, where fixed random numbers make the bound smooth."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from .settings import FitSettings
 
 #: iterations between two evaluations
 _BLOCK = 10
-#: passes over the rows in one block at most, line searches included
+#: at most so many passes over the rows between two evaluations, line searches included
 _MOST_PASSES = 10 * _BLOCK
-#: gradients from which the curvature is learnt
+#: how many of the last gradients the curvature is learnt from
 _HISTORY = 20
-#: numbers that a pass over some of the rows may hold at once: particles x rows x columns
+#: how many numbers may be held at once, particles x rows x columns; longer tables are split
 _AT_ONCE = 4_000_000
 #: rows of the first stage, and how many times as many each later stage has
 _FIRST_STAGE, _GROWTH = 4096, 4
-#: nats a row that ten more iterations must bring
+#: the gain, in nats per row, that ten more iterations must bring for a stage to go on
 _WORTH = 1e-3
-#: the cost of a point at which the bound is not finite: a line search turns back there
+#: the loss that stands for one that is not finite, so that a line search turns back there
 _FORBIDDEN = 1e10
 
 
 def is_plain(model: Any, data: Any, unobserved: str) -> bool:
-    """Tell whether a model's bound is a smooth function of its parameters once noise is fixed.
+    """Tell whether fixed random numbers make a model's bound a smooth function of its parameters.
 
-    It is for a linear Gaussian decoder with its exact guide, where all missing values are
-    integrated out and no coefficient of the mechanism has a posterior of its own.
+    They do for a linear Gaussian decoder with its exact guide, if all missing values are integrated
+    out and no coefficient of the mechanism has a posterior of its own.
     """
     if not (isinstance(model, RowModel) and isinstance(data, IncompleteData)):
         return False
     if not isinstance(model.encoder, ExactConditionalEncoder) or unobserved == "sample":
         return False
-    beside = (model.coefficient_guide, model.predictor, model.trunk, model.margins)
-    if any(part is not None for part in beside) or model.missingness.mask_latent_dim:
+    other_parts = (model.coefficient_guide, model.predictor, model.trunk, model.margins)
+    if any(part is not None for part in other_parts) or model.missingness.mask_latent_dim:
         return False
     if model.frozen or not any(p.requires_grad for p in model.parameters()):
         return False
@@ -56,29 +56,30 @@ class QuasiNewton:
     """L-BFGS on the bound of the whole table, with random numbers that are the same every time.
 
     The exact guide q(z | x_o) makes the weights vary little, and its samples are evenly spread
-    (:class:`~absentia.inference.randomness.shifted.ShiftedSobol`), so that few particles a row give
-    a smooth and accurate objective (sample average approximation; Kim, Pasupathy & Henderson,
+    (:class:`~absentia.inference.randomness.shifted.ShiftedSobol`), so that few particles per row
+    give a smooth and accurate objective (sample average approximation; Kim, Pasupathy & Henderson,
     Handbook of Simulation Optimization 2015). Curvature is learnt from its gradients (Liu &
     Nocedal, Mathematical Programming 1989), which takes some hundred passes where stochastic
     gradients take thousands of steps.
 
-    A long table is fitted in stages: of 4,096 of its rows, then of four times as many, until all
-    take part (samples that grow; Byrd, Chin, Nocedal & Wu, Mathematical Programming 2012). A stage
-    ends when ten iterations bring less than .001 nats a row.
+    A long table is fitted in stages: first 4,096 of its rows, then four times as many, until all
+    take part (growing samples; Byrd, Chin, Nocedal & Wu, Mathematical Programming 2012). A stage
+    ends when ten iterations bring less than .001 nats per row.
 
     Args:
-        model: the model whose parameters are moved; see :func:`is_plain`.
+        model: the model whose parameters are fitted; see :func:`is_plain`.
         train: the rows to fit.
-        plan: particles, seed, and the most iterations.
+        plan: the settings, of which the particles, the seed and the largest number of iterations
+            (``steps``) matter here.
     """
 
-    #: steps are as long as the line search finds best
+    #: not a number, since a line search decides the length of each step
     learning_rate = math.nan
 
     def __init__(self, model: RowModel, train: IncompleteData, plan: FitSettings) -> None:
         self.model, self.train, self.plan = model, train, plan
         ignorable = bool(model.missingness.dependence(len(train.columns)).ignorable.all())
-        #: under the exact guide all particles of an ignorable model have one weight
+        # under the exact guide of an ignorable model all particles of a row have the same weight
         self.particles = 1 if ignorable else plan.particles
         self.marginal = Marginal(plan.unobserved)
         generator = torch.Generator().manual_seed(plan.seed)
@@ -88,7 +89,7 @@ class QuasiNewton:
         self._begin_stage(min(_FIRST_STAGE, len(train)))
 
     def _begin_stage(self, rows: int) -> None:
-        """Lay out the rows of a stage, each part with noise of its own, and forget curvature."""
+        """Begin with more rows: split them, fix their random numbers, forget the curvature."""
         self.rows = rows
         chosen = self.order[:rows].sort().values.to(self.train.x.device)
         size = max(_AT_ONCE // (self.particles * len(self.train.columns)), 1)
@@ -107,7 +108,7 @@ class QuasiNewton:
         )
 
     def advance(self, step: int) -> tuple[float, int]:
-        """Take up to ten iterations; return the loss after them and how many they were.
+        """Take up to ten iterations; return the loss after them and their number.
 
         Raises:
             NotFiniteAt: the bound is not finite where the iterations begin.
@@ -139,7 +140,7 @@ class QuasiNewton:
         return self._loss()
 
     def _loss(self) -> Tensor:
-        """Return minus the bound a row, and add its gradients to the parameters' where wanted."""
+        """Return minus the mean bound per row, and its gradients in ``grad`` where these are on."""
         total = torch.zeros((), dtype=torch.float64)
         for part, noise in self.parts:
             try:
@@ -156,6 +157,7 @@ class QuasiNewton:
         return total
 
     def _part_loss(self, part: Tensor, noise: ShiftedSobol) -> Tensor:
+        """Return the share that some of the rows have in the loss."""
         x, s = self.train.x[part], self.train.s[part]
         run = self.marginal.run(
             self.model.model,
@@ -167,7 +169,7 @@ class QuasiNewton:
             noise=noise,
             **self.train.extras(part),
         )[0]
-        # priors of the mechanism count once a table, and a part is a share of it
+        # the mechanism's priors count once per table, so that each part of the rows has its share
         share = len(part) / self.rows
         own = log_mean_exp(run.log_weight).sum() / self.rows
         return -own - share * run.log_global / len(self.train)
@@ -182,7 +184,7 @@ class QuasiNewton:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state that :meth:`state` returned."""
+        """Continue from a state that :meth:`state` returned."""
         self._begin_stage(int(state["batches"]["rows"]))
         self.finished = bool(state["batches"]["finished"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -24,14 +24,22 @@ from .stochastic import Stochastic
 
 Table = IncompleteData | Ratings
 _log = logging.getLogger(__name__)
-#: particles for judging a model, more than for fitting it
+#: the particles of an evaluation on held-out rows, which are more than those of a fitting step
 _PARTICLES_FOR_BOUND = 100
-#: what moves the parameters, by the name of the setting
+#: the classes that change the parameters, by the value of the setting ``optimiser``
 OPTIMISERS: dict[str, Any] = {"adam": Stochastic, "l-bfgs": QuasiNewton}
 
 
 class Run:
-    """The state of one fit between two evaluations."""
+    """One fit: it alternates steps and evaluations, and keeps the best state so far.
+
+    Args:
+        model: the model, which is fitted in place.
+        train: the rows to fit.
+        held_out: the rows that judge a state; None if there are none.
+        plan: the settings.
+        path: the file of the checkpoint; None for none.
+    """
 
     def __init__(
         self,
@@ -48,10 +56,16 @@ class Run:
         self.history: list[dict[str, float]] = []
         self.best_bound, self.best_step = -math.inf, 0
         self.best_state = copy.deepcopy(model.state_dict())
+        #: evaluations since the best one
         self.waited = 0
 
-    def go(self, progress: bool, told: Sequence[Callable[[dict[str, float]], None]]) -> None:
-        """Take steps until the last step, or until patience runs out."""
+    def go(self, progress: bool, listeners: Sequence[Callable[[dict[str, float]], None]]) -> None:
+        """Take steps until the last one, or until patience runs out or nothing more is gained.
+
+        Args:
+            progress: show a progress bar.
+            listeners: functions that are called with each row of the history.
+        """
         self._resume()
         bar = tqdm(
             total=self.plan.steps, initial=self.step, desc="fit", disable=not progress, leave=False
@@ -68,9 +82,9 @@ class Run:
                 bar.update(count)
                 bar.set_postfix(bound=f"{row['bound']:.3f}")
                 _log.debug("step %d: bound %.4f nats per row", self.step, row["bound"])
-                for tell in told:
+                for listen in listeners:
                     with callers_turn(self.train.x.device):
-                        tell(row)
+                        listen(row)
                 self.model.train()
         _log.info(
             "the fit ended at step %d of %d, %s; the state of step %d is kept, bound %.4f",
@@ -85,6 +99,7 @@ class Run:
         return self._why_done() is not None
 
     def _why_done(self) -> str | None:
+        """Return why the fit ends here; None if it goes on."""
         if self.step >= self.plan.steps:
             return "all steps done"
         if self.stepper.finished:
@@ -94,6 +109,7 @@ class Run:
         return None
 
     def _stop_at(self, found: NotFiniteAt) -> NoReturn:
+        """Raise the error for a loss that is not finite, with the site that is the cause."""
         model, guide = self.model.model, self.model.guide
         cause = first_bad_site(model, guide, found.x, found.s, **found.extras)
         raise NonFiniteLossError(
@@ -102,6 +118,7 @@ class Run:
         ) from found
 
     def _evaluate(self, loss: float) -> dict[str, float]:
+        """Add a row to the history, and keep the state if it is the best so far."""
         for name, parameter in self.model.named_parameters():
             if not bool(parameter.isfinite().all()):
                 raise NonFiniteLossError(
@@ -117,7 +134,7 @@ class Run:
         row["bound"] = row["validation_bound"] if self.held_out is not None else -loss
         self.history.append(row)
         self.waited += 1
-        # without held-out rows no state can be preferred, and the last one is the result
+        # without held-out rows nothing tells which state is better, and the last one is kept
         if self.held_out is None or row["bound"] > self.best_bound:
             self.best_bound, self.best_step, self.waited = row["bound"], self.step, 0
             self.best_state = copy.deepcopy(self.model.state_dict())
@@ -129,14 +146,14 @@ class Run:
     def _validation_bound(self) -> float:
         if self.held_out is None:
             return math.nan
-        judge = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, unobserved=self.plan.unobserved)
+        elbo = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, unobserved=self.plan.unobserved)
         rows = torch.arange(len(self.held_out), device=self.held_out.x.device).split(64)
         x, s = self.held_out.x, self.held_out.s
         self.model.eval()
-        # each evaluation uses the same random numbers, so that they differ by the model alone
+        # all evaluations use the same random numbers, so that only the model makes them differ
         with seeded(self.plan.seed, x.device):
             parts = [
-                judge.bound(
+                elbo.bound(
                     self.model.model,
                     self.model.guide,
                     x[part],
@@ -153,6 +170,7 @@ class Run:
         self.model.load_state_dict(self.best_state)
 
     def _identity(self) -> dict[str, Any]:
+        """Return what tells this fit from others: settings, and hashes of data and model."""
         data = hashlib.sha256(self.train.fingerprint())
         if self.held_out is not None:
             data.update(self.held_out.fingerprint())
@@ -188,13 +206,13 @@ class Run:
         if state is None:
             return
         try:
-            self._take_up(state)
+            self._restore(state)
         except Exception as error:  # anything that goes wrong here is a fault of the file
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise damaged(self.path, why) from error
 
-    def _take_up(self, state: dict[str, Any]) -> None:
-        # first, since an error must come before anything is replaced
+    def _restore(self, state: dict[str, Any]) -> None:
+        # load the best state first: if it does not fit the model, nothing else has been replaced
         self.model.load_state_dict(state["best"])
         self.model.load_state_dict(state["model"])
         self.stepper.restore(state)

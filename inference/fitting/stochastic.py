@@ -1,4 +1,4 @@
-"""Fitting by stochastic gradients: minibatches, Adam and a schedule of its rates."""
+"""Fitting by stochastic gradients: Adam on minibatches, with a schedule of learning rates."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Stochastic:
     """Adam on minibatches, for every model.
 
     Args:
-        model: the model whose parameters are moved.
+        model: the model whose parameters are fitted.
         train: the rows to fit.
-        plan: how many steps, of which size.
+        plan: the settings, such as the number of steps and their learning rate.
     """
 
     def __init__(self, model: Any, train: Any, plan: FitSettings) -> None:
@@ -32,7 +32,7 @@ class Stochastic:
         self.optimiser = make_optimiser(model, plan)
         self.schedule = make_schedule(self.optimiser, plan)
         self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed, **train.extras())
-        #: gradients fall as long as there are steps
+        #: only L-BFGS can find that nothing more is gained; Adam takes all its steps
         self.finished = False
 
     @property
@@ -42,7 +42,7 @@ class Stochastic:
         return rate
 
     def advance(self, step: int) -> tuple[float, int]:
-        """Take the steps to the next evaluation; return their mean loss and how many they were.
+        """Take the steps to the next evaluation; return their mean loss and their number.
 
         Raises:
             NotFiniteAt: the loss of a minibatch is not finite.
@@ -62,7 +62,9 @@ class Stochastic:
         model, guide = self.model.model, self.model.guide
         try:
             loss = self.elbo.differentiable_loss(model, guide, x, s, size, **extras) / size
-        except torch.linalg.LinAlgError as error:  # a guide that factorises a matrix notices first
+        except (
+            torch.linalg.LinAlgError
+        ) as error:  # a guide that factorises a matrix fails before the loss
             raise NotFiniteAt(x, s, extras, taken) from error
         if not bool(loss.isfinite()):
             raise NotFiniteAt(x, s, extras, taken)
@@ -82,10 +84,10 @@ class Stochastic:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state that :meth:`state` returned.
+        """Continue from a state that :meth:`state` returned.
 
         Raises:
-            ValueError: the state is of another schedule.
+            ValueError: the state belongs to another schedule of learning rates.
         """
         self.optimiser.load_state_dict(state["optimiser"])
         if state["schedule"].keys() != self.schedule.state_dict().keys():

@@ -17,12 +17,12 @@ from .beside import beside, lines
 from .cells import MissingCells, as_numpy
 from .stream import Estimates
 
-#: a row with a refined proposal gets this many times the particles that were asked for
+#: a row that is refined gets this many times the particles that were asked for
 REFINED_PARTICLES = 4
 
 
 class Imputation:
-    """Completed tables, with diagnostics of their importance sampling.
+    """A table's missing values as imputed, with diagnostics of the importance sampling.
 
     All arrays are float64 and in the data's own units. Tables have shape (n, p), in which observed
     cells are as they were given, to the last bit; diagnostics per row have shape (n,).
@@ -49,6 +49,7 @@ class Imputation:
         refined: Tensor,
     ) -> None:
         self.data = data
+        #: the imputation without constant columns, where this one has them
         self._modelled: Imputation | None = None
         #: what identifies the mechanism's slopes on the missing values, one row per column, where
         #: :func:`absentia.fit` or :func:`absentia.impute` checked it
@@ -68,8 +69,8 @@ class Imputation:
     def mean(self) -> np.ndarray:
         """The table (n, p) completed with posterior means, which minimise squared error.
 
-        Counts and the codes 0, 1, ... of binary and ordinal columns have means, too. A categorical
-        column of three levels or more has none, and its most probable code stands here.
+        Counts have means, too, and so have the codes 0, 1, ... of binary and ordinal columns. A
+        categorical column of three levels or more has no mean; its most probable code stands here.
         """
         table = self._completed(self._cells.mean, moments=True)
         for j, column in enumerate(self.data.schema):
@@ -79,10 +80,10 @@ class Imputation:
 
     @cached_property
     def point(self) -> np.ndarray:
-        """The table (n, p) completed with one possible value per cell.
+        """The table (n, p) completed with a single value per cell, suited to its column's kind.
 
-        These are means of real columns and of counts (to be rounded), medians of ordinal codes, and
-        the most probable codes of binary and categorical columns. :meth:`to_frame` fills them in.
+        These are means of real columns and of counts (which :meth:`to_frame` rounds), medians of
+        ordinal codes, and the most probable codes of binary and categorical columns.
         """
         return self._completed(self._cells.points(self.data.schema), moments=True)
 
@@ -186,7 +187,7 @@ class Imputation:
         return self if self._modelled is None else self._modelled
 
     def beside_constants(self) -> Imputation:
-        """Return the imputation of all columns; missing cells of constant columns are certain."""
+        """Return the imputation of all columns; a constant column is filled with its one value."""
         whole = self.data.whole
         if whole is None:
             return self
@@ -198,15 +199,15 @@ class Imputation:
         return result
 
     def by_column(self) -> pd.DataFrame:
-        """Tabulate means by column beside those under missing at random, in data units.
+        """Tabulate imputed means by column beside those under missing at random, in data units.
 
         There is one row per column that has missing values and a mean (categories have none): the
         number of values that are ``missing``, ``observed_mean``, ``imputed_mean``,
         ``at_random_mean``, the ``lowest`` and ``highest`` observed value, and ``outside``, whether
-        the imputed mean lies outside these two. ``at_random_mean`` is that of probabilistic PCA, by
-        a short EM on the model's scale (:mod:`absentia.inference.imputing.at_random`), and serves
-        for comparison only. Where it differs from ``imputed_mean``, the difference comes from the
-        assumed mechanism.
+        the imputed mean lies outside these two. ``at_random_mean`` is that of probabilistic PCA,
+        fitted by a short EM on the model's scale (:mod:`absentia.inference.imputing.at_random`),
+        and serves for comparison only. Where it differs from ``imputed_mean``, the difference comes
+        from the assumed mechanism.
         """
         own = self.modelled  # there is nothing to compare in a constant column
         return beside(own.data, own.mean[own._cells.rows, own._cells.columns], own._at_random)
@@ -216,9 +217,10 @@ class Imputation:
         return at_random_cells(self.data)
 
     def rows(self) -> pd.DataFrame:
-        """Tabulate diagnostics per row: log evidence, ESS, k-hat before and after refinement.
+        """Tabulate diagnostics per row: log p(x_o, s), effective sample size, Pareto k-hat.
 
-        ``weights_good`` is :attr:`reliable`, which judges the importance weights and not the model.
+        ``khat_before`` is the k-hat of the pilot run, before rows were refined. ``weights_good``
+        is :attr:`reliable`, which judges the importance weights and not the model.
         """
         return pd.DataFrame(
             {
@@ -244,7 +246,7 @@ class Imputation:
         return self.khat <= khat_threshold(self.particles)
 
     def summary(self) -> dict[str, float]:
-        """Return six numbers that summarise the diagnostics."""
+        """Return six numbers that summarise the diagnostics of all rows."""
         threshold = khat_threshold(self.particles)
         return {
             "particles": self.particles,
@@ -265,11 +267,13 @@ class Imputation:
         return "\n".join([first, *lines(self.by_column(), self.data.schema)])
 
     def _kept(self) -> np.ndarray:
+        """Return the draws of the missing cells, or raise an error if none were kept."""
         if not len(self._cells.draws):
-            raise InputError("no draws were kept; impute with draws=200")
+            raise InputError("no posterior draws were kept; impute with draws=200")
         return self._cells.draws
 
     def _completed(self, cells: np.ndarray, moments: bool = False) -> np.ndarray:
+        """Return the table (n, p) in data units, completed with values of the missing cells."""
         table = self._cells.at(cells, self.data.values.shape)
         values = self.data.scaler.invert(table)
         if moments:  # moments of warped columns are in the data's own units already
@@ -277,6 +281,7 @@ class Imputation:
         return self.data.fill(values)
 
     def _spread(self, cells: np.ndarray) -> np.ndarray:
+        """Return the table (n, p) of standard deviations in data units, from those of the cells."""
         table = self._cells.at(cells, self.data.values.shape)
         scaler = self.data.scaler
         return np.asarray(table * np.where(scaler.linear, scaler.scale, 1.0))

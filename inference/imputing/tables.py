@@ -1,4 +1,4 @@
-"""Imputation of tables: self-normalised estimates of missing values, with diagnostics."""
+"""Imputation of tables: means over importance samples, weighted to sum to 1, with diagnostics."""
 
 from __future__ import annotations
 
@@ -41,8 +41,11 @@ def impute(
 ) -> Imputation:
     """Impute the missing cells of ``data``: E[h(x_m) | x_o, s] ~ sum_k w~_k h_k.
 
-    Where the missing values are integrated out, h_k is the moment given missing,
-    E[x_j | z_k, s_j = 0]; where they are sampled, it is x_jk itself. ``rule="decoder-mean"``
+    x_m are a row's missing values, x_o the observed ones, s the mask, and w~_k the weights of the
+    row's particles, normalised to sum to 1; h gives means, variances, probabilities and so on.
+    Where the missing values are integrated out, h_k is the moment of the
+    distribution given missing, such as E[x_j | z_k, s_j = 0]; where they are sampled, it is h of
+    the sample x_jk. ``rule="decoder-mean"``
     averages E[x_j | z_k] instead, as the published code does (Ipsen et al., 2021, eq. 17), and
     samples x_j | z_k. Under MNAR that is biased towards the observed values; it serves to reproduce
     published tables. Coefficients that have priors are held at their posterior medians.
@@ -52,16 +55,16 @@ def impute(
         data: the rows to impute, with the columns that the model was made for. If they were read
             without ``like=``, the fit's schema decides about codes of levels, origins of dates and
             scales.
-        particles: L, importance samples per row.
+        particles: the number L of importance samples per row.
         rule: ``"posterior"`` or ``"decoder-mean"``, see above.
         refine: give rows with a Pareto k-hat above one half, or with an ESS below a twentieth of
             the particles, a proposal of their own and four times the particles. Which rows these
-            are is decided by a pilot run and not by the weights that are then used: to keep weights
-            because they happen to be even would bias the evidence downwards. See ``refined`` and
-            ``khat_before`` of the result.
-        draws: the number of posterior draws to keep of every cell, for quantiles, intervals
-            and multiple imputation.
-        unobserved: what happens to the missing values in a run: ``"integrate"`` integrates them out
+            are is decided by a pilot run and not by the weights that are then used, since weights
+            that are kept because they happen to be even would bias log p(x_o, s) downwards. See
+            ``refined`` and ``khat_before`` of the result.
+        draws: the number of posterior draws of every missing cell to keep, for quantiles,
+            intervals and completed tables.
+        unobserved: what happens to the missing values: ``"integrate"`` integrates them out
             and raises an error where that is impossible, ``"sample"`` samples them, ``"auto"``
             integrates where possible and samples elsewhere.
         independent_rows: make each row's means independent of the rows beside it and of their
@@ -71,8 +74,8 @@ def impute(
         check: warn of columns whose imputed values lie, on average, outside the observed range
             (:class:`absentia.inference.OutsideRangeWarning`) and, if the fit did not check it, of
             slopes that nothing identifies (:class:`absentia.inference.IdentificationWarning`).
-        unfitted: allow a model whose parameters are those that it was made with. A model that you
-            trained by a loop of your own counts as fitted.
+        unfitted: allow a model that still has its initial parameters. A model that you trained by
+            a loop of your own counts as fitted.
 
     Raises:
         ValueError: the data have other columns than the model, an argument is out of range, or the
@@ -115,14 +118,14 @@ def impute(
 
 
 def _check(fitted: Fitted, model: RowModel, found: Imputation) -> None:
-    """Warn about possible faults of an imputation that its weights do not show."""
+    """Warn of slopes that nothing identifies, and of imputed means outside the observed range."""
     fit = fit_of(fitted)
     found.identification = None if fit is None else fit.identification
-    few = len(model.columns) <= MOST_COLUMNS
-    if found.identification is None and found.num_draws and few:
+    few_columns = len(model.columns) <= MOST_COLUMNS
+    if found.identification is None and found.num_draws and few_columns:
         found.identification = identification_table(model, found.data, found.draws(1)[0])
         warn_of(found.identification, stacklevel=4)
-    if not few or model.missingness.ignorable:
+    if not few_columns or model.missingness.ignorable:
         return
     table = found.by_column()
     given = [name for j, name in enumerate(found.data.columns)

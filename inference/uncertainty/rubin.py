@@ -18,16 +18,17 @@ _STACKED = "imputation"  # the index level that numbers the tables where they ar
 
 @dataclass(frozen=True)
 class Pooled:
-    """Estimates that are pooled over m completed tables.
+    """Estimates of one analysis, pooled over m completed tables.
 
     Attributes:
-        table: one row per estimate: ``estimate``, ``se``, ``lower``, ``upper``, ``df``, ``p_value``
-            (of the hypothesis that it is 0), ``within`` and ``between`` variance, ``fmi`` (the
-            fraction of missing information) and ``riv`` (the relative increase in variance that
-            missing values cause).
-        covariance: (q, q) the total covariance of the estimates.
+        table: one row per estimate, with the columns ``estimate``, ``se`` (its standard error),
+            ``lower`` and ``upper`` (the ends of its interval), ``df`` (degrees of freedom),
+            ``p_value`` (of the hypothesis that it is 0), ``within`` (the mean variance within a
+            table), ``between`` (the variance between tables), ``fmi`` (the fraction of missing
+            information) and ``riv`` (the relative increase in variance that missing values cause).
+        covariance: (q, q) the total covariance of the q estimates.
         m: the number of tables.
-        level: the probability that the intervals contain.
+        level: the coverage of the intervals, a probability.
     """
 
     table: pd.DataFrame
@@ -50,9 +51,10 @@ def pool(
 ) -> Pooled:
     """Pool an analysis over completed tables by Rubin's rules.
 
-    With Q_i and U_i the estimate and its variance in table i, and B the variance of the Q_i,
+    Let Q_i be the estimate in table i of m, U_i its variance, and B the variance of the Q_i between
+    the tables. The pooled estimate Q and its total variance T are
 
-        Q = mean Q_i,   T = mean U_i + (1 + 1/m) B,
+        Q = mean Q_i,   T = mean U_i + (1 + 1/m) B
 
     (Rubin, *Multiple Imputation for Nonresponse in Surveys*, 1987). The degrees of freedom of T are
     adjusted for small samples as in Barnard & Rubin (Biometrika 1999).
@@ -64,14 +66,14 @@ def pool(
     Args:
         tables: the completed tables: a list of them, a mapping from names to them, one table in
             which they are stacked under an index level "imputation" (as from
-            ``MNARImputer.multiple_impute``), or such a table grouped by the level. If ``analysis``
-            is left out, the results of their analyses instead.
+            ``MNARImputer.multiple_impute``), or such a table grouped by the level. Without
+            ``analysis``, give the results of the analyses instead of the tables.
         analysis: the analysis of one table. It returns an object with ``params`` and
             ``cov_params()`` (statsmodels; parameters of several equations are named by equation and
             term), or a pair of estimates and variances: numbers, Series, or a Series and a
             covariance matrix. Labels decide which variance belongs to which estimate, whatever
             their order.
-        level: the probability that the intervals contain.
+        level: the coverage of the intervals, a probability.
         complete_df: the degrees of freedom of the analysis of a complete table; when left out,
             those of the results (``df_resid``), or infinitely many.
 
@@ -119,7 +121,7 @@ def pool(
 
 
 def _one_by_one(tables: Any, analysis: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the tables with a name for each: their number from 0, or their own name.
+    """Yield each table with its name, which is its own or its number from 0.
 
     Raises:
         TypeError: the argument is not several tables.
@@ -142,8 +144,10 @@ def _one_by_one(tables: Any, analysis: Any) -> Iterator[tuple[Any, Any]]:
         raise KindError(f"tables is a {type(tables).__name__}; give a list of completed tables")
     else:
         for number, table in enumerate(tables):
-            grouped = analysis is not None and isinstance(table, tuple) and len(table) == 2
-            if grouped and isinstance(table[1], pd.DataFrame):  # of list(frame.groupby(...))
+            pair = analysis is not None and isinstance(table, tuple) and len(table) == 2
+            if pair and isinstance(
+                table[1], pd.DataFrame
+            ):  # an element of list(frame.groupby(...))
                 yield table[0], _unstacked(table[1])
             else:
                 yield number, table
@@ -191,23 +195,25 @@ def _table(
     complete_df: float,
     level: float,
 ) -> pd.DataFrame:
+    """Tabulate all that is reported of each estimate."""
     from scipy.stats import t as student_t  # takes half a second to import
 
     u, b, t = np.diag(within), np.diag(between), np.diag(total)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(t > 0, (1 + 1 / m) * b / t, 0.0)  # lambda, of the variance
+        # the share of the total variance that missing values cause, lambda in the literature
+        share = np.where(t > 0, (1 + 1 / m) * b / t, 0.0)
         riv = np.where(b > 0, (1 + 1 / m) * b / u, 0.0)
         df = barnard_rubin(share, m, complete_df)
         fmi = np.where(np.isinf(riv), 1.0, (riv + 2 / (df + 3)) / (1 + riv))
         se = np.sqrt(t)
         p_value = 2 * student_t.sf(np.abs(estimate) / se, df)
-    half = student_t.ppf((1 + level) / 2, df) * se
+    half_width = student_t.ppf((1 + level) / 2, df) * se
     return pd.DataFrame(
         {
             "estimate": estimate,
             "se": se,
-            "lower": estimate - half,
-            "upper": estimate + half,
+            "lower": estimate - half_width,
+            "upper": estimate + half_width,
             "df": df,
             "p_value": p_value,
             "within": u,
@@ -226,8 +232,8 @@ def barnard_rubin(share: np.ndarray, m: int, complete_df: float) -> np.ndarray:
     array([16.])
     """
     with np.errstate(divide="ignore"):
-        old = (m - 1) / np.square(share)
+        rubin = (m - 1) / np.square(share)  # for a large sample
         if np.isinf(complete_df):
-            return old
+            return rubin
         observed = (complete_df + 1) / (complete_df + 3) * complete_df * (1 - share)
-        return np.asarray(1 / (1 / old + 1 / observed))
+        return np.asarray(1 / (1 / rubin + 1 / observed))

@@ -162,7 +162,7 @@ def NotMIWAEPPCA(
       ``"mask-aware"``, and the decoder is linear in z for every kind of column. ``hidden`` and
       ``activation`` are for encoders with a network;
     * ``scale="column"`` makes the model factor analysis;
-    * ``latent_dim`` is by default min(p - 1, 32), which gives a full covariance of up to 33 columns.
+    * ``latent_dim`` is by default min(p - 1, 32): up to 33 columns have a full covariance.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -203,9 +203,9 @@ def MaskedNotMIWAE(
 ) -> SelectionModel:
     """Masked not-MIWAE (Choquet & Pauchet): a second latent shifts the mask's log-odds.
 
-    logit P(s_j = 1 | x, z_s) = a_j(x) + m_j(z_s), with a_j the log-odds of the chosen mechanism, z_s
-    the second latent and m a network; the guide is q(z, z_s | x_o, s). Missing values that can be
-    integrated out exactly under a_j alone are still integrated out exactly.
+    logit P(s_j = 1 | x, z_s) = a_j(x) + m_j(z_s), with a_j the log-odds of the chosen mechanism,
+    z_s the second latent and m a network; the guide is q(z, z_s | x_o, s). Missing values that
+    can be integrated out exactly under a_j alone are still integrated out exactly.
 
     Args:
         data: the table.
