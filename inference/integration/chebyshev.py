@@ -35,6 +35,7 @@ _REACH, _WIDTH, _HALF_WAY = 17.0, 3.0, 12.0
 _MACKAY = 8 / math.pi
 _SQRT_2PI = math.sqrt(2 * math.pi)
 _AT_ONCE = 16_384  # cells, so that what is computed stays in a processor's cache
+_FEW = 20_000  # numbers that are computed faster by a few slow functions
 _LARGEST = 1e15  # of r, so that its square is finite
 _MILLS_DEGREE, _MILLS_SCALE = 11, 3.0
 
@@ -101,7 +102,10 @@ def _probits(x: Tensor, v: Tensor, derivatives: bool) -> Tensor:
     lower = (1,) * (x.dim() - v.dim())
     rows = _product(table, in_b.reshape(_DEGREE_B, -1)).view(count, _DEGREE_A, *lower, *v.shape)
     in_a = _polynomials(a.sub_(1).clamp_max_(1), _DEGREE_A)
-    found = torch.stack([torch.mul(row, in_a).sum(0) for row in rows])
+    found = x.new_empty(count, *x.shape)
+    product = torch.empty_like(in_a)
+    for row, total in zip(rows, found, strict=True):
+        torch.sum(torch.mul(row, in_a, out=product), 0, out=total)
     inverse = (v + _MACKAY).rsqrt()  # 1 / s
     x = x * inverse
     found[0] *= x
@@ -116,10 +120,10 @@ def log_ndtr_and_mills(z: Tensor) -> tuple[Tensor, Tensor]:
     size = z.abs()
     place = size + _MILLS_SCALE
     t = 1 - (2 * _MILLS_SCALE) / place
-    first, *others = _mills_coefficients()
-    ratio = torch.full_like(t, first)  # Phi(-|z|) exp(z^2/2), by Horner's rule
+    first, *others = _mills_coefficients(z.dtype, z.device)
+    ratio = first.expand(t.shape).clone()  # Phi(-|z|) exp(z^2/2), by Horner's rule
     for coefficient in others:
-        ratio.mul_(t).add_(coefficient)
+        torch.addcmul(coefficient, ratio, t, out=ratio)
     ratio.div_(place)
     exponent = size.square_().mul_(-0.5)
     density = exponent.exp()
@@ -132,6 +136,9 @@ def log_ndtr_and_mills(z: Tensor) -> tuple[Tensor, Tensor]:
 
 def _polynomials(t: Tensor, count: int) -> Tensor:
     """Return the Chebyshev polynomials of degrees 0..count - 1 at t: (count, ...)."""
+    if count * t.numel() <= _FEW:  # fewer calls, though more work
+        degree = torch.arange(count, dtype=t.dtype, device=t.device)
+        return torch.cos(degree.view(-1, *(1,) * t.dim()) * torch.acos(t))
     found = t.new_empty(count, *t.shape)
     rows = found.unbind(0)
     rows[0].fill_(1)
@@ -192,10 +199,11 @@ def _probit_of_log(log_prob: Tensor) -> Tensor:
 
 
 @functools.cache
-def _mills_coefficients() -> tuple[float, ...]:
+def _mills_coefficients(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
     """Return (y + 3) Phi(-y) exp(y^2/2) in powers of (y - 3) / (y + 3), the highest first."""
-    t = _nodes(_MILLS_DEGREE)
-    y = _MILLS_SCALE * (1 + t) / (1 - t)
-    values = (y + _MILLS_SCALE) * torch.special.erfcx(y / math.sqrt(2)) / 2
-    found = torch.linalg.solve(torch.linalg.vander(t), values)
-    return tuple(found.flip(0).tolist())
+    with torch.inference_mode(False), torch.no_grad():
+        t = _nodes(_MILLS_DEGREE)
+        y = _MILLS_SCALE * (1 + t) / (1 - t)
+        values = (y + _MILLS_SCALE) * torch.special.erfcx(y / math.sqrt(2)) / 2
+        found = torch.linalg.solve(torch.linalg.vander(t), values)
+        return found.flip(0).to(device, dtype).unbind(0)

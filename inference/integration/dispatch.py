@@ -99,8 +99,9 @@ class _Tilting:
         for own, fn in families:
             place = torch.zeros(p, dtype=torch.long)
             place[own] = torch.arange(len(own))
-            for code in torch.unique(self.way[own] * 2 + warped[own]).tolist():
-                chosen = own[(self.way[own] * 2 + warped[own]) == code]
+            codes = self.way[own] * 2 + warped[own]
+            for code in sorted(set(codes.tolist())):
+                chosen = own[codes == code]
                 kinds.append((chosen, code // 2, bool(code % 2), fn, place))
         if len(kinds) == 1:  # all cells are treated alike
             _, way, warp, fn, _ = kinds[0]
@@ -114,6 +115,8 @@ class _Tilting:
                 rows, columns = self.rows[cells], self.columns[cells]
                 local = place.to(columns.device)[columns]
                 parts.append((cells, self._part(way, warp, fn, rows, columns, local)))
+        if len(parts) == 1:  # the other columns miss nothing here
+            return parts[0][1]
         if not parts:
             _, way, warp, fn, _ = kinds[0]
             return self._part(way, warp, fn, self.rows, self.columns, self.columns)

@@ -23,7 +23,7 @@ class _Solved(torch.autograd.Function):
         eye = torch.eye(shift.shape[-1], dtype=precision.dtype, device=precision.device)
         # from the right: half the time of the left
         inverse = torch.linalg.solve_triangular(tril, eye, upper=False, left=False)
-        mean = _solve(inverse, shift)
+        mean = _solve(tril, shift)
         ctx.save_for_backward(mean, tril, inverse)
         ctx.set_materialize_grads(False)
         return mean, tril, inverse
@@ -46,14 +46,14 @@ class _Solved(torch.autograd.Function):
             ones.diagonal().mul_(0.5)
             half = inverse.mT @ inner.mul_(ones) @ inverse
         if by_mean is not None:
-            by_shift = _solve(inverse, by_mean)
+            by_shift = _solve(tril, by_mean)
             half = torch.addcmul(half, by_shift.unsqueeze(-1), mean.unsqueeze(-2), value=-1)
         return half.add(half.mT).mul_(0.5), by_shift
 
 
-def _solve(inverse: Tensor, right: Tensor) -> Tensor:
-    """Return A^-1 b for M = L^-1, A = L L^T."""
-    return (inverse.mT @ (inverse @ right.unsqueeze(-1))).squeeze(-1)
+def _solve(tril: Tensor, right: Tensor) -> Tensor:
+    """Return A^-1 b for A = L L^T."""
+    return torch.cholesky_solve(right.unsqueeze(-1), tril).squeeze(-1)
 
 
 def solved(precision: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
