@@ -19,7 +19,9 @@ from .reading import say_how_it_was_read
 @reads_a_table
 def impute(
     context: typer.Context,
-    table: Annotated[Path, typer.Argument(help="Table, CSV or Parquet; empty cells are missing.")],
+    table: Annotated[
+        Path, typer.Argument(help="Table to complete, CSV or Parquet; empty cells are missing.")
+    ],
     out: Annotated[Path, typer.Option(help="Completed table to write, CSV or Parquet.")],
     model: Annotated[
         ModelName,
@@ -41,7 +43,7 @@ def impute(
     sign: Annotated[
         list[str] | None,
         typer.Option(
-            help="Which values tend to be missing, under self-masking and limits: high, low, or "
+            help="Which values tend to be missing, for self-masking and limits: high, low, or "
             "free (not known). For one column: income=high. Repeatable."
         ),
     ] = None,
@@ -55,18 +57,19 @@ def impute(
     schema: Annotated[
         str | None,
         typer.Option(
-            help="What the columns are: a TOML or JSON file, or 'infer' to decide by their "
+            help="Kinds of the columns: a TOML or JSON file, or 'infer' to tell them from the "
             "values. Without it all columns of numbers are continuous."
         ),
     ] = None,
     covariate: Annotated[
         list[str] | None,
         typer.Option(
-            help="Complete column that formulas may use and that is not modelled. Repeatable."
+            help="Column without missing values that formulas may use and that is not modelled. "
+            "Repeatable."
         ),
     ] = None,
     latent_dim: Annotated[
-        int | None, typer.Option(min=1, help="Number of latent dimensions.")
+        int | None, typer.Option(min=1, help="Number of latent variables for each row.")
     ] = None,
     particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
     steps: Annotated[
@@ -111,7 +114,7 @@ def impute(
     save: Annotated[Path | None, typer.Option(help="Folder to save the fitted model in.")] = None,
     fitted: Annotated[
         Path | None,
-        typer.Option(help="Folder of a saved model, which is used instead of fitting one."),
+        typer.Option(help="Folder of a saved model to use instead of fitting one."),
     ] = None,
     report: Annotated[
         Path | None,
@@ -133,7 +136,7 @@ def impute(
     In a CSV, empty cells are missing, and so are words such as NA in columns of numbers. Name
     other codes for missing values, such as -99 or "unknown", with --na-values.
     """
-    with one_line_errors(_going_on(checkpoint)):
+    with one_line_errors(_how_to_resume(checkpoint)):
         # here and not above, so that --help need not wait for torch
         from ..data import IncompleteData
         from ..data.tables import check_table
@@ -167,11 +170,13 @@ def impute(
         check_table(fields.frame, out)
         check_draws(draws, fields.frame)
         untouched = carried(fields.frame, table, leave_out, id_column, covariate)
-        # a schema, such as the one that inspect writes, may declare columns that are left out
+        # a schema, such as the one that `absentia inspect` writes, may declare columns that are
+        # left out here
         declared = {name: kind for name, kind in declared.items() if name not in untouched}
         if draws and "imputation" in fields.frame.columns:
             raise InputError(
-                "column 'imputation' has the name of the column that numbers the --draws; rename it"
+                "the table has a column 'imputation', the name of the column that numbers the "
+                "--draws; rename it"
             )
         modelled = fields.frame.drop(columns=untouched)
         progress = sys.stderr.isatty()
@@ -197,7 +202,8 @@ def impute(
         say(f"completed table: {out}")
 
 
-def _going_on(checkpoint: Path | None) -> str:
+def _how_to_resume(checkpoint: Path | None) -> str:
+    """Return what the message of a stopped fit says about going on."""
     if checkpoint is None:
         return "give --checkpoint FILE, and a fit that is stopped can be resumed"
     return f"the same command resumes the fit from {checkpoint}"

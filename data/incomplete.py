@@ -1,4 +1,4 @@
-"""The container of a table with missing values, through which all tables become tensors."""
+"""A table with missing values, in the form in which all functions of the package take it."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class IncompleteData(TableTensors):
     >>> data.x[:, 0], [column.kind for column in data.schema]
     (tensor([1., 0., 0.]), ['binary', 'positive'])
 
-    No model meets NaN: ``x`` is 0, the mean of the observed values, where a value is missing. A row
-    may have no observed value at all (a model imputes it from its marginal distribution), and a
-    table no missing value. A column may be constant: models leave it out, and its missing values
-    are filled with its one value.
+    No model meets NaN: where a value is missing, ``x`` is 0, the mean of the observed values after
+    standardising. A row may have no observed value at all (a model imputes it from its marginal
+    distribution), and a table may have no missing value. A column may be constant: models leave it
+    out, and its missing values are filled with its one value.
 
     Attributes:
         x: (n, p) float tensor, standardised, 0 where missing.
@@ -65,8 +65,8 @@ class IncompleteData(TableTensors):
             mechanisms may use but that are not modelled; None if there are none.
         covariate_schema: the kind of each covariate.
         target: the target of the rows, as data of one column; see :meth:`with_target`.
-        whole: the data with all columns, if these are only the columns that a model has; see
-            :meth:`part`.
+        whole: the data with all columns, if these data have only the columns of a model; None
+            otherwise. See :meth:`part`.
     """
 
     @classmethod
@@ -97,8 +97,8 @@ class IncompleteData(TableTensors):
             na_values: further values that stand for missing: one or several for all columns
                 (``[-99, "?"]``), or by column (``{"bmi": -99}``).
             like: data or a fit from which columns, schema and scaler are taken over; schema,
-                covariates and standardise are then ignored. In such rows a column may have no
-                observed value.
+                covariates and standardise are then ignored, and a column may have no observed
+                value.
             dtype: the dtype of ``x``.
 
         Raises:
@@ -145,7 +145,7 @@ class IncompleteData(TableTensors):
             schema: the kinds of the columns, as a :class:`Schema` or as declarations of some
                 columns by name; columns with levels then hold codes 0, 1, ...
             covariates: n rows of complete columns that missingness mechanisms may use but that are
-                not modelled; those of an array (n, q) are called w0, w1, ...
+                not modelled; the columns of an array (n, q) are called w0, w1, ...
             standardise: as in :meth:`from_frame`.
             like: as in :meth:`from_frame`.
             dtype: as in :meth:`from_frame`.
@@ -175,7 +175,7 @@ class IncompleteData(TableTensors):
         schema: Declaration | None = None,
         like: IncompleteData | None = None,
     ) -> IncompleteData:
-        """Add a target (n,) that a supervised model predicts; where it is NaN there is no label.
+        """Add a target (n,) that a supervised model predicts; a NaN is a row without label.
 
         >>> data = IncompleteData.from_numpy(np.array([[1.0], [3.0], [np.nan]]))
         >>> data.with_target(pd.Series(["no", "yes", None], name="ill")).target.schema["ill"].kind
@@ -192,7 +192,8 @@ class IncompleteData(TableTensors):
         """
         if like is not None and like.target is None:
             raise InputError(
-                "the data of like= have no target; give data with a target, or schema= instead."
+                "the data given as like= have no target; give data with a target, or schema= "
+                "instead."
             )
         frame = target_frame(y, self.index)
         declared = None if schema is None else {frame.columns[0]: schema}
@@ -225,9 +226,9 @@ class IncompleteData(TableTensors):
         if not all(map(same_meaning, self.schema, kinds)):
             changes["values"] = self.schema.recode(self.values, kinds, self.index)
         if given is not None and self.covariates is not None and self.covariate_schema is not None:
-            beside = self.covariates.double().cpu().numpy()
-            beside = self.covariate_schema.recode(beside, given, self.index)
-            changes["covariates"] = torch.tensor(beside, dtype=self.x.dtype)
+            covariates = self.covariates.double().cpu().numpy()
+            covariates = self.covariate_schema.recode(covariates, given, self.index)
+            changes["covariates"] = torch.tensor(covariates, dtype=self.x.dtype)
             changes["covariate_schema"] = given
         return self._built(**changes)
 
@@ -261,6 +262,7 @@ class IncompleteData(TableTensors):
         return result
 
     def _beside_constants(self, values: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Return values of all columns: those given, and those of the constant columns."""
         assert self.whole is not None
         return whole_table(self.fill(values), self.whole.schema, self.columns)
 

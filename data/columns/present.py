@@ -1,4 +1,4 @@
-"""One column as it was given, whose present values are examined once."""
+"""One column of a table, and what its values that are not missing turn out to be."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from .dates import instants, seconds
 from .levels import distinct
 from .types import column_names
 
-#: what the present values of a column are
+#: what the present (not missing) values of a column are
 Family = Literal["empty", "numbers", "booleans", "text", "categories", "dates", "durations"]
 
+#: what to do about a family that must become numbers
 _REMEDIES = {
     "booleans": "convert it to 0/1",
     "dates": "convert it to elapsed time",
@@ -32,10 +33,10 @@ _REMEDIES = {
 
 @dataclass(frozen=True, eq=False)
 class Present:
-    """A column (n,) of a table; what is worked out about its present values is kept.
+    """A column (n,) of a table, whose present (not missing) values are examined once.
 
-    Inference of the column's kind and the conversion to numbers share one such object, so that
-    every column of a table is examined once.
+    What is found out is kept, and the inference of the column's kind and the conversion to numbers
+    share one such object.
 
     >>> stage = Present(pd.Series(["I", None, "II"]), "stage")
     >>> stage.family, stage.distinct
@@ -50,12 +51,12 @@ class Present:
     name: str
 
     def __len__(self) -> int:
-        """The number of rows n."""
+        """Return the number n of rows."""
         return len(self.series)
 
     @property
     def dtype(self) -> str:
-        """The name of the dtype that the column came in."""
+        """The name of the column's dtype in the table that was given."""
         return str(self.series.dtype)
 
     @cached_property
@@ -68,7 +69,7 @@ class Present:
         """What the present values are; "empty" where there are none.
 
         Raises:
-            ValueError: values of several types, or of one that no kind of column holds.
+            ValueError: for values of several types, or of a type that no kind of column holds.
         """
         dtype = self.series.dtype
         if isinstance(dtype, pd.SparseDtype):
@@ -81,7 +82,7 @@ class Present:
             return "booleans"
         if isinstance(dtype, pd.PeriodDtype):
             raise self.refused("dates", "convert it with .dt.to_timestamp()")
-        # by the kind, since pandas' own tests do not recognise the durations of Arrow
+        # by the kind, since pandas' is_timedelta64_dtype does not recognise Arrow's durations
         if dtype.kind in "Mm":
             return "dates" if dtype.kind == "M" else "durations"
         if pd.api.types.is_object_dtype(dtype):
@@ -98,7 +99,7 @@ class Present:
         """The column as float64 (n,), NaN where missing.
 
         Raises:
-            ValueError: other values than numbers, or integers that float64 cannot hold.
+            ValueError: for other values than numbers, or integers that float64 cannot hold.
         """
         if self.family == "empty":
             # a column without values reads the same whatever its dtype
@@ -117,7 +118,7 @@ class Present:
 
     @cached_property
     def distinct(self) -> tuple[np.ndarray, list[Level]]:
-        """Positions (n,) in the distinct values, -1 where missing, and these values."""
+        """Each row's position (n,) in the list of distinct values, -1 where missing; the list."""
         return distinct(self.series)
 
     @cached_property
@@ -127,7 +128,7 @@ class Present:
 
     @cached_property
     def seconds(self) -> np.ndarray:
-        """Durations in seconds (n,), NaN where missing."""
+        """The column's durations in seconds (n,), NaN where missing."""
         return seconds(self.series)
 
     def refused(self, what: str, remedy: str, examples: Iterable[Any] | None = None) -> InputError:
@@ -138,6 +139,7 @@ class Present:
         )
 
     def _family_of_objects(self) -> Family:
+        """Return the one family that all present objects belong to."""
         found: dict[Family, Any] = {}
         for value in self.values:
             if isinstance(value, bool | np.bool_):
@@ -164,6 +166,7 @@ class Present:
         return next(iter(found))
 
     def _has_inexact_integers(self) -> bool:
+        """Whether an integer is too large for float64 to hold exactly."""
         dtype = self.series.dtype
         if pd.api.types.is_object_dtype(dtype):
             integers = (v for v in self.values if isinstance(v, int | np.integer))
@@ -177,7 +180,7 @@ def columns_of(df: pd.DataFrame) -> dict[str, Present]:
     """Return the columns of a table by name, in the table's order.
 
     Raises:
-        ValueError: two columns have one name.
+        ValueError: two columns have the same name.
     """
     names = column_names(df.columns)
     return {name: Present(df.iloc[:, j], name) for j, name in enumerate(names)}

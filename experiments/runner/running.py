@@ -1,4 +1,4 @@
-"""The run of the cells of an experiment that have no result yet, in parallel."""
+"""Run an experiment's cells in parallel: each a method on a table with a seed, if not yet done."""
 
 from __future__ import annotations
 
@@ -26,13 +26,23 @@ from ..tasks.tables import check_available
 from .cells import Cell, plan
 from .spec import Spec
 
-_STALE = 3600.0  # seconds, far longer than it takes to write a result
+#: age in seconds at which a partial file is left over, as writing a result takes far less
+_STALE = 3600.0
+#: the packages whose versions are recorded with a result
 _VERSIONS = ("torch", "pyro-ppl", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a run: the cell that just ended, and the error if it failed."""
+    """The progress of a run: how many cells have a result, and the cell that just ended.
+
+    Attributes:
+        done: the number of cells with a result.
+        total: the number of cells.
+        cell: the name of the cell that ended.
+        seconds: how long it took.
+        error: the error, if it failed.
+    """
 
     done: int
     total: int
@@ -52,13 +62,15 @@ def run(
 ) -> list[Progress]:
     """Run the cells that have no result in the folder, and return those that failed.
 
-    A result is written whole or not at all, and a cell with a result is not run again, so that a
-    run that was killed can be continued. Workers are joblib's: under
-    ``joblib.parallel_config(backend="dask")`` they are those of a cluster.
+    A cell is one method on one table with one seed. Its result is written whole or not at all, and
+    a cell with a result is not run again, so that a run that was killed can be continued.
+    Workers are joblib's: under ``joblib.parallel_config(backend="dask")`` they are those of a
+    cluster.
 
     Args:
         spec: the experiment.
-        budget: one of its budgets.
+        budget: the name of one of its budgets, each of which gives the seeds, the rows and settings
+            of the fits.
         folder: the folder of the results, which is created if need be.
         jobs: the number of cells that run at once, with one thread each.
         say: a function that is called after each cell.
@@ -86,7 +98,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     todo = [cell for cell in cells if cell.result(folder) is None]
     _check_tables(todo)
-    _sweep(folder)
+    _remove_leftovers(folder)
     failed: list[Progress] = []
     workers = max(1, min(effective_n_jobs(jobs), len(todo)))
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
@@ -111,18 +123,21 @@ def _check_tables(cells: list[Cell]) -> None:
         check_available(cell.configuration["table"])
 
 
-def _sweep(folder: Path) -> None:
-    """Remove partial files of killed runs; a recent file may belong to a run that goes on."""
+def _remove_leftovers(folder: Path) -> None:
+    """Remove partial files of killed runs, but no recent ones: another run may be writing them."""
     for path in folder.glob(".*.json"):
         try:
             if time.time() - path.stat().st_mtime > _STALE:
                 path.unlink()
         except FileNotFoundError:
-            continue  # another run has removed it
+            continue  # another run has removed it just now
 
 
 def _run_and_write(cell: Cell, folder: Path, device: str | None) -> tuple[str, float, str | None]:
-    """Run a cell in a worker process; a failure must not stop the other cells."""
+    """Run a cell in a worker process; return its name, seconds, and error, if any.
+
+    The error is returned and not raised, so that the other cells go on.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     begun = time.perf_counter()
@@ -139,7 +154,7 @@ def _run_and_write(cell: Cell, folder: Path, device: str | None) -> tuple[str, f
 def run_cell(cell: Cell, device: str | None = None) -> dict[str, Any]:
     """Run one method on one table with one seed; return its scores, cost and configuration."""
     configuration = cell.configuration
-    _forget_peak()
+    _reset_peak_memory()
     begun = time.perf_counter()
     with fitting_on(device):
         found = TASKS[configuration.get("task", "complete")](configuration)
@@ -158,7 +173,7 @@ def run_cell(cell: Cell, device: str | None = None) -> dict[str, Any]:
     }
 
 
-def _forget_peak() -> None:
-    """Reset the peak memory of the worker process, so that it is this cell's, if Linux permits."""
+def _reset_peak_memory() -> None:
+    """Reset the worker's peak memory, where Linux permits, so that earlier cells do not count."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5")  # 5 stands for the peak

@@ -1,4 +1,4 @@
-"""Fitting in an experiment, on the device that was chosen for the whole run."""
+"""Fitting in an experiment, on the device that was chosen for the whole experiment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _device: ContextVar[str | None] = ContextVar("device", default=None)
 
 @contextmanager
 def fitting_on(device: str | None) -> Iterator[None]:
-    """Fit every model inside the block on ``device``, such as ``"cuda"``; None is the processor.
+    """Fit every model inside the ``with`` block on ``device``; None leaves it on the CPU.
 
     The device is not part of an experiment's configuration: it changes the time that a result
     takes, and its random numbers, but not the quantity that is estimated.
@@ -35,7 +35,8 @@ def fitting_on(device: str | None) -> Iterator[None]:
 def fit(model: RowModel, data: IncompleteData | Ratings, **options: Any) -> FitResult:
     """Fit as :func:`absentia.fit` does, without its warnings, on the device of the run.
 
-    A specification that names no optimiser means Adam, the only one when it was written.
+    A specification that names no optimiser is fitted by Adam, which was the only optimiser when the
+    committed specifications were written.
     """
     options = {"progress": False, "check": False, "optimiser": "adam", **options}
     return inference.fit(model, data, device=_device.get(), **options)
@@ -57,8 +58,7 @@ def device_name(device: str | None) -> str | None:
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
         raise InputError(
-            f"torch cannot use the device '{device}' ({first}); leave out --device to use the "
-            f"processor"
+            f"torch cannot use the device '{device}' ({first}); leave out --device to use the CPU"
         ) from error
     if torch.device(device).type == "cuda":
         return str(torch.cuda.get_device_name(device))

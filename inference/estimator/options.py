@@ -27,13 +27,14 @@ MODELS: dict[str, Callable[..., Any]] = {
     "ppca": PPCA,
     "miwae": MIWAE,
 }
-#: arguments of a model and of a fit that are arguments of the imputer, by their names there
+#: arguments of a model that the imputer has itself, with the names that it gives them
 _OF_MODEL = {
     "missingness": "missingness",
     "sign": "sign",
     "latent_dim": "latent_dim",
     "seed": "random_state",
 }
+#: arguments of a fit that the imputer has itself, with the names that it gives them
 _OF_FIT = {
     "steps": "steps",
     "learning_rate": "learning_rate",
@@ -46,7 +47,7 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
     """Check each of the imputer's arguments, and return the constructor that it names.
 
     Raises:
-        ValueError: for a parameter that could not be used, before anything is read or fitted.
+        ValueError: for an argument that could not be used, before anything is read or fitted.
     """
     if not isinstance(imputer.model, str) or imputer.model not in MODELS:
         close = nearest(imputer.model, MODELS)
@@ -77,11 +78,11 @@ def model_options(given: Any, model: Callable[..., Any]) -> dict[str, Any]:
     """Return ``model_options`` as keyword arguments, with modules copied for the fit to train.
 
     Raises:
-        ValueError: no mapping, an argument that the imputer itself has, or one that the model
-            does not have.
+        ValueError: for what is no mapping, for an argument that the imputer itself has, and for one
+            that the model does not have.
     """
-    found = _checked("model_options", given, _OF_MODEL, _named(model))
-    # a module is trained where it is: the parameter of the imputer stays as it was given
+    found = _checked("model_options", given, _OF_MODEL, _keywords(model))
+    # training changes a module, and scikit-learn wants arguments to stay as they were given
     return {k: copy.deepcopy(v) if isinstance(v, Configurable) else v for k, v in found.items()}
 
 
@@ -89,24 +90,25 @@ def fit_options(given: Any) -> dict[str, Any]:
     """Return ``fit_options`` as keyword arguments.
 
     Raises:
-        ValueError: no mapping, an argument that the imputer itself has, or one that a fit does
-            not have.
+        ValueError: for what is no mapping, for an argument that the imputer itself has, and for one
+            that a fit does not have.
     """
     if isinstance(given, Mapping):
         given = with_new_names("fit_options", given, INTEGRATION_MODE)
-    found = _checked("fit_options", given, _OF_FIT, _named(fit))
+    found = _checked("fit_options", given, _OF_FIT, _keywords(fit))
     settings = {field.name for field in fields(FitSettings)}
     FitSettings.of({k: v for k, v in found.items() if k in settings})
     return found
 
 
-def _named(function: Callable[..., Any]) -> list[str]:
-    """List the keyword arguments of a function, without the data that it reads."""
+def _keywords(function: Callable[..., Any]) -> list[str]:
+    """List the arguments that a function takes by name only; data and model are not among them."""
     given = inspect.signature(function).parameters.values()
     return [one.name for one in given if one.kind is one.KEYWORD_ONLY]
 
 
 def _checked(name: str, given: Any, own: Mapping[str, str], known: Iterable[str]) -> dict[str, Any]:
+    """Return options as a dictionary, and refuse those in ``own`` and those not in ``known``."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):

@@ -1,4 +1,4 @@
-"""Conversion of what a caller gives the imputer to a table with pandas' missing values."""
+"""Conversion of the imputer's input to a table in which pandas marks the missing values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Given(NamedTuple):
-    """A table as it was given, with markers as missing values, and whether it was an array."""
+    """The imputer's input as a table, and whether it was an array; markers have become missing."""
 
     frame: pd.DataFrame
     array: bool
@@ -33,8 +33,14 @@ def given_table(imputer: MNARImputer, X: Any, reset: bool) -> Given:
     Tables of other libraries are converted; masked entries, None, NaN and pd.NA of arrays are
     missing, and whole numbers keep their digits.
 
+    Args:
+        imputer: the imputer, whose ``missing_values`` are markers of a missing value.
+        X: the table or array.
+        reset: whether ``fit`` calls, so that the columns are learnt and not compared.
+
     Raises:
-        ValueError: no row or column, other columns than in ``fit``, infinity.
+        ValueError: there is no row or no column, the columns are not those of ``fit``, or a value
+            is infinite.
     """
     array = not is_table(X)
     frame = _of_array(imputer, X, reset) if array else _of_table(imputer, as_frame(X), reset)
@@ -90,6 +96,7 @@ def without_unseen_levels(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 
 def _of_table(imputer: MNARImputer, frame: pd.DataFrame, reset: bool) -> pd.DataFrame:
+    """Check a table as scikit-learn does; one for a fit to an array gets the array's names."""
     column_names(frame.columns)
     validate_data(imputer, frame, reset=reset, skip_check_array=True)
     _check_size(frame.shape)
@@ -98,9 +105,10 @@ def _of_table(imputer: MNARImputer, frame: pd.DataFrame, reset: bool) -> pd.Data
 
 
 def _of_array(imputer: MNARImputer, X: Any, reset: bool) -> pd.DataFrame:
+    """Check an array as scikit-learn does, and make a table of its columns."""
     X = _plain_array(X)
     if X is None or not _readable_objects(X):
-        # infinity may be a marker; where it is none it is refused by column and row
+        # infinity may be a marker of missing values; if it is not, a later error names its cell
         X = validate_data(imputer, X, reset=reset, dtype="numeric", ensure_all_finite=False)
     else:
         validate_data(imputer, X, reset=reset, skip_check_array=True)
@@ -110,7 +118,7 @@ def _of_array(imputer: MNARImputer, X: Any, reset: bool) -> pd.DataFrame:
 
 
 def _plain_array(X: Any) -> Any:
-    """Convert masked arrays and lists to arrays, of objects where numbers cannot hold them."""
+    """Convert masked arrays and lists to arrays, of objects if floats would change the values."""
     if isinstance(X, np.ma.MaskedArray):
         gaps, values = np.ma.getmaskarray(X), np.asarray(X.data)
         exact = values.dtype.kind in "biuf" and (
@@ -124,21 +132,22 @@ def _plain_array(X: Any) -> Any:
     if isinstance(X, list | tuple):
         try:
             found = np.asarray(X)
-        except ValueError:  # rows of several lengths: scikit-learn says so
+        except ValueError:  # the rows differ in length: scikit-learn raises the error
             return X
-        # numpy makes text of everything beside text
+        # numpy has turned numbers beside text into text; objects keep them as they are
         return np.array(X, dtype=object) if found.dtype.kind in "US" else found
     return X
 
 
 def _readable_objects(X: Any) -> bool:
-    """Whether the input is a table of objects that columns can be made of."""
+    """Whether the input is a two-dimensional array of objects that are all single values."""
     if not isinstance(X, np.ndarray) or X.dtype != object or X.ndim != 2:
         return False
     return all(isinstance(v, Real | str) or pd.api.types.is_scalar(v) for v in X.flat)
 
 
 def _column(values: np.ndarray, name: str) -> pd.Series[Any]:
+    """Make a column of an array's values: of floats if all are numbers that floats can hold."""
     if values.dtype != object:
         return pd.Series(values, name=name)
     missing = pd.isna(values)
@@ -153,6 +162,7 @@ def _column(values: np.ndarray, name: str) -> pd.Series[Any]:
 
 
 def _objects(values: np.ndarray, missing: np.ndarray, name: str) -> pd.Series[Any]:
+    """Make a column of objects, with None where a value is missing."""
     held = values.copy()
     held[missing] = None
     return pd.Series(list(held), name=name, dtype="object")

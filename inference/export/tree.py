@@ -1,4 +1,4 @@
-"""The export to ArviZ: an InferenceData, or a DataTree from ArviZ 1.0 on."""
+"""The export of a fit to ArviZ: as InferenceData, or as DataTree from ArviZ 1.0 on."""
 
 from __future__ import annotations
 
@@ -41,24 +41,30 @@ def to_arviz(
     z: bool = False,
     seed: int = 0,
 ) -> Any:
-    """Export a fit in ArviZ's groups, for its plots, LOO and summaries.
+    """Export a fit in ArviZ's groups, for its plots, summaries and leave-one-out validation.
 
     - ``posterior``: ``x`` of the missing cells (with their row and column as coordinates), the
-      mechanism's coefficients as variables, ``z`` on request.
+      mechanism's coefficients as variables, and the latents ``z`` on request.
     - ``posterior_predictive``: ``x`` and ``s`` of whole replicated tables.
     - ``observed_data``: ``x`` (NaN where missing) and ``s``.
     - ``constant_data``: centres and scales of the columns, covariates.
-    - ``log_likelihood``: ``row``, log p(x_o, s) of each row at each draw of the parameters, values
-      in the data's own units.
-    - ``sample_stats``: ``log_weight`` of every row and particle at the fit, ``ess`` and ``khat``.
+    - ``log_likelihood``: ``row``, log p(x_o, s) of each row at each draw of the parameters, with
+      densities in the data's own units.
+    - ``sample_stats``: ``log_weight`` of every row and particle under the fitted parameters, their
+      effective sample size ``ess`` and Pareto k-hat ``khat``.
 
     Weighted particles are resampled, so draws are equally weighted and independent; all stand in
     one chain.
 
     Args:
+        fitted: the fit.
+        data: the table.
+        draws: the number of posterior draws.
         parameters: where each draw's parameters come from, as for
-            :func:`absentia.multiple_imputation`; refits are as many as draws there.
+            :func:`absentia.multiple_imputation`; if from refits, there is a refit for each draw.
         particles: importance samples per row.
+        z: whether to export the latents.
+        seed: the seed of the draws.
 
     Returns:
         InferenceData under ArviZ 0.23, DataTree from 1.0 on.
@@ -77,11 +83,11 @@ def to_arviz(
     from .compat import from_datasets
 
     model, data = prepared(fitted, data)
-    found = _Draws(data, particles, z, seed)
-    several = sources(fitted, data, draws, parameters, seed=seed).models
-    for k, (at, coefficients) in enumerate(several):
-        found.add(at, coefficients, seed + k)
-    groups = found.datasets()
+    collected = _Draws(data, particles, z, seed)
+    fits = sources(fitted, data, draws, parameters, seed=seed).models
+    for k, (one, coefficients) in enumerate(fits):
+        collected.add(one, coefficients, seed + k)
+    groups = collected.datasets()
     groups["sample_stats"] = _weights(model, data, particles, seed)
     groups["observed_data"] = _observed(data)
     groups["constant_data"] = _constant(data)
@@ -99,6 +105,7 @@ class _Draws:
         self.values: dict[str, list[np.ndarray]] = {}
 
     def add(self, model: RowModel, coefficients: Any, seed: int) -> None:
+        """Add a draw under the parameters of a model, with coefficients that were sampled."""
         parameter = next(model.parameters(), self.data.x)
         data = self.data.to(device=parameter.device, dtype=parameter.dtype)
         programs = programs_of(model, coefficients)
@@ -118,6 +125,7 @@ class _Draws:
             self.values.setdefault(name, []).append(np.asarray(value))
 
     def datasets(self) -> dict[str, xr.Dataset]:
+        """Return the groups that have a dimension of draws."""
         stacked = {name: np.stack(several)[None] for name, several in self.values.items()}
         rows, names = row_coordinates(self.data.index), list(self.data.columns)
         table = ("chain", "draw", "row", "column")
@@ -164,6 +172,7 @@ def _dims(label: str, shape: Sequence[int], columns: int) -> tuple[str, ...]:
 
 @torch.no_grad()
 def _estimands(model: RowModel, data: IncompleteData, coefficients: Any) -> dict[str, np.ndarray]:
+    """Return the mechanism's coefficients by name, in the form that tables show."""
     mechanism = model.missingness
     if mechanism.ignorable:
         return {}
@@ -175,7 +184,7 @@ def _estimands(model: RowModel, data: IncompleteData, coefficients: Any) -> dict
 def _latents(
     model: RowModel, programs: Programs, data: IncompleteData, particles: int, seed: int
 ) -> np.ndarray:
-    """Sample one latent (n, d) per row, by weight."""
+    """Sample each row's latents (n, d): those of one of its particles, chosen by weight."""
     parts = []
     with computing(model), seeded(seed, data.x.device):
         for rows in torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE):
@@ -202,7 +211,7 @@ def _run(
 
 @torch.no_grad()
 def _weights(model: RowModel, data: IncompleteData, particles: int, seed: int) -> xr.Dataset:
-    """Return log-weights at the fit, normalised per row, with their diagnostics."""
+    """Return log-weights under the fitted parameters, normalised per row, with diagnostics."""
     from ..diagnostics import effective_sample_size, pareto_khat
 
     programs, parts = programs_of(model), []

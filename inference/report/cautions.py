@@ -71,7 +71,7 @@ def _not_reproduced(what: str, values: np.ndarray, replications: int) -> list[st
         return []
     return [
         f"The model does not reproduce the table: {count} of {total} {what} lie outside those of "
-        f"all {replications} tables that were drawn anew from it."
+        f"all {replications} tables that were simulated from it."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The sections of the page, each with texts, tables and pictures."""
+"""The sections of the HTML report on a fit, each with texts, tables and pictures."""
 
 from __future__ import annotations
 
@@ -33,12 +33,21 @@ from ..sensitivity import SensitivityCurve, check_identification
 from ..uncertainty.coefficients import coefficient_posterior
 from ..uncertainty.sources import is_small
 
-_MOST_COLUMNS = 9
+#: how many columns have figures
+_MOST_SHOWN = 9
 
 
 @dataclass
 class Section:
-    """A section of the page: a heading with its contents."""
+    """A section of the page: a heading with its contents.
+
+    Attributes:
+        title: the heading.
+        text: a paragraph below it.
+        figures: captions, each with a PNG picture in base64.
+        tables: captions, each with a table in HTML.
+        verbatim: text to be shown in its own lines.
+    """
 
     title: str
     text: str = ""
@@ -48,16 +57,23 @@ class Section:
 
 
 class Writer:
-    """The writer of the sections, one after another."""
+    """The writer of the sections of a report, in order.
+
+    Args:
+        fitted: the fit, or its model.
+        data: the table.
+        replications: the number of tables to simulate for the checks of the model.
+        seed: the seed of all random numbers.
+    """
 
     def __init__(self, fitted: Fitted, data: IncompleteData, replications: int, seed: int) -> None:
         self.fitted, self.data = fitted, data
         self.replications, self.seed = replications, seed
         self.model = model_of(fitted)
-        gaps = (~data.s).double().mean(0).cpu().numpy()
-        order = [j for j in np.argsort(-gaps, kind="stable") if gaps[j] > 0]
-        self.columns = [data.columns[j] for j in order[:_MOST_COLUMNS]]
-        self.left = len(order) - len(self.columns)
+        missing = (~data.s).double().mean(0).cpu().numpy()
+        order = [j for j in np.argsort(-missing, kind="stable") if missing[j] > 0]
+        self.columns = [data.columns[j] for j in order[:_MOST_SHOWN]]
+        self.left_out = len(order) - len(self.columns)
         #: what the sections find for the warnings at the top of the page
         self.identification: pd.DataFrame | None = None
         self.p_values: dict[str, np.ndarray] = {}
@@ -73,7 +89,7 @@ class Writer:
         ]
 
     def _table(self) -> Section:
-        found = Section("The table", _shown_columns(self.left))
+        found = Section("The table", _which_are_shown(self.left_out))
         found.figures.append(
             ("What is missing, and together with what", _png(plot_missingness, self.data))
         )
@@ -94,27 +110,27 @@ class Writer:
                 shifts = {n: float(d) for n, d in zip(self.data.columns, delta, strict=True) if d}
                 found.text = (
                     "A pattern mixture: values are imputed as if missing at random and then "
-                    "shifted, by so many sd of their columns: "
+                    "shifted, by so many standard deviations of their columns: "
                     + ", ".join(f"{name} {shift:+g}" for name, shift in shifts.items())
                     + ". Nothing in the table can show whether these shifts are right."
                 )
             return found
         with warnings.catch_warnings():
-            # the top of the page says it
+            # the warnings at the top of the page include this one
             warnings.simplefilter("ignore", IdentificationWarning)
             own = check_identification(self.fitted, self.data, seed=self.seed)
         self.identification = own
         found.verbatim = str(mechanism.describe(self.data).checked(own))
         found.text = (
             "Every answer below rests on these equations. Where a value's absence depends on the "
-            "value itself, the data speak for a slope only through the shape that the model gives "
-            "the values, or through other columns that go with the value and that its mechanism "
-            "does not read."
+            "value itself, the data tell about the slope only through the shape that the model "
+            "gives the values, or through other columns that are associated with the value and "
+            "that its mechanism does not read."
         )
         if len(own):
             shown = own[["rests_on", "r2", "by", "skewness", "kurtosis"]]
             shown.columns = pd.Index(
-                ["rests on", "explained by others", "above all", "skewness", "excess kurtosis"]
+                ["rests on", "explained by others", "above all by", "skewness", "excess kurtosis"]
             )
             title = "What the slopes on the values themselves rest on"
             found.tables.append((title, _html(shown)))
@@ -131,7 +147,7 @@ class Writer:
             except ValueError as error:
                 found.text += f" Coefficients have no intervals here: {error}."
         try:
-            columns = [name for name in self.columns if self._read_by_itself(name)]
+            columns = [name for name in self.columns if self._depends_on_itself(name)]
             if columns:
                 picture = _png(
                     plot_mechanism,
@@ -153,7 +169,8 @@ class Writer:
             found.text += f" No curves: {error}."
         return found
 
-    def _read_by_itself(self, name: str) -> bool:
+    def _depends_on_itself(self, name: str) -> bool:
+        """Whether a column's absence depends on its own value, on an axis that can be drawn."""
         j = list(self.data.columns).index(name)
         reads = self.model.missingness.dependence(len(self.data.columns)).reads
         return bool(reads[j, j]) and not self.data.schema[name].levels
@@ -165,14 +182,14 @@ class Writer:
             "Values were imputed by self-normalised importance sampling. The weights of a row with "
             "a Pareto k-hat above the threshold are too uneven: raise the number of particles "
             "there. Good weights mean that the numbers are what the fitted model implies, not that "
-            "the model is right. Draws hold the parameters as fitted; for analyses use "
-            "multiple_imputation and pool, which do not.",
+            "the model is right. All draws use the fitted parameters, as if these were known. "
+            "For analyses use multiple_imputation and pool, which carry their uncertainty.",
         )
         found.tables += [
             (
                 "Means beside those under missing at random (a short PPCA fit): where they differ, "
                 "the assumed mechanism makes the difference",
-                _html(_beside(filled)),
+                _html(_means_by_column(filled)),
             ),
             ("Weights", _html(summary)),
         ]
@@ -184,9 +201,9 @@ class Writer:
         )
         found.figures.append(("Weights", _png(plot_reliability, filled)))
         incomplete = np.flatnonzero(~self.data.s.cpu().numpy().all(1))
-        least = incomplete[np.argmax(np.nan_to_num(filled.khat[incomplete], neginf=-9.0))]
+        most_uneven = incomplete[np.argmax(np.nan_to_num(filled.khat[incomplete], neginf=-9.0))]
         if self.data.index.is_unique:
-            label = self.data.index[least]
+            label = self.data.index[most_uneven]
             found.figures.append(
                 ("The row with the most uneven weights", _png(plot_row, filled, label))
             )
@@ -198,9 +215,9 @@ class Writer:
     def _checks(self) -> Section:
         found = Section(
             "Does the model look like the table?",
-            f"{self.replications} tables were drawn anew from the fitted model. A p-value near 0 "
-            f"marks what they do not reproduce; a good one is no proof of the mechanism, which no "
-            f"observed value can test.",
+            f"{self.replications} tables were simulated from the fitted model. A p-value near 0 "
+            f"marks what they do not reproduce. Other p-values do not prove the mechanism, which "
+            f"no observed value can test.",
         )
         options = {"replications": self.replications, "seed": self.seed}
         few = len(self.data.columns) <= MOST_COLUMNS
@@ -220,9 +237,9 @@ class Writer:
         found = Section("How much depends on the assumption")
         if not curves:
             found.text = (
-                "No sensitivity curve was given. slope_sensitivity lets a slope vary, "
-                "delta_sensitivity shifts what is missing, answers puts three kinds of models side "
-                "by side; pass their curves to report(curves=[...])."
+                "No sensitivity curve was given. slope_sensitivity varies a slope, "
+                "delta_sensitivity shifts the missing values, and answers compares three kinds of "
+                "models; pass their curves to report(curves=[...])."
             )
         for curve in curves:
             for name in curve.estimands:
@@ -233,13 +250,13 @@ class Writer:
         return found
 
 
-def _shown_columns(left: int) -> str:
-    return (
-        f"Figures show the columns with most missing values; {left} are left out." if left else ""
-    )
+def _which_are_shown(left_out: int) -> str:
+    if not left_out:
+        return ""
+    return f"Figures show the columns with most missing values; {left_out} are left out."
 
 
-def _beside(filled: Imputation) -> pd.DataFrame:
+def _means_by_column(filled: Imputation) -> pd.DataFrame:
     """Format means by column for a reader; dates are shown as days."""
     table = filled.by_column()
     keys = ["observed_mean", "imputed_mean", "at_random_mean", "lowest", "highest"]
@@ -253,6 +270,7 @@ def _beside(filled: Imputation) -> pd.DataFrame:
 
 
 def _png(draw: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+    """Draw a figure and return it as a PNG picture in base64."""
     buffer = io.BytesIO()
     draw(*arguments, **options).savefig(buffer, format="png", dpi=100)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

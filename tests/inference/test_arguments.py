@@ -113,7 +113,7 @@ def test_impute_names_the_near_argument(fitted, data, given, meant):
 @pytest.mark.parametrize(
     ("given", "what"),
     [({"particles": 2.5}, "particles is 2.5"), ({"draws": "many"}, "draws is 'many'"),
-     ({"rule": "mean"}, "rule 'mean'"), ({"unobserved": "drop"}, "unobserved is 'drop'"),
+     ({"rule": "mean"}, "rule is 'mean'"), ({"unobserved": "drop"}, "unobserved is 'drop'"),
      ({"independent_rows": True}, "refine=False"), ({"seed": None}, "seed is None")],
 )  # fmt: skip
 def test_settings_of_an_imputation_are_checked(fitted, data, given, what):
@@ -128,7 +128,7 @@ def test_a_fit_prints_as_five_lines(fitted, data, tmp_path):
     assert "60 rows, 3 columns (pay, age, height)" in lines[1]
     assert f"{fitted.bound:.4f}" in lines[2]
     assert f"step {fitted.best_step}" in lines[2]
-    assert lines[3].split() == ["settings:", "steps=5,", "seed=3"]
+    assert lines[3] == "  settings: steps=5, seed=3, optimiser='adam'"
     assert "SelfMasking, logit P(pay missing)" in lines[4]
     fitted.save(tmp_path / "m")
     assert repr(ab.load(tmp_path / "m")) == repr(fitted)

@@ -1,4 +1,4 @@
-"""Declarations of why values are missing, which need no data."""
+"""Declarations of why values are missing, made before any data are seen."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def missing(
     link: Link = "logit",
     shrinkage: float | None = None,
 ) -> Declared:
-    """Declare why values are missing: a formula per column, of the log-odds of being **missing**.
+    """Declare why values are missing: per column a formula of the log-odds of being **missing**.
 
     >>> import absentia as ab
     >>> from pyro.distributions import Normal
@@ -78,7 +78,8 @@ def missing(
     formula is ignorable.
 
     Args:
-        formulas: ``"income ~ income + age"``, several, or ``{"income": "income + age"}``.
+        formulas: a formula such as ``"income ~ income + age"``, several in a list, or a mapping
+            ``{"income": "income + age"}``.
         sign: the direction of the column's own coefficient, ``"+"`` where high values go missing,
             ``"-"`` where low ones do (or ``"high"`` and ``"low"``), for all columns or by column.
             It can be written into the formula instead.

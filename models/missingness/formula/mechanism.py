@@ -31,7 +31,7 @@ from .reads import Reads
 
 
 class FormulaMissingness(Missingness):
-    """link P(s_j = 0 | row) = b_j + sum_q c_jq f_q(row), with terms f_q from a formula a column.
+    """link P(s_j = 0 | row) = b_j + sum_q c_jq f_q(row), with terms f_q of a column's formula.
 
     :meth:`declared` and the named models make it from what :func:`absentia.missing` returns. Terms
     are evaluated in the data's own units and standardised by the observed values, so a coefficient
