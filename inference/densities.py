@@ -11,6 +11,7 @@ from pyro.distributions import Delta, Normal
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from ..models.distributions.shapes import broadcast
 from .integration.handler import IntegratedMask
 from .integration.packing import distinct
 
@@ -94,32 +95,37 @@ class _SummedNormal(torch.autograd.Function):
     def forward(
         ctx: Any, value: Tensor, loc: Tensor, scale: Tensor, unseen: Tensor | None
     ) -> Tensor:
-        error = value - loc
-        error.div_(scale)
-        constant = scale.log().add_(_HALF_LOG_2PI)
-        if unseen is None:
-            repeated = error.shape[-1] if constant.shape[-1:] in ((), (1,)) else 1
-            total = constant.sum(-1) * repeated
-        else:
+        error = (value - loc).div_(scale)
+        if unseen is not None:
             error.masked_fill_(unseen, 0.0)
-            total = torch.where(unseen, 0.0, constant).sum(-1)
+        count = error.shape[-1] if unseen is None else (~unseen).sum(-1)
+        log_scale = scale.log()
+        if log_scale.shape == error.shape:
+            cells = log_scale.addcmul_(error, error, value=0.5)
+            total = (cells if unseen is None else cells.masked_fill_(unseen, 0.0)).sum(-1)
+        else:
+            shared = log_scale.expand(broadcast(log_scale.shape, error.shape[-1:]))
+            shared = shared if unseen is None else torch.where(unseen, 0.0, shared)
+            total = shared.sum(-1).add(error.square().sum(-1), alpha=0.5)
         ctx.save_for_backward(error, scale, unseen)
         ctx.shapes = value.shape, loc.shape, scale.shape
-        return total.add(error.square().sum(-1), alpha=0.5).neg_()
+        return -(total + count * _HALF_LOG_2PI)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         error, scale, unseen = ctx.saved_tensors
         shapes, wanted = ctx.shapes, ctx.needs_input_grad
-        grad = grad.unsqueeze(-1)
         by_value = by_loc = by_scale = None
-        weighted = error * grad
+        scaled = grad.unsqueeze(-1) / scale
+        weighted = error * scaled
         if wanted[2]:
-            count = grad if unseen is None else grad.expand_as(error).masked_fill(unseen, 0.0)
-            by_scale = (weighted * error).sub_(count).div_(scale).sum_to_size(shapes[2])
-        if wanted[0] or wanted[1]:
-            weighted.div_(scale)
-            by_loc = weighted.sum_to_size(shapes[1]) if wanted[1] else None
-            by_value = weighted.sum_to_size(shapes[0]).neg() if wanted[0] else None
+            cells = (error * weighted).sub_(scaled)
+            if unseen is not None:
+                cells.masked_fill_(unseen, 0.0)
+            by_scale = cells.sum_to_size(shapes[2])
+        if wanted[1]:
+            by_loc = weighted.sum_to_size(shapes[1])
+        if wanted[0]:
+            by_value = weighted.sum_to_size(shapes[0]).neg()
         return by_value, by_loc, by_scale, None
