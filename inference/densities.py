@@ -16,6 +16,7 @@ from .integration.handler import IntegratedMask
 from .integration.packing import distinct
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+_MANY = 16_384  # cells
 
 
 def log_density(fn: Any, value: Tensor) -> Tensor:
@@ -63,17 +64,17 @@ def summed_log_density(
 ) -> Tensor | None:
     """Return the log-density summed over the last dimension, or None where there is no short way.
 
-    What is short is one node of the autograd graph instead of ten, where a step is made of little
-    else.
+    What is short is fewer passes over memory; of few cells the ten nodes of the autograd graph are
+    the faster way, as each is faster than one node in Python.
 
     Args:
         mask: the cells that count; None or True for all.
         score: whether the gradient reaches the distribution's own parameters.
 
-    >>> summed_log_density(Normal(torch.zeros(2), 1.0), torch.ones(4, 2), None)
-    tensor([-2.8379, -2.8379, -2.8379, -2.8379])
+    >>> summed_log_density(Normal(torch.zeros(2), 1.0), torch.ones(10_000, 2), None)[:2]
+    tensor([-2.8379, -2.8379])
     """
-    if type(fn) is Normal:
+    if type(fn) is Normal and max(value.numel(), fn.loc.numel()) >= _MANY:
         if fn._validate_args:
             fn._validate_sample(value)
         loc, scale = (fn.loc, fn.scale) if score else (fn.loc.detach(), fn.scale.detach())
