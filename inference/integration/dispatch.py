@@ -162,6 +162,7 @@ class _Tilting:
                 f"one with absentia.inference.integration.quadrature.reach_of"
             )
         if way == _GENERAL and not warped and type(packed) is Normal and self._on_grid:
+            assert self.mask is not None
             return tilted_on_grid(
                 packed,
                 rows,

@@ -113,7 +113,7 @@ class _Group(NamedTuple):
 
     ``low`` and ``size`` are the first multiple and the number of them; ``first`` where in the flat
     table a cell's first node lies; ``offset`` its distance from the mean and ``step`` that of the
-    nodes, in sd; ``count`` the number of nodes a cell; ``cells`` the flat positions.
+    nodes, in sd; ``nodes`` their number in a cell; ``cells`` the flat positions.
     """
 
     spacing: float
@@ -122,7 +122,7 @@ class _Group(NamedTuple):
     first: Tensor
     offset: Tensor
     step: Tensor
-    count: int
+    nodes: int
     cells: Tensor
 
     @classmethod
@@ -231,11 +231,11 @@ def _shares(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Yield blocks of cells: their positions, log P(missing), and the nodes with their shares.
 
-    Nodes are in standard deviations from the mean, (B, count), and a cell's shares sum to one.
+    Nodes are in standard deviations from the mean, (B, nodes), and a cell's shares sum to one.
     """
     for group in groups:
-        number = torch.arange(group.count, dtype=like.dtype, device=like.device)
-        windows = table.unfold(0, group.count, 1)
+        number = torch.arange(group.nodes, dtype=like.dtype, device=like.device)
+        windows = table.unfold(0, group.nodes, 1)
         for mine in _blocks(group):
             step = group.step[mine].unsqueeze(-1)
             u = torch.addcmul(group.offset[mine].unsqueeze(-1), step, number)

@@ -113,7 +113,7 @@ class Grouped:
             return torch.cat([value for value, _ in each]), torch.stack(intercepts)
         intercepts = [zero if part.intercept is None else part.intercept for part in own]
         base = torch.cat([part.base for part in own])
-        raw = [part.raw for part in own if part.raw is not None]
+        raw: list[Tensor] = [part.raw for part in own if part.raw is not None]
         if raw:
             free, sign = torch.cat(raw), tables["sign"]
             if any(self._signs):
