@@ -75,9 +75,9 @@ class Reading:
         else:
             kinds, given = split(resolved(columns, schema), names, covariates)
         values = kinds.encode_columns(columns)
-        beside = None if given is None else given.encode_columns(columns)
+        outside = None if given is None else given.encode_columns(columns)
         # the table is copied, so that later changes to it do not change the data
-        return cls(values, kinds, df.index, df.copy(), beside, given)._checked(~np.isnan(values))
+        return cls(values, kinds, df.index, df.copy(), outside, given)._checked(~np.isnan(values))
 
     @classmethod
     def of_array(
@@ -100,7 +100,7 @@ class Reading:
         observed = None if mask is None else boolean_mask(mask, (n, p))
         array = array_values(values, names, observed)
         observed = ~np.isnan(array) if observed is None else observed
-        given, beside = None, None
+        given, outside = None, None
         if like is not None:
             kinds, given = schemas_of(like)
             check_same_columns(names, kinds.names)
@@ -112,11 +112,11 @@ class Reading:
             check_domain(np.where(observed[:, j], array[:, j], np.nan), column, labels)
         if given is not None or (like is None and covariates is not None):
             table = covariate_table(covariates, len(array), given)
-            besides = columns_of(table)
-            given = schema_of(besides, by="dtype") if given is None else given
-            column_names((*kinds.names, *given.names))
-            beside = given.encode_columns(besides)
-        reading = cls(array, kinds, labels, None, beside, given)
+            further = columns_of(table)
+            given = schema_of(further, by="dtype") if given is None else given
+            column_names((*kinds.names, *given.names))  # refuses a name that both have
+            outside = given.encode_columns(further)
+        reading = cls(array, kinds, labels, None, outside, given)
         return reading._checked(observed)
 
     def scaler(self, like: Layout | None, standardise: bool) -> Standardiser:

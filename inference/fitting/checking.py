@@ -20,9 +20,12 @@ from ..imputing.tables import imputed
 from ..prepare import programs_of
 from .settings import FitSettings
 
+#: importance samples per row
 _PARTICLES = 20
-_FEWEST, _MOST = 200, 1_000  # rows
-_SHARE = 0.01  # of the particles that the fit itself sampled
+#: the fewest and the most rows that are checked
+_FEWEST, _MOST = 200, 1_000
+#: the work of the check as a share of the fit's, both counted in particles
+_SHARE = 0.01
 
 
 def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> pd.DataFrame | None:
@@ -31,7 +34,7 @@ def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> p
     Args:
         model: the fitted model.
         data: the data that it was fitted to.
-        plan: the settings of the fit; the check takes a hundredth of the fit's work.
+        plan: the settings of the fit; the check takes about a hundredth of the fit's work.
         stacklevel: the caller's distance from the code that the warning points to.
 
     Returns:

@@ -15,7 +15,7 @@ from ..elbo import Gradient, Unobserved
 
 Schedule = Literal["one-cycle", "cosine", "constant"]
 Optimiser = Literal["auto", "adam", "l-bfgs"]
-#: settings that mean something for stochastic gradients alone
+#: settings with which ``optimiser="auto"`` chooses Adam, since they are meant for its steps
 OF_ADAM = (
     "steps",
     "batch_size",

@@ -12,8 +12,9 @@ from .settings import FitSettings
 if TYPE_CHECKING:
     from .result import FitResult
 
-_WIDE = 96
-#: of more columns the equations are not written: that would take long and nobody would read them
+#: the longest line, in characters
+_WIDEST = 96
+#: above so many columns no equation is written, since finding it would take long
 _MOST_EQUATIONS = 50
 
 
@@ -21,7 +22,7 @@ def shown(fitted: FitResult) -> str:
     """Write model, data, bound, settings that are not the defaults, and mechanism, line by line."""
     rows = "" if fitted.rows is None else f"{fitted.rows} rows, "
     names = ", ".join(fitted.columns)
-    given = [
+    changed = [
         f"{field.name}={getattr(fitted.settings, field.name)!r}"
         for field in fields(FitSettings)
         if getattr(fitted.settings, field.name) != field.default
@@ -30,10 +31,10 @@ def shown(fitted: FitResult) -> str:
         f"FitResult of a {type(fitted.model).__name__}",
         f"data: {rows}{len(fitted.columns)} columns ({names})",
         f"bound: {fitted.bound:.4f} nats per row, at step {fitted.best_step}",
-        f"settings: {', '.join(given) or 'the defaults'}",
+        f"settings: {', '.join(changed) or 'the defaults'}",
         f"mechanism: {_mechanism(fitted)}",
     ]
-    return "\n  ".join(textwrap.shorten(line, _WIDE, placeholder=" ...") for line in lines)
+    return "\n  ".join(textwrap.shorten(line, _WIDEST, placeholder=" ...") for line in lines)
 
 
 def _mechanism(fitted: FitResult) -> str:

@@ -11,9 +11,10 @@ import pandas as pd
 from ...data import IncompleteData, Schema
 from ...data.errors import AbsentiaWarning
 
-#: columns that a text shows
+#: how many columns the text of an imputation shows
 SHOWN = 10
-_NAMED = 4  # columns that a sentence names
+#: how many columns a sentence names
+_NAMED = 4
 
 COLUMNS = ["missing", "observed_mean", "imputed_mean", "at_random_mean", "lowest", "highest",
            "outside"]  # fmt: skip
@@ -104,7 +105,7 @@ def lines(found: pd.DataFrame, schema: Schema) -> list[str]:
 
 
 def readable(value: Any, name: str, schema: Schema) -> str:
-    """Write a number of a column for people to read, with dates as days."""
+    """Format a value of a column in four digits, or as a day in a column of dates."""
     column = schema[name]
     if column.kind == "datetime" and column.origin is not None and np.isfinite(value):
         return str(pd.Timestamp(column.origin + round(float(value) * 1e9)).date())

@@ -1,11 +1,12 @@
 """Better proposals for the rows where the amortised guide fails.
 
-An amortised guide is worst where the posterior is narrow: there a few particles carry all the
-weight. For such a row a Gaussian is fitted to the posterior of its latents by rounds of adaptive
-importance sampling (moment matching to weighted particles; Cappe et al., Statistics and
-Computing 2008). The weights are tempered, w^beta, with the largest beta <= 1 that leaves enough
-effective particles to estimate moments from, so that even a proposal far from the posterior moves
-towards it in small steps (Del Moral, Doucet & Jasra, Statistics and Computing 2012).
+An amortised guide, a network that serves all rows, is worst where a row's posterior is narrow:
+there a few particles carry all the weight. For such a row a Gaussian is fitted to the posterior of
+its latents by rounds of adaptive importance sampling (moment matching to weighted particles; Cappe
+et al., Statistics and Computing 2008). The weights are tempered, w^beta, with the largest beta <= 1
+that leaves enough effective particles to estimate moments from, so that even a proposal far from
+the posterior moves towards it in small steps (Del Moral, Doucet & Jasra, Statistics and Computing
+2012).
 
 A search for the posterior's mode would fail: where the decoder's scale is free, the density has
 narrow spikes that carry no mass.
@@ -24,10 +25,14 @@ from ..diagnostics import effective_sample_size
 from .particles import Sampler
 from .proposal import LatentSite, RowMixture, guide_from, latent_sites
 
+#: the most rounds of a row
 _ROUNDS = 24
-_EXTRA_ROUNDS = 3  # at beta = 1, where the moments are the posterior's own
-_PARTICLES = 130  # per latent dimension and round, and at least a thousand in all
-_ENOUGH = 20  # effective particles per latent dimension, for the covariance of a round
+#: rounds of a row once beta is 1, where the moments are those of the posterior itself
+_EXTRA_ROUNDS = 3
+#: particles of a round per latent dimension; there are at least a thousand
+_PARTICLES = 130
+#: effective particles per latent dimension that a round needs to estimate a covariance
+_ENOUGH = 20
 
 
 @torch.no_grad()
@@ -43,7 +48,7 @@ def refined_guide(
     Its proposal is a mixture of Gaussians around the fitted one and of the amortised guide.
 
     Args:
-        model: an object with ``model`` and ``guide`` methods, which is left as it is.
+        model: an object with methods ``model`` and ``guide``, which is not changed.
         x: (n, p) the rows, on the model's scale.
         s: (n, p) their mask.
         unobserved: as for :class:`~absentia.ImportanceWeightedELBO`.
@@ -89,6 +94,7 @@ def _starting_point(sites: list[LatentSite]) -> tuple[Tensor, Tensor]:
 
 
 def _at(sites: list[LatentSite], rows: Tensor) -> list[LatentSite]:
+    """Return the sites of some of the rows."""
     return [site.at(rows) for site in sites]
 
 
@@ -116,12 +122,12 @@ def _log_joint(
 def _largest_temper(log_weight: Tensor, enough: float) -> Tensor:
     """Return the largest beta <= 1 per row whose tempered weights have an ESS of ``enough``."""
     low, high = torch.zeros_like(log_weight[0]), torch.ones_like(log_weight[0])
-    fine = effective_sample_size(log_weight) >= enough
-    for _ in range(20):
+    untempered = effective_sample_size(log_weight) >= enough
+    for _ in range(20):  # by bisection
         middle = (low + high) / 2
-        bears = effective_sample_size(middle * log_weight) >= enough
-        low, high = torch.where(bears, middle, low), torch.where(bears, high, middle)
-    return torch.where(fine, 1.0, low)
+        suffices = effective_sample_size(middle * log_weight) >= enough
+        low, high = torch.where(suffices, middle, low), torch.where(suffices, high, middle)
+    return torch.where(untempered, 1.0, low)
 
 
 def _moments(draws: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,6 +138,7 @@ def _moments(draws: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cholesky(covariance: Tensor) -> Tensor:
+    """Return Cholesky factors; where there is none, that of a sphere of the mean variance."""
     eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
     level = covariance.diagonal(dim1=-2, dim2=-1).mean(-1).view(-1, 1, 1)
     tril, info = torch.linalg.cholesky_ex(covariance + 1e-5 * level * eye)

@@ -20,12 +20,16 @@ from .stream import Estimates
 _FEW_EFFECTIVE = 0.05
 #: so do rows with a higher k-hat, above which the variance of the weights is infinite
 _HEAVY_TAILED = 0.5
-#: the pilot run that decides it takes one particle in so many, but at least as many as the second
-_PILOT_SHARE, _PILOT_LEAST = 4, 500
+#: a pilot run decides which rows these are: it has the particles that were asked for, divided by
+#: the first number, but not fewer than the second number (or all that were asked for)
+_PILOT_DIVISOR, _PILOT_LEAST = 4, 500
 
 
 class Task:
-    """One table to impute, in blocks of rows; the arguments are those of ``impute``."""
+    """One table to impute, in blocks of rows; the arguments are those of ``impute``.
+
+    ``common`` is the seed of the random numbers that all rows share, None if they share none.
+    """
 
     def __init__(
         self,
@@ -58,7 +62,7 @@ class Task:
         """
         data = self.data
         refined = torch.zeros(len(data), dtype=torch.bool)
-        size = min(self.particles, max(_PILOT_LEAST, self.particles // _PILOT_SHARE))
+        size = min(self.particles, max(_PILOT_LEAST, self.particles // _PILOT_DIVISOR))
         pilot = self._in_blocks(size, 0)
         khat, ess = pilot.khat, pilot.ess.cpu()
         uneven_rows = ((khat > _HEAVY_TAILED) | (ess < _FEW_EFFECTIVE * size)).nonzero().flatten()
@@ -84,17 +88,18 @@ class Task:
             again = second._asdict()
             for name in ("log_evidence", "ess", "khat"):
                 fields[name][rows[better]] = again[name][better]
-            # cells come row by row, in the table's order and in the block's
+            # missing cells are in the order of their rows, both in the table and in the chunk
             inside = torch.zeros(len(data), dtype=torch.bool)
             inside[rows[better]] = True
             target = inside.to(cell_row.device)[cell_row]
-            block_row = (~s).nonzero(as_tuple=True)[0]
-            source = better.to(block_row.device)[block_row]
+            chunk_row = (~s).nonzero(as_tuple=True)[0]
+            source = better.to(chunk_row.device)[chunk_row]
             for name in ("mean", "variance", "mcse", "draws", "probabilities"):
                 fields[name][..., target] = again[name][..., source]
         return Estimates(**fields), refined
 
     def _in_blocks(self, particles: int, num_draws: int) -> Estimates:
+        """Compute estimates of all rows with the model's own guide, block by block."""
         sampler, data = self._sampler(self.programs.guide), self.data
         blocks = list(_blocks(len(data), particles))
         parts = [
@@ -118,7 +123,7 @@ class Task:
 
 
 def _blocks(count: int, particles: int) -> Iterator[slice]:
-    """Split rows into blocks: large for fast loops, small enough for some particles at once."""
+    """Split rows into blocks, as large as memory permits with up to 64 particles at once."""
     size = max(16, min(512, PAIRS_AT_ONCE // max(1, min(particles, 64))))
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...models.distributions.row_normal import RowNormal
 from .points import seed_of, spread_points
 
-#: how many numbers are kept between runs at most
+#: the most numbers of a site that are held for its next run
 _MOST_KEPT = 4_000_000
 
 
@@ -19,13 +19,14 @@ class ShiftedSobol:
     """Sobol points (K, d), shifted modulo one by each row's own random shift.
 
     If all rows shared their points, they would share one error, which adds up over the rows: with
-    25 samples per row a log-likelihood was wrong by one nat per unit of a slope. Shifts of their
-    own make the errors of the rows independent, and the points make each error small (Cranley &
-    Patterson, SIAM J. Numerical Analysis 1976).
+    25 samples per row a log-likelihood was wrong by one nat per unit of a slope. A shift for
+    each row makes the errors of the rows independent, and the points make each error small (Cranley
+    & Patterson, SIAM J. Numerical Analysis 1976).
 
     Args:
         seed: determines the numbers of a site, together with the site's name.
-        keep: hold the standard normal numbers of a site for its next run, if they are few enough.
+        keep: whether to hold a site's standard normal numbers for its next run, if they are few
+            enough; this saves time and changes no number.
     """
 
     def __init__(self, seed: int | str, keep: bool = False) -> None:
@@ -37,10 +38,10 @@ class ShiftedSobol:
         self.count = count
 
     def forget(self) -> None:
-        """Do nothing, since nothing is kept between runs."""
+        """Do nothing, since every run has the same numbers."""
 
     def draw(self, name: str, fn: TorchDistribution) -> Tensor:
-        """Return (K, n, d) samples; for all but Normals the distribution's own are returned."""
+        """Return (K, n, d) samples, which are evenly spread for Normals and ordinary for others."""
         n, d = fn.batch_shape[-2:]
         normal = isinstance(fn, Normal | RowNormal)
         if not normal:

@@ -28,12 +28,13 @@ class SensitivityCurve:
     """Estimates along an assumption: a mechanism's slope, or a shift of the missing values.
 
     Attributes:
-        table: one row per value of the assumption and estimand: ``at``, ``estimand``, ``estimate``,
-            ``se``, ``lower``, ``upper``, ``fmi``, ``how`` ("fitted", "reweighted", "refitted" or
-            "shifted") and ``khat`` of the weights.
+        table: one row for each value of the assumption and each estimand: ``at`` (the value),
+            ``estimand``, ``estimate``, ``se``, ``lower``, ``upper``, ``fmi`` (the fraction of
+            missing information), ``how`` ("fitted", "reweighted", "refitted" or "shifted") and
+            ``khat`` (the Pareto k-hat of the weights).
         assumption: what is varied.
         column: the column that it concerns.
-        level: the probability that the intervals contain.
+        level: the coverage of the intervals, a probability.
         profile: for slopes, the maximal log-likelihood at each of them, and at further slopes near
             its maximum and near the ends of the supported interval; empty for shifts.
     """
@@ -67,8 +68,11 @@ class SensitivityCurve:
         """Return where the curve crosses ``value``, by linear interpolation, if anywhere.
 
         Args:
-            of: ``"estimate"``, or ``"lower"`` or ``"upper"`` for an end of the interval: where the
-                interval begins to hold the value, the conclusion is no longer what it was.
+            value: the estimate at which the conclusion changes.
+            estimand: the name of the estimand, by default the first.
+            of: ``"estimate"``, or ``"lower"`` or ``"upper"`` for an end of the interval: where an
+                end crosses the value, the interval begins to contain it, and the conclusion
+                changes.
         """
         if of not in ("estimate", "lower", "upper"):
             raise InputError(f"of {of!r} is not one of estimate, lower, upper")

@@ -14,7 +14,7 @@ def identified(one: ColumnDescription, known: str | None, facts: TableFacts) -> 
 
     Args:
         one: the column, its equation and what the equation reads.
-        known: what was specified for the coefficients of the column's own value: "given", "prior",
+        known: what is known of the coefficients of the column's own value: "given", "prior",
             "direction", "shrunk" or None.
         facts: which columns are complete, and which of those may be shadow variables.
     """
@@ -25,6 +25,7 @@ def identified(one: ColumnDescription, known: str | None, facts: TableFacts) -> 
 def _identification(
     one: ColumnDescription, known: str | None, facts: TableFacts
 ) -> tuple[bool | None, str]:
+    """Return whether the column's mechanism is identified (None: on a condition), and why."""
     if one.colluders:
         return False, (
             f"{one.colluders[0]} enters by its value and by its absence (a colluder), under which "
@@ -49,8 +50,8 @@ def _identification(
         )
     return False, (
         f"nothing but the parametric form identifies how {one.column} itself enters{direction}; "
-        f"fix it, give it a prior, or add a column that is never missing and stays out of the "
-        f"equation"
+        f"fix its coefficient, give it a prior, or add a column that is never missing and stays "
+        f"out of the equation"
     )
 
 
@@ -94,4 +95,5 @@ def resting_on_others(columns: Sequence[ColumnDescription]) -> tuple[ColumnDescr
 
 
 def _doubtful(found: dict[str, ColumnDescription], name: str) -> bool:
+    """Whether the distribution of a column is not identified beyond doubt."""
     return name in found and bool(found[name].reason) and found[name].identified is not True

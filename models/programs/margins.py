@@ -1,8 +1,8 @@
 """Known margins: means and standard deviations of columns that are known from another source.
 
-Where values are missing not at random, a table alone tells the mean of a column only under a
-distribution of assumed shape. A census, a register or a laboratory's reference range often tells
-it.
+Where values are missing not at random, a table alone tells the mean of a column only if a shape is
+assumed for its distribution. A census, a register or a laboratory's reference range often gives
+the mean directly.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ...data.errors import InputError
 from ..configurable import Configurable
 from ..networks.decoders import Decoder
 
+#: values of z at which a decoder's margins are averaged
 _NODES = 512
 
 
@@ -38,8 +39,8 @@ class KnownMargins(Configurable):
         mean, sd: the mean and standard deviation of each column, in the standardised units of the
             model, or None where they are not known; :meth:`in_units_of` takes them in the data's
             own units.
-        rows: the number of complete rows that this knowledge is worth. A few hundred are a strong
-            hint; many times the number of rows in the table make it a constraint.
+        rows: how many further observations the margins count for. A few hundred are a strong hint;
+            many times the number of rows in the table make them a constraint.
 
     Raises:
         ValueError: if there is not one mean and one sd for each column, if only one of the two is
