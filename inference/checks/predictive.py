@@ -16,8 +16,9 @@ from ..imputing.tables import impute
 from ..prepare import Fitted, coefficient_medians, prepared
 from ..replicate import replicates
 
+#: into how many equally frequent parts values are cut
 _DECILES = 10
-#: the pairs of more columns than this are not compared
+#: the most columns of a table that is checked, since all pairs of columns are compared
 MOST_COLUMNS = 200
 
 
@@ -33,8 +34,9 @@ class MaskCheck:
         rates: one row per column, the share of its values that are missing.
         pairs: one row per pair of columns, the share of rows in which both are missing.
         deciles: the share of ``missing`` in tenths of the observed values of another column ``by``.
-        calibration: cells by the probability of being missing that the fitted mechanism gives them
-            in tables that the model completed, and the share of them that was missing.
+        calibration: one row per group of cells with similar probabilities of being missing, as the
+            fitted mechanism gives them in tables that the model completed: the mean probability
+            ``predicted``, the share that was ``missing``, and the number of ``cells``.
     """
 
     rates: pd.DataFrame
@@ -59,10 +61,10 @@ def check_mask(
 ) -> MaskCheck:
     """Check rates, co-missingness, dependence on observed values, and calibration of the mask.
 
-    Replicates are whole tables, z, x and s drawn anew from the fitted model; a mechanism that
-    contradicts the data shows where what was seen lies outside of them. An ignorable mechanism
-    says nothing about the mask, and there is nothing to check; columns without a formula are left
-    out for the same reason.
+    Replicates are whole tables: z, x and s are sampled from the fitted model. Where the observed
+    mask lies outside the range of the replicates, the mechanism contradicts the data. An
+    ignorable mechanism says nothing about the mask, and there is nothing to check; columns without
+    a formula are left out for the same reason.
 
     Args:
         fitted: a fit, or a model.
@@ -70,7 +72,7 @@ def check_mask(
         replications: the number of replicated tables; p-values are multiples of
             2 / (replications + 1).
         particles: importance samples per row, for the calibration.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
 
     Raises:
         ValueError: the mechanism is ignorable, or the data have other columns than the model.
@@ -98,36 +100,38 @@ def check_mask(
         )
     names = list(data.columns)
     ignored = model.missingness.dependence(len(names)).ignorable
-    gaps = [j for j in range(len(names)) if bool((~data.s[:, j]).any()) and not ignored[j]]
+    incomplete = [j for j in range(len(names)) if bool((~data.s[:, j]).any()) and not ignored[j]]
     seen = data.s.cpu().numpy()
     tables = list(_replicated(model, data, replications, seed))
 
-    def gone_rates(x: np.ndarray, s: np.ndarray) -> np.ndarray:
-        return (~s)[:, gaps].mean(0)
+    def missing_rates(x: np.ndarray, s: np.ndarray) -> np.ndarray:
+        return (~s)[:, incomplete].mean(0)
 
-    pairs = [(j, k) for a, j in enumerate(gaps) for k in gaps[a + 1 :]]
+    pairs = [(j, k) for a, j in enumerate(incomplete) for k in incomplete[a + 1 :]]
 
-    def both(x: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def both_missing(x: np.ndarray, s: np.ndarray) -> np.ndarray:
         return np.array([(~s[:, j] & ~s[:, k]).mean() for j, k in pairs])
 
     cuts = {k: _cuts(data.values[seen[:, k], k]) for k in range(len(names))}
-    split = [(j, k) for j in gaps for k in range(len(names)) if k != j and len(cuts[k])]
+    split = [(j, k) for j in incomplete for k in range(len(names)) if k != j and len(cuts[k])]
 
-    def within(x: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def rates_by_tenth(x: np.ndarray, s: np.ndarray) -> np.ndarray:
         return np.concatenate(
             [_rates_within(x[:, k], s[:, k], ~s[:, j], cuts[k]) for j, k in split] or [np.empty(0)]
         )
 
     observed = data.values, seen
     labels = [(names[j], names[k], q + 1) for j, k in split for q in range(len(cuts[k]) + 1)]
-    deciles = _compared(within, observed, tables)
+    deciles = _compared(rates_by_tenth, observed, tables)
     return MaskCheck(
-        _compared(gone_rates, observed, tables).set_axis(pd.Index([names[j] for j in gaps])),
-        _compared(both, observed, tables).set_axis(
+        _compared(missing_rates, observed, tables).set_axis(
+            pd.Index([names[j] for j in incomplete])
+        ),
+        _compared(both_missing, observed, tables).set_axis(
             pd.MultiIndex.from_tuples([(names[j], names[k]) for j, k in pairs], names=["a", "b"])
         ),
         deciles.set_axis(pd.MultiIndex.from_tuples(labels, names=["missing", "by", "tenth"])),
-        _calibrated(fitted, data, model, gaps, particles, seed),
+        _calibrated(fitted, data, model, incomplete, particles, seed),
     )
 
 
@@ -136,16 +140,17 @@ def check_values(
 ) -> pd.DataFrame:
     """Check mean, sd, skewness and quantiles of observed values against replicated tables.
 
-    Of each replicate those values count that its own mask shows (for an ignorable mechanism: that
-    the table's mask shows, so that the check is rough where absence depends on other columns). A
-    decoder of the wrong shape shows in skewness and tails, and under MNAR that is what the level of
-    the missing values rests on.
+    Of each replicate, only the values count that its own mask leaves observed. (An ignorable
+    mechanism has no mask to sample; there the table's own mask is used, so that the check is rough
+    where absence depends on other columns.) Skewness and tails show whether the decoder's
+    distributions have the wrong shape, on which the level of missing values rests under MNAR.
 
     Returns:
-        One row per column and statistic: observed, mean, lower, upper, p_value.
+        One row per column and statistic, with the columns of :class:`MaskCheck`'s tables:
+        ``observed``, ``mean``, ``lower``, ``upper`` and ``p_value``.
 
     Raises:
-        ValueError: for data of other columns.
+        ValueError: the data have other columns than the model.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -159,10 +164,10 @@ def check_values(
     model, data = prepared(fitted, data)
     seen = data.s.cpu().numpy()
     tables: list[tuple[np.ndarray, np.ndarray]] = []
-    # in a pattern mixture what is shown and what is not differ, though the mask is ignorable
-    own = not model.missingness.ignorable or model.delta is not None
+    # in a pattern mixture observed and missing values differ, though its mask is ignorable
+    own_mask = not model.missingness.ignorable or model.delta is not None
     for x, s in _replicated(model, data, replications, seed):
-        tables.append((x, s if own else seen))
+        tables.append((x, s if own_mask else seen))
     names = [j for j in range(len(data.columns)) if seen[:, j].sum() > 2]
 
     def statistics(x: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -185,7 +190,7 @@ def _compared(
     observed: tuple[np.ndarray, np.ndarray],
     tables: list[tuple[np.ndarray, np.ndarray]],
 ) -> pd.DataFrame:
-    """Compare a statistic of the data with the same statistic of replicates."""
+    """Compare statistics of the data, which ``of`` computes, with those of replicates."""
     here = of(*observed)
     several = np.stack([of(*table) for table in tables])
     with np.errstate(invalid="ignore"):
@@ -227,13 +232,13 @@ def _calibrated(
     fitted: Fitted,
     data: IncompleteData,
     model: RowModel,
-    gaps: list[int],
+    incomplete: list[int],
     particles: int,
     seed: int,
 ) -> pd.DataFrame:
     """Bin cells by their probability of being missing, and return the share missing in each bin."""
     mechanism = model.missingness
-    if set(mechanism.asks) & {"z", "z_mask"} or not gaps:
+    if set(mechanism.asks) & {"z", "z_mask"} or not incomplete:
         return pd.DataFrame(columns=["predicted", "missing", "cells"])
     filled = impute(
         fitted, data, particles, refine=False, draws=5, seed=seed, check=False, unfitted=True
@@ -246,9 +251,9 @@ def _calibrated(
     for table in filled.draws(5):
         x = torch.as_tensor(data.scaler.apply(table)).to(data.x)
         chance = mechanism(x, **context, **held).log_prob(torch.zeros_like(x)).exp()
-        predicted.append(chance[:, gaps].double().cpu().numpy().ravel())
+        predicted.append(chance[:, incomplete].double().cpu().numpy().ravel())
     p = np.concatenate(predicted)
-    missing = np.tile((~data.s.cpu().numpy())[:, gaps].ravel(), len(predicted))
+    missing = np.tile((~data.s.cpu().numpy())[:, incomplete].ravel(), len(predicted))
     part = np.minimum((p * _DECILES).astype(int), _DECILES - 1)
     frame = pd.DataFrame({"part": part, "predicted": p, "missing": missing})
     grouped = frame.groupby("part")
@@ -261,6 +266,7 @@ _STATISTICS = ("mean", "sd", "skewness", "q10", "q50", "q90")
 
 
 def _statistics(values: np.ndarray) -> np.ndarray:
+    """Return the statistics of a column's observed values; NaN for fewer than three values."""
     from scipy.stats import skew  # takes half a second to import
 
     if len(values) < 3 or values.min() == values.max():

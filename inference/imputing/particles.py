@@ -20,11 +20,14 @@ from ..randomness.shared import CommonNoise
 from .settings import Rule
 from .stream import Estimates, Stream
 
-#: particles times rows of one evaluation, which keep the processor busy and fit into its cache
+#: particles times rows of one evaluation: enough to keep a processor busy, and few enough for its
+#: cache
 PAIRS_AT_ONCE = 16_384
 
 
 class _IntegratedCells:
+    """Missing cells that were integrated out: moments and samples of their conditional."""
+
     def __init__(self, tilted: Tilted, shape: tuple[int, int]) -> None:
         self.tilted, self.shape = tilted, shape
 
@@ -40,6 +43,8 @@ class _IntegratedCells:
 
 
 class _SampledCells:
+    """Missing cells that were sampled: the values, and the same in the units of the moments."""
+
     def __init__(self, values: Tensor, report: Tensor | None = None) -> None:
         self.values = values
         self.report = values if report is None else report
@@ -59,9 +64,10 @@ class Sampler:
     """A sampler that runs a model and guide in chunks and streams them into estimates.
 
     Args:
+        model, guide: the Pyro programs.
         unobserved: as for :class:`ImportanceWeightedELBO`.
         rule: ``"posterior"`` averages over and samples from p(x_j | z_k, s_j = 0),
-            ``"decoder-mean"`` p(x_j | z_k).
+            ``"decoder-mean"`` does so with p(x_j | z_k).
         units: the scaler of a table with warped columns, whose moments are then computed in the
             data's own units.
         num_values: (p,) the number of values of each column whose probabilities are wanted, 0 for
@@ -85,7 +91,7 @@ class Sampler:
         self.units = None if units is None or bool(units.linear.all()) else units
         self.marginal = Marginal(unobserved, self.units)
         self.num_values, self.common = num_values, common
-        #: small until the first run has shown how the cells are integrated
+        #: particles times rows of a chunk: few until a first run has shown how cells are integrated
         self.pairs_at_once = PAIRS_AT_ONCE if unobserved == "sample" else PAIRS_AT_ONCE // 16
 
     @torch.no_grad()
@@ -124,7 +130,7 @@ class Sampler:
         run, tilted = self.marginal.run(
             self.model, self.guide, x, s, num_particles=particles, noise=noise, **extras
         )
-        # quadrature has many nodes per cell, so that chunks stay small
+        # quadrature takes many nodes per cell, so chunks must be small
         self.pairs_at_once = PAIRS_AT_ONCE // 64 if _many_nodes(tilted) else PAIRS_AT_ONCE
         return run, tilted
 
@@ -133,8 +139,8 @@ class Sampler:
     ) -> _IntegratedCells | _SampledCells:
         if self.rule == "decoder-mean":
             decoder = run.sites[X_UNOBSERVED].fn
-            said = tilt(decoder, None, rows.new_zeros(0), rows, columns, units=self.units)
-            return _IntegratedCells(said, (chunk, len(rows)))
+            conditional = tilt(decoder, None, rows.new_zeros(0), rows, columns, units=self.units)
+            return _IntegratedCells(conditional, (chunk, len(rows)))
         if tilted is not None:
             return _IntegratedCells(tilted, (chunk, len(rows)))
         values = run.sites[X_UNOBSERVED].value[:, rows, columns]
@@ -149,6 +155,7 @@ class Sampler:
 
 
 def _many_nodes(tilted: Tilted | None) -> bool:
+    """Whether cells are integrated by quadrature, with many nodes each."""
     if isinstance(tilted, Together):
         return any(_many_nodes(part) for _, part in tilted.parts)
     return isinstance(tilted, TiltedQuadrature | IgnoredInOtherUnits)

@@ -30,7 +30,10 @@ class CellSource(Protocol):
 
 
 class Estimates(NamedTuple):
-    """The estimates from a stream of L particles; rows (n,), cells (M,), in model units."""
+    """The estimates from a stream of L particles, on the model's scale.
+
+    The first three are (n,), one for each row; the others are for M missing cells.
+    """
 
     log_evidence: Tensor
     ess: Tensor
@@ -67,11 +70,14 @@ class Stream:
         self.rows, self.particles = rows, particles
         minus_infinity = torch.full((num_rows,), -torch.inf, dtype=kind, device=device)
         self.log_sum, self.log_sum_squares = minus_infinity, minus_infinity.clone()
+        #: the largest log-weight of each row so far
         self.peak = minus_infinity.clone()
+        #: the largest log-weights of each row, from which k-hat is estimated
         self.largest = torch.empty(0, num_rows, device=device)
-        # sums of w h, w (h^2 + var), w^2, w^2 h and w^2 h^2 at every cell, relative to the peak
+        # sums of w h, w (h^2 + var), w^2, w^2 h and w^2 h^2 at every cell, with weights divided by
+        # the row's largest one
         self.sums = torch.zeros(5, len(rows), dtype=kind, device=device)
-        #: the point about which the cells' moments are taken, so that a large mean costs no digits
+        #: subtracted from each cell before its moments are taken, since a large mean costs digits
         self.reference = torch.zeros(len(rows), dtype=kind, device=device)
         self.draws = torch.zeros(num_draws, len(rows), dtype=kind, device=device)
         self.discrete = rows.new_zeros(0) if discrete is None else discrete
@@ -84,7 +90,7 @@ class Stream:
         """Add one chunk: log-weights (C, n) and the cells given its particles."""
         rows = self.rows
         peak = self.peak.maximum(log_weight.amax(0).double())
-        # a row whose weights are all zero so far has no peak: exp(-inf - 0) = 0, not nan
+        # the peak of a row whose weights are all zero is -inf, and -inf - -inf would be nan
         level = torch.where(peak.isfinite(), peak, 0.0)
         old = (self.peak - level).exp()[rows]
         weight = (log_weight - level.to(log_weight.dtype)).exp()[:, rows]  # (C, M)
@@ -119,7 +125,9 @@ class Stream:
             self._resample(log_weight, source)
 
     def _resample(self, log_weight: Tensor, source: CellSource) -> None:
-        """Move each kept draw to a particle of this chunk, with the chunk's share of all weight.
+        """Replace each kept draw by one from this chunk, with a probability.
+
+        The probability is the chunk's share of the row's weight so far.
 
         After the last chunk each draw is a particle sampled with probability w~ (a weighted
         reservoir with replacement), the same particle for all cells of its row.
