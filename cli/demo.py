@@ -17,7 +17,14 @@ from .paths import check_writable
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("absentia-demo"),
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each fit.")] = 4000,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Optimiser steps of each fit; when left out, linear models are fitted until "
+            "nothing more is gained.",
+        ),
+    ] = None,
     particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
 ) -> None:
     """Hide values of a real table not at random, impute them, and compare with the truth."""
