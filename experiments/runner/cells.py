@@ -13,12 +13,20 @@ from typing import Any
 from ...data.errors import InputError
 from .spec import Spec
 
-_LONGEST = 60  # characters of a name; the name of a file is made of three names and a seed
+#: the most characters of a name; the name of a file is made of three names and a seed
+_LONGEST = 60
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The configuration of one run, as plain data, with the name and the heading of its result."""
+    """The configuration of one run, as plain data.
+
+    Attributes:
+        name: the name of the cell, and of the file of its result.
+        method: the name of the method.
+        column: the heading of the result in the table of results.
+        configuration: all that the result depends on.
+    """
 
     name: str
     method: str
@@ -109,5 +117,6 @@ def file_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def _hashed(slug: str, name: str) -> str:
+    """Append a hash of the name to what is left of it."""
     start = slug[:_LONGEST].strip(".-")
     return f"{start}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")

@@ -22,24 +22,25 @@ def delta_sensitivity(
     *,
     level: float = 0.95,
 ) -> SensitivityCurve:
-    """Return the answer if missing values of ``column`` were delta sd higher than at random.
+    """Return the answer if missing values were higher than at random by delta standard deviations.
 
     A pattern-mixture model (Little, JASA 1993): p(x | s = 0) is that of a missing-at-random model,
-    moved by delta; at 0 it is that model (the anchor). In the Gaussian case a logistic selection
-    slope a on the log-odds of being missing amounts to delta = a v / sd, with v the variance of
-    the value given what was observed of its row. No refit and no weights are needed, and nothing in
-    the data speaks for one delta or another.
+    shifted by delta; at delta = 0 it is that model. In the Gaussian case a slope a of the log-odds
+    of being missing has the same effect as delta = a v / sd, with v the variance of the value given
+    what was observed of its row. No refit and no weights are needed, and nothing in the data tells
+    which delta is right.
 
     Args:
-        tables: of a missing-at-random model: :func:`absentia.multiple_imputation` of a MIWAE or
-            PPCA.
-        column: a real column.
-        analysis: of one completed table: what :func:`absentia.pool` takes, or a number or Series
-            (of what it is then the finite table's own).
-        deltas: in standard deviations of the column, as observed.
+        tables: what :func:`absentia.multiple_imputation` returns for a missing-at-random model,
+            such as a MIWAE or PPCA.
+        column: the continuous column whose missing values are shifted.
+        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes,
+            or a number or a Series; these describe the table itself, and get the variance 0.
+        deltas: the shifts, in standard deviations of the column's observed values.
+        level: the coverage of the intervals, a probability.
 
     Raises:
-        ValueError: for a column that is not there or has no numbers to shift.
+        ValueError: for a column that the table does not have, or that is not continuous.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -50,7 +51,7 @@ def delta_sensitivity(
     >>> tables = ab.multiple_imputation(mar, data, m=5, parameters="fixed")
     >>> mean = lambda t: t["a"].mean()
     >>> curve = ab.sensitivity.delta_sensitivity(tables, "a", mean, deltas=[0, 0.5])
-    >>> rise = curve.of()["estimate"].diff().iloc[1]  # a third of the rows, by half a sd
+    >>> rise = curve.of()["estimate"].diff().iloc[1]  # a third of the rows, by half an sd
     >>> bool(np.isclose(rise, 0.5 * data.scaler.scale[0] / 3))
     True
     """
@@ -78,7 +79,7 @@ def shiftable(data: IncompleteData, column: str) -> int:
     kind = data.schema[column].kind
     if kind != "continuous":
         raise InputError(
-            f"column '{column}' is {kind}: adding to it gives values that it does not take; "
+            f"column '{column}' is {kind}: shifted, it would have values that it cannot take; "
             f"use slope_sensitivity, whose mechanism makes its high values likelier to be missing"
         )
     return list(data.columns).index(column)

@@ -27,29 +27,39 @@ def answers(
     fit_options: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return the pooled answers for ``column`` at random, by itself, by a cause, or with a shift.
+    """Return one pooled answer under each of four assumptions on why a column's values are missing.
 
-    - *missing at random*: its absence depends on nothing that is missing.
-    - *selection*: p(x) p(s | x), the log-odds of being missing are linear in the value itself; the
-      slope is learnt, and rests on the shape of p(x) where nothing else identifies it.
-    - *shared parameter*: p(z) p(x | z) p(s | z), value and absence have a common cause and nothing
-      else in common.
-    - *pattern mixture*: p(s) p(x | s), missing values are ``delta`` sd away from what is expected
-      at random; nothing in the data speaks for a delta.
+    - *missing at random*: absence depends on nothing that is missing.
+    - *selection*, p(x) p(s | x): the log-odds of being missing are linear in the value itself. The
+      slope is learnt, and rests on the shape of p(x) if nothing else identifies it.
+    - *shared parameter*, p(z) p(x | z) p(s | z): value and absence have a common cause, the latents
+      z, and are independent given these.
+    - *pattern mixture*, p(s) p(x | s): missing values are ``delta`` standard deviations away from
+      what is expected at random. Nothing in the data tells which delta is right.
 
-    All by factor analysis of the same size, with the parameters' uncertainty. They agree on what
-    was observed and differ in what they assume (Little & Rubin, *Statistical Analysis with Missing
-    Data*, 2019, chapter 15).
+    Each is a factor analysis with the same number of latents, and carries the uncertainty about its
+    parameters. The models have the same observed data and differ in what they assume (Little &
+    Rubin, *Statistical Analysis with Missing Data*, 2019, chapter 15).
 
     Args:
-        analysis: of one completed table: what :func:`absentia.pool` takes, a number or Series.
-        deltas: shifts, in sd of the column as observed.
+        data: the table.
+        column: the continuous column in question.
+        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes,
+            or a number or a Series; these describe the table itself, and get the variance 0.
+        deltas: the shifts, in standard deviations of the column's observed values.
+        latent_dim: the number of latents of each model; when left out, that of the named models.
+        m: the number of completed tables.
+        level: the coverage of the intervals, a probability.
+        fit_options: arguments of :func:`absentia.fit`; by default 2,000 steps at a learning rate of
+            1e-2 on all rows.
+        seed: the seed of all random numbers.
 
     Returns:
-        One row per assumption and estimand: estimate, se, lower, upper, fmi.
+        One row per assumption and estimand, with ``estimate``, ``se``, ``lower``, ``upper`` and
+        ``fmi``, the fraction of missing information.
 
     Raises:
-        ValueError: for a column that is not there or is not continuous.
+        ValueError: for a column that the table does not have, or that is not continuous.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -20,8 +20,10 @@ from ..uncertainty.parameters import ParameterDraws, ParameterPosterior
 from .curve import FIT, SensitivityCurve, analysed, rows_of
 from .profile import refined
 
+#: draws of the parameters at each slope
 _PROPOSALS = 200
-_SHORTER = 4  # a refit from the nearest slope takes the steps divided by this
+#: a refit starts from the nearest slope, and takes the number of steps divided by this
+_SHORTER = 4
 
 Family = Callable[[float], RowModel]
 
@@ -40,32 +42,42 @@ def slope_sensitivity(
     fit_options: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> SensitivityCurve:
-    """Return the answer for each given slope, from 0 (missing at random) outward.
+    """Return the answer for each given slope of a mechanism, from the anchor outward.
 
-    The model is fitted at the anchor. Of a small one (up to 600 parameters) the parameters'
-    posterior is taken there, N(maximum, inverse information). At the next slope the same Normal,
-    moved to its maximum, proposes parameters, and importance weights towards the posterior *at
-    that slope* correct it (as moment matching does in Paananen et al., Statistics and Computing
-    2021); where their k-hat is above 0.7 the model is refitted there, and the curve goes on from
-    that. Missing values are drawn anew from p(x_m | x_o, s) at each draw of the parameters. The
-    profile likelihood is followed to its maximum and to both ends of the interval of slopes that
-    the data support, also where these lie between the slopes given or up to four times as far out.
-    A larger model is refitted at every slope, from the nearest one; its profile is a bound, at the
-    slopes given alone.
+    The model is fitted at the anchor. If it is small (up to 600 parameters), its parameters have
+    approximately the posterior N(maximum, inverse information) there. At the next slope the same
+    Normal, moved to the maximum at that slope, proposes parameters, and importance weights towards
+    the posterior *at that slope* correct them (as moment matching does in Paananen et al.,
+    Statistics and Computing 2021). Where the Pareto k-hat of these weights is above 0.7, the model
+    is refitted, and the curve continues from this fit. At each draw of the parameters, missing
+    values are sampled from p(x_m | x_o, s). The profile likelihood is followed to its maximum and
+    to both ends of the interval of slopes that the data support, even between the given slopes and
+    up to four times as far out.
+
+    A larger model is refitted at every slope, starting from the nearest one. Its profile consists
+    of bounds on the log-likelihood, at the given slopes only.
 
     Args:
-        family: slope -> model, such as ``lambda a: ab.NotMIWAEPPCA(data, ab.missing( "income ~
-            income + age", fixed={"income": a}))``; or a column's name for ``"name ~ name"`` in a
-            factor analysis. Models must differ in the slope's value only.
-        analysis: of one completed table: what :func:`absentia.pool` takes, or a number or Series
-            (of what it is then the finite table's own).
-        slopes: of the log-odds of being **missing**, per sd of the column.
+        family: a function from a slope to a model, such as ``lambda a: ab.NotMIWAEPPCA(data,
+            ab.missing("income ~ income + age", fixed={"income": a}))``. The models may differ in
+            the value of the slope only. A column's name stands for a factor analysis in which the
+            log-odds of the column being missing are linear in its own value.
+        data: the table.
+        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes,
+            or a number or a Series; these describe the table itself, and get the variance 0.
+        slopes: slopes of the log-odds of being **missing**, per standard deviation of the column.
+        anchor: the slope of the first fit; 0 is missing at random.
+        reweight: whether weights may replace refits; False refits at every slope.
         m: the number of completed tables per slope.
-        reweight: False refits at every slope.
-        fit_options: of :func:`absentia.fit`, 2,000 steps at a rate of 1e-2 when left out.
+        particles: importance samples per row.
+        level: the coverage of the intervals, a probability.
+        fit_options: arguments of :func:`absentia.fit`; by default 2,000 steps at a learning rate of
+            1e-2 on all rows.
+        seed: the seed of all random numbers.
 
     Raises:
-        ValueError: for fewer than two slopes, or a column that is not there.
+        ValueError: for fewer than two slopes, the anchor included, or a column that the table does
+            not have.
 
     >>> import numpy as np
     >>> import absentia as ab
@@ -110,6 +122,7 @@ def slope_sensitivity(
 
 
 def _by_column(column: str, data: IncompleteData) -> Family:
+    """Return factor analyses in which only the column itself explains its absence."""
     if column not in data.columns:
         raise InputError(f"there is no column '{column}'; give one of {', '.join(data.columns)}")
 
@@ -121,7 +134,7 @@ def _by_column(column: str, data: IncompleteData) -> Family:
 
 
 class _Sweep:
-    """A sweep over slopes: what has been fitted so far, and the next slope from it."""
+    """A sweep over slopes, each of which starts from the nearest one that has been fitted."""
 
     def __init__(
         self,
@@ -156,7 +169,7 @@ class _Sweep:
     def _moved(self, slope: float, near: float) -> ParameterPosterior:
         """Move the posterior at ``near`` to the maximum at this slope."""
         model = self.family(slope)
-        _take_over(model, self.fits[near].model)
+        _copy_parameters(model, self.fits[near].model)
         start = min(self.maxima, key=lambda other: abs(other - slope))
         self.maxima[slope] = self.posteriors[near].moved_to(
             model, self.data, self.maxima[start].maximum.at
@@ -166,7 +179,7 @@ class _Sweep:
     def refined(
         self, profile: dict[float, float], level: float, anchor: float
     ) -> dict[float, float]:
-        """Refine the profile at its maximum and its ends; large models are left as they are."""
+        """Add slopes near the profile's maximum and its ends; large models have none added."""
         if len(self.posteriors) < len(self.fits):
             return profile
 
@@ -179,9 +192,10 @@ class _Sweep:
     def _fitted(
         self, slope: float, how: str, near: float | None = None
     ) -> tuple[Iterator[pd.DataFrame], str, float, float]:
+        """Fit at this slope, starting from the one at ``near``; return what :meth:`at` does."""
         model, options = self.family(slope), self.options
         if near is not None:
-            _take_over(model, self.fits[near].model)
+            _copy_parameters(model, self.fits[near].model)
             options = {**options, "steps": max(options["steps"] // _SHORTER, 1)}
         fitted = self.fits[slope] = fit(model, self.data, **{"check": False, **options})
         try:
@@ -211,14 +225,15 @@ class _Sweep:
     def _tables(
         self, posterior: ParameterPosterior, draws: ParameterDraws
     ) -> Iterator[pd.DataFrame]:
+        """Complete m tables, each under parameters that are resampled from the draws."""
         models = map(posterior.model_at, draws.resampled(self.m, self.seed))
         found = tables_of(models, self.data, self.particles, self.seed)
         return (self.data.to_frame(values) for values, _ in found)
 
 
 @torch.no_grad()
-def _take_over(model: RowModel, of: RowModel) -> None:
-    """Start from the parameters of another slope."""
+def _copy_parameters(model: RowModel, of: RowModel) -> None:
+    """Give a model the parameters of the model at another slope."""
     own = dict(model.named_parameters())
     for name, parameter in of.named_parameters():
         own[name].copy_(parameter)

@@ -178,5 +178,5 @@ def test_mistakes(data):
     counts = ab.IncompleteData.from_frame(frame, schema={"n": "count"})
     fitted = ab.fit(ab.PPCA(counts, latent_dim=1), counts, steps=3, progress=False)
     tables = ab.multiple_imputation(fitted, counts, 2, parameters="fixed")
-    with pytest.raises(ValueError, match="column 'n' is count: adding to it"):
+    with pytest.raises(ValueError, match="column 'n' is count: shifted"):
         ab.sensitivity.delta_sensitivity(tables, "n", mean_of_a, [1.0])
