@@ -28,7 +28,7 @@ def missing_rates(table: Table) -> pd.DataFrame:
     b             0   0.0
 
     Raises:
-        ValueError: no row, or no column.
+        ValueError: the table has no row or no column.
     """
     missing = missing_mask(table)
     result = pd.DataFrame({"missing": missing.sum(), "rate": missing.mean()})
@@ -49,7 +49,7 @@ def patterns(table: Table) -> pd.DataFrame:
     complete     1  0.333333        0
 
     Raises:
-        ValueError: no row, or no column.
+        ValueError: the table has no row or no column.
     """
     missing = missing_mask(table)
     masks, counts = pattern_masks(missing)
@@ -86,7 +86,7 @@ def co_missing(table: Table) -> pd.DataFrame:
     0     a      b     2       1.0  1.0
 
     Raises:
-        ValueError: no row, or no column.
+        ValueError: the table has no row or no column.
     """
     missing = missing_mask(table)
     varied = missing.loc[:, (missing.any() & ~missing.all()).to_numpy()]
@@ -165,7 +165,7 @@ def is_monotone(table: Table) -> bool:
     True
 
     Raises:
-        ValueError: no row, or no column.
+        ValueError: the table has no row or no column.
     """
     missing = missing_mask(table).to_numpy()
     order = np.argsort(missing.sum(0), kind="stable")

@@ -68,7 +68,7 @@ def run_demo(
             until nothing more is gained, and the network by 1,000 steps.
         particles: importance samples per row.
         progress: show progress bars.
-        say: where lines of text go.
+        say: a function that is called with each line of text.
 
     >>> import tempfile
     >>> from pathlib import Path

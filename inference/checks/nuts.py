@@ -53,7 +53,7 @@ def cross_check(
         draws: the number of posterior draws by NUTS, after ``warm_up`` others.
         warm_up: the number of draws in which NUTS adapts, which are not used.
         particles: importance samples per row.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
 
     Returns:
         One row per missing cell: ``row``, ``column``, ``importance`` and ``nuts`` means in the

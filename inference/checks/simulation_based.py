@@ -77,11 +77,11 @@ def calibration(
 
     Args:
         model: a fit, or a model of yours.
-        data: of the columns, scale and covariates that the model was made for (rows of it are
-            repeated where more are wanted).
-        infer: your own inference: a table with missing values -> draws (m, n, p) in the data's
-            units; :func:`absentia.impute` when left out.
-        bins: of the histogram that is tested.
+        data: a table with the columns, scale and covariates that the model was made for; its rows
+            are repeated where more are wanted.
+        infer: your own inference, a function from a table with missing values to draws (m, n, p) in
+            the data's units; :func:`absentia.impute` when left out.
+        bins: the number of bins of the histogram that is tested.
 
     Raises:
         ValueError: if bins do not divide draws + 1, or nothing goes missing.

@@ -63,7 +63,8 @@ def covariates_of_kept(given: Any, names: Sequence[str], empty: Any) -> list[str
     """Name the columns that are not modelled.
 
     Raises:
-        ValueError: no list, a column that the table does not have, or one without a value.
+        ValueError: for what is no list, a column that the table does not have, or one without any
+            value.
     """
     if isinstance(given, str):
         raise InputError(f"covariates is {given!r}; give a list of names")
@@ -84,7 +85,7 @@ def schema_of_kept(schema: Any, frame: pd.DataFrame, names: Sequence[str]) -> An
     Args:
         schema: as for :meth:`absentia.IncompleteData.from_frame`.
         frame: the kept columns.
-        names: of all columns.
+        names: the names of all columns.
     """
     kept = column_names(frame.columns)
     if isinstance(schema, Schema):

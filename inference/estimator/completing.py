@@ -21,10 +21,11 @@ def filled(
 
     Args:
         frame: the table; columns that are neither modelled nor empty pass through.
-        schema: of the modelled columns.
+        schema: the kinds of the modelled columns.
         empty: (p,) booleans, the columns that had no value in ``fit``.
-        keep_empty: gaps of such columns become 0; else the columns are left out.
-        values: (n, q) of the modelled columns, or None where no value is missing.
+        keep_empty: whether missing values of such columns become 0; otherwise the columns are left
+            out.
+        values: (n, q) the completed values of the modelled columns; None where no value is missing.
     """
     names = column_names(frame.columns)
     result = frame.copy()

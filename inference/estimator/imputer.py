@@ -58,27 +58,28 @@ class MNARImputer(TransformerMixin, BaseEstimator):
     Args:
         model: ``"not-miwae-ppca"``, ``"not-miwae"``, ``"ppca"`` or ``"miwae"``.
         missingness: why values are absent: a name, a formula, formulas by column, what
-            :func:`absentia.missing` returns, or a mechanism; see :func:`absentia.NotMIWAE`. Of what
-            is said by column (here, in ``sign`` and ``schema``) that of a column without any value
-            is left out with the column.
+            :func:`absentia.missing` returns, or a mechanism; see :func:`absentia.NotMIWAE`. What
+            is given by column (here, in ``sign`` and ``schema``) for a column without any value is
+            left out with the column.
         sign: for self-masking, ``"+"`` where high values go missing, ``"-"`` where low ones do.
-        latent_dim: None for the model's default.
+        latent_dim: the number of latent dimensions; None for the model's default.
         model_options: further arguments of the model, such as ``{"hidden": (64,)}``.
-        schema: what columns are, as for :meth:`absentia.IncompleteData.from_frame`; all categories
-            of a categorical dtype are levels.
+        schema: the kinds of the columns, as for :meth:`absentia.IncompleteData.from_frame`; all
+            categories of a categorical dtype are levels.
         covariates: names of columns that are given and not modelled; they pass through.
         missing_values: what stands for a missing value, beside NaN, None and pd.NA: a value,
             several (``[-9, -8]``), or either by column (``{"age": -9}``). 0 is not False, nor
             ``"0"``.
-        keep_empty_features: columns without any value in ``fit`` are kept, gaps among numbers as
-            zeros, or dropped.
-        add_indicator: append the mask of the features that had missing values in ``fit``.
-        unseen_levels: of new rows, what a level that ``fit`` did not see is: an ``"error"``, or
+        keep_empty_features: whether columns without any value in ``fit`` are kept, with zeros for
+            missing numbers, or dropped.
+        add_indicator: whether to append the mask of features that had missing values in ``fit``.
+        unseen_levels: what a level of new rows is that ``fit`` did not see: an ``"error"``, or
             ``"missing"`` for the model (it comes back as it was given).
         particles: importance samples per row in ``transform`` and ``score``.
-        steps, learning_rate, fit_options: of :func:`absentia.fit`. Where neither steps nor a rate
-            is given, linear models are fitted by L-BFGS until nothing more is gained, and others by
-            3,000 steps of Adam; the rate is then 1e-2 for linear models and 2e-3 for networks.
+        steps, learning_rate, fit_options: arguments of :func:`absentia.fit`. Where neither steps
+            nor a rate is given, linear models are fitted by L-BFGS until nothing more is gained,
+            and others by 3,000 steps of Adam; the rate is then 1e-2 for linear models and 2e-3 for
+            networks.
         random_state: an integer for reproducible results.
         verbose: 1 shows progress.
 

@@ -27,8 +27,8 @@ def from_groups(
     """Make an InferenceData (0.23) or DataTree (1.x) of these groups.
 
     Args:
-        groups: by group name, arrays by variable; sampled groups (posterior, ...) have leading
-            dimensions chain and draw.
+        groups: the arrays of each group by variable, by the group's name; sampled
+            groups (posterior, ...) have leading dimensions chain and draw.
         coords, dims: labels of the further dimensions, as in ArviZ.
 
     >>> import numpy as np

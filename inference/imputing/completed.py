@@ -41,7 +41,7 @@ def average(
         data: the table.
         particles: importance samples per row.
         of: the function f, called with completed rows (K, n, p) and their run; returns (K, n, C).
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
 
     Raises:
         ValueError: there is less than one particle.

@@ -28,7 +28,7 @@ def mask_probability(
         fitted: a fit, or a model.
         data: rows of the columns that it was fitted to.
         particles: importance samples per row.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
 
     Raises:
         ValueError: the mechanism is ignorable.

@@ -40,7 +40,7 @@ def predict_ratings(
         items: (m,) the item of each pair, likewise.
         particles: importance samples per user.
         rule: as for :func:`absentia.impute`.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
         unfitted: as for :func:`absentia.impute`.
 
     Raises:

@@ -61,7 +61,7 @@ def predict(
         fitted: a fit of a :class:`~absentia.models.SupervisedModel`, or the model.
         data: rows of the columns that it was fitted to.
         particles: importance samples per row.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
         unfitted: as for :func:`absentia.impute`.
 
     Raises:

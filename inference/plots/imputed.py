@@ -68,14 +68,14 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
 def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = None) -> Figure:
     """Plot one row's posterior: a histogram per missing cell, beside the column's observed values.
 
-    Of more than twelve missing cells the first are drawn, and a line above says so.
+    If there are more than twelve missing cells, only the first are drawn, and a line above says so.
 
     Args:
-        row: its label in the table.
-        columns: which of its missing cells; all when left out.
+        row: the row's label in the table.
+        columns: the columns of the missing cells to draw; all when left out.
 
     Raises:
-        ValueError: there is none of this label, or it misses nothing, or not that column.
+        ValueError: there is no row of this label, or it has no missing value in these columns.
 
     >>> import numpy as np
     >>> import absentia as ab

@@ -28,7 +28,7 @@ def missing_probability(
     """Return the learnt P(missing | x) (..., p) at values (..., p) in the data's units.
 
     Args:
-        context: what the mechanism asks for besides.
+        context: the inputs that the mechanism asks for besides x.
     """
     mechanism = model.missingness
     mechanism.eval()

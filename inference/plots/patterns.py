@@ -32,12 +32,12 @@ def draw_missingness(table: Table, path: Path, columns: Sequence[str] | None = N
     b'PNG'
 
     Args:
-        table: with missing values.
-        path: of the PNG.
+        table: a table with missing values.
+        path: the path of the PNG file.
         columns: which columns; all when left out.
 
     Raises:
-        ValueError: no row, or no column, or no such column.
+        ValueError: the table has no row, no column, or not the columns that were asked for.
         OSError: the file cannot be written.
     """
     write_figure_atomic(path, missingness_figure(table, columns), dpi=130)
@@ -47,11 +47,11 @@ def missingness_figure(table: Table, columns: Sequence[str] | None = None) -> An
     """Make the figure that :func:`draw_missingness` writes.
 
     Args:
-        table: with missing values.
+        table: a table with missing values.
         columns: which columns; all when left out.
 
     Raises:
-        ValueError: no row, or no column, or no such column.
+        ValueError: the table has no row, no column, or not the columns that were asked for.
     """
     # pyplot would keep figures and a backend for the whole process
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -31,7 +31,7 @@ def plot_pictures(lines: Sequence[PictureLine], room_for_maps: int) -> Figure:
     """Plot one line of pictures after another, with maps of P(missing | picture) at the right.
 
     Args:
-        lines: from top to bottom, each with equally many pictures.
+        lines: the lines from top to bottom, all with the same number of pictures.
         room_for_maps: the number of maps that a line has room for.
     """
     shown = len(lines[0].pictures)

@@ -36,7 +36,7 @@ class Plane(NamedTuple):
         truth: (n, 2) the complete table.
         incomplete: (n,) booleans, True for rows with a missing value.
         points: (m, 2) the incomplete rows, as completed.
-        mechanism: what the method learnt of the mechanism; None where it has none.
+        mechanism: the mechanism that the method learnt; None if it has none.
     """
 
     title: str

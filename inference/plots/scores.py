@@ -34,10 +34,10 @@ def plot_scores(
     """Plot a panel per heading: every method's mean, standard error and published figure.
 
     Args:
-        scores: what is drawn.
+        scores: the scores to draw.
         methods: the names of the methods, from top to bottom.
         columns: the headings, from left to right.
-        label: what the scores are.
+        label: the name of the score.
     """
     figure = Figure(
         figsize=(2.2 + 2.1 * len(columns), 1.2 + 0.27 * len(methods)), layout="constrained"

@@ -46,13 +46,13 @@ def shown(
     ['b', 'c']
 
     Args:
-        names: all that could be drawn.
-        columns: those that were asked for; None for as many as there is room for.
+        names: the names of all columns that could be drawn.
+        columns: the names that were asked for; None for as many as there is room for.
         missing: the share missing of each name: the most missing come first.
-        most: the room, where nothing was asked for.
+        most: the most columns to draw where none was asked for.
 
     Raises:
-        ValueError: no such name, or one that came twice.
+        ValueError: there is no column of a name, or a name is repeated.
     """
     of = list(names)
     if columns is not None:

@@ -27,7 +27,7 @@ def plot_beside_truth(
 
     Args:
         fitted: the fit, whose learnt mechanism is drawn.
-        imputation: of its table, with at least 50 draws.
+        imputation: the imputation of the table, with at least 50 draws.
         truth: the complete table (n, p), in the data's units.
         columns: the positions of the columns to draw, one panel each.
         true_missing: the true P(missing | value), called with a column's position and values.

@@ -30,14 +30,14 @@ def cautions(
     p_values: Mapping[str, np.ndarray],
     replications: int,
 ) -> list[str]:
-    """List sentences about what speaks against using the imputations as they are.
+    """List sentences that warn against using the imputations as they are.
 
     Args:
-        fitted: with a history, where there is one.
+        fitted: the fit, if possible with its history.
         filled: the imputations.
-        identification: of :func:`absentia.check.check_identification`, if it was run.
-        p_values: of replicated tables, by what was compared.
-        replications: how many tables those were.
+        identification: the result of :func:`absentia.check.check_identification`, if it was run.
+        p_values: p-values from replicated tables, by the name of what was compared.
+        replications: the number of replicated tables.
     """
     found = [*_outside(fitted, filled), *_unidentified(identification)]
     found += [

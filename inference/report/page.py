@@ -38,20 +38,20 @@ def report(
 
     The table and its missing values; the mechanism's equations and what identifies them; its
     coefficients with intervals and curves with bands; imputed beside observed values; how far
-    weights can be trusted; replicated tables beside the one that was seen; sensitivity curves, if
+    weights can be trusted; replicated tables beside the observed one; sensitivity curves, if
     given; every warning on the way; versions, and how to cite. A part that does not apply says so.
 
     Args:
-        imputation: of these data by this fit, with draws; made where it is left out.
-        curves: of :func:`absentia.sensitivity.slope_sensitivity` or
+        imputation: the imputation of these data by this fit, with draws; computed when left out.
+        curves: sensitivity curves, from :func:`absentia.sensitivity.slope_sensitivity` or
             :func:`absentia.sensitivity.delta_sensitivity`.
-        replications: tables to replicate for the checks.
+        replications: the number of tables to replicate for the checks.
 
     Returns:
-        where it was written.
+        The path that was written.
 
     Raises:
-        ValueError: for data of other columns, or an imputation without draws.
+        ValueError: the data have other columns than the model, or the imputation has no draws.
         OSError: the file cannot be written; nothing is left behind then.
 
     >>> import tempfile

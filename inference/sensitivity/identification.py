@@ -27,15 +27,15 @@ def check_identification(
     check on some of its rows, :func:`absentia.impute` for a fit that came without it.
 
     Returns:
-        one row such a column: ``r2``, the share of its variance that the columns its mechanism does
-        not read explain, in a table completed by the model; ``by``, those of them that go with it
-        most; ``skewness`` and ``kurtosis`` (excess) of what was observed, on the scale that the
+        one row per such column: ``r2``, the share of its variance that is explained by columns that
+        its mechanism does not read, in a table completed by the model; ``by``, those of them that
+        are most associated with it; ``skewness`` and ``kurtosis`` (excess) of what was observed, on the scale that the
         decoder sees (of log(income) for a positive column); ``known``, what was said of the slope
         ("given", "prior", "shrunk", "direction", or nothing); ``rests_on``, in words, and
         ``identified``, False where that is the decoder's shape alone.
 
     Raises:
-        ValueError: for data of other columns.
+        ValueError: the data have other columns than the model.
 
     >>> import numpy as np
     >>> import absentia as ab

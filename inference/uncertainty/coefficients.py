@@ -69,7 +69,7 @@ def coefficient_posterior(
             maximum.
         decoder: ``"joint"``, or ``"fixed"`` to take p(x | z) as known (for networks).
         unobserved: as for :class:`absentia.ImportanceWeightedELBO`.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
 
     Returns:
         One row per coefficient, with ``estimate``, ``sd``, ``lower`` and ``upper``, for the

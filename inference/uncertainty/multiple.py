@@ -47,7 +47,7 @@ class MultipleImputation:
         return (self.data.to_frame(table) for table in self.values)
 
     def frames(self) -> list[pd.DataFrame]:
-        """The completed tables, in their original dtypes."""
+        """Return the completed tables, in their original dtypes."""
         return list(self)
 
     def pool(self, analysis: Callable[[pd.DataFrame], Any], **options: Any) -> Pooled:
@@ -100,14 +100,14 @@ def multiple_imputation(
         steps: the steps of a refit; by default a quarter of the fit's for ``"bootstrap"``, and as
             many as the fit's for ``"ensemble"``.
         jobs: the number of refits that run at once.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
         progress: show a progress bar.
 
     A warning is given where a Normal approximation of the parameters is unreliable (k-hat above
     0.7).
 
     Raises:
-        ValueError: the source is unknown, there is less than one table, or the data have other
+        ValueError: the source is unknown, m is below 1, or the data have other
             columns than the fit.
 
     >>> import numpy as np

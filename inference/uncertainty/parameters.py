@@ -73,7 +73,7 @@ class ParameterPosterior:
         particles: importance samples per row.
         polish: Newton steps with one information matrix.
         unobserved: as for :class:`absentia.ImportanceWeightedELBO`.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
 
     Raises:
         ValueError: the model has more than 600 parameters, or none.
@@ -189,7 +189,7 @@ def target_of(
     """Return log p(x_o, s) of a copy of the fitted model, in float64.
 
     Raises:
-        ValueError: as :class:`ParameterPosterior`.
+        ValueError: as for :class:`ParameterPosterior`.
     """
     if decoder not in ("joint", "fixed"):
         raise InputError(f"decoder is {decoder!r}; give joint or fixed")

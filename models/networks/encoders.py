@@ -54,7 +54,7 @@ class ZeroFilledEncoder(Encoder):
     Args:
         num_columns: the number p of columns.
         latent_dim: the number d of latent dimensions.
-        hidden: the widths of the hidden layers, of any number.
+        hidden: the widths of the hidden layers, as many as wished.
         activation: the name of the activation function.
         families: the families of the columns, where they are not all real numbers; levels are then
             read as indicators (:class:`~absentia.models.networks.families.Expansion`).
@@ -113,10 +113,10 @@ class MaskAwareEncoder(ZeroFilledEncoder):
 
 
 class SetEncoder(Encoder):
-    """q(z | x_o, s): permutation-invariant, h = sum over observed j of g(x_j e_j, e_j).
+    """q(z | x_o, s): a network on the sum over observed columns j of g(x_j e_j, e_j).
 
-    e_j is a learnt embedding of column j (Ma et al., EDDI/Partial VAE, ICML 2019). Missing cells
-    do not enter the sum, so no fill value is needed.
+    g is a network, too, and e_j a learnt embedding of column j (Ma et al., EDDI/Partial VAE, ICML
+    2019). Missing cells do not enter the sum, so no fill value is needed.
 
     >>> import torch
     >>> from absentia.models import SetEncoder
@@ -146,7 +146,7 @@ class SetEncoder(Encoder):
         """Return a Normal of batch shape (n, d)."""
         if self.expansion is not None:
             x, s = self.expansion(x, s)
-        rows, columns = s.nonzero(as_tuple=True)  # few cells of many, where a user rates few items
+        rows, columns = s.nonzero(as_tuple=True)  # often few, since a user rates few items
         embedding = self.embedding[columns]
         elements = self.element(torch.cat([x[rows, columns, None] * embedding, embedding], -1))
         empty = elements.new_zeros(len(x), elements.shape[-1])
