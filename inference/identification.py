@@ -13,12 +13,14 @@ from ..data.columns.row_numbers import row_numbers
 from ..data.errors import AbsentiaWarning
 from ..models.programs.base import RowModel, declarations
 
-_LITTLE = 0.05  # a smaller share of a column's variance, explained by others, identifies nothing
-_CHANCE = 0.01  # the p-value that the share must be below
-_ROWS_A_COLUMN = 10  # with fewer rows per column, some columns are chosen first, on other rows
+#: others that explain a smaller share of a column's variance do not identify its slope
+_LITTLE = 0.05
+#: the p-value that this share must have at most
+_CHANCE = 0.01
+_ROWS_PER_COLUMN = 10  # with fewer rows per column, some columns are chosen first, on other rows
 #: tables of more columns (pictures) are not checked by a fit or an imputation on its own
 MOST_COLUMNS = 500
-_NAMED = 4  # columns that a sentence names
+_NAMED = 4  # how many columns a sentence names
 
 _COLUMNS = ["r2", "by", "skewness", "kurtosis", "known", "rests_on", "identified"]
 
@@ -141,8 +143,8 @@ def _explained(
         return 0.0, 1.0, []
     order = [others[k] for k in np.argsort(-_correlations(table, j, others), kind="stable")]
     used: Sequence[int] = others
-    if len(others) > len(table) // _ROWS_A_COLUMN:
-        many = max(1, len(table) // (2 * _ROWS_A_COLUMN))
+    if len(others) > len(table) // _ROWS_PER_COLUMN:
+        many = max(1, len(table) // (2 * _ROWS_PER_COLUMN))
         best = np.argsort(-_correlations(table[::2], j, others), kind="stable")[:many]
         used, table = [others[k] for k in best], table[1::2]
     n, q = len(table), len(used)

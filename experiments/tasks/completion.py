@@ -21,8 +21,8 @@ from .methods import MODELS, chosen_by_bound, fitted_by, made, with_oracle_decod
 from .tables import Hidden, hidden_table
 
 _DRAWS = 200
-_SHOWN, _FIRST = 6, 40  # pictures in a figure, and the number that they are selected from
-_WIDE = 200  # more columns than this, and the expected mask is not computed
+_SHOWN, _FIRST = 6, 40  # pictures in a figure, and of how many they are selected
+_WIDE = 200  # the most columns for which the expected mask is computed
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import numpy as np
 
 from ...data import IncompleteData
 
-_LATENTS = 10  # at most
-_ROWS = 1_000  # to learn from, at most
-_EFFORT = 5e8  # multiplications of learning
+_LATENTS = 10  # the most latent dimensions
+_ROWS = 1_000  # the most rows to learn from
+_EFFORT = 5e8  # the most multiplications that learning may take
 _STEPS = 60
-_AT_ONCE = 4_096  # rows
+_AT_ONCE = 4_096  # rows that are completed together
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 
 

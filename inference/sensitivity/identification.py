@@ -29,10 +29,10 @@ def check_identification(
     Returns:
         one row per such column: ``r2``, the share of its variance that is explained by columns that
         its mechanism does not read, in a table completed by the model; ``by``, those of them that
-        are most associated with it; ``skewness`` and ``kurtosis`` (excess) of what was observed, on the scale that the
-        decoder sees (of log(income) for a positive column); ``known``, what was said of the slope
-        ("given", "prior", "shrunk", "direction", or nothing); ``rests_on``, in words, and
-        ``identified``, False where that is the decoder's shape alone.
+        are most associated with it; ``skewness`` and ``kurtosis`` (excess) of the observed values,
+        on the scale that the decoder sees (of log(income) for a positive column); ``known``, what
+        is known of the slope ("given", "prior", "shrunk", "direction", or nothing); ``rests_on``,
+        in words, and ``identified``, False where that is the decoder's shape alone.
 
     Raises:
         ValueError: the data have other columns than the model.

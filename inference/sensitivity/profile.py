@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-_NEAR = 0.01  # nats: the accuracy to which a maximum or an end is found
-_MOST = 6  # further slopes for each end; twice as many for the maximum
+_NEAR = 0.01  # the accuracy, in nats, to which a maximum or an end is found
+_MOST = 6  # the most slopes to add for each end; for the maximum twice as many
 _BEYOND = 4.0  # the search for an end goes so many times as far as the given slopes
 
 Height = Callable[[float], float]

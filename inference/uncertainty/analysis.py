@@ -14,7 +14,9 @@ _WHAT = (
     "return the results of a model of statsmodels, or a pair of estimates and variances (numbers, "
     "Series, or a Series and a covariance matrix)"
 )
-_ASYMMETRY = 1e-6  # of the largest variance, which is more than the error of an inverse
+#: how far a covariance may be from symmetric, as a share of the largest variance: more than the
+#: rounding error of an inverse
+_ASYMMETRY = 1e-6
 
 
 class Analysis(NamedTuple):

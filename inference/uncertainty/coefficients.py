@@ -18,9 +18,13 @@ from ..prepare import Fitted
 from .laplace import Maximum, Target, maximum
 from .parameters import target_of
 
-_FAR = 5.0  # standard errors from the fit to the maximum up to which the guide can be trusted
-_HELD_BACK = 1.0  # standard errors of the score at which a direction holds a coefficient at zero
-_MOVING = 0.5  # standard errors from its maximum at which an estimate gets a warning
+#: all three are in standard errors. Up to this distance from the fit to the maximum, the guide can
+#: be trusted
+_FAR = 5.0
+#: a score beyond this shows that the given direction holds a coefficient at zero
+_HELD_BACK = 1.0
+#: an estimate that is farther from its maximum gets a warning
+_MOVING = 0.5
 
 
 @checked_and_renamed(INTEGRATION_MODE)

@@ -31,8 +31,10 @@ MOST_PARAMETERS = 600
 _WEAK = 1e-4
 _STEP = 1e-3
 _ROWS_AT_ONCE = 512
-_ROUNDS = 4  # information matrices on the way to the maximum, at most
-_NEAR = 5.0  # standard errors of all parameters together, over which one matrix serves
+#: the most information matrices that are computed on the way to the maximum
+_ROUNDS = 4
+#: the distance over which one such matrix serves, in standard errors of all parameters together
+_NEAR = 5.0
 _RISING = 1e-6  # of the largest curvature, which is more than the error of differences
 
 

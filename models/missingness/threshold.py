@@ -194,4 +194,4 @@ def _inverse_softplus(value: Tensor) -> Tensor:
 
 
 _HARD = 1000.0  # a step within a thousandth of a standard deviation
-_CLEAR = 3.0  # the largest observed value is this many of the step's own sd within the limit
+_CLEAR = 3.0  # how far the largest observed value is within the limit, in sd of the step itself

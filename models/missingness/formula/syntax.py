@@ -26,7 +26,7 @@ OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_DEEPEST = 100  # the most operations within each other
+_DEEPEST = 100  # the most operations that may be nested
 _QUOTED = re.compile(r"`([^`]*)`")
 
 
