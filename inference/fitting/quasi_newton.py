@@ -29,6 +29,8 @@ _AT_ONCE = 4_000_000
 _FIRST_STAGE, _GROWTH = 4096, 4
 #: the gain, in nats per row, that ten more iterations must bring for a stage to go on
 _WORTH = 1e-3
+#: particles per row of all stages but the last
+_FEW = 5
 #: the loss that stands for one that is not finite, so that a line search turns back there
 _FORBIDDEN = 1e10
 
@@ -63,8 +65,9 @@ class QuasiNewton:
     gradients take thousands of steps.
 
     A long table is fitted in stages: first 4,096 of its rows, then four times as many, until all
-    take part (growing samples; Byrd, Chin, Nocedal & Wu, Mathematical Programming 2012). A stage
-    ends when ten iterations bring less than .001 nats per row.
+    take part (growing samples; Byrd, Chin, Nocedal & Wu, Mathematical Programming 2012). All stages
+    but the last have five particles per row. A stage ends when ten iterations bring less than .001
+    nats per row.
 
     Args:
         model: the model whose parameters are fitted; see :func:`is_plain`.
@@ -80,17 +83,17 @@ class QuasiNewton:
         self.model, self.train, self.plan = model, train, plan
         ignorable = bool(model.missingness.dependence(len(train.columns)).ignorable.all())
         # under the exact guide of an ignorable model all particles of a row have the same weight
-        self.particles = 1 if ignorable else plan.particles
+        self.most_particles = 1 if ignorable else plan.particles
         self.marginal = Marginal(plan.unobserved)
         generator = torch.Generator().manual_seed(plan.seed)
         self.order = torch.randperm(len(train), generator=generator)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.finished = False
-        self._begin_stage(min(_FIRST_STAGE, len(train)))
+        self._begin_stage(min(_FIRST_STAGE, len(train)), min(_FEW, self.most_particles))
 
-    def _begin_stage(self, rows: int) -> None:
-        """Begin with more rows: split them, fix their random numbers, forget the curvature."""
-        self.rows = rows
+    def _begin_stage(self, rows: int, particles: int) -> None:
+        """Begin a stage: split its rows, fix their random numbers, forget the curvature."""
+        self.rows, self.particles = rows, particles
         chosen = self.order[:rows].sort().values.to(self.train.x.device)
         size = max(_AT_ONCE // (self.particles * len(self.train.columns)), 1)
         self.parts = [
@@ -123,11 +126,14 @@ class QuasiNewton:
         with torch.no_grad():
             loss = float(self._loss())
         taken = self._iterations() - before
+        last = self.rows == len(self.train) and self.particles == self.most_particles
         if first - loss < _WORTH or taken < group["max_iter"]:
-            if self.rows == len(self.train):
+            if last:
                 self.finished = True
+            elif self.rows < len(self.train):
+                self._begin_stage(min(_GROWTH * self.rows, len(self.train)), self.particles)
             else:
-                self._begin_stage(min(_GROWTH * self.rows, len(self.train)))
+                self._begin_stage(self.rows, self.most_particles)
         return loss, max(taken, 1)
 
     def _iterations(self) -> int:
@@ -179,13 +185,17 @@ class QuasiNewton:
         return {
             "optimiser": self.optimiser.state_dict(),
             "schedule": {},
-            "batches": {"rows": self.rows, "finished": self.finished},
+            "batches": {
+                "rows": self.rows,
+                "particles": self.particles,
+                "finished": self.finished,
+            },
             "found": {"scored": False, "drawn": self.marginal.found(self.model.model)},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state that :meth:`state` returned."""
-        self._begin_stage(int(state["batches"]["rows"]))
+        self._begin_stage(int(state["batches"]["rows"]), int(state["batches"]["particles"]))
         self.finished = bool(state["batches"]["finished"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.marginal.take_as_found(self.model.model, state["found"]["drawn"])
