@@ -51,7 +51,7 @@ def test_it_ends_above_adam_and_near_the_slope():
     data = ab.IncompleteData.from_numpy(hidden(rows(600)))
     ours = fitted(ab.NotMIWAEPPCA(data, sign="+", latent_dim=2), data)
     model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=2)
-    adam = fitted(model, data, steps=1500, learning_rate=1e-2)
+    adam = fitted(model, data, steps=600, learning_rate=1e-2)
     assert (ours.settings.optimiser, adam.settings.optimiser) == ("l-bfgs", "adam")
     left, right = (
         ab.check.held_out_bound(one, data, particles=500).mean().item() for one in (ours, adam)

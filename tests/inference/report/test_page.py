@@ -93,6 +93,7 @@ def test_missing_at_random_and_warnings(tmp_path):
     assert "identified: NO, by nothing but the shape" in text  # the description agrees
 
 
+@pytest.mark.slow
 def test_skewed_values_hidden_at_random(tmp_path):
     """As a newcomer meets it: the page speaks against what it shows, in the words of the data."""
     rng = np.random.default_rng(0)
