@@ -167,13 +167,14 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         if bool(data.s.all()):
             warnings.warn(NOTHING_MISSING, AbsentiaWarning, stacklevel=3)
         self.result_: FitResult = fit(
-            model.double(),
+            model.float(),  # sums over rows and particles need no more digits than that
             data,
             seed=self._seed % 2**16,
             progress=bool(self.verbose),
             **usual_settings(model, data, self.steps, self.learning_rate, _STEPS, settings),
             **settings,
         )
+        self.result_.model.double()  # numbers go in and come out in double precision
         self._mask = mask_left_out(self.result_, data)
         self.n_iter_ = int(self.result_.history["step"].iloc[-1])
 
