@@ -5,6 +5,7 @@ The only module that imports ArviZ; it is imported where it is needed, not with 
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -98,10 +99,33 @@ def psis(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _psis(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if IS_ONE:
-        from arviz_stats.base import array_stats
-
-        smoothed, khat = array_stats.psislw(columns, axis=-1)
-    else:
+    if not IS_ONE:
         smoothed, khat = arviz.psislw(columns)
-    return np.asarray(smoothed), np.asarray(khat)
+        return np.asarray(smoothed), np.asarray(khat)
+    results = [_psis_of_column(column) for column in columns]
+    return np.stack([one for one, _ in results]), np.array([khat for _, khat in results])
+
+
+def _psis_of_column(log_weight: np.ndarray) -> tuple[np.ndarray, float]:
+    """Smooth one row's log-weights by ArviZ 1.x, which refuses a tail of equal values."""
+    from arviz_stats.base import array_stats
+
+    try:
+        smoothed, khat = array_stats.psislw(_sign_of_weights() * log_weight, axis=-1)
+    except ValueError:
+        return log_weight - np.logaddexp.reduce(log_weight), -np.inf
+    return np.asarray(smoothed), float(khat)
+
+
+@functools.cache
+def _sign_of_weights() -> int:
+    """Return what log-weights must be multiplied by, which changed between versions of ArviZ 1.x.
+
+    At first ``psislw`` took log-weights; later it takes log-likelihoods, whose negatives are the
+    log-weights of leaving one observation out.
+    """
+    from arviz_stats.base import array_stats
+
+    rising = np.linspace(-1.0, 1.0, 200)
+    smoothed = np.asarray(array_stats.psislw(rising, axis=-1)[0])
+    return 1 if smoothed[-1] > smoothed[0] else -1

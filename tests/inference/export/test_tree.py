@@ -88,7 +88,9 @@ def test_diagnostics_agree_with_arvizs_where_weights_are_uneven():
     generator = torch.Generator().manual_seed(0)
     log_weight = 2 * torch.randn(2000, 6, generator=generator, dtype=torch.float64)
     _, khat = arviz_compat.psis(log_weight.numpy())
-    assert np.allclose(pareto_khat(log_weight), khat, atol=1e-6)
+    # ArviZ 1.x chooses the tail differently: the same to a twentieth, not to the digit
+    most = 0.05 if arviz_compat.IS_ONE else 1e-6
+    assert np.allclose(pareto_khat(log_weight), khat, atol=most)
     weight = np.exp(log_weight.numpy())
     kish = weight.sum(0) ** 2 / (weight**2).sum(0)
     assert np.allclose(effective_sample_size(log_weight), kish, rtol=1e-9)
