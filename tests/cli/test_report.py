@@ -25,6 +25,7 @@ def table(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_page_beside_the_imputation_and_one_of_the_saved_fit(table, tmp_path):
     first, second, fit = tmp_path / "a.html", tmp_path / "b.html", tmp_path / "fit"
     done = invoke(

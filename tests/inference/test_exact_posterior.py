@@ -44,6 +44,7 @@ def test_posterior_means_and_evidence(link, unobserved, slope):
     np.testing.assert_array_equal(imputed.mean[s], np.where(s, x, 0)[s])
 
 
+@pytest.mark.slow
 def test_refined_rows_stay_unbiased():
     truth, x, s, data, model = problem("logit", 40.0)
     imputed = ab.impute(model, data, 500, draws=20, seed=3)

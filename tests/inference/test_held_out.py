@@ -144,6 +144,7 @@ def search(x, candidates, steps=150):
     return GridSearchCV(imputer, candidates, cv=KFold(2), refit=False).fit(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("why", "best"), [("self", "not-miwae-ppca"), ("other", "ppca")])
 def test_cross_validation_finds_why_values_are_absent(why, best):
     """Between a model without a mechanism, one with an ignorable one, and self-masking."""

@@ -209,6 +209,7 @@ def run_nuts(program, data, samples, warmup):
     return mcmc.get_samples()
 
 
+@pytest.mark.slow
 def test_nuts_finds_the_exact_conditional(data):
     """PPCA: z | x_o is Normal in closed form; x_m | x_o as well."""
     truth = LinearGaussian.random(P, 1, sigma=0.6, seed=2)

@@ -76,6 +76,7 @@ def test_one_shot_estimates_what_the_stream_does():
     assert error.abs().max() < 6
 
 
+@pytest.mark.slow
 def test_memory_is_of_the_new_process_alone():
     ballast = torch.ones(100_000_000)  # 400 MB here, none of it there
     assert peak_memory() > ballast.numel() * 4 / 1e6
@@ -116,6 +117,7 @@ def test_an_unknown_part_is_refused(capsys):
     assert "invalid choice" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_module_is_a_command():
     command = [sys.executable, "-m", "absentia.experiments.bench", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

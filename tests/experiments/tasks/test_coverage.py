@@ -28,6 +28,7 @@ def test_the_analysis_is_least_squares():
     assert variance["mean"] == pytest.approx(frame["y"].sem() ** 2)
 
 
+@pytest.mark.slow
 def test_a_cell_counts_and_a_changed_setting_is_another_cell(tmp_path):
     spec = Spec.named("coverage")
     budgets = {"tiny": {"seeds": 1, "fit": {"steps": 40}, "impute": {"m": 3}}}

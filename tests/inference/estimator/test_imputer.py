@@ -274,6 +274,7 @@ def test_files_of_mixed_tables(tmp_path):
     assert again.sample(4).shape == (4, 4)
 
 
+@pytest.mark.slow
 def test_in_parallel_and_dumped(tmp_path):
     _, holed = table(60)
     prior = ab.missing("x0 ~ x0", prior=torch.distributions.Normal(0.0, 1.0))
@@ -409,6 +410,7 @@ def test_before_fit():
         quick().sample(3)
 
 
+@pytest.mark.slow
 def test_better_than_means_where_high_values_are_hidden():
     errors = {"ours": [], "mean": []}
     options = {"steps": 300, "learning_rate": 1e-2, "particles": 100}

@@ -181,6 +181,7 @@ def test_figures_of_wide_tables_are_of_the_most_missing_and_say_so(wide):
     assert "the 30 most missing of 60 columns with gaps" in figure.get_suptitle()
 
 
+@pytest.mark.slow
 def test_columns_chooses_what_is_drawn(wide):
     data, imputation, model = wide
     two = ["c050", "c041"]

@@ -18,6 +18,7 @@ def hidden_by_itself(n=300, seed=0):
     return frame, truth
 
 
+@pytest.mark.slow
 def test_answers_side_by_side():
     """Hidden by itself: selection is right, at random too low, each shift by its own amount."""
     frame, truth = hidden_by_itself()

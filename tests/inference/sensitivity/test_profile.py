@@ -136,6 +136,7 @@ def test_the_profile_far_from_the_fit_is_the_exact_one():
         assert found == pytest.approx(exact(slope), abs=0.1), slope
 
 
+@pytest.mark.slow
 def test_a_curve_has_the_exact_interval():
     """The grid holds neither the maximum nor an end."""
     data = table(slope=1.0, n=100)

@@ -44,6 +44,7 @@ def theory(frame):
     return mean, noise / m * (1 + far) + slope**2 * frame["x"].var() / n
 
 
+@pytest.mark.slow
 def test_pooled_variance_is_the_one_of_maximum_likelihood(mar):
     frame, data, fitted = mar
     mean, variance = theory(frame)
