@@ -118,6 +118,7 @@ def test_mnar_reaches_the_exact_joint_log_likelihood(link):
         assert_within_se(value, exact, se, floor=2e-9)
 
 
+@pytest.mark.slow
 def test_the_bound_rises_with_the_number_of_particles():
     x, s = mcar(10)
     data, model = as_data(x, s), ppca(untrained())
@@ -249,6 +250,7 @@ class Conjugate(torch.nn.Module):
             pyro.sample("z", Normal((x + g) / 2, 0.5**0.5))
 
 
+@pytest.mark.slow
 def test_a_global_latent_against_the_closed_form():
     """E_q(g)[sum_i log N(x_i; g, 2)] - KL(q(g) || N(0, 1)), q = N(m, v)."""
     x = torch.randn(9) + 0.5

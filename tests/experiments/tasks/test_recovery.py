@@ -27,6 +27,7 @@ def test_values_go_missing_by_the_mechanism(name):
         assert abs(error) < 4 * np.sqrt((expected * (1 - expected)).mean() / 4000)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_of_a_small_cell():
     (cell,) = (
         cell

@@ -112,6 +112,7 @@ def test_the_brightest_channel_left_is_a_guess(tmp_path, data_dir):
     )
 
 
+@pytest.mark.slow
 def test_transfer_between_channels(tmp_path, data_dir):
     spec = picture_spec(
         tmp_path,

@@ -242,6 +242,7 @@ def mixed_table(rows=60, seed=0):
     return frame, ab.IncompleteData.from_frame(frame, schema=schema)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make", [ab.NotMIWAE, ab.NotMIWAEPPCA, ab.MIWAE, ab.PPCA], ids=lambda make: make.__name__
 )

@@ -79,6 +79,7 @@ def test_a_browser_opens_it_without_an_error(page, tmp_path):
     assert rows.mean() > 0.6
 
 
+@pytest.mark.slow
 def test_missing_at_random_and_warnings(tmp_path):
     rows = np.random.default_rng(0).normal(size=(80, 2))
     rows[rows[:, 0] > 0.5, 0] = np.nan
@@ -141,6 +142,7 @@ def test_what_failed_is_counted():
     assert "1 of 60 rows are too uneven" in told
 
 
+@pytest.mark.slow
 def test_tables_of_several_kinds_and_complete_ones(tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(

@@ -25,6 +25,7 @@ def posterior():
     return table, ParameterPosterior(fitted, data)
 
 
+@pytest.mark.slow
 def test_of_a_complete_table_it_is_the_textbooks(posterior):
     """Means N(x-bar, S / n), covariances with variance (S_ij^2 + S_ii S_jj) / n."""
     table, found = posterior
