@@ -7,12 +7,11 @@ from typing import Protocol, runtime_checkable
 import pandas as pd
 from torch import nn
 
-from ..data import Standardiser
-from ..data.schema import Schema
+from ..data.layout import Layout
 
 
 @runtime_checkable
-class Fit(Protocol):
+class Fit(Layout, Protocol):
     """A fitted model with the scale and the columns of its data: what :func:`absentia.fit` returns.
 
     Columns that were constant in the data are columns of the fit, but not of its model.
@@ -21,22 +20,6 @@ class Fit(Protocol):
     @property
     def model(self) -> nn.Module:
         """The model with its fitted parameters."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the data's columns."""
-
-    @property
-    def scaler(self) -> Standardiser:
-        """The standardisation of these columns."""
-
-    @property
-    def schema(self) -> Schema | None:
-        """The kinds of these columns, or None where they were not recorded."""
-
-    @property
-    def covariate_schema(self) -> Schema | None:
-        """The kinds of the covariates, or None where there are none."""
 
     @property
     def identification(self) -> pd.DataFrame | None:

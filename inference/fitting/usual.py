@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from ...models.configurable import argument_of
 from ...models.networks.decoders import LinearGaussianDecoder
+from ...models.networks.mixed_decoder import MixedDecoder
 from .quasi_newton import is_plain
 from .settings import OF_ADAM
 
@@ -54,9 +56,15 @@ def usual_settings(
     free = steps is None and learning_rate is None and not adam
     if free and is_plain(model, data, given.get("unobserved", "auto")):
         return {}
-    linear = isinstance(getattr(model, "decoder", None), LinearGaussianDecoder)
-    rate = _RATE_OF_LINEAR if linear else _RATE_OF_NETWORKS
+    rate = _RATE_OF_LINEAR if _is_linear(model.decoder) else _RATE_OF_NETWORKS
     return {
         "steps": otherwise if steps is None else steps,
         "learning_rate": rate if learning_rate is None else learning_rate,
     }
+
+
+def _is_linear(decoder: Any) -> bool:
+    """Tell whether a decoder is linear in z, that of a table with columns of several kinds too."""
+    if isinstance(decoder, MixedDecoder):
+        return len(argument_of(decoder, "hidden")) == 0
+    return isinstance(decoder, LinearGaussianDecoder)

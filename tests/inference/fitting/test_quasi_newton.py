@@ -8,6 +8,7 @@ import absentia as ab
 from absentia.inference.fitting import quasi_newton
 from absentia.inference.fitting.nonfinite import NonFiniteLossError
 from absentia.inference.fitting.quasi_newton import is_plain
+from absentia.inference.fitting.settings import FitSettings
 from absentia.models import SelectionModel
 
 
@@ -144,3 +145,21 @@ def test_a_bound_that_is_not_finite_is_named():
     assert isinstance(model, SelectionModel)
     with pytest.raises(NonFiniteLossError, match="step 1"):
         fitted(model, data)
+
+
+def test_the_prior_of_the_slopes_counts_once_per_table(monkeypatch):
+    """The loss under Normal(0, .5) less that under a flat prior, in two parts of the rows too."""
+    data = ab.IncompleteData.from_numpy(hidden(rows()))
+    slope = torch.tensor([0.7, -1.2, 0.0, 0.0, 0.0])
+
+    def loss(prior):
+        model = ab.NotMIWAEPPCA(data, latent_dim=2, slope_prior=prior)
+        with torch.no_grad():
+            model.missingness.raw_slope.copy_(slope)
+            stepper = quasi_newton.QuasiNewton(model, data, FitSettings())
+            return float(stepper._loss())
+
+    density = torch.distributions.Normal(0.0, 0.5).log_prob(slope).sum().item()
+    for at_once in (10**6, 5 * data.x.shape[1] * 70):
+        monkeypatch.setattr(quasi_newton, "_AT_ONCE", at_once)
+        assert loss("weak") - loss("flat") == pytest.approx(-density / len(data), abs=1e-5)
