@@ -46,8 +46,12 @@ def certain(probability: np.ndarray) -> Amputation:
     return Amputation(probability == 1, np.asarray(probability, dtype=np.float64))
 
 
-def sampled(probability: np.ndarray, seed: int) -> Amputation:
-    """Sample the mask of each entry independently with these probabilities (n, p)."""
+def sampled(probability: np.ndarray, seed: int | np.random.Generator) -> Amputation:
+    """Sample the mask of each entry independently with these probabilities (n, p).
+
+    A mechanism that has sampled weights or columns of its own gives its generator and not its seed,
+    so that the mask is independent of them.
+    """
     # uniform() lies in [0, 1), so an entry of probability 1 is always observed and one of 0 never
     uniform = np.random.default_rng(seed).uniform(size=probability.shape)
     return Amputation(uniform < probability, probability)
@@ -78,8 +82,16 @@ def column_positions(columns: Sequence[int] | None, p: int, default: int) -> lis
         ValueError: a position does not exist, is not an integer or is repeated; the message names
             it.
     """
-    if columns is None:
-        return list(range(default))
+    return list(range(default)) if columns is None else positions(columns, p)
+
+
+def positions(columns: Sequence[int], p: int) -> list[int]:
+    """Return positions among ``p`` columns, counted from 0.
+
+    Raises:
+        ValueError: a position does not exist, is not an integer or is repeated; the message names
+            it.
+    """
     chosen = []
     for c in columns:
         if isinstance(c, bool) or not isinstance(c, int | np.integer):
@@ -90,6 +102,15 @@ def column_positions(columns: Sequence[int] | None, p: int, default: int) -> lis
             raise InputError(f"column {c} is given twice; give each column once.")
         chosen.append(int(c) % p)
     return chosen
+
+
+def every_second(p: int) -> list[int]:
+    """Return the positions of every second of ``p`` columns, from the second one on.
+
+    >>> every_second(5), every_second(1)
+    ([1, 3], [0])
+    """
+    return list(range(1, p, 2)) or [0]
 
 
 def check_share(name: str, value: float, upper: float) -> None:

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 
 from ..errors import InputError
 from ..schema import infer_schema
+from .rates import check_rate, check_slope, missing_at_rate, standardised
 from .result import (
     Amputation,
     certain,
@@ -115,8 +115,7 @@ def level_self_masking(
     >>> bool(table["b"][~mask[:, 1]].mean() > table["b"].mean())
     True
     """
-    if not 0 < rate < 1:
-        raise InputError(f"rate is {rate}; give a share between 0 and 1.")
+    check_rate(rate)
     names = [str(name) for name in frame.columns]
     unknown = [name for name in columns if name not in names]
     if unknown:
@@ -132,9 +131,7 @@ def level_self_masking(
         score = codes[:, j]
         if kinds[j].kind == "categorical" and kinds[j].num_values > 2:
             score = generator.normal(size=kinds[j].num_values)[score.astype(int)]
-        score = slope * (score - score.mean()) / score.std()
-        offset = brentq(lambda b, t=score: expit(t + b).mean() - rate, -50, 50)
-        probability[:, j] = 1 - expit(score + offset)
+        probability[:, j] = 1 - missing_at_rate(slope * standardised(score), rate)
     return sampled(probability, seed)
 
 
@@ -253,24 +250,16 @@ def mar(
             and a target.
     """
     x = complete_values(x)
-    if not 0 < rate < 1:
-        raise InputError(f"rate is {rate}; give a number strictly between 0 and 1.")
-    if not np.isfinite(slope):
-        raise InputError(f"slope is {slope}; give a finite number.")
+    check_rate(rate)
+    check_slope(slope)
     driving = column_positions(drivers, x.shape[1], default=0)
     amputated = column_positions(targets, x.shape[1], default=0)
     both = sorted(set(driving) & set(amputated))
     if both:
         raise InputError(f"column {both[0]} is both driver and target; give it as one of the two.")
-    part = x[:, driving]
-    sd = part.std(axis=0)
-    drive = slope * ((part - part.mean(axis=0)) / np.where(sd > 0, sd, 1.0)).sum(axis=1)
-    # At these ends all probabilities lie on one side of the rate, so the root is between them.
-    ends = np.log(rate) - np.log1p(-rate) - drive
-    low, high = float(ends.min()) - 1e-3, float(ends.max()) + 1e-3
-    b = brentq(lambda b: float(expit(drive + b).mean()) - rate, low, high, xtol=1e-12)
+    drive = slope * standardised(x[:, driving]).sum(axis=1)
     probability = np.ones(x.shape)
-    probability[:, amputated] = expit(-(drive + b))[:, None]
+    probability[:, amputated] = 1 - missing_at_rate(drive, rate)[:, None]
     return sampled(probability, seed)
 
 
