@@ -55,7 +55,7 @@ bench: $(READY) ## Time the bound and the imputer
 	$(BIN)/python -m absentia.experiments.bench
 
 clean: ## Remove everything made here, .venv included
-	rm -rf .venv build dist out absentia.egg-info
+	rm -rf .venv .peers build dist out absentia.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
