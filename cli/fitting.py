@@ -24,7 +24,7 @@ from .suspicions import Suspicion, lines_of
 
 #: the most columns that are described on a line each
 _MOST_ROWS = 20
-#: steps of Adam where none are given
+#: steps of Adam where none are given and no rows are held out
 _STEPS = 5_000
 
 

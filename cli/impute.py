@@ -77,7 +77,7 @@ def impute(
         typer.Option(
             min=1,
             help="Number of optimiser steps; when left out, linear models are fitted by L-BFGS "
-            "until nothing more is gained, and others by 5000 steps.",
+            "until nothing more is gained, and others by Adam until held-out rows gain no more.",
         ),
     ] = None,
     learning_rate: Annotated[

@@ -35,7 +35,7 @@ from .reading import Given, given_names, given_table, seen_by_model, without_uns
 from .sampling import new_rows
 from .storage import load_imputer, save_imputer
 
-#: steps of Adam where none are given
+#: steps of Adam where none are given and no rows are held out
 _STEPS = 3_000
 
 NOTHING_MISSING = (
@@ -78,8 +78,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         particles: importance samples per row in ``transform`` and ``score``.
         steps, learning_rate, fit_options: arguments of :func:`absentia.fit`. Where neither steps
             nor a rate is given, linear models are fitted by L-BFGS until nothing more is gained,
-            and others by 3,000 steps of Adam; the rate is then 1e-2 for linear models and 2e-3 for
-            networks.
+            and others by Adam until the bound on held-out rows is flat; the rate is then 1e-2 for
+            linear models and 2e-3 for networks.
         random_state: an integer for reproducible results.
         verbose: 1 shows progress.
 

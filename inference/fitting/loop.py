@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -27,7 +27,8 @@ from .loggers import Logger
 from .quasi_newton import is_plain
 from .result import FitResult
 from .run import Run, Table
-from .settings import OF_ADAM, FitOptions, FitSettings
+from .settings import OF_ADAM, FitOptions, FitSettings, goes_until_flat
+from .until_flat import MOST_ROWS
 
 
 @spelled_out(FitOptions, like=FitSettings)
@@ -51,10 +52,11 @@ def fit(
 
     Further arguments are the fields of :class:`FitSettings`: ``particles`` (importance samples per
     row), ``steps``, ``batch_size``, ``learning_rate``, ``mechanism_rate`` (the factor by which the
-    mechanism's coefficients learn faster), ``schedule``, ``gradient``, ``unobserved`` (whether
-    missing values are integrated out or sampled), ``validation`` (the share of rows held out; 0
-    fits all rows and keeps the last state), ``evaluations`` (their number in all), ``patience``
-    (stop after so many evaluations without a better bound), ``seed`` and ``optimiser``.
+    mechanism's coefficients learn faster), ``schedule`` (of the rate, see below), ``gradient``,
+    ``unobserved`` (whether missing values are integrated out or sampled), ``validation`` (the share
+    of rows held out; 0 fits all rows and keeps the last state), ``evaluations`` (their number in
+    all), ``patience`` (stop after so many evaluations without a better bound), ``seed`` and
+    ``optimiser``.
 
     The optimiser is ``"adam"`` on minibatches, for every
     model, or ``"l-bfgs"`` on the whole table, which is some ten times faster and serves linear
@@ -62,6 +64,14 @@ def fit(
     of Adam's is given (``steps``, ``batch_size``, the two rates, ``schedule``, ``gradient``,
     ``evaluations``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
     at the latest after ``steps`` iterations.
+
+    The schedule ``"until-flat"`` ends Adam's fit when the bound on held-out rows has stopped
+    rising by more than its standard error
+    (:class:`~absentia.inference.fitting.until_flat.UntilFlat`): ``steps`` is a ceiling, the rows
+    held out are at most 1,000, and all particles take part in the last stage only. ``"one-cycle"``,
+    ``"cosine"`` and ``"constant"`` take exactly ``steps`` steps. ``"auto"`` is until-flat where
+    rows are held out and none of ``steps``, ``evaluations`` and ``patience`` is given, else
+    one-cycle.
 
     Args:
         model: the model, which is fitted in place.
@@ -121,6 +131,7 @@ def fit(
         with computing(model):
             data = data.to(device=parameter.device, dtype=parameter.dtype)
             plan = _with_optimiser(plan, model, data, asked_of_adam)
+            plan = _with_schedule(plan, given, len(data))
             train, held_out = _split(data, plan)
             run = Run(model, train, held_out, plan, path)
             was_training = model.training
@@ -179,6 +190,21 @@ def _with_optimiser(plan: FitSettings, model: Any, data: Table, asked_of_adam: b
     return plan
 
 
+def _with_schedule(plan: FitSettings, given: Mapping[str, Any], rows: int) -> FitSettings:
+    """Return the settings with the schedule decided.
+
+    Raises:
+        InputError: a schedule that reads held-out rows was asked for, and the table has one row.
+    """
+    if plan.schedule == "until-flat" and rows == 1:
+        raise InputError(
+            "schedule='until-flat' holds rows out, and the table has one row; give another schedule"
+        )
+    if plan.schedule != "auto" or plan.optimiser != "adam":
+        return plan
+    return replace(plan, schedule="until-flat" if goes_until_flat(given, rows) else "one-cycle")
+
+
 def _checked(model: Any, data: IncompleteData) -> IncompleteData:
     """Return data that the model can be fitted to, with a target if the model predicts one."""
     predicts = declarations(model).predictor is not None
@@ -214,6 +240,8 @@ def _split(data: Table, plan: FitSettings) -> tuple[Table, Table | None]:
     if plan.validation == 0 or len(data) == 1:
         return data, None
     held = min(max(round(plan.validation * len(data)), 1), len(data) - 1)
+    if plan.schedule == "until-flat":
+        held = min(held, MOST_ROWS)
     generator = torch.Generator().manual_seed(plan.seed + 7919)
     order = torch.randperm(len(data), generator=generator)
     return data.rows(order[held:].sort().values), data.rows(order[:held].sort().values)

@@ -10,6 +10,7 @@ from torch import nn
 from ...data.errors import InputError
 from ...models.programs.base import declarations
 from .settings import FitSettings
+from .until_flat import UntilFlat
 
 
 def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
@@ -42,9 +43,11 @@ def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
 
 def make_schedule(
     optimiser: torch.optim.Optimizer, settings: FitSettings
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """Make a schedule: one-cycle (Smith & Topin, 2019), cosine decay, or constant."""
-    if settings.schedule == "one-cycle":
+) -> torch.optim.lr_scheduler.LRScheduler | UntilFlat:
+    """Make a schedule: until flat, one-cycle (Smith & Topin, 2019), cosine decay, or constant."""
+    if settings.schedule == "until-flat":
+        return UntilFlat(optimiser, settings.steps, settings.particles)
+    if settings.schedule in ("auto", "one-cycle"):
         peaks = [group["lr"] for group in optimiser.param_groups]
         return torch.optim.lr_scheduler.OneCycleLR(
             optimiser,

@@ -136,6 +136,10 @@ class QuasiNewton:
                 self._begin_stage(self.rows, self.most_particles)
         return loss, max(taken, 1)
 
+    def judged(self, step: int, bounds: Tensor | None) -> bool:
+        """Return that there is no need to go back: the whole table judges these iterations."""
+        return False
+
     def _iterations(self) -> int:
         """Count the iterations of this stage."""
         state = self.optimiser.state.get(self.parameters[0], {})

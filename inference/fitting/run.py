@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from ...data import IncompleteData, Ratings
@@ -125,10 +126,11 @@ class Run:
                     f"parameter '{name}' is not finite after step {self.step}; lower learning_rate "
                     f"(now {self.plan.learning_rate:g})"
                 )
+        bounds = self._held_out_bounds()
         row = {
             "step": self.step,
             "train_bound": -loss,
-            "validation_bound": self._validation_bound(),
+            "validation_bound": math.nan if bounds is None else float(bounds.mean()),
             "learning_rate": self.stepper.learning_rate,
         }
         row["bound"] = row["validation_bound"] if self.held_out is not None else -loss
@@ -138,14 +140,17 @@ class Run:
         if self.held_out is None or row["bound"] > self.best_bound:
             self.best_bound, self.best_step, self.waited = row["bound"], self.step, 0
             self.best_state = copy.deepcopy(self.model.state_dict())
+        if self.stepper.judged(self.step, bounds):
+            self.restore_best()
         if self.path is not None:
             self._checkpoint()
         return row
 
     @torch.no_grad()
-    def _validation_bound(self) -> float:
+    def _held_out_bounds(self) -> Tensor | None:
+        """Return the bounds (n,) of the rows held out; None if there are none."""
         if self.held_out is None:
-            return math.nan
+            return None
         elbo = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, unobserved=self.plan.unobserved)
         rows = torch.arange(len(self.held_out), device=self.held_out.x.device).split(64)
         x, s = self.held_out.x, self.held_out.s
@@ -163,7 +168,7 @@ class Run:
                 for part in rows
             ]
         self.model.train()
-        return float(torch.cat(parts).mean())
+        return torch.cat(parts)
 
     def restore_best(self) -> None:
         """Put the best state back into the model."""

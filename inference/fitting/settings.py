@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from ...data.arguments import check_names
 from ...data.errors import InputError
 from ...data.renamed import INTEGRATION_MODE
 from ..elbo import Gradient, Unobserved
 
-Schedule = Literal["one-cycle", "cosine", "constant"]
+Schedule = Literal["auto", "until-flat", "one-cycle", "cosine", "constant"]
 Optimiser = Literal["auto", "adam", "l-bfgs"]
 #: settings with which ``optimiser="auto"`` chooses Adam, since they are meant for its steps
 OF_ADAM = (
@@ -25,6 +25,8 @@ OF_ADAM = (
     "gradient",
     "evaluations",
 )
+#: settings with which ``schedule="auto"`` takes all steps: they count steps or evaluations
+OF_COUNTED_STEPS = ("steps", "evaluations", "patience")
 
 
 class FitOptions(TypedDict, total=False):
@@ -58,7 +60,7 @@ class FitSettings:
     batch_size: int = 64
     learning_rate: float = 2e-3
     mechanism_rate: float = 10.0
-    schedule: Schedule = "one-cycle"
+    schedule: Schedule = "auto"
     gradient: Gradient = "auto"
     unobserved: Unobserved = "auto"
     validation: float = 0.1
@@ -98,8 +100,11 @@ class FitSettings:
         for name in ("learning_rate", "mechanism_rate"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; give a positive number")
-        if self.schedule not in ("one-cycle", "cosine", "constant"):
-            raise InputError(f"schedule is {self.schedule!r}; give one-cycle, cosine or constant")
+        if self.schedule not in get_args(Schedule):
+            raise InputError(
+                f"schedule is {self.schedule!r}; give {', '.join(get_args(Schedule)[:-1])} or "
+                f"{get_args(Schedule)[-1]}"
+            )
         if self.optimiser not in ("auto", "adam", "l-bfgs"):
             raise InputError(f"optimiser is {self.optimiser!r}; give auto, adam or l-bfgs")
         if not 0 <= self.validation < 1:
@@ -116,10 +121,26 @@ class FitSettings:
                 f"patience is {self.patience} and validation is 0, but patience is judged on "
                 f"held-out rows; give validation above 0, or leave patience out"
             )
+        if self.schedule == "until-flat" and self.validation == 0:
+            raise InputError(
+                "schedule is 'until-flat' and validation is 0, but held-out rows tell when the "
+                "bound is flat; give validation above 0, or another schedule"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that files can hold."""
         return asdict(self)
+
+
+def goes_until_flat(given: Mapping[str, Any], rows: int) -> bool:
+    """Tell whether ``schedule="auto"`` lets held-out rows decide when a fit by Adam ends.
+
+    Args:
+        given: the settings that the user gave, by name.
+        rows: the number of rows of the table.
+    """
+    held_out = given.get("validation") != 0 and rows > 1
+    return held_out and all(given.get(name) is None for name in OF_COUNTED_STEPS)
 
 
 def _number(name: str, value: Any) -> float:

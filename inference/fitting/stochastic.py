@@ -13,6 +13,7 @@ from .batches import Batches
 from .nonfinite import NotFiniteAt
 from .optimiser import make_optimiser, make_schedule
 from .settings import FitSettings
+from .until_flat import UntilFlat
 
 
 class Stochastic:
@@ -26,14 +27,17 @@ class Stochastic:
 
     def __init__(self, model: Any, train: Any, plan: FitSettings) -> None:
         self.model, self.train, self.plan = model, train, plan
-        self.elbo = ImportanceWeightedELBO(
-            plan.particles, gradient=plan.gradient, unobserved=plan.unobserved
-        )
         self.optimiser = make_optimiser(model, plan)
         self.schedule = make_schedule(self.optimiser, plan)
+        self.elbo = ImportanceWeightedELBO(
+            self._particles(), gradient=plan.gradient, unobserved=plan.unobserved
+        )
         self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed, **train.extras())
-        #: only L-BFGS can find that nothing more is gained; Adam takes all its steps
-        self.finished = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more is to be gained; only one schedule finds out."""
+        return isinstance(self.schedule, UntilFlat) and self.schedule.finished
 
     @property
     def learning_rate(self) -> float:
@@ -47,13 +51,39 @@ class Stochastic:
         Raises:
             NotFiniteAt: the loss of a minibatch is not finite.
         """
-        every = max(1, self.plan.steps // self.plan.evaluations)
+        last = self._next_evaluation(step)
         total, count = torch.zeros(()), 0
-        while True:
+        while step + count < last:
             total = total + self._one_step(count)
             count += 1
-            if (step + count) % every == 0 or step + count == self.plan.steps:
-                return float(total) / count, count
+        return float(total) / count, count
+
+    def judged(self, step: int, bounds: Tensor | None) -> bool:
+        """Take the held-out rows' bounds (n,) into account; return whether to go back to the best.
+
+        Args:
+            step: the steps so far.
+            bounds: the bounds of the rows after them; None where none are held out.
+        """
+        if not isinstance(self.schedule, UntilFlat) or bounds is None:
+            return False
+        ended = self.schedule.ends_stage(step, bounds)
+        if ended and not self.finished:
+            self.elbo.num_particles = self._particles()
+        return ended
+
+    def _particles(self) -> int:
+        """Return the number of particles per row of the next step."""
+        if isinstance(self.schedule, UntilFlat):
+            return self.schedule.particles
+        return self.plan.particles
+
+    def _next_evaluation(self, step: int) -> int:
+        """Return the step of the first evaluation after this step."""
+        if isinstance(self.schedule, UntilFlat):
+            return self.schedule.next_evaluation(step)
+        every = max(1, self.plan.steps // self.plan.evaluations)
+        return min((step // every + 1) * every, self.plan.steps)
 
     def _one_step(self, taken: int) -> Tensor:
         x, s = self.batches.next()
@@ -93,5 +123,6 @@ class Stochastic:
         if state["schedule"].keys() != self.schedule.state_dict().keys():
             raise InputError("its part 'schedule' belongs to another schedule")
         self.schedule.load_state_dict(state["schedule"])
+        self.elbo.num_particles = self._particles()
         self.batches.restore(state["batches"])
         self.elbo.take_as_found(self.model.model, state["found"], self.train.x.device)

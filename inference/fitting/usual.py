@@ -9,14 +9,14 @@ from ...models.configurable import argument_of
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.mixed_decoder import MixedDecoder
 from .quasi_newton import is_plain
-from .settings import OF_ADAM
+from .settings import OF_ADAM, goes_until_flat
 
 #: learning rates where none is given: linear decoders bear larger steps than networks
 _RATE_OF_LINEAR, _RATE_OF_NETWORKS = 1e-2, 2e-3
 
 
 class Pace(TypedDict, total=False):
-    """How far and how fast Adam goes; nothing where L-BFGS is taken."""
+    """How far and how fast Adam goes; nothing where L-BFGS is taken, no steps where bounds tell."""
 
     steps: int
     learning_rate: float
@@ -33,13 +33,14 @@ def usual_settings(
     """Return the settings of a fit, in so far as they follow from the model.
 
     Nothing is set where L-BFGS can fit the model and neither argument is given: ``fit`` takes it.
+    No steps are set where held-out rows tell when to end.
 
     Args:
         model: the model to fit.
         data: the table.
         steps: what the user gave, or None.
         learning_rate: what the user gave, or None.
-        otherwise: the steps of Adam where None are given.
+        otherwise: the steps of Adam where none are given and no rows are held out.
         further: other settings that the user gave, by name.
 
     >>> import numpy as np
@@ -49,7 +50,7 @@ def usual_settings(
     >>> usual_settings(ab.PPCA(data, latent_dim=1), data, None, None, 3000)
     {}
     >>> usual_settings(ab.MIWAE(data, latent_dim=1), data, None, None, 3000)
-    {'steps': 3000, 'learning_rate': 0.002}
+    {'learning_rate': 0.002}
     """
     given = dict(further or {})
     adam = given.get("optimiser") == "adam" or any(name in given for name in OF_ADAM)
@@ -57,10 +58,12 @@ def usual_settings(
     if free and is_plain(model, data, given.get("unobserved", "auto")):
         return {}
     rate = _RATE_OF_LINEAR if _is_linear(model.decoder) else _RATE_OF_NETWORKS
-    return {
-        "steps": otherwise if steps is None else steps,
-        "learning_rate": rate if learning_rate is None else learning_rate,
-    }
+    pace: Pace = {"learning_rate": rate if learning_rate is None else learning_rate}
+    # a schedule that was given counts steps, but for the one whose steps are a ceiling
+    auto = given.get("schedule", "auto") in ("auto", "until-flat")
+    if steps is None and auto and goes_until_flat(given, len(data)):
+        return pace
+    return {"steps": otherwise if steps is None else steps, **pace}
 
 
 def _is_linear(decoder: Any) -> bool:

@@ -72,7 +72,7 @@ def sources(
         from joblib import Parallel, delayed  # slow to import
 
         shorter = _SHORTER if parameters == "bootstrap" else 1
-        steps = max(fitted.settings.steps // shorter, 1) if steps is None else steps
+        steps = max(_steps_of(fitted) // shorter, 1) if steps is None else steps
         again = _bootstrapped if parameters == "bootstrap" else _from_scratch
         parallel = Parallel(n_jobs=jobs, return_as="generator")
         us = this_process()
@@ -112,8 +112,19 @@ def is_small(model: RowModel) -> bool:
     return sum(p.numel() for p in learnt) <= MOST_PARAMETERS and not turns
 
 
+def _steps_of(fitted: FitResult) -> int:
+    """Return the steps that led to the fit; those it might have taken, where it counts them."""
+    return fitted.best_step if _ended_by_rows(fitted) else fitted.settings.steps
+
+
+def _ended_by_rows(fitted: FitResult) -> bool:
+    return fitted.settings.schedule == "until-flat"
+
+
 def _settings(fitted: FitResult, steps: int, seed: int) -> dict[str, Any]:
     plan = {**fitted.settings.to_dict(), "steps": steps, "seed": seed}
+    if _ended_by_rows(fitted):
+        plan["schedule"] = "one-cycle"  # a schedule that reads held-out rows has none here
     # all rows are fitted and the last state is the result, since no rows are held out
     return {**plan, "validation": 0.0, "patience": None, "evaluations": 1, "progress": False}
 

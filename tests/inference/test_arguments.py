@@ -128,7 +128,7 @@ def test_a_fit_prints_as_five_lines(fitted, data, tmp_path):
     assert "60 rows, 3 columns (pay, age, height)" in lines[1]
     assert f"{fitted.bound:.4f}" in lines[2]
     assert f"step {fitted.best_step}" in lines[2]
-    assert lines[3] == "  settings: steps=5, seed=3, optimiser='adam'"
+    assert lines[3] == "  settings: steps=5, schedule='one-cycle', seed=3, optimiser='adam'"
     assert "SelfMasking, logit P(pay missing)" in lines[4]
     fitted.save(tmp_path / "m")
     assert repr(ab.load(tmp_path / "m")) == repr(fitted)

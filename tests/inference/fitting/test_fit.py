@@ -224,7 +224,7 @@ def test_history():
     assert result.columns == data.columns
     assert result.scaler is data.scaler
     assert result.settings == FitSettings(
-        steps=60, evaluations=6, particles=5, batch_size=32, optimiser="adam"
+        steps=60, evaluations=6, particles=5, batch_size=32, optimiser="adam", schedule="one-cycle"
     )
 
 
