@@ -79,6 +79,17 @@ def check_keys(
             check_kind(f"{where}: '{key}'", value, known[key])
 
 
+def check_names(where: str, found: Collection[Any], known: Collection[str]) -> None:
+    """Refuse a name that nothing has.
+
+    Raises:
+        InputError: names the place and the name.
+    """
+    for name in found:
+        if name not in known:
+            raise InputError(f"{where} names {name!r}, which is not one of {', '.join(known)}")
+
+
 def check_tables(where: str, found: Any) -> list[dict[str, Any]]:
     """Refuse what is not a list of tables.
 

@@ -117,13 +117,19 @@ def _logistic(
 
 
 def miss_forest(
-    data: IncompleteData, seed: int = 0, trees: int = 100, rounds: int = 10
+    data: IncompleteData,
+    seed: int = 0,
+    trees: int = 100,
+    rounds: int = 10,
+    features: float | str = 1.0,
 ) -> MixedCompleted:
     """Impute by chained random forests: missForest (Stekhoven & Buehlmann, Bioinformatics 2012).
 
     Numbers are predicted by a regression forest, levels by a classification forest, and columns
     are taken in the order of their missing rates. Once the change between rounds grows both for
-    numbers and for levels, the result is that of the round before.
+    numbers and for levels, the result is that of the round before. ``features``
+    is the number of predictors at each split of a regression tree, as scikit-learn's
+    ``max_features``: all of them, or "sqrt" as in the authors' package and in classification trees.
     """
     gone = np.isnan(data.values)
     levelled = np.array([bool(column.levels) for column in data.schema])
@@ -135,8 +141,12 @@ def miss_forest(
         for j in order:
             others = np.delete(np.arange(values.shape[1]), j)
             column, missing = data.schema[j], gone[:, j]
-            kind: Any = RandomForestClassifier if column.levels else RandomForestRegressor
-            forest = kind(n_estimators=trees, random_state=seed + number, n_jobs=1)
+            settings: Any = {"n_estimators": trees, "random_state": seed + number, "n_jobs": 1}
+            forest: Any = (
+                RandomForestClassifier(**settings)
+                if column.levels
+                else RandomForestRegressor(**settings, max_features=features)
+            )
             forest.fit(values[~missing][:, others], values[~missing, j])
             if column.levels:
                 share = forest.predict_proba(values[missing][:, others])

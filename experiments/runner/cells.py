@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...data.errors import InputError
-from .spec import Spec
+from .spec import Method, Scenario, Spec, Table
 
+Named = TypeVar("Named", Table, Scenario, Method)
 #: the most characters of a name; the name of a file is made of three names and a seed
 _LONGEST = 60
 
@@ -66,11 +67,16 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
     of_table = file_names([table.name for table in spec.tables])
     of_scenario = file_names([scenario.name for scenario in spec.scenarios])
     of_method = file_names([method.name for method in spec.methods_run])
+    tables = _allowed(spec.tables, allowed.get("tables"))
+    scenarios = _allowed(spec.scenarios, allowed.get("scenarios"))
+    methods = _allowed(spec.methods_run, allowed.get("methods"))
     cells = []
     for seed in range(int(allowed["seeds"])):
-        for table in spec.tables:
-            for scenario in spec.scenarios:
-                for method in spec.methods_run:
+        for table in tables:
+            for scenario in scenarios:
+                for method in methods:
+                    if method.scenarios and scenario.name not in method.scenarios:
+                        continue
                     configuration = {
                         "table": {"name": table.name, "make": table.make, **table.arguments},
                         "amputation": {"name": scenario.amputation, **scenario.arguments},
@@ -92,6 +98,11 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
                     column = spec.column(table.name, scenario.name)
                     cells.append(Cell("--".join(parts), method.name, column, configuration))
     return cells
+
+
+def _allowed(things: Sequence[Named], names: Sequence[str] | None) -> list[Named]:
+    """Return the things that a budget names, in the order of the experiment."""
+    return [thing for thing in things if names is None or thing.name in names]
 
 
 def file_names(names: Sequence[str]) -> dict[str, str]:

@@ -12,16 +12,20 @@ from ...data.errors import InputError
 from ...data.system.files import write_figure_atomic
 from ...inference.plots.pictures import plot_pictures
 from ...inference.plots.planes import MissingGrid, Plane, plot_planes
+from ...inference.plots.ratios import RatioCell, plot_ratios
 from ...inference.plots.scores import Score, plot_scores
+from ..tasks.mechanisms import ratios
 from ..tasks.tables import hidden_table
 from .cells import plan
 from .pictures import MAPS, lines_of
-from .report import Report
+from .report import Report, results
 from .spec import Spec
+
+_RUN = "run absentia reproduce"
 
 
 def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = None) -> None:
-    """Draw the results: planes of two columns, completed pictures, or else scores.
+    """Draw the results: planes of two columns, completed pictures, ratios by mechanism, or scores.
 
     Args:
         spec: the experiment.
@@ -34,6 +38,9 @@ def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = 
         InputError: if there is no result to draw, or no such score.
         FileError: if the file cannot be written.
     """
+    if spec.task == "mechanisms":
+        write_figure_atomic(path, _of_mechanisms(spec, budget, folder, score))
+        return
     planes = _with("plane", spec, budget, folder)
     pictures = _with("pictures", spec, budget, folder)
     if planes:
@@ -43,6 +50,18 @@ def draw(spec: Spec, budget: str, folder: Path, path: Path, score: str | None = 
     else:
         figure = _of_scores(Report.of(spec, budget, folder, score))
     write_figure_atomic(path, figure)
+
+
+def _of_mechanisms(spec: Spec, budget: str, folder: Path, score: str | None) -> Figure:
+    read = [(cell.method, cell.column, found) for cell, found in results(spec, budget, folder)]
+    cells = [(method, column, found) for method, column, found in read if found is not None]
+    found = ratios(cells, score or spec.score)
+    if not found:
+        raise InputError(f"there is no result of {spec.name} to draw; {_RUN} {spec.name}")
+    shown = [RatioCell(one.method, one.scenario, one.mean, one.worst) for one in found]
+    methods = [method.name for method in spec.methods if method.name in {m for m, *_ in shown}]
+    scenarios = [one.name for one in spec.scenarios if one.name in {s for _, s, *_ in shown}]
+    return plot_ratios(shown, methods, scenarios, f"{score or spec.score} / that of the best peer")
 
 
 def _with(what: str, spec: Spec, budget: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -84,8 +103,7 @@ def _of_scores(report: Report) -> Figure:
     ]
     if not scores:
         raise InputError(
-            f"there is no result of {report.spec.name} to draw; run absentia reproduce "
-            f"{report.spec.name}"
+            f"there is no result of {report.spec.name} to draw; {_RUN} {report.spec.name}"
         )
     drawn = {score.method for score in scores}
     methods = [method.name for method in report.spec.methods if method.name in drawn]

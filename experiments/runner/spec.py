@@ -18,6 +18,7 @@ from ..declared import (
     check_keys,
     check_kind,
     check_method,
+    check_names,
     check_table,
     check_tables,
     check_task,
@@ -56,8 +57,9 @@ class Method:
     ``kind`` is a model, a baseline, or "published" for a row that is only quoted. ``model``,
     ``fit`` and ``impute`` are options of the three steps. ``choose`` lists values of model options,
     from which the best bound on held-out rows chooses. ``scale`` says whether columns are
-    standardised by their complete or by their observed values. With ``fit.on = "complete"`` the
-    decoder is fitted to the complete table, which makes the method an oracle.
+    standardised by their complete or by their observed values. ``scenarios`` names those on which
+    the method runs; all when left out. With ``fit.on = "complete"`` the decoder is fitted to the
+    complete table, which makes the method an oracle.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Method:
     choose: Mapping[str, list[Any]] = field(default_factory=dict)
     scale: str = "complete"
     published: Mapping[str, Figure] = field(default_factory=dict)
+    scenarios: tuple[str, ...] = ()
 
     @property
     def is_oracle(self) -> bool:
@@ -132,7 +135,8 @@ class Spec:
           arguments.
         * ``[[scenario]]`` gives ``name``, ``amputation`` and its arguments.
         * ``[budget.NAME]`` gives ``seeds``, and may give ``rows``, and ``fit`` and ``impute``,
-          which override those of the methods.
+          which override those of the methods. ``tables``, ``scenarios`` and ``methods`` name those
+          that are run; all when left out.
         * ``[[method]]`` is a :class:`Method`; its ``published`` gives, by heading, a number or
           ``[number, standard error]``.
 
@@ -173,6 +177,11 @@ class Spec:
             for key in ("seeds", "rows"):
                 if options.get(key, 1) < 1:
                     raise InputError(f"{here}: '{key}' is {options[key]}; give at least 1")
+            for key, things in (("tables", tables), ("scenarios", scenarios), ("methods", methods)):
+                check_names(f"{here}: '{key}'", options.get(key, []), [t.name for t in things])
+        for method in methods:
+            here = f"{where}, [[method]] '{method.name}': 'scenarios'"
+            check_names(here, method.scenarios, [scenario.name for scenario in scenarios])
         spec = cls(
             path.stem,
             document["title"],
@@ -216,7 +225,15 @@ _SPEC: dict[str, Kinds] = {
     "budget": (dict,),
     "method": (list,),
 }
-_BUDGET: dict[str, Kinds] = {"seeds": (int,), "rows": (int,), "fit": (dict,), "impute": (dict,)}
+_BUDGET: dict[str, Kinds] = {
+    "seeds": (int,),
+    "rows": (int,),
+    "fit": (dict,),
+    "impute": (dict,),
+    "tables": (list,),
+    "scenarios": (list,),
+    "methods": (list,),
+}
 _METHOD: dict[str, Kinds] = {
     "name": (str,),
     "kind": (str,),
@@ -226,6 +243,7 @@ _METHOD: dict[str, Kinds] = {
     "choose": (dict,),
     "scale": (str,),
     "published": (dict,),
+    "scenarios": (list,),
 }
 
 
@@ -243,7 +261,8 @@ def _method(where: str, one: Mapping[str, Any], task: str) -> Method:
     scale = one.get("scale", "complete")
     if scale not in ("complete", "observed"):
         raise InputError(f"{where}: scale is '{scale}'; give complete or observed")
-    return Method(**{**one, "published": published})
+    scenarios = tuple(one.get("scenarios", ()))
+    return Method(**{**one, "published": published, "scenarios": scenarios})
 
 
 def _figure(where: str, found: Any) -> Figure:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import completion, coverage, mixed, ratings, recovery, supervised, transfer
+from . import completion, coverage, mechanisms, mixed, ratings, recovery, supervised, transfer
 
 #: each returns ``metrics``, and whatever else tables and figures need, as plain data
 TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "complete": completion.completion,
     "coverage": coverage.coverage,
+    "mechanisms": mechanisms.mechanisms,
     "mixed": mixed.mixed_columns,
     "ratings": ratings.ratings,
     "recovery": recovery.recovery,
+    "shares": mechanisms.shares,
     "supervised": supervised.supervised,
     "transfer": transfer.transfer,
 }
@@ -22,8 +24,10 @@ TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 #: (method, heading, result) of all cells that have a result
 TABLES: Mapping[str, Callable[[Sequence[tuple[str, str, Mapping[str, Any]]]], list[list[str]]]] = {
     "coverage": coverage.coverage_table,
+    "mechanisms": mechanisms.mechanisms_table,
     "mixed": mixed.mixed_table,
     "recovery": recovery.recovery_table,
+    "shares": mechanisms.shares_table,
 }
 
 __all__ = ["TABLES", "TASKS"]
