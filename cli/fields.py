@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,7 +16,9 @@ from ..data.csv.gaps import Gaps, mark_gaps
 from ..data.csv.types import ISO_DATE, Spelling, expected_types
 from ..data.errors import InputError
 from ..data.tables import read_csv_table, read_table
-from ..inference import FitResult
+
+if TYPE_CHECKING:
+    from ..inference import FitResult
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,13 @@ from .columns.column import Column
 from .columns.present import columns_of
 from .columns.types import column_names
 from .errors import InputError
-from .incomplete import IncompleteData
 from .schema import Schema, check_declared_names, schema_of
 
+if TYPE_CHECKING:
+    from .incomplete import IncompleteData
+
 #: what these functions read; for an IncompleteData, its modelled columns without the covariates
-Table = pd.DataFrame | IncompleteData
+Table: TypeAlias = "pd.DataFrame | IncompleteData"
 
 
 def missing_rates(table: Table) -> pd.DataFrame:
@@ -136,7 +138,7 @@ def associations(table: Table, schema: Schema | None = None) -> pd.DataFrame:
         ValueError: no row, or no column; without a schema, a column of no known type.
     """
     missing = missing_mask(table)
-    if isinstance(table, IncompleteData):
+    if not isinstance(table, pd.DataFrame):
         return associated(missing, table.values, table.schema)
     given = columns_of(table)
     kinds = schema_of(given, by="dtype") if schema is None else schema
@@ -175,7 +177,7 @@ def is_monotone(table: Table) -> bool:
 
 def missing_mask(table: Table) -> pd.DataFrame:
     """Return the missing mask (n, p) of the table: booleans, True where a value is missing."""
-    if isinstance(table, IncompleteData):
+    if not isinstance(table, pd.DataFrame):
         result = pd.DataFrame(np.isnan(table.values), columns=list(table.columns))
     else:
         result = table.isna()
@@ -194,8 +196,6 @@ _NOTHING = pd.DataFrame(
 
 def _explained_by(column: Column, values: np.ndarray, missing: pd.DataFrame) -> pd.DataFrame:
     """Associate the missingness of every column with the values (n,) of one column."""
-    from scipy.stats import rankdata  # takes half a second to import
-
     seen = ~np.isnan(values)
     value, mask = values[seen], missing.to_numpy(dtype=np.float64)[seen]
     n, k = len(value), mask.sum(0)
@@ -209,7 +209,7 @@ def _explained_by(column: Column, values: np.ndarray, missing: pd.DataFrame) -> 
         strength = found
     else:
         # Mann and Whitney's U by one ranking for all masks
-        found = (rankdata(value) @ mask - k * (k + 1) / 2) / (k * (n - k))
+        found = (pd.Series(value).rank().to_numpy() @ mask - k * (k + 1) / 2) / (k * (n - k))
         measure, strength = "AUC", np.abs(2 * found - 1)
         if not column.levels and np.isfinite(value).all():
             smd = _standardised_difference(value, mask)

@@ -6,7 +6,7 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (scikit-learn's own switch)
 from sklearn.impute import IterativeImputer, SimpleImputer
@@ -23,7 +23,7 @@ class Completed(NamedTuple):
 def column_mean(incomplete: np.ndarray, level: float = 0.9) -> Completed:
     """Impute the observed mean of the column, with the observed standard deviation as spread."""
     filled = SimpleImputer().fit_transform(incomplete)
-    half = norm.ppf(0.5 + level / 2) * np.nanstd(incomplete, axis=0)
+    half = ndtri(0.5 + level / 2) * np.nanstd(incomplete, axis=0)
     spread = np.where(np.isnan(incomplete), half, 0.0)
     return Completed(filled, filled - spread, filled + spread)
 
@@ -41,7 +41,7 @@ def mice(incomplete: np.ndarray, draws: int = 10, level: float = 0.9, seed: int 
     filled = chained(table, seed)
     sampled = np.stack([chained(table, seed + 1 + m, sample_posterior=True) for m in range(draws)])
     middle, sd = sampled.mean(0), sampled.std(0, ddof=1) * np.sqrt(1 + 1 / draws)
-    half = norm.ppf(0.5 + level / 2) * sd
+    half = ndtri(0.5 + level / 2) * sd
     low, high = centre + scale * (middle - half), centre + scale * (middle + half)
     return Completed(centre + scale * filled, low, high)
 

@@ -42,8 +42,6 @@ def identification_table(
     Returns:
         One row for each column whose absence depends on its own value.
     """
-    from scipy.stats import kurtosis, skew  # takes half a second to import
-
     names = list(data.columns)
     mechanism = model.missingness
     own = columns_on_themselves(model, data)
@@ -69,7 +67,7 @@ def identification_table(
         by = ", ".join(names[k] for k in order[:3]) if tied else ""
         good = tied or known in ("given", "prior")
         several = len(seen) > 2 and float(np.ptp(seen)) > 0
-        shape = (float(skew(seen)), float(kurtosis(seen))) if several else (0.0, 0.0)
+        shape = _shape(seen) if several else (0.0, 0.0)
         rows[names[j]] = (r2, by, *shape, known, rests_on, good)
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS)
     frame.index.name = "column"
@@ -154,11 +152,17 @@ def _explained(
     y, x = centred[:, j], centred[:, used]
     residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     left = float(residual @ residual) / max(float(y @ y), float(np.finfo(float).tiny))
-    from scipy.stats import f as f_distribution  # takes half a second to import
+    from scipy.special import fdtrc  # the F distribution; scipy.stats takes half a second
 
     adjusted = 1 - left * (n - 1) / (n - q - 1)
     ratio = (1 - left) / q / max(left / (n - q - 1), float(np.finfo(float).tiny))
-    return max(adjusted, 0.0), float(f_distribution.sf(ratio, q, n - q - 1)), order
+    return max(adjusted, 0.0), float(fdtrc(q, n - q - 1, ratio)), order
+
+
+def _shape(values: np.ndarray) -> tuple[float, float]:
+    """Return the skewness and the excess kurtosis of numbers (m,) that are not all equal."""
+    standard = (values - values.mean()) / values.std()
+    return float(np.mean(standard**3)), float(np.mean(standard**4)) - 3.0
 
 
 def _correlations(table: np.ndarray, j: int, others: Sequence[int]) -> np.ndarray:

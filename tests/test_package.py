@@ -192,16 +192,36 @@ for command in ([], ["inspect"], ["impute"], ["report"]):
     app([*command, "--help"], standalone_mode=False)
     assert not loaded("torch", "pyro", "pandas", "scipy"), command
 
+# a table of numbers, levels and dates is described without torch
+app(["inspect", "table.csv"], standalone_mode=False)
+assert not loaded("torch", "pyro", "scipy", "sklearn", "matplotlib")
+
 # what derives from a class of scikit-learn, or returns objects of xarray, needs them
 # and plots are drawn by matplotlib, those of the report too
 for name in set(absentia.__all__) - {"MNARImputer", "to_arviz", "plots", "report"}:
     getattr(absentia, name)
 assert loaded("torch", "pyro")
-print(loaded("sklearn", "matplotlib", "arviz", "scipy.stats", "scipy.optimize", "xarray"))
+
+# a first fit waits for nothing but torch, Pyro and pandas, and not for torch's compiler
+import warnings
+warnings.simplefilter("ignore")
+table = absentia.IncompleteData.from_numpy([[1.0, 2.0], [2.0, float("nan")], [4.0, 1.0]] * 4)
+for model, how in ((absentia.NotMIWAEPPCA, {"validation": 0.0}), (absentia.NotMIWAE, {"steps": 2})):
+    fitted = absentia.fit(model(table, seed=0), table, progress=False, **how)
+    absentia.impute(fitted, table, 20)
+print(loaded(
+    "sklearn", "matplotlib", "arviz", "scipy.stats", "scipy.optimize", "xarray", "formulaic",
+    "torch._dynamo",
+))
 """
 
 
 def test_libraries_are_imported_where_they_are_used(unpacked, tmp_path):
+    lines = [
+        f"{k * 0.7},{'yes' if k % 3 else 'no'},{'' if k > 8 else k},2024-05-{10 + k}"
+        for k in range(12)
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,c,d", *lines]))
     printed = run_python(ON_FIRST_USE, cwd=tmp_path, path=unpacked)
     assert printed.splitlines()[-1] == "[]"
 

@@ -10,15 +10,7 @@ import numpy as np
 from ..layout import Layout, schemas_of
 from ..schema import Schema
 from ..standardiser import Standardiser
-
-#: numbers that differ by less than this share of their size differ only by rounding
-ROUNDING = 1e-9
-
-
-def nearly_constant(values: np.ndarray) -> bool:
-    """Whether numbers (m,) differ by no more than the rounding of their arithmetic."""
-    low, high = values.min(), values.max()
-    return bool(high - low <= ROUNDING * max(abs(low), abs(high)))
+from .rounding import nearly_constant
 
 
 def with_constants(schema: Schema, values: np.ndarray) -> Schema:

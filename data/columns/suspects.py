@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..foreign import EXACT, as_frame
 from .codes import code_kind, declaration_of
-from .constants import nearly_constant
+from .rounding import nearly_constant
 from .sentinels import sentinel_in
 from .spellings import dates_in, leading_zero, numbers_in, same_but_for_spelling
 from .types import column_names

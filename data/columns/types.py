@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from ..errors import InputError
 from ..foreign import as_array, check_exact
+from ..tensors import is_tensor
 
 
 def column_names(columns: Iterable[Any]) -> tuple[str, ...]:
@@ -45,8 +45,8 @@ def array_values(
         ValueError: the array is not two-dimensional or does not hold real numbers, or an integer
             that is used lies beyond 2**53.
     """
-    if isinstance(values, torch.Tensor):
-        if values.dtype == torch.bool or values.is_complex():
+    if is_tensor(values):
+        if str(values.dtype) == "torch.bool" or values.is_complex():
             raise InputError(
                 f"values are a tensor of {values.dtype}; give a tensor of real numbers."
             )
@@ -84,7 +84,7 @@ def boolean_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
     Raises:
         ValueError: the mask has another shape, or other values than True, False, 0 and 1.
     """
-    array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
+    array = mask.detach().cpu().numpy() if is_tensor(mask) else np.asarray(mask)
     if array.shape != tuple(shape):
         raise InputError(
             f"mask has shape {array.shape}, but values have shape {tuple(shape)}; give both the "

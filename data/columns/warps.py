@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-import torch
 
 from ..errors import InputError
 
-Values = TypeVar("Values", np.ndarray, torch.Tensor)
+if TYPE_CHECKING:
+    import torch
+
+Values = TypeVar("Values", np.ndarray, "torch.Tensor")
 
 #: the margin of the logit beyond either bound, as a share of the range of the column
 MARGIN = 0.01
@@ -63,31 +65,32 @@ class Warp:
     def apply(self, values: Values) -> Values:
         """Map values from the column's units to the real line, in any shape."""
         if self.kind == "log":
-            return np.log(values) if isinstance(values, np.ndarray) else torch.log(values)
+            return np.log(values) if isinstance(values, np.ndarray) else values.log()
         low, width, margin = self._range()
         u = (values - low + margin) / (width + 2 * margin)
         if isinstance(u, np.ndarray):
             return np.log(u) - np.log1p(-u)
-        return torch.logit(u)
+        return u.logit()
 
     def invert(self, values: Values) -> Values:
         """Map values back from the real line; they are always positive, or within the bounds."""
-        if isinstance(values, torch.Tensor):
-            info = torch.finfo(values.dtype)
-        else:
+        if isinstance(values, np.ndarray):
             info = np.finfo(values.dtype if values.dtype.kind == "f" else np.float64)
+        else:
+            import torch  # here and not above, as it takes over a second
+
+            info = torch.finfo(values.dtype)
         if self.kind == "log":
             # Slightly inside the limits, so that rounding does not lead to infinity or to 0.
             low, high = 0.999 * math.log(float(info.tiny)), 0.999 * math.log(float(info.max))
-            if isinstance(values, torch.Tensor):
-                return values.clamp(low, high).exp()
-            return np.exp(np.clip(values, low, high))
+            if isinstance(values, np.ndarray):
+                return np.exp(np.clip(values, low, high))
+            return values.clamp(low, high).exp()
         low, width, margin = self._range()
-        if isinstance(values, torch.Tensor):
-            u = torch.sigmoid(values)
-            return (u * (width + 2 * margin) + (low - margin)).clamp(low, low + width)
-        u = 0.5 * (1 + np.tanh(0.5 * values))
-        return np.clip(u * (width + 2 * margin) + (low - margin), low, self.upper)
+        if isinstance(values, np.ndarray):
+            u = 0.5 * (1 + np.tanh(0.5 * values))
+            return np.clip(u * (width + 2 * margin) + (low - margin), low, self.upper)
+        return (values.sigmoid() * (width + 2 * margin) + (low - margin)).clamp(low, low + width)
 
     def log_slope(self, values: np.ndarray) -> np.ndarray:
         """Return log dy/dv, the term that turns a density of y into one of v.

@@ -9,6 +9,7 @@ from torch import nn
 
 from ...data.errors import InputError
 from ...models.programs.base import declarations
+from .eager import Adam
 from .settings import FitSettings
 from .until_flat import UntilFlat
 
@@ -38,7 +39,7 @@ def make_optimiser(model: nn.Module, settings: FitSettings) -> torch.optim.Adam:
         raise InputError(
             "the model has no parameters to fit: all of them are held; set requires_grad of some"
         )
-    return torch.optim.Adam(groups, fused=True)
+    return Adam(groups, fused=True)
 
 
 def make_schedule(

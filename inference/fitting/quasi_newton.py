@@ -14,6 +14,7 @@ from ...models.programs.base import RowModel
 from ..elbo import log_mean_exp
 from ..integrator import Marginal
 from ..randomness.shifted import ShiftedSobol
+from .eager import LBFGS
 from .nonfinite import NotFiniteAt
 from .settings import FitSettings
 
@@ -100,7 +101,7 @@ class QuasiNewton:
             (part, ShiftedSobol(f"{self.plan.seed} {number}", keep=True))
             for number, part in enumerate(chosen.split(size))
         ]
-        self.optimiser = torch.optim.LBFGS(
+        self.optimiser = LBFGS(
             self.parameters,
             max_iter=_BLOCK,
             max_eval=_MOST_PASSES,

@@ -9,17 +9,11 @@ from typing import Any
 from formulaic.parser import DefaultFormulaParser, DefaultOperatorResolver
 from formulaic.parser.types import Operator, OrderedSet, Term
 
-from ....data.errors import InputError
+from .grammar import DIRECTION, RefusedError
 
 #: the largest formulas: far beyond what data can support, and still made at once
 MOST_TERMS, MOST_FACTORS, MOST_POWER = 2000, 8, 8
 _MOST_PRODUCTS = 20_000
-#: the beginning of the call that replaces a term with a direction, see :mod:`grammar`
-DIRECTION = "_direction"
-
-
-class RefusedError(InputError):
-    """An operator in a formula is ambiguous, or makes too many terms."""
 
 
 class BoundedOperators(DefaultOperatorResolver):

@@ -8,14 +8,14 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from formulaic.errors import FormulaicError
-
 from ....data.errors import InputError
-from .algebra import DIRECTION, RefusedError, terms_of
 
 Direction = Literal["+", "-"]
 #: words with a meaning in formulas, so that a column with such a name is written in backticks
 LATENTS = ("latent", "mask_latent")
+
+#: the beginning of the call that replaces a term with a direction
+DIRECTION = "_direction"
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]|\[\d+(;\d+)*m")
 _WORD = re.compile(r"(?<![\w.])[^\W\d][\w.]*")
@@ -28,6 +28,10 @@ _SHOWN = 200  # the most characters of a formula that an error shows
 _LONG_NUMBER = re.compile(r"(?<!\w)\d{41}")
 _PYTHON_OPERATORS = ("and", "else", "for", "if", "in", "is", "lambda", "not", "or")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
+
+
+class RefusedError(InputError):
+    """An operator in a formula is ambiguous, or makes too many terms."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ def parse(text: str) -> Formula:
     """
     if not isinstance(text, str):
         raise InputError(f"a formula is text such as 'income ~ income + age', not {text!r}.")
+    from formulaic.errors import FormulaicError  # takes half a second to import
+
     reader = _Reader(text)
     try:
         return reader.formula()
@@ -188,6 +194,8 @@ class _Reader:
                 "has a '.' for all columns, which is not allowed here; write the names of the "
                 "columns."
             )
+        from .algebra import terms_of
+
         found: Any = terms_of(text)
         if isinstance(getattr(found, "root", ()), tuple):
             raise self.wrong("cannot be read: it has several parts; write one formula for each.")
