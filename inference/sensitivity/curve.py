@@ -9,18 +9,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...data import IncompleteData
 from ...data.errors import InputError
+from ...models.programs.base import RowModel
+from ..fitting.usual import usual_settings
 from ..uncertainty.analysis import is_fitted
 from ..uncertainty.rubin import Pooled, pool
 from .profile import interval
 
-#: options of the fits of small models, which use all rows
-FIT: Mapping[str, Any] = {
-    "steps": 2000,
-    "learning_rate": 1e-2,
-    "validation": 0.0,
-    "progress": False,
-}
+#: options of all fits, which use all rows
+_FIT: Mapping[str, Any] = {"validation": 0.0, "progress": False}
+#: steps of Adam where none are given, for models that L-BFGS cannot fit
+_STEPS = 2_000
+
+
+def fit_settings(
+    model: RowModel, data: IncompleteData, given: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the arguments of :func:`absentia.fit` for one of the models of a curve.
+
+    Args:
+        model: the model to fit.
+        data: the table.
+        given: arguments that the user gave, by name.
+    """
+    options = {**_FIT, **(given or {})}
+    steps, rate = options.pop("steps", None), options.pop("learning_rate", None)
+    return {**usual_settings(model, data, steps, rate, _STEPS, options), **options}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ...data import IncompleteData
 from ...models import PPCA, NotMIWAEPPCA, missing
 from ..fitting.loop import fit
 from ..uncertainty.multiple import multiple_imputation
-from .curve import FIT, analysed, rows_of
+from .curve import analysed, fit_settings, rows_of
 from .delta import delta_sensitivity, shiftable
 
 
@@ -50,8 +50,8 @@ def answers(
         latent_dim: the number of latents of each model; when left out, that of the named models.
         m: the number of completed tables.
         level: the coverage of the intervals, a probability.
-        fit_options: arguments of :func:`absentia.fit`; by default 2,000 steps at a learning rate of
-            1e-2 on all rows.
+        fit_options: arguments of :func:`absentia.fit`; by default all rows are fitted, by L-BFGS
+            or, where that cannot fit a model, by 2,000 steps of Adam.
         seed: the seed of all random numbers.
 
     Returns:
@@ -74,7 +74,6 @@ def answers(
     True
     """
     shiftable(data, column)
-    options = {**FIT, **(fit_options or {}), "seed": seed}
     shape: dict[str, Any] = {"latent_dim": latent_dim, "scale": "column", "seed": seed}
     models = {
         "missing at random": PPCA(data, **shape),
@@ -82,7 +81,12 @@ def answers(
         "shared parameter": NotMIWAEPPCA(data, missing({column: "latent"}), **shape),
     }
     tables = {
-        name: multiple_imputation(fit(model, data, **options), data, m, seed=seed)
+        name: multiple_imputation(
+            fit(model, data, **fit_settings(model, data, fit_options), seed=seed),
+            data,
+            m,
+            seed=seed,
+        )
         for name, model in models.items()
     }
     found = {name: analysed(several, analysis, level) for name, several in tables.items()}

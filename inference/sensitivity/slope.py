@@ -17,7 +17,7 @@ from ..fitting.loop import fit
 from ..fitting.result import FitResult
 from ..uncertainty.multiple import multiple_imputation, tables_of
 from ..uncertainty.parameters import ParameterDraws, ParameterPosterior
-from .curve import FIT, SensitivityCurve, analysed, rows_of
+from .curve import SensitivityCurve, analysed, fit_settings, rows_of
 from .profile import refined
 
 #: draws of the parameters at each slope
@@ -71,8 +71,8 @@ def slope_sensitivity(
         m: the number of completed tables per slope.
         particles: importance samples per row.
         level: the coverage of the intervals, a probability.
-        fit_options: arguments of :func:`absentia.fit`; by default 2,000 steps at a learning rate of
-            1e-2 on all rows.
+        fit_options: arguments of :func:`absentia.fit`; by default all rows are fitted, by L-BFGS
+            or, where that cannot fit a model, by 2,000 steps of Adam.
         seed: the seed of all random numbers.
 
     Raises:
@@ -98,7 +98,7 @@ def slope_sensitivity(
     sweep = _Sweep(
         _by_column(family, data) if isinstance(family, str) else family,
         data,
-        {**FIT, **(fit_options or {}), "seed": seed},
+        {"check": False, **(fit_options or {}), "seed": seed},
         reweight,
         particles,
         m,
@@ -193,11 +193,13 @@ class _Sweep:
         self, slope: float, how: str, near: float | None = None
     ) -> tuple[Iterator[pd.DataFrame], str, float, float]:
         """Fit at this slope, starting from the one at ``near``; return what :meth:`at` does."""
-        model, options = self.family(slope), self.options
+        model = self.family(slope)
+        options = fit_settings(model, self.data, self.options)
         if near is not None:
             _copy_parameters(model, self.fits[near].model)
-            options = {**options, "steps": max(options["steps"] // _SHORTER, 1)}
-        fitted = self.fits[slope] = fit(model, self.data, **{"check": False, **options})
+            if "steps" in options:  # L-BFGS sees by itself that little is left to do
+                options["steps"] = max(options["steps"] // _SHORTER, 1)
+        fitted = self.fits[slope] = fit(model, self.data, **options)
         try:
             posterior = ParameterPosterior(fitted, self.data, seed=self.seed)
         except ValueError:  # too many parameters for a Normal approximation

@@ -6,6 +6,7 @@ import pytest
 
 import absentia as ab
 from absentia.inference.sensitivity import SensitivityCurve
+from absentia.inference.sensitivity.curve import fit_settings
 from absentia.inference.sensitivity.profile import interval
 
 SHORT = {"steps": 600}
@@ -180,3 +181,15 @@ def test_mistakes(data):
     tables = ab.multiple_imputation(fitted, counts, 2, parameters="fixed")
     with pytest.raises(ValueError, match="column 'n' is count: shifted"):
         ab.sensitivity.delta_sensitivity(tables, "n", mean_of_a, [1.0])
+
+
+def test_small_models_are_fitted_by_l_bfgs_unless_steps_are_given():
+    data = ab.IncompleteData.from_numpy(np.array([[1.0, np.nan], [0.0, 2.0], [3.0, 1.0]]))
+    small, network = ab.PPCA(data, latent_dim=1), ab.MIWAE(data, latent_dim=1, hidden=[4])
+    rows = {"validation": 0.0, "progress": False}
+    assert fit_settings(small, data, None) == rows
+    assert fit_settings(small, data, {"seed": 3}) == {"seed": 3, **rows}
+    adam = {"steps": 2_000, "learning_rate": 2e-3, **rows}
+    assert fit_settings(network, data, None) == adam
+    few = {"steps": 9, "learning_rate": 1e-2, **rows}
+    assert fit_settings(small, data, {"steps": 9}) == few
