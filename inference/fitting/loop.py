@@ -63,7 +63,8 @@ def fit(
     Gaussian decoders with their exact guide. ``"auto"`` takes L-BFGS where it can, unless a setting
     of Adam's is given (``steps``, ``batch_size``, the two rates, ``schedule``, ``gradient``,
     ``evaluations``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
-    at the latest after ``steps`` iterations.
+    at the latest after ``steps`` iterations. It fits all rows and holds none out, unless
+    ``validation`` or ``patience`` is given.
 
     The schedule ``"until-flat"`` ends Adam's fit when the bound on held-out rows has stopped
     rising by more than its standard error
@@ -111,6 +112,7 @@ def fit(
     given = with_new_names("fit", settings, INTEGRATION_MODE)
     check_names("fit", given, names_of(fit))
     asked_of_adam = any(name in given for name in OF_ADAM)
+    judged = "validation" in given or given.get("patience") is not None
     plan = FitSettings(**given)
     path = None if checkpoint is None else checkpoint_path(checkpoint)
     if not isinstance(data, IncompleteData | Ratings):
@@ -132,6 +134,8 @@ def fit(
             data = data.to(device=parameter.device, dtype=parameter.dtype)
             plan = _with_optimiser(plan, model, data, asked_of_adam)
             plan = _with_schedule(plan, given, len(data))
+            if plan.optimiser == "l-bfgs" and not judged:
+                plan = replace(plan, validation=0.0)
             train, held_out = _split(data, plan)
             run = Run(model, train, held_out, plan, path)
             was_training = model.training

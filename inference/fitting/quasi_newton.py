@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.system.process import seeded
+from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.encoders import ExactConditionalEncoder
+from ...models.networks.starts import moments_at_random
+from ...models.never_fitted import never_fitted
 from ...models.programs.base import RowModel
 from ..elbo import log_mean_exp
 from ..integrator import Marginal
 from ..randomness.shifted import ShiftedSobol
+from .coordinates import Coordinates
 from .eager import LBFGS
 from .nonfinite import NotFiniteAt
 from .settings import FitSettings
@@ -22,14 +27,19 @@ from .settings import FitSettings
 _BLOCK = 10
 #: at most so many passes over the rows between two evaluations, line searches included
 _MOST_PASSES = 10 * _BLOCK
+#: after so many iterations the coordinates are chosen anew
+_SAME_COORDINATES = 50
+#: the smallest standard deviation of the noise, in that of the columns, from which a fit starts
+_LEAST_INITIAL_SCALE = 0.02
 #: how many of the last gradients the curvature is learnt from
 _HISTORY = 20
 #: how many numbers may be held at once, particles x rows x columns; longer tables are split
 _AT_ONCE = 4_000_000
 #: rows of the first stage, and how many times as many each later stage has
 _FIRST_STAGE, _GROWTH = 4096, 4
-#: the gain, in nats per row, that ten more iterations must bring for a stage to go on
-_WORTH = 1e-3
+#: the gain, in nats per row, that ten more iterations must bring for the last stage to go on, and
+#: for the stages before it
+_WORTH, _WORTH_EARLY = 1e-3, 5e-3
 #: particles per row of all stages but the last
 _FEW = 5
 #: the loss that stands for one that is not finite, so that a line search turns back there
@@ -62,13 +72,16 @@ class QuasiNewton:
     (:class:`~absentia.inference.randomness.shifted.ShiftedSobol`), so that few particles per row
     give a smooth and accurate objective (sample average approximation; Kim, Pasupathy & Henderson,
     Handbook of Simulation Optimization 2015). Curvature is learnt from its gradients (Liu &
-    Nocedal, Mathematical Programming 1989), which takes some hundred passes where stochastic
-    gradients take thousands of steps.
+    Nocedal, Mathematical Programming 1989), in coordinates of the parameters that the model itself
+    scales (:class:`~absentia.inference.fitting.coordinates.Coordinates`) and that are chosen anew
+    after 50 iterations. This takes some hundred passes where stochastic gradients take thousands
+    of steps. A model that was never fitted starts as if values were missing at random
+    (:func:`~absentia.models.networks.starts.moments_at_random`).
 
     A long table is fitted in stages: first 4,096 of its rows, then four times as many, until all
     take part (growing samples; Byrd, Chin, Nocedal & Wu, Mathematical Programming 2012). All stages
-    but the last have five particles per row. A stage ends when ten iterations bring less than .001
-    nats per row.
+    but the last have five particles per row, and end when ten iterations bring less than .005 nats
+    per row; the last ends when they bring less than .001.
 
     Args:
         model: the model whose parameters are fitted; see :func:`is_plain`.
@@ -90,10 +103,24 @@ class QuasiNewton:
         self.order = torch.randperm(len(train), generator=generator)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.finished = False
+        if never_fitted(model):
+            self._start_at_random()
         self._begin_stage(min(_FIRST_STAGE, len(train)), min(_FEW, self.most_particles))
 
+    def _start_at_random(self) -> None:
+        """Start the decoder as if values were missing at random, which EM finds in a moment."""
+        decoder = self.model.decoder
+        assert isinstance(decoder, LinearGaussianDecoder)
+        if not all(p.requires_grad for p in decoder.parameters()):
+            return
+        least = max(decoder.scale.floor, _LEAST_INITIAL_SCALE) ** 2
+        found = moments_at_random(self.train.rows(self.order), decoder.latent_dim, least)
+        if found is not None:
+            with seeded(self.plan.seed):
+                decoder.start_from(found.covariance, found.mean, least)
+
     def _begin_stage(self, rows: int, particles: int) -> None:
-        """Begin a stage: split its rows, fix their random numbers, forget the curvature."""
+        """Begin a stage: split its rows, fix their random numbers, choose the coordinates."""
         self.rows, self.particles = rows, particles
         chosen = self.order[:rows].sort().values.to(self.train.x.device)
         size = max(_AT_ONCE // (self.particles * len(self.train.columns)), 1)
@@ -101,8 +128,13 @@ class QuasiNewton:
             (part, ShiftedSobol(f"{self.plan.seed} {number}", keep=True))
             for number, part in enumerate(chosen.split(size))
         ]
+        self._choose_coordinates()
+
+    def _choose_coordinates(self) -> None:
+        """Choose coordinates for the present parameters, and forget the curvature."""
+        self.coordinates = Coordinates(self.model, self.train, self.plan.seed)
         self.optimiser = LBFGS(
-            self.parameters,
+            self.coordinates.values,
             max_iter=_BLOCK,
             max_eval=_MOST_PASSES,
             tolerance_grad=0.0,
@@ -124,17 +156,20 @@ class QuasiNewton:
         if first >= _FORBIDDEN:
             part, _ = self.parts[0]
             raise NotFiniteAt(self.train.x[part], self.train.s[part], self.train.extras(part))
+        self.coordinates.to_parameters()
         with torch.no_grad():
             loss = float(self._loss())
         taken = self._iterations() - before
         last = self.rows == len(self.train) and self.particles == self.most_particles
-        if first - loss < _WORTH or taken < group["max_iter"]:
+        if first - loss < (_WORTH if last else _WORTH_EARLY) or taken < group["max_iter"]:
             if last:
                 self.finished = True
             elif self.rows < len(self.train):
                 self._begin_stage(min(_GROWTH * self.rows, len(self.train)), self.particles)
             else:
                 self._begin_stage(self.rows, self.most_particles)
+        elif self._iterations() >= _SAME_COORDINATES:
+            self._choose_coordinates()
         return loss, max(taken, 1)
 
     def judged(self, step: int, bounds: Tensor | None) -> bool:
@@ -143,12 +178,16 @@ class QuasiNewton:
 
     def _iterations(self) -> int:
         """Count the iterations of this stage."""
-        state = self.optimiser.state.get(self.parameters[0], {})
+        state = self.optimiser.state.get(self.coordinates.values[0], {})
         return int(state.get("n_iter", 0))
 
     def _closure(self) -> Tensor:
-        self.optimiser.zero_grad(set_to_none=True)
-        return self._loss()
+        self.coordinates.to_parameters()
+        for parameter in self.parameters:
+            parameter.grad = None
+        loss = self._loss()
+        self.coordinates.take_gradients()
+        return loss
 
     def _loss(self) -> Tensor:
         """Return minus the mean bound per row, and its gradients in ``grad`` where these are on."""
@@ -194,6 +233,7 @@ class QuasiNewton:
                 "rows": self.rows,
                 "particles": self.particles,
                 "finished": self.finished,
+                "coordinates": self.coordinates.state(),
             },
             "found": {"scored": False, "drawn": self.marginal.found(self.model.model)},
         }
@@ -202,5 +242,6 @@ class QuasiNewton:
         """Continue from a state that :meth:`state` returned."""
         self._begin_stage(int(state["batches"]["rows"]), int(state["batches"]["particles"]))
         self.finished = bool(state["batches"]["finished"])
+        self.coordinates.restore(state["batches"]["coordinates"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.marginal.take_as_found(self.model.model, state["found"]["drawn"])

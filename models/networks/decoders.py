@@ -159,22 +159,41 @@ class LinearGaussianDecoder(Decoder):
         return Normal(self.mean(z), self.scale(z))
 
     @torch.no_grad()
-    def start_from(self, covariance: Tensor) -> None:
+    def start_from(
+        self,
+        covariance: Tensor,
+        mean: Tensor | None = None,
+        least_noise: float = _LEAST_INITIAL_NOISE,
+    ) -> None:
         """Start from PPCA's closed form for this covariance (p, p), randomly rotated.
 
         W = U (Lambda - sigma^2 I)^(1/2) R (Tipping & Bishop, 1999, eq. 7), with the eigenvectors U
-        and eigenvalues Lambda of the covariance, sigma^2 of at least 0.1, and a rotation R. With
-        random initial weights instead, a mechanism can settle on a wrong direction before the
-        decoder has learnt how the columns are related, and a fit does not recover from that.
+        and eigenvalues Lambda of the covariance, and a rotation R. With random initial weights
+        instead, a mechanism can settle on a wrong direction before the decoder has learnt how the
+        columns are related, and a fit does not recover from that.
+
+        Args:
+            covariance: the covariance (p, p) of the columns.
+            mean: the means (p,); when left out, they stay as they are.
+            least_noise: the smallest sigma^2.
         """
         d = self.latent_dim
         value, vector = torch.linalg.eigh(covariance.double())
         value, vector = value.flip(0), vector.flip(1)
-        noise = max(float(value[d:].mean()) if len(value) > d else 0.0, _LEAST_INITIAL_NOISE)
-        weight = vector[:, :d] * (value[:d] - noise).clamp_min(0.01).sqrt()
+        noise = max(float(value[d:].mean()) if len(value) > d else 0.0, least_noise)
+        weight = vector[:, :d] * (value[:d] - noise).clamp_min(0.1 * least_noise).sqrt()
         rotation = torch.linalg.qr(torch.randn(d, d, dtype=weight.dtype))[0]
         self.mean.weight.copy_(weight @ rotation[: weight.shape[1]])
+        if mean is not None:
+            self.mean.bias.copy_(mean)
         self.scale.start_at(noise**0.5)
+
+    @torch.no_grad()
+    def covariance(self) -> Tensor:
+        """Return the covariance W W^T + diag(sigma^2) (p, p) of the columns."""
+        weight = self.mean.weight
+        noise = self.scale(weight).square().expand(len(weight))
+        return weight @ weight.T + torch.diag(noise)
 
     def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and diag(W^T W) + sigma^2, which are exact and need no values of z."""

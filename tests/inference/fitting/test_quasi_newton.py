@@ -58,8 +58,9 @@ def test_it_ends_above_adam_and_near_the_slope():
         ab.check.held_out_bound(one, data, particles=500).mean().item() for one in (ours, adam)
     )
     assert left > right - 5e-3
-    gap = ours.model.missingness.slope - adam.model.missingness.slope
-    assert gap.abs().max() < 0.3
+    # the other columns are complete, and nothing says how steep their slopes are
+    gap = (ours.model.missingness.slope - adam.model.missingness.slope)[:2]
+    assert gap.abs().max() < 0.15
 
 
 def test_a_stopped_fit_goes_on_as_if_it_had_not(tmp_path):
