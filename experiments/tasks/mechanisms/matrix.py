@@ -17,10 +17,11 @@ def completed_as_matrix(
     """Complete a table by a function that completes a matrix of numbers, with NaN where missing.
 
     The columns of the matrix have mean 0 and sd 1 where they are observed. Numbers and codes with
-    an order have a column each, and levels without order an indicator each, all of them missing
+    an order have a column each. Levels without order have an indicator each but for the first, as
+    indicators that add up to one are more than some libraries can take; all of them are missing
     where the level is. The completed codes stay between the lowest and the highest, and need not be
     whole: they are expectations. The probabilities of levels without order are their completed
-    indicators, cut at 0 and divided by their sum.
+    indicators, the first one the rest, cut at 0 and divided by their sum.
     """
     whole, widths = _matrix(data)
     scale = np.nanstd(whole, axis=0)
@@ -31,7 +32,7 @@ def completed_as_matrix(
     for j, (column, part) in enumerate(zip(data.schema, parts, strict=True)):
         gone = np.isnan(data.values[:, j])
         if is_nominal(column):
-            hot = np.clip(part, 1e-6, None)
+            hot = np.clip(np.column_stack([1 - part.sum(1), part]), 1e-6, None)
             chances[column.name] = hot / hot.sum(1, keepdims=True)
             values[gone, j] = hot[gone].argmax(1)
         elif column.levels:
@@ -47,7 +48,7 @@ def _matrix(data: IncompleteData) -> tuple[np.ndarray, list[int]]:
     for j, column in enumerate(data.schema):
         own = data.values[:, [j]]
         if is_nominal(column):
-            hot = (own == np.arange(column.num_values)).astype(float)
+            hot = (own == np.arange(1, column.num_values)).astype(float)
             own = np.where(np.isnan(own), np.nan, hot)
         parts.append(own)
     return np.hstack(parts), [part.shape[1] for part in parts]

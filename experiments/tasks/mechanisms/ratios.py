@@ -9,8 +9,9 @@ import numpy as np
 
 #: (method, heading "table, scenario", result) of a cell
 Cells = Sequence[tuple[str, str, Mapping[str, Any]]]
-#: kinds of method that assume missing at random and are not ours
-PEERS = ("mean", "knn", "mice", "missforest", "peer")
+#: kinds of method that assume missing at random and are not ours, and other libraries that do
+PEERS = ("mean", "knn", "mice", "missforest")
+LIBRARIES = ("gcimpute", "knn", "mean", "mice", "miceforest", "missforest")
 
 
 class Ratio(NamedTuple):
@@ -46,7 +47,7 @@ def ratios(cells: Cells, score: str = "rmse") -> list[Ratio]:
     peers: set[str] = set()
     for method, heading, result in cells:
         table, scenario = heading.split(", ", 1)
-        if result["configuration"]["kind"] in PEERS:
+        if _assumes_at_random(result["configuration"]):
             peers.add(method)
         value = result["metrics"].get(score)
         if value is not None:
@@ -69,6 +70,11 @@ def ratios(cells: Cells, score: str = "rmse") -> list[Ratio]:
         for method in methods
         if (one := _ratio(method, scenario, tables, found, best)) is not None
     ]
+
+
+def _assumes_at_random(configuration: Mapping[str, Any]) -> bool:
+    kind = configuration["kind"]
+    return kind in PEERS or (kind == "peer" and configuration["model"]["name"] in LIBRARIES)
 
 
 def _ratio(
