@@ -21,7 +21,8 @@ class RowNormal(TorchDistribution):
 
     ``loc`` is (..., n, d); ``precision_tril`` (..., n, d, d) is the lower Cholesky factor L of
     the precision, L L^T. A sample is loc + L^-T eps. log_prob has shape (..., n, d), and only its
-    sum over d is a log-density of interest. ``inverse`` is L^-1, for callers that have it already.
+    sum over d is a log-density of interest. ``inverse`` is L^-1 and ``log_diagonal`` the logarithm
+    of L's diagonal (..., n, d), for callers that have them already.
 
     >>> import torch
     >>> from absentia.models.distributions.row_normal import RowNormal
@@ -41,9 +42,14 @@ class RowNormal(TorchDistribution):
         loc: Tensor,
         precision_tril: Tensor,
         inverse: Tensor | None = None,
+        log_diagonal: Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:
         self.loc, self.precision_tril, self.inverse = loc, precision_tril, inverse
+        self.log_diagonal = log_diagonal
+        #: the last values that were made from standard normal numbers, and these numbers
+        self._made: Tensor | None = None
+        self._made_from: Tensor | None = None
         super().__init__(loc.shape, Size(), validate_args=validate_args)
 
     def expand(self, batch_shape: Size, _instance: object = None) -> RowNormal:
@@ -56,6 +62,9 @@ class RowNormal(TorchDistribution):
             inverse=None
             if self.inverse is None
             else self.inverse.expand(batch_shape + batch_shape[-1:]),
+            log_diagonal=None
+            if self.log_diagonal is None
+            else self.log_diagonal.expand(batch_shape),
         )
 
     @property
@@ -81,19 +90,30 @@ class RowNormal(TorchDistribution):
     def transformed(self, eps: Tensor) -> Tensor:
         """Return loc + L^-T eps for standard normal numbers eps of shape (K, n, d)."""
         if self.inverse is not None and self.inverse.dim() == eps.dim():
-            return self.loc + (eps.movedim(0, -2) @ self.inverse).movedim(-2, 0)
-        return self.loc + _solve_rows(self.precision_tril, eps, 1)
+            value = self.loc + (eps.movedim(0, -2) @ self.inverse).movedim(-2, 0)
+        else:
+            value = self.loc + _solve_rows(self.precision_tril, eps, 1)
+        self._made, self._made_from = value, eps
+        return value
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return conditional log-densities, whose sum over the last dimension is log q(z)."""
+        eps = self._standardised(value)
+        log_diagonal = self.log_diagonal
+        if log_diagonal is None:
+            log_diagonal = self.precision_tril.diagonal(dim1=-2, dim2=-1).log()
+        return -0.5 * eps.square() + log_diagonal - 0.5 * math.log(2 * math.pi)
+
+    def _standardised(self, value: Tensor) -> Tensor:
+        """Return L^T (value - loc), the numbers from which a value can be made."""
+        if self._made is value and self._made_from is not None:
+            # how the value depends on loc and L cancels: the numbers are the same for any of them
+            return self._made_from
         centred = value - self.loc
         if centred.dim() == self.precision_tril.dim():
             # (K, n, d): one product per row for all K samples
-            eps = (centred.movedim(0, -2) @ self.precision_tril).movedim(-2, 0)
-        else:
-            eps = (centred.unsqueeze(-2) @ self.precision_tril).squeeze(-2)
-        log_det = self.precision_tril.diagonal(dim1=-2, dim2=-1).log()
-        return -0.5 * eps.square() + log_det - 0.5 * math.log(2 * math.pi)
+            return (centred.movedim(0, -2) @ self.precision_tril).movedim(-2, 0)
+        return (centred.unsqueeze(-2) @ self.precision_tril).squeeze(-2)
 
 
 def _solve_rows(tril: Tensor, eps: Tensor, sample_dims: int) -> Tensor:

@@ -95,11 +95,11 @@ def test_draws_are_reparameterised(pair):
 def test_given_by_its_precision_it_is_the_same_distribution(parts):
     loc, precision = parts
     shift = (precision @ loc.unsqueeze(-1)).squeeze(-1)
-    mean, tril, inverse = solved(precision, shift)
+    mean, tril, inverse, log_diagonal = solved(precision, shift)
     torch.testing.assert_close(mean, loc)
     torch.testing.assert_close(tril @ inverse, torch.eye(D).double().expand(N, D, D))
     torch.manual_seed(0)
-    known = RowNormal(mean, tril, inverse).rsample((6,))
+    known = RowNormal(mean, tril, inverse, log_diagonal).rsample((6,))
     torch.manual_seed(0)
     torch.testing.assert_close(known, RowNormal(loc, tril).rsample((6,)))
 
@@ -113,5 +113,25 @@ def test_gradient_through_a_precision(parts):
         return solved(root @ root.mT + torch.eye(D), shift)
 
     assert torch.autograd.gradcheck(of, (root, shift))
-    for k in range(3):  # each alone
+    for k in range(4):  # each alone
         assert torch.autograd.gradcheck(lambda *a, k=k: of(*a)[k], (root, shift))
+
+
+def test_the_density_of_its_own_draws_is_that_of_any_values(parts):
+    """Their numbers are known, so that value and gradient need no product with the factor."""
+    loc, _ = parts
+    root = torch.randn(N, D, D, dtype=torch.float64, requires_grad=True)
+    shift = loc.clone().requires_grad_()
+    eps = torch.randn(4, N, D, dtype=torch.float64)
+    weight = torch.randn(4, N, D, dtype=torch.float64)
+
+    def gradients(own):
+        ours = RowNormal(*solved(root @ root.mT + torch.eye(D), shift))
+        draw = ours.transformed(eps)
+        log_prob = ours.log_prob(draw if own else draw.clone())
+        # only sums over the components are densities
+        total = (weight * draw).sum() + (weight[..., 0] * log_prob.sum(-1)).sum()
+        return total, *torch.autograd.grad(total, (root, shift))
+
+    for known, plain in zip(gradients(own=True), gradients(own=False), strict=True):
+        torch.testing.assert_close(known, plain)
