@@ -13,8 +13,12 @@ RATES = (1.0, 0.3, 0.09)
 #: a stage ends at the latest when this share of the ceiling of steps is done
 _LATEST = (0.6, 0.85, 1.0)
 #: a stage ends after so many steps without a gain: a number, and a share of the steps at the last;
-#: a lower rate shows at once what it gains, so that later stages wait half as long
-_FEWEST, _SHARE = (150, 75, 75), (0.3, 0.15, 0.15)
+#: a lower rate shows soon what it gains, so that later stages wait less
+_FEWEST, _SHARE = (250, 100, 100), (0.5, 0.2, 0.2)
+#: so many evaluations are averaged, which evens out how the parameters move at a high rate
+_AVERAGED = 3
+#: what stands for the bound of a row that is not finite, so that rows can be averaged
+_IMPOSSIBLE = 1e4
 #: steps in which the rate rises from zero, since Adam's first steps are poorly scaled
 _RISE = 100
 #: steps between two evaluations: a number, and a share of the steps so far
@@ -31,10 +35,11 @@ class Gains:
     """Tells whether held-out rows have gained anything lately, beyond the noise of the bound.
 
     All evaluations use the same rows and the same random numbers, so that rows may be compared one
-    by one. The bound has risen if the mean difference from the rows' bounds at the last rise is
-    above its standard error, which is that of the paired differences: it contains the Monte-Carlo
-    error of the particles and the sampling of the rows. Slow gains add up until they are seen,
-    since the comparison stays with the last rise.
+    by one. Each row's bound is averaged over the last three evaluations, since the parameters move
+    around at a high rate. The bound has risen if the mean difference from the rows' bounds at the
+    last rise is above its standard error, which is that of the paired differences: it contains the
+    Monte-Carlo error of the particles and the sampling of the rows. Slow gains add up until they
+    are seen, since the comparison stays with the last rise.
 
     >>> import torch
     >>> from absentia.inference.fitting.until_flat import Gains
@@ -47,14 +52,22 @@ class Gains:
 
     def __init__(self) -> None:
         self.reference: Tensor | None = None
+        #: the rows' bounds at the last evaluations, at most three
+        self.recent: list[Tensor] = []
         #: the step of the last rise
         self.last = 0
 
+    def begin(self, step: int) -> None:
+        """Wait for gains anew from this step, at which the parameters go back to another state."""
+        self.last, self.recent = step, []
+
     def rose(self, step: int, bounds: Tensor) -> bool:
         """Compare the bounds (n,) of the held-out rows with those at the last rise."""
-        bounds = bounds.detach().double().cpu()
-        known = self.reference is not None and bool(self.reference.isfinite().all())
-        if known and not self._above(bounds - self.reference):
+        now = bounds.detach().double().cpu()
+        now = now.nan_to_num(nan=-_IMPOSSIBLE, posinf=_IMPOSSIBLE, neginf=-_IMPOSSIBLE)
+        self.recent = [*self.recent, now][-_AVERAGED:]
+        bounds = torch.stack(self.recent).mean(0)
+        if self.reference is not None and not self._above(bounds - self.reference):
             return False
         self.reference, self.last = bounds, step
         return True
@@ -70,11 +83,10 @@ class UntilFlat:
     """Stages of a constant rate; each ends when the bound on held-out rows has become flat.
 
     The rate rises during the first 100 steps. A stage is over when no gain has been seen
-    (:class:`Gains`) for 150 steps, or for .3 times the steps at the last gain where that is more.
-    The next stage starts from the best state, at .3 of the rate, and waits half as long; the fit
-    ends with the third. The
-    first two stages have five particles per row, which suffice to find the neighbourhood of the
-    maximum, and the last has as many as were asked for.
+    (:class:`Gains`) for 250 steps, or for half of the steps at the last gain where that is more.
+    The next stage starts from the best state, at .3 of the rate, and waits less; the fit ends with
+    the third. The first two stages have five particles per row, which suffice to find the
+    neighbourhood of the maximum, and the last has as many as were asked for.
 
     Stages that find no end are ended when 60 and 85 per cent of the ceiling of steps are done, so
     that the rate is low at the last step.
@@ -126,7 +138,7 @@ class UntilFlat:
         if not (flat or late):
             return False
         self.stage += 1
-        self.gains.last = step
+        self.gains.begin(step)
         if not self.finished:
             self._set_rates()
         return True
@@ -142,6 +154,7 @@ class UntilFlat:
             "stage": self.stage,
             "taken": self.taken,
             "reference": self.gains.reference,
+            "recent": self.gains.recent,
             "last": self.gains.last,
         }
 
@@ -149,3 +162,4 @@ class UntilFlat:
         """Continue from a state that :meth:`state_dict` returned."""
         self.stage, self.taken = int(state["stage"]), int(state["taken"])
         self.gains.reference, self.gains.last = state["reference"], int(state["last"])
+        self.gains.recent = list(state["recent"])

@@ -76,7 +76,7 @@ def test_gains_that_are_not_worth_a_step_are_no_gains():
     gains = Gains()
     gains.rose(1, rows(0.0))
     assert not gains.rose(2, rows(0.0005))
-    assert gains.rose(3, rows(0.0015))
+    assert gains.rose(3, rows(0.0040))
 
 
 def test_the_first_finite_bound_is_a_gain():
