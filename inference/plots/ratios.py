@@ -10,7 +10,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .style import MECHANISM, QUIET
+from .style import MECHANISM, QUIET, TRUE
 
 
 class RatioCell(NamedTuple):
@@ -58,11 +58,15 @@ def plot_ratios(
     for i in range(len(methods)):
         for j in range(len(scenarios)):
             if np.isfinite(table[i, j]):
-                axes.text(j, i - 0.14, f"{table[i, j]:.2f}", ha="center", va="center", fontsize=8)
-                axes.text(
-                    j, i + 0.24, f"{worst[i, j]:.2f}", ha="center", va="center", fontsize=6,
-                    color=QUIET,
-                )  # fmt: skip
+                dark = abs(table[i, j] - 1) > 0.3
+                for up, value, size, ink in (
+                    (-0.14, table[i, j], 8, TRUE),
+                    (0.24, worst[i, j], 6.5, QUIET),
+                ):
+                    axes.text(
+                        j, i + up, f"{value:.2f}", ha="center", va="center", fontsize=size,
+                        color="white" if dark else ink,
+                    )  # fmt: skip
         if np.isfinite(worst[i]).any():
             j = int(np.nanargmax(worst[i]))
             axes.add_patch(

@@ -22,7 +22,8 @@ from ..methods import MODELS, latent_size
 from .cases import Case, is_nominal
 from .matrix import completed_as_matrix
 
-_DRAWS, _TABLES = 200, 20
+_DRAWS = 200
+_ROUNDS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,10 +110,12 @@ def _by_library(configuration: Mapping[str, Any], case: Case) -> Completed:
 
 
 def _chain(data: IncompleteData, seed: int) -> np.ndarray:
-    """Sample a table of numbers by chained equations with draws from the predictive Normals."""
-    return completed_as_matrix(
-        data, lambda table: chained(table, seed, sample_posterior=True)
-    ).values
+    """Sample a table of numbers by five rounds of draws, as many as R's mice takes."""
+
+    def sampled(table: np.ndarray) -> np.ndarray:
+        return chained(table, seed, sample_posterior=True, max_iter=_ROUNDS)
+
+    return completed_as_matrix(data, sampled).values
 
 
 def _expected(data: IncompleteData, found: MixedCompleted) -> np.ndarray:

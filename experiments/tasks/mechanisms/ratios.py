@@ -107,7 +107,7 @@ def mechanisms_table(cells: Cells) -> list[list[str]]:
     """Tabulate the ratios, a row for each mechanism and a column for each method.
 
     Below the mean ratio and its standard error stands the worst table. Further rows give the means
-    of the other scores over all cells.
+    of further scores over the cells that a method has.
     """
     methods = list(dict.fromkeys(method for method, _, _ in cells))
     entries = {(one.scenario, one.method): one for one in ratios(cells)}
@@ -126,7 +126,7 @@ def mechanisms_table(cells: Cells) -> list[list[str]]:
             for name in methods
         ]
         shown = [f"{np.mean(own):.{digits}f}" if own else "" for own in values]
-        rows.append(["all cells", score, *shown])
+        rows.append(["own cells", score, *shown])
     return rows
 
 

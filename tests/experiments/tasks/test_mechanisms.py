@@ -248,8 +248,8 @@ def test_the_table_has_ratios_worst_tables_and_other_scores():
     assert rows[1] == ["MAR", "ratio", "1.095 (.100)", "1.000 (.000)", "1.000 (.000)", "0.100"]
     assert rows[2][:5] == ["MAR", "worst", "1.10 wine", "1.00 wine", "1.25 iris"]
     labels = [row[:2] for row in rows]
-    assert ["all cells", "bias"] in labels
-    assert rows[labels.index(["all cells", "crps"])][2:] == [""] * 4
+    assert ["own cells", "bias"] in labels
+    assert rows[labels.index(["own cells", "crps"])][2:] == [""] * 4
 
 
 TOY = """
