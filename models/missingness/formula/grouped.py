@@ -1,7 +1,8 @@
-"""The linear terms of all formulas together: one product of matrices in the place of many terms."""
+"""The terms of all formulas together: a few products of matrices in the place of many terms."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ...distributions.shapes import broadcast
 from .design import Design
+from .factors import Factor, products
 from .linear_predictor import LinearPredictor
-from .lookup import Names
+from .lookup import Names, RowValues
 
-#: what a linear term may multiply: the name under which the model supplies it
-_INPUTS = ("x", "z", "z_mask", "covariates")
+#: what a coefficient may multiply: the name under which the model supplies it, or "computed" for
+#: the columns of terms that are not linear
+_INPUTS = ("x", "z", "z_mask", "covariates", "computed")
 
 
 class _Entry(NamedTuple):
@@ -28,10 +32,12 @@ class _Entry(NamedTuple):
 
 
 class Grouped:
-    """The formulas that are sums of columns, covariates and latents as they are.
+    """The formulas that are linear in their own column, as the model sees it.
 
-    Their scores are a x + x A^T + z B^T + ... + b, with all coefficients in a few matrices.
-    Formulas with other terms, such as logarithms, products and levels, are not among them.
+    Their scores are a x + x A^T + z B^T + f C^T + ... + b, with all coefficients in a few matrices.
+    f are the columns of terms that are not linear but do not read the formula's own column, such as
+    logarithms, products and levels of other columns; a term that several formulas have is computed
+    once. Formulas that are not linear in their own column are not among them.
 
     Args:
         parts: the formulas, by the position of the column that each explains.
@@ -40,13 +46,19 @@ class Grouped:
 
     def __init__(self, parts: Mapping[int, LinearPredictor], names: Names) -> None:
         self._entries: list[_Entry] = []
-        #: the columns whose formulas are linear
+        #: the columns whose formulas are linear in these columns themselves
         self.columns: list[int] = []
+        self._names = names
+        computed = _Computed()
         for row, part in parts.items():
-            found = _entries(row, part.design, names)
+            found = _entries(row, part.design, names, computed)
             if found is not None:
                 self.columns.append(row)
                 self._entries += found
+        used = {e.column for e in self._entries if e.given == "computed"}
+        #: the products of factors that are computed, and the first of the columns of each
+        self._computed = [(start, part) for start, part in computed.parts if start in used]
+        self._num_computed = computed.count
         own = [parts[row] for row in self.columns]
         #: whether no coefficient has a prior and no intercept refers to the data's own units
         self._simple = all(
@@ -96,10 +108,26 @@ class Grouped:
         rest = others.index_copy(0, tables["rows"], intercept)
         rest = rest.index_add(0, tables["row"], coefficient * tables["shift"])
         for name, place, row, column, by in tables["others"]:
-            given = x if name == "x" else context[name].to(x.dtype)
+            given = self._given(name, x, context)
             matrix = x.new_zeros(given.shape[-1], p)
             rest = rest + given @ matrix.index_put((column, row), coefficient[place] * by)
         return slope, rest
+
+    def _given(self, name: str, x: Tensor, context: Mapping[str, Any]) -> Tensor:
+        """Return what the coefficients of one input multiply, (..., n, number of its columns)."""
+        if name == "x":
+            return x
+        if name != "computed":
+            given: Tensor = context[name].to(x.dtype)
+            return given
+        values = RowValues(self._names, x, context)
+        made: dict[Any, list[Tensor]] = {}
+        found = [x.new_zeros(())] * self._num_computed
+        for start, part in self._computed:
+            for k, column in enumerate(products(part, values, made)):
+                found[start + k] = column.to(x.dtype)
+        shape = broadcast(*(column.shape for column in found))
+        return torch.stack([column.expand(shape) for column in found], -1)
 
     def _coefficients(
         self, parts: Mapping[int, LinearPredictor], context: Mapping[str, Any], tables: Any
@@ -158,30 +186,60 @@ class Grouped:
         }
 
 
-def _entries(row: int, design: Design, names: Names) -> list[_Entry] | None:
-    """Return the coefficients of one formula, None where a term is not linear in what is given."""
+class _Computed:
+    """The columns of terms that are not linear, each once however many formulas have it."""
+
+    def __init__(self) -> None:
+        #: products of factors, and the number of columns before those of each
+        self.parts: list[tuple[int, list[Factor]]] = []
+        self.count = 0
+        self._known: dict[Any, int] = {}
+
+    def place_of(self, factors: list[Factor], width: int) -> int:
+        """Return the first of the columns of a product of factors."""
+        key = tuple((f.source, repr(f.expression.state), tuple(f.codes), f.of) for f in factors)
+        if key not in self._known:
+            self._known[key] = self.count
+            self.parts.append((self.count, factors))
+            self.count += width
+        return self._known[key]
+
+
+def _width(design: Design, term: int, factors: list[Factor]) -> int | None:
+    """Return the number of columns of a product of factors, None where it cannot be told."""
+    if sum(t == term for t, _ in design.factors()) == 1:
+        return design.term_of.count(term)
+    # a term with levels may have several products, one for each coding
+    if any(factor.expression.latents for factor in factors):
+        return None
+    return math.prod(factor.width({}) for factor in factors)
+
+
+def _entries(row: int, design: Design, names: Names, computed: _Computed) -> list[_Entry] | None:
+    """Return the coefficients of one formula, None where it is not linear in its own column."""
     found: list[_Entry] = []
+    own = names.columns[row]
     for term, factors in design.factors():
-        if len(factors) != 1 or factors[0].of is not None:
+        width = _width(design, term, factors)
+        if width is None:
             return None
-        expression = factors[0].expression
-        q = len(found)
-        scale, center = float(design.scale[q]), float(design.center[q])
-        name = expression.name
-        if expression.latents:
-            given = "z" if "latent" in expression.latents else "z_mask"
-            for column in range(design.term_of.count(term)):
-                scale, center = float(design.scale[len(found)]), float(design.center[len(found)])
-                found.append(_Entry(row, given, column, 1 / scale, -center / scale))
-        elif name in names.columns:
-            k = names.columns.index(name)
-            if names.warps[k] is not None:
-                return None
-            units = float(names.scale[k]), float(names.center[k])
-            found.append(_Entry(row, "x", k, units[0] / scale, (units[1] - center) / scale))
+        one = factors[0].expression if len(factors) == 1 and factors[0].of is None else None
+        name = None if one is None else one.name
+        units = None
+        if one is not None and one.latents:
+            given = "z" if "latent" in one.latents else "z_mask"
+            first = 0
+        elif name in names.columns and names.warps[names.columns.index(name)] is None:
+            given, first = "x", names.columns.index(name)
+            units = float(names.scale[first]), float(names.center[first])
         elif name in names.covariates:
-            k = names.covariates.index(name)
-            found.append(_Entry(row, "covariates", k, 1 / scale, -center / scale))
-        else:
+            given, first = "covariates", names.covariates.index(name)
+        elif any(own in factor.reads() for factor in factors):
             return None
+        else:
+            given, first = "computed", computed.place_of(factors, width)
+        for k in range(width):
+            scale, center = float(design.scale[len(found)]), float(design.center[len(found)])
+            by, less = (1.0, 0.0) if units is None else units
+            found.append(_Entry(row, given, first + k, by / scale, (less - center) / scale))
     return found

@@ -10,6 +10,7 @@ import torch
 from pyro.distributions import Normal
 
 import absentia as ab
+from absentia.models.missingness.formula.factors import Factor
 from absentia.models.missingness.formula.lookup import RowValues
 from absentia.models.missingness.formula.mechanism import FormulaMissingness
 
@@ -39,6 +40,11 @@ FORMULAS = {
     ),
     "some not linear": (["a ~ a + I(a**2)", "b ~ b + site", "c ~ log1p(exp(c))", "d ~ d:site"], 1),
     "nothing linear": (["a ~ a:c", "b ~ abs(b)"], 0),
+    "others not linear": (
+        ["a ~ a + I(site**2)", "b ~ +b + log(exp(site)) + bs(site, df=4)", "c ~ c + I(site**2)"],
+        3,
+    ),
+    "products": (["a ~ a + b:site", "b ~ b + latent:site", "c ~ c + b:site"], 3),
     "without intercept": (["a ~ 0 + a + b", "b ~ b"], 2),
 }
 
@@ -109,6 +115,44 @@ def test_slopes_and_offsets_give_the_scores_back(data, which):
     expected = -one_by_one(made, x, given)
     own = made.affine_columns
     torch.testing.assert_close(scores.expand_as(expected)[..., own], expected[..., own])
+
+
+def test_levels_and_their_products_are_grouped():
+    """A term with levels has several columns, and several products if they need two codings."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(
+        {
+            "a": rng.normal(size=60),
+            "b": rng.normal(size=60),
+            "kind": pd.Categorical(rng.choice(list("xyz"), size=60)),
+            "age": rng.normal(size=60),
+        }
+    )
+    frame.loc[:9, "a"] = np.nan
+    frame.loc[5:20, "b"] = np.nan
+    table = ab.IncompleteData.from_frame(frame)
+    formulas = ["a ~ a + kind + age:kind", "b ~ b + kind:age + poly(age, 2)"]
+    made = mechanism(table, formulas)
+    assert made.grouped.columns == [0, 1]
+    x = table.x.double()
+    torch.testing.assert_close(logits(made, x, {}), -one_by_one(made, x, {}))
+
+
+def test_absences_of_other_columns_are_grouped(data):
+    made = mechanism(data, ["a ~ a + is_missing(d)", "b ~ b + is_missing(d):site"])
+    assert made.grouped.columns == [0, 1]
+    given, x = context(made, data), data.x.double()
+    torch.testing.assert_close(made._scores(x, given), one_by_one(made, x, given))
+
+
+def test_a_term_of_several_formulas_is_computed_once(data, monkeypatch):
+    made = mechanism(data, ["a ~ a + I(site**2)", "b ~ b + I(site**2)", "c ~ I(site**2)"])
+    given, x = context(made, data), data.x.double()
+    seen = []
+    call = Factor.columns
+    monkeypatch.setattr(Factor, "columns", lambda *args: seen.append(args) or call(*args))
+    made(x, **given)
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("options", [{"prior": {"a": Normal(0.5, 2.0)}}, {"fixed": {"a": 0.7}}])
