@@ -16,7 +16,7 @@ from ...data.errors import InputError, KindError
 from ...data.renamed import INTEGRATION_MODE, with_new_names
 from ...data.system.memory import asked_for
 from ...data.system.process import one_at_a_time, seeded
-from ...models.never_fitted import forget_start
+from ...models.never_fitted import forget_start, never_fitted
 from ...models.programs.base import declarations
 from ..evaluating import computing, learning
 from ..prepare import of_model
@@ -29,6 +29,7 @@ from .result import FitResult
 from .run import Run, Table
 from .settings import OF_ADAM, FitOptions, FitSettings, goes_until_flat
 from .until_flat import MOST_ROWS
+from .warm_start import start_mechanism
 
 
 @spelled_out(FitOptions, like=FitSettings)
@@ -69,7 +70,9 @@ def fit(
     The schedule ``"until-flat"`` ends Adam's fit when the bound on held-out rows has stopped
     rising by more than its standard error
     (:class:`~absentia.inference.fitting.until_flat.UntilFlat`): ``steps`` is a ceiling, the rows
-    held out are at most 1,000, and all particles take part in the last stage only. ``"one-cycle"``,
+    held out are at most 1,000, all particles take part in the last stage only, and the mechanism of
+    a new network starts from that under a linear decoder
+    (:func:`~absentia.inference.fitting.warm_start.start_mechanism`). ``"one-cycle"``,
     ``"cosine"`` and ``"constant"`` take exactly ``steps`` steps. ``"auto"`` is until-flat where
     rows are held out and none of ``steps``, ``evaluations`` and ``patience`` is given, else
     one-cycle.
@@ -137,6 +140,10 @@ def fit(
             if plan.optimiser == "l-bfgs" and not judged:
                 plan = replace(plan, validation=0.0)
             train, held_out = _split(data, plan)
+            begins = path is None or not path.exists()
+            if plan.schedule == "until-flat" and begins and never_fitted(model):
+                with seeded(plan.seed, parameter.device):
+                    start_mechanism(model, train, plan)
             run = Run(model, train, held_out, plan, path)
             was_training = model.training
             model.train()
