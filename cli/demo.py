@@ -21,8 +21,8 @@ def demo(
         int | None,
         typer.Option(
             min=1,
-            help="Optimiser steps of each fit; when left out, linear models are fitted until "
-            "nothing more is gained.",
+            help="Optimiser steps of each fit; when left out, models are fitted until nothing more "
+            "is gained.",
         ),
     ] = None,
     particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
@@ -30,9 +30,11 @@ def demo(
     """Hide values of a real table not at random, impute them, and compare with the truth."""
     with one_line_errors():
         check_writable(out / "figures.json")
-        from ..experiments.demo import LEVEL, run_demo
+        from ..experiments.demo import run_demo
+        from ..experiments.demo_methods import LEVEL
 
-        result = run_demo(out, seed, steps, particles, sys.stderr.isatty(), console.print)
+        seen = sys.stderr.isatty()
+        result = run_demo(out, seed, steps, particles, seen, console.print, processes=2)
         table = Table(
             title=f"{result.cells} hidden values; errors in standard deviations of the columns"
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,17 +16,12 @@ from ..data import IncompleteData, amputation
 from ..data.datasets import uci as real
 from ..data.system.files import write_figure_atomic, write_text_atomic
 from ..data.tables import write_table
-from ..inference import fit, impute
 from ..inference.plots.truth import plot_beside_truth
-from ..models import MIWAE, PPCA, NotMIWAEPPCA, SelfMasking
-from . import baselines
+from ..models import SelfMasking
+from .demo_methods import Answer, Settings, at_random_and_networks, linear_models
 from .metrics import bias, coverage, rmse
-from .oracle import truncated_gaussian
 
-LEVEL = 0.9
 PARTICLES = 1000
-#: steps after which the network's held-out bound has stopped to rise
-_STEPS_OF_NETWORK = 1000
 
 
 class Score(NamedTuple):
@@ -54,6 +51,7 @@ def run_demo(
     particles: int = PARTICLES,
     progress: bool = True,
     say: Callable[[str], None] = print,
+    processes: int = 1,
 ) -> Demo:
     """Hide values, impute them by several methods, and write the table, the scores and a picture.
 
@@ -65,10 +63,12 @@ def run_demo(
         out: the folder of the results.
         seed: determines all random numbers.
         steps: optimiser steps of each fit; when left out, the linear models are fitted by L-BFGS
-            until nothing more is gained, and the network by 1,000 steps.
+            and the network by Adam, both until nothing more is gained.
         particles: importance samples per row.
         progress: show progress bars.
         say: a function that is called with each line of text.
+        processes: 2 fits the network beside the linear models, in a process of its own; the
+            figures are the same. The caller's script must then be safe to import.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -86,81 +86,27 @@ def run_demo(
     missing = ~hidden.mask
     table = frame.mask(missing)
     data = IncompleteData.from_frame(table)
-    incomplete = data.values
     say(
         f"breast cancer, {len(data)} rows x {data.num_columns} columns; {missing.sum()} values "
         f"are hidden, all those above the mean in each of {missing.any(0).sum()} columns"
     )
-    scores: list[Score] = []
-
-    def judge(
-        method: str,
-        mean: np.ndarray,
-        low: np.ndarray | None,
-        high: np.ndarray | None,
-        reliable: float | None,
-        begun: float,
-    ) -> None:
-        inside = None
-        if low is not None and high is not None:
-            inside = coverage(low, high, truth, missing)
-        scores.append(
-            Score(
-                method,
-                rmse(mean, truth, missing),
-                bias(mean, truth, missing),
-                inside,
-                reliable,
-                time.perf_counter() - begun,
-            )
-        )
-
-    for name, method in (("column mean", baselines.column_mean), ("MICE", baselines.mice)):
-        begun = time.perf_counter()
-        judge(name, *method(incomplete), None, begun)
-
-    begun = time.perf_counter()
-    say("fitting MIWAE, which assumes missing at random ...")
-    deep: dict[str, Any] = {"steps": _STEPS_OF_NETWORK if steps is None else steps}
-    at_random = fit(MIWAE(data, seed=seed), data, seed=seed, progress=progress, **deep)
-    filled = impute(at_random, data, particles, seed=seed, progress=progress)
-    judge("MIWAE", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
-
-    say("fitting PPCA, first missing at random, then not at random (self-masking) ...")
-    how: dict[str, Any] = {"validation": 0.0, "seed": seed}
-    if steps is not None:
-        how |= {"steps": steps, "learning_rate": 1e-2}
-    begun = time.perf_counter()
-    at_random = fit(PPCA(data, seed=seed), data, progress=progress, **how)
-    filled = impute(at_random, data, particles, seed=seed, progress=progress)
-    judge("PPCA", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
-    begun = time.perf_counter()
-    model = NotMIWAEPPCA(data, "self-masking", sign="+", seed=seed)
-    fitted = fit(model, data, progress=progress, **how)
-    # no warning of values outside the observed range: the hidden values do lie outside
-    filled = impute(fitted, data, particles, seed=seed, progress=progress, check=False)
-    judge("not-MIWAE-PPCA", filled.mean, *filled.interval(LEVEL), filled.reliable.mean(), begun)
-    begun = time.perf_counter()
-    published = impute(
-        fitted,
-        data,
-        particles,
-        rule="decoder-mean",
-        refine=False,
-        draws=0,
-        seed=seed,
-        check=False,
+    settings = Settings(seed, steps, particles, progress)
+    say(
+        "fitting MIWAE, which assumes missing at random, and PPCA, first missing at random, then "
+        "not at random (self-masking) ..."
     )
-    judge("  the same, decoder-mean rule", published.mean, None, None, None, begun)
-    begun = time.perf_counter()
-    judge(
-        "oracle: complete-data Gaussian, true mechanism",
-        truncated_gaussian(truth, missing),
-        None,
-        None,
-        None,
-        begun,
-    )
+    if processes == 1:
+        others = at_random_and_networks(data, settings)
+        linear, fitted, filled = linear_models(data, truth, settings)
+    else:
+        # a new interpreter, since a copy of this one may wait forever for torch's threads
+        fresh = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=fresh) as pool:
+            quiet = settings._replace(progress=False)
+            waiting = pool.submit(at_random_and_networks, data, quiet)
+            linear, fitted, filled = linear_models(data, truth, settings)
+            others = waiting.result()
+    scores = [_score(answer, truth, missing) for answer in (*others, *linear)]
 
     out.mkdir(parents=True, exist_ok=True)
     files = {
@@ -191,6 +137,20 @@ def run_demo(
     }
     write_text_atomic(files["figures"], json.dumps(_rounded(document), indent=1))
     return Demo(scores, files, int(missing.sum()), time.perf_counter() - started)
+
+
+def _score(answer: Answer, truth: np.ndarray, missing: np.ndarray) -> Score:
+    inside = None
+    if answer.interval is not None:
+        inside = coverage(*answer.interval, truth, missing)
+    return Score(
+        answer.method,
+        rmse(answer.mean, truth, missing),
+        bias(answer.mean, truth, missing),
+        inside,
+        answer.reliable,
+        answer.seconds,
+    )
 
 
 def _rounded(value: Any) -> Any:

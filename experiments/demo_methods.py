@@ -1,0 +1,128 @@
+"""The methods that the demonstration compares, in two groups that need nothing of each other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data import IncompleteData
+from ..inference import FitResult, Imputation, fit, impute
+from ..models import MIWAE, PPCA, NotMIWAEPPCA
+from . import baselines
+from .oracle import truncated_gaussian
+
+#: the level of the cells' intervals
+LEVEL = 0.9
+
+
+class Settings(NamedTuple):
+    """What all methods of a demonstration share.
+
+    Attributes:
+        seed: determines all random numbers.
+        steps: optimiser steps of each fit; None for the defaults.
+        particles: importance samples per row.
+        progress: show progress bars.
+    """
+
+    seed: int
+    steps: int | None
+    particles: int
+    progress: bool
+
+
+class Answer(NamedTuple):
+    """What a method makes of the incomplete table.
+
+    Attributes:
+        method: what the table of results calls it.
+        mean: (n, p) completed table.
+        interval: lower and upper ends (n, p) of the cells' intervals, if the method has them.
+        reliable: the share of rows with a good k-hat, where there are weights.
+        seconds: how long it took.
+    """
+
+    method: str
+    mean: np.ndarray
+    interval: tuple[np.ndarray, np.ndarray] | None
+    reliable: float | None
+    seconds: float
+
+
+def at_random_and_networks(data: IncompleteData, settings: Settings) -> list[Answer]:
+    """Impute by the column's mean, by MICE and by MIWAE, all of which assume missing at random."""
+    answers = []
+    for name, method in (("column mean", baselines.column_mean), ("MICE", baselines.mice)):
+        with _clock() as seconds:
+            mean, low, high = method(data.values)
+        answers.append(Answer(name, mean, (low, high), None, seconds()))
+    with _clock() as seconds:
+        steps = {} if settings.steps is None else {"steps": settings.steps}
+        model = MIWAE(data, seed=settings.seed)
+        shown = {"seed": settings.seed, "progress": settings.progress}
+        filled = impute(fit(model, data, **steps, **shown), data, settings.particles, **shown)
+    return [*answers, _of_model("MIWAE", filled, seconds())]
+
+
+def linear_models(
+    data: IncompleteData, truth: np.ndarray, settings: Settings
+) -> tuple[list[Answer], FitResult, Imputation]:
+    """Impute by linear models, first missing at random, then not, and by an oracle.
+
+    Args:
+        data: the incomplete table.
+        truth: (n, p) the complete table, which only the oracle sees.
+        settings: what all methods share.
+
+    Returns:
+        The answers, and the fit and the imputation of not-MIWAE-PPCA.
+    """
+    how: dict[str, Any] = {"validation": 0.0}
+    if settings.steps is not None:
+        how |= {"steps": settings.steps, "learning_rate": 1e-2}
+    shown = {"seed": settings.seed, "progress": settings.progress}
+    with _clock() as seconds:
+        model = PPCA(data, seed=settings.seed)
+        filled = impute(fit(model, data, **how, **shown), data, settings.particles, **shown)
+    answers = [_of_model("PPCA", filled, seconds())]
+    with _clock() as seconds:
+        fitted = fit(
+            NotMIWAEPPCA(data, "self-masking", sign="+", seed=settings.seed), data, **how, **shown
+        )
+        # no warning of values outside the observed range: the hidden values do lie outside
+        filled = impute(fitted, data, settings.particles, check=False, **shown)
+    answers.append(_of_model("not-MIWAE-PPCA", filled, seconds()))
+    with _clock() as seconds:
+        published = impute(
+            fitted,
+            data,
+            settings.particles,
+            rule="decoder-mean",
+            refine=False,
+            draws=0,
+            check=False,
+            **shown,
+        )
+    answers.append(Answer("  the same, decoder-mean rule", published.mean, None, None, seconds()))
+    with _clock() as seconds:
+        mean = truncated_gaussian(truth, ~data.s.numpy())
+    oracle = "oracle: complete-data Gaussian, true mechanism"
+    return [*answers, Answer(oracle, mean, None, None, seconds())], fitted, filled
+
+
+def _of_model(method: str, filled: Imputation, seconds: float) -> Answer:
+    reliable = float(filled.reliable.mean())
+    return Answer(method, filled.mean, filled.interval(LEVEL), reliable, seconds)
+
+
+@contextmanager
+def _clock() -> Iterator[Callable[[], float]]:
+    """Yield a function that returns the seconds that the block took."""
+    begun = time.perf_counter()
+    ended: list[float] = []
+    yield lambda: ended[0] - begun
+    ended.append(time.perf_counter())
