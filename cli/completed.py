@@ -134,7 +134,8 @@ def say_how_far_to_trust(filled: Imputation, rows_path: Path) -> None:
     elif unreliable:
         say(
             f"warning: the importance weights of {unreliable} rows are unreliable (their Pareto "
-            f"k-hat is above the threshold); see {rows_path}, and give more --particles",
+            f"k-hat is above the threshold); see {rows_path}, and give more particles, such as "
+            f"--particles 10000",
             errors,
         )
 

@@ -71,7 +71,12 @@ def impute(
     latent_dim: Annotated[
         int | None, typer.Option(min=1, help="Number of latent variables for each row.")
     ] = None,
-    particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
+    particles: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Importance samples for each row; by default as many as it needs."
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -193,7 +198,7 @@ def impute(
             if save is not None:
                 result.save(save)
         filled = impute_table(
-            result, data, particles, seed=seed, draws=max(200, draws), progress=progress
+            result, data, particles or "auto", seed=seed, draws=max(200, draws), progress=progress
         )
         write_completed(filled, fields, data, places, draws, id_column)
         say_how_far_to_trust(filled, places.rows)

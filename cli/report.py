@@ -24,7 +24,12 @@ def report(
     table: Annotated[Path, typer.Argument(help="Table, CSV or Parquet; empty cells are missing.")],
     fitted: Annotated[Path, typer.Option(help="Folder of a saved model: see impute --save.")],
     out: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("report.html"),
-    particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
+    particles: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Importance samples for each row; by default as many as it needs."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of all random numbers.")] = 0,
     csv: CSVOptions = USUAL_CSV,
 ) -> None:
@@ -56,7 +61,7 @@ def report(
                 f"with empty cells where its values are missing"
             )
         data = IncompleteData.from_frame(frame[asked], like=result)
-        filled = impute(result, data, particles, seed=seed)
+        filled = impute(result, data, particles or "auto", seed=seed)
         make_folders([out])
         write_report(result, data, out, filled, seed)
 

@@ -135,7 +135,11 @@ def check_impute(where: str, found: Any, task: str = "complete") -> None:
     """
     if task not in _OPEN:
         return
-    check_keys(where, found, {**_options(_IMPUTES.get(task, impute)), "draws": (int,)})
+    check_keys(
+        where,
+        found,
+        {**_options(_IMPUTES.get(task, impute)), "draws": (int,), "particles": (int,)},
+    )
 
 
 def is_open(task: str) -> bool:

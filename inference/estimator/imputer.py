@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,8 @@ from .storage import load_imputer, save_imputer
 
 #: steps of Adam where none are given and no rows are held out
 _STEPS = 3_000
+#: importance samples per row of ``score`` where their number is not given
+_SCORED_WITH = 500
 
 NOTHING_MISSING = (
     "no value of the table is missing, so that nothing can be learnt about why values go missing; "
@@ -75,7 +77,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         add_indicator: whether to append the mask of features that had missing values in ``fit``.
         unseen_levels: what a level of new rows is that ``fit`` did not see: an ``"error"``, or
             ``"missing"`` for the model (it comes back as it was given).
-        particles: importance samples per row in ``transform`` and ``score``.
+        particles: importance samples per row in ``transform`` and ``score``; ``"auto"`` takes as
+            many as each row needs in ``transform`` (:func:`absentia.impute`), and 500 in ``score``.
         steps, learning_rate, fit_options: arguments of :func:`absentia.fit`. Where neither steps
             nor a rate is given, linear models are fitted by L-BFGS until nothing more is gained,
             and others by Adam until the bound on held-out rows is flat; the rate is then 1e-2 for
@@ -110,7 +113,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         keep_empty_features: bool = False,
         add_indicator: bool = False,
         unseen_levels: str = "error",
-        particles: int = 500,
+        particles: int | Literal["auto"] = "auto",
         steps: int | None = None,
         learning_rate: float | None = None,
         fit_options: Mapping[str, Any] | None = None,
@@ -253,7 +256,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "result_")
         data = self._read(given_table(self, X, reset=False).frame)
         seed = self._seed % 2**16
-        bound = held_out_bound(self.result_, data, self.particles, seed=seed, mask=self._mask)
+        particles = _SCORED_WITH if self.particles == "auto" else self.particles
+        bound = held_out_bound(self.result_, data, particles, seed=seed, mask=self._mask)
         return float(bound.mean())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

@@ -52,7 +52,8 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
     if not isinstance(imputer.model, str) or imputer.model not in MODELS:
         close = nearest(imputer.model, MODELS)
         raise InputError(f"model {imputer.model!r} is not one of {', '.join(MODELS)}{close}")
-    check_whole("particles", imputer.particles)
+    if imputer.particles != "auto":
+        check_whole("particles", imputer.particles, " or 'auto'")
     for name in ("latent_dim", "steps"):
         if getattr(imputer, name) is not None:
             check_whole(name, getattr(imputer, name))
@@ -67,11 +68,11 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
     return MODELS[imputer.model]
 
 
-def check_whole(name: str, value: Any) -> None:
-    """Refuse what is not a whole number of at least 1."""
+def check_whole(name: str, value: Any, other: str = "") -> None:
+    """Refuse what is not a whole number of at least 1; ``other`` says what is allowed besides."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < 1:
-        raise InputError(f"{name} is {value!r}; give a whole number, at least 1")
+        raise InputError(f"{name} is {value!r}; give a whole number, at least 1{other}")
 
 
 def model_options(given: Any, model: Callable[..., Any]) -> dict[str, Any]:

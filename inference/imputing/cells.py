@@ -11,6 +11,9 @@ from torch import Tensor
 from ...data import IncompleteData, Schema
 from .stream import Estimates
 
+#: draws whose quantiles are computed together, since sorting takes copies
+_SORTED_AT_ONCE = 4_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class MissingCells:
@@ -22,7 +25,7 @@ class MissingCells:
         mean: (M,) posterior means.
         variance: (M,) posterior variances.
         mcse: (M,) Monte-Carlo standard errors of the means.
-        draws: (D, M) posterior draws.
+        draws: (D, M) posterior draws, in the model's dtype.
         probabilities: (V, M) probabilities of the values 0, 1, ... of discrete columns.
     """
 
@@ -44,7 +47,7 @@ class MissingCells:
             mean=as_numpy(estimates.mean),
             variance=as_numpy(estimates.variance),
             mcse=as_numpy(estimates.mcse),
-            draws=as_numpy(estimates.draws),
+            draws=estimates.draws.cpu().numpy(),
             probabilities=as_numpy(estimates.probabilities),
         )
 
@@ -78,7 +81,11 @@ class MissingCells:
         A categorical column of three levels or more has no order; its most probable code is
         returned instead.
         """
-        found: np.ndarray = np.quantile(self.draws, q, axis=0)
+        found = np.empty(len(self))
+        step = max(1, _SORTED_AT_ONCE // max(len(self.draws), 1))
+        for start in range(0, len(self), step):
+            part = slice(start, start + step)
+            found[part] = np.quantile(self.draws[:, part].astype(np.float64), q, axis=0)
         for j, column in enumerate(schema):
             mine = self.columns == j
             if column.kind == "categorical" and column.num_values > 2:
@@ -107,7 +114,8 @@ class MissingCells:
         padded[: len(self.probabilities)] = self.probabilities
 
         def spread(cells: np.ndarray, elsewhere: np.ndarray | float) -> np.ndarray:
-            found = np.array(np.broadcast_to(elsewhere, (*cells.shape[:-1], len(columns))))
+            shape = (*cells.shape[:-1], len(columns))
+            found = np.array(np.broadcast_to(elsewhere, shape), dtype=cells.dtype)
             found[..., inside] = cells
             return found
 

@@ -43,10 +43,11 @@ class Imputation:
         self,
         data: IncompleteData,
         estimates: Estimates,
-        particles: int,
+        particles: int | None,
         rule: str,
         khat_before: Tensor,
         refined: Tensor,
+        row_particles: Tensor,
     ) -> None:
         self.data = data
         #: the imputation without constant columns, where this one has them
@@ -54,15 +55,21 @@ class Imputation:
         #: what identifies the mechanism's slopes on the missing values, one row per column, where
         #: :func:`absentia.fit` or :func:`absentia.impute` checked it
         self.identification: pd.DataFrame | None = None
-        self.particles = particles
+        #: (n,) the particles of each row: refined rows and hard ones had more
+        self.row_particles = row_particles.numpy()
+        #: the particles per row that were asked for, or what the median row had
+        self.particles = int(np.median(self.row_particles)) if particles is None else particles
+        #: (n,) the k-hat up to which each row's weights are good
+        self._threshold = np.full(len(self.row_particles), khat_threshold(self.particles))
+        if particles is None:
+            each, where = np.unique(self.row_particles, return_inverse=True)
+            self._threshold = np.array([khat_threshold(int(count)) for count in each])[where]
         self.rule = rule
         self.log_evidence = as_numpy(estimates.log_evidence)
         self.ess = as_numpy(estimates.ess)
         self.khat = as_numpy(estimates.khat)
         self.khat_before = as_numpy(khat_before)
         self.refined = refined.numpy()
-        #: (n,) the particles of each row: refined rows had more
-        self.row_particles = np.where(self.refined, REFINED_PARTICLES * particles, particles)
         self._cells = MissingCells.of(estimates, data.s)
 
     @cached_property
@@ -239,20 +246,21 @@ class Imputation:
     def reliable(self) -> np.ndarray:
         """The rows (n,) with good weights: k-hat at most min(1 - 1/log10 L, 0.7) for L particles.
 
+        L is the number that was asked for; where it was chosen row by row, it is the row's own.
+
         Good weights mean that importance sampling has computed what the fitted model implies. They
         do not mean that the model and its mechanism are right; for that see :meth:`by_column` and
         :func:`absentia.check.check_identification`.
         """
-        return self.khat <= khat_threshold(self.particles)
+        return self.khat <= self._threshold
 
     def summary(self) -> dict[str, float]:
         """Return six numbers that summarise the diagnostics of all rows."""
-        threshold = khat_threshold(self.particles)
         return {
             "particles": self.particles,
             "median_ess_share": float(np.median(self.ess / self.row_particles)),
-            "khat_threshold": threshold,
-            "weights_good_before": float(np.mean(self.khat_before <= threshold)),
+            "khat_threshold": khat_threshold(self.particles),
+            "weights_good_before": float(np.mean(self.khat_before <= self._threshold)),
             "weights_good": float(np.mean(self.reliable)),
             "refined_rows": float(np.mean(self.refined)),
         }
@@ -261,10 +269,17 @@ class Imputation:
         """Show cells, particles, the quality of the weights, and means beside those at random."""
         share = 100 * np.mean(self.reliable)
         first = (
-            f"Imputation({len(self._cells)} cells, {self.particles} particles, weights good in "
+            f"Imputation({len(self._cells)} cells, {self._shown()} particles, weights good in "
             f"{share:.1f} % of rows)"
         )
         return "\n".join([first, *lines(self.by_column(), self.data.schema)])
+
+    def _shown(self) -> str:
+        """Write the number of particles, or their range where it was chosen row by row."""
+        usual = self.row_particles[~self.refined]
+        if not len(usual) or usual.min() == usual.max():
+            return str(self.particles)
+        return f"{usual.min()} to {usual.max()}"
 
     def _kept(self) -> np.ndarray:
         """Return the draws of the missing cells, or raise an error if none were kept."""

@@ -23,6 +23,9 @@ from .stream import Estimates, Stream
 #: particles times rows of one evaluation: enough to keep a processor busy, and few enough for its
 #: cache
 PAIRS_AT_ONCE = 16_384
+#: particles times values of a row of one evaluation, which bounds its memory in wide tables: some
+#: twenty such tables are held at once, in four bytes per value
+_VALUES_AT_ONCE = 2_000_000
 
 
 class _IntegratedCells:
@@ -96,20 +99,53 @@ class Sampler:
 
     @torch.no_grad()
     def estimate(
-        self, x: Tensor, s: Tensor, particles: int, num_draws: int, **extras: Tensor
+        self,
+        x: Tensor,
+        s: Tensor,
+        particles: int,
+        num_draws: int,
+        noise: CommonNoise | None = None,
+        **extras: Tensor,
     ) -> Estimates:
-        """Compute estimates for one block of rows (n, p) from ``particles`` particles."""
+        """Compute estimates for one block of rows (n, p) from ``particles`` particles.
+
+        Args:
+            x: the rows.
+            s: their mask.
+            particles: the number of particles.
+            num_draws: the draws of every missing cell to keep.
+            noise: evenly spread random numbers in replicates, from which the standard errors come;
+                independent random numbers, or those of ``common``, when left out.
+            extras: further arguments of the programs.
+        """
         rows, columns = (~s).nonzero(as_tuple=True)
         discrete, most = self._discrete(columns)
-        stream = Stream(len(x), rows, particles, num_draws, discrete, most)
-        noise = None if self.common is None else CommonNoise(particles, x, self.common)
+        group = 1 if noise is None else particles // noise.replicates
+        stream = Stream(len(x), rows, particles, num_draws, discrete, most, group, x.dtype)
+        if noise is None and self.common is not None:
+            noise = CommonNoise(particles, x, self.common)
         done = 0
         while done < particles:
-            chunk = max(1, min(particles - done, self.pairs_at_once // len(x)))
+            chunk = self._chunk(x, particles - done, group, done % group)
             run, tilted = self.run(x, s, chunk, noise, **extras)
             stream.add(run.log_weight, self._cells(run, tilted, rows, columns, chunk))
             done += chunk
         return stream.finish()
+
+    def _chunk(self, x: Tensor, left: int, group: int, begun: int) -> int:
+        """Return how many particles come next: whole replicates of them, or a part of one.
+
+        Args:
+            x: (n, p) the rows.
+            left: the particles that are still to come.
+            group: the particles of a replicate.
+            begun: those of the current replicate that have come already.
+        """
+        pairs = min(self.pairs_at_once, _VALUES_AT_ONCE // max(x.shape[-1], 1))
+        most = max(1, min(left, pairs // len(x)))
+        if begun or most < group:
+            return min(most, group - begun)
+        return most - most % group
 
     def _discrete(self, columns: Tensor) -> tuple[Tensor, int]:
         """Return cells whose value probabilities are needed, and the most values of any column."""

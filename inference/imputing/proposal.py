@@ -80,6 +80,11 @@ class RowMixture(TorchDistribution):
         self.loc, self.tril, self.guide = loc, tril, guide
         super().__init__(Size((len(loc), 1)), Size(loc.shape[1:]), validate_args=False)
 
+    def at(self, rows: Tensor) -> RowMixture:
+        """Select the mixtures of some of the rows."""
+        guide = [site.at(rows) for site in self.guide]
+        return RowMixture(self.loc[rows], self.tril[rows], guide)
+
     def sample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
         """Sample values of shape sample_shape + (n, 1, D), with independent components."""
         if len(sample_shape) != 1:

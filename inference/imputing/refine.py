@@ -27,15 +27,17 @@ from .proposal import LatentSite, RowMixture, guide_from, latent_sites
 
 #: the most rounds of a row
 _ROUNDS = 24
-#: rounds of a row once beta is 1, where the moments are those of the posterior itself
-_EXTRA_ROUNDS = 3
-#: particles of a round per latent dimension; there are at least a thousand
-_PARTICLES = 130
-#: effective particles per latent dimension that a round needs to estimate a covariance
-_ENOUGH = 20
+#: the most rounds of a row once beta is 1, where the moments are those of the posterior itself
+_FINAL_ROUNDS = 4
+#: particles of a round per latent dimension, and the fewest
+_PARTICLES, _FEWEST_PARTICLES = 40, 500
+#: effective particles per latent dimension that a round needs to estimate a covariance, and the
+#: fewest
+_ENOUGH, _FEWEST_ENOUGH = 5, 60
+#: the steps in which beta is searched for
+_BISECTIONS = 12
 
 
-@torch.no_grad()
 def refined_guide(
     model: Any,
     x: Tensor,
@@ -54,16 +56,31 @@ def refined_guide(
         unobserved: as for :class:`~absentia.ImportanceWeightedELBO`.
         extras: further arguments of the methods, by name.
     """
+    proposal = refined_proposal(model, x, s, unobserved, **extras)
+    return guide_from(model.guide, proposal.guide, lambda: proposal)
+
+
+@torch.no_grad()
+def refined_proposal(
+    model: Any,
+    x: Tensor,
+    s: Tensor,
+    unobserved: str = "auto",
+    **extras: Tensor,
+) -> RowMixture:
+    """Return the proposal of :func:`refined_guide`, whose arguments these are."""
     sites = latent_sites(model.guide, x, s, **extras)
     loc, tril = _starting_point(sites)
-    best_loc, best_tril = loc.clone(), tril.clone()
-    best = torch.zeros(len(x), dtype=x.dtype, device=x.device)
-    done = torch.zeros(len(x), dtype=torch.long, device=x.device)
     dim = loc.shape[-1]
-    particles = max(1000, _PARTICLES * dim)
-    enough = _ENOUGH * dim
+    # the rounds with beta = 1 are pooled: all of them estimate the posterior's moments
+    effective = loc.new_zeros(len(x))
+    mean, covariance = torch.zeros_like(loc), torch.zeros_like(tril)
+    rounds = torch.zeros(len(x), dtype=torch.long, device=x.device)
+    particles = max(_FEWEST_PARTICLES, _PARTICLES * dim)
+    enough = max(_FEWEST_ENOUGH, _ENOUGH * dim)
     for _ in range(_ROUNDS):
-        rows = (done < _EXTRA_ROUNDS).nonzero().flatten()
+        going_on = (rounds < _FINAL_ROUNDS) & (effective < dim * (dim + 1))
+        rows = going_on.nonzero().flatten()
         if not len(rows):
             break
         mixture = RowMixture(loc[rows], tril[rows], _at(sites, rows))
@@ -72,18 +89,24 @@ def refined_guide(
         values = draws.squeeze(-2)
         log_weight = _log_joint(model, sites, x[rows], s[rows], values, unobserved, **given)
         log_weight = log_weight - mixture.log_prob(draws).squeeze(-1)
-        ess = effective_sample_size(log_weight)
-        improved = ess > best[rows]
-        best[rows[improved]] = ess[improved]
-        best_loc[rows[improved]] = loc[rows[improved]]
-        best_tril[rows[improved]] = tril[rows[improved]]
         beta = _largest_temper(log_weight, enough)
-        mean, covariance = _moments(draws.squeeze(-2), torch.softmax(beta * log_weight, 0))
-        loc[rows] = mean
-        tril[rows] = _cholesky(covariance)
-        done[rows] += (beta == 1).long()
-    mixture = RowMixture(best_loc, best_tril, sites)
-    return guide_from(model.guide, sites, lambda: mixture)
+        share = torch.softmax(beta * log_weight, 0)
+        size = 1 / share.square().sum(0)
+        own_mean, own_covariance = _moments(values, share)
+        # a round at a lower beta is forgotten, and a final one added to those before it
+        before = torch.where(beta == 1, effective[rows], 0.0)
+        part = (size / (before + size)).view(-1, 1)
+        apart = own_mean - mean[rows]
+        mean[rows] = mean[rows] + part * apart
+        part = part.unsqueeze(-1)
+        covariance[rows] = part * own_covariance + (1 - part) * (
+            covariance[rows] + part * apart.unsqueeze(-1) * apart.unsqueeze(-2)
+        )
+        effective[rows] = torch.where(beta == 1, before + size, 0.0)
+        rounds[rows] += (beta == 1).long()
+        loc[rows] = mean[rows]
+        tril[rows] = _cholesky(_towards(covariance[rows], tril[rows], before + size))
+    return RowMixture(loc, tril, sites)
 
 
 def _starting_point(sites: list[LatentSite]) -> tuple[Tensor, Tensor]:
@@ -121,13 +144,18 @@ def _log_joint(
 
 def _largest_temper(log_weight: Tensor, enough: float) -> Tensor:
     """Return the largest beta <= 1 per row whose tempered weights have an ESS of ``enough``."""
+    beta = torch.ones_like(log_weight[0])
+    uneven = (effective_sample_size(log_weight) < enough).nonzero().flatten()
+    if not len(uneven):
+        return beta
+    log_weight = log_weight[:, uneven]
     low, high = torch.zeros_like(log_weight[0]), torch.ones_like(log_weight[0])
-    untempered = effective_sample_size(log_weight) >= enough
-    for _ in range(20):  # by bisection
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         suffices = effective_sample_size(middle * log_weight) >= enough
         low, high = torch.where(suffices, middle, low), torch.where(suffices, high, middle)
-    return torch.where(untempered, 1.0, low)
+    beta[uneven] = low
+    return beta
 
 
 def _moments(draws: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,6 +163,17 @@ def _moments(draws: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
     mean = (share.unsqueeze(-1) * draws).sum(0)
     centred = (draws - mean).movedim(0, 1)  # (n, K, D)
     return mean, (centred * share.T.unsqueeze(-1)).mT @ centred
+
+
+def _towards(covariance: Tensor, tril: Tensor, effective: Tensor) -> Tensor:
+    """Return covariances (n, D, D) shrunk towards those of the proposals, as D + 1 particles would.
+
+    An empirical covariance of few particles is too narrow in some directions, where weights of the
+    next round would have heavy tails. It is the mean under an inverse Wishart prior.
+    """
+    prior = covariance.shape[-1] + 1
+    part = (effective / (effective + prior)).view(-1, 1, 1)
+    return part * covariance + (1 - part) * (tril @ tril.mT)
 
 
 def _cholesky(covariance: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from ...data.arguments import check_names
@@ -13,6 +13,11 @@ from ..fitting.settings import whole
 from ..integrator import Unobserved
 
 Rule = Literal["posterior", "decoder-mean"]
+#: a number of importance samples per row, or "auto" for a number that is chosen row by row
+Particles = int | Literal["auto"]
+#: where the number of particles is chosen, Monte-Carlo standard errors are to be below this share
+#: of the posterior standard deviation: mean squared errors then grow by at most .1 %
+TOLERANCE = 0.03
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,11 @@ class ImputeSettings:
         ValueError: a value is out of range; the message names the field.
     """
 
-    particles: int = 1000
+    particles: Particles = "auto"
     rule: Rule = "posterior"
     refine: bool = True
     draws: int = 200
+    tolerance: float | None = None
     unobserved: Unobserved = "auto"
     independent_rows: bool = False
     seed: int = 0
@@ -49,10 +55,16 @@ class ImputeSettings:
         """Convert whole numbers to Python's own type, and refuse invalid values."""
         for name, least in (("particles", 1), ("draws", 0)):
             count = getattr(self, name)
+            if name == "particles" and count == "auto":
+                continue
             if not isinstance(count, Integral) or count < least:
-                raise InputError(f"{name} is {count!r}; give a whole number, at least {least}")
+                other = " or 'auto'" if name == "particles" else ""
+                raise InputError(
+                    f"{name} is {count!r}; give a whole number, at least {least}{other}"
+                )
             object.__setattr__(self, name, int(count))
         object.__setattr__(self, "seed", whole("seed", self.seed))
+        self._check_tolerance()
         if self.rule not in ("posterior", "decoder-mean"):
             raise InputError(f"rule is {self.rule!r}; give posterior or decoder-mean")
         if self.unobserved not in ("auto", "integrate", "sample"):
@@ -61,6 +73,23 @@ class ImputeSettings:
             raise InputError(
                 "independent_rows is True and refine is True, but rows that share random numbers "
                 "cannot be refined; give refine=False"
+            )
+
+    def _check_tolerance(self) -> None:
+        """Refuse a tolerance that is no share, or that could have no effect."""
+        given: Any = self.tolerance
+        if given is None:
+            return
+        if isinstance(given, bool) or not isinstance(given, Real) or not 0 < given < 1:
+            raise InputError(
+                f"tolerance is {given!r}; give a share of the posterior standard deviation, such "
+                f"as 0.01"
+            )
+        object.__setattr__(self, "tolerance", float(given))
+        if self.particles != "auto":
+            raise InputError(
+                f"tolerance is {given!r} and particles is {self.particles}, but a tolerance "
+                f"chooses the number of particles; give one of them"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from ..diagnostics import khat_from_largest, tail_length
 
+#: in the sums of a stream, the powers of the weights
+_POWER = torch.tensor([1, 1, 1, 2, 2, 2]).unsqueeze(1)
+
 
 class CellSource(Protocol):
     """The values of one chunk at the missing cells."""
@@ -43,6 +46,7 @@ class Estimates(NamedTuple):
     mcse: Tensor
     draws: Tensor  # (D, M)
     probabilities: Tensor  # (V, M), zero where a cell's column is not discrete
+    between: Tensor  # (M,) the part of the variance that lies between the particles
 
 
 class Stream:
@@ -55,6 +59,16 @@ class Stream:
         num_draws: D, the number of resampled values to keep of every cell.
         discrete: the cells for which the probabilities of their values are kept, too.
         num_values: V, the largest number of values of these cells.
+        group: how many particles in turn are one replicate. The replicates are independent, and
+            standard errors come from the differences between them; particles inside a replicate
+            may be dependent, as evenly spread ones are. L is a multiple of it.
+        dtype: the dtype of the draws.
+
+    The standard error of a mean m = sum_k w_k h_k / W is the square root of
+    R/(R-1) sum_r (N_r - m W_r)^2 / W^2, where N_r and W_r are the sums of w h and of w over
+    replicate r, and R is their number (the delta method for a ratio; Owen, "Monte Carlo theory,
+    methods and examples", sections 9.2 and 17.2). For replicates of one particle it is the usual
+    one of importance sampling, without the factor R/(R-1), which is 1 then but for rounding.
     """
 
     def __init__(
@@ -65,6 +79,8 @@ class Stream:
         num_draws: int,
         discrete: Tensor | None = None,
         num_values: int = 0,
+        group: int = 1,
+        dtype: torch.dtype = torch.float64,
     ) -> None:
         device, kind = rows.device, torch.float64
         self.rows, self.particles = rows, particles
@@ -74,12 +90,15 @@ class Stream:
         self.peak = minus_infinity.clone()
         #: the largest log-weights of each row, from which k-hat is estimated
         self.largest = torch.empty(0, num_rows, device=device)
-        # sums of w h, w (h^2 + var), w^2, w^2 h and w^2 h^2 at every cell, with weights divided by
-        # the row's largest one
-        self.sums = torch.zeros(5, len(rows), dtype=kind, device=device)
+        # sums of w h, w h^2 and w var over particles, and of W^2, W N and N^2 over replicates with
+        # sums W of w and N of w h, at every cell, with weights divided by the row's largest one
+        self.sums = torch.zeros(6, len(rows), dtype=kind, device=device)
+        self.group = group
+        #: W and N of a replicate that is not complete, and how many of its particles are there
+        self.begun, self.begun_particles = torch.zeros(2, len(rows), dtype=kind, device=device), 0
         #: subtracted from each cell before its moments are taken, since a large mean costs digits
         self.reference = torch.zeros(len(rows), dtype=kind, device=device)
-        self.draws = torch.zeros(num_draws, len(rows), dtype=kind, device=device)
+        self.draws = torch.zeros(num_draws, len(rows), dtype=dtype, device=device)
         self.discrete = rows.new_zeros(0) if discrete is None else discrete
         self.chances = torch.zeros(num_values, len(self.discrete), dtype=kind, device=device)
         order = rows.argsort(stable=True)
@@ -93,23 +112,18 @@ class Stream:
         # the peak of a row whose weights are all zero is -inf, and -inf - -inf would be nan
         level = torch.where(peak.isfinite(), peak, 0.0)
         old = (self.peak - level).exp()[rows]
-        weight = (log_weight - level.to(log_weight.dtype)).exp()[:, rows]  # (C, M)
+        of_row = (log_weight - level.to(log_weight.dtype)).exp()
+        weight = of_row[:, rows]  # (C, M)
         h, variance = source.moments()
         if not len(self.largest):
             self.reference = h.mean(0).nan_to_num(0.0).double()
         h = h - self.reference.to(h.dtype)
-        weighted, squared = weight * h, weight.square()
-        update = torch.stack(
-            [
-                weighted.sum(0),
-                (weighted * h + weight * variance).sum(0),
-                squared.sum(0),
-                (squared * h).sum(0),
-                (squared * h * h).sum(0),
-            ]
-        )
-        power = torch.tensor([1, 1, 2, 2, 2], device=rows.device).unsqueeze(1)
-        self.sums = self.sums * old.unsqueeze(0) ** power + update.double()
+        weighted = weight * h
+        self.sums *= old ** _POWER.to(old.device)
+        self.sums[0] += weighted.sum(0).double()
+        self.sums[1] += (weighted * h).sum(0).double()
+        self.sums[2] += (weight * variance).sum(0).double()
+        self._add_replicates(of_row, weight, weighted, old)
         if len(self.discrete):
             found = source.probabilities(self.discrete, len(self.chances))
             share = weight[:, self.discrete]
@@ -123,6 +137,36 @@ class Stream:
         self.largest = torch.cat([self.largest.to(log_weight), log_weight]).topk(keep, 0).values
         if len(self.draws):
             self._resample(log_weight, source)
+
+    def _add_replicates(
+        self, of_row: Tensor, weight: Tensor, weighted: Tensor, old: Tensor
+    ) -> None:
+        """Add a chunk's weights, and weights times h, to the squares of the replicates' sums."""
+        group, count = self.group, len(of_row)
+        if group == 1:
+            squared = weight.square()
+            self.sums[3] += squared.sum(0).double()
+            self.sums[4] += (weight * weighted).sum(0).double()
+            self.sums[5] += weighted.square().sum(0).double()
+            return
+        if not self.begun_particles and count % group == 0:
+            inside = (count // group, group, -1)
+            total = of_row.reshape(inside).sum(1)[:, self.rows].double()
+            self._close(total, weighted.reshape(inside).sum(1).double())
+            return
+        if self.begun_particles + count > group:
+            raise ValueError(f"a chunk of {count} particles spans replicates of {group}")
+        self.begun = self.begun * old + torch.stack([weight.sum(0), weighted.sum(0)])
+        self.begun_particles += count
+        if self.begun_particles == group:
+            self._close(self.begun[:1], self.begun[1:])
+            self.begun, self.begun_particles = torch.zeros_like(self.begun), 0
+
+    def _close(self, total: Tensor, weighted: Tensor) -> None:
+        """Add replicates' sums (R, M) of the weights, and of the weights times h."""
+        self.sums[3] += total.square().sum(0)
+        self.sums[4] += (total * weighted).sum(0)
+        self.sums[5] += weighted.square().sum(0)
 
     def _resample(self, log_weight: Tensor, source: CellSource) -> None:
         """Replace each kept draw by one from this chunk, with a probability.
@@ -154,8 +198,11 @@ class Stream:
         """Return the estimates, once all particles have been added."""
         total = (self.log_sum - self.peak).exp()[self.rows]
         mean = self.sums[0] / total
-        variance = (self.sums[1] / total - mean.square()).clamp_min(0)
-        spread = self.sums[4] - 2 * mean * self.sums[3] + mean.square() * self.sums[2]
+        between = (self.sums[1] / total - mean.square()).clamp_min(0)
+        spread = self.sums[5] - 2 * mean * self.sums[4] + mean.square() * self.sums[3]
+        replicates = self.particles // self.group
+        if self.group > 1:
+            spread = spread * replicates / (replicates - 1)
         probabilities = self.chances.new_zeros(len(self.chances), len(self.rows))
         probabilities[:, self.discrete] = self.chances / total[self.discrete]
         return Estimates(
@@ -163,8 +210,9 @@ class Stream:
             ess=(2 * self.log_sum - self.log_sum_squares).exp(),
             khat=khat_from_largest(self.largest, self.particles),
             mean=mean + self.reference,
-            variance=variance,
+            variance=between + self.sums[2] / total,
             mcse=spread.clamp_min(0).sqrt() / total,
             draws=self.draws,
             probabilities=probabilities,
+            between=between,
         )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import torch
-
 from ...data import IncompleteData
 from ...data.arguments import checked_and_renamed
 from ...data.renamed import DRAWS, INTEGRATION_MODE
@@ -17,7 +15,7 @@ from ..integrator import Unobserved
 from ..prepare import Fitted, Programs, check_was_fitted, fit_of, prepared, programs_of
 from .beside import warn_outside
 from .imputation import Imputation
-from .settings import ImputeSettings, Rule
+from .settings import TOLERANCE, ImputeSettings, Particles, Rule
 from .task import Task
 
 _log = logging.getLogger(__name__)
@@ -27,9 +25,10 @@ _log = logging.getLogger(__name__)
 def impute(
     fitted: Fitted,
     data: IncompleteData,
-    particles: int = 1000,
+    particles: Particles = "auto",
     *,
     draws: int = 200,
+    tolerance: float | None = None,
     rule: Rule = "posterior",
     refine: bool = True,
     unobserved: Unobserved = "auto",
@@ -55,10 +54,18 @@ def impute(
         data: the rows to impute, with the columns that the model was made for. If they were read
             without ``like=``, the fit's schema decides about codes of levels, origins of dates and
             scales.
-        particles: the number L of importance samples per row.
+        particles: the number L of importance samples per row, or ``"auto"``, which chooses it row
+            by row from 128 to 4,096: evenly spread samples (randomised quasi-Monte Carlo) until the
+            error of the row's means is below ``tolerance``, and more only for hard rows. See
+            ``row_particles`` and ``mcse`` of the result.
+        tolerance: for ``particles="auto"``, the share of the posterior standard deviation that the
+            Monte-Carlo standard error of an imputed mean may have, on average over the row; 0.03
+            when left out, with which mean squared errors are at most .1 % above those of exact
+            means. A hundredth takes up to nine times as many samples.
         rule: ``"posterior"`` or ``"decoder-mean"``, see above.
         refine: give rows with a Pareto k-hat above one half, or with an ESS below a twentieth of
-            the particles, a proposal of their own and four times the particles. Which rows these
+            the particles, a proposal of their own and four times the particles (as many as they
+            need under ``"auto"``). Which rows these
             are is decided by a pilot run and not by the weights that are then used, since weights
             that are kept because they happen to be even would bias log p(x_o, s) downwards. See
             ``refined`` and ``khat_before`` of the result.
@@ -93,6 +100,7 @@ def impute(
     settings = ImputeSettings(
         particles=particles,
         draws=draws,
+        tolerance=tolerance,
         rule=rule,
         refine=refine,
         unobserved=unobserved,
@@ -105,7 +113,7 @@ def impute(
         check_was_fitted(fitted)
     cells = int((~data.s).sum())
     check_memory(
-        8.0 * settings.draws * cells,
+        float(data.x.element_size()) * settings.draws * cells,
         f"{settings.draws} draws of {cells} missing cells",
         "lower draws",
     )
@@ -137,9 +145,10 @@ def imputed(
     model: RowModel,
     data: IncompleteData,
     programs: Programs,
-    particles: int,
+    particles: Particles,
     *,
     draws: int = 0,
+    tolerance: float | None = None,
     rule: Rule = "posterior",
     refine: bool = False,
     unobserved: str = "auto",
@@ -148,21 +157,14 @@ def imputed(
     progress: bool = False,
 ) -> Imputation:
     """Impute :func:`prepared` data by the given programs of the model, as :func:`impute` does."""
-    asked = asked_for("impute", particles=particles, draws=draws)
+    number = None if particles == "auto" else particles
+    asked = asked_for("impute", particles=number, draws=draws)
     with asked, evaluating(model, seed, data.x.device):
-        task = Task(
-            programs,
-            data,
-            particles,
-            draws,
-            unobserved,
-            rule,
-            common=seed if independent_rows else None,
-            progress=progress,
-        )
-        estimates = task.first()
-        before = estimates.khat.clone()
-        refined = torch.zeros(len(data), dtype=torch.bool)
-        if refine:
-            estimates, refined = task.refined(estimates)
-    return Imputation(data, estimates, particles, rule, khat_before=before, refined=refined)
+        task = Task(programs, data, draws, unobserved, rule, seed, independent_rows, progress)
+        if number is None:
+            done = task.adaptive(TOLERANCE if tolerance is None else tolerance, refine)
+        else:
+            done = task.fixed(number, refine)
+    return Imputation(
+        data, done.estimates, number, rule, done.khat_before, done.refined, done.row_particles
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,9 +11,14 @@ from tqdm import tqdm
 
 from ...data import IncompleteData
 from ..prepare import Programs
+from ..randomness.by_row import ByRow
+from ..randomness.shared import CommonNoise
+from .enough import PILOT, REPLICATES, particles_needed, sizes
+from .gathered import Gathered
 from .imputation import REFINED_PARTICLES
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
-from .refine import refined_guide
+from .proposal import RowMixture, guide_from
+from .refine import refined_proposal
 from .stream import Estimates
 
 #: rows with a smaller share of effective particles get a proposal of their own
@@ -23,92 +28,200 @@ _HEAVY_TAILED = 0.5
 #: a pilot run decides which rows these are: it has the particles that were asked for, divided by
 #: the first number, but not fewer than the second number (or all that were asked for)
 _PILOT_DIVISOR, _PILOT_LEAST = 4, 500
+#: where the number of particles is chosen row by row, the first and short pilot run spares the
+#: second one to rows with at least this share of effective particles, and at most this k-hat
+_EVEN_SHARE, _EVEN_KHAT = 0.1, 0.35
+#: rows that are refined together
+_REFINED_AT_ONCE = 128
+
+
+class Outcome(NamedTuple):
+    """What an imputation computed.
+
+    Attributes:
+        estimates: the estimates of all rows and missing cells.
+        row_particles: (n,) the particles of each row.
+        refined: (n,) which rows were refined.
+        khat_before: (n,) the k-hat of each row without refinement.
+    """
+
+    estimates: Estimates
+    row_particles: Tensor
+    refined: Tensor
+    khat_before: Tensor
 
 
 class Task:
     """One table to impute, in blocks of rows; the arguments are those of ``impute``.
 
-    ``common`` is the seed of the random numbers that all rows share, None if they share none.
+    ``seed`` is that of the evenly spread random numbers; others come from torch's generator.
+    ``common`` says whether all rows share them.
     """
 
     def __init__(
         self,
         programs: Programs,
         data: IncompleteData,
-        particles: int,
         num_draws: int,
         unobserved: str,
         rule: Rule,
-        common: int | None,
+        seed: int,
+        common: bool,
         progress: bool,
     ) -> None:
-        self.programs, self.data = programs, data
-        self.particles, self.num_draws = particles, num_draws
-        self.unobserved, self.rule, self.common, self.progress = unobserved, rule, common, progress
+        self.programs, self.data, self.num_draws = programs, data, num_draws
+        self.unobserved, self.rule, self.seed, self.common = unobserved, rule, seed, common
+        self.progress = progress
         levels = [column.num_values if column.levels else 0 for column in data.schema]
         self.num_values = torch.tensor(levels)
+        #: one sampler for the model's own guide, since it remembers how the cells are integrated
+        self.sampler = self._sampler(programs.guide)
 
-    def first(self) -> Estimates:
-        """Compute estimates with the model's own guide."""
-        return self._in_blocks(self.particles, self.num_draws)
+    def fixed(self, particles: int, refine: bool) -> Outcome:
+        """Take the same number of particles for every row, and four times it for refined rows.
 
-    def refined(self, first: Estimates) -> tuple[Estimates, Tensor]:
-        """Compute second estimates for rows whose weights are unreliable under the model's guide.
-
-        Pilot runs decide which rows these are, and whether a proposal of their own serves them
+        Pilot runs decide which rows are refined, and whether a proposal of their own serves them
         better. The estimates come from new samples, whatever their weights, so that the mean weight
         stays an unbiased estimate of the evidence. A small ESS counts as well as a high k-hat: a
         narrow guide can miss mass, which the weights of its samples do not show.
         """
+        everything = torch.arange(len(self.data))
+        found = self._gathered(self.num_draws)
+        self._run(found, everything, particles, self.num_draws)
+        count = torch.full((len(self.data),), particles)
+        before = found.estimates.khat.clone()
+        refined = torch.zeros(len(self.data), dtype=torch.bool)
+        if refine:
+            size = min(particles, max(_PILOT_LEAST, particles // _PILOT_DIVISOR))
+            pilot = self._gathered(0)
+            self._run(pilot, everything, size, 0)
+            uneven = self._uneven(pilot, everything, size)
+            more = REFINED_PARTICLES * particles
+            self._refine(found, pilot, uneven, size, refined, count, lambda _: more)
+        return Outcome(found.estimates, count, refined, before)
+
+    def adaptive(self, tolerance: float, refine: bool) -> Outcome:
+        """Choose the number of particles row by row, from a pilot run.
+
+        The numbers are chosen as :func:`~absentia.inference.imputing.enough.particles_needed` says.
+        Rows whose weights look uneven in the pilot run have a second one of 500 particles, which
+        decides about refinement as in :meth:`fixed`. No row has particles of a pilot run in its
+        estimates, whose number and weights would not be independent otherwise.
+        """
+        everything = torch.arange(len(self.data))
+        pilot = self._gathered(0)
+        self._run(pilot, everything, PILOT, 0, self._noise("pilot", PILOT))
+        count = particles_needed(pilot, PILOT, PILOT // REPLICATES, tolerance, self.num_draws)
+        first = pilot.estimates
+        refined = torch.zeros(len(self.data), dtype=torch.bool)
+        found = self._gathered(self.num_draws)
+        before = torch.full((len(self.data),), torch.nan, dtype=torch.float64)
+        if refine:
+            uneven = (first.khat > _EVEN_KHAT) | (first.ess < _EVEN_SHARE * PILOT)
+            rows = uneven.nonzero().flatten()
+            self._run(pilot, rows, _PILOT_LEAST, 0)
+            rows = self._uneven(pilot, rows, _PILOT_LEAST)
+            before[rows] = pilot.estimates.khat[rows]
+            self._refine(
+                found,
+                pilot,
+                rows,
+                _PILOT_LEAST,
+                refined,
+                count,
+                lambda trial: particles_needed(trial, _PILOT_LEAST, 1, tolerance, self.num_draws),
+            )
+        for size in sizes():
+            rows = ((count == size) & ~refined).nonzero().flatten()
+            self._run(found, rows, size, self.num_draws, self._noise("main", size))
+        before[~refined] = found.estimates.khat[~refined]
+        return Outcome(found.estimates, count, refined, before)
+
+    def _uneven(self, pilot: Gathered, rows: Tensor, size: int) -> Tensor:
+        """Return those of the rows that a pilot run of ``size`` particles finds unreliable."""
+        khat, ess = pilot.estimates.khat[rows], pilot.estimates.ess[rows]
+        return rows[(khat > _HEAVY_TAILED) | (ess < _FEW_EFFECTIVE * size)]
+
+    def _refine(
+        self,
+        found: Gathered,
+        pilot: Gathered,
+        uneven: Tensor,
+        size: int,
+        refined: Tensor,
+        count: Tensor,
+        needed: Callable[[Gathered], Tensor | int],
+    ) -> None:
+        """Estimate rows again by proposals of their own, where trial runs find these better.
+
+        Args:
+            found: the estimates, whose refined rows are replaced.
+            pilot: the estimates from the pilot run.
+            uneven: the rows to try.
+            size: the particles of pilot and trial runs.
+            refined: (n,) which rows were refined; set here.
+            count: (n,) the particles of each row; set here for refined rows.
+            needed: returns the particles of each row from its trial run.
+        """
         data = self.data
-        refined = torch.zeros(len(data), dtype=torch.bool)
-        size = min(self.particles, max(_PILOT_LEAST, self.particles // _PILOT_DIVISOR))
-        pilot = self._in_blocks(size, 0)
-        khat, ess = pilot.khat, pilot.ess.cpu()
-        uneven_rows = ((khat > _HEAVY_TAILED) | (ess < _FEW_EFFECTIVE * size)).nonzero().flatten()
-        if not len(uneven_rows):
-            return first, refined
-        fields = {name: value.clone() for name, value in first._asdict().items()}
-        cell_row = (~data.s).nonzero(as_tuple=True)[0]
-        chunks = uneven_rows.split(128)
+        chunks = uneven.split(_REFINED_AT_ONCE) if len(uneven) else ()
         for rows in tqdm(chunks, desc="refine", disable=not self.progress, leave=False):
             here = rows.to(data.x.device)
             x, s, extras = data.x[here], data.s[here], data.extras(here)
-            guide = refined_guide(self.programs, x, s, self.unobserved, **extras)
-            sampler = self._sampler(guide)
-            trial = sampler.estimate(x, s, size, 0, **extras)
-            more = REFINED_PARTICLES * trial.ess.cpu() > ess[rows]
-            better = more & ((trial.khat < khat[rows]) | (trial.khat <= _HEAVY_TAILED))
-            if not bool(better.any()):
-                continue
-            second = sampler.estimate(
-                x, s, REFINED_PARTICLES * self.particles, self.num_draws, **extras
-            )
+            proposal = refined_proposal(self.programs, x, s, self.unobserved, **extras)
+            guide = _proposing(self.programs.guide, proposal)
+            estimates = self._sampler(guide).estimate(x, s, size, 0, None, **extras)
+            trial = Gathered(s, 0, int(self.num_values.max()), x.dtype)
+            trial.put(torch.arange(len(rows)), estimates)
+            khat, ess = trial.estimates.khat, trial.estimates.ess
+            better = REFINED_PARTICLES * ess > pilot.estimates.ess[rows]
+            better &= (khat < pilot.estimates.khat[rows]) | (khat <= _HEAVY_TAILED)
+            own_count = torch.as_tensor(needed(trial)).expand(len(rows))
+            for particles in own_count[better].unique().tolist():
+                mine = (better & (own_count == particles)).nonzero().flatten()
+                for part in mine.split(_rows_at_once(particles)):
+                    block = here[part.to(here.device)]
+                    some = proposal.at(part.to(here.device))
+                    guide = _proposing(self.programs.guide, some)
+                    second = self._sampler(guide).estimate(
+                        data.x[block],
+                        data.s[block],
+                        particles,
+                        self.num_draws,
+                        None,
+                        **data.extras(block),
+                    )
+                    found.put(rows[part], second)
             refined[rows[better]] = True
-            again = second._asdict()
-            for name in ("log_evidence", "ess", "khat"):
-                fields[name][rows[better]] = again[name][better]
-            # missing cells are in the order of their rows, both in the table and in the chunk
-            inside = torch.zeros(len(data), dtype=torch.bool)
-            inside[rows[better]] = True
-            target = inside.to(cell_row.device)[cell_row]
-            chunk_row = (~s).nonzero(as_tuple=True)[0]
-            source = better.to(chunk_row.device)[chunk_row]
-            for name in ("mean", "variance", "mcse", "draws", "probabilities"):
-                fields[name][..., target] = again[name][..., source]
-        return Estimates(**fields), refined
+            count[rows[better]] = own_count[better]
 
-    def _in_blocks(self, particles: int, num_draws: int) -> Estimates:
-        """Compute estimates of all rows with the model's own guide, block by block."""
-        sampler, data = self._sampler(self.programs.guide), self.data
-        blocks = list(_blocks(len(data), particles))
-        parts = [
-            sampler.estimate(
-                data.x[block], data.s[block], particles, num_draws, **data.extras(block)
+    def _run(
+        self,
+        into: Gathered,
+        rows: Tensor,
+        particles: int,
+        num_draws: int,
+        noise: CommonNoise | None = None,
+    ) -> None:
+        """Compute estimates of some rows with the model's own guide, block by block."""
+        data, blocks = self.data, rows.split(_rows_at_once(particles)) if len(rows) else ()
+        for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False):
+            here = block.to(data.x.device)
+            if noise is not None:
+                noise.at(block)
+            found = self.sampler.estimate(
+                data.x[here], data.s[here], particles, num_draws, noise, **data.extras(here)
             )
-            for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False)
-        ]
-        return Estimates(*(torch.cat(field, dim=-1) for field in zip(*parts, strict=True)))
+            into.put(block, found)
+
+    def _gathered(self, num_draws: int) -> Gathered:
+        most = int(self.num_values.max())
+        return Gathered(self.data.s, num_draws, most, self.data.x.dtype)
+
+    def _noise(self, key: str, particles: int) -> CommonNoise:
+        """Return evenly spread random numbers for blocks of rows, in replicates."""
+        kind = CommonNoise if self.common else ByRow
+        return kind(particles, self.data.x, f"{self.seed} {key} {particles}", REPLICATES)
 
     def _sampler(self, guide: Callable[..., Any]) -> Sampler:
         return Sampler(
@@ -118,12 +231,18 @@ class Task:
             self.rule,
             units=self.data.scaler,
             num_values=self.num_values,
-            common=self.common,
+            common=self.seed if self.common else None,
         )
 
 
-def _blocks(count: int, particles: int) -> Iterator[slice]:
-    """Split rows into blocks, as large as memory permits with up to 64 particles at once."""
-    size = max(16, min(512, PAIRS_AT_ONCE // max(1, min(particles, 64))))
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
+def _proposing(original: Callable[..., Any], proposal: RowMixture) -> Callable[..., None]:
+    """Return the original guide with the rows' latents sampled from a proposal."""
+    return guide_from(original, proposal.guide, lambda: proposal)
+
+
+def _rows_at_once(particles: int) -> int:
+    """Return how many rows make a block: few, so that all their particles come at once.
+
+    Where particles come in many chunks, the draws of the first ones are replaced again and again.
+    """
+    return max(16, min(512, PAIRS_AT_ONCE // particles))

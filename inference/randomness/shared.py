@@ -26,6 +26,8 @@ class CommonNoise:
         particles: the number of particles in all, which are asked for chunk by chunk.
         like: a tensor of the dtype and device of the samples.
         seed: determines the numbers of a site, together with the site's name.
+        replicates: how many independent sets of points there are, one after another, from whose
+            differences an estimate's error can be told; the particles are a multiple of it.
 
     >>> import torch
     >>> from pyro.distributions import Normal
@@ -37,11 +39,15 @@ class CommonNoise:
     (torch.Size([8, 3, 2]), True)
     """
 
-    def __init__(self, particles: int, like: Tensor, seed: int) -> None:
+    def __init__(self, particles: int, like: Tensor, seed: int | str, replicates: int = 1) -> None:
         self.particles, self.like = particles, like
-        self.seed = seed
+        self.seed, self.replicates = seed, replicates
         self.points: dict[str, Tensor] = {}
         self.first, self.count = 0, 0
+
+    def at(self, rows: Tensor) -> None:
+        """Begin the particles of another block of rows with the first of them again."""
+        self.first = self.count = 0
 
     def start(self, count: int) -> None:
         """Begin the next ``count`` particles."""
@@ -52,14 +58,28 @@ class CommonNoise:
         """Take back the current particles, which were not used, for the next run."""
         self.count = 0
 
+    def whole(self, name: str, size: int) -> Tensor:
+        """Return the points (particles, size) in [0, 1] of a site, in float64."""
+        if name not in self.points:
+            key, each = f"{self.seed} {name}", self.particles // self.replicates
+            numbered = [key, *(f"{key} {r}" for r in range(1, self.replicates))]
+            self.points[name] = torch.cat([spread_points(each, size, k) for k in numbered])
+        return self.points[name]
+
     def uniform(self, name: str, size: int) -> Tensor:
         """Return (count, size) numbers in (0, 1) for the current particles."""
-        if name not in self.points:
-            self.points[name] = spread_points(self.particles, size, f"{self.seed} {name}")
-        part = self.points[name][self.first : self.first + self.count].to(self.like)
-        # rounding can give 0 and 1, which have no finite quantile
-        rounding = torch.finfo(part.dtype).eps / 2
-        return part.clamp(rounding, 1 - rounding)
+        part = self.whole(name, size)[self.first : self.first + self.count]
+        return self.inside(part.to(self.like))
+
+    def of_rows(self, name: str, size: int) -> Tensor:
+        """Return the numbers of the rows: (count, 1, size), the same for all of them."""
+        return self.uniform(name, size).unsqueeze(-2)
+
+    @staticmethod
+    def inside(uniform: Tensor) -> Tensor:
+        """Move numbers that were rounded to 0 or 1, which have no finite quantile, inside."""
+        rounding = torch.finfo(uniform.dtype).eps / 2
+        return uniform.clamp(rounding, 1 - rounding)
 
     def draw(self, name: str, fn: TorchDistribution) -> Tensor:
         """Sample per particle and row from a distribution with batch shape (n, m) or (K, n, m).
@@ -67,7 +87,7 @@ class CommonNoise:
         Raises:
             TypeError: if :func:`from_uniform` has no rule for the distribution.
         """
-        uniform = self.uniform(name, fn.batch_shape[-1]).unsqueeze(-2)  # (count, 1, m)
+        uniform = self.of_rows(name, fn.batch_shape[-1])  # (count, 1, m)
         try:
             return from_uniform(fn, uniform)
         except (NotImplementedError, AttributeError) as error:
