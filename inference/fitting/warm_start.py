@@ -50,7 +50,7 @@ def start_mechanism(model: Any, train: Any, plan: FitSettings) -> bool:
         return False
     generator = torch.Generator().manual_seed(plan.seed)
     chosen = torch.randperm(len(train), generator=generator)[:_MOST_ROWS].sort().values
-    rows = train.rows(chosen)
+    rows = train.rows(chosen).without_target()
     twin = NotMIWAEPPCA(rows, copy.deepcopy(mechanism), seed=plan.seed)
     if not is_plain(twin, rows, plan.unobserved):
         return False

@@ -98,7 +98,8 @@ def multiple_imputation(
 
         particles: importance samples per row and table, of which one is sampled by weight.
         steps: the steps of a refit; by default a quarter of the fit's for ``"bootstrap"``, and as
-            many as the fit's for ``"ensemble"``.
+            many as the fit's for ``"ensemble"``. A fit that held-out rows have ended counts for the
+            steps to its best state.
         jobs: the number of refits that run at once.
         seed: the seed of the random numbers.
         progress: show a progress bar.

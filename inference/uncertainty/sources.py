@@ -25,6 +25,7 @@ from .parameters import ParameterPosterior
 Parameters = Literal["auto", "laplace", "bootstrap", "ensemble", "mechanism", "fixed"]
 _PROPOSALS = 200  # draws of the parameters, from which m are resampled by weight
 _SHORTER = 4  # a refit that starts from the fit takes the fit's steps divided by this
+_FEWEST = 250  # but no fewer, where these were not many more than needed
 
 #: a model, and the values at which to hold its coefficients where they have priors
 Source = tuple[RowModel, Mapping[str, Tensor] | None]
@@ -71,8 +72,7 @@ def sources(
     if parameters in ("bootstrap", "ensemble"):
         from joblib import Parallel, delayed  # slow to import
 
-        shorter = _SHORTER if parameters == "bootstrap" else 1
-        steps = max(_steps_of(fitted) // shorter, 1) if steps is None else steps
+        steps = refit_steps(fitted, parameters) if steps is None else steps
         again = _bootstrapped if parameters == "bootstrap" else _from_scratch
         parallel = Parallel(n_jobs=jobs, return_as="generator")
         us = this_process()
@@ -112,9 +112,18 @@ def is_small(model: RowModel) -> bool:
     return sum(p.numel() for p in learnt) <= MOST_PARAMETERS and not turns
 
 
-def _steps_of(fitted: FitResult) -> int:
-    """Return the steps that led to the fit; those it might have taken, where it counts them."""
-    return fitted.best_step if _ended_by_rows(fitted) else fitted.settings.steps
+def refit_steps(fitted: FitResult, parameters: Parameters) -> int:
+    """Return the steps of a refit to all rows, for which no held-out rows tell when to end.
+
+    A fit that ended by its held-out rows would be overfitted by all the steps that it was allowed,
+    so that a refit from scratch takes as many as led to the best state. One that starts from the
+    fit takes a quarter, but enough steps to move to the maximum of its own rows.
+    """
+    ended = _ended_by_rows(fitted)
+    all_steps = fitted.best_step if ended else fitted.settings.steps
+    if parameters != "bootstrap":
+        return all_steps
+    return max(all_steps // _SHORTER, min(all_steps, _FEWEST) if ended else 1)
 
 
 def _ended_by_rows(fitted: FitResult) -> bool:

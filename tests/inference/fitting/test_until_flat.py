@@ -1,5 +1,7 @@
 """The schedule that ends a fit when the bound on held-out rows is flat."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 import absentia as ab
 from absentia.inference.fitting.settings import FitSettings
 from absentia.inference.fitting.until_flat import MOST_ROWS, RATES, Gains, UntilFlat
+from absentia.inference.uncertainty.sources import refit_steps
 
 ROWS = 40
 
@@ -158,7 +161,7 @@ class Killed(Exception):
 
 def test_an_interrupted_fit_stops_where_it_would_have_stopped(tmp_path):
     data, path = table(80), tmp_path / "fit.pt"
-    whole = fitted(data, steps=200, schedule="until-flat")
+    whole = fitted(data, steps=120, schedule="until-flat")
     steps = whole.history["step"].tolist()
 
     def kill_at(step):
@@ -169,10 +172,10 @@ def test_an_interrupted_fit_stops_where_it_would_have_stopped(tmp_path):
         return callback
 
     # once in the first stage, and once after stages have begun at a lower rate
-    for step in (steps[1], steps[2]):
+    for step in (steps[0], steps[1]):
         with pytest.raises(Killed):
-            fitted(data, steps=200, schedule="until-flat", checkpoint=path, callback=kill_at(step))
-    again = fitted(data, network(data, seed=9), steps=200, schedule="until-flat", checkpoint=path)
+            fitted(data, steps=120, schedule="until-flat", checkpoint=path, callback=kill_at(step))
+    again = fitted(data, network(data, seed=9), steps=120, schedule="until-flat", checkpoint=path)
     assert whole.history.equals(again.history)
     for one, other in zip(whole.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -209,7 +212,25 @@ def test_of_a_long_table_a_thousand_rows_are_held_out():
     assert (len(train), len(held_out)) == (MOST_ROWS * 11, MOST_ROWS)
 
 
-def test_refits_of_a_fit_that_ended_by_its_rows_take_its_steps():
+@pytest.mark.parametrize(
+    ("schedule", "best_step", "bootstrap", "ensemble"),
+    [
+        ("until-flat", 2_000, 500, 2_000),
+        ("until-flat", 350, 250, 350),
+        ("until-flat", 100, 100, 100),
+        ("one-cycle", 350, 1_250, 5_000),
+    ],
+)
+def test_refits_of_a_fit_that_ended_by_its_rows_take_its_steps(
+    schedule, best_step, bootstrap, ensemble
+):
+    first = fitted(table(40), steps=3)
+    first = replace(first, best_step=best_step, settings=FitSettings(schedule=schedule))
+    assert refit_steps(first, "bootstrap") == bootstrap
+    assert refit_steps(first, "ensemble") == ensemble
+
+
+def test_refits_of_a_fit_that_ended_by_its_rows_use_all_rows():
     data = table(60)
     first = fitted(data, steps=50, schedule="until-flat")
     tables = ab.multiple_imputation(first, data, m=2, parameters="bootstrap", particles=20)

@@ -47,6 +47,15 @@ def test_the_mechanism_starts_near_that_of_the_linear_fit():
     assert abs(found - aim) < 0.3 * abs(aim - cold)
 
 
+def test_a_model_of_a_target_starts_from_its_table():
+    data = table(60)
+    labelled = data.with_target(np.arange(60.0))
+    model = ab.models.SupervisedNotMIWAE(labelled, sign="+", hidden=[4], latent_dim=1)
+    changed, names = started(model, labelled)
+    assert changed
+    assert {name.partition(".")[0] for name in names} == {"missingness"}
+
+
 def test_the_same_seed_starts_at_the_same_place():
     data = table(80)
     slopes = []
