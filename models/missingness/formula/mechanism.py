@@ -26,6 +26,7 @@ from .declaration import Declared
 from .grouped import Grouped
 from .learned import arguments_for
 from .linear_predictor import LinearPredictor
+from .linearity import smoothness
 from .lookup import Names, RowValues
 from .reads import Reads
 
@@ -83,6 +84,7 @@ class FormulaMissingness(Missingness):
         self.modelled[position] = True
         self.affine_columns = torch.zeros(self.num_columns, dtype=torch.bool)
         self.affine_columns[position] = torch.tensor([self._is_affine(j) for j in position]).bool()
+        self.nodes_per_sd = self._nodes()
         #: whether formulas read their own column alone, so that slopes are the same in all rows
         self.plain = not self.asks and self.dependence(self.num_columns).columnwise
 
@@ -92,6 +94,18 @@ class FormulaMissingness(Missingness):
         through = "identity" if warp is None else warp.kind
         affine = through in ("identity", "log") and part.design.affine_in(part.column, through)
         return affine or part.column not in part.design.reads
+
+    def _nodes(self) -> int:
+        """Return how many nodes a standard deviation serve all formulas that need nodes."""
+        needed = [
+            smoothness(factor.expression) if factor.of is None else 0
+            for j, part in self.part_of.items()
+            if not bool(self.affine_columns[j])
+            for _, factors in part.design.factors()
+            for factor in factors
+            if part.column in factor.reads()
+        ]
+        return max(needed, default=0) if all(needed) else 0
 
     @classmethod
     def declared(

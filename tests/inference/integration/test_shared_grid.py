@@ -1,5 +1,7 @@
 """Cells under a smooth mechanism read their integrals off nodes that they share."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,11 @@ from scipy.integrate import quad
 from scipy.special import log_expit
 from scipy.stats import kstest, norm
 
+import absentia as ab
 from absentia.inference.integration import dispatch
 from absentia.inference.integration.shared_grid import SharedGrid
 from absentia.inference.integration.summed import TiltedQuadrature
-from absentia.models import SplineMissingness, TwoSided
+from absentia.models import FormulaMissingness, SplineMissingness, TwoSided
 
 K, N, P = 3, 8, 2
 
@@ -21,8 +24,29 @@ def double():
     torch.set_default_dtype(torch.float64)
 
 
+FORMULAS = {
+    "square": "x + I(x ** 2)",
+    "polynomial": "poly(x, 3)",
+    "natural": "ns(x, df=3)",
+    "b-spline": "bs(x, df=4)",
+    "abs": "abs(x)",
+    "exp": "exp(x / 2)",
+}
+
+
+def of_formulas(right):
+    table = np.random.default_rng(0).normal(size=(200, P)) * [1.0, 3.0]
+    table[::5, 0] = table[1::5, 1] = np.nan
+    data = ab.IncompleteData.from_numpy(table)
+    formulas = [f"x{j} ~ " + re.sub(r"\bx\b", f"x{j}", right) for j in range(P)]
+    return FormulaMissingness.declared(ab.missing(formulas), data)
+
+
 def mechanism(name, size=1.0):
-    made = TwoSided(P) if name == "two-sided" else SplineMissingness(P)
+    if name in FORMULAS:
+        made = of_formulas(FORMULAS[name])
+    else:
+        made = TwoSided(P) if name == "two-sided" else SplineMissingness(P)
     torch.manual_seed(5)
     with torch.no_grad():
         for parameter in made.parameters():
@@ -92,6 +116,27 @@ def test_gradients_are_those_of_nodes_of_each_cell(which, monkeypatch):
         answers.append(torch.autograd.grad((weight * found.log_missing).sum(), wanted))
     for shared, own in zip(*answers, strict=True):
         torch.testing.assert_close(shared, own, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("which", SCALES)
+def test_formulas_have_the_integrals_of_nodes_of_each_cell(name, which):
+    made = mechanism(name, size=0.3)
+    found = tilted(made, SCALES[which])
+    assert isinstance(found, TiltedQuadrature if name in ("abs", "exp") else SharedGrid)
+    made.nodes_per_sd = 0
+    own = tilted(made, SCALES[which])
+    assert isinstance(own, TiltedQuadrature)
+    # where a spline bends, nodes of each cell are the less accurate ones
+    tolerance = 2e-4 if "spline" in name or name == "natural" else 1e-6
+    for shared, single in zip(
+        (found.log_missing, *found.moments()), (own.log_missing, *own.moments()), strict=True
+    ):
+        torch.testing.assert_close(shared, single, rtol=tolerance, atol=tolerance)
+    wanted = list(made.parameters())
+    by_grid, by_nodes = (torch.autograd.grad(one.log_missing.sum(), wanted) for one in (found, own))
+    for shared, single in zip(by_grid, by_nodes, strict=True):
+        torch.testing.assert_close(shared, single, rtol=10 * tolerance, atol=10 * tolerance)
 
 
 def test_what_jumps_between_nodes_has_nodes_of_its_own():
