@@ -80,7 +80,8 @@ class ImputeSettings:
         given: Any = self.tolerance
         if given is None:
             return
-        if isinstance(given, bool) or not isinstance(given, Real) or not 0 < given < 1:
+        number = isinstance(given, Real) and not isinstance(given, bool)
+        if not number or not 0 < float(given) < 1:
             raise InputError(
                 f"tolerance is {given!r}; give a share of the posterior standard deviation, such "
                 f"as 0.01"

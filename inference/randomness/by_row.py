@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from pyro.distributions import Normal, TorchDistribution
@@ -84,7 +86,7 @@ def _hashed(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
     They are the outputs of the generator SplitMix64 (Steele, Lea & Flood, OOPSLA 2014) at the
     positions row * size + place.
     """
-    state: np.ndarray
+    state: Any
     place = rows[:, None] * np.uint64(size) + np.arange(size, dtype=np.uint64)
     state = np.uint64(seed) + (place + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
