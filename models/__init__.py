@@ -3,6 +3,7 @@
 from .configurable import Configurable, rebuild
 from .missingness import (
     Affine,
+    AveragedMissingness,
     ChannelSelfMasking,
     Clipping,
     ConvMissingness,
@@ -61,6 +62,7 @@ __all__ = [
     "MIWAE",
     "PPCA",
     "Affine",
+    "AveragedMissingness",
     "ChannelSelfMasking",
     "Clipping",
     "Configurable",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -22,35 +22,50 @@ MARGIN = 0.01
 
 @dataclass(frozen=True)
 class Warp:
-    """A map to the real line: the log of a positive column, or the logit of a bounded one.
+    """A map to the real line: of a positive column, of a bounded one, or of a skewed one.
 
     "log" is y = log(v). "logit" is y = log(u / (1 - u)) with u = (v - lower + m) / (upper - lower
     + 2 m), m = 0.01 (upper - lower), so that a value at a bound becomes +-4.6 instead of infinity.
     The inverses are clipped to the range of the dtype and to the bounds.
+
+    "sinh-arcsinh" is y = sinh(tail arcsinh((v - centre) / spread) - skew) between the bounds, which
+    are those of what was observed, and continues beyond them along its tangents, so that values
+    that nobody has seen are not stretched further (Jones & Pewsey, Biometrika 2009, eq. 2). With
+    ``skew=0`` and ``tail=1`` it is a straight line.
 
     >>> Warp("logit", 0.0, 1.0).apply(np.array([0.0, 0.5, 1.0])).round(2)
     array([-4.62,  0.  ,  4.62])
     >>> Warp("log").invert(np.array([0.0, -1e6])) > 0
     array([ True,  True])
 
+    >>> bend = Warp("sinh-arcsinh", 0.0, 10.0, centre=2.0, spread=1.5, skew=0.8, tail=1.1)
+    >>> bend.invert(bend.apply(np.array([-3.0, 0.0, 5.0, 20.0]))).round(6)
+    array([-3.,  0.,  5., 20.])
+
     Args:
-        kind: "log" or "logit".
-        lower: the lower bound of a logit.
-        upper: the upper bound of a logit.
+        kind: "log", "logit" or "sinh-arcsinh".
+        lower: the lower bound of a logit, or the least observed value of a sinh-arcsinh.
+        upper: the upper bound of a logit, or the greatest observed value of a sinh-arcsinh.
+        centre, spread, skew, tail: the parameters of a sinh-arcsinh.
 
     Raises:
-        ValueError: the kind is unknown, or a logit lacks finite bounds with lower < upper.
+        ValueError: the kind is unknown, or a logit or sinh-arcsinh lacks finite bounds with
+            lower < upper.
     """
 
-    kind: Literal["log", "logit"]
+    kind: Literal["log", "logit", "sinh-arcsinh"]
     lower: float | None = None
     upper: float | None = None
+    centre: float = 0.0
+    spread: float = 1.0
+    skew: float = 0.0
+    tail: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse an unknown kind, and a logit without a range."""
-        if self.kind not in ("log", "logit"):
-            raise InputError(f"warp is {self.kind!r}; use 'log' or 'logit'.")
-        if self.kind == "logit" and not (
+        if self.kind not in ("log", "logit", "sinh-arcsinh"):
+            raise InputError(f"warp is {self.kind!r}; use 'log', 'logit' or 'sinh-arcsinh'.")
+        if self.kind != "log" and not (
             self.lower is not None
             and self.upper is not None
             and math.isfinite(self.lower)
@@ -58,14 +73,20 @@ class Warp:
             and self.lower < self.upper
         ):
             raise InputError(
-                f"the bounds of a logit are {self.lower} and {self.upper}; give finite bounds with "
-                "lower < upper."
+                f"the bounds of a {self.kind} are {self.lower} and {self.upper}; give finite "
+                "bounds with lower < upper."
+            )
+        if not (self.spread > 0 and self.tail > 0):
+            raise InputError(
+                f"spread is {self.spread} and tail is {self.tail}; give positive numbers."
             )
 
     def apply(self, values: Values) -> Values:
         """Map values from the column's units to the real line, in any shape."""
         if self.kind == "log":
             return np.log(values) if isinstance(values, np.ndarray) else values.log()
+        if self.kind == "sinh-arcsinh":
+            return self._bent(values)
         low, width, margin = self._range()
         u = (values - low + margin) / (width + 2 * margin)
         if isinstance(u, np.ndarray):
@@ -86,6 +107,8 @@ class Warp:
             if isinstance(values, np.ndarray):
                 return np.exp(np.clip(values, low, high))
             return values.clamp(low, high).exp()
+        if self.kind == "sinh-arcsinh":
+            return self._unbent(values)
         low, width, margin = self._range()
         if isinstance(values, np.ndarray):
             u = 0.5 * (1 + np.tanh(0.5 * values))
@@ -100,6 +123,8 @@ class Warp:
         """
         if self.kind == "log":
             return -np.log(values)
+        if self.kind == "sinh-arcsinh":
+            return np.log(self._slope(np.clip(values, self.lower, self.upper)))
         low, width, margin = self._range()
         # d log(u / (1 - u)) / dv, where u is measured from the lower end and 1 - u from the upper
         below, above = values - low + margin, low + width + margin - values
@@ -109,6 +134,8 @@ class Warp:
         """Return plain values that survive a JSON round trip unchanged."""
         if self.kind == "log":
             return {"kind": self.kind}
+        if self.kind == "sinh-arcsinh":
+            return asdict(self)
         return {"kind": self.kind, "lower": self.lower, "upper": self.upper}
 
     @classmethod
@@ -121,3 +148,42 @@ class Warp:
         assert self.upper is not None
         width = self.upper - self.lower
         return self.lower, width, MARGIN * width
+
+    def _curve(self, values: Values) -> Values:
+        """Return the sinh-arcsinh of values between the bounds."""
+        u = (values - self.centre) / self.spread
+        if isinstance(u, np.ndarray):
+            return np.sinh(self.tail * np.arcsinh(u) - self.skew)
+        return (self.tail * u.arcsinh() - self.skew).sinh()
+
+    def _slope(self, values: np.ndarray) -> np.ndarray:
+        """Return the derivative of the sinh-arcsinh at values between the bounds."""
+        u = (values - self.centre) / self.spread
+        bend = self.tail * np.arcsinh(u) - self.skew
+        slope: np.ndarray = np.cosh(bend) * self.tail / self.spread / np.sqrt(1 + u**2)
+        return slope
+
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the curve and its slope at both bounds."""
+        ends = np.array([self.lower, self.upper])
+        return self._curve(ends), self._slope(ends)
+
+    def _bent(self, values: Values) -> Values:
+        """Map by the curve between the bounds and by its tangents beyond them."""
+        slope = self._ends()[1]
+        within = values.clip(self.lower, self.upper)
+        beyond = values - within
+        return self._curve(within) + beyond.clip(None, 0) * slope[0] + beyond.clip(0, None) * slope[1]
+
+    def _unbent(self, values: Values) -> Values:
+        """Invert :meth:`_bent`."""
+        at, slope = self._ends()
+        within = values.clip(at[0], at[1])
+        beyond = values - within
+        if isinstance(within, np.ndarray):
+            u = np.sinh((np.arcsinh(within) + self.skew) / self.tail)
+        else:
+            u = ((within.arcsinh() + self.skew) / self.tail).sinh()
+        inside = (self.centre + self.spread * u).clip(self.lower, self.upper)
+        found: Values = inside + beyond.clip(None, 0) / slope[0] + beyond.clip(0, None) / slope[1]
+        return found

@@ -1,6 +1,7 @@
 """Missingness mechanisms: models of why a value is missing."""
 
 from .affine import Affine
+from .averaged import AveragedMissingness
 from .base import Missingness
 from .clipping import Clipping
 from .curved import SplineMissingness, TwoSided
@@ -20,6 +21,7 @@ from .whole_row import LinearMissingness, NonLinearMissingness
 
 __all__ = [
     "Affine",
+    "AveragedMissingness",
     "ChannelSelfMasking",
     "Clipping",
     "ColumnDescription",

@@ -11,6 +11,7 @@ from ...data import IncompleteData
 from ...data.errors import InputError
 from ..configurable import argument_of
 from ..missingness import (
+    AveragedMissingness,
     FormulaMissingness,
     Ignorable,
     LinearMissingness,
@@ -32,6 +33,7 @@ from .modelled import of_modelled
 SlopePrior = Literal["weak", "flat"] | float
 
 MISSINGNESS = (
+    "auto",
     "self-masking",
     "self-masking-probit",
     "limit",
@@ -144,6 +146,8 @@ def _named(
         plain = sign is None or isinstance(sign, str)
         own = direction(sign) if plain else directions(sign, data.columns)
         mechanism: Missingness = SelfMasking(columns, link, own, shrinkage=shrinkage)
+    elif name == "auto":
+        mechanism = _averaged(data, latent_dim, mixed)
     elif name == "limit":
         return Threshold.limit_of(data, _sides(sign, data))
     elif name == "nonlinear":
@@ -161,6 +165,22 @@ def _named(
         mechanism = kinds[name](columns)
     mechanism.initialise(data.s.float().mean(0))
     return mechanism
+
+
+def _averaged(data: IncompleteData, latent_dim: int, mixed: bool) -> AveragedMissingness:
+    """Make the mechanism that averages over forms, for a table of real numbers.
+
+    Raises:
+        ValueError: a column holds codes or counts.
+    """
+    if mixed:
+        name = next(c.name for c in data.schema if c.kind not in ("continuous", "positive", "bounded"))
+        raise InputError(
+            f"missingness='auto' is for tables whose columns are all real numbers, and column "
+            f"'{name}' is {data.schema[name].kind}; name a mechanism, 'self-masking' or 'latent' "
+            f"for example"
+        )
+    return AveragedMissingness(len(data.columns), latent_dim)
 
 
 def _sides(sign: Sign, data: IncompleteData) -> list[str]:

@@ -6,7 +6,9 @@ import torch
 
 from absentia.data.columns.warps import Warp
 
-WARPS = {"log": Warp("log"), "logit": Warp("logit", -2.0, 3.0)}
+WARPS = {"log": Warp("log"), "logit": Warp("logit", -2.0, 3.0),
+    "sinh-arcsinh": Warp("sinh-arcsinh", -2.0, 3.0, centre=0.4, spread=0.7, skew=0.9, tail=1.3),
+}
 
 
 @pytest.mark.parametrize("name", WARPS)
@@ -45,7 +47,7 @@ def test_the_two_libraries_agree():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("sqrt",), "use 'log' or 'logit'"), (("logit", 1.0, 1.0), "lower < upper")],
+    [(("sqrt",), "use 'log', 'logit' or 'sinh-arcsinh'"), (("logit", 1.0, 1.0), "lower < upper")],
     ids=["unknown", "empty range"],
 )
 def test_maps_that_do_not_exist(arguments, message):

@@ -1,0 +1,100 @@
+"""Bends: the sinh-arcsinh maps under which the columns' margins are nearly normal."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .random import normal
+
+#: prior standard deviations of skew and log tail, around the straight line
+_SKEW_SD, _LOG_TAIL_SD = 0.5, 0.5
+#: the share of proposals to accept, and how fast the step is adapted to it during warm-up
+_ACCEPT, _ADAPT = 0.3, 0.1
+
+
+class Bends:
+    """y = (sinh(tail_j arcsinh(x_j) - skew_j) - m_j) / s_j for the observed values of each column.
+
+    m_j and s_j are mean and standard deviation of the column's observed, bent values. A Gaussian
+    decoder without bends blames the skewness of a column on its mechanism: under a log-normal
+    column that is missing completely at random, a large slope is then almost certain.
+
+    Args:
+        x: (n, p) standardised values, 0 where missing.
+        seen: (n, p) booleans, True where observed.
+        straight: (p,) booleans, the columns that are never bent.
+        chains: the number of chains, each with its own bends.
+    """
+
+    def __init__(self, x: Tensor, seen: Tensor, straight: Tensor, chains: int) -> None:
+        self.seen, self.straight = seen, straight
+        self.count = seen.sum(0).to(x)
+        self.arcsinh = torch.asinh(x)
+        self._log_slope = -0.5 * torch.log1p(x.square())
+        self.skew = x.new_zeros(chains, x.shape[1])
+        self.log_tail = torch.zeros_like(self.skew)
+        self.step = torch.full_like(self.skew, 0.05)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Compute values, log slopes, means and standard deviations of the current bends."""
+        self.y, self.log_slope, self.mean, self.sd = self._bent(self.skew, self.log_tail)
+
+    def _bent(self, skew: Tensor, log_tail: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return standardised bent values (K, n, p), row by row the log slopes, and the moments."""
+        bend = log_tail.exp().unsqueeze(1) * self.arcsinh - skew.unsqueeze(1)
+        bent = torch.sinh(bend)
+        mean = (bent * self.seen).sum(1) / self.count
+        centred = (bent - mean.unsqueeze(1)) * self.seen
+        sd = (centred.square().sum(1) / self.count).sqrt()
+        slope = torch.cosh(bend).log() + log_tail.unsqueeze(1) + self._log_slope
+        return centred / sd.unsqueeze(1), (slope - sd.log().unsqueeze(1)) * self.seen, mean, sd
+
+    def move(
+        self,
+        predicted: Tensor,
+        variance: Tensor,
+        left: Tensor,
+        slope: Tensor,
+        columns: Tensor,
+        adapt: bool,
+        generator: torch.Generator,
+    ) -> None:
+        """Take one Metropolis step of every column's bend, given all else.
+
+        Args:
+            predicted: (K, n, p) the decoder's means.
+            variance: (K, p) its variances.
+            left: (K, n, q) the utilities less the score without the part of the column itself.
+            slope: (K, q) the slopes on the column itself.
+            columns: (q,) the columns that have missing values.
+            adapt: whether to adapt the length of the steps; not valid after warm-up.
+            generator: the source of random numbers.
+        """
+
+        shape = self.skew.shape
+        skew = self.skew + self.step * normal(shape, left, generator)
+        log_tail = self.log_tail + self.step * normal(shape, left, generator)
+        y, log_slope, mean, sd = self._bent(skew, log_tail)
+
+        def height(y: Tensor, log_slope: Tensor, skew: Tensor, log_tail: Tensor) -> Tensor:
+            decoder = ((y - predicted).square() * self.seen).sum(1) / variance
+            own = (left - slope.unsqueeze(1) * y[..., columns]).square() * self.seen[:, columns]
+            prior = (skew / _SKEW_SD).square() + (log_tail / _LOG_TAIL_SD).square()
+            total = log_slope.sum(1) - 0.5 * (decoder + prior)
+            return total.index_add(1, columns, -0.5 * own.sum(1))
+
+        gain = height(y, log_slope, skew, log_tail) - height(
+            self.y, self.log_slope, self.skew, self.log_tail
+        )
+        uniform = torch.rand(shape, generator=generator, dtype=left.dtype, device=left.device)
+        moved = (uniform.log() < gain) & ~self.straight
+        self.skew = torch.where(moved, skew, self.skew)
+        self.log_tail = torch.where(moved, log_tail, self.log_tail)
+        cells = moved.unsqueeze(1)
+        self.y = torch.where(cells, y, self.y)
+        self.log_slope = torch.where(cells, log_slope, self.log_slope)
+        self.mean, self.sd = torch.where(moved, mean, self.mean), torch.where(moved, sd, self.sd)
+        if adapt:
+            self.step = self.step * torch.exp((moved.to(left) - _ACCEPT) * _ADAPT)

@@ -1,0 +1,172 @@
+"""Several chains of the sampler side by side: their state, and one sweep of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...models.missingness.averaged import Form
+from .bends import Bends
+from .decoder import LinearDecoder
+from .forms import Forms
+from .random import normal
+from .truncated_normal import of_known_sign
+
+
+class Chains:
+    """K chains over one table.
+
+    Args:
+        x: (n, p) standardised values in double precision, 0 where missing.
+        seen: (n, p) booleans, True where observed.
+        straight: (p,) booleans, the columns that are never bent.
+        latent_dim: the number d of latent dimensions.
+        chains: the number K of chains.
+        shared: whether all columns have the same noise.
+        floor: the least standard deviation of the noise.
+        forms: the forms of the mechanism that are considered.
+        generator: the source of random numbers.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        seen: Tensor,
+        straight: Tensor,
+        *,
+        latent_dim: int,
+        chains: int,
+        shared: bool,
+        floor: float,
+        forms: Sequence[Form],
+        generator: torch.Generator,
+    ) -> None:
+        self.seen, self.generator = seen, generator
+        n, p = x.shape
+        #: the columns that have missing values, (q,)
+        self.columns = (~seen).any(0).nonzero().flatten()
+        self.missing = ~seen[:, self.columns]
+        #: rows with the same pattern of missing values share a factor of their posterior precision
+        self.patterns, self.pattern = seen.unique(dim=0, return_inverse=True)
+        self.bends = Bends(x, seen, straight, chains)
+        self.decoder = LinearDecoder(p, latent_dim, chains, shared, floor, x, generator)
+        rates = self.missing.to(x).mean(0)
+        self.forms = Forms(rates, latent_dim, chains, forms)
+        start = 0.5 * normal((chains, n, p), x, generator)
+        self.y = torch.where(seen, self.bends.y, start)
+        self.z = normal((chains, n, latent_dim), x, generator)
+        score = self.forms.offset.unsqueeze(1).expand(chains, n, len(self.columns))
+        self.u = of_known_sign(score, torch.ones_like(score), self.missing, generator)
+
+    def sweep(self, bend: bool) -> None:
+        """Sample every block once, and the bends where these are still free."""
+        decoder, forms, columns = self.decoder, self.forms, self.columns
+        self.z = self._latents()
+        predicted = decoder.predicted(self.z)
+        self._missing_values(predicted)
+        if bend:
+            for _ in range(2):
+                self.bends.move(
+                    predicted,
+                    decoder.noise,
+                    self.u - forms.score(self.z),
+                    forms.slope,
+                    columns,
+                    True,
+                    self.generator,
+                )
+            self.y = torch.where(self.seen, self.bends.y, self.y)
+        decoder.step(self.y, self.z, self.generator)
+        self.u = forms.step(self.y[..., columns], self.z, self.u, self.generator)
+
+    def _latents(self) -> Tensor:
+        """Sample z given observed values and utilities, with missing values integrated out.
+
+        A missing x_j with u_j = b_j + a_j x_j + c_j^T z + e informs z by
+        u_j ~ Normal(b_j + a_j mu_j + (a_j w_j + c_j)^T z, 1 + a_j^2 sigma_j^2), and an observed one
+        by u_j - a_j x_j ~ Normal(b_j + c_j^T z, 1), beside its density under the decoder.
+        """
+        decoder, forms, columns = self.decoder, self.forms, self.columns
+        weight, noise = decoder.weight, decoder.noise
+        d = weight.shape[-1]
+        scaled = weight / noise.unsqueeze(-1)  # (K, p, d)
+        slope = forms.slope.unsqueeze(-1)
+        through = slope * weight[:, columns] + forms.loading  # (K, q, d)
+        variance = 1 + forms.slope.square() * noise[:, columns]
+        shrunk = through / variance.unsqueeze(-1)
+        seen = self.patterns.to(weight)
+        own = seen[:, columns]
+        precision = seen @ _outer(scaled, weight) + own @ _outer(forms.loading, forms.loading)
+        precision = (precision + (1 - own) @ _outer(shrunk, through)).unflatten(-1, (d, d))
+        eye = torch.eye(d, dtype=weight.dtype, device=weight.device)
+        factor = torch.linalg.cholesky(precision + eye)
+        inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+        left = self.u - forms.offset.unsqueeze(1)  # (K, n, q)
+        at_seen = left - forms.slope.unsqueeze(1) * self.y[..., columns]
+        at_missing = left - (forms.slope * decoder.mean[:, columns]).unsqueeze(1)
+        shift = ((self.y - decoder.mean.unsqueeze(1)) * self.seen) @ scaled
+        shift = shift + (at_seen * ~self.missing) @ forms.loading
+        shift = shift + (at_missing * self.missing) @ shrunk  # (K, n, d)
+        root = inverse[:, self.pattern]  # (K, n, d, d)
+        half = (root @ shift.unsqueeze(-1)).squeeze(-1) + normal(shift.shape, shift, self.generator)
+        found: Tensor = (root.mT @ half.unsqueeze(-1)).squeeze(-1)
+        return found
+
+    def _missing_values(self, predicted: Tensor) -> None:
+        """Sample utilities with missing values integrated out, and then the missing values."""
+        forms, columns, missing = self.forms, self.columns, self.missing
+        slope, noise = forms.slope.unsqueeze(1), self.decoder.noise[:, columns].unsqueeze(1)
+        score, mean = forms.score(self.z), predicted[..., columns]
+        values = self.y[..., columns]
+        centre = score + slope * torch.where(missing, mean, values)
+        sd = torch.where(missing, 1 + slope.square() * noise, 1.0).sqrt()
+        self.u = of_known_sign(centre, sd, missing, self.generator)
+        precision = 1 / noise + slope.square()
+        mean = (mean / noise + slope * (self.u - score)) / precision
+        drawn = mean + normal(mean.shape, mean, self.generator) / precision.sqrt()
+        self.y = self.y.index_copy(2, columns, torch.where(missing, drawn, values))
+
+    @torch.no_grad()
+    def log_evidence(self, particles: int) -> Tensor:
+        """Estimate log p(x_o, s) of every row under each chain's parameters, (K, n).
+
+        It is in the units of ``x``: the slopes of the bends are part of it. z is sampled from
+        p(z | x_o), and the mask's probability given z, with missing values integrated out, is
+        averaged over the samples.
+        """
+        decoder, forms, columns = self.decoder, self.forms, self.columns
+        weight, noise = decoder.weight, decoder.noise
+        d = weight.shape[-1]
+        scaled = weight / noise.unsqueeze(-1)
+        seen = self.patterns.to(weight)
+        eye = torch.eye(d, dtype=weight.dtype, device=weight.device)
+        factor = torch.linalg.cholesky((seen @ _outer(scaled, weight)).unflatten(-1, (d, d)) + eye)
+        inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+        log_root = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, self.pattern]
+        root = inverse[:, self.pattern]
+        left = (self.y - decoder.mean.unsqueeze(1)) * self.seen
+        half = (root @ (left @ scaled).unsqueeze(-1)).squeeze(-1)
+        squares = (left.square() / noise.unsqueeze(1)).sum(-1) - half.square().sum(-1)
+        logs = (self.seen * (2 * torch.pi * noise).log().unsqueeze(1)).sum(-1)
+        values = -0.5 * (squares + logs) - log_root + self.bends.log_slope.sum(-1)
+        slope = forms.slope.unsqueeze(1)
+        parts = []
+        for _ in range(particles):
+            at = half + normal(half.shape, half, self.generator)
+            z = (root.mT @ at.unsqueeze(-1)).squeeze(-1)
+            mean = decoder.predicted(z)[..., columns]
+            centre = forms.score(z) + slope * torch.where(self.missing, mean, self.y[..., columns])
+            sd = torch.where(
+                self.missing, 1 + slope.square() * noise[:, columns].unsqueeze(1), 1.0
+            ).sqrt()
+            sign = torch.where(self.missing, 1.0, -1.0).to(centre)
+            parts.append(torch.special.log_ndtr(sign * centre / sd).sum(-1))
+        mask = torch.stack(parts).logsumexp(0) - torch.tensor(float(particles)).log()
+        return values + mask
+
+
+def _outer(left: Tensor, right: Tensor) -> Tensor:
+    """Return the outer products of the last dimensions, flattened: (K, p, d * d)."""
+    return (left.unsqueeze(-1) * right.unsqueeze(-2)).flatten(-2)

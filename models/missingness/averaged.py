@@ -1,0 +1,149 @@
+"""The mechanism whose form is not known: an average over forms, column by column."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from pyro.distributions import Normal, StudentT
+from torch import Tensor, nn
+
+from ...data import IncompleteData, Standardiser
+from ...data.errors import InputError
+from ..distributions.mask import ProbitBernoulli
+from .affine import Affine
+from .base import Missingness
+from .dependence import Dependence
+from .equations import equation, in_units
+from .shown import in_own_units, incomplete
+from .starts import score_of_rate
+
+Form = Literal["at random", "latent", "own value", "own value and latent"]
+#: the forms that a column's mechanism may take, with the prior probability of each
+FORMS: dict[Form, float] = {
+    "at random": 2 / 7,
+    "latent": 2 / 7,
+    "own value": 2 / 7,
+    "own value and latent": 1 / 7,
+}
+#: prior scale of the slopes per standard deviation, on the probit scale: about .7 in log-odds
+SLOPE_SCALE = 0.41
+#: degrees of freedom of the slopes' prior, whose heavy tails leave room for steep mechanisms
+SLOPE_DF = 3.0
+#: parameters of the inverse gamma prior of the variance that a latent part adds to the score
+LOADING_SHAPE, LOADING_RATE = 2.0, 0.5
+#: a score at which nothing is missing, for columns without missing values
+_ALWAYS_SEEN = 8.0
+
+
+class AveragedMissingness(Missingness):
+    """Phi^-1 P(s_j = 1 | x, z) = b_j + a_j x_j + c_j^T z, where a_j and c_j may be absent.
+
+    It is for tables of which nobody knows why values are missing. Every column has one of four
+    forms, and which of them is not known:
+
+    - "at random": a_j = 0, c_j = 0;
+    - "latent": a_j = 0: what the column shares with other columns decides, whether they are
+      observed or not;
+    - "own value": c_j = 0: self-masking;
+    - "own value and latent": both.
+
+    Slopes have a Student-t prior with 3 degrees of freedom and scale .41 per standard deviation
+    (.7 in log-odds). The loadings c_j are Normal(0, v_j / d), so that v_j is the variance of the
+    latent part, with v_j ~ InverseGamma(2, .5). The forms' probabilities are shared by all columns,
+    and have a Dirichlet prior around :data:`FORMS`: what most columns do is likelier for the
+    others. (George & McCulloch, JASA 1993, for selection by mixture priors; Hoeting et al.,
+    Statistical Science 1999, for averaging over models.)
+
+    With a linear Gaussian decoder :func:`absentia.fit` samples forms, coefficients and decoder from
+    their posterior (:mod:`absentia.inference.gibbs`). With other decoders the parameters are
+    fitted as they stand, shrunk by the priors of the last form, and no form is left out.
+
+    Args:
+        num_columns: the number p of columns.
+        latent_dim: the number d of the row's latent dimensions.
+        forms: the forms that are considered; all four when left out.
+
+    Raises:
+        ValueError: a form is unknown, or none is given.
+
+    >>> import torch
+    >>> from absentia.models import AveragedMissingness
+    >>> mechanism = AveragedMissingness(3, 2)
+    >>> mechanism(torch.zeros(7, 3), z=torch.zeros(7, 2)).batch_shape
+    torch.Size([7, 3])
+    """
+
+    link = "probit"
+
+    def __init__(
+        self, num_columns: int, latent_dim: int, forms: Sequence[Form] | None = None
+    ) -> None:
+        super().__init__()
+        forms = tuple(FORMS) if forms is None else tuple(forms)
+        unknown = [form for form in forms if form not in FORMS]
+        if unknown or not forms:
+            what = f"form {unknown[0]!r} is not one of" if unknown else "forms is empty; give some of"
+            raise InputError(f"{what} {', '.join(FORMS)}")
+        self.forms = tuple(form for form in FORMS if form in forms)
+        self.slope = nn.Parameter(torch.zeros(num_columns))
+        self.offset = nn.Parameter(torch.zeros(num_columns))
+        self.loading = nn.Parameter(torch.zeros(num_columns, latent_dim))
+        self.slope.requires_grad_(any("own value" in form for form in self.forms))
+        self.loading.requires_grad_(any("latent" in form for form in self.forms))
+
+    def forward(self, x: Tensor, z: Tensor) -> ProbitBernoulli:
+        """Return a Bernoulli with probit link, batch shape (..., n, p)."""
+        return ProbitBernoulli(self.offset + self.slope * x + z @ self.loading.T)
+
+    def affine(self, x: Tensor, z: Tensor) -> Affine:
+        """Return the slopes, and an offset for each row and particle."""
+        return Affine(self.slope, self.offset + z @ self.loading.T, "probit")
+
+    def dependence(self, num_columns: int) -> Dependence:
+        """Each column's absence depends on its own value, given the row's latent."""
+        return Dependence.of_own_value(num_columns)
+
+    @torch.no_grad()
+    def initialise(self, observed_rate: Tensor) -> None:
+        """Start the offsets from the observed rates."""
+        start = score_of_rate(observed_rate, "probit")
+        self.offset.copy_(start.masked_fill(observed_rate.to(start) >= 1, _ALWAYS_SEEN))
+
+    def log_prior(self) -> Tensor | None:
+        """Return the log-density of the slopes and loadings where no form is left out."""
+        total = self.offset.new_zeros(())
+        if self.slope.requires_grad:
+            total = total + StudentT(SLOPE_DF, 0.0, SLOPE_SCALE).log_prob(self.slope).sum()
+        if self.loading.requires_grad:
+            variance = LOADING_RATE / (LOADING_SHAPE + 1) / self.loading.shape[1]
+            total = total + Normal(0.0, math.sqrt(variance)).log_prob(self.loading).sum()
+        return total
+
+    def known(self, column: int) -> str | None:
+        """Return "shrunk": priors draw slopes towards 0."""
+        return "shrunk"
+
+    def estimands(self, **sampled: Tensor) -> dict[str, Tensor]:
+        """Return slopes and offsets; loadings are known only up to a rotation of the latents."""
+        return {"slope": self.slope, "offset": self.offset}
+
+    def shown(self, data: IncompleteData, **sampled: Tensor) -> dict[str, Tensor]:
+        """Return slopes and offsets of the score of being missing, in data units."""
+        found: dict[str, Tensor] = {}
+        for j, _ in incomplete(data):
+            found |= in_own_units(data, j, self.offset[j], [(j, self.slope[j])])
+        return found
+
+    def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
+        """Write the score of being missing, in the scaler's units."""
+        intercept, terms = in_units(
+            -float(self.offset[column]), [(-float(self.slope[column]), column)], names, scaler
+        )
+        latent = [] if not bool(self.loading[column].any()) else [("c'", "latent")]
+        own = [] if float(self.slope[column]) == 0 else terms
+        if not own:
+            intercept = -float(self.offset[column])
+        return equation("probit", names[column], intercept, [*own, *latent])
