@@ -24,3 +24,7 @@ class Fit(Layout, Protocol):
     @property
     def identification(self) -> pd.DataFrame | None:
         """What :func:`absentia.check.check_identification` found; None where it was not asked."""
+
+    @property
+    def odds(self) -> pd.DataFrame | None:
+        """The odds of the forms of each column's mechanism; None where there was one form."""

@@ -173,7 +173,9 @@ class Warp:
         slope = self._ends()[1]
         within = values.clip(self.lower, self.upper)
         beyond = values - within
-        return self._curve(within) + beyond.clip(None, 0) * slope[0] + beyond.clip(0, None) * slope[1]
+        return (
+            self._curve(within) + beyond.clip(None, 0) * slope[0] + beyond.clip(0, None) * slope[1]
+        )
 
     def _unbent(self, values: Values) -> Values:
         """Invert :meth:`_bent`."""

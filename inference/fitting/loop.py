@@ -27,6 +27,7 @@ from .loggers import Logger
 from .quasi_newton import is_plain
 from .result import FitResult
 from .run import Run, Table
+from .sampled import averages_forms, with_columns
 from .settings import OF_ADAM, FitOptions, FitSettings, goes_until_flat
 from .until_flat import MOST_ROWS
 from .warm_start import start_mechanism
@@ -163,11 +164,16 @@ def fit(
     history = pd.DataFrame(run.history)
     bound = run.best_bound if held_out is not None else float(history["train_bound"].iloc[-1])
     whole = data.whole if isinstance(data, IncompleteData) and data.whole else data
-    with computing(model):
-        identification = check_slopes(model, data, plan, stacklevel=2) if check else None
+    posterior = run.stepper.posterior() if plan.optimiser == "gibbs" else None
+    scaler, identification = whole.scaler, None
+    if posterior is not None:  # the odds of the forms say what can be known of the slopes
+        scaler = with_columns(scaler, whole.columns, posterior.scaler, data.columns)
+    elif check:
+        with computing(model):
+            identification = check_slopes(model, data, plan, stacklevel=2)
     return FitResult(
         model=model,
-        scaler=whole.scaler,
+        scaler=scaler,
         columns=whole.columns,
         history=history,
         bound=bound,
@@ -177,6 +183,7 @@ def fit(
         covariate_schema=data.covariate_schema,
         identification=identification,
         rows=len(data),
+        posterior=posterior,
     )
 
 
@@ -189,6 +196,15 @@ def _with_optimiser(plan: FitSettings, model: Any, data: Table, asked_of_adam: b
     """
     if plan.optimiser == "adam":
         return plan
+    averages = averages_forms(model, data)
+    if plan.optimiser == "gibbs" or (plan.optimiser == "auto" and averages and not asked_of_adam):
+        if not averages:
+            raise InputError(
+                "optimiser='gibbs' samples the posterior of a linear Gaussian decoder with its "
+                "exact guide under missingness='auto', on a table with missing values: "
+                "NotMIWAEPPCA(data, 'auto'); use another optimiser"
+            )
+        return replace(plan, optimiser="gibbs", validation=0.0)
     plain = is_plain(model, data, plan.unobserved)
     if plan.optimiser == "auto":
         return replace(plan, optimiser="l-bfgs" if plain and not asked_of_adam else "adam")

@@ -15,6 +15,7 @@ from ...data.system.files import reason
 from ...data.system.process import own_settings, seeded
 from ...models import rebuild
 from ...models.programs.base import RowModel
+from ..gibbs.posterior import Posterior, posterior_of_tensors, tensors_of_posterior
 from ..storage.folder import FormatError, read_folder, write_folder
 from ..storage.typed_json import from_json, set_tensors, tensors_of, to_json
 from .settings import FitSettings
@@ -48,6 +49,16 @@ class FitResult:
     identification: pd.DataFrame | None = None
     #: number of rows, those held out included; None where an earlier version saved the fit
     rows: int | None = None
+    #: draws of all parameters, where the fit sampled their posterior (``missingness="auto"``)
+    posterior: Posterior | None = None
+
+    @property
+    def odds(self) -> pd.DataFrame | None:
+        """Which form each column's mechanism has, where the fit averaged over forms, else None.
+
+        See :meth:`absentia.inference.gibbs.posterior.Posterior.table`.
+        """
+        return None if self.posterior is None else self.posterior.table(self.model.columns)
 
     def __repr__(self) -> str:
         """Return five lines: model, data, bound, settings given and mechanism."""
@@ -103,8 +114,11 @@ def write(fitted: FitResult, path: str | Path, **further: Any) -> None:
         "history": fitted.history.to_dict("list"),
         "rows": fitted.rows,
     }
+    if fitted.posterior is not None:
+        document["posterior_scaler"] = fitted.posterior.scaler.to_dict()
     kept = {name: to_json(part, name) for name, part in document.items()}
-    write_folder(path, {**kept, **further}, tensors_of(fitted.model))
+    tensors = {**tensors_of(fitted.model), **tensors_of_posterior(fitted.posterior)}
+    write_folder(path, {**kept, **further}, tensors)
     _log.info("saved a %s in '%s'", type(fitted.model).__name__, path)
 
 
@@ -141,6 +155,7 @@ def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitRe
             document = {**document, "model": rebuild(document["model"])}
     model = document["model"]
     model.to(dtype=getattr(torch, document["dtype"]))
+    posterior, tensors = posterior_of_tensors(tensors, document)
     set_tensors(model, tensors)
     # format version 1 had numbers only: center and scale, and no schema
     scaler = document.get("scaler", document)
@@ -159,4 +174,5 @@ def _result(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FitRe
         schema=schemas["schema"],
         covariate_schema=schemas["covariate_schema"],
         rows=document.get("rows"),
+        posterior=posterior,
     )

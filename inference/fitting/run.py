@@ -20,6 +20,7 @@ from ..elbo import ImportanceWeightedELBO
 from .checkpoint import damaged, read_checkpoint, write_checkpoint
 from .nonfinite import NonFiniteLossError, NotFiniteAt, first_bad_site
 from .quasi_newton import QuasiNewton
+from .sampled import PosteriorSampling
 from .settings import FitSettings
 from .stochastic import Stochastic
 
@@ -28,7 +29,11 @@ _log = logging.getLogger(__name__)
 #: the particles of an evaluation on held-out rows, which are more than those of a fitting step
 _PARTICLES_FOR_BOUND = 100
 #: the classes that change the parameters, by the value of the setting ``optimiser``
-OPTIMISERS: dict[str, Any] = {"adam": Stochastic, "l-bfgs": QuasiNewton}
+OPTIMISERS: dict[str, Any] = {
+    "adam": Stochastic,
+    "l-bfgs": QuasiNewton,
+    "gibbs": PosteriorSampling,
+}
 
 
 class Run:

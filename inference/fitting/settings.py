@@ -14,7 +14,7 @@ from ...data.renamed import INTEGRATION_MODE
 from ..elbo import Gradient, Unobserved
 
 Schedule = Literal["auto", "until-flat", "one-cycle", "cosine", "constant"]
-Optimiser = Literal["auto", "adam", "l-bfgs"]
+Optimiser = Literal["auto", "adam", "l-bfgs", "gibbs"]
 #: settings with which ``optimiser="auto"`` chooses Adam, since they are meant for its steps
 OF_ADAM = (
     "steps",
@@ -105,8 +105,9 @@ class FitSettings:
                 f"schedule is {self.schedule!r}; give {', '.join(get_args(Schedule)[:-1])} or "
                 f"{get_args(Schedule)[-1]}"
             )
-        if self.optimiser not in ("auto", "adam", "l-bfgs"):
-            raise InputError(f"optimiser is {self.optimiser!r}; give auto, adam or l-bfgs")
+        if self.optimiser not in get_args(Optimiser):
+            known = ", ".join(get_args(Optimiser))
+            raise InputError(f"optimiser is {self.optimiser!r}; give one of {known}")
         if not 0 <= self.validation < 1:
             raise InputError(
                 f"validation is {self.validation}; give the share of rows to hold out, at least 0 "

@@ -128,6 +128,18 @@ class Chains:
         drawn = mean + normal(mean.shape, mean, self.generator) / precision.sqrt()
         self.y = self.y.index_copy(2, columns, torch.where(missing, drawn, values))
 
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Return all tensors that the sweeps change, by their owners."""
+        return {name: _tensors(part) for name, part in self._parts().items()}
+
+    def restore(self, state: dict[str, dict[str, Tensor]]) -> None:
+        """Continue from what :meth:`state` returned."""
+        for name, part in self._parts().items():
+            vars(part).update(state[name])
+
+    def _parts(self) -> dict[str, object]:
+        return {"chains": self, "decoder": self.decoder, "forms": self.forms, "bends": self.bends}
+
     @torch.no_grad()
     def log_evidence(self, particles: int) -> Tensor:
         """Estimate log p(x_o, s) of every row under each chain's parameters, (K, n).
@@ -170,3 +182,8 @@ class Chains:
 def _outer(left: Tensor, right: Tensor) -> Tensor:
     """Return the outer products of the last dimensions, flattened: (K, p, d * d)."""
     return (left.unsqueeze(-1) * right.unsqueeze(-2)).flatten(-2)
+
+
+def _tensors(part: object) -> dict[str, Tensor]:
+    """Return the attributes of an object that are tensors."""
+    return {name: value for name, value in vars(part).items() if isinstance(value, Tensor)}

@@ -37,9 +37,7 @@ class Forms:
         forms: the forms that are considered.
     """
 
-    def __init__(
-        self, rates: Tensor, latent_dim: int, chains: int, forms: Sequence[Form]
-    ) -> None:
+    def __init__(self, rates: Tensor, latent_dim: int, chains: int, forms: Sequence[Form]) -> None:
         shape = (chains, len(rates))
         self.own, self.latent = _OWN.to(rates.device), _LATENT.to(rates.device)
         considered = torch.tensor([form in forms for form in FORMS], device=rates.device)

@@ -9,13 +9,12 @@ from torch import Tensor
 _FAR = 30.0
 
 
-def of_known_sign(
-    mean: Tensor, sd: Tensor, positive: Tensor, generator: torch.Generator
-) -> Tensor:
+def of_known_sign(mean: Tensor, sd: Tensor, positive: Tensor, generator: torch.Generator) -> Tensor:
     """Sample u ~ Normal(mean, sd^2) given u > 0 where ``positive``, else given u < 0.
 
     By inversion: with t the standardised distance into the allowed side and a its lower bound,
-    1 - Phi(t) is uniform between 0 and 1 - Phi(a). Far in the tail t - a is exponential with rate a.
+    1 - Phi(t) is uniform between 0 and 1 - Phi(a). Far in the tail t - a is exponential
+    with rate a.
 
     Args:
         mean, sd, positive: tensors that broadcast to one shape.

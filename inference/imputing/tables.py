@@ -14,6 +14,7 @@ from ..identification import MOST_COLUMNS, identification_table, warn_of
 from ..integrator import Unobserved
 from ..prepare import Fitted, Programs, check_was_fitted, fit_of, prepared, programs_of
 from .beside import warn_outside
+from .by_draws import imputed_by_draws
 from .imputation import Imputation
 from .settings import TOLERANCE, ImputeSettings, Particles, Rule
 from .task import Task
@@ -47,7 +48,10 @@ def impute(
     the sample x_jk. ``rule="decoder-mean"``
     averages E[x_j | z_k] instead, as the published code does (Ipsen et al., 2021, eq. 17), and
     samples x_j | z_k. Under MNAR that is biased towards the observed values; it serves to reproduce
-    published tables. Coefficients that have priors are held at their posterior medians.
+    published tables. Coefficients that have priors are held at their posterior medians. A fit that
+    averaged over forms of the mechanism (``missingness="auto"``) has draws of all parameters, and
+    the imputation averages over 50 of them, among which the particles are divided; no row is
+    refined then.
 
     Args:
         fitted: the result of :func:`absentia.fit` or :func:`absentia.load`, or a model.
@@ -117,7 +121,12 @@ def impute(
         f"{settings.draws} draws of {cells} missing cells",
         "lower draws",
     )
-    found = imputed(model, data, programs_of(model), progress=progress, **settings.to_dict())
+    fit = fit_of(fitted)
+    if fit is not None and fit.posterior is not None:
+        asked = {name: value for name, value in settings.to_dict().items() if name != "refine"}
+        found = imputed_by_draws(model, data, fit.posterior, progress=progress, **asked)
+    else:
+        found = imputed(model, data, programs_of(model), progress=progress, **settings.to_dict())
     _log.info("refined %d of %d rows", found.refined.sum(), len(data))
     if check:
         with computing(model):
@@ -130,7 +139,8 @@ def _check(fitted: Fitted, model: RowModel, found: Imputation) -> None:
     fit = fit_of(fitted)
     found.identification = None if fit is None else fit.identification
     few_columns = len(model.columns) <= MOST_COLUMNS
-    if found.identification is None and found.num_draws and few_columns:
+    averaged = fit is not None and fit.posterior is not None  # its odds say what is known
+    if found.identification is None and found.num_draws and few_columns and not averaged:
         found.identification = identification_table(model, found.data, found.draws(1)[0])
         warn_of(found.identification, stacklevel=4)
     if not few_columns or model.missingness.ignorable:

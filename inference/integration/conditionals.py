@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -213,6 +214,44 @@ def closed_form(decoder: TorchDistribution, affine: Affine) -> Tilted | None:
 @closed_form.register(Normal)
 def _(decoder: Normal, affine: Affine) -> Tilted:
     return TiltedNormal(decoder.loc, decoder.scale, affine.slope, affine.offset, affine.link)
+
+
+#: samples from which the moments of a cell are computed in other units, for each particle
+_SAMPLES = 8
+
+
+class InOtherUnits(Tilted):
+    """Cells whose moments are wanted in other units, and are computed from samples.
+
+    For each particle the mean of eight samples is unbiased, and so is what a stream of particles
+    makes of it; a rule with nodes for every cell would take much longer.
+
+    Args:
+        own: the conditional in the model's units.
+        report: the map from the model's units, of values (..., M).
+    """
+
+    def __init__(self, own: Tilted, report: Callable[[Tensor], Tensor]) -> None:
+        self.own, self.report = own, report
+
+    @property
+    def log_missing(self) -> Tensor:
+        """Return the log-probability of being missing, which does not depend on units."""
+        return self.own.log_missing
+
+    @torch.no_grad()
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of eight samples of every particle and cell."""
+        values = torch.stack([self.report(self.own.sample()) for _ in range(_SAMPLES)])
+        return values.mean(0), values.var(0, correction=0)
+
+    def sample(self) -> Tensor:
+        """Sample in the model's units."""
+        return self.own.sample()
+
+    def select(self, particles: Tensor, cells: Tensor) -> Tilted:
+        """Select the chosen particles and cells, which are only sampled."""
+        return self.own.select(particles, cells)
 
 
 class Together(Tilted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from ...data.errors import KindError
 from ...models.distributions.mask import MaskDistribution
 from ...models.missingness import Affine
 from . import quadrature
-from .conditionals import Sampled, Tilted, Together, Untilted, closed_form
+from .conditionals import InOtherUnits, Sampled, Tilted, Together, Untilted, closed_form
 from .packing import pack, parts_of
 from .shared_grid import tilted_on_grid
 from .summed import TiltedDiscrete, TiltedQuadrature
@@ -142,9 +143,12 @@ class _Tilting:
             missing = self.mask.log_prob(torch.zeros_like(self.s, dtype=self.mask.x.dtype))
             at = missing[..., rows, columns].expand(*self.leading, len(rows))
             return Untilted(packed, at)
-        if way == _AFFINE and not warped:
+        if way == _AFFINE and (not warped or self._bent(columns)):
             assert self.affine is not None
             closed = closed_form(packed, self.affine.at(rows, columns))
+            if closed is not None and warped:
+                assert self.units is not None
+                return InOtherUnits(closed, functools.partial(self._reported, columns=columns))
             if closed is not None:
                 return closed
 
@@ -204,6 +208,12 @@ class _Tilting:
         one = self.mask.x[(0,) * (self.mask.x.dim() - 2)]
         found: Tensor = self.mask.missingness.log_missing(values, rows, columns, one)
         return found
+
+    def _bent(self, columns: Tensor) -> bool:
+        """Whether all of these cells are of bent columns, whose moments come from samples."""
+        assert self.units is not None
+        warps = [self.units.warps[j] for j in columns.unique().tolist()]
+        return all(warp is not None and warp.kind == "sinh-arcsinh" for warp in warps)
 
     def _reported(self, values: Tensor, columns: Tensor) -> Tensor:
         assert self.units is not None

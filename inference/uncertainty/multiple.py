@@ -84,6 +84,7 @@ def multiple_imputation(
         m: the number of tables.
         parameters: the source of the parameters.
 
+            - ``"posterior"``: the draws of a fit that averaged over forms of the mechanism.
             - ``"laplace"``: the posterior of decoder and mechanism, by :class:`ParameterPosterior`;
               for models of up to 600 parameters.
             - ``"bootstrap"``: refits to rows sampled with replacement, started from the fit.
@@ -93,8 +94,8 @@ def multiple_imputation(
             - ``"mechanism"``: the posterior of the mechanism, with the decoder held at the fit. It
               is the ``coefficient_guide`` where coefficients have priors, else as ``"laplace"``.
             - ``"fixed"``: the parameters of the fit; improper, for comparison.
-            - ``"auto"``: ``"laplace"`` if the model is small enough and its mechanism reads no
-              latent, else ``"bootstrap"``.
+            - ``"auto"``: ``"posterior"`` where the fit has draws, ``"laplace"`` if the model is
+              small enough and its mechanism reads no latent, else ``"bootstrap"``.
 
         particles: importance samples per row and table, of which one is sampled by weight.
         steps: the steps of a refit; by default a quarter of the fit's for ``"bootstrap"``, and as

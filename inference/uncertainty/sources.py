@@ -22,7 +22,7 @@ from ..fitting.result import FitResult
 from .laplace import MOST_PARAMETERS
 from .parameters import ParameterPosterior
 
-Parameters = Literal["auto", "laplace", "bootstrap", "ensemble", "mechanism", "fixed"]
+Parameters = Literal["auto", "posterior", "laplace", "bootstrap", "ensemble", "mechanism", "fixed"]
 _PROPOSALS = 200  # draws of the parameters, from which m are resampled by weight
 _SHORTER = 4  # a refit that starts from the fit takes the fit's steps divided by this
 _FEWEST = 250  # but no fewer, where these were not many more than needed
@@ -67,6 +67,18 @@ def sources(
             "this model is the second of two stages, in which only the predictor was learnt; give "
             "the fit of the first stage, or parameters='fixed'"
         )
+    posterior = fitted.posterior
+    if parameters == "auto" and posterior is not None:
+        parameters = "posterior"
+    if parameters == "posterior":
+        if posterior is None:
+            raise InputError(
+                "parameters='posterior' needs a fit that sampled the posterior of its parameters, "
+                "NotMIWAEPPCA(data, 'auto'); give another source"
+            )
+        own = copy.deepcopy(fitted.model)
+        places = posterior.chosen(m)
+        return Sources(parameters, np.nan, ((posterior.put(own, k), None) for k in places))
     if parameters == "auto":
         parameters = "laplace" if is_small(fitted.model) else "bootstrap"
     if parameters in ("bootstrap", "ensemble"):

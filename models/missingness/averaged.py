@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Literal
 
+import pandas as pd
 import torch
 from pyro.distributions import Normal, StudentT
 from torch import Tensor, nn
@@ -16,9 +18,10 @@ from ..distributions.mask import ProbitBernoulli
 from .affine import Affine
 from .base import Missingness
 from .dependence import Dependence
-from .equations import equation, in_units
+from .description import ColumnDescription
 from .shown import in_own_units, incomplete
 from .starts import score_of_rate
+from .table_facts import TableFacts
 
 Form = Literal["at random", "latent", "own value", "own value and latent"]
 #: the forms that a column's mechanism may take, with the prior probability of each
@@ -85,7 +88,9 @@ class AveragedMissingness(Missingness):
         forms = tuple(FORMS) if forms is None else tuple(forms)
         unknown = [form for form in forms if form not in FORMS]
         if unknown or not forms:
-            what = f"form {unknown[0]!r} is not one of" if unknown else "forms is empty; give some of"
+            what = (
+                f"form {unknown[0]!r} is not one of" if unknown else "forms is empty; give some of"
+            )
             raise InputError(f"{what} {', '.join(FORMS)}")
         self.forms = tuple(form for form in FORMS if form in forms)
         self.slope = nn.Parameter(torch.zeros(num_columns))
@@ -137,13 +142,51 @@ class AveragedMissingness(Missingness):
             found |= in_own_units(data, j, self.offset[j], [(j, self.slope[j])])
         return found
 
+    def describe_column(
+        self, column: int, facts: TableFacts, dependence: Dependence
+    ) -> ColumnDescription:
+        """Describe what is known of a column's form: its odds, where the fit has sampled them."""
+        found = super().describe_column(column, facts, dependence)
+        if facts.odds is None:
+            return found
+        if found.column not in facts.odds.index:
+            return ColumnDescription(found.column, "never missing")
+        return replace(found, identified=None, reason=sentence(facts.odds.loc[found.column]))
+
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Write the score of being missing, in the scaler's units."""
-        intercept, terms = in_units(
-            -float(self.offset[column]), [(-float(self.slope[column]), column)], names, scaler
-        )
-        latent = [] if not bool(self.loading[column].any()) else [("c'", "latent")]
-        own = [] if float(self.slope[column]) == 0 else terms
-        if not own:
-            intercept = -float(self.offset[column])
-        return equation("probit", names[column], intercept, [*own, *latent])
+        """Write the score of being missing, whose last two terms may be absent."""
+        name = names[column]
+        if scaler is not None and scaler.warps[column] is not None:
+            name = f"{scaler.warps[column].kind}({name})"  # type: ignore[union-attr]
+        return f"probit P({names[column]} missing) = b + a {name} + c' latent"
+
+
+#: a form is the answer where it has this probability; below it the data do not say
+_SAID = 0.7
+
+
+def sentence(row: pd.Series[float]) -> str:
+    """Write in words which form a column's mechanism has.
+
+    Args:
+        row: the probabilities of the forms, and ``slope``, ``slope_low`` and ``slope_high``: what
+            one standard deviation of the own value adds to the log-odds of being missing.
+
+    >>> odds = [0.02, 0.02, 0.9, 0.06, 1.4, 0.9, 1.9]
+    >>> names = [*FORMS, "slope", "slope_low", "slope_high"]
+    >>> sentence(pd.Series(odds, index=names))
+    '0.96 its own value, high values missing (slope 1.4 a sd, 0.9 to 1.9)'
+    """
+    own = row["own value"] + row["own value and latent"]
+    if own >= _SAID:
+        text = f"{own:.2f} its own value"
+        if row["slope_low"] > 0 or row["slope_high"] < 0:
+            text += f", {'high' if row['slope'] > 0 else 'low'} values missing"
+        slopes = f"slope {row['slope']:.2g} a sd, {row['slope_low']:.2g} to {row['slope_high']:.2g}"
+        return f"{text} ({slopes})"
+    if row["latent"] >= _SAID:
+        return f"{row['latent']:.2f} what it shares with other columns (latent)"
+    if row["at random"] >= _SAID:
+        return f"{row['at random']:.2f} at random"
+    odds = ", ".join(f"{row[form]:.2f} {form}" for form in FORMS)
+    return f"the data do not say ({odds})"

@@ -23,6 +23,7 @@ class TableFacts:
         shadows: the complete columns that may be shadow variables: all of them except those that
             number the rows. None where the data are not known.
         identification: what :func:`absentia.check.check_identification` found, or None.
+        odds: the posterior probabilities of the forms of each column's mechanism, or None.
     """
 
     columns: tuple[str, ...]
@@ -30,6 +31,7 @@ class TableFacts:
     complete: tuple[str, ...] | None = None
     shadows: tuple[str, ...] | None = None
     identification: pd.DataFrame | None = None
+    odds: pd.DataFrame | None = None
 
 
 def facts_of(like: IncompleteData | Fit | None, num_columns: int | None) -> TableFacts:
@@ -46,7 +48,9 @@ def facts_of(like: IncompleteData | Fit | None, num_columns: int | None) -> Tabl
         return TableFacts(tuple(f"x{j}" for j in range(num_columns or 0)) or ("x_j",))
     layout = varying_of(like, num_columns)
     if not isinstance(like, IncompleteData):
-        return TableFacts(layout.columns, layout.scaler, identification=like.identification)
+        return TableFacts(
+            layout.columns, layout.scaler, identification=like.identification, odds=like.odds
+        )
     observed = like.part(layout.columns).s.all(0).tolist()
     complete = tuple(n for n, whole in zip(layout.columns, observed, strict=True) if whole)
     return TableFacts(tuple(layout.columns), layout.scaler, complete, shadows_among(complete, like))

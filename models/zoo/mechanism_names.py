@@ -174,7 +174,9 @@ def _averaged(data: IncompleteData, latent_dim: int, mixed: bool) -> AveragedMis
         ValueError: a column holds codes or counts.
     """
     if mixed:
-        name = next(c.name for c in data.schema if c.kind not in ("continuous", "positive", "bounded"))
+        name = next(
+            c.name for c in data.schema if c.kind not in ("continuous", "positive", "bounded")
+        )
         raise InputError(
             f"missingness='auto' is for tables whose columns are all real numbers, and column "
             f"'{name}' is {data.schema[name].kind}; name a mechanism, 'self-masking' or 'latent' "

@@ -6,7 +6,9 @@ import torch
 
 from absentia.data.columns.warps import Warp
 
-WARPS = {"log": Warp("log"), "logit": Warp("logit", -2.0, 3.0),
+WARPS = {
+    "log": Warp("log"),
+    "logit": Warp("logit", -2.0, 3.0),
     "sinh-arcsinh": Warp("sinh-arcsinh", -2.0, 3.0, centre=0.4, spread=0.7, skew=0.9, tail=1.3),
 }
 

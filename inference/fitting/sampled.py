@@ -1,0 +1,279 @@
+"""Fitting by sampling the posterior, for linear models that average over forms of the mechanism."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...data import IncompleteData, Standardiser
+from ...data.columns.warps import Warp
+from ...models.missingness.averaged import AveragedMissingness
+from ...models.networks.decoders import LinearGaussianDecoder
+from ...models.networks.encoders import ExactConditionalEncoder
+from ...models.programs.base import RowModel, StandardNormalPrior
+from ...models.programs.selection import SelectionModel
+from ..gibbs.chains import Chains
+from ..gibbs.posterior import NO_FORM, Posterior
+from ..gibbs.weighing import chain_weights
+from .settings import FitSettings
+
+_CHAINS = 2
+#: sweeps of the warm-up, and sweeps after it from which draws are kept
+_WARM_UP, _KEPT = 400, 600
+#: all chains start at random; until half of the warm-up is over the second one then takes absence
+#: to depend on the column's own value, since chains leave that form more easily than they find it
+_AT_RANDOM, _OWN_VALUE = 30, 200
+_BLOCK = 50  # sweeps between two evaluations
+_EVERY = 6  # sweeps between two kept draws
+_DRAWS = 100  # draws of the parameters in the result
+_PARTICLES = 8  # samples of z for the evidence of a row
+#: more rows are not sampled: their draws of the parameters would hardly differ
+_MOST_ROWS = 10_000
+#: a column in which one value has this share has no density that a bend could make normal
+_SAME = 0.1
+#: a bend within so many posterior standard deviations of a straight line is left out
+_STRAIGHT = 2.0
+
+
+def averages_forms(model: Any, data: Any) -> bool:
+    """Tell whether the posterior of a model can be sampled here."""
+    return (
+        type(model) is SelectionModel
+        and isinstance(model.missingness, AveragedMissingness)
+        and type(model.decoder) is LinearGaussianDecoder
+        and type(model.encoder) is ExactConditionalEncoder
+        and type(model.prior) is StandardNormalPrior
+        and model.margins is None
+        and model.delta is None
+        and isinstance(data, IncompleteData)
+        and data.target is None
+        and not bool(data.s.all())
+    )
+
+
+class PosteriorSampling:
+    """The steps of a fit that samples the posterior; one step is one sweep of all chains.
+
+    Args:
+        model: the model, which is given one of the draws.
+        train: the rows.
+        plan: the settings, of which only the seed matters here.
+    """
+
+    learning_rate = math.nan
+
+    def __init__(self, model: RowModel, train: IncompleteData, plan: FitSettings) -> None:
+        self.model, self.train = model, train
+        device = train.x.device
+        self.generator = torch.Generator(device=device).manual_seed(plan.seed)
+        rows = torch.arange(len(train), device=device)
+        if len(rows) > _MOST_ROWS:
+            order = torch.randperm(len(rows), generator=self.generator, device=device)
+            rows = order[:_MOST_ROWS].sort().values
+        self.seen = train.s[rows]
+        self.x = torch.where(self.seen, train.x[rows].double(), 0.0)
+        decoder = model.decoder
+        assert isinstance(decoder, LinearGaussianDecoder)
+        assert isinstance(model.missingness, AveragedMissingness)
+        self.chains = Chains(
+            self.x,
+            self.seen,
+            _never_bent(self.x, self.seen, train.scaler),
+            latent_dim=decoder.latent_dim,
+            chains=_CHAINS,
+            shared=decoder.scale.kind == "shared",
+            floor=decoder.scale.floor,
+            forms=model.missingness.forms,
+            generator=self.generator,
+        )
+        self.considered = self.chains.forms.allowed.clone()
+        self.sweeps = 0
+        self.evidence: list[Tensor] = []
+        self.bends: list[Tensor] = []
+        self.kept: list[dict[str, Tensor]] = []
+        self.odds = torch.zeros_like(self.chains.forms.probability)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all sweeps have been made."""
+        return self.sweeps >= _WARM_UP + _KEPT
+
+    def advance(self, step: int) -> tuple[float, int]:
+        """Make some sweeps; return minus the best chain's mean log p(row), and their number."""
+        for _ in range(_BLOCK):
+            self._sweep()
+        found = self.chains.log_evidence(_PARTICLES)
+        mean = found.mean(-1)
+        self._show(self._state(), int(mean.argmax()))
+        return -float(mean.max()), _BLOCK
+
+    def judged(self, step: int, bounds: Tensor | None) -> bool:
+        """Return that there is no state to go back to: the draws together are the result."""
+        return False
+
+    def _sweep(self) -> None:
+        chains, warm_up = self.chains, self.sweeps < _WARM_UP
+        chains.forms.allowed = self._allowed()
+        chains.sweep(bend=warm_up)
+        self.sweeps += 1
+        if warm_up:
+            if self.sweeps > _WARM_UP // 2 and self.sweeps % 10 == 0:
+                self.bends.append(torch.stack([chains.bends.skew, chains.bends.log_tail]))
+                if self.sweeps > 3 * _WARM_UP // 4:
+                    self.evidence.append(chains.log_evidence(_PARTICLES))
+            if self.sweeps == _WARM_UP:
+                self._hold_bends()
+            return
+        self.odds += chains.forms.probability / _KEPT
+        if self.sweeps % _EVERY == 0:
+            self.kept.append(self._state())
+        if self.sweeps % (2 * _EVERY) == 0:
+            self.evidence.append(chains.log_evidence(_PARTICLES))
+
+    def _allowed(self) -> Tensor:
+        """Return the forms that each chain may choose now, (K, F)."""
+        allowed = self.considered.clone()
+        if self.sweeps < _OWN_VALUE:
+            own = self.chains.forms.own & ~self.chains.forms.latent & allowed[-1]
+            allowed[-1] = own if bool(own.any()) else allowed[-1]
+        if self.sweeps < _AT_RANDOM and bool(self.considered[0, 0]):
+            allowed[:] = False
+            allowed[:, 0] = True
+        return allowed
+
+    def _hold_bends(self) -> None:
+        """Fix the bends at their posterior means, and leave out those that change nothing."""
+        bends = self.chains.bends
+        weight = chain_weights(torch.stack(self.evidence)).view(1, -1, 1)
+        drawn = torch.stack(self.bends)  # (M, 2, K, p)
+        mean = (drawn.mean(0) * weight).sum(1)
+        sd = (drawn.std(0) * weight).sum(1)
+        straight = (mean.abs() < _STRAIGHT * sd).all(0) | bends.straight
+        skew, log_tail = mean.masked_fill(straight, 0.0)
+        bends.straight = straight
+        bends.skew = skew.expand_as(bends.skew).clone()
+        bends.log_tail = log_tail.expand_as(bends.log_tail).clone()
+        bends.refresh()
+        self.chains.y = torch.where(self.seen, bends.y, self.chains.y)
+        self.evidence = []
+
+    def _state(self) -> dict[str, Tensor]:
+        """Return the parameters of every chain, by their names in the model, (K, ...)."""
+        chains, (k, p) = self.chains, self.chains.decoder.mean.shape
+        forms, columns = chains.forms, chains.columns
+        noise = chains.decoder.noise
+        floor = chains.decoder.floor
+        raw = (noise.sqrt() - floor).clamp_min(1e-6)
+        raw = raw + torch.log(-torch.expm1(-raw))  # the inverse of softplus
+        kind = self.model.decoder.scale.kind  # type: ignore[union-attr]
+        slope, offset = noise.new_zeros(k, p), noise.new_full((k, p), 8.0)
+        loading = noise.new_zeros(k, p, forms.loading.shape[-1])
+        form = torch.full((k, p), NO_FORM, device=noise.device)
+        slope[:, columns], offset[:, columns] = -forms.slope, -forms.offset
+        loading[:, columns], form[:, columns] = -forms.loading, forms.form
+        return {
+            "decoder.mean.weight": chains.decoder.weight,
+            "decoder.mean.bias": chains.decoder.mean,
+            "decoder.scale.raw": raw[:, :1] if kind == "shared" else raw,
+            "missingness.slope": slope,
+            "missingness.offset": offset,
+            "missingness.loading": loading,
+            "form": form,
+        }
+
+    @torch.no_grad()
+    def _show(self, state: dict[str, Tensor], chain: int) -> None:
+        """Give the model the parameters of one chain."""
+        own = self.model.state_dict()
+        for name, values in state.items():
+            if name != "form":
+                own[name].copy_(values[chain])
+
+    def posterior(self) -> Posterior:
+        """Return draws of the chains by weight, evenly spread over each chain's kept draws."""
+        weight = chain_weights(torch.stack(self.evidence))
+        edges = (weight.cumsum(0) * _DRAWS).round().long().tolist()
+        picks = []
+        for chain, (start, stop) in enumerate(zip([0, *edges[:-1]], edges, strict=True)):
+            at = torch.linspace(0, len(self.kept) - 1, stop - start).round().long().tolist()
+            picks += [(place, chain) for place in at]
+        dtype = next(self.model.parameters()).dtype
+        drawn = {
+            name: torch.stack([self.kept[place][name][chain] for place, chain in picks])
+            for name in self.kept[0]
+        }
+        forms = drawn.pop("form").cpu()
+        odds = torch.zeros(len(self.train.columns), self.odds.shape[-1])
+        odds[self.chains.columns.cpu()] = (
+            (weight[:, None, None] * self.odds).sum(0).to(odds.dtype).cpu()
+        )
+        tensors = {name: value.to(dtype) for name, value in drawn.items()}
+        return Posterior(tensors, forms, odds, self.scaler(), weight.cpu())
+
+    def scaler(self) -> Standardiser:
+        """Return the standardisation of the columns with their bends."""
+        bends, given = self.chains.bends, self.train.scaler
+        mean, sd = bends.mean[0].cpu().numpy(), bends.sd[0].cpu().numpy()
+        center, scale = given.center + given.scale * mean, given.scale * sd
+        warps = list(given.warps)
+        low = torch.where(self.seen, self.x, math.inf).amin(0).cpu().numpy()
+        high = torch.where(self.seen, self.x, -math.inf).amax(0).cpu().numpy()
+        for j in range(len(warps)):
+            if bool(bends.straight[j]):
+                continue
+            unit, start = float(given.scale[j]), float(given.center[j])
+            warps[j] = Warp(
+                "sinh-arcsinh",
+                start + unit * float(low[j]),
+                start + unit * float(high[j]),
+                centre=start,
+                spread=unit,
+                skew=float(bends.skew[0, j]),
+                tail=float(bends.log_tail[0, j].exp()),
+            )
+            center[j], scale[j] = mean[j], sd[j]
+        return Standardiser(center, scale, tuple(warps))
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        held = {"evidence": self.evidence, "bends": self.bends, "kept": self.kept}
+        generator = self.generator.get_state()
+        return {
+            "optimiser": {**held, "odds": self.odds, "generator": generator},
+            "schedule": self.chains.state(),
+            "batches": {"sweeps": self.sweeps},
+            "found": {},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state that :meth:`state` returned."""
+        held = state["optimiser"]
+        self.evidence, self.bends, self.kept = held["evidence"], held["bends"], held["kept"]
+        self.odds = held["odds"]
+        self.generator.set_state(held["generator"])
+        self.chains.restore(state["schedule"])
+        self.sweeps = int(state["batches"]["sweeps"])
+
+
+def _never_bent(x: Tensor, seen: Tensor, scaler: Standardiser) -> Tensor:
+    """Return the columns (p,) that have a warp already, or a value that many rows share."""
+    found = torch.from_numpy(~scaler.linear)
+    for j in range(x.shape[1]):
+        counts = x[seen[:, j], j].unique(return_counts=True)[1]
+        found[j] |= bool(counts.max() > _SAME * counts.sum())
+    return found.to(x.device)
+
+
+def with_columns(
+    whole: Standardiser, names: Sequence[str], part: Standardiser, chosen: Sequence[str]
+) -> Standardiser:
+    """Return the standardisation of a whole table, with that of some of its columns replaced."""
+    center, scale, warps = whole.center.copy(), whole.scale.copy(), list(whole.warps)
+    for k, name in enumerate(chosen):
+        j = list(names).index(name)
+        center[j], scale[j], warps[j] = part.center[k], part.scale[k], part.warps[k]
+    return Standardiser(center, scale, tuple(warps))

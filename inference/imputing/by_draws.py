@@ -1,0 +1,102 @@
+"""Imputation that averages over draws of the parameters, instead of holding them at one value."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+
+from ...data import IncompleteData
+from ...models.programs.base import RowModel
+from ..evaluating import evaluating
+from ..gibbs.posterior import Posterior
+from ..prepare import programs_of
+from .imputation import Imputation
+from .stream import Estimates
+from .task import Task
+
+#: draws of the parameters over which an imputation averages
+_MOST_DRAWS = 50
+
+
+def imputed_by_draws(
+    model: RowModel,
+    data: IncompleteData,
+    posterior: Posterior,
+    particles: int,
+    *,
+    draws: int,
+    rule: Any,
+    unobserved: str,
+    independent_rows: bool,
+    seed: int,
+    progress: bool,
+) -> Imputation:
+    """Impute :func:`~absentia.inference.prepare.prepared` data under draws of the parameters.
+
+    The posterior of a missing value is the average of those under each draw, so that its spread
+    contains what is not known of decoder, mechanism and form:
+
+        E[x] = mean_m E_m[x],  Var[x] = mean_m Var_m[x] + var_m E_m[x]
+
+    (nested rules: Siddique, Harel & Crespi, AOAS 2012). The particles are divided among up to 50
+    draws. k-hat comes from a run with the model's own parameters and all particles.
+
+    Args:
+        model: the model of the fit.
+        data: the rows.
+        posterior: the draws.
+        particles, draws, rule, unobserved, independent_rows, seed, progress: as for
+            :func:`absentia.impute`.
+    """
+    count = max(min(len(posterior), _MOST_DRAWS, particles), 1)
+    share, kept = math.ceil(particles / count), math.ceil(draws / count)
+    own = copy.deepcopy(model)
+
+    def estimates(part: int, size: int, num_draws: int) -> Estimates:
+        with evaluating(own, seed + part, data.x.device):
+            return Task(
+                programs_of(own),
+                data,
+                size,
+                num_draws,
+                unobserved,
+                rule,
+                common=seed if independent_rows else None,
+                progress=progress and part == 0,
+            ).first()
+
+    whole = estimates(0, particles, 0)
+    parts = []
+    for part, place in enumerate(posterior.chosen(count), 1):
+        posterior.put(own, place)
+        parts.append(estimates(part, share, kept))
+    pooled = _pooled(parts)._replace(khat=whole.khat)
+    # draws of one set of parameters stand next to each other; users take the first few
+    order = torch.randperm(
+        len(pooled.draws), generator=torch.Generator().manual_seed(seed), device="cpu"
+    )
+    pooled = pooled._replace(draws=pooled.draws[order.to(pooled.draws.device)][:draws])
+    refined = torch.zeros(len(data), dtype=torch.bool)
+    return Imputation(data, pooled, particles, rule, khat_before=whole.khat, refined=refined)
+
+
+def _pooled(parts: list[Estimates]) -> Estimates:
+    """Pool the estimates under equally weighted draws of the parameters."""
+    count = len(parts)
+    means = torch.stack([part.mean for part in parts])
+    between = means.var(0, correction=0)
+    errors = torch.stack([part.mcse for part in parts]).square().mean(0)
+    return Estimates(
+        log_evidence=torch.stack([part.log_evidence for part in parts]).logsumexp(0)
+        - math.log(count),
+        ess=torch.stack([part.ess for part in parts]).sum(0),
+        khat=parts[0].khat,
+        mean=means.mean(0),
+        variance=torch.stack([part.variance for part in parts]).mean(0) + between,
+        mcse=((errors + between) / count).sqrt(),
+        draws=torch.cat([part.draws for part in parts]),
+        probabilities=torch.stack([part.probabilities for part in parts]).mean(0),
+    )
