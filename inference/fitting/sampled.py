@@ -172,6 +172,10 @@ class PosteriorSampling:
         kind = self.model.decoder.scale.kind  # type: ignore[union-attr]
         slope, offset = noise.new_zeros(k, p), noise.new_full((k, p), 8.0)
         loading = noise.new_zeros(k, p, forms.loading.shape[-1])
+        others = noise.new_zeros(k, p, p)
+        slots = torch.cartesian_prod(columns, chains.complete)
+        read = -forms.coefficient @ chains.directions.T
+        others[:, slots[:, 0], slots[:, 1]] = read.flatten(1)
         form = torch.full((k, p), NO_FORM, device=noise.device)
         slope[:, columns], offset[:, columns] = -forms.slope, -forms.offset
         loading[:, columns], form[:, columns] = -forms.loading, forms.form
@@ -182,6 +186,7 @@ class PosteriorSampling:
             "missingness.slope": slope,
             "missingness.offset": offset,
             "missingness.loading": loading,
+            "missingness.others": others,
             "form": form,
         }
 

@@ -14,6 +14,9 @@ from .forms import Forms
 from .random import normal
 from .truncated_normal import of_known_sign
 
+#: of more complete columns their first principal components are what forms may read
+_MOST_OTHERS = 30
+
 
 class Chains:
     """K chains over one table.
@@ -53,12 +56,23 @@ class Chains:
         self.bends = Bends(x, seen, straight, chains)
         self.decoder = LinearDecoder(p, latent_dim, chains, shared, floor, x, generator)
         rates = self.missing.to(x).mean(0)
-        self.forms = Forms(rates, latent_dim, chains, forms)
+        self.forms = Forms(rates, latent_dim, chains, forms, self._others(x))
         start = 0.5 * normal((chains, n, p), x, generator)
         self.y = torch.where(seen, self.bends.y, start)
         self.z = normal((chains, n, latent_dim), x, generator)
         score = self.forms.offset.unsqueeze(1).expand(chains, n, len(self.columns))
         self.u = of_known_sign(score, torch.ones_like(score), self.missing, generator)
+
+    def _others(self, x: Tensor) -> Tensor:
+        """Return the complete columns (n, r), as principal components if there are very many."""
+        complete = self.seen.all(0).nonzero().flatten()
+        self.directions = torch.eye(len(complete)).to(x)
+        if len(complete) > _MOST_OTHERS:
+            self.directions = torch.linalg.svd(x[:, complete], full_matrices=False)[2][
+                :_MOST_OTHERS
+            ].T
+        self.complete = complete
+        return x[:, complete] @ self.directions
 
     def sweep(self, bend: bool) -> None:
         """Sample every block once, and the bends where these are still free."""
@@ -103,7 +117,7 @@ class Chains:
         eye = torch.eye(d, dtype=weight.dtype, device=weight.device)
         factor = torch.linalg.cholesky(precision + eye)
         inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
-        left = self.u - forms.offset.unsqueeze(1)  # (K, n, q)
+        left = self.u - forms.base()  # (K, n, q)
         at_seen = left - forms.slope.unsqueeze(1) * self.y[..., columns]
         at_missing = left - (forms.slope * decoder.mean[:, columns]).unsqueeze(1)
         shift = ((self.y - decoder.mean.unsqueeze(1)) * self.seen) @ scaled

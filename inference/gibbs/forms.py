@@ -25,6 +25,7 @@ _INTERCEPT_SD = 3.0
 _CONCENTRATION = 2.0
 _OWN = torch.tensor(["own value" in form for form in FORMS])
 _LATENT = torch.tensor(["latent" in form for form in FORMS])
+_OTHERS = torch.tensor(["other columns" in form for form in FORMS])
 
 
 class Forms:
@@ -35,34 +36,52 @@ class Forms:
         latent_dim: the number d of latent dimensions.
         chains: the number K of chains.
         forms: the forms that are considered.
+        others: (n, r) the values of columns without missing values, which forms may read.
     """
 
-    def __init__(self, rates: Tensor, latent_dim: int, chains: int, forms: Sequence[Form]) -> None:
+    def __init__(
+        self, rates: Tensor, latent_dim: int, chains: int, forms: Sequence[Form], others: Tensor
+    ) -> None:
         shape = (chains, len(rates))
         self.own, self.latent = _OWN.to(rates.device), _LATENT.to(rates.device)
+        self.reads_others, self.others = _OTHERS.to(rates.device), others
         considered = torch.tensor([form in forms for form in FORMS], device=rates.device)
+        if not others.shape[1]:
+            considered &= ~self.reads_others
         #: (K, F) the forms that each chain may choose
         self.allowed = considered.expand(chains, -1).clone()
         share = torch.tensor(list(FORMS.values())).to(rates) * considered
         self.share = share / share.sum()
         one = torch.ones(len(FORMS), 1, dtype=torch.bool, device=rates.device)
-        #: (F, 2 + d) the terms of each form: intercept, own value, latents
+        #: (F, 2 + d + r) the terms of each form: intercept, own value, latents, other columns
         self.terms = torch.cat(
-            [one, self.own[:, None], self.latent[:, None].expand(-1, latent_dim)], 1
+            [
+                one,
+                self.own[:, None],
+                self.latent[:, None].expand(-1, latent_dim),
+                self.reads_others[:, None].expand(-1, others.shape[1]),
+            ],
+            1,
         )
         self.offset = torch.special.ndtri(rates.clamp(0.005, 0.995)).expand(shape).clone()
         self.slope = rates.new_zeros(shape)
         self.loading = rates.new_zeros(*shape, latent_dim)
+        self.coefficient = rates.new_zeros(*shape, others.shape[1])
         self.slope_variance = torch.full(shape, SLOPE_SCALE**2).to(rates)
         self.loading_variance = torch.full(shape, LOADING_RATE / LOADING_SHAPE).to(rates)
+        self.coefficient_variance = self.loading_variance.clone()
         self.weight = self.share.expand(chains, -1).clone()
         self.form = torch.zeros(shape, dtype=torch.long, device=rates.device)
         #: (K, q, F) the forms' probabilities given all else, from the last step
         self.probability = self.weight.unsqueeze(1).expand(*shape, -1)
 
     def score(self, z: Tensor) -> Tensor:
-        """Return b_j + c_j^T z, the score without the part of the column itself, (K, n, q)."""
-        return self.offset.unsqueeze(1) + z @ self.loading.mT
+        """Return the score without the part of the column itself, (K, n, q)."""
+        return self.base() + z @ self.loading.mT
+
+    def base(self) -> Tensor:
+        """Return the part of the score that neither the column itself nor z enters, (K, n, q)."""
+        return self.offset.unsqueeze(1) + self.others @ self.coefficient.mT
 
     def step(self, y: Tensor, z: Tensor, u: Tensor, generator: torch.Generator) -> Tensor:
         """Sample forms, coefficients and the parameters of their priors.
@@ -81,7 +100,7 @@ class Forms:
         Returns:
             The utilities, multiplied by that factor.
         """
-        gram, moment = _moments(y, z, u)
+        gram, moment = _moments(y, torch.cat([z, self.others.expand(len(z), -1, -1)], -1), u)
         precision = self._prior_precision(z.shape[-1])
         terms = self.terms.to(u)
         both = terms.unsqueeze(-1) * terms.unsqueeze(-2)  # (F, t, t)
@@ -111,15 +130,19 @@ class Forms:
             factor.mT, (root + noise).unsqueeze(-1), upper=True
         ).squeeze(-1)
         found = found * self.terms[self.form]
-        self.offset, self.slope, self.loading = found[..., 0], found[..., 1], found[..., 2:]
+        end = 2 + z.shape[-1]
+        self.offset, self.slope = found[..., 0], found[..., 1]
+        self.loading, self.coefficient = found[..., 2:end], found[..., end:]
         self._priors(generator)
         return u * stretch.unsqueeze(1)
 
     def _prior_precision(self, latent_dim: int) -> Tensor:
-        """Return the prior precisions of the coefficients (K, q, 2 + d)."""
+        """Return the prior precisions of the coefficients (K, q, 2 + d + r)."""
         intercept = torch.full_like(self.slope, _INTERCEPT_SD**-2).unsqueeze(-1)
         loading = (latent_dim / self.loading_variance).unsqueeze(-1).expand_as(self.loading)
-        return torch.cat([intercept, 1 / self.slope_variance.unsqueeze(-1), loading], -1)
+        size = self.others.shape[1]
+        other = (size / self.coefficient_variance).unsqueeze(-1).expand_as(self.coefficient)
+        return torch.cat([intercept, 1 / self.slope_variance.unsqueeze(-1), loading, other], -1)
 
     def _priors(self, generator: torch.Generator) -> None:
         """Sample the variances of slopes and loadings, and the probabilities of the forms."""
@@ -127,16 +150,23 @@ class Forms:
         # Student t as a mixture of Normals: variance ~ InverseGamma(df / 2, df scale^2 / 2)
         rate = 0.5 * SLOPE_DF * SLOPE_SCALE**2 + 0.5 * own * self.slope.square()
         self.slope_variance = rate / gamma(0.5 * SLOPE_DF + 0.5 * own, generator)
-        d = self.loading.shape[-1]
-        rate = LOADING_RATE + 0.5 * latent * d * self.loading.square().sum(-1)
-        self.loading_variance = rate / gamma(LOADING_SHAPE + 0.5 * latent * d, generator)
+        reads = self.reads_others[self.form].to(self.slope)
+        self.loading_variance = _variance(self.loading, latent, generator)
+        self.coefficient_variance = _variance(self.coefficient, reads, generator)
         counts = one_hot(self.form, len(FORMS)).to(self.slope).sum(1)
         parts = gamma(_CONCENTRATION * self.share + counts + 1e-12, generator)
         self.weight = (parts / parts.sum(-1, keepdim=True)).clamp_min(1e-12)
 
 
+def _variance(loading: Tensor, present: Tensor, generator: torch.Generator) -> Tensor:
+    """Sample the variance that loadings (K, q, d) add to the score, from its prior if absent."""
+    d = loading.shape[-1]
+    rate = LOADING_RATE + 0.5 * present * d * loading.square().sum(-1)
+    return rate / gamma(LOADING_SHAPE + 0.5 * present * d, generator)
+
+
 def _moments(y: Tensor, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Return Gram matrices (K, q, t, t) and moments with u (K, q, t) of the terms 1, y_j and z."""
+    """Return Gram matrices (K, q, t, t) and moments with u (K, q, t) of 1, y_j and all of z."""
     chains, n, q = y.shape
     t = 2 + z.shape[-1]
     gram, moment = y.new_zeros(chains, q, t, t), y.new_zeros(chains, q, t)

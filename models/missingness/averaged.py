@@ -23,13 +23,22 @@ from .shown import in_own_units, incomplete
 from .starts import score_of_rate
 from .table_facts import TableFacts
 
-Form = Literal["at random", "latent", "own value", "own value and latent"]
+Form = Literal[
+    "completely at random",
+    "other columns",
+    "latent",
+    "own value",
+    "own value and other columns",
+    "own value and latent",
+]
 #: the forms that a column's mechanism may take, with the prior probability of each
 FORMS: dict[Form, float] = {
-    "at random": 2 / 7,
-    "latent": 2 / 7,
-    "own value": 2 / 7,
-    "own value and latent": 1 / 7,
+    "completely at random": 0.2,
+    "other columns": 0.2,
+    "latent": 0.2,
+    "own value": 0.2,
+    "own value and other columns": 0.1,
+    "own value and latent": 0.1,
 }
 #: prior scale of the slopes per standard deviation, on the probit scale: about .7 in log-odds
 SLOPE_SCALE = 0.41
@@ -42,23 +51,23 @@ _ALWAYS_SEEN = 8.0
 
 
 class AveragedMissingness(Missingness):
-    """Phi^-1 P(s_j = 1 | x, z) = b_j + a_j x_j + c_j^T z, where a_j and c_j may be absent.
+    """Phi^-1 P(s_j = 1 | x, z) = b_j + a_j x_j + c_j^T z + o_j^T x, where terms may be absent.
 
-    It is for tables of which nobody knows why values are missing. Every column has one of four
-    forms, and which of them is not known:
+    It is for tables of which nobody knows why values are missing. Every column has one of six
+    forms, and which of them is not known. Beside the intercept b_j they have:
 
-    - "at random": a_j = 0, c_j = 0;
-    - "latent": a_j = 0: what the column shares with other columns decides, whether they are
-      observed or not;
-    - "own value": c_j = 0: self-masking;
-    - "own value and latent": both.
+    - "completely at random": nothing;
+    - "other columns": o_j^T x, in which only columns without missing values count;
+    - "latent": c_j^T z: what the column shares with all others, observed or not, decides;
+    - "own value": a_j x_j: self-masking;
+    - "own value and other columns", "own value and latent": two of these.
 
-    Slopes have a Student-t prior with 3 degrees of freedom and scale .41 per standard deviation
+    Slopes a_j have a Student-t prior with 3 degrees of freedom and scale .41 per standard deviation
     (.7 in log-odds). The loadings c_j are Normal(0, v_j / d), so that v_j is the variance of the
-    latent part, with v_j ~ InverseGamma(2, .5). The forms' probabilities are shared by all columns,
-    and have a Dirichlet prior around :data:`FORMS`: what most columns do is likelier for the
-    others. (George & McCulloch, JASA 1993, for selection by mixture priors; Hoeting et al.,
-    Statistical Science 1999, for averaging over models.)
+    latent part, with v_j ~ InverseGamma(2, .5), and likewise o_j. The forms' probabilities are
+    shared by all columns, and have a Dirichlet prior around :data:`FORMS`: what most columns do is
+    likelier for the others. (George & McCulloch, JASA 1993, for selection by mixture priors;
+    Hoeting et al., Statistical Science 1999, for averaging over models.)
 
     With a linear Gaussian decoder :func:`absentia.fit` samples forms, coefficients and decoder from
     their posterior (:mod:`absentia.inference.gibbs`). With other decoders the parameters are
@@ -67,7 +76,7 @@ class AveragedMissingness(Missingness):
     Args:
         num_columns: the number p of columns.
         latent_dim: the number d of the row's latent dimensions.
-        forms: the forms that are considered; all four when left out.
+        forms: the forms that are considered; all six when left out.
 
     Raises:
         ValueError: a form is unknown, or none is given.
@@ -88,28 +97,33 @@ class AveragedMissingness(Missingness):
         forms = tuple(FORMS) if forms is None else tuple(forms)
         unknown = [form for form in forms if form not in FORMS]
         if unknown or not forms:
-            what = (
-                f"form {unknown[0]!r} is not one of" if unknown else "forms is empty; give some of"
-            )
-            raise InputError(f"{what} {', '.join(FORMS)}")
+            what = f"form {unknown[0]!r} is unknown" if unknown else "forms is empty"
+            raise InputError(f"{what}; give some of {', '.join(FORMS)}")
         self.forms = tuple(form for form in FORMS if form in forms)
         self.slope = nn.Parameter(torch.zeros(num_columns))
         self.offset = nn.Parameter(torch.zeros(num_columns))
         self.loading = nn.Parameter(torch.zeros(num_columns, latent_dim))
+        #: (p, p) the coefficients of other columns, which only sampling changes
+        self.others = nn.Parameter(torch.zeros(num_columns, num_columns), requires_grad=False)
         self.slope.requires_grad_(any("own value" in form for form in self.forms))
         self.loading.requires_grad_(any("latent" in form for form in self.forms))
 
     def forward(self, x: Tensor, z: Tensor) -> ProbitBernoulli:
         """Return a Bernoulli with probit link, batch shape (..., n, p)."""
-        return ProbitBernoulli(self.offset + self.slope * x + z @ self.loading.T)
+        return ProbitBernoulli(self._rest(x, z) + self.slope * x)
 
     def affine(self, x: Tensor, z: Tensor) -> Affine:
         """Return the slopes, and an offset for each row and particle."""
-        return Affine(self.slope, self.offset + z @ self.loading.T, "probit")
+        return Affine(self.slope, self._rest(x, z), "probit")
+
+    def _rest(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return the score without the part of the column itself, (..., n, p)."""
+        rest = self.offset + z @ self.loading.T
+        return rest + x @ self.others.T if bool(self.others.any()) else rest
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Each column's absence depends on its own value, given the row's latent."""
-        return Dependence.of_own_value(num_columns)
+        """Each column's absence depends on its own value, given z and columns that are complete."""
+        return Dependence.of_own_value(num_columns, seen_only=bool(self.others.any()))
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:
@@ -158,10 +172,10 @@ class AveragedMissingness(Missingness):
         name = names[column]
         if scaler is not None and scaler.warps[column] is not None:
             name = f"{scaler.warps[column].kind}({name})"  # type: ignore[union-attr]
-        return f"probit P({names[column]} missing) = b + a {name} + c' latent"
+        return f"probit P({names[column]} missing) = b + a {name} + c' latent + o' others"
 
 
-#: a form is the answer where it has this probability; below it the data do not say
+#: whether the own value matters is said where it is this probable, else the data do not say
 _SAID = 0.7
 
 
@@ -172,21 +186,24 @@ def sentence(row: pd.Series[float]) -> str:
         row: the probabilities of the forms, and ``slope``, ``slope_low`` and ``slope_high``: what
             one standard deviation of the own value adds to the log-odds of being missing.
 
-    >>> odds = [0.02, 0.02, 0.9, 0.06, 1.4, 0.9, 1.9]
+    >>> odds = [0.02, 0.01, 0.01, 0.9, 0.03, 0.03, 1.4, 0.9, 1.9]
     >>> names = [*FORMS, "slope", "slope_low", "slope_high"]
     >>> sentence(pd.Series(odds, index=names))
     '0.96 its own value, high values missing (slope 1.4 a sd, 0.9 to 1.9)'
     """
-    own = row["own value"] + row["own value and latent"]
+    own = sum(row[form] for form in FORMS if "own value" in form)
     if own >= _SAID:
         text = f"{own:.2f} its own value"
         if row["slope_low"] > 0 or row["slope_high"] < 0:
             text += f", {'high' if row['slope'] > 0 else 'low'} values missing"
         slopes = f"slope {row['slope']:.2g} a sd, {row['slope_low']:.2g} to {row['slope_high']:.2g}"
         return f"{text} ({slopes})"
-    if row["latent"] >= _SAID:
-        return f"{row['latent']:.2f} what it shares with other columns (latent)"
-    if row["at random"] >= _SAID:
-        return f"{row['at random']:.2f} at random"
-    odds = ", ".join(f"{row[form]:.2f} {form}" for form in FORMS)
-    return f"the data do not say ({odds})"
+    if own <= 1 - _SAID:
+        parts = {
+            "completely at random": "completely at random",
+            "other columns": "other columns that are complete",
+            "latent": "what it shares with other columns (latent)",
+        }
+        said = [f"{row[form]:.2f} {text}" for form, text in parts.items() if row[form] >= 0.1]
+        return f"{1 - own:.2f} not its own value: {', '.join(said)}"
+    return f"the data do not say ({own:.2f} its own value)"

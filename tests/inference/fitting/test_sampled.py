@@ -1,0 +1,209 @@
+"""Fits that average over forms of the mechanism, from the table to pooled estimates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import absentia as ab
+from absentia.inference.fitting import sampled
+from absentia.inference.fitting.settings import FitSettings
+
+ROWS = 300
+
+
+def table(kind, seed=0, rows=ROWS):
+    """Return a table of three correlated columns and the same with gaps in the last one."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=(rows, 1))
+    x = 0.8 * shared + 0.6 * rng.normal(size=(rows, 3))
+    score = {"random": 0 * x[:, 2] - 0.8, "own": 3 * x[:, 2] - 1, "other": 3 * x[:, 0] - 1}[kind]
+    gaps = x.copy()
+    gaps[rng.random(rows) < 1 / (1 + np.exp(-score)), 2] = np.nan
+    return x, gaps
+
+
+def fitted(gaps, **options):
+    data = ab.IncompleteData.from_numpy(gaps, columns=["a", "b", "c"])
+    model = ab.NotMIWAEPPCA(data, "auto")
+    return data, ab.fit(model, data, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def own():
+    x, gaps = table("own", seed=1)
+    return x, gaps, *fitted(gaps)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Make fits of few sweeps, for tests in which it does not matter what is found."""
+    for name, sweeps in (("_WARM_UP", 50), ("_KEPT", 50), ("_OWN_VALUE", 20), ("_AT_RANDOM", 5)):
+        monkeypatch.setattr(sampled, name, sweeps)
+    monkeypatch.setattr(sampled, "_BLOCK", 10)
+    return table("own", rows=80)[1]
+
+
+def test_a_column_that_hides_its_own_high_values(own):
+    x, gaps, data, fit = own
+    odds = fit.odds.loc["c"]
+    assert odds["own value":"own value and latent"].sum() > 0.7
+    assert 0 < odds["slope_low"] < 3 < odds["slope_high"] + 1.5
+    assert list(fit.odds.index) == ["c"]  # nothing is missing in the others
+    filled = ab.impute(fit, data, particles=200, draws=50)
+    missing = np.isnan(gaps)
+    at_random = ab.impute(ab.fit(ab.PPCA(data), data, progress=False), data, particles=20, draws=0)
+    errors = [np.abs(f.mean[missing].mean() - x[missing].mean()) for f in (filled, at_random)]
+    assert errors[0] < 0.5 * errors[1]
+    np.testing.assert_array_equal(filled.mean[~missing], gaps[~missing])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["random", "other"])
+def test_nothing_is_blamed_on_values_that_do_not_decide(kind):
+    x, gaps = table(kind)
+    data, fit = fitted(gaps)
+    assert fit.odds.loc["c", ["completely at random", "other columns", "latent"]].sum() > 0.5
+    missing = np.isnan(gaps)
+    filled = ab.impute(fit, data, particles=200, draws=50).mean
+    at_random = ab.impute(ab.fit(ab.PPCA(data), data, progress=False), data, particles=20, draws=0)
+    rmse = [np.sqrt(np.mean((f - x)[missing] ** 2)) for f in (filled, at_random.mean)]
+    assert rmse[0] < 1.05 * rmse[1]
+
+
+@pytest.mark.slow
+def test_skewness_is_not_taken_for_a_mechanism():
+    x, gaps = table("random", rows=500)
+    data, fit = fitted(np.where(np.isnan(gaps), np.nan, np.exp(x)))
+    assert fit.odds.loc["c", ["completely at random", "other columns", "latent"]].sum() > 0.5
+    assert [warp is None for warp in fit.scaler.warps] == [False] * 3
+    values = data.under(fit).x[data.s].numpy()
+    assert abs(values.mean()) < 1e-3
+    assert abs(values.std() - 1) < 1e-2
+    filled = ab.impute(fit, data, particles=200, draws=50)
+    missing = np.isnan(gaps)
+    hidden = np.exp(x)[missing]
+    assert abs(filled.mean[missing].mean() - hidden.mean()) < 0.3 * hidden.std()
+
+
+def test_imputations_contain_what_is_not_known_of_the_parameters(own):
+    x, gaps, data, fit = own
+    mixed = ab.impute(fit, data, particles=400, draws=200)
+    alone = ab.impute(fit.model, data.under(fit), particles=400, draws=200, check=False)
+    missing = np.isnan(gaps)
+    assert mixed.sd[missing].mean() > 1.02 * alone.sd[missing].mean()
+    low, high = mixed.interval(0.9)
+    inside = ((low < x) & (x < high))[missing].mean()
+    assert inside == pytest.approx(0.9, abs=4 * np.sqrt(0.9 * 0.1 / missing.sum()))
+    assert mixed.num_draws == 200
+
+
+def test_the_same_seed_gives_the_same_draws_and_no_global_state_changes(short):
+    state = torch.get_rng_state()
+    first, again, other = (fitted(short, seed=seed)[1].posterior for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    for name, value in first.tensors.items():
+        assert torch.equal(again.tensors[name], value)
+    assert not torch.equal(other.tensors["missingness.slope"], first.tensors["missingness.slope"])
+
+
+def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(short, tmp_path):
+    path, rows = tmp_path / "fit.ckpt", []
+
+    def stop(row):
+        rows.append(row)
+        if len(rows) in (3, 7):  # once in the warm-up, once after it
+            raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fitted(short, checkpoint=path, callback=stop)
+    whole, resumed = fitted(short)[1].posterior, fitted(short, checkpoint=path)[1].posterior
+    for name, value in whole.tensors.items():
+        assert torch.equal(resumed.tensors[name], value)
+    assert torch.equal(resumed.odds, whole.odds)
+    assert resumed.scaler.to_dict() == whole.scaler.to_dict()
+
+
+def test_saved_and_loaded(own, tmp_path):
+    _, _, data, fit = own
+    ab.save(fit, tmp_path)
+    again = ab.load(tmp_path)
+    filled = [ab.impute(f, data, particles=50, draws=10).mean for f in (fit, again)]
+    np.testing.assert_array_equal(*filled)
+    assert again.odds.equals(fit.odds)
+
+
+def test_new_rows_are_imputed_by_the_same_draws(own):
+    _, _gaps, _, fit = own
+    new = ab.IncompleteData.from_numpy(table("own", seed=5, rows=40)[1], columns=["a", "b", "c"])
+    filled = ab.impute(fit, new, particles=100, draws=20)
+    assert np.isfinite(filled.mean).all()
+
+
+def test_multiple_imputation_takes_the_draws(own):
+    x, _, data, fit = own
+    tables = ab.multiple_imputation(fit, data, m=20, particles=50)
+    assert tables.parameters == "posterior"
+    pooled = tables.pool(lambda t: (t["c"].mean(), t["c"].var() / len(t))).table.iloc[0]
+    assert pooled["between"] > 0
+    assert pooled["lower"] < x[:, 2].mean() < pooled["upper"]
+    alone = ab.fit(ab.PPCA(data), data, progress=False)
+    with pytest.raises(ValueError, match="NotMIWAEPPCA"):
+        ab.multiple_imputation(alone, data, m=2, parameters="posterior")
+
+
+def test_what_is_said_of_each_column(own):
+    _, _, _data, fit = own
+    said = str(fit.model.missingness.describe(fit))
+    assert "its own value, high values missing (slope" in said
+    assert "never missing: a, b" in said
+    assert "AveragedMissingness" in repr(fit)
+
+
+def test_where_the_posterior_cannot_be_sampled():
+    _, gaps = table("own", rows=40)
+    data = ab.IncompleteData.from_numpy(gaps, columns=["a", "b", "c"])
+    with pytest.raises(ValueError, match="missingness='auto'"):
+        ab.fit(ab.PPCA(data), data, optimiser="gibbs", progress=False)
+    by_adam = ab.fit(ab.NotMIWAEPPCA(data, "auto"), data, steps=5, progress=False, check=False)
+    assert by_adam.posterior is None
+    assert by_adam.odds is None
+    network = ab.NotMIWAE(data, "auto", latent_dim=1, hidden=[4])
+    assert ab.fit(network, data, steps=5, progress=False, check=False).posterior is None
+    yes = pd.DataFrame({"a": gaps[:, 0], "yes": [True, None, False, True] * 10, "c": gaps[:, 2]})
+    mixed = ab.IncompleteData.from_frame(yes)
+    with pytest.raises(ValueError, match="'yes' is binary"):
+        ab.NotMIWAEPPCA(mixed, "auto")
+
+
+def test_only_some_forms_are_considered(short):
+    data = ab.IncompleteData.from_numpy(short, columns=["a", "b", "c"])
+    forms = ["completely at random", "latent"]
+    mechanism = ab.models.AveragedMissingness(3, 2, forms=forms)
+    mechanism.initialise(data.s.float().mean(0))
+    fit = ab.fit(ab.NotMIWAEPPCA(data, mechanism), data, progress=False)
+    assert fit.odds.loc["c", forms].sum() == pytest.approx(1)
+    assert set(fit.posterior.forms[:, 2].tolist()) <= {0, 2}
+    with pytest.raises(ValueError, match="'self' is unknown"):
+        ab.models.AveragedMissingness(3, 2, forms=["self"])
+
+
+def test_a_constant_column_and_one_with_a_warp_stay_beside(short):
+    table = np.column_stack([np.full(80, 7.0), np.exp(short)])
+    data = ab.IncompleteData.from_frame(
+        pd.DataFrame(table, columns=["one", "a", "b", "c"]), schema={"c": "positive"}
+    )
+    fit = ab.fit(ab.NotMIWAEPPCA(data, "auto"), data, progress=False)
+    assert fit.scaler.warps[3].kind == "log"
+    assert fit.scaler.warps[0] is None
+    filled = ab.impute(fit, data, particles=50, draws=20)
+    assert (filled.mean[:, 3] > 0).all()
+    np.testing.assert_array_equal(filled.mean[:, 0], 7.0)
+
+
+def test_very_many_rows_are_sampled_in_part(monkeypatch):
+    monkeypatch.setattr(sampled, "_MOST_ROWS", 50)
+    data = ab.IncompleteData.from_numpy(table("own", rows=80)[1])
+    sampling = sampled.PosteriorSampling(ab.NotMIWAEPPCA(data, "auto"), data, FitSettings())
+    assert sampling.x.shape == (50, 3)

@@ -1,0 +1,219 @@
+"""Each block of the sampler against the conditional distribution that it must sample."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from absentia.inference.gibbs import chains as chains_module
+from absentia.inference.gibbs import forms as forms_module
+from absentia.inference.gibbs.bends import Bends
+from absentia.inference.gibbs.chains import Chains
+from absentia.inference.gibbs.forms import Forms
+from absentia.inference.gibbs.truncated_normal import of_known_sign
+from absentia.models.missingness.averaged import FORMS
+
+DOUBLE = torch.float64
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=generator(seed), dtype=DOUBLE)
+
+
+def some_chains(n=6, p=3, d=2, chains=2, seed=0, **options):
+    x = random(n, p, seed=seed)
+    seen = torch.rand(n, p, generator=generator(seed + 1)) < 0.6
+    seen[0], seen[:, 0] = True, True
+    made = Chains(
+        torch.where(seen, x, 0.0),
+        seen,
+        torch.zeros(p, dtype=torch.bool),
+        latent_dim=d,
+        chains=chains,
+        shared=False,
+        floor=0.0,
+        forms=tuple(FORMS),
+        generator=generator(seed + 2),
+        **options,
+    )
+    k, q = made.forms.slope.shape
+    made.decoder.weight = random(k, p, d, seed=3)
+    made.decoder.mean = random(k, p, seed=4)
+    made.decoder.noise = random(k, p, seed=5).exp()
+    made.forms.slope, made.forms.offset = random(k, q, seed=6), random(k, q, seed=7)
+    made.forms.loading = random(k, q, d, seed=8)
+    made.forms.coefficient = random(k, q, 1, seed=11)
+    return made
+
+
+@pytest.mark.parametrize(("mean", "sd", "positive"), [(0.3, 1.5, True), (-2.0, 0.7, True),
+                                                      (4.0, 1.0, False)])  # fmt: skip
+def test_a_normal_of_known_sign(mean, sd, positive):
+    size = (4000,)
+    drawn = of_known_sign(
+        torch.full(size, mean, dtype=DOUBLE),
+        torch.tensor(sd, dtype=DOUBLE),
+        torch.tensor(positive),
+        generator(),
+    )
+    bounds = (-mean / sd, np.inf) if positive else (-np.inf, -mean / sd)
+    assert stats.kstest(drawn.numpy(), stats.truncnorm(*bounds, mean, sd).cdf).pvalue > 0.01
+
+
+def test_latents_have_their_posterior_mean_with_missing_values_integrated_out(monkeypatch):
+    made = some_chains()
+    monkeypatch.setattr(chains_module, "normal", lambda shape, like, g: like.new_zeros(shape))
+    found = made._latents()
+    columns = made.columns.tolist()
+    for k in range(2):
+        weight, noise = made.decoder.weight[k].numpy(), made.decoder.noise[k].numpy()
+        mean, slope = made.decoder.mean[k].numpy(), made.forms.slope[k].numpy()
+        base, loading = made.forms.base()[k].numpy(), made.forms.loading[k].numpy()
+        for i in range(6):
+            # (y, u) as a linear map of (z, e, f), conditioned on what is known of it
+            p, q, d = 3, len(columns), 2
+            map_y = np.hstack([weight, np.diag(np.sqrt(noise)), np.zeros((p, q))])
+            map_u = np.hstack([loading, np.zeros((q, p)), np.eye(q)])
+            map_u += slope[:, None] * map_y[columns]
+            seen = made.seen[i].numpy()
+            known = np.vstack([map_y[seen], map_u])
+            at = np.concatenate([mean[seen], base[i] + slope * mean[columns]])
+            values = np.concatenate([made.y[k, i].numpy()[seen], made.u[k, i].numpy()])
+            gain = known[:, :d].T @ np.linalg.inv(known @ known.T)
+            np.testing.assert_allclose(found[k, i].numpy(), gain @ (values - at), rtol=1e-8)
+
+
+def test_missing_values_given_utilities_and_latents(monkeypatch):
+    made = some_chains()
+    made.z = random(2, 6, 2, seed=9)
+    monkeypatch.setattr(chains_module, "normal", lambda shape, like, g: like.new_zeros(shape))
+    made._missing_values(made.decoder.predicted(made.z))
+    j = 1
+    column = int(made.columns[j])
+    row = int(made.missing[:, j].nonzero()[0])
+    predicted = made.decoder.predicted(made.z)[0, row, column]
+    noise, slope = made.decoder.noise[0, column], made.forms.slope[0, j]
+    left = made.u[0, row, j] - made.forms.score(made.z)[0, row, j]
+    expected = (predicted / noise + slope * left) / (1 / noise + slope**2)
+    torch.testing.assert_close(made.y[0, row, column], expected)
+    assert bool(((made.u > 0) == made.missing).all())
+    torch.testing.assert_close(made.y[:, made.seen], made.bends.y[:, made.seen])
+
+
+def test_forms_have_their_probabilities_with_coefficients_integrated_out():
+    n, d = 25, 2
+    others = random(1, n, 3, seed=3)
+    forms = Forms(torch.tensor([0.3, 0.5], dtype=DOUBLE), d, 1, tuple(FORMS), others[0])
+    forms.slope_variance = torch.tensor([[0.2, 0.4]], dtype=DOUBLE)
+    forms.loading_variance = torch.tensor([[0.3, 0.6]], dtype=DOUBLE)
+    forms.coefficient_variance = torch.tensor([[0.5, 0.2]], dtype=DOUBLE)
+    forms.weight = torch.tensor([[0.1, 0.2, 0.25, 0.3, 0.05, 0.1]], dtype=DOUBLE)
+    weight, variance, spread = forms.weight, forms.slope_variance, forms.loading_variance
+    width = forms.coefficient_variance
+    y, z, u = random(1, n, 2), random(1, n, d, seed=1), random(1, n, 2, seed=2)
+    forms.step(y, z, u, generator())
+    for j in range(2):
+        own = np.outer(y[0, :, j], y[0, :, j]) * float(variance[0, j])
+        latent = (z[0] @ z[0].T).numpy() * float(spread[0, j]) / d
+        other = (others[0] @ others[0].T).numpy() * float(width[0, j]) / 3
+        base = np.eye(n) + forms_module._INTERCEPT_SD**2
+        logs = [
+            stats.multivariate_normal.logpdf(
+                u[0, :, j].numpy(),
+                np.zeros(n),
+                base
+                + own * ("own value" in form)
+                + latent * ("latent" in form)
+                + other * ("other" in form),
+            )
+            for form in FORMS
+        ]
+        odds = np.exp(np.array(logs) - max(logs)) * weight[0].numpy()
+        np.testing.assert_allclose(
+            forms.probability[0, j].numpy(), odds / odds.sum(), rtol=1e-7, atol=1e-12
+        )
+
+
+def test_a_form_that_is_not_considered_is_never_taken():
+    forms = Forms(
+        torch.tensor([0.4] * 40, dtype=DOUBLE),
+        1,
+        3,
+        ("completely at random", "own value"),
+        random(9, 2),
+    )
+    for seed in range(5):
+        forms.step(random(3, 9, 40), random(3, 9, 1), random(3, 9, 40, seed=seed), generator(seed))
+        assert set(forms.form.flatten().tolist()) <= {0, 3}
+        assert bool((forms.loading == 0).all())
+        assert bool((forms.coefficient == 0).all())
+
+
+def test_bends_have_their_posterior():
+    """Metropolis steps against the posterior of skew and tail on a grid."""
+    n, chains = 60, 400
+    seen = torch.ones(n, 1, dtype=torch.bool)
+    x = random(n, 1).exp()
+    x = (x - x.mean()) / x.std()
+    predicted, noise = 0.3 * random(n, 1, seed=1), torch.tensor([[0.8]], dtype=DOUBLE)
+    left, slope = random(n, 1, seed=2), torch.tensor([[0.4]], dtype=DOUBLE)
+    straight, columns = torch.zeros(1, dtype=torch.bool), torch.tensor([0])
+
+    def repeated(value, count):
+        return value.expand(count, *value.shape[-2:])
+
+    bends, source = Bends(x, seen, straight, chains), generator()
+    for step in range(400):
+        bends.move(
+            repeated(predicted, chains), noise.expand(chains, 1), repeated(left, chains),
+            slope.expand(chains, 1), columns, step < 200, source,
+        )  # fmt: skip
+    grid = torch.linspace(-1.5, 2.5, 120, dtype=DOUBLE), torch.linspace(-1.5, 1.5, 90, dtype=DOUBLE)
+    skew, tail = (part.flatten().unsqueeze(1) for part in torch.meshgrid(*grid, indexing="ij"))
+    fine = Bends(x, seen, straight, len(skew))
+    y, log_slope, _, _ = fine._bent(skew, tail)
+    density = log_slope.sum((1, 2)) - 0.5 * (
+        ((y - predicted).square().sum(1) / noise).squeeze(1)
+        + (left - slope * y).square().sum((1, 2))
+        + ((skew / 0.5).square() + (tail / 0.5).square()).squeeze(1)
+    )
+    share = density.softmax(0)
+    for found, at in ((bends.skew, skew), (bends.log_tail, tail)):
+        mean = float((share * at[:, 0]).sum())
+        sd = math.sqrt(float((share * (at[:, 0] - mean).square()).sum()))
+        assert float(found.mean()) == pytest.approx(mean, abs=4 * sd / chains**0.5)
+        assert float(found.std()) == pytest.approx(sd, rel=4 / (2 * chains) ** 0.5)
+
+
+def test_the_evidence_of_a_row_by_quadrature():
+    made = some_chains(n=5, p=3, d=1, chains=1)
+    made.bends.skew = random(1, 3, seed=10) * 0.3
+    made.bends.refresh()
+    made.y = torch.where(made.seen, made.bends.y, 0.0)
+    runs = torch.stack([made.log_evidence(400) for _ in range(20)])
+    z = torch.linspace(-8, 8, 4001, dtype=DOUBLE)
+    weight, noise = made.decoder.weight[0, :, 0], made.decoder.noise[0]
+    mean = made.decoder.mean[0] + z[:, None] * weight
+    for i in range(5):
+        seen, log_p = made.seen[i], stats.norm.logpdf(z)
+        density = stats.norm.logpdf(made.y[0, i], mean, noise.sqrt()) + np.asarray(
+            made.bends.log_slope[0, i]
+        )
+        log_p = log_p + density[:, seen.numpy()].sum(1)
+        for place, j in enumerate(made.columns.tolist()):
+            slope, score = made.forms.slope[0, place], made.forms.base()[0, i, place]
+            score = score + z * made.forms.loading[0, place, 0]
+            if seen[j]:
+                log_p = log_p + stats.norm.logcdf(-(score + slope * made.y[0, i, j]))
+            else:
+                spread = (1 + slope**2 * noise[j]).sqrt()
+                log_p = log_p + stats.norm.logcdf((score + slope * mean[:, j]) / spread)
+        exact = math.log(np.trapezoid(np.exp(log_p), z))
+        error = float(runs[:, 0, i].std()) / 20**0.5
+        assert float(runs[:, 0, i].mean()) == pytest.approx(exact, abs=4 * error + 2e-3)
