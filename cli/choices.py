@@ -17,6 +17,7 @@ class ModelName(StrEnum):
 class MechanismName(StrEnum):
     """The names of the mechanisms that commands accept."""
 
+    auto = "auto"
     self_masking = "self-masking"
     self_masking_probit = "self-masking-probit"
     limit = "limit"

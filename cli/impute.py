@@ -195,6 +195,8 @@ def impute(
                 return
             built = build_model(model, missing, missingness, known, prior, data, latent_dim, seed)
             result = fit_model(built, data, model, steps, learning_rate, seed, checkpoint, progress)
+            for line in result.odds_in_words():
+                say(f"why missing: {line}")
             if save is not None:
                 result.save(save)
         filled = impute_table(

@@ -186,9 +186,7 @@ class Standardiser:
                 "column "
                 "for each cell in the last dimension."
             )
-        center, scale = self.center[where], self.scale[where]
-        if not isinstance(values, np.ndarray):
-            center, scale = values.new_tensor(center), values.new_tensor(scale)
+        center, scale = self._like(values, where)
         result = values * scale + center
         for j in np.unique(where):
             warp = self.warps[j]
@@ -214,8 +212,11 @@ class Standardiser:
             tuple(None if warp is None else Warp.from_dict(warp) for warp in warps),
         )
 
-    def _like(self, values: Values) -> tuple[Values, Values]:
-        p = self.center.shape[0]
+    def _like(self, values: Values, columns: np.ndarray | None = None) -> tuple[Values, Values]:
+        """Return centre and scale of all columns, or of these, as the values are given."""
+        chosen = slice(None) if columns is None else columns
+        center, scale = self.center[chosen], self.scale[chosen]
+        p = len(center)
         if values.ndim == 0 or values.shape[-1] != p:
             raise InputError(
                 f"values have shape {tuple(values.shape)}; give {p} columns in the last dimension."
@@ -224,10 +225,10 @@ class Standardiser:
             # In an integer dtype the center would be truncated, so the default float dtype is used.
             dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()
             return (
-                torch.as_tensor(self.center, dtype=dtype, device=values.device),
-                torch.as_tensor(self.scale, dtype=dtype, device=values.device),
+                torch.as_tensor(center, dtype=dtype, device=values.device),
+                torch.as_tensor(scale, dtype=dtype, device=values.device),
             )
-        return self.center, self.scale
+        return center, scale
 
     def _warped(
         self, values: Values, direction: Literal["apply", "invert"], columns: Sequence[int] | range

@@ -171,6 +171,8 @@ class Warp:
     def _bent(self, values: Values) -> Values:
         """Map by the curve between the bounds and by its tangents beyond them."""
         slope = self._ends()[1]
+        assert self.lower is not None  # checked by __post_init__
+        assert self.upper is not None
         within = values.clip(self.lower, self.upper)
         beyond = values - within
         return (

@@ -66,7 +66,10 @@ def fit(
     of Adam's is given (``steps``, ``batch_size``, the two rates, ``schedule``, ``gradient``,
     ``evaluations``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
     at the latest after ``steps`` iterations. It fits all rows and holds none out, unless
-    ``validation`` or ``patience`` is given.
+    ``validation`` or ``patience`` is given. Where a linear model averages over forms of its
+    mechanism (``missingness="auto"``), ``"auto"`` takes ``"gibbs"``, which samples the posterior of
+    all parameters in 1,000 sweeps of two chains
+    (:class:`~absentia.inference.fitting.sampled.PosteriorSampling`); they are in ``posterior``.
 
     The schedule ``"until-flat"`` ends Adam's fit when the bound on held-out rows has stopped
     rising by more than its standard error

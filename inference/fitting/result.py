@@ -14,6 +14,7 @@ from ...data import Schema, Standardiser
 from ...data.system.files import reason
 from ...data.system.process import own_settings, seeded
 from ...models import rebuild
+from ...models.missingness.averaged import sentence
 from ...models.programs.base import RowModel
 from ..gibbs.posterior import Posterior, posterior_of_tensors, tensors_of_posterior
 from ..storage.folder import FormatError, read_folder, write_folder
@@ -59,6 +60,14 @@ class FitResult:
         See :meth:`absentia.inference.gibbs.posterior.Posterior.table`.
         """
         return None if self.posterior is None else self.posterior.table(self.model.columns)
+
+    def odds_in_words(self) -> list[str]:
+        """Write a line on each column with missing values: why they are missing, if it is known."""
+        return (
+            []
+            if self.odds is None
+            else [f"{j}: {sentence(row)}" for j, row in self.odds.iterrows()]
+        )
 
     def __repr__(self) -> str:
         """Return five lines: model, data, bound, settings given and mechanism."""

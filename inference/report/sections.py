@@ -115,6 +115,19 @@ class Writer:
                     + ". Nothing in the table can show whether these shifts are right."
                 )
             return found
+        fit = fit_of(self.fitted)
+        if fit is not None and fit.odds is not None:
+            found.title = "Why values are missing: what the table says"
+            found.text = (
+                "No mechanism was assumed: every column may have one of several, and the table "
+                "was asked which of them it supports. Below are their posterior probabilities, and "
+                "what one standard deviation of the column's own value adds to the log-odds of "
+                "being missing where the own value matters (mean and 90 % interval). The imputed "
+                "values are averages over all of them."
+            )
+            found.verbatim = "\n".join(fit.odds_in_words())
+            found.tables.append(("Odds of the mechanisms", _html(fit.odds)))
+            return found
         with warnings.catch_warnings():
             # the warnings at the top of the page include this one
             warnings.simplefilter("ignore", IdentificationWarning)

@@ -67,18 +67,18 @@ def sources(
             "this model is the second of two stages, in which only the predictor was learnt; give "
             "the fit of the first stage, or parameters='fixed'"
         )
-    posterior = fitted.posterior
-    if parameters == "auto" and posterior is not None:
+    sampled = fitted.posterior
+    if parameters == "auto" and sampled is not None:
         parameters = "posterior"
     if parameters == "posterior":
-        if posterior is None:
+        if sampled is None:
             raise InputError(
                 "parameters='posterior' needs a fit that sampled the posterior of its parameters, "
                 "NotMIWAEPPCA(data, 'auto'); give another source"
             )
         own = copy.deepcopy(fitted.model)
-        places = posterior.chosen(m)
-        return Sources(parameters, np.nan, ((posterior.put(own, k), None) for k in places))
+        places = sampled.chosen(m)
+        return Sources(parameters, np.nan, ((sampled.put(own, k), None) for k in places))
     if parameters == "auto":
         parameters = "laplace" if is_small(fitted.model) else "bootstrap"
     if parameters in ("bootstrap", "ensemble"):

@@ -165,7 +165,7 @@ class AveragedMissingness(Missingness):
             return found
         if found.column not in facts.odds.index:
             return ColumnDescription(found.column, "never missing")
-        return replace(found, identified=None, reason=sentence(facts.odds.loc[found.column]))
+        return replace(found, identified=None, reason=sentence(facts.odds.T[found.column]))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Write the score of being missing, whose last two terms may be absent."""

@@ -83,7 +83,9 @@ def NotMIWAE(
         data: the table.
         missingness: why values are missing: ``"self-masking"``, ``"self-masking-probit"``,
             ``"limit"``, ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
-            ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
+            ``"mask-latent"``, ``"ignorable"``; ``"auto"``, an average over forms that are not
+            known (:class:`~absentia.models.AveragedMissingness`); a formula
+            ``"income ~ income + age"``, several, or
             ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
             values); or a :class:`~absentia.Missingness` of your own.
         sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
