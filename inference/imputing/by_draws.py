@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
 
 import torch
 
@@ -14,9 +13,12 @@ from ..evaluating import evaluating
 from ..gibbs.posterior import Posterior
 from ..prepare import programs_of
 from .imputation import Imputation
+from .settings import Particles, Rule
 from .stream import Estimates
 from .task import Task
 
+#: particles of a row, over all draws, where their number is left to the imputation
+_PARTICLES = 1000
 #: draws of the parameters over which an imputation averages
 _MOST_DRAWS = 50
 
@@ -25,14 +27,15 @@ def imputed_by_draws(
     model: RowModel,
     data: IncompleteData,
     posterior: Posterior,
-    particles: int,
+    particles: Particles,
     *,
     draws: int,
-    rule: Any,
+    rule: Rule,
     unobserved: str,
     independent_rows: bool,
     seed: int,
     progress: bool,
+    tolerance: float | None = None,
 ) -> Imputation:
     """Impute :func:`~absentia.inference.prepare.prepared` data under draws of the parameters.
 
@@ -49,26 +52,23 @@ def imputed_by_draws(
         data: the rows.
         posterior: the draws.
         particles, draws, rule, unobserved, independent_rows, seed, progress: as for
-            :func:`absentia.impute`.
+            :func:`absentia.impute`; ``"auto"`` stands for 1,000 particles.
+        tolerance: not used, since the number of particles is not chosen row by row.
     """
-    count = max(min(len(posterior), _MOST_DRAWS, particles), 1)
-    share, kept = math.ceil(particles / count), math.ceil(draws / count)
+    number = _PARTICLES if particles == "auto" else particles
+    count = max(min(len(posterior), _MOST_DRAWS, number), 1)
+    share, kept = math.ceil(number / count), math.ceil(draws / count)
     own = copy.deepcopy(model)
 
     def estimates(part: int, size: int, num_draws: int) -> Estimates:
-        with evaluating(own, seed + part, data.x.device):
-            return Task(
-                programs_of(own),
-                data,
-                size,
-                num_draws,
-                unobserved,
-                rule,
-                common=seed if independent_rows else None,
-                progress=progress and part == 0,
-            ).first()
+        at = seed + part
+        with evaluating(own, at, data.x.device):
+            programs = programs_of(own)
+            shown = progress and part == 0
+            task = Task(programs, data, num_draws, unobserved, rule, at, independent_rows, shown)
+            return task.fixed(size, refine=False).estimates
 
-    whole = estimates(0, particles, 0)
+    whole = estimates(0, number, 0)
     parts = []
     for part, place in enumerate(posterior.chosen(count), 1):
         posterior.put(own, place)
@@ -80,7 +80,8 @@ def imputed_by_draws(
     )
     pooled = pooled._replace(draws=pooled.draws[order.to(pooled.draws.device)][:draws])
     refined = torch.zeros(len(data), dtype=torch.bool)
-    return Imputation(data, pooled, particles, rule, khat_before=whole.khat, refined=refined)
+    each = torch.full((len(data),), share * count)
+    return Imputation(data, pooled, number, rule, whole.khat, refined, each)
 
 
 def _pooled(parts: list[Estimates]) -> Estimates:
@@ -99,4 +100,5 @@ def _pooled(parts: list[Estimates]) -> Estimates:
         mcse=((errors + between) / count).sqrt(),
         draws=torch.cat([part.draws for part in parts]),
         probabilities=torch.stack([part.probabilities for part in parts]).mean(0),
+        between=torch.stack([part.between for part in parts]).mean(0) + between,
     )
