@@ -21,7 +21,7 @@ WORKERS ?= 2
 SHARED := -n $(WORKERS) --dist worksteal
 ARGS ?=
 
-.PHONY: help demo test test-slow notebooks lint format bench clean
+.PHONY: help demo test test-slow notebooks lint format bench bench-peers bench-answers bench-growth clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,15 @@ format: $(READY) ## Repair what ruff can repair
 
 bench: $(READY) ## Time the bound and the imputer
 	$(BIN)/python -m absentia.experiments.bench
+
+bench-peers: $(READY) ## Other libraries in environments of their own, and ours, on the same tables
+	$(ONE_THREAD) $(BIN)/python -m absentia.experiments.bench.peers $(ARGS)
+
+bench-answers: $(READY) ## Time until a fit's bound is within .005 nats of its best
+	$(ONE_THREAD) $(BIN)/python -m absentia.experiments.bench.answers $(ARGS)
+
+bench-growth: $(READY) ## Time and memory up to a million rows and a thousand columns
+	$(ONE_THREAD) $(BIN)/python -m absentia.experiments.bench.growth $(ARGS)
 
 clean: ## Remove everything made here, .venv included
 	rm -rf .venv .peers build dist out absentia.egg-info

@@ -11,6 +11,11 @@ and a table of several scores side by side, of some headings and methods if any 
     <!-- results NAME: SCORE, SCORE | HEADING, HEADING | METHOD; METHOD -->
     <!-- end of results -->
 
+and a table of what the benchmarks measured between
+
+    <!-- measured NAME -->
+    <!-- end of measurements -->
+
 With ``--check`` nothing is written, and the exit status is 1 if a table is out of date.
 """
 
@@ -20,7 +25,9 @@ import argparse
 import re
 from pathlib import Path
 
+from ..data.errors import InputError
 from ..data.system.files import write_text_atomic
+from .bench.tables import DRAWN, measured
 from .runner import Report, SideBySide, Spec, TaskTable, markdown, table_of
 
 FILES = (Path("README.md"), Path("experiments/results/README.md"))
@@ -28,6 +35,9 @@ _BLOCK = re.compile(
     r"(<!-- results (?P<name>[\w-]+)(?: (?P<score>\w+))?(?:: (?P<choice>[^\n]+))? -->\n)"
     r".*?(<!-- end of results -->)",
     re.S,
+)
+_MEASURED = re.compile(
+    r"(<!-- measured (?P<name>[\w-]+) -->\n).*?(<!-- end of measurements -->)", re.S
 )
 
 
@@ -55,7 +65,13 @@ def refreshed(text: str, results: Path) -> str:
         table = markdown(report.rows())
         return f"{block[1]}{table}\n\n{report.found} of {report.planned} cells.\n{block[5]}"
 
-    return _BLOCK.sub(drawn, text)
+    def timed(block: re.Match[str]) -> str:
+        if block["name"] not in DRAWN:
+            raise InputError(f"benchmark '{block['name']}' is not one of {', '.join(DRAWN)}")
+        rows, cells = measured(block["name"], results)
+        return f"{block[1]}{markdown(rows)}\n\n{cells} cells.\n{block[3]}"
+
+    return _MEASURED.sub(timed, _BLOCK.sub(drawn, text))
 
 
 def _chosen(spec: Spec, folder: Path, choice: str) -> SideBySide:
