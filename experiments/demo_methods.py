@@ -61,9 +61,9 @@ def at_random_and_networks(data: IncompleteData, settings: Settings) -> list[Ans
             mean, low, high = method(data.values)
         answers.append(Answer(name, mean, (low, high), None, seconds()))
     with _clock() as seconds:
-        steps = {} if settings.steps is None else {"steps": settings.steps}
+        steps: dict[str, Any] = {} if settings.steps is None else {"steps": settings.steps}
         model = MIWAE(data, seed=settings.seed)
-        shown = {"seed": settings.seed, "progress": settings.progress}
+        shown: dict[str, Any] = {"seed": settings.seed, "progress": settings.progress}
         filled = impute(fit(model, data, **steps, **shown), data, settings.particles, **shown)
     return [*answers, _of_model("MIWAE", filled, seconds())]
 
@@ -84,7 +84,7 @@ def linear_models(
     how: dict[str, Any] = {"validation": 0.0}
     if settings.steps is not None:
         how |= {"steps": settings.steps, "learning_rate": 1e-2}
-    shown = {"seed": settings.seed, "progress": settings.progress}
+    shown: dict[str, Any] = {"seed": settings.seed, "progress": settings.progress}
     with _clock() as seconds:
         model = PPCA(data, seed=settings.seed)
         filled = impute(fit(model, data, **how, **shown), data, settings.particles, **shown)
