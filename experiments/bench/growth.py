@@ -82,6 +82,7 @@ def measure(rows: int, columns: int, seed: int) -> dict[str, Any]:
         "iterations": int(fitted.history["step"].iloc[-1]),
         "bound": round(fitted.bound, 5),
         "good_rows": round(float(filled.reliable.mean()), 4),
+        # of the log odds of being seen
         "slope_per_sd": round(slopes[: columns // 2].mean().item(), 3),
         "versions": versions(),
         "machine": machine(),

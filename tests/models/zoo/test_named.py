@@ -124,7 +124,10 @@ def test_seeds_decide_the_weights_and_the_global_state_is_left_alone(data, make)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda d: ab.NotMIWAE(d, "self"), "missingness 'self' is not one of auto, self-masking, .*ign"),
+        (
+            lambda d: ab.NotMIWAE(d, "self"),
+            "missingness 'self' is not one of auto, self-masking, .*ign",
+        ),
         (lambda d: ab.NotMIWAE(d, encoder="exact"), "encoder 'exact' is not one of mask-aware, z"),
         (lambda d: ab.NotMIWAEPPCA(d, encoder="best"), "'best' is not one of .*exact"),
         (lambda d: ab.NotMIWAE(d, decoder="flow"), "decoder 'flow' is not one of gaussian, stud"),
