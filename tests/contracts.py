@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import absentia.models
 from absentia.data import IncompleteData
 from absentia.models import (
+    AveragedMissingness,
     ChannelSelfMasking,
     Clipping,
     ConvDecoder,
@@ -158,6 +159,7 @@ MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {
         "given": lambda: SelfMasking(P, slope=-3.0, offset=[0.0, 1.0, 2.0, 3.0]),
         "prior": lambda: SelfMasking(P, prior_scale=1.0),
     },
+    AveragedMissingness: {"all forms": lambda: AveragedMissingness(P, D)},
     LinearMissingness: {"linear": lambda: LinearMissingness(P)},
     NonLinearMissingness: {
         "deep": lambda: NonLinearMissingness(P, hidden=[8]),

@@ -75,6 +75,8 @@ def plan(spec: Spec, budget: str) -> list[Cell]:
         for table in tables:
             for scenario in scenarios:
                 for method in methods:
+                    if method.tables and table.name not in method.tables:
+                        continue
                     if method.scenarios and scenario.name not in method.scenarios:
                         continue
                     configuration = {

@@ -57,9 +57,9 @@ class Method:
     ``kind`` is a model, a baseline, or "published" for a row that is only quoted. ``model``,
     ``fit`` and ``impute`` are options of the three steps. ``choose`` lists values of model options,
     from which the best bound on held-out rows chooses. ``scale`` says whether columns are
-    standardised by their complete or by their observed values. ``scenarios`` names those on which
-    the method runs; all when left out. With ``fit.on = "complete"`` the decoder is fitted to the
-    complete table, which makes the method an oracle.
+    standardised by their complete or by their observed values. ``tables`` and ``scenarios`` name
+    those on which the method runs; all when left out. With ``fit.on = "complete"`` the decoder is
+    fitted to the complete table, which makes the method an oracle.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Method:
     choose: Mapping[str, list[Any]] = field(default_factory=dict)
     scale: str = "complete"
     published: Mapping[str, Figure] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
 
     @property
@@ -180,8 +181,10 @@ class Spec:
             for key, things in (("tables", tables), ("scenarios", scenarios), ("methods", methods)):
                 check_names(f"{here}: '{key}'", options.get(key, []), [t.name for t in things])
         for method in methods:
-            here = f"{where}, [[method]] '{method.name}': 'scenarios'"
-            check_names(here, method.scenarios, [scenario.name for scenario in scenarios])
+            here = f"{where}, [[method]] '{method.name}'"
+            check_names(f"{here}: 'tables'", method.tables, [table.name for table in tables])
+            names = [scenario.name for scenario in scenarios]
+            check_names(f"{here}: 'scenarios'", method.scenarios, names)
         spec = cls(
             path.stem,
             document["title"],
@@ -243,6 +246,7 @@ _METHOD: dict[str, Kinds] = {
     "choose": (dict,),
     "scale": (str,),
     "published": (dict,),
+    "tables": (list,),
     "scenarios": (list,),
 }
 
@@ -261,8 +265,8 @@ def _method(where: str, one: Mapping[str, Any], task: str) -> Method:
     scale = one.get("scale", "complete")
     if scale not in ("complete", "observed"):
         raise InputError(f"{where}: scale is '{scale}'; give complete or observed")
-    scenarios = tuple(one.get("scenarios", ()))
-    return Method(**{**one, "published": published, "scenarios": scenarios})
+    parts = {key: tuple(one.get(key, ())) for key in ("tables", "scenarios")}
+    return Method(**{**one, "published": published, **parts})
 
 
 def _figure(where: str, found: Any) -> Figure:

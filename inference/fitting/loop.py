@@ -169,7 +169,9 @@ def fit(
     whole = data.whole if isinstance(data, IncompleteData) and data.whole else data
     posterior = run.stepper.posterior() if plan.optimiser == "gibbs" else None
     scaler, identification = whole.scaler, None
-    if posterior is not None:  # the odds of the forms say what can be known of the slopes
+    if posterior is not None:
+        posterior.put(model, len(posterior) - 1)
+        # slopes are not checked further: the odds of the forms say what can be known of them
         scaler = with_columns(scaler, whole.columns, posterior.scaler, data.columns)
     elif check:
         with computing(model):

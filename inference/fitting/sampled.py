@@ -192,10 +192,10 @@ class PosteriorSampling:
 
     @torch.no_grad()
     def _show(self, state: dict[str, Tensor], chain: int) -> None:
-        """Give the model the parameters of one chain."""
-        own = self.model.state_dict()
+        """Give the model the parameters of one chain; a checkpoint does not let buffers change."""
+        own = dict(self.model.named_parameters())
         for name, values in state.items():
-            if name != "form":
+            if name in own:
                 own[name].copy_(values[chain])
 
     def posterior(self) -> Posterior:

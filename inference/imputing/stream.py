@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ...data.errors import InputError
 from ..diagnostics import khat_from_largest, tail_length
 
 #: in the sums of a stream, the powers of the weights
@@ -155,7 +156,7 @@ class Stream:
             self._close(total, weighted.reshape(inside).sum(1).double())
             return
         if self.begun_particles + count > group:
-            raise ValueError(f"a chunk of {count} particles spans replicates of {group}")
+            raise InputError(f"a chunk of {count} particles spans replicates of {group}")
         self.begun = self.begun * old + torch.stack([weight.sum(0), weighted.sum(0)])
         self.begun_particles += count
         if self.begun_particles == group:

@@ -103,8 +103,9 @@ class AveragedMissingness(Missingness):
         self.slope = nn.Parameter(torch.zeros(num_columns))
         self.offset = nn.Parameter(torch.zeros(num_columns))
         self.loading = nn.Parameter(torch.zeros(num_columns, latent_dim))
+        self.others: Tensor
         #: (p, p) the coefficients of other columns, which only sampling changes
-        self.others = nn.Parameter(torch.zeros(num_columns, num_columns), requires_grad=False)
+        self.register_buffer("others", torch.zeros(num_columns, num_columns))
         self.slope.requires_grad_(any("own value" in form for form in self.forms))
         self.loading.requires_grad_(any("latent" in form for form in self.forms))
 
@@ -113,8 +114,10 @@ class AveragedMissingness(Missingness):
         return ProbitBernoulli(self._rest(x, z) + self.slope * x)
 
     def affine(self, x: Tensor, z: Tensor) -> Affine:
-        """Return the slopes, and an offset for each row and particle."""
-        return Affine(self.slope, self._rest(x, z), "probit")
+        """Return slopes, and offsets by row and particle, of columns that no other one reads."""
+        read = self.dependence(x.shape[-1]).sampled
+        columns = ~read.to(x.device) if bool(read.any()) else None
+        return Affine(self.slope, self._rest(x, z), "probit", columns)
 
     def _rest(self, x: Tensor, z: Tensor) -> Tensor:
         """Return the score without the part of the column itself, (..., n, p)."""
@@ -122,8 +125,10 @@ class AveragedMissingness(Missingness):
         return rest + x @ self.others.T if bool(self.others.any()) else rest
 
     def dependence(self, num_columns: int) -> Dependence:
-        """Each column's absence depends on its own value, given z and columns that are complete."""
-        return Dependence.of_own_value(num_columns, seen_only=bool(self.others.any()))
+        """Each column's absence depends on its own value, and on those it has coefficients for."""
+        own = torch.eye(num_columns, dtype=torch.bool, device=self.others.device)
+        reads = (own | (self.others != 0)).cpu()
+        return Dependence(reads, torch.zeros(num_columns, dtype=torch.bool))
 
     @torch.no_grad()
     def initialise(self, observed_rate: Tensor) -> None:

@@ -304,6 +304,9 @@ def test_budgets_and_methods_choose_their_cells(toy):
     assert count == {"quick": 3, "full": 6, "part": 4}
     whole = {cell.name: cell.digest for cell in plan(spec, "full")}
     assert all(whole[cell.name] == cell.digest for cell in plan(spec, "part"))
+    toy.write_text(TOY + 'tables = ["wine"]\n')  # of the last method
+    fewer = {cell.name for cell in plan(Spec.named(str(toy)), "full")}
+    assert set(whole) - fewer == {"iris--self--told--0"}
 
 
 @pytest.mark.parametrize(
