@@ -324,6 +324,7 @@ def test_a_name_that_nothing_has_is_refused(toy, before, after, message):
         Spec.named(str(toy))
 
 
+@pytest.mark.slow
 def test_from_a_specification_to_a_table_and_a_picture(toy, tmp_path):
     spec, folder = Spec.named(str(toy)), tmp_path / "out"
     assert run(spec, "quick", folder) == []

@@ -101,7 +101,14 @@ def test_ppca_reaches_the_maximum_likelihood():
     assert result.bound == pytest.approx(best, abs=0.005)
 
 
-@pytest.mark.parametrize("missingness", ["self-masking", "self-masking-probit", "linear"])
+@pytest.mark.parametrize(
+    "missingness",
+    [
+        "self-masking",
+        pytest.param("self-masking-probit", marks=pytest.mark.slow),
+        pytest.param("linear", marks=pytest.mark.slow),
+    ],
+)
 def test_the_direction_of_the_mechanism_is_learnt(missingness):
     data = table(400)
     model = ab.NotMIWAEPPCA(data, missingness, latent_dim=1)
@@ -295,7 +302,14 @@ def coupled(data, **options):
 
 
 @pytest.mark.parametrize("make", [ab.NotMIWAE, ab.NotMIWAEPPCA, coupled])
-@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "one-cycle",
+        pytest.param("cosine", marks=pytest.mark.slow),
+        pytest.param("constant", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_fit_goes_on_as_if_it_never_stopped(tmp_path, make, schedule):
     data, path = table(), tmp_path / "fit.pt"
     options = {"schedule": schedule, "seed": 6, "evaluations": 6}

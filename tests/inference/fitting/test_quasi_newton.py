@@ -48,6 +48,7 @@ def test_ppca_reaches_its_closed_form(n):
     assert found.bound == pytest.approx(likelihood_of_ppca(data.x.numpy(), 2), abs=2e-3)
 
 
+@pytest.mark.slow
 def test_it_ends_above_adam_and_near_the_slope():
     data = ab.IncompleteData.from_numpy(hidden(rows(600)))
     ours = fitted(ab.NotMIWAEPPCA(data, sign="+", latent_dim=2), data)
@@ -84,6 +85,7 @@ def test_a_stopped_fit_goes_on_as_if_it_had_not(tmp_path):
         assert torch.equal(mine, theirs)
 
 
+@pytest.mark.slow
 def test_a_killed_fit_in_a_late_stage_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(quasi_newton, "_FIRST_STAGE", 40)
     data = ab.IncompleteData.from_numpy(hidden(rows(400)))

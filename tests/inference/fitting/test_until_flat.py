@@ -230,6 +230,7 @@ def test_refits_of_a_fit_that_ended_by_its_rows_take_its_steps(
     assert refit_steps(first, "ensemble") == ensemble
 
 
+@pytest.mark.slow
 def test_refits_of_a_fit_that_ended_by_its_rows_use_all_rows():
     data = table(60)
     first = fitted(data, steps=50, schedule="until-flat")

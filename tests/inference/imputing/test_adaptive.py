@@ -115,6 +115,7 @@ def test_errors_of_different_rows_are_independent(truth, model):
     assert error.std() == pytest.approx(np.sqrt((found.mcse[:400, 1] ** 2).mean()), rel=0.25)
 
 
+@pytest.mark.slow
 def test_draws_of_rows_with_different_numbers_have_the_reported_moments(data, model):
     found = ab.impute(model, data, draws=2000)
     assert len(np.unique(found.row_particles)) > 2

@@ -70,6 +70,7 @@ SCALES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two-sided", "spline"])
 @pytest.mark.parametrize("which", SCALES)
 def test_probability_and_moments_are_those_of_adaptive_quadrature(name, which):

@@ -139,6 +139,7 @@ def test_tipping_points_and_what_the_data_support():
         found.tipping_points(of="middle")
 
 
+@pytest.mark.slow
 def test_larger_models_are_refitted_from_the_nearest_slope(data):
     few = data.rows(slice(0, 60))
 
@@ -153,6 +154,7 @@ def test_larger_models_are_refitted_from_the_nearest_slope(data):
     assert found.profile.notna().all()
 
 
+@pytest.mark.slow
 def test_several_estimands():
     data = ab.IncompleteData.from_frame(gaussian(60))
 
