@@ -40,8 +40,8 @@ def compare(
     >>> rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=100)
     >>> rows[rng.random(100) < 1 / (1 + np.exp(-2 * rows[:, 1])), 0] = np.nan
     >>> data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
-    >>> fits = {why: ab.fit(ab.NotMIWAEPPCA(data, why, scale="column"), data, steps=200,
-    ...     learning_rate=1e-2, progress=False) for why in ("a ~ b", "a ~ 1")}
+    >>> fits = {why: ab.fit(ab.NotMIWAEPPCA(data, why, scale="column"), data, progress=False)
+    ...     for why in ("a ~ b", "a ~ 1")}
     >>> ab.check.compare(fits, data, particles=20, draws=200).index[0]
     'a ~ b'
     """
