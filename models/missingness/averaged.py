@@ -74,8 +74,8 @@ class AveragedMissingness(Missingness):
     fitted as they stand, shrunk by the priors of the last form, and no form is left out.
 
     Given z and x the columns go missing independently of each other. Where they go missing together
-    for a reason of its own (drop-out, two-phase designs) the latent takes the blame, and imputations
-    are worse than under missing at random; use ``"ignorable"`` there.
+    for a reason of its own (drop-out, two-phase designs) the latent takes the blame, and
+    imputations are worse than under missing at random; use ``"ignorable"`` there.
 
     Args:
         num_columns: the number p of columns.
