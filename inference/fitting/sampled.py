@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...data import IncompleteData, Standardiser
 from ...data.columns.warps import Warp
-from ...models.missingness.averaged import AveragedMissingness
+from ...models.missingness.averaged import ALWAYS_SEEN, AveragedMissingness
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.encoders import ExactConditionalEncoder
 from ...models.programs.base import RowModel, StandardNormalPrior
@@ -170,7 +170,7 @@ class PosteriorSampling:
         raw = (noise.sqrt() - floor).clamp_min(1e-6)
         raw = raw + torch.log(-torch.expm1(-raw))  # the inverse of softplus
         kind = self.model.decoder.scale.kind  # type: ignore[union-attr]
-        slope, offset = noise.new_zeros(k, p), noise.new_full((k, p), 8.0)
+        slope, offset = noise.new_zeros(k, p), noise.new_full((k, p), ALWAYS_SEEN)
         loading = noise.new_zeros(k, p, forms.loading.shape[-1])
         others = noise.new_zeros(k, p, p)
         slots = torch.cartesian_prod(columns, chains.complete)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -104,7 +105,6 @@ class Chains:
         """
         decoder, forms, columns = self.decoder, self.forms, self.columns
         weight, noise = decoder.weight, decoder.noise
-        d = weight.shape[-1]
         scaled = weight / noise.unsqueeze(-1)  # (K, p, d)
         slope = forms.slope.unsqueeze(-1)
         through = slope * weight[:, columns] + forms.loading  # (K, q, d)
@@ -113,10 +113,7 @@ class Chains:
         seen = self.patterns.to(weight)
         own = seen[:, columns]
         precision = seen @ _outer(scaled, weight) + own @ _outer(forms.loading, forms.loading)
-        precision = (precision + (1 - own) @ _outer(shrunk, through)).unflatten(-1, (d, d))
-        eye = torch.eye(d, dtype=weight.dtype, device=weight.device)
-        factor = torch.linalg.cholesky(precision + eye)
-        inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+        inverse = _roots(precision + (1 - own) @ _outer(shrunk, through))[1]
         left = self.u - forms.base()  # (K, n, q)
         at_seen = left - forms.slope.unsqueeze(1) * self.y[..., columns]
         at_missing = left - (forms.slope * decoder.mean[:, columns]).unsqueeze(1)
@@ -133,14 +130,25 @@ class Chains:
         forms, columns, missing = self.forms, self.columns, self.missing
         slope, noise = forms.slope.unsqueeze(1), self.decoder.noise[:, columns].unsqueeze(1)
         score, mean = forms.score(self.z), predicted[..., columns]
-        values = self.y[..., columns]
-        centre = score + slope * torch.where(missing, mean, values)
-        sd = torch.where(missing, 1 + slope.square() * noise, 1.0).sqrt()
+        centre, sd = self._utilities(score, predicted)
         self.u = of_known_sign(centre, sd, missing, self.generator)
         precision = 1 / noise + slope.square()
         mean = (mean / noise + slope * (self.u - score)) / precision
         drawn = mean + normal(mean.shape, mean, self.generator) / precision.sqrt()
-        self.y = self.y.index_copy(2, columns, torch.where(missing, drawn, values))
+        self.y = self.y.index_copy(2, columns, torch.where(missing, drawn, self.y[..., columns]))
+
+    def _utilities(self, score: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and sd of u given z and x_o, with missing values integrated out, (K, n, q).
+
+        Args:
+            score: (K, n, q) the score without the part of the column itself.
+            predicted: (K, n, p) the decoder's means.
+        """
+        slope, columns = self.forms.slope.unsqueeze(1), self.columns
+        noise = self.decoder.noise[:, columns].unsqueeze(1)
+        values = torch.where(self.missing, predicted[..., columns], self.y[..., columns])
+        variance = torch.where(self.missing, 1 + slope.square() * noise, 1.0)
+        return score + slope * values, variance.sqrt()
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Return all tensors that the sweeps change, by their owners."""
@@ -162,14 +170,10 @@ class Chains:
         p(z | x_o), and the mask's probability given z, with missing values integrated out, is
         averaged over the samples.
         """
-        decoder, forms, columns = self.decoder, self.forms, self.columns
+        decoder = self.decoder
         weight, noise = decoder.weight, decoder.noise
-        d = weight.shape[-1]
         scaled = weight / noise.unsqueeze(-1)
-        seen = self.patterns.to(weight)
-        eye = torch.eye(d, dtype=weight.dtype, device=weight.device)
-        factor = torch.linalg.cholesky((seen @ _outer(scaled, weight)).unflatten(-1, (d, d)) + eye)
-        inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+        factor, inverse = _roots(self.patterns.to(weight) @ _outer(scaled, weight))
         log_root = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, self.pattern]
         root = inverse[:, self.pattern]
         left = (self.y - decoder.mean.unsqueeze(1)) * self.seen
@@ -177,20 +181,23 @@ class Chains:
         squares = (left.square() / noise.unsqueeze(1)).sum(-1) - half.square().sum(-1)
         logs = (self.seen * (2 * torch.pi * noise).log().unsqueeze(1)).sum(-1)
         values = -0.5 * (squares + logs) - log_root + self.bends.log_slope.sum(-1)
-        slope = forms.slope.unsqueeze(1)
+        sign = torch.where(self.missing, 1.0, -1.0).to(weight)
         parts = []
         for _ in range(particles):
             at = half + normal(half.shape, half, self.generator)
             z = (root.mT @ at.unsqueeze(-1)).squeeze(-1)
-            mean = decoder.predicted(z)[..., columns]
-            centre = forms.score(z) + slope * torch.where(self.missing, mean, self.y[..., columns])
-            sd = torch.where(
-                self.missing, 1 + slope.square() * noise[:, columns].unsqueeze(1), 1.0
-            ).sqrt()
-            sign = torch.where(self.missing, 1.0, -1.0).to(centre)
+            centre, sd = self._utilities(self.forms.score(z), decoder.predicted(z))
             parts.append(torch.special.log_ndtr(sign * centre / sd).sum(-1))
         mask = torch.stack(parts).logsumexp(0) - torch.tensor(float(particles)).log()
         return values + mask
+
+
+def _roots(information: Tensor) -> tuple[Tensor, Tensor]:
+    """Return L and L^-1 with L L^T = I + information, which is given flattened, (K, R, d * d)."""
+    d = math.isqrt(information.shape[-1])
+    eye = torch.eye(d, dtype=information.dtype, device=information.device)
+    factor = torch.linalg.cholesky(information.unflatten(-1, (d, d)) + eye)
+    return factor, torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
 
 
 def _outer(left: Tensor, right: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,10 +59,6 @@ class Posterior:
         for name, values in self.tensors.items():
             state[name].copy_(values[draw])
         return model
-
-    def model_at(self, model: RowModel, draw: int) -> RowModel:
-        """Return a copy of a model with the parameters of one draw."""
-        return self.put(copy.deepcopy(model), draw)
 
     def table(self, columns: Sequence[str]) -> pd.DataFrame:
         """Tabulate, for every column with missing values, the probabilities of the forms.

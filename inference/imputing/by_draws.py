@@ -35,7 +35,6 @@ def imputed_by_draws(
     independent_rows: bool,
     seed: int,
     progress: bool,
-    tolerance: float | None = None,
 ) -> Imputation:
     """Impute :func:`~absentia.inference.prepare.prepared` data under draws of the parameters.
 
@@ -53,7 +52,6 @@ def imputed_by_draws(
         posterior: the draws.
         particles, draws, rule, unobserved, independent_rows, seed, progress: as for
             :func:`absentia.impute`; ``"auto"`` stands for 1,000 particles.
-        tolerance: not used, since the number of particles is not chosen row by row.
     """
     number = _PARTICLES if particles == "auto" else particles
     count = max(min(len(posterior), _MOST_DRAWS, number), 1)

@@ -123,7 +123,8 @@ def impute(
     )
     fit = fit_of(fitted)
     if fit is not None and fit.posterior is not None:
-        asked = {name: value for name, value in settings.to_dict().items() if name != "refine"}
+        by_row = ("refine", "tolerance")  # neither is done where particles are divided among draws
+        asked = {name: value for name, value in settings.to_dict().items() if name not in by_row}
         found = imputed_by_draws(model, data, fit.posterior, progress=progress, **asked)
     else:
         found = imputed(model, data, programs_of(model), progress=progress, **settings.to_dict())

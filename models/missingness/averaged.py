@@ -47,7 +47,7 @@ SLOPE_DF = 3.0
 #: parameters of the inverse gamma prior of the variance that a latent part adds to the score
 LOADING_SHAPE, LOADING_RATE = 2.0, 0.5
 #: a score at which nothing is missing, for columns without missing values
-_ALWAYS_SEEN = 8.0
+ALWAYS_SEEN = 8.0
 
 
 class AveragedMissingness(Missingness):
@@ -138,7 +138,7 @@ class AveragedMissingness(Missingness):
     def initialise(self, observed_rate: Tensor) -> None:
         """Start the offsets from the observed rates."""
         start = score_of_rate(observed_rate, "probit")
-        self.offset.copy_(start.masked_fill(observed_rate.to(start) >= 1, _ALWAYS_SEEN))
+        self.offset.copy_(start.masked_fill(observed_rate.to(start) >= 1, ALWAYS_SEEN))
 
     def log_prior(self) -> Tensor | None:
         """Return the log-density of the slopes and loadings where no form is left out."""
