@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from . import check, data, experiments, inference, models, plots, sensitivity
     from .data import IncompleteData
     from .data.errors import AbsentiaDeprecationWarning, AbsentiaError, AbsentiaWarning
+    from .data.table_reading import read_table
     from .inference import (
         ImportanceWeightedELBO,
         MNARImputer,
@@ -63,6 +64,7 @@ __all__ = [
     "multiple_imputation",
     "plots",
     "pool",
+    "read_table",
     "report",
     "save",
     "sensitivity",
@@ -74,6 +76,7 @@ _MODULES = ("check", "data", "experiments", "inference", "models", "plots", "sen
 #: names that are imported on first use, by the module that has them
 _NAMES = {
     "data": ("IncompleteData",),
+    "data.table_reading": ("read_table",),
     "data.errors": ("AbsentiaDeprecationWarning", "AbsentiaError", "AbsentiaWarning"),
     "inference": (
         "ImportanceWeightedELBO",

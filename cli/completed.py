@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ..data import IncompleteData
+from ..data.errors import InputError
 from ..data.system.memory import check_memory
-from ..data.tables import check_suffix, write_table, write_tables
+from ..data.table_files import TableFile
+from ..data.table_writing import write_table, write_tables
 from ..inference import Imputation
 from .console import errors, say
 from .fields import Fields
@@ -25,14 +27,14 @@ class Places:
 
     Attributes:
         out: the completed table.
-        rows: the diagnostics of its rows.
+        rows: the diagnostics of its rows; None if the completed table is printed.
         draws: the completed tables of --draws, if any.
         report: the HTML page, if any.
         checkpoint: the file to resume the fit from, if any.
     """
 
     out: Path
-    rows: Path
+    rows: Path | None
     draws: Path | None
     report: Path | None
     checkpoint: Path | None
@@ -42,12 +44,18 @@ class Places:
         """Return all paths; those of the diagnostics and the draws are made from OUT's.
 
         Raises:
-            TableError: if OUT ends in neither .csv nor .parquet.
+            TableError: if OUT has the suffix of no table.
+            InputError: if draws are asked for and OUT is standard output.
         """
-        check_suffix(out)
-        rows = out.with_name(f"{out.stem}-rows{out.suffix}")
-        drawn = out.with_name(f"{out.stem}-draws{out.suffix}") if draws else None
-        return cls(out, rows, drawn, report, checkpoint)
+        file = TableFile.of(out)
+        if file.standard:
+            if draws:
+                raise InputError(
+                    "--out - prints the completed table, and its draws need a file; give --out FILE"
+                )
+            return cls(out, None, None, report, checkpoint)
+        drawn = file.beside("draws") if draws else None
+        return cls(out, file.beside("rows"), drawn, report, checkpoint)
 
     def check(self, inputs: Iterable[Path | None], save: Path | None, fitted: Path | None) -> None:
         """Refuse outputs that would overwrite something else or cannot be written.
@@ -89,14 +97,16 @@ def write_completed(
     """Write the completed table, the diagnostics of its rows, and the draws: all files or none.
 
     Raises:
-        TableError: as :func:`absentia.data.tables.write_tables`.
+        TableError: as :func:`absentia.data.table_writing.write_tables`.
     """
-    rows = fields.labelled(filled.rows())
-    if id_column is not None:
-        heading = id_column if id_column not in rows.columns else f"{id_column} (--id)"
-        rows.insert(0, heading, fields.column(id_column, places.rows))
     complete = _whole(filled.to_frame(), fields.frame)
-    tables = {places.out: fields.spelled(complete, data.schema, places.out), places.rows: rows}
+    tables = {places.out: fields.spelled(complete, data.schema, places.out)}
+    if places.rows is not None:
+        rows = fields.labelled(filled.rows())
+        if id_column is not None:
+            heading = id_column if id_column not in rows.columns else f"{id_column} (--id)"
+            rows.insert(0, heading, fields.column(id_column, places.rows))
+        tables[places.rows] = rows
     if places.draws is not None:
         drawn = [_whole(one, fields.frame) for one in filled.frames(draws)]
         spelled = [fields.spelled(one, data.schema, places.draws) for one in drawn]
@@ -109,7 +119,7 @@ def write_as_read(fields: Fields, table: Path, places: Places) -> None:
     """Write a table without missing values as it was read, and warn that it has none.
 
     Raises:
-        TableError: as :func:`absentia.data.tables.write_table`.
+        TableError: as :func:`absentia.data.table_writing.write_table`.
     """
     say(
         f"warning: no value is missing in the modelled columns of {table}, so that nothing is "
@@ -122,7 +132,7 @@ def write_as_read(fields: Fields, table: Path, places: Places) -> None:
     say(f"the table as it was read: {places.out}; no diagnostics, draws or report are written")
 
 
-def say_how_far_to_trust(filled: Imputation, rows_path: Path) -> None:
+def say_how_far_to_trust(filled: Imputation, rows_path: Path | None) -> None:
     """Print the means beside those under missing at random, and the quality of the weights.
 
     Good weights show that the imputations are those of the model, not that the model is right.
@@ -132,10 +142,11 @@ def say_how_far_to_trust(filled: Imputation, rows_path: Path) -> None:
     if np.isnan(filled.khat).all():
         say("warning: too few particles for a Pareto k-hat; give --particles 1000", errors)
     elif unreliable:
+        where = "" if rows_path is None else f"see {rows_path}, and "
         say(
             f"warning: the importance weights of {unreliable} rows are unreliable (their Pareto "
-            f"k-hat is above the threshold); see {rows_path}, and give more particles, such as "
-            f"--particles 10000",
+            f"k-hat is above the threshold); {where}"
+            f"give more particles, such as --particles 10000",
             errors,
         )
 

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
 console = Console()
 errors = Console(stderr=True)
+
+
+@contextmanager
+def talking(quiet: bool = False, aside: bool = False) -> Iterator[None]:
+    """Inside, print nothing but warnings and errors, or print all messages on standard error.
+
+    Args:
+        quiet: whether to print warnings and errors only.
+        aside: whether standard output is kept free for a table or a document.
+    """
+    before = console.quiet, console.stderr
+    console.quiet, console.stderr = console.quiet or quiet, console.stderr or aside
+    try:
+        yield
+    finally:
+        console.quiet, console.stderr = before
 
 
 def say(text: str, to: Console = console) -> None:

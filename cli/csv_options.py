@@ -5,19 +5,32 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
 from ..data.csv.format import CSVFormat
 
+#: the argument that names the table of a command
+Table = Annotated[
+    Path,
+    typer.Argument(
+        help="Table: CSV, TSV, Parquet or Excel, or - for standard input; empty cells are missing."
+    ),
+]
+
 
 class CSVOptions(NamedTuple):
     """The options that say how a CSV file is written, as the user gave them."""
 
     sep: Annotated[
-        str, typer.Option(help="CSV: the character between two fields; '\\t' for tabs.")
-    ] = ","
+        str | None,
+        typer.Option(
+            help="CSV: the character between two fields, '\\t' for tabs; by default a tab in .tsv, "
+            "else a comma."
+        ),
+    ] = None
     decimal: Annotated[
         str, typer.Option(help="CSV: the decimal mark; give ',' where 36,6 is a number.")
     ] = "."
@@ -49,6 +62,13 @@ class CSVOptions(NamedTuple):
         str | None,
         typer.Option(help="CSV: the format of dates; give '%d/%m/%Y' where 31/05/2024 is a date."),
     ] = None
+    skip: Annotated[
+        int, typer.Option(min=0, help="Lines above the column names, such as a title.")
+    ] = 0
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="Excel: the sheet's name or its number from 1; the first by default."),
+    ] = None
 
     def format(self) -> CSVFormat:
         """Return the format that the options name.
@@ -56,9 +76,9 @@ class CSVOptions(NamedTuple):
         Raises:
             InputError: as :class:`absentia.data.csv.format.CSVFormat`.
         """
-        separator = {"\\t": "\t", "tab": "\t"}.get(self.sep, self.sep)
+        separator = {"\\t": "\t", "tab": "\t"}.get(self.sep or "", self.sep)
         words = tuple(self.na_values or ())
-        return CSVFormat(separator, *self[1:4], words, self.keep_na, self.date_format)
+        return CSVFormat(separator, *self[1:4], words, self.keep_na, self.date_format, self.skip)
 
 
 #: what is assumed of a CSV file where no option is given
@@ -69,7 +89,7 @@ def reads_a_table(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of :class:`CSVOptions` in the place of its parameter ``csv``.
 
     Typer makes a command's options from the signature of its function. This decorator writes that
-    signature, so that the commands that read a table do not repeat seven options each.
+    signature, so that the commands that read a table do not repeat nine options each.
     """
     options = get_type_hints(CSVOptions, include_extras=True)
     parameters: list[inspect.Parameter] = []

@@ -13,7 +13,7 @@ from .paths import check_outputs, make_folders
 
 
 def example(
-    out: Annotated[Path, typer.Argument(help="Table to write, CSV or Parquet.")] = Path(
+    out: Annotated[Path, typer.Argument(help="Table to write: CSV, TSV, Parquet or Excel.")] = Path(
         "people.csv"
     ),
     truth: Annotated[
@@ -25,12 +25,13 @@ def example(
     """Write an example table of invented people, in which high incomes tend to be missing."""
     with one_line_errors():
         from ..data.datasets.example import people
-        from ..data.tables import check_suffix, write_tables
+        from ..data.table_files import TableFile
+        from ..data.table_writing import write_tables
 
         complete, asked = people(rows, seed)
         tables = {out: asked} if truth is None else {out: asked, truth: complete}
         for path in tables:
-            check_suffix(path)
+            TableFile.of(path)
         check_outputs([], [("OUT", out), ("--truth", truth)])
         make_folders(tables)
         write_tables(tables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,10 @@ import pandas as pd
 from ..data import Column, Schema
 from ..data.csv.fields import CSVTable
 from ..data.csv.format import CSVFormat
-from ..data.csv.gaps import Gaps, mark_gaps
+from ..data.csv.gaps import Gaps
 from ..data.csv.types import ISO_DATE, Spelling, expected_types
-from ..data.errors import InputError
-from ..data.tables import read_csv_table, read_table
+from ..data.table_files import TableFile
+from ..data.table_reading import typed_table
 
 if TYPE_CHECKING:
     from ..inference import FitResult
@@ -42,7 +42,7 @@ class Fields:
 
     def spelled(self, completed: pd.DataFrame, schema: Schema, path: Path) -> pd.DataFrame:
         """Return the completed table (n, p) as it will be written to ``path``."""
-        if self.csv is None or path.suffix.lower() != ".csv":
+        if self.csv is None or TableFile.of(path).format != "text":
             return completed
         columns = {}
         for name, text in self.csv.texts.items():
@@ -59,7 +59,7 @@ class Fields:
 
     def as_read(self, path: Path) -> pd.DataFrame:
         """Return the table (n, p) as it was read, as it will be written to ``path``."""
-        verbatim = self.csv is not None and path.suffix.lower() == ".csv"
+        verbatim = self.csv is not None and TableFile.of(path).format == "text"
         return self.csv.texts if verbatim and self.csv is not None else self.frame
 
     def column(self, name: str, path: Path) -> Any:
@@ -76,6 +76,7 @@ def read_fields(
     declared: Mapping[str, Any] | None = None,
     like: Sequence[Column] | None = None,
     form: CSVFormat | None = None,
+    sheet: str | None = None,
 ) -> Fields:
     """Read a table; a CSV's types are inferred from its fields.
 
@@ -84,25 +85,17 @@ def read_fields(
     kind in the table that a model was fitted to, takes precedence.
 
     Args:
-        path: CSV or Parquet.
+        path: the file, or ``-`` for standard input.
         declared: kinds by column, as :meth:`absentia.data.Schema.read` returns them.
         like: the columns of the table that a model was fitted to.
-        form: the format of a CSV file.
+        form: how text spells values.
+        sheet: the sheet of an Excel file.
 
     Raises:
-        TableError: as :func:`absentia.data.tables.read_table`.
+        TableError: as :func:`absentia.data.table_reading.typed_table`.
     """
-    if path.suffix.lower() != ".csv":
-        form = form or CSVFormat()
-        if replace(form, na_values=()) != CSVFormat():
-            raise InputError(
-                f"{path} is not a CSV file, so that --sep, --decimal, --thousands, --encoding, "
-                f"--keep-na and --date-format do not apply to it; drop them"
-            )
-        frame, gaps = mark_gaps(read_table(path), form)
-        return Fields(frame, gaps)
-    table = read_csv_table(path, form, expected_types(declared, like))
-    return Fields(table.frame, table.gaps, table)
+    table = typed_table(path, form, expected_types(declared, like), sheet)
+    return Fields(table.frame, table.gaps, table.csv)
 
 
 def columns_of(fitted: FitResult | None) -> list[Column] | None:

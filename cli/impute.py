@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from ..data.errors import InputError
+from ..data.table_files import STANDARD
 from .choices import MechanismName, ModelName
-from .console import say
-from .csv_options import USUAL_CSV, CSVOptions, reads_a_table
+from .console import say, talking
+from .csv_options import USUAL_CSV, CSVOptions, Table, reads_a_table
 from .one_line_errors import one_line_errors
 from .reading import say_how_it_was_read
 
@@ -19,10 +20,8 @@ from .reading import say_how_it_was_read
 @reads_a_table
 def impute(
     context: typer.Context,
-    table: Annotated[
-        Path, typer.Argument(help="Table to complete, CSV or Parquet; empty cells are missing.")
-    ],
-    out: Annotated[Path, typer.Option(help="Completed table to write, CSV or Parquet.")],
+    table: Table,
+    out: Annotated[Path, typer.Option(help="Completed table to write, or - for standard output.")],
     model: Annotated[
         ModelName,
         typer.Option(
@@ -141,10 +140,10 @@ def impute(
     In a CSV, empty cells are missing, and so are words such as NA in columns of numbers. Name
     other codes for missing values, such as -99 or "unknown", with --na-values.
     """
-    with one_line_errors(_how_to_resume(checkpoint)):
+    with one_line_errors(_how_to_resume(checkpoint)), talking(aside=out == STANDARD):
         # here and not above, so that --help need not wait for torch
         from ..data import IncompleteData
-        from ..data.tables import check_table
+        from ..data.table_writing import check_table
         from ..inference import impute as impute_table
         from ..inference import load
         from .completed import (
@@ -170,7 +169,7 @@ def impute(
         places.check([table, schema_path], save, fitted)
         declared = declared_in(schema)
         result = None if fitted is None else load(fitted)
-        fields = read_fields(table, declared, columns_of(result), form)
+        fields = read_fields(table, declared, columns_of(result), form, csv.sheet)
         say_how_it_was_read(fields)
         check_table(fields.frame, out)
         check_draws(draws, fields.frame)
@@ -206,7 +205,8 @@ def impute(
         say_how_far_to_trust(filled, places.rows)
         if report is not None:
             write_report(result, data, report, filled, seed)
-        say(f"completed table: {out}")
+        if out != STANDARD:
+            say(f"completed table: {out}")
 
 
 def _how_to_resume(checkpoint: Path | None) -> str:

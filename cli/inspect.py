@@ -32,7 +32,12 @@ _CAUTION = (
 
 @reads_a_table
 def inspect(
-    table: Annotated[Path, typer.Argument(help="Table, CSV or Parquet; empty cells are missing.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, TSV, Parquet or Excel, or - for standard input; empty cells are missing."
+        ),
+    ],
     schema: Annotated[
         Path | None,
         typer.Option(
@@ -72,7 +77,7 @@ def inspect(
 
         form = csv.format()
         declared = {} if schema is None else declared_in(str(schema))
-        fields = read_fields(table, declared, form=form)
+        fields = read_fields(table, declared, form=form, sheet=csv.sheet)
         say_how_it_was_read(fields)
         frame = fields.frame
         rates, seen = missing_rates(frame), patterns(frame)
@@ -140,7 +145,7 @@ def _write(
 ) -> None:
     """Write all files or none: they are made in a temporary folder and then moved together."""
     from ..data.system.files import temporary_folder, write_text_atomic
-    from ..data.tables import write_table
+    from ..data.table_writing import write_table
     from ..inference.plots.patterns import draw_missingness
 
     names = [*(f"{name}.csv" for name in tables), "schema.toml", "missingness.png"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..data.errors import FileError, InputError
+from ..data.table_files import STANDARD
 
 #: what a folder of a saved model holds
 _MODEL_FILE = "model.json"
@@ -30,8 +31,8 @@ def check_outputs(
         InputError: if something would be overwritten; names the file and the option that helps.
         FileError: if a path cannot be written to; nothing is created.
     """
-    read = [path for path in inputs if path is not None]
-    written = [(option, path) for option, path in outputs if path is not None]
+    read = [path for path in inputs if path not in (None, STANDARD)]
+    written = [(option, path) for option, path in outputs if path not in (None, STANDARD)]
     folders = [(option, path) for option, path in (models or {}).items() if path is not None]
     for _, path in written:
         check_writable(path)
@@ -121,7 +122,7 @@ def make_folders(paths: Iterable[Path | None]) -> None:
         FileError: if a folder cannot be created.
     """
     for path in paths:
-        if path is not None:
+        if path is not None and path != STANDARD:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 @reads_a_table
 def report(
-    table: Annotated[Path, typer.Argument(help="Table, CSV or Parquet; empty cells are missing.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, TSV, Parquet or Excel, or - for standard input; empty cells are missing."
+        ),
+    ],
     fitted: Annotated[Path, typer.Option(help="Folder of a saved model: see impute --save.")],
     out: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("report.html"),
     particles: Annotated[
@@ -47,7 +52,7 @@ def report(
         form = csv.format()
         check_outputs([table], [("--out", out)], {"--fitted": fitted})
         result = load(fitted)
-        fields = read_fields(table, None, columns_of(result), form)
+        fields = read_fields(table, None, columns_of(result), form, csv.sheet)
         say_how_it_was_read(fields)
         frame = fields.frame
         asked = [

@@ -15,7 +15,7 @@ import numpy as np
 from ..data import IncompleteData, amputation
 from ..data.datasets import uci as real
 from ..data.system.files import write_figure_atomic, write_text_atomic
-from ..data.tables import write_table
+from ..data.table_writing import write_table
 from ..inference.plots.truth import plot_beside_truth
 from ..models import SelfMasking
 from .demo_methods import Answer, Settings, at_random_and_networks, linear_models

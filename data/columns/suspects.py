@@ -19,8 +19,10 @@ from .types import column_names
 #: the kinds of suspicion
 KINDS = (
     "empty", "nearly empty", "digits lost", "leading zeros", "numbers as text", "dates as text",
-    "word among numbers", "spelling", "identifier", "constant", "sentinel", "codes",
+    "beyond a limit", "word among numbers", "spelling", "identifier", "constant", "sentinel",
+    "codes",
 )  # fmt: skip
+_BEYOND = re.compile(r"\s*([<>≤≥]=?)\s*[\d.,]+\s*")
 _NAMED_SO = re.compile(r"(?:^|[_ .-])(?:id|ids|uuid|guid|key|identifier)$|(?<=[a-z])I[Dd]$", re.I)
 #: the number of values below which nothing is concluded
 _FEWEST = 10
@@ -118,6 +120,9 @@ def _of_text(present: pd.Series[Any], name: str, spelled: list[str]) -> _Suspici
             cure = f"{here} = {reading.expression.format(here)}"
             return _Suspicion(kind, says, cure, reading.option or _without(name))
     words = [text for text in levels if numbers_in([text]) is None]
+    limits = [match[1] for match in map(_BEYOND.fullmatch, words) if match]
+    if limits and len(limits) == len(words) and len(levels) > len(words):
+        return _beyond(name, words, {one[0] in "<≤" for one in limits})
     if 0 < len(words) <= 3 and len(levels) >= 3 * len(words) + 2:
         says = (
             f"{name!r} holds text ({words[0]!r}) among numbers: does it stand for a missing value?"
@@ -135,6 +140,17 @@ def _of_text(present: pd.Series[Any], name: str, spelled: list[str]) -> _Suspici
         says = f"holds {len(levels)} different strings in {len(spelled)} rows: is it an identifier?"
         return _leave(name, "identifier", says)
     return _constant(name, repr(levels[0])) if len(levels) == 1 and len(spelled) > 1 else None
+
+
+def _beyond(name: str, words: list[str], low: set[bool]) -> _Suspicion:
+    """Report numbers beyond a limit of detection, which are written as text such as <0.5."""
+    how = " or ".join({True: "low", False: "high"}[one] for one in sorted(low, reverse=True))
+    says = (
+        f"{name!r} holds {words[0]!r} among numbers, values beyond a limit: read them as missing "
+        f"for being {how} (a mechanism 'limit')"
+    )
+    option = " ".join(f"--na-values {_quoted(f'{name}={word}')}" for word in words)
+    return _Suspicion("beyond a limit", says, _na(name, words if words[1:] else words[0]), option)
 
 
 def _of_numbers(

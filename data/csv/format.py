@@ -10,9 +10,11 @@ from functools import cached_property
 
 from ..errors import InputError
 
-#: the words that programs write for a missing value, those that pandas knows
+#: the words that programs write for a missing value: those that pandas knows, and what
+#: spreadsheets write into cells that they cannot compute
 MISSING_WORDS = frozenset(
     [
+        *("#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"),
         *("NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "None", "NULL", "null"),
         *("NaN", "nan", "-NaN", "-nan", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN"),
     ]
@@ -35,7 +37,8 @@ class CSVFormat:
     1234.5
 
     Args:
-        separator: the character between two fields.
+        separator: the character between two fields; by default the one that the file's name
+            implies, a tab for .tsv and a comma for others.
         decimal: the character before the decimals.
         thousands: the character between groups of three digits, if there is one.
         encoding: the encoding of the text; a byte order mark is skipped.
@@ -43,23 +46,26 @@ class CSVFormat:
             ("income=-99").
         keep_na: whether words for missing stay text in every column of text.
         date_format: the format of dates besides ISO 8601, in the directives of ``strptime``.
+        skip: the number of lines above the column names that are left out, such as a title.
 
     Raises:
         ValueError: a mark has several characters or equals another one, the encoding is unknown,
             or the date format has no day.
     """
 
-    separator: str = ","
+    separator: str | None = None
     decimal: str = "."
     thousands: str | None = None
     encoding: str = "utf-8"
     na_values: tuple[str, ...] = ()
     keep_na: bool = False
     date_format: str | None = None
+    skip: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a format with which no file can be read."""
-        for mark, name in ((self.separator, "separator"), (self.decimal, "decimal mark")):
+        separator = "," if self.separator is None else self.separator
+        for mark, name in ((separator, "separator"), (self.decimal, "decimal mark")):
             if len(mark) != 1 or mark in '"\r\n':
                 raise InputError(f"the {name} is {mark!r}; give one character.")
         if self.decimal.isalnum() or self.decimal in "+-":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,11 +31,42 @@ class Gaps:
     kept: dict[str, dict[str, int]] = field(default_factory=dict)
     nowhere: list[str] = field(default_factory=list)
 
+    def said(self) -> Iterator[str]:
+        """Say which words were read as missing where nothing else was possible."""
+        for word, at in self.read.items():
+            yield f"'{word}' is read as missing in {_where(at)}"
+
+    def doubts(self, cure: Callable[[str, str], str]) -> Iterator[str]:
+        """Say which words may have been meant otherwise, and what to give then.
+
+        Args:
+            cure: returns what to give to "keep" a word as an answer, or to read it as a "gap".
+        """
+        for word, at in self.doubtful.items():
+            yield (
+                f"'{word}' is read as missing in {_where(at)}, of text, since it also stands in "
+                f"columns of numbers; if it is an answer there, give {cure('keep', word)}"
+            )
+        for word, at in self.kept.items():
+            yield (
+                f"'{word}' is read as an answer in {_where(at)}; if it stands for missing, give "
+                f"{cure('gap', word)}"
+            )
+        for word in self.nowhere:
+            yield f"{cure('gap', word)} does not occur in the table"
+
     @staticmethod
     def count(where: dict[str, dict[str, int]], word: str, column: str, number: int) -> None:
         """Count fields that spell this word, with or without spaces around it."""
         columns = where.setdefault(word.strip(), {})
         columns[column] = columns.get(column, 0) + number
+
+
+def _where(columns: dict[str, int]) -> str:
+    count, most = sum(columns.values()), 4
+    more = f" and {len(columns) - most} more" if len(columns) > most else ""
+    named = ", ".join(list(columns)[:most]) + more
+    return f"{'1 field' if count == 1 else f'{count} fields'} of {named}"
 
 
 @dataclass
@@ -107,7 +138,7 @@ def find_gaps(
             elif text.strip() in marks and not answer and not form.keep_na:
                 where = gaps.doubtful
             else:
-                if not answer:
+                if not answer and not form.keep_na:
                     gaps.count(gaps.kept, text, name, column.counts[text])
                 continue
             gaps.count(where, text, name, column.counts[text])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import FileError, InputError
-from ..tables import read_table
+from ..table_reading import typed_table
 from .uci_sources import SOURCES, Source, content_sha256
 
 FOLDER_VARIABLE = "ABSENTIA_DATA_DIR"
@@ -73,7 +73,7 @@ def _breast() -> pd.DataFrame:
 
 def _from_folder(name: str, source: Source, folder: Path) -> pd.DataFrame:
     path = folder / f"{name}.csv"
-    table = read_table(path)
+    table = typed_table(path).frame
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != source.file_sha256:
         raise InputError(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...data import IncompleteData
 from ...data.errors import InputError
-from ...data.tables import read_table
+from ...data.table_reading import typed_table
 from ...inference import impute
 from ..metrics import rmse
 from ..tasks.completion import data_of
@@ -87,6 +86,6 @@ def check_comparable_bounds(sweep: Sweep) -> None:
 
 def _data(sweep: Sweep, configuration: Mapping[str, Any]) -> tuple[IncompleteData, Hidden | None]:
     if sweep.file is not None:
-        return IncompleteData.from_frame(read_table(Path(sweep.file)), schema="infer"), None
+        return IncompleteData.from_frame(typed_table(sweep.file).frame, schema="infer"), None
     hidden = hidden_table(configuration)
     return data_of(configuration, hidden)[0], hidden

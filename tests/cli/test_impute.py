@@ -151,8 +151,11 @@ def test_bad_tables_meet_one_line_and_write_nothing(tmp_path, kind):
     [
         ("nothing.csv", "no such file"),
         ("folder.csv", "not a file"),
-        ("table.csv.gz", "unknown suffix '.gz'"),
-        ("table.xlsx", ".csv or .parquet"),
+        ("table.gz", "unknown suffix '.gz'"),
+        ("table.json", "give a .csv, .tsv, .parquet or .xlsx file"),
+        ("table.xls", "save it as .xlsx or CSV"),
+        ("cut.csv.gz", "damaged"),
+        ("text.csv.gz", "not compressed by gzip"),
         ("text.parquet", "not a Parquet file"),
         ("cut.parquet", "not a Parquet file"),
         ("nought.parquet", "the file is empty"),
@@ -163,8 +166,10 @@ def test_bad_tables_meet_one_line_and_write_nothing(tmp_path, kind):
 def test_files_that_are_no_tables_meet_one_line(table, tmp_path, command, name, expected):
     _, frame = table
     (tmp_path / "folder.csv").mkdir()
-    (tmp_path / "table.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n"))
-    (tmp_path / "table.xlsx").write_bytes(b"PK\x03\x04")
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n")[:-12])
+    (tmp_path / "text.csv.gz").write_text("a,b\n1,2\n")
+    for suffix in ("gz", "json", "xls"):
+        (tmp_path / f"table.{suffix}").write_bytes(b"PK\x03\x04")
     (tmp_path / "text.parquet").write_text("a,b\n1,2\n")
     frame.to_parquet(tmp_path / "cut.parquet")
     whole = (tmp_path / "cut.parquet").read_bytes()

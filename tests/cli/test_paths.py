@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from absentia.cli import app
 from absentia.cli.paths import check_model_folder, check_outputs, check_writable
-from absentia.data.tables import TableError, write_tables
+from absentia.data.system.files import TableError
+from absentia.data.table_writing import write_tables
 
 
 def invoke(*arguments):

@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from absentia.cli import app
-from absentia.data import tables
+from absentia.data import table_reading
 from absentia.data.columns.present import Present
 from absentia.data.csv import gaps
 from absentia.data.csv.format import CSVFormat
-from absentia.data.tables import read_table
+from absentia.data.table_reading import typed_table
 
 QUICK = ["--steps", "10", "--particles", "50"]
 
@@ -57,7 +57,7 @@ def test_a_csv_is_read_once_and_each_column_examined_once(tmp_path, monkeypatch,
 
         monkeypatch.setattr(owner, name, counted)
 
-    count(tables, "read_csv")
+    count(table_reading, "read_csv")
     count(gaps, "spelled_by", key=lambda fields, *_: tuple(fields))
     count(CSVFormat, "is_number", key=lambda _, field: field)
     count(CSVFormat, "number_of", key=lambda _, field: field)
@@ -108,9 +108,9 @@ def test_words_by_which_a_file_marks_gaps_are_missing_unless_they_are_kept(tmp_p
 def test_what_else_is_missing_is_told_for_all_columns_or_one(tmp_path):
     columns = {"income": cycle("-99", "31.5", "28", "40", "35.25"), "change": cycle("-99.0", "3")}
     path = written(tmp_path, columns)
-    frame = read_table(path, CSVFormat(na_values=("-99",)))
+    frame = typed_table(path, CSVFormat(na_values=("-99",))).frame
     assert frame.isna().sum().tolist() == [8, 20]
-    frame = read_table(path, CSVFormat(na_values=("income=-99",)))
+    frame = typed_table(path, CSVFormat(na_values=("income=-99",))).frame
     assert frame.isna().sum().tolist() == [8, 0]
     out = tmp_path / "out.csv"
     result = invoke(
@@ -143,7 +143,7 @@ def test_what_else_is_missing_in_parquet(tmp_path):
     assert set(filled["job"]) == {"cook", "clerk"}
     refused = invoke("impute", path, "--out", out, "--decimal", ",", *QUICK)
     assert refused.exit_code == 2
-    assert "not a CSV" in refused.stderr
+    assert "is a Parquet file" in refused.stderr
 
 
 def test_a_level_of_the_fitted_model_stays_an_answer(tmp_path):
@@ -195,7 +195,7 @@ def test_integers_of_other_widths_keep_their_type_where_some_are_missing(tmp_pat
     kinds = {"a": pa.uint8(), "b": pa.int32(), "c": pa.uint64()}
     columns = {name: pa.array([1, None, 2**8 - 1], kind) for name, kind in kinds.items()}
     pq.write_table(pa.table({**columns, "d": pa.array([0.5, None, 1.0])}), path)
-    found = read_table(path)
+    found = typed_table(path).frame
     assert [str(t) for t in found.dtypes] == ["UInt8", "Int32", "UInt64", "float64"]
     assert found["c"].tolist()[2] == 255
 
@@ -214,9 +214,9 @@ def test_blank_rows_at_the_end_are_no_people(tmp_path):
 def test_a_row_without_values_between_others_stays(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("x,y\n1.5,2\n,\n2.5,3\n,\n")
-    assert len(read_table(path)) == 3
+    assert len(typed_table(path).frame) == 3
     path.write_text('x\n1.5\n\n2.5\n""\n\n')  # of one column a quoted field is a value
-    assert read_table(path)["x"].isna().tolist() == [False, True, False, True]
+    assert typed_table(path).frame["x"].isna().tolist() == [False, True, False, True]
 
 
 def test_nothing_to_impute_is_said_and_nothing_fitted(tmp_path):
@@ -263,7 +263,7 @@ def test_numbers_and_dates_written_in_another_way_are_read_by_options(tmp_path):
 def test_a_column_in_the_plain_way_among_others_stays_so(tmp_path):
     columns = {"a": cycle('"1,5"', '"2,25"', "3", "7"), "b": cycle("1.5", "2.25", "-99.0", "")}
     path = written(tmp_path, columns)
-    frame = read_table(path, CSVFormat(decimal=",", na_values=("-99",)))
+    frame = typed_table(path, CSVFormat(decimal=",", na_values=("-99",))).frame
     assert frame["a"].iloc[:3].tolist() == [1.5, 2.25, 3.0]
     assert frame["b"].iloc[:2].tolist() == [1.5, 2.25]
     assert frame["b"].isna().sum() == 20
@@ -272,7 +272,7 @@ def test_a_column_in_the_plain_way_among_others_stays_so(tmp_path):
     assert result.exit_code == 0, result.output
     assert fields(out)["b"].str.fullmatch(r"-?\d+\.\d+").all()
     # where points part thousands, 1.5 is no number
-    assert read_table(path, CSVFormat(decimal=",", thousands="."))["b"].dtype.kind == "O"
+    assert typed_table(path, CSVFormat(decimal=",", thousands=".")).frame["b"].dtype.kind == "O"
 
 
 QUIET = {

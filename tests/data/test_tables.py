@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from absentia.data.system.files import atomic_path, write_text_atomic
-from absentia.data.tables import TableError, read_table, write_table
+from absentia.data.system.files import TableError, atomic_path, write_text_atomic
+from absentia.data.table_reading import read_table
+from absentia.data.table_writing import write_table
 
 
 @pytest.fixture
@@ -68,10 +69,10 @@ def test_csv_with_byte_order_mark_and_without_rows(tmp_path):
 def test_missing_unknown_and_corrupt_files(tmp_path, frame):
     with pytest.raises(TableError, match="no such file"):
         read_table(tmp_path / "none.csv")
-    for name in ("t.xlsx", "t"):
-        with pytest.raises(TableError, match=r"\.csv or \.parquet"):
+    for name in ("t.json", "t"):
+        with pytest.raises(TableError, match=r"\.csv, .*\.parquet"):
             read_table(tmp_path / name)
-        with pytest.raises(TableError, match=r"\.csv or \.parquet"):
+        with pytest.raises(TableError, match=r"\.csv, .*\.parquet"):
             write_table(frame, tmp_path / name)
     (tmp_path / "d.csv").mkdir()
     with pytest.raises(TableError, match="not a file"):

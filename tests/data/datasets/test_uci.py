@@ -11,7 +11,7 @@ import sklearn.datasets
 from absentia.data import IncompleteData, amputation
 from absentia.data.datasets import uci as real
 from absentia.data.datasets import uci_sources as sources
-from absentia.data.tables import TableError
+from absentia.data.system.files import TableError
 
 SHAPES = {
     "banknote": (1372, 4),
