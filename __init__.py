@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .data import IncompleteData
     from .data.errors import AbsentiaDeprecationWarning, AbsentiaError, AbsentiaWarning
     from .data.table_reading import read_table
+    from .data.scan import scan
     from .inference import (
         ImportanceWeightedELBO,
         MNARImputer,
@@ -67,6 +68,7 @@ __all__ = [
     "read_table",
     "report",
     "save",
+    "scan",
     "sensitivity",
     "to_arviz",
 ]
@@ -78,6 +80,7 @@ _NAMES = {
     "data": ("IncompleteData",),
     "data.table_reading": ("read_table",),
     "data.errors": ("AbsentiaDeprecationWarning", "AbsentiaError", "AbsentiaWarning"),
+    "data.scan": ("scan",),
     "inference": (
         "ImportanceWeightedELBO",
         "MNARImputer",

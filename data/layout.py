@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -85,12 +85,19 @@ def schemas_of(like: Layout) -> tuple[Schema, Schema | None]:
 
 def resolved(given: Mapping[str, Present], schema: SchemaLike) -> Schema:
     """Return the schema of all columns of a table, covariates included."""
+    declared, by = declarations_of(schema)
+    return schema_of(given, declared, by)
+
+
+def declarations_of(
+    schema: SchemaLike,
+) -> tuple[Mapping[str, Declaration], Literal["dtype", "values"]]:
+    """Return the declarations that ``schema=`` holds, and from what other kinds are inferred."""
     if isinstance(schema, Schema):
-        declared: Mapping[str, Declaration] = {column.name: column for column in schema}
-        return schema_of(given, declared, by="dtype")
+        return {column.name: column for column in schema}, "dtype"
     if isinstance(schema, str) and schema == "infer":
-        return schema_of(given)
-    return schema_of(given, _declarations(schema, "'infer', "), by="dtype")
+        return {}, "values"
+    return _declarations(schema, "'infer', "), "dtype"
 
 
 def kinds_of_codes(names: tuple[str, ...], schema: Any) -> Schema:

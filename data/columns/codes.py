@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .number_facts import ArrayFacts, NumberFacts
+
 #: the number of values below which nothing is concluded
 _FEWEST = 20
 _MOST_GRADES = 11
@@ -23,18 +25,23 @@ def code_kind(values: np.ndarray) -> str | None:
     >>> code_kind(np.linspace(0.01, 0.9, 30)), code_kind(np.arange(60.0))
     ('bounded', None)
     """
-    if len(values) < _FEWEST or not np.isfinite(values).all():
+    return code_kind_of(ArrayFacts(values))
+
+
+def code_kind_of(facts: NumberFacts) -> str | None:
+    """Return the kind of numbers of which these facts are known, as :func:`code_kind` does."""
+    if facts.count < _FEWEST or not facts.finite:
         return None
-    low, high = float(values.min()), float(values.max())
-    if (values != np.floor(values)).any():
+    low, high = facts.low, facts.high
+    if not facts.whole:
         return "bounded" if low >= 0 and high <= 1 and high - low > 0.5 else None
-    distinct = np.unique(values)
-    if len(distinct) != high - low + 1 or not 0 <= low <= 2 or len(distinct) > _MOST_GRADES:
+    if not 0 <= low <= 2 or high - low >= _MOST_GRADES or facts.distinct != high - low + 1:
         return None
-    if len(distinct) == 2:
+    distinct = facts.distinct
+    if distinct == 2:
         return "binary"
-    rare = min(0.1, 0.5 / len(distinct)) if low == 0 else 0.03
-    return "ordinal" if len(distinct) > 2 and (values == high).mean() >= rare else None
+    rare = min(0.1, 0.5 / distinct) if low == 0 else 0.03
+    return "ordinal" if distinct > 2 and facts.share_of_high >= rare else None
 
 
 def declaration_of(kind: str) -> Any:

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from .codes import code_kind
+from .codes import code_kind_of
 from .column import KINDS, LARGEST_COUNT, LEVELLED, Column, Kind, Level
 from .dates import TICKS, start_of_day
 from .levels import plain
+from .number_facts import ArrayFacts, NumberFacts
 from .present import Present
 from .types import row_name
 
@@ -222,39 +223,45 @@ def _of_dates(present: Present, why: str) -> Column:
 
 
 def _of_numbers(present: Present) -> Column:
-    name, dtype, values = present.name, present.dtype, present.numbers
+    values = present.numbers
     seen = values[~np.isnan(values)]
-    if not np.isfinite(seen).all():  # the reading of the table refuses it and names the entry
-        return Column(name, "continuous", dtype=dtype, why="numbers")
-    low, high = float(seen.min()), float(seen.max())
-    whole = bool((np.floor(seen) == seen).all())
-    if whole and set(np.unique(seen)) <= {0.0, 1.0}:
-        return Column(name, "binary", (0, 1), dtype=dtype, why="only 0 and 1")
-    code = code_kind(seen)
-    if code == "bounded":
-        why = f"shares, {low:g} to {high:g}"
-        return Column(name, "bounded", lower=0.0, upper=1.0, dtype=dtype, why=why)
     # pandas turns integers into floats where values are missing
     integers = pd.api.types.is_integer_dtype(present.series.dtype) or len(seen) < len(values)
     if pd.api.types.is_object_dtype(present.series.dtype):
         integers = all(isinstance(v, int | np.integer) for v in present.values)
+    return kind_of_numbers(present.name, present.dtype, ArrayFacts(seen), integers)
+
+
+def kind_of_numbers(name: str, dtype: str, facts: NumberFacts, integers: bool) -> Column:
+    """Infer the kind of a column of numbers from their values; see ``infer_schema``.
+
+    Args:
+        name: the name of the column.
+        dtype: the name of its dtype.
+        facts: what is known of the values that are present.
+        integers: whether the column may have been one of integers: its dtype is one, or pandas
+            may have turned integers into floats because values are missing.
+    """
+    if not facts.finite:  # the reading of the table refuses it and names the entry
+        return Column(name, "continuous", dtype=dtype, why="numbers")
+    low, high = facts.low, facts.high
+    if facts.whole and low >= 0 and high <= 1:
+        return Column(name, "binary", (0, 1), dtype=dtype, why="only 0 and 1")
+    code = code_kind_of(facts)
+    if code == "bounded":
+        why = f"shares, {low:g} to {high:g}"
+        return Column(name, "bounded", lower=0.0, upper=1.0, dtype=dtype, why=why)
     if code is not None and integers:
         grades = tuple(range(int(low), int(high) + 1))
         kind = cast(Kind, code)
         return Column(name, kind, grades, dtype=dtype, why=f"only {low:g} to {high:g}, all of them")
-    if whole and integers and 0 <= low <= 2 and high <= 100:
+    if facts.whole and integers and 0 <= low <= 2 and high <= 100:
         why = f"all values whole, {low:g} to {high:g}"
         return Column(name, "count", dtype=dtype, top=_top_above(high), why=why)
     if low > 0 and low < high:
-        skewness, of_logs = _skewness(seen / high), _skewness(np.log(seen))
+        skewness, of_logs = facts.skewness, facts.skewness_of_logs
         if skewness > 1 and abs(of_logs) < skewness / 2:
             why = f"above 0 and skewed ({skewness:.1f}, logs {of_logs:.1f})"
             return Column(name, "positive", dtype=dtype, why=why)
     why = "numbers, some below 0" if low < 0 else f"numbers, {low:g} to {high:g}"
     return Column(name, "continuous", dtype=dtype, why=why)
-
-
-def _skewness(values: np.ndarray) -> float:
-    deviation = values - values.mean()
-    spread = np.sqrt(np.mean(deviation**2))
-    return float(np.mean((deviation / spread) ** 3)) if spread > 0 else 0.0

@@ -1,0 +1,221 @@
+"""The Parquet files of a table: which there are, what columns they have, and their row groups."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..system.files import TableError, reason
+
+#: the most rows of a part: larger row groups are read in several pieces
+ROWS_OF_A_PART = 65_536
+
+#: what says where the files are: one path, a pattern with *, a folder, or several of them
+Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that are read together: a row group of a file, or a piece of a large one.
+
+    Attributes:
+        file: the Parquet file.
+        group: the number of the row group in the file.
+        within: the first row's position in the row group.
+        in_file: the first row's position in the file.
+        start: the first row's position in the whole table.
+        rows: the number of rows.
+    """
+
+    file: Path
+    group: int
+    within: int
+    in_file: int
+    start: int
+    rows: int
+
+    @property
+    def stop(self) -> int:
+        """The position in the whole table after the last row."""
+        return self.start + self.rows
+
+
+@dataclass(frozen=True)
+class Files:
+    """Parquet files that together hold one table, in the order of their names.
+
+    Attributes:
+        arrow: the columns and their Arrow types, which all files share.
+        parts: the parts in order.
+        index: the columns that hold the row labels of a pandas table.
+    """
+
+    arrow: pa.Schema
+    parts: tuple[Part, ...]
+    index: tuple[str, ...]
+
+    @classmethod
+    def of(cls, paths: Sequence[Path]) -> Files:
+        """Read the footers of the files, but none of their rows.
+
+        Raises:
+            TableError: a file is damaged, or has other columns or types than the first; the
+                message names the file and the column.
+        """
+        parts: list[Part] = []
+        first: pa.Schema | None = None
+        start = 0
+        for path in paths:
+            with _opened(path) as file:
+                own, footer = file.schema_arrow, file.metadata
+                first = own if first is None else _same(first, own, path, paths[0])
+                in_file = 0
+                for group in range(footer.num_row_groups):
+                    rows = footer.row_group(group).num_rows
+                    for within in range(0, rows, ROWS_OF_A_PART):
+                        count = min(ROWS_OF_A_PART, rows - within)
+                        parts.append(Part(path, group, within, in_file, start, count))
+                        in_file, start = in_file + count, start + count
+        assert first is not None  # there is at least one path
+        if not parts:
+            raise TableError(f"{paths[0]}: the files hold no row; give at least one.")
+        return cls(first, tuple(parts), _index_columns(first))
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows of all files."""
+        return self.parts[-1].stop
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files in order."""
+        return tuple(dict.fromkeys(part.file for part in self.parts))
+
+    def read(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the rows of a part; all columns when none are named."""
+        return self._piece(part, columns, 0, part.rows)
+
+    def range(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the rows at these positions in the whole table, from whatever files hold them."""
+        pieces = [
+            self._piece(
+                part, columns, max(start - part.start, 0), min(stop, part.stop) - part.start
+            )
+            for part in self.parts
+            if part.start < stop and start < part.stop
+        ]
+        return pa.concat_tables(pieces, promote_options="permissive")
+
+    def _piece(self, part: Part, columns: Sequence[str] | None, first: int, last: int) -> pa.Table:
+        names = self.arrow.names if columns is None else list(columns)
+        begin, end = part.within + first, part.within + last
+        pieces, seen = [], 0
+        with _opened(part.file) as file:
+            # batches end where parts do, so that no rows before this part are kept
+            for batch in file.iter_batches(
+                ROWS_OF_A_PART, row_groups=[part.group], columns=names, use_threads=False
+            ):
+                low, high = max(begin - seen, 0), min(end - seen, len(batch))
+                if low < high:
+                    pieces.append(batch.slice(low, high - low))
+                seen += len(batch)
+                if seen >= end:
+                    break
+        return _in_order(pa.Table.from_batches(pieces), self.arrow, names)
+
+
+def parquet_files(where: Where) -> list[Path]:
+    """List the Parquet files that paths, patterns and folders name, in the order of their names.
+
+    Files and folders whose names begin with a dot or an underscore are left out of folders and
+    patterns, as other readers of Parquet do.
+
+    Raises:
+        TableError: nothing is found, or a file is no Parquet file.
+    """
+    given: Iterable[str | os.PathLike[str]]
+    given = [where] if isinstance(where, str | os.PathLike) else where
+    found: list[Path] = []
+    for one in given:
+        path = Path(one)
+        if path.is_dir():
+            found += _not_hidden(path.rglob("*.parquet"), path)
+        elif path.exists():
+            found.append(path)
+        else:
+            matched = [Path(name) for name in glob.glob(str(path), recursive=True)]
+            if not matched:
+                raise TableError(f"{path}: no such file; check the path, or the pattern.")
+            found += _not_hidden(matched, Path())
+    if not found:
+        raise TableError(f"{where}: there is no .parquet file; give a folder that has some.")
+    for path in found:
+        if path.suffix.lower() != ".parquet":
+            raise TableError(f"{path}: scan reads .parquet files; convert this one.")
+    return sorted(dict.fromkeys(found))
+
+
+def _not_hidden(paths: Iterable[Path], below: Path) -> Iterator[Path]:
+    for path in paths:
+        inside = path.relative_to(below) if path.is_relative_to(below) else path
+        if not any(name.startswith((".", "_")) for name in inside.parts if name not in ("..", ".")):
+            yield path
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read ({reason(error)}).") from error
+    except pa.ArrowException as error:
+        raise TableError(
+            f"{path}: the file is damaged, or not a Parquet file ({reason(error)})."
+        ) from error
+
+
+def _same(first: pa.Schema, own: pa.Schema, path: Path, of: Path) -> pa.Schema:
+    """Return what is known of the columns after another file, which must have the same ones.
+
+    A column without any value in one file, whose type is null there, gets the type of the others.
+    """
+    absent = [name for name in first.names if name not in own.names]
+    extra = [name for name in own.names if name not in first.names]
+    if absent or extra:
+        parts = [f"lacks the columns {absent}"] if absent else []
+        parts += [f"has the further columns {extra}"] if extra else []
+        raise TableError(f"{path}: the file {' and '.join(parts)}, unlike {of}; give one table.")
+    for j, name in enumerate(first.names):
+        known, here = first.field(j), own.field(name)
+        if pa.types.is_null(known.type):
+            first = first.set(j, known.with_type(here.type))
+        elif not pa.types.is_null(here.type) and str(known.type) != str(here.type):
+            raise TableError(
+                f"{path}: column {name!r} holds {here.type}, and {known.type} in {of}; convert "
+                "one of them."
+            )
+    return first
+
+
+def _in_order(table: pa.Table, arrow: pa.Schema, names: Sequence[str]) -> pa.Table:
+    """Return the columns in the order and with the types of the whole table."""
+    table = table.select(names)
+    for j, name in enumerate(names):
+        kind = arrow.field(name).type
+        if pa.types.is_null(table.schema.field(j).type) and not pa.types.is_null(kind):
+            table = table.set_column(j, pa.field(name, kind), table.column(j).cast(kind))
+    return table.replace_schema_metadata(arrow.metadata)
+
+
+def _index_columns(arrow: pa.Schema) -> tuple[str, ...]:
+    if len(set(arrow.names)) < len(arrow.names):
+        repeated = next(name for name in arrow.names if arrow.names.count(name) > 1)
+        raise InputError(f"column name {repeated!r} occurs more than once; rename one of them.")
+    about = arrow.pandas_metadata or {}
+    return tuple(name for name in about.get("index_columns", ()) if name in arrow.names)

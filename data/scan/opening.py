@@ -1,0 +1,126 @@
+"""The opening of a table that is larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from tqdm import tqdm
+
+from ..arguments import checked_names
+from ..checks import check_real
+from ..columns.cautions import warn_of_columns
+from ..columns.types import column_names
+from ..errors import InputError
+from ..layout import Layout, SchemaLike, schemas_of
+from .facts import facts_of
+from .files import Files, Where, parquet_files
+from .table import Scan, check_unique
+
+#: the rows in which codes that may stand for missing values are looked for
+_ROWS_FOR_CAUTIONS = 10_000
+
+
+@checked_names
+def scan(
+    where: Where,
+    columns: Sequence[str] | None = None,
+    *,
+    schema: SchemaLike = None,
+    covariates: Sequence[str] = (),
+    key: str | None = None,
+    standardise: bool = True,
+    like: Layout | None = None,
+    dtype: torch.dtype = torch.float32,
+    progress: bool = False,
+) -> Scan:
+    """Open a table larger than memory, which lies in Parquet files.
+
+    Kinds of columns, centres, scales, missing rates and pairs of gaps are found in one pass over
+    the rows, part by part, and are those that ``IncompleteData.from_frame`` finds in the whole
+    table. All values are checked on the way. No more than a part (65,536 rows) is in memory.
+
+    Args:
+        where: a file, a folder, a pattern such as ``"data/*.parquet"``, or several of them. The
+            order of the rows is that of the files' names.
+        columns: the columns to model; all when left out, but for covariates, the key and the row
+            labels that pandas has written. Other columns are carried through unchanged.
+        schema: as for ``IncompleteData.from_frame``.
+        covariates: as for ``IncompleteData.from_frame``.
+        key: a column whose values identify the rows. Rows that are held out or sampled are chosen
+            by a hash of it; when left out, by a hash of the row's position.
+        standardise: as for ``IncompleteData.from_frame``.
+        like: data or a fit from which columns, kinds and scale are taken over. The rows are not
+            read then before they are needed; schema, covariates and standardise are ignored.
+        dtype: the dtype of ``x`` of the parts.
+        progress: show a progress bar over the rows.
+
+    Returns:
+        The table, for :func:`absentia.fit` and :func:`absentia.impute`.
+
+    Raises:
+        TableError: there is no file, a file is damaged or has other columns or types than the
+            first one, or a value cannot be used; the message names file, column, row and value.
+        ValueError: as ``IncompleteData.from_frame``.
+
+    Warns:
+        ColumnWarning: as ``IncompleteData.from_frame``, of what a sample of 10,000 rows shows.
+
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> import absentia as ab
+    >>> folder = tempfile.mkdtemp()
+    >>> for k, values in enumerate([[1.0, None, 3.0], [5.0, 7.0]]):
+    ...     pd.DataFrame({"a": values}).to_parquet(f"{folder}/{k}.parquet")
+    >>> table = ab.scan(folder)
+    >>> table
+    Scan(5 rows, 1 columns, 20.0% missing; 2 files, 2 parts)
+    >>> table.scaler.center, table.part(1).s.flatten().tolist()
+    (array([4.]), [True, True])
+    """
+    check_real(dtype)
+    files = Files.of(parquet_files(where))
+    if key is not None:
+        _check_there(files, [key], "key")
+    if like is not None:
+        kinds, given = schemas_of(like)
+        _check_there(files, [*kinds.names, *(given.names if given else ())], "column")
+        found = Scan(files, kinds.names, like.scaler, kinds, given, key, dtype=dtype)
+    else:
+        chosen = _chosen(files, columns, covariates, key)
+        with tqdm(total=files.num_rows, desc="scan", disable=not progress, unit="row") as bar:
+            facts = facts_of(files, chosen, covariates, schema, standardise, bar.update)
+        names, kinds, given = facts.schema.names, facts.schema, facts.covariate_schema
+        found = Scan(files, names, facts.scaler, kinds, given, key, facts.together, dtype)
+    if key is not None:
+        check_unique(found)
+    if like is None:
+        few = found.sample(_ROWS_FOR_CAUTIONS)
+        warn_of_columns(few.values, found.schema, from_array=False)
+    return found
+
+
+def _chosen(
+    files: Files, columns: Sequence[str] | None, covariates: Sequence[str], key: str | None
+) -> list[str]:
+    """Return the columns to read: those to be modelled, and the covariates among them."""
+    for name, given in (("columns", columns), ("covariates", covariates)):
+        if isinstance(given, str):
+            raise InputError(f"{name} is {given!r}; give a list of names, such as [{given!r}].")
+    outside = list(dict.fromkeys(covariates))
+    _check_there(files, outside, "covariate")
+    if columns is None:
+        apart = {*files.index, key}
+        return [name for name in files.arrow.names if name not in apart or name in outside]
+    _check_there(files, columns, "column")
+    names = list(column_names(columns))
+    return [*names, *(name for name in outside if name not in names)]
+
+
+def _check_there(files: Files, names: Sequence[str], what: str) -> None:
+    unknown = [name for name in names if name not in files.arrow.names]
+    if unknown:
+        raise InputError(
+            f"{what} {unknown[0]!r} is not a column of the table; it has "
+            f"{', '.join(files.arrow.names)}."
+        )
