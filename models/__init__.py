@@ -39,6 +39,7 @@ from .networks.encoders import (
     Encoder,
     ExactConditionalEncoder,
     MaskAwareEncoder,
+    PriorEncoder,
     SetEncoder,
     ZeroFilledEncoder,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "PatternMixtureModel",
     "Predictor",
     "Prior",
+    "PriorEncoder",
     "RandomIntercepts",
     "RatingsNotMIWAE",
     "RowModel",

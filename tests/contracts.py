@@ -41,6 +41,7 @@ from absentia.models import (
     NoSelfCensoring,
     ObservedMissingness,
     OutshinesOthers,
+    PriorEncoder,
     RandomIntercepts,
     SelfMasking,
     SetEncoder,
@@ -119,6 +120,7 @@ ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
     },
     ConvEncoder: {"conv": lambda: ConvEncoder((1, 2, 2), D, channels=[3, 4])},
     ExactConditionalEncoder: {"exact": exact_encoder},
+    PriorEncoder: {"prior": lambda: PriorEncoder(P, D)},
 }
 
 
@@ -159,7 +161,10 @@ MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {
         "given": lambda: SelfMasking(P, slope=-3.0, offset=[0.0, 1.0, 2.0, 3.0]),
         "prior": lambda: SelfMasking(P, prior_scale=1.0),
     },
-    AveragedMissingness: {"all forms": lambda: AveragedMissingness(P, D)},
+    AveragedMissingness: {
+        "all forms": lambda: AveragedMissingness(P, D, mask_latent_dim=D),
+        "alone": lambda: AveragedMissingness(P, D, mask_latent_dim=0),
+    },
     LinearMissingness: {"linear": lambda: LinearMissingness(P)},
     NonLinearMissingness: {
         "deep": lambda: NonLinearMissingness(P, hidden=[8]),

@@ -13,7 +13,7 @@ from ...data import IncompleteData, Standardiser
 from ...data.columns.warps import Warp
 from ...models.missingness.averaged import ALWAYS_SEEN, AveragedMissingness
 from ...models.networks.decoders import LinearGaussianDecoder
-from ...models.networks.encoders import ExactConditionalEncoder
+from ...models.networks.encoders import ExactConditionalEncoder, PriorEncoder
 from ...models.programs.base import RowModel, StandardNormalPrior
 from ...models.programs.selection import SelectionModel
 from ..gibbs.chains import Chains
@@ -46,6 +46,7 @@ def averages_forms(model: Any, data: Any) -> bool:
         and isinstance(model.missingness, AveragedMissingness)
         and type(model.decoder) is LinearGaussianDecoder
         and type(model.encoder) is ExactConditionalEncoder
+        and isinstance(model.mask_encoder, PriorEncoder | None)
         and type(model.prior) is StandardNormalPrior
         and model.margins is None
         and model.delta is None
@@ -84,6 +85,7 @@ class PosteriorSampling:
             self.seen,
             _never_bent(self.x, self.seen, train.scaler),
             latent_dim=decoder.latent_dim,
+            mask_latent_dim=model.missingness.mask_latent_dim,
             chains=_CHAINS,
             shared=decoder.scale.kind == "shared",
             floor=decoder.scale.floor,
@@ -159,6 +161,7 @@ class PosteriorSampling:
         bends.log_tail = log_tail.expand_as(bends.log_tail).clone()
         bends.refresh()
         self.chains.y = torch.where(self.seen, bends.y, self.chains.y)
+        self.chains.read_bent()
         self.evidence = []
 
     def _state(self) -> dict[str, Tensor]:
@@ -171,15 +174,19 @@ class PosteriorSampling:
         raw = raw + torch.log(-torch.expm1(-raw))  # the inverse of softplus
         kind = self.model.decoder.scale.kind  # type: ignore[union-attr]
         slope, offset = noise.new_zeros(k, p), noise.new_full((k, p), ALWAYS_SEEN)
-        loading = noise.new_zeros(k, p, forms.loading.shape[-1])
+        d, e = chains.decoder.weight.shape[-1], chains.shared.size
+        loading, shared = noise.new_zeros(k, p, d), noise.new_zeros(k, p, e)
+        own, mask_own = forms.loading.tensor_split([d], -1)
         others = noise.new_zeros(k, p, p)
         slots = torch.cartesian_prod(columns, chains.complete)
-        read = -forms.coefficient @ chains.directions.T
+        # v less its mean is Normal(0, I): what complete columns add to the mean goes through them
+        read = -(forms.coefficient + mask_own @ chains.shared.coefficient) @ chains.directions.T
         others[:, slots[:, 0], slots[:, 1]] = read.flatten(1)
         form = torch.full((k, p), NO_FORM, device=noise.device)
         slope[:, columns], offset[:, columns] = -forms.slope, -forms.offset
-        loading[:, columns], form[:, columns] = -forms.loading, forms.form
-        return {
+        loading[:, columns], shared[:, columns] = -own, -mask_own
+        form[:, columns] = forms.form
+        found = {
             "decoder.mean.weight": chains.decoder.weight,
             "decoder.mean.bias": chains.decoder.mean,
             "decoder.scale.raw": raw[:, :1] if kind == "shared" else raw,
@@ -189,6 +196,7 @@ class PosteriorSampling:
             "missingness.others": others,
             "form": form,
         }
+        return {**found, "missingness.shared": shared} if e else found
 
     @torch.no_grad()
     def _show(self, state: dict[str, Tensor], chain: int) -> None:

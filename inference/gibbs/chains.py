@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...models.missingness.averaged import Form
 from .bends import Bends
 from .decoder import LinearDecoder
 from .forms import Forms
+from .mask_latent import MaskLatent
 from .random import normal
+from .tilted import tilted
 from .truncated_normal import of_known_sign
 
 #: of more complete columns their first principal components are what forms may read
@@ -26,7 +28,8 @@ class Chains:
         x: (n, p) standardised values in double precision, 0 where missing.
         seen: (n, p) booleans, True where observed.
         straight: (p,) booleans, the columns that are never bent.
-        latent_dim: the number d of latent dimensions.
+        latent_dim: the number d of the row's latent dimensions.
+        mask_latent_dim: the number e of further ones, which only the mask reads.
         chains: the number K of chains.
         shared: whether all columns have the same noise.
         floor: the least standard deviation of the noise.
@@ -41,6 +44,7 @@ class Chains:
         straight: Tensor,
         *,
         latent_dim: int,
+        mask_latent_dim: int,
         chains: int,
         shared: bool,
         floor: float,
@@ -57,10 +61,12 @@ class Chains:
         self.bends = Bends(x, seen, straight, chains)
         self.decoder = LinearDecoder(p, latent_dim, chains, shared, floor, x, generator)
         rates = self.missing.to(x).mean(0)
-        self.forms = Forms(rates, latent_dim, chains, forms, self._others(x))
+        others = self._others(x)
+        self.forms = Forms(rates, latent_dim, mask_latent_dim, chains, forms, others)
+        self.shared = MaskLatent(mask_latent_dim, chains, others)
         start = 0.5 * normal((chains, n, p), x, generator)
         self.y = torch.where(seen, self.bends.y, start)
-        self.z = normal((chains, n, latent_dim), x, generator)
+        self.z = normal((chains, n, latent_dim + mask_latent_dim), x, generator)
         score = self.forms.offset.unsqueeze(1).expand(chains, n, len(self.columns))
         self.u = of_known_sign(score, torch.ones_like(score), self.missing, generator)
 
@@ -75,11 +81,19 @@ class Chains:
         self.complete = complete
         return x[:, complete] @ self.directions
 
+    def read_bent(self) -> None:
+        """Let forms read complete columns as the chains' bends, which must be the same, make them.
+
+        During warm-up they read them as they were given, since bends still move.
+        """
+        others = self.bends.y[0][:, self.complete] @ self.directions
+        self.forms.others = self.shared.others = others
+
     def sweep(self, bend: bool) -> None:
         """Sample every block once, and the bends where these are still free."""
         decoder, forms, columns = self.decoder, self.forms, self.columns
         self.z = self._latents()
-        predicted = decoder.predicted(self.z)
+        predicted = decoder.predicted(self.of_rows)
         self._missing_values(predicted)
         if bend:
             for _ in range(2):
@@ -93,8 +107,14 @@ class Chains:
                     self.generator,
                 )
             self.y = torch.where(self.seen, self.bends.y, self.y)
-        decoder.step(self.y, self.z, self.generator)
+        decoder.step(self.y, self.of_rows, self.generator)
+        self.shared.step(self.z[..., decoder.weight.shape[-1] :], self.generator)
         self.u = forms.step(self.y[..., columns], self.z, self.u, self.generator)
+
+    @property
+    def of_rows(self) -> Tensor:
+        """The latents that the decoder reads, (K, n, d)."""
+        return self.z[..., : self.decoder.weight.shape[-1]]
 
     def _latents(self) -> Tensor:
         """Sample z given observed values and utilities, with missing values integrated out.
@@ -104,10 +124,10 @@ class Chains:
         by u_j - a_j x_j ~ Normal(b_j + c_j^T z, 1), beside its density under the decoder.
         """
         decoder, forms, columns = self.decoder, self.forms, self.columns
-        weight, noise = decoder.weight, decoder.noise
-        scaled = weight / noise.unsqueeze(-1)  # (K, p, d)
+        weight, noise = self._weight(), decoder.noise
+        scaled = weight / noise.unsqueeze(-1)  # (K, p, d + e)
         slope = forms.slope.unsqueeze(-1)
-        through = slope * weight[:, columns] + forms.loading  # (K, q, d)
+        through = slope * weight[:, columns] + forms.loading  # (K, q, d + e)
         variance = 1 + forms.slope.square() * noise[:, columns]
         shrunk = through / variance.unsqueeze(-1)
         seen = self.patterns.to(weight)
@@ -119,11 +139,16 @@ class Chains:
         at_missing = left - (forms.slope * decoder.mean[:, columns]).unsqueeze(1)
         shift = ((self.y - decoder.mean.unsqueeze(1)) * self.seen) @ scaled
         shift = shift + (at_seen * ~self.missing) @ forms.loading
-        shift = shift + (at_missing * self.missing) @ shrunk  # (K, n, d)
-        root = inverse[:, self.pattern]  # (K, n, d, d)
+        shift = shift + (at_missing * self.missing) @ shrunk  # (K, n, d + e)
+        shift[..., decoder.weight.shape[-1] :] += self.shared.mean()
+        root = inverse[:, self.pattern]  # (K, n, d + e, d + e)
         half = (root @ shift.unsqueeze(-1)).squeeze(-1) + normal(shift.shape, shift, self.generator)
         found: Tensor = (root.mT @ half.unsqueeze(-1)).squeeze(-1)
         return found
+
+    def _weight(self) -> Tensor:
+        """Return the decoder's weights of all latents, 0 where only the mask reads them."""
+        return nn.functional.pad(self.decoder.weight, (0, self.shared.size))
 
     def _missing_values(self, predicted: Tensor) -> None:
         """Sample utilities with missing values integrated out, and then the missing values."""
@@ -160,34 +185,58 @@ class Chains:
             vars(part).update(state[name])
 
     def _parts(self) -> dict[str, object]:
-        return {"chains": self, "decoder": self.decoder, "forms": self.forms, "bends": self.bends}
+        return {
+            "chains": self,
+            "decoder": self.decoder,
+            "forms": self.forms,
+            "shared": self.shared,
+            "bends": self.bends,
+        }
 
     @torch.no_grad()
     def log_evidence(self, particles: int) -> Tensor:
         """Estimate log p(x_o, s) of every row under each chain's parameters, (K, n).
 
-        It is in the units of ``x``: the slopes of the bends are part of it. z is sampled from
-        p(z | x_o), and the mask's probability given z, with missing values integrated out, is
-        averaged over the samples.
+        It is in the units of ``x``: the slopes of the bends are part of it. The latents are sampled
+        from Gaussians at the modes of their posteriors given values and mask, with missing values
+        integrated out.
         """
-        decoder = self.decoder
-        weight, noise = decoder.weight, decoder.noise
+        decoder, forms, columns = self.decoder, self.forms, self.columns
+        weight, noise = self._weight(), decoder.noise
         scaled = weight / noise.unsqueeze(-1)
-        factor, inverse = _roots(self.patterns.to(weight) @ _outer(scaled, weight))
-        log_root = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, self.pattern]
-        root = inverse[:, self.pattern]
+        information = self.patterns.to(weight) @ _outer(scaled, weight)
+        factor, inverse = _roots(information)
         left = (self.y - decoder.mean.unsqueeze(1)) * self.seen
-        half = (root @ (left @ scaled).unsqueeze(-1)).squeeze(-1)
+        shift = left @ scaled
+        half = (inverse[:, self.pattern] @ shift.unsqueeze(-1)).squeeze(-1)
         squares = (left.square() / noise.unsqueeze(1)).sum(-1) - half.square().sum(-1)
         logs = (self.seen * (2 * torch.pi * noise).log().unsqueeze(1)).sum(-1)
+        log_root = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, self.pattern]
         values = -0.5 * (squares + logs) - log_root + self.bends.log_slope.sum(-1)
+
+        shift[..., decoder.weight.shape[-1] :] += self.shared.mean()
+        root = factor[:, self.pattern]
+        half = (inverse[:, self.pattern] @ shift.unsqueeze(-1)).squeeze(-1)
+        slope = forms.slope.unsqueeze(-1)
+        sd = (1 + forms.slope.square() * noise[:, columns]).sqrt()
+        through = (slope * weight[:, columns] + forms.loading) / sd.unsqueeze(-1)
+        at_missing = forms.base() + (forms.slope * decoder.mean[:, columns]).unsqueeze(1)
+        at_seen = forms.base() + forms.slope.unsqueeze(1) * self.y[..., columns]
+        offset = torch.where(self.missing, at_missing / sd.unsqueeze(1), at_seen)
+        precision = root @ root.mT
+        mode, curvature = tilted(precision, shift, forms.loading, through, offset, self.missing)
         sign = torch.where(self.missing, 1.0, -1.0).to(weight)
+        log_curvature = curvature.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         parts = []
         for _ in range(particles):
-            at = half + normal(half.shape, half, self.generator)
-            z = (root.mT @ at.unsqueeze(-1)).squeeze(-1)
-            centre, sd = self._utilities(self.forms.score(z), decoder.predicted(z))
-            parts.append(torch.special.log_ndtr(sign * centre / sd).sum(-1))
+            noise_ = normal(mode.shape, mode, self.generator)
+            z = mode + torch.linalg.solve_triangular(
+                curvature.mT, noise_.unsqueeze(-1), upper=True
+            ).squeeze(-1)
+            prior = -0.5 * ((root.mT @ z.unsqueeze(-1)).squeeze(-1) - half).square().sum(-1)
+            score = torch.where(self.missing, z @ through.mT, z @ forms.loading.mT)
+            mask = torch.special.log_ndtr(sign * (offset + score)).sum(-1)
+            parts.append(prior + log_root + mask + 0.5 * noise_.square().sum(-1) - log_curvature)
         mask = torch.stack(parts).logsumexp(0) - torch.tensor(float(particles)).log()
         return values + mask
 

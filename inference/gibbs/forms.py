@@ -13,6 +13,7 @@ from ...models.missingness.averaged import (
     FORMS,
     LOADING_RATE,
     LOADING_SHAPE,
+    SHARED_SCALE,
     SLOPE_DF,
     SLOPE_SCALE,
     Form,
@@ -33,16 +34,24 @@ class Forms:
 
     Args:
         rates: (q,) the columns' rates of missing values.
-        latent_dim: the number d of latent dimensions.
+        latent_dim: the number d of the row's latent dimensions.
+        mask_latent_dim: the number e of further ones, which only the mask reads, in every form.
         chains: the number K of chains.
         forms: the forms that are considered.
         others: (n, r) the values of columns without missing values, which forms may read.
     """
 
     def __init__(
-        self, rates: Tensor, latent_dim: int, chains: int, forms: Sequence[Form], others: Tensor
+        self,
+        rates: Tensor,
+        latent_dim: int,
+        mask_latent_dim: int,
+        chains: int,
+        forms: Sequence[Form],
+        others: Tensor,
     ) -> None:
         shape = (chains, len(rates))
+        self.latent_dim = latent_dim
         self.own, self.latent = _OWN.to(rates.device), _LATENT.to(rates.device)
         self.reads_others, self.others = _OTHERS.to(rates.device), others
         considered = torch.tensor([form in forms for form in FORMS], device=rates.device)
@@ -53,23 +62,26 @@ class Forms:
         share = torch.tensor(list(FORMS.values())).to(rates) * considered
         self.share = share / share.sum()
         one = torch.ones(len(FORMS), 1, dtype=torch.bool, device=rates.device)
-        #: (F, 2 + d + r) the terms of each form: intercept, own value, latents, other columns
+        #: (F, 2 + d + e + r) the terms of each form: intercept, own value, latents, latents of the
+        #: mask alone, other columns
         self.terms = torch.cat(
             [
                 one,
                 self.own[:, None],
                 self.latent[:, None].expand(-1, latent_dim),
+                one.expand(-1, mask_latent_dim),
                 self.reads_others[:, None].expand(-1, others.shape[1]),
             ],
             1,
         )
         self.offset = torch.special.ndtri(rates.clamp(0.005, 0.995)).expand(shape).clone()
         self.slope = rates.new_zeros(shape)
-        self.loading = rates.new_zeros(*shape, latent_dim)
+        self.loading = rates.new_zeros(*shape, latent_dim + mask_latent_dim)
         self.coefficient = rates.new_zeros(*shape, others.shape[1])
         self.slope_variance = torch.full(shape, SLOPE_SCALE**2).to(rates)
         self.loading_variance = torch.full(shape, LOADING_RATE / LOADING_SHAPE).to(rates)
         self.coefficient_variance = self.loading_variance.clone()
+        self.shared_variance = rates.new_full((chains, mask_latent_dim), SHARED_SCALE**2)
         self.weight = self.share.expand(chains, -1).clone()
         self.form = torch.zeros(shape, dtype=torch.long, device=rates.device)
         #: (K, q, F) the forms' probabilities given all else, from the last step
@@ -93,7 +105,7 @@ class Forms:
 
         Args:
             y: (K, n, q) the values of the columns, completed.
-            z: (K, n, d) the latents.
+            z: (K, n, d + e) the latents.
             u: (K, n, q) the utilities.
             generator: the source of random numbers.
 
@@ -101,7 +113,7 @@ class Forms:
             The utilities, multiplied by that factor.
         """
         gram, moment = _moments(y, torch.cat([z, self.others.expand(len(z), -1, -1)], -1), u)
-        precision = self._prior_precision(z.shape[-1])
+        precision = self._prior_precision()
         terms = self.terms.to(u)
         both = terms.unsqueeze(-1) * terms.unsqueeze(-2)  # (F, t, t)
         system = (gram + torch.diag_embed(precision)).unsqueeze(2) * both
@@ -136,13 +148,19 @@ class Forms:
         self._priors(generator)
         return u * stretch.unsqueeze(1)
 
-    def _prior_precision(self, latent_dim: int) -> Tensor:
-        """Return the prior precisions of the coefficients (K, q, 2 + d + r)."""
-        intercept = torch.full_like(self.slope, _INTERCEPT_SD**-2).unsqueeze(-1)
-        loading = (latent_dim / self.loading_variance).unsqueeze(-1).expand_as(self.loading)
-        size = self.others.shape[1]
-        other = (size / self.coefficient_variance).unsqueeze(-1).expand_as(self.coefficient)
-        return torch.cat([intercept, 1 / self.slope_variance.unsqueeze(-1), loading, other], -1)
+    def _prior_precision(self) -> Tensor:
+        """Return the prior precisions of the coefficients (K, q, 2 + d + e + r)."""
+        intercept = torch.full_like(self.slope, _INTERCEPT_SD**-2)
+        d, size = self.latent_dim, self.others.shape[1]
+        variance = self.loading_variance, self.shared_variance, self.coefficient_variance
+        parts = [
+            intercept.unsqueeze(-1),
+            1 / self.slope_variance.unsqueeze(-1),
+            (d / variance[0]).unsqueeze(-1).expand(*intercept.shape, d),
+            (1 / variance[1]).unsqueeze(1).expand(*intercept.shape, -1),
+            (size / variance[2]).unsqueeze(-1).expand_as(self.coefficient),
+        ]
+        return torch.cat(parts, -1)
 
     def _priors(self, generator: torch.Generator) -> None:
         """Sample the variances of slopes and loadings, and the probabilities of the forms."""
@@ -151,7 +169,14 @@ class Forms:
         rate = 0.5 * SLOPE_DF * SLOPE_SCALE**2 + 0.5 * own * self.slope.square()
         self.slope_variance = rate / gamma(0.5 * SLOPE_DF + 0.5 * own, generator)
         reads = self.reads_others[self.form].to(self.slope)
-        self.loading_variance = _variance(self.loading, latent, generator)
+        own, shared = self.loading.tensor_split([self.latent_dim], -1)
+        self.loading_variance = _variance(own, latent, generator)
+        # half-Cauchy scales as mixtures of inverse gammas (Makalic & Schmidt, IEEE SPL 2016)
+        mixing = 1 / SHARED_SCALE**2 + 1 / self.shared_variance
+        mixing = mixing / gamma(torch.ones_like(mixing), generator)
+        rate = 1 / mixing + 0.5 * shared.square().sum(1)
+        count = torch.full_like(rate, 0.5 + 0.5 * shared.shape[1])
+        self.shared_variance = rate / gamma(count, generator)
         self.coefficient_variance = _variance(self.coefficient, reads, generator)
         counts = one_hot(self.form, len(FORMS)).to(self.slope).sum(1)
         parts = gamma(_CONCENTRATION * self.share + counts + 1e-12, generator)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 import torch
-from pyro.distributions import Normal, StudentT
+from pyro.distributions import Cauchy, Normal, StudentT
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
@@ -46,15 +46,19 @@ SLOPE_SCALE = 0.41
 SLOPE_DF = 3.0
 #: parameters of the inverse gamma prior of the variance that a latent part adds to the score
 LOADING_SHAPE, LOADING_RATE = 2.0, 0.5
+#: scale of the half-Cauchy prior of the loadings' spread on a latent that only the mask reads
+SHARED_SCALE = 0.5
 #: a score at which nothing is missing, for columns without missing values
 ALWAYS_SEEN = 8.0
 
 
 class AveragedMissingness(Missingness):
-    """Phi^-1 P(s_j = 1 | x, z) = b_j + a_j x_j + c_j^T z + o_j^T x, where terms may be absent.
+    """Phi^-1 P(s_j = 1 | x, z, v) = b_j + g_j^T v + a_j x_j + c_j^T z + o_j^T x, some terms absent.
 
-    It is for tables of which nobody knows why values are missing. Every column has one of six
-    forms, and which of them is not known. Beside the intercept b_j they have:
+    It is for tables of which nobody knows why values are missing. v ~ Normal(0, I), site
+    ``z_mask``, is a latent that only the mask reads, and explains why columns go missing together
+    (drop-out, two-phase designs, blocks) without blaming their values. Every column has one of six
+    forms, and which of them is not known. Beside b_j + g_j^T v they have:
 
     - "completely at random": nothing;
     - "other columns": o_j^T x, in which only columns without missing values count;
@@ -63,9 +67,11 @@ class AveragedMissingness(Missingness):
     - "own value and other columns", "own value and latent": two of these.
 
     Slopes a_j have a Student-t prior with 3 degrees of freedom and scale .41 per standard deviation
-    (.7 in log-odds). The loadings c_j are Normal(0, v_j / d), so that v_j is the variance of the
-    latent part, with v_j ~ InverseGamma(2, .5), and likewise o_j. The forms' probabilities are
-    shared by all columns, and have a Dirichlet prior around :data:`FORMS`: what most columns do is
+    (.7 in log-odds). The loadings c_j are Normal(0, t_j / d), so that t_j is the variance of the
+    latent part, with t_j ~ InverseGamma(2, .5), and likewise o_j. The loadings g_jk are
+    Normal(0, r_k^2) with r_k ~ HalfCauchy(.5), which is near 0 where columns share nothing and has
+    room for columns that all go missing at once. The forms' probabilities are shared by all
+    columns, and have a Dirichlet prior around :data:`FORMS`: what most columns do is
     likelier for the others. (George & McCulloch, JASA 1993, for selection by mixture priors;
     Hoeting et al., Statistical Science 1999, for averaging over models.)
 
@@ -73,14 +79,11 @@ class AveragedMissingness(Missingness):
     their posterior (:mod:`absentia.inference.gibbs`). With other decoders the parameters are
     fitted as they stand, shrunk by the priors of the last form, and no form is left out.
 
-    Given z and x the columns go missing independently of each other. Where they go missing together
-    for a reason of its own (drop-out, two-phase designs) the latent takes the blame, and
-    imputations are worse than under missing at random; use ``"ignorable"`` there.
-
     Args:
         num_columns: the number p of columns.
         latent_dim: the number d of the row's latent dimensions.
         forms: the forms that are considered; all six when left out.
+        mask_latent_dim: the number e of dimensions of v; 0 leaves it out.
 
     Raises:
         ValueError: a form is unknown, or none is given.
@@ -88,16 +91,22 @@ class AveragedMissingness(Missingness):
     >>> import torch
     >>> from absentia.models import AveragedMissingness
     >>> mechanism = AveragedMissingness(3, 2)
-    >>> mechanism(torch.zeros(7, 3), z=torch.zeros(7, 2)).batch_shape
+    >>> mechanism(torch.zeros(7, 3), z=torch.zeros(7, 2), z_mask=torch.zeros(7, 1)).batch_shape
     torch.Size([7, 3])
     """
 
     link = "probit"
 
     def __init__(
-        self, num_columns: int, latent_dim: int, forms: Sequence[Form] | None = None
+        self,
+        num_columns: int,
+        latent_dim: int,
+        forms: Sequence[Form] | None = None,
+        mask_latent_dim: int = 1,
     ) -> None:
         super().__init__()
+        if mask_latent_dim < 0:
+            raise InputError(f"mask_latent_dim is {mask_latent_dim}; give 0 or more")
         forms = tuple(FORMS) if forms is None else tuple(forms)
         unknown = [form for form in forms if form not in FORMS]
         if unknown or not forms:
@@ -107,25 +116,32 @@ class AveragedMissingness(Missingness):
         self.slope = nn.Parameter(torch.zeros(num_columns))
         self.offset = nn.Parameter(torch.zeros(num_columns))
         self.loading = nn.Parameter(torch.zeros(num_columns, latent_dim))
+        self.mask_latent_dim = mask_latent_dim
+        self.asks = ("z", "z_mask") if mask_latent_dim else ("z",)
+        # at loadings of zero a guide of v would learn nothing
+        start = 0.1 * torch.randn(num_columns, mask_latent_dim)
+        self.shared = nn.Parameter(start) if mask_latent_dim else None
         self.others: Tensor
         #: (p, p) the coefficients of other columns, which only sampling changes
         self.register_buffer("others", torch.zeros(num_columns, num_columns))
         self.slope.requires_grad_(any("own value" in form for form in self.forms))
         self.loading.requires_grad_(any("latent" in form for form in self.forms))
 
-    def forward(self, x: Tensor, z: Tensor) -> ProbitBernoulli:
+    def forward(self, x: Tensor, z: Tensor, z_mask: Tensor | None = None) -> ProbitBernoulli:
         """Return a Bernoulli with probit link, batch shape (..., n, p)."""
-        return ProbitBernoulli(self._rest(x, z) + self.slope * x)
+        return ProbitBernoulli(self._rest(x, z, z_mask) + self.slope * x)
 
-    def affine(self, x: Tensor, z: Tensor) -> Affine:
+    def affine(self, x: Tensor, z: Tensor, z_mask: Tensor | None = None) -> Affine:
         """Return slopes, and offsets by row and particle, of columns that no other one reads."""
         read = self.dependence(x.shape[-1]).sampled
         columns = ~read.to(x.device) if bool(read.any()) else None
-        return Affine(self.slope, self._rest(x, z), "probit", columns)
+        return Affine(self.slope, self._rest(x, z, z_mask), "probit", columns)
 
-    def _rest(self, x: Tensor, z: Tensor) -> Tensor:
+    def _rest(self, x: Tensor, z: Tensor, z_mask: Tensor | None) -> Tensor:
         """Return the score without the part of the column itself, (..., n, p)."""
         rest = self.offset + z @ self.loading.T
+        if self.shared is not None:
+            rest = rest + z_mask @ self.shared.T
         return rest + x @ self.others.T if bool(self.others.any()) else rest
 
     def dependence(self, num_columns: int) -> Dependence:
@@ -148,6 +164,8 @@ class AveragedMissingness(Missingness):
         if self.loading.requires_grad:
             variance = LOADING_RATE / (LOADING_SHAPE + 1) / self.loading.shape[1]
             total = total + Normal(0.0, math.sqrt(variance)).log_prob(self.loading).sum()
+        if self.shared is not None:
+            total = total + Cauchy(0.0, SHARED_SCALE).log_prob(self.shared).sum()
         return total
 
     def known(self, column: int) -> str | None:
@@ -177,11 +195,12 @@ class AveragedMissingness(Missingness):
         return replace(found, identified=None, reason=sentence(facts.odds.T[found.column]))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
-        """Write the score of being missing, whose last two terms may be absent."""
+        """Write the score of being missing, in which all but the intercept may be absent."""
         name = names[column]
         if scaler is not None and scaler.warps[column] is not None:
             name = f"{scaler.warps[column].kind}({name})"  # type: ignore[union-attr]
-        return f"probit P({names[column]} missing) = b + a {name} + c' latent + o' others"
+        terms = f"b + g' mask_latent + a {name} + c' latent + o' others"
+        return f"probit P({names[column]} missing) = {terms}"
 
 
 #: whether the own value matters is said where it is this probable, else the data do not say

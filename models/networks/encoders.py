@@ -199,3 +199,22 @@ class ExactConditionalEncoder(Encoder):
         precision = (observed @ outer).unflatten(-1, (self.latent_dim, self.latent_dim)) + eye
         shift = ((x - decoder.mean.bias) * observed) @ scaled  # (n, d)
         return RowNormal(*solved(precision, shift))
+
+
+class PriorEncoder(Encoder):
+    """q(z | x_o, s) = Normal(0, I): the prior itself, which has no parameters.
+
+    >>> import torch
+    >>> from absentia.models import PriorEncoder
+    >>> PriorEncoder(5, 2)(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
+    torch.Size([7, 2])
+    """
+
+    def __init__(self, num_columns: int, latent_dim: int) -> None:
+        super().__init__()
+        self.num_columns, self.latent_dim = num_columns, latent_dim
+
+    def forward(self, x: Tensor, s: Tensor) -> Normal:
+        """Return a Normal of batch shape (n, d)."""
+        zero = x.new_zeros(len(x), self.latent_dim)
+        return Normal(zero, torch.ones_like(zero))

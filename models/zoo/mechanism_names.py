@@ -147,7 +147,7 @@ def _named(
         own = direction(sign) if plain else directions(sign, data.columns)
         mechanism: Missingness = SelfMasking(columns, link, own, shrinkage=shrinkage)
     elif name == "auto":
-        mechanism = _averaged(data, latent_dim, mixed)
+        mechanism = _averaged(data, latent_dim, mask_latent_dim, mixed)
     elif name == "limit":
         return Threshold.limit_of(data, _sides(sign, data))
     elif name == "nonlinear":
@@ -167,7 +167,9 @@ def _named(
     return mechanism
 
 
-def _averaged(data: IncompleteData, latent_dim: int, mixed: bool) -> AveragedMissingness:
+def _averaged(
+    data: IncompleteData, latent_dim: int, mask_latent_dim: int, mixed: bool
+) -> AveragedMissingness:
     """Make the mechanism that averages over forms, for a table of real numbers.
 
     Raises:
@@ -182,7 +184,7 @@ def _averaged(data: IncompleteData, latent_dim: int, mixed: bool) -> AveragedMis
             f"'{name}' is {data.schema[name].kind}; name a mechanism, 'self-masking' or 'latent' "
             f"for example"
         )
-    return AveragedMissingness(len(data.columns), latent_dim)
+    return AveragedMissingness(len(data.columns), latent_dim, mask_latent_dim=mask_latent_dim)
 
 
 def _sides(sign: Sign, data: IncompleteData) -> list[str]:

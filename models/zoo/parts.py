@@ -8,12 +8,13 @@ from typing import Any
 from ...data import IncompleteData
 from ...data.errors import InputError, KindError
 from ..configurable import argument_of
-from ..missingness import Missingness
+from ..missingness import AveragedMissingness, Missingness
 from ..networks.decoders import Decoder, GaussianDecoder, StudentTDecoder
 from ..networks.encoders import (
     Encoder,
     ExactConditionalEncoder,
     MaskAwareEncoder,
+    PriorEncoder,
     SetEncoder,
     ZeroFilledEncoder,
 )
@@ -126,8 +127,15 @@ def assembled(
         )
     mask_encoder = None
     if mechanism.mask_latent_dim:
-        mask_encoder = encoder_for(
-            "mask-aware", families_of(data), mechanism.mask_latent_dim, network
+        # sampling the posterior trains no guide
+        plain = isinstance(mechanism, AveragedMissingness) and isinstance(
+            encoder, ExactConditionalEncoder
+        )
+        size = mechanism.mask_latent_dim
+        mask_encoder = (
+            PriorEncoder(columns, size)
+            if plain
+            else encoder_for("mask-aware", families_of(data), size, network)
         )
     if margins is not None and not isinstance(margins, KnownMargins):
         margins = KnownMargins.in_units_of(data, margins)

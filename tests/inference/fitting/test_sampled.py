@@ -86,6 +86,48 @@ def test_skewness_is_not_taken_for_a_mechanism():
     assert abs(filled.mean[missing].mean() - hidden.mean()) < 0.3 * hidden.std()
 
 
+@pytest.mark.slow
+def test_columns_that_go_missing_together_are_not_blamed_on_their_values():
+    rng = np.random.default_rng(2)
+    x = 0.8 * rng.normal(size=(ROWS, 1)) + 0.6 * rng.normal(size=(ROWS, 5))
+    gaps = x.copy()
+    gaps[rng.random(ROWS) < 1 / (1 + np.exp(-2 * x[:, 0])), 2:] = np.nan  # a second phase
+    missing = np.isnan(gaps)
+    data = ab.IncompleteData.from_numpy(gaps)
+    fit = ab.fit(ab.NotMIWAEPPCA(data, "auto"), data, progress=False)
+    shared = fit.posterior.tensors["missingness.shared"]
+    assert bool((shared[:, :2] == 0).all())
+    assert bool((shared[:, 2:].prod(-1).abs() > 1).all())
+    filled = ab.impute(fit, data, particles=200, draws=10)
+    at_random = ab.impute(ab.fit(ab.PPCA(data), data, progress=False), data, particles=20, draws=0)
+    rmse = [np.sqrt(np.mean((f.mean - x)[missing] ** 2)) for f in (filled, at_random)]
+    assert rmse[0] < 1.05 * rmse[1]
+
+
+def test_the_model_has_the_scores_of_the_sampler(short):
+    """A complete column is bent, moves the mask's own latent, and is read by forms."""
+    short[:, 0] = np.exp(2 * short[:, 0])
+    data = ab.IncompleteData.from_numpy(short, columns=["a", "b", "c"])
+    model = ab.NotMIWAEPPCA(data, "auto")
+    sampling = sampled.PosteriorSampling(model, data, FitSettings())
+    while not sampling.finished:
+        sampling.advance(0)
+    assert not bool(sampling.chains.bends.straight[0])
+    chains, forms = sampling.chains, sampling.chains.forms
+    under = data.rescaled(sampling.scaler())
+    v = chains.z[..., 2:] - chains.shared.mean()
+    for chain in range(2):
+        sampling._show(sampling._state(), chain)
+        model.missingness.others.copy_(sampling._state()["missingness.others"][chain])
+        z = chains.of_rows[chain].float()
+        found = model.missingness(under.x, z=z, z_mask=v[chain].float()).base.score[:, 2]
+        expected = forms.score(chains.z) + forms.slope.unsqueeze(1) * chains.y[..., 2:]
+        seen = data.s[:, 2]
+        torch.testing.assert_close(
+            found[seen], -expected[chain, seen, 0].float(), rtol=0, atol=1e-4
+        )
+
+
 def test_imputations_contain_what_is_not_known_of_the_parameters(own):
     x, gaps, data, fit = own
     mixed = ab.impute(fit, data, particles=400, draws=200)

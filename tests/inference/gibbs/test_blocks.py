@@ -9,9 +9,12 @@ from scipy import stats
 
 from absentia.inference.gibbs import chains as chains_module
 from absentia.inference.gibbs import forms as forms_module
+from absentia.inference.gibbs import mask_latent
 from absentia.inference.gibbs.bends import Bends
 from absentia.inference.gibbs.chains import Chains
 from absentia.inference.gibbs.forms import Forms
+from absentia.inference.gibbs.mask_latent import MaskLatent
+from absentia.inference.gibbs.tilted import tilted
 from absentia.inference.gibbs.truncated_normal import of_known_sign
 from absentia.models.missingness.averaged import FORMS
 
@@ -26,7 +29,7 @@ def random(*shape, seed=0):
     return torch.randn(*shape, generator=generator(seed), dtype=DOUBLE)
 
 
-def some_chains(n=6, p=3, d=2, chains=2, seed=0, **options):
+def some_chains(n=6, p=3, d=2, e=1, chains=2, seed=0, **options):
     x = random(n, p, seed=seed)
     seen = torch.rand(n, p, generator=generator(seed + 1)) < 0.6
     seen[0], seen[:, 0] = True, True
@@ -35,6 +38,7 @@ def some_chains(n=6, p=3, d=2, chains=2, seed=0, **options):
         seen,
         torch.zeros(p, dtype=torch.bool),
         latent_dim=d,
+        mask_latent_dim=e,
         chains=chains,
         shared=False,
         floor=0.0,
@@ -47,8 +51,9 @@ def some_chains(n=6, p=3, d=2, chains=2, seed=0, **options):
     made.decoder.mean = random(k, p, seed=4)
     made.decoder.noise = random(k, p, seed=5).exp()
     made.forms.slope, made.forms.offset = random(k, q, seed=6), random(k, q, seed=7)
-    made.forms.loading = random(k, q, d, seed=8)
+    made.forms.loading = random(k, q, d + e, seed=8)
     made.forms.coefficient = random(k, q, 1, seed=11)
+    made.shared.coefficient = random(k, e, 1, seed=12)
     return made
 
 
@@ -75,9 +80,11 @@ def test_latents_have_their_posterior_mean_with_missing_values_integrated_out(mo
         weight, noise = made.decoder.weight[k].numpy(), made.decoder.noise[k].numpy()
         mean, slope = made.decoder.mean[k].numpy(), made.forms.slope[k].numpy()
         base, loading = made.forms.base()[k].numpy(), made.forms.loading[k].numpy()
+        weight = np.hstack([weight, np.zeros((3, 1))])  # only the mask reads the third latent
         for i in range(6):
             # (y, u) as a linear map of (z, e, f), conditioned on what is known of it
-            p, q, d = 3, len(columns), 2
+            p, q, d = 3, len(columns), 3
+            prior = np.append(np.zeros(2), made.shared.mean()[k, i].numpy())
             map_y = np.hstack([weight, np.diag(np.sqrt(noise)), np.zeros((p, q))])
             map_u = np.hstack([loading, np.zeros((q, p)), np.eye(q)])
             map_u += slope[:, None] * map_y[columns]
@@ -86,18 +93,19 @@ def test_latents_have_their_posterior_mean_with_missing_values_integrated_out(mo
             at = np.concatenate([mean[seen], base[i] + slope * mean[columns]])
             values = np.concatenate([made.y[k, i].numpy()[seen], made.u[k, i].numpy()])
             gain = known[:, :d].T @ np.linalg.inv(known @ known.T)
-            np.testing.assert_allclose(found[k, i].numpy(), gain @ (values - at), rtol=1e-8)
+            expected = prior + gain @ (values - at - known[:, :d] @ prior)
+            np.testing.assert_allclose(found[k, i].numpy(), expected, rtol=1e-8)
 
 
 def test_missing_values_given_utilities_and_latents(monkeypatch):
     made = some_chains()
-    made.z = random(2, 6, 2, seed=9)
+    made.z = random(2, 6, 3, seed=9)
     monkeypatch.setattr(chains_module, "normal", lambda shape, like, g: like.new_zeros(shape))
-    made._missing_values(made.decoder.predicted(made.z))
+    made._missing_values(made.decoder.predicted(made.of_rows))
     j = 1
     column = int(made.columns[j])
     row = int(made.missing[:, j].nonzero()[0])
-    predicted = made.decoder.predicted(made.z)[0, row, column]
+    predicted = made.decoder.predicted(made.of_rows)[0, row, column]
     noise, slope = made.decoder.noise[0, column], made.forms.slope[0, j]
     left = made.u[0, row, j] - made.forms.score(made.z)[0, row, j]
     expected = (predicted / noise + slope * left) / (1 / noise + slope**2)
@@ -107,22 +115,26 @@ def test_missing_values_given_utilities_and_latents(monkeypatch):
 
 
 def test_forms_have_their_probabilities_with_coefficients_integrated_out():
-    n, d = 25, 2
+    n, d, e = 25, 2, 2
     others = random(1, n, 3, seed=3)
-    forms = Forms(torch.tensor([0.3, 0.5], dtype=DOUBLE), d, 1, tuple(FORMS), others[0])
+    forms = Forms(torch.tensor([0.3, 0.5], dtype=DOUBLE), d, e, 1, tuple(FORMS), others[0])
+    forms.shared_variance = torch.tensor([[0.4, 0.9]], dtype=DOUBLE)
+    of_mask = forms.shared_variance[0].numpy()
     forms.slope_variance = torch.tensor([[0.2, 0.4]], dtype=DOUBLE)
     forms.loading_variance = torch.tensor([[0.3, 0.6]], dtype=DOUBLE)
     forms.coefficient_variance = torch.tensor([[0.5, 0.2]], dtype=DOUBLE)
     forms.weight = torch.tensor([[0.1, 0.2, 0.25, 0.3, 0.05, 0.1]], dtype=DOUBLE)
     weight, variance, spread = forms.weight, forms.slope_variance, forms.loading_variance
     width = forms.coefficient_variance
-    y, z, u = random(1, n, 2), random(1, n, d, seed=1), random(1, n, 2, seed=2)
+    y, z, u = random(1, n, 2), random(1, n, d + e, seed=1), random(1, n, 2, seed=2)
     forms.step(y, z, u, generator())
     for j in range(2):
         own = np.outer(y[0, :, j], y[0, :, j]) * float(variance[0, j])
-        latent = (z[0] @ z[0].T).numpy() * float(spread[0, j]) / d
+        of_rows, v = z[0, :, :d].numpy(), z[0, :, d:].numpy()
+        latent = of_rows @ of_rows.T * float(spread[0, j]) / d
         other = (others[0] @ others[0].T).numpy() * float(width[0, j]) / 3
-        base = np.eye(n) + forms_module._INTERCEPT_SD**2
+        # the mask's own latent is in every form
+        base = np.eye(n) + forms_module._INTERCEPT_SD**2 + v * of_mask @ v.T
         logs = [
             stats.multivariate_normal.logpdf(
                 u[0, :, j].numpy(),
@@ -144,6 +156,7 @@ def test_a_form_that_is_not_considered_is_never_taken():
     forms = Forms(
         torch.tensor([0.4] * 40, dtype=DOUBLE),
         1,
+        0,
         3,
         ("completely at random", "own value"),
         random(9, 2),
@@ -191,29 +204,85 @@ def test_bends_have_their_posterior():
         assert float(found.std()) == pytest.approx(sd, rel=4 / (2 * chains) ** 0.5)
 
 
+def test_complete_columns_move_the_masks_own_latent(monkeypatch):
+    others, v = random(9, 2), random(2, 9, 3, seed=1)
+    shared = MaskLatent(3, 2, others)
+    shared.variance = variance = random(2, 3, seed=2).exp()
+    monkeypatch.setattr(mask_latent, "normal", lambda shape, like, g: like.new_zeros(shape))
+    shared.step(v, generator())
+    for k, row in np.ndindex(2, 3):
+        ridge = others.T @ others + 2 / variance[k, row] * torch.eye(2, dtype=DOUBLE)
+        expected = torch.linalg.solve(ridge, others.T @ v[k, :, row])
+        torch.testing.assert_close(shared.coefficient[k, row], expected)
+    torch.testing.assert_close(shared.mean(), others @ shared.coefficient.mT)
+
+
+def test_a_latent_of_the_mask_alone_without_complete_columns_or_dimensions():
+    for size, columns in ((0, 2), (2, 0)):
+        shared = MaskLatent(size, 1, random(5, columns))
+        shared.step(random(1, 5, size), generator())
+        assert bool((shared.mean() == 0).all())
+        assert shared.mean().shape == (1, 5, size)
+
+
+def test_forms_read_complete_columns_as_the_bends_make_them():
+    made = some_chains()
+    made.bends.skew = made.bends.skew + 0.7
+    made.bends.refresh()
+    made.read_bent()
+    assert made.complete.tolist() == [0]
+    torch.testing.assert_close(made.forms.others, made.bends.y[0, :, :1])
+    torch.testing.assert_close(made.shared.others, made.bends.y[0, :, :1])
+
+
+@pytest.mark.parametrize("scale", [0.5, 8.0])
+def test_modes_of_latents_given_values_and_mask(scale):
+    n, q, d = 20, 4, 3
+    root = random(n, d, d, seed=1)
+    precision = root @ root.mT + torch.eye(d, dtype=DOUBLE)
+    shift, offset = random(n, d, seed=2), scale * random(n, q, seed=3)
+    at_seen, at_missing = scale * random(q, d, seed=4), scale * random(q, d, seed=5)
+    missing = random(n, q, seed=6) > 0
+    mode, factor = tilted(precision, shift, at_seen, at_missing, offset, missing)
+    for i in range(n):
+
+        def height(h, i=i):
+            score = torch.where(missing[i], at_missing @ h, -(at_seen @ h))
+            score = score + torch.where(missing[i], offset[i], -offset[i])
+            return h @ shift[i] - 0.5 * h @ precision[i] @ h + torch.special.log_ndtr(score).sum()
+
+        pull = torch.autograd.functional.jacobian(height, mode[i])
+        curvature = -torch.autograd.functional.hessian(height, mode[i])
+        torch.testing.assert_close(factor[i] @ factor[i].T, curvature, rtol=1e-6, atol=1e-6)
+        step = torch.linalg.solve(curvature, pull)
+        assert float(step @ curvature @ step) ** 0.5 < 1e-3  # in standard deviations
+
+
 def test_the_evidence_of_a_row_by_quadrature():
-    made = some_chains(n=5, p=3, d=1, chains=1)
+    made = some_chains(n=5, p=3, d=1, e=1, chains=1)
     made.bends.skew = random(1, 3, seed=10) * 0.3
     made.bends.refresh()
     made.y = torch.where(made.seen, made.bends.y, 0.0)
     runs = torch.stack([made.log_evidence(400) for _ in range(20)])
-    z = torch.linspace(-8, 8, 4001, dtype=DOUBLE)
+    grid = torch.linspace(-8, 8, 301, dtype=DOUBLE)
+    z, v = (part.flatten() for part in torch.meshgrid(grid, grid, indexing="ij"))
     weight, noise = made.decoder.weight[0, :, 0], made.decoder.noise[0]
     mean = made.decoder.mean[0] + z[:, None] * weight
     for i in range(5):
         seen, log_p = made.seen[i], stats.norm.logpdf(z)
+        log_p = log_p + stats.norm.logpdf(v, float(made.shared.mean()[0, i, 0]))
         density = stats.norm.logpdf(made.y[0, i], mean, noise.sqrt()) + np.asarray(
             made.bends.log_slope[0, i]
         )
         log_p = log_p + density[:, seen.numpy()].sum(1)
         for place, j in enumerate(made.columns.tolist()):
             slope, score = made.forms.slope[0, place], made.forms.base()[0, i, place]
-            score = score + z * made.forms.loading[0, place, 0]
+            score = score + torch.stack([z, v], -1) @ made.forms.loading[0, place]
             if seen[j]:
                 log_p = log_p + stats.norm.logcdf(-(score + slope * made.y[0, i, j]))
             else:
                 spread = (1 + slope**2 * noise[j]).sqrt()
                 log_p = log_p + stats.norm.logcdf((score + slope * mean[:, j]) / spread)
-        exact = math.log(np.trapezoid(np.exp(log_p), z))
+        exact = math.log(float(np.exp(log_p).sum()) * float(grid[1] - grid[0]) ** 2)
         error = float(runs[:, 0, i].std()) / 20**0.5
         assert float(runs[:, 0, i].mean()) == pytest.approx(exact, abs=4 * error + 2e-3)

@@ -5,24 +5,22 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import integrate, stats
 
 from absentia.inference.gibbs.chains import Chains
 from absentia.inference.gibbs.random import normal
-from absentia.models.missingness.averaged import FORMS, SLOPE_SCALE
+from absentia.models.missingness.averaged import FORMS, SHARED_SCALE, SLOPE_SCALE
 
-N, P, D = 12, 2, 1
-#: the forms of a table in which no column is complete
-CONSIDERED = [form for form in FORMS if "other" not in form]
+N, P, D, E = 12, 3, 1, 1
 
 
 def made(seed):
-    """Return chains in which every column has a mechanism, whether or not it misses values."""
+    """Return chains in which all columns but a complete one have a mechanism, missing or not."""
     seen = torch.zeros(N, P, dtype=torch.bool)
-    seen[: N // 2] = True
+    seen[: N // 2], seen[:, -1] = True, True
     return Chains(
         torch.randn(N, P, dtype=torch.float64), seen, torch.ones(P, dtype=torch.bool),
-        latent_dim=D, chains=1, shared=False, floor=0.0, forms=CONSIDERED,
+        latent_dim=D, mask_latent_dim=E, chains=1, shared=False, floor=0.0, forms=tuple(FORMS),
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
 
@@ -30,12 +28,16 @@ def made(seed):
 def new_data(chains):
     """Sample values, utilities and mask anew, given the parameters and the latents."""
     decoder, forms, g = chains.decoder, chains.forms, chains.generator
-    mean = decoder.predicted(chains.z)
+    mean = decoder.predicted(chains.of_rows)
     chains.y = mean + normal(mean.shape, mean, g) * decoder.noise.sqrt().unsqueeze(1)
-    score = forms.score(chains.z) + forms.slope.unsqueeze(1) * chains.y
+    # the mask's own latent has its mean from the complete column, which is new
+    v = chains.z[..., D:] - chains.shared.mean()
+    forms.others = chains.shared.others = chains.y[0, :, -1:]
+    chains.z = torch.cat([chains.of_rows, v + chains.shared.mean()], -1)
+    score = forms.score(chains.z) + forms.slope.unsqueeze(1) * chains.y[..., :-1]
     chains.u = score + normal(score.shape, score, g)
     chains.missing = chains.u[0] > 0
-    chains.seen = ~chains.missing
+    chains.seen = torch.cat([~chains.missing, torch.ones(N, 1, dtype=torch.bool)], 1)
     chains.patterns, chains.pattern = chains.seen.unique(dim=0, return_inverse=True)
 
 
@@ -54,23 +56,32 @@ def test_parameters_keep_their_prior_when_data_are_sampled_anew_from_them():
         own = forms.own[forms.form[0]]
         found.append(
             [
-                *(forms.form[0] == list(FORMS).index(form) for form in CONSIDERED),
+                *(forms.form[0] == place for place in range(len(FORMS))),
                 own * (forms.slope[0].abs() < SLOPE_SCALE),
                 own * (forms.slope[0] > 0),
                 forms.offset[0] < 1.5,
                 decoder.mean[0] < 1.0,
                 decoder.noise[0] < 0.1,
                 decoder.noise[0] < 0.3,
-                (decoder.weight[0, :, 0].abs() < 1.0),
+                decoder.weight[0, :, 0].abs() < 1.0,
+                forms.shared_variance[0] < SHARED_SCALE**2,
+                forms.loading[0, :, D].abs() < SHARED_SCALE,
+                forms.loading[0, :, D] * forms.loading[0, :, D].roll(1) > 0,
+                chains.shared.variance[0] < 0.5,
+                chains.shared.coefficient[0, 0].abs() < 0.5,
+                chains.z[0, :, D] < chains.shared.mean()[0, :, 0],
             ]
         )
     values = np.array([[float(torch.as_tensor(v).double().mean()) for v in row] for row in found])
     batches = values[: len(values) // 40 * 40].reshape(40, -1, values.shape[1]).mean(1)
     error = batches.std(0, ddof=1) / math.sqrt(40)
-    share = np.array([FORMS[form] for form in CONSIDERED])
-    share = share / share.sum()
-    with_own = share[2:].sum()
+    share = np.array(list(FORMS.values()))
+    with_own = share[3:].sum()
     t = stats.t(3)
+    # loading | spread ~ Normal(0, spread^2) with a half-Cauchy spread, in units of its scale
+    of_loadings, _ = integrate.quad(
+        lambda r: (2 * stats.norm.cdf(1 / r) - 1) * 2 * stats.cauchy.pdf(r), 0, np.inf
+    )
     # weight | precision ~ Normal with precision ~ Gamma(1, 1) is t with 2 degrees of freedom
     expected = [
         *share,
@@ -81,6 +92,12 @@ def test_parameters_keep_their_prior_when_data_are_sampled_anew_from_them():
         stats.invgamma(1.0, scale=0.1).cdf(0.1),
         stats.invgamma(1.0, scale=0.1).cdf(0.3),
         1 - 2 * stats.t(2).sf(1.0),
+        0.5,  # half-Cauchy with scale SHARED_SCALE
+        of_loadings,
+        0.5,
+        stats.invgamma(1.0, scale=0.5).cdf(0.5),
+        1 - 2 * stats.t(2, scale=0.5**0.5).sf(0.5),
+        0.5,
     ]
     score = (values.mean(0) - expected) / error
     assert np.abs(score).max() < 3.8, score.round(1)

@@ -1,0 +1,78 @@
+"""Gaussians close to the posterior of a row's latents, given its values and its mask."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+#: steps of Newton's method; the log-density is concave
+_STEPS = 8
+#: shares of a step that are tried
+_SHARES = (1.0, 0.5, 0.2)
+
+
+def tilted(
+    precision: Tensor,
+    shift: Tensor,
+    at_seen: Tensor,
+    at_missing: Tensor,
+    offset: Tensor,
+    missing: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Find mode and curvature of exp(-h^T P h / 2 + b^T h) prod_j Phi(+-(c_j^T h + k_j)).
+
+    The sign is + where a value is missing. c_j is one vector where the value is missing, and
+    another one where it is observed.
+
+    Args:
+        precision: (..., n, D, D) P.
+        shift: (..., n, D) b.
+        at_seen, at_missing: (..., q, D) c of observed and of missing values.
+        offset: (..., n, q) k.
+        missing: (n, q) booleans.
+
+    Returns:
+        The modes (..., n, D), and the lower Cholesky factors of minus the Hessians there.
+    """
+    seen_outer, missing_outer = (_outer(c) for c in (at_seen, at_missing))
+
+    def score(h: Tensor) -> Tensor:
+        return torch.where(missing, h @ at_missing.mT, h @ at_seen.mT)
+
+    sign = torch.where(missing, 1.0, -1.0).to(offset)
+    h = torch.linalg.solve(precision, shift.unsqueeze(-1)).squeeze(-1)
+    t = sign * (offset + score(h))
+    for step in range(_STEPS + 1):
+        log_phi = torch.special.log_ndtr(t)
+        mills = torch.exp(-0.5 * t.square() - log_phi) / math.sqrt(2 * math.pi)
+        curve = mills * (mills + t)
+        inner = (curve * ~missing) @ seen_outer + (curve * missing) @ missing_outer
+        factor = torch.linalg.cholesky(precision + inner.unflatten(-1, precision.shape[-2:]))
+        if step == _STEPS:
+            break
+        pull = sign * mills
+        pull = (pull * ~missing) @ at_seen + (pull * missing) @ at_missing
+        straight = (precision @ h.unsqueeze(-1)).squeeze(-1)
+        move = torch.cholesky_solve((shift - straight + pull).unsqueeze(-1), factor).squeeze(-1)
+        along = sign * score(move)
+        bent = (precision @ move.unsqueeze(-1)).squeeze(-1)
+        slope, square = ((shift - straight) * move).sum(-1), (bent * move).sum(-1)
+        gains = torch.stack(
+            [
+                share * slope
+                - 0.5 * share**2 * square
+                + torch.special.log_ndtr(t + share * along).sum(-1)
+                for share in _SHARES
+            ],
+            -1,
+        )
+        share = offset.new_tensor(_SHARES)[gains.argmax(-1)].unsqueeze(-1)
+        h, t = h + share * move, t + share * along
+    return h, factor
+
+
+def _outer(vectors: Tensor) -> Tensor:
+    """Return the outer products of vectors with themselves, flattened: (..., q, D * D)."""
+    return (vectors.unsqueeze(-1) * vectors.unsqueeze(-2)).flatten(-2)
