@@ -140,7 +140,7 @@ class AveragedMissingness(Missingness):
     def _rest(self, x: Tensor, z: Tensor, z_mask: Tensor | None) -> Tensor:
         """Return the score without the part of the column itself, (..., n, p)."""
         rest = self.offset + z @ self.loading.T
-        if self.shared is not None:
+        if self.shared is not None and z_mask is not None:
             rest = rest + z_mask @ self.shared.T
         return rest + x @ self.others.T if bool(self.others.any()) else rest
 
