@@ -1,4 +1,4 @@
-"""The command line: ``absentia demo``, ``example``, ``impute``, ``inspect``, ``report``, ..."""
+"""The command line: ``absentia demo``, ``example``, ``impute``, ``pool``, ``report``, ..."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
 
-from . import demo, example, impute, inspect, report, reproduce, tune
+from . import demo, example, impute, inspect, pool, report, reproduce, tune
 
 app = typer.Typer(
     help="Impute tables with values that are missing not at random (MNAR).",
@@ -22,6 +22,7 @@ for command in (
     example.example,
     impute.impute,
     inspect.inspect,
+    pool.pool,
     report.report,
     reproduce.reproduce,
     reproduce.results,

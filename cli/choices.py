@@ -34,3 +34,13 @@ class Grounds(StrEnum):
 
     dtype = "dtype"
     values = "values"
+
+
+class ParameterSource(StrEnum):
+    """The sources of the parameters of a multiple imputation."""
+
+    auto = "auto"
+    posterior = "posterior"
+    laplace = "laplace"
+    bootstrap = "bootstrap"
+    mechanism = "mechanism"

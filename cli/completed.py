@@ -19,6 +19,7 @@ from .console import errors, say
 from .fields import Fields
 from .paths import check_model_folder, check_outputs, make_folders
 from .reading import what_is_missing
+from .several import Several, imputed_cells
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Places:
     Attributes:
         out: the completed table.
         rows: the diagnostics of its rows; None if the completed table is printed.
-        draws: the completed tables of --draws, if any.
+        draws: the completed tables of --draws or --multiple, if any.
+        at_random: for --multiple, as many completed tables under missing at random.
+        imputed: for --multiple, the table that says which cells were imputed.
         report: the HTML page, if any.
         checkpoint: the file to resume the fit from, if any.
     """
@@ -36,12 +39,16 @@ class Places:
     out: Path
     rows: Path | None
     draws: Path | None
+    at_random: Path | None
+    imputed: Path | None
     report: Path | None
     checkpoint: Path | None
 
     @classmethod
-    def beside(cls, out: Path, draws: bool, report: Path | None, checkpoint: Path | None) -> Places:
-        """Return all paths; those of the diagnostics and the draws are made from OUT's.
+    def beside(
+        cls, out: Path, draws: bool, multiple: bool, report: Path | None, checkpoint: Path | None
+    ) -> Places:
+        """Return all paths; those of further tables are made from OUT's.
 
         Raises:
             TableError: if OUT has the suffix of no table.
@@ -49,13 +56,14 @@ class Places:
         """
         file = TableFile.of(out)
         if file.standard:
-            if draws:
+            if draws or multiple:
                 raise InputError(
                     "--out - prints the completed table, and its draws need a file; give --out FILE"
                 )
-            return cls(out, None, None, report, checkpoint)
-        drawn = file.beside("draws") if draws else None
-        return cls(out, file.beside("rows"), drawn, report, checkpoint)
+            return cls(out, None, None, None, None, report, checkpoint)
+        drawn = file.beside("draws") if draws or multiple else None
+        others = [file.beside(what) if multiple else None for what in ("at-random", "imputed")]
+        return cls(out, file.beside("rows"), drawn, *others, report, checkpoint)
 
     def check(self, inputs: Iterable[Path | None], save: Path | None, fitted: Path | None) -> None:
         """Refuse outputs that would overwrite something else or cannot be written.
@@ -64,26 +72,28 @@ class Places:
             InputError: as :func:`absentia.cli.paths.check_outputs`.
             FileError: likewise.
         """
-        named = [("--out", path) for path in (self.out, self.rows, self.draws)]
+        tables = (self.out, self.rows, self.draws, self.at_random, self.imputed)
+        named = [("--out", path) for path in tables]
         named += [("--report", self.report), ("--checkpoint", self.checkpoint)]
         check_outputs(inputs, named, {"--save": save, "--fitted": fitted})
         if save is not None:
             check_model_folder(save)
 
 
-def check_draws(draws: int, frame: pd.DataFrame) -> None:
+def check_draws(draws: int, frame: pd.DataFrame, option: str = "--draws") -> None:
     """Refuse, before the fit, more completed tables than this machine can hold.
 
     Args:
         draws: the number of completed tables that are asked for.
         frame: the table, of which each draw is a copy.
+        option: the option that asks for them.
 
     Raises:
         NotEnoughMemoryError: if the copies alone need more memory than there is.
     """
     rows, columns = frame.shape
-    copies = f"--draws {draws}: as many copies of {rows} rows and {columns} columns"
-    check_memory(8.0 * draws * rows * columns, copies, "give fewer --draws")
+    copies = f"{option} {draws}: as many copies of {rows} rows and {columns} columns"
+    check_memory(8.0 * draws * rows * columns, copies, f"give a smaller {option}")
 
 
 def write_completed(
@@ -91,10 +101,10 @@ def write_completed(
     fields: Fields,
     data: IncompleteData,
     places: Places,
-    draws: int,
+    several: Several,
     id_column: str | None,
 ) -> None:
-    """Write the completed table, the diagnostics of its rows, and the draws: all files or none.
+    """Write the completed table, the diagnostics of its rows, and draws: all files or none.
 
     Raises:
         TableError: as :func:`absentia.data.table_writing.write_tables`.
@@ -107,10 +117,13 @@ def write_completed(
             heading = id_column if id_column not in rows.columns else f"{id_column} (--id)"
             rows.insert(0, heading, fields.column(id_column, places.rows))
         tables[places.rows] = rows
-    if places.draws is not None:
-        drawn = [_whole(one, fields.frame) for one in filled.frames(draws)]
-        spelled = [fields.spelled(one, data.schema, places.draws) for one in drawn]
-        tables[places.draws] = _stacked(spelled)
+    for path, drawn in ((places.draws, several.drawn), (places.at_random, several.at_random)):
+        if path is not None and drawn:
+            whole = [_whole(one, fields.frame) for one in drawn]
+            tables[path] = _stacked([fields.spelled(one, data.schema, path) for one in whole])
+    if places.imputed is not None:
+        flags = imputed_cells(fields.frame, complete)
+        tables[places.imputed] = fields.labelled(flags)
     make_folders([*tables, places.report])
     write_tables(tables, fields.form)
 

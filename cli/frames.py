@@ -9,8 +9,14 @@ from rich.markup import escape
 from rich.table import Table
 
 
-def shown(frame: pd.DataFrame, title: str, index: str | None = None, folded: bool = True) -> Table:
-    """Build a console table; numbers have three digits, row labels the heading ``index``.
+def shown(
+    frame: pd.DataFrame,
+    title: str,
+    index: str | None = None,
+    folded: bool = True,
+    digits: int = 3,
+) -> Table:
+    """Build a console table; numbers have so many digits, row labels the heading ``index``.
 
     Cells that are too wide are folded over several lines. Without ``folded`` every row stays on
     one line, and the table may be wider than the window.
@@ -19,7 +25,7 @@ def shown(frame: pd.DataFrame, title: str, index: str | None = None, folded: boo
     columns = [] if index is None else [(index, [str(label) for label in frame.index], False)]
     for name in frame.columns:
         numbers = pd.api.types.is_numeric_dtype(frame[name])
-        columns.append((str(name), [_cell(value) for value in frame[name]], numbers))
+        columns.append((str(name), [_cell(value, digits) for value in frame[name]], numbers))
     for name, cells, numbers in columns:
         table.add_column(
             escape(name),
@@ -33,7 +39,7 @@ def shown(frame: pd.DataFrame, title: str, index: str | None = None, folded: boo
     return table
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, digits: int) -> str:
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.3g}"
+        return "" if math.isnan(value) else f"{value:.{digits}g}"
     return str(value)

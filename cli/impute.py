@@ -10,8 +10,8 @@ import typer
 
 from ..data.errors import InputError
 from ..data.table_files import STANDARD
-from .choices import MechanismName, ModelName
-from .console import say, talking
+from .choices import MechanismName, ModelName, ParameterSource
+from .console import quoted, say, talking
 from .csv_options import USUAL_CSV, CSVOptions, Table, reads_a_table
 from .one_line_errors import one_line_errors
 from .reading import say_how_it_was_read
@@ -99,6 +99,22 @@ def impute(
             min=0, help="Also write this many completed tables, drawn from the posterior."
         ),
     ] = 0,
+    multiple: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Multiple imputation: write this many completed tables, each with parameters of "
+            "its own, as many under missing at random, and which cells were imputed; analyse them "
+            "with absentia pool.",
+        ),
+    ] = 0,
+    parameters: Annotated[
+        ParameterSource,
+        typer.Option(
+            help="Where the parameters of --multiple come from: a Normal approximation of their "
+            "posterior (laplace), refits to rows sampled with replacement (bootstrap), ..."
+        ),
+    ] = ParameterSource.auto,
     leave_out: Annotated[
         list[str] | None,
         typer.Option(
@@ -136,6 +152,8 @@ def impute(
     as they were read. The diagnostics of each row (effective sample size, Pareto k-hat) are
     written beside OUT, to a file whose name ends in "-rows". With --draws M, a file whose name
     ends in "-draws" holds M completed tables under each other, numbered in column "imputation".
+    They belong to one set of parameters; for an analysis give --multiple M, whose tables carry the
+    uncertainty about the parameters, too, and pool their estimates with absentia pool.
 
     In a CSV, empty cells are missing, and so are words such as NA in columns of numbers. Name
     other codes for missing values, such as -99 or "unknown", with --na-values.
@@ -155,16 +173,19 @@ def impute(
         )
         from .fields import columns_of, read_fields
         from .fitting import build_model, fit_model, read_data
-        from .impute_options import carried, check_options, prior_in, signs_of
+        from .impute_options import carried, check_options, check_several, prior_in, signs_of
         from .kinds import declared_in
         from .report import write_report
+        from .several import drawn_tables
         from .suspicions import suspicions
 
         known = signs_of(sign)
         check_options(context, model, missingness, known, fitted, learning_rate)
+        check_several(draws, multiple, parameters)
         prior = prior_in(slope_prior)
         form = csv.format()
-        places = Places.beside(out, draws > 0, report, checkpoint)
+        option = "--multiple" if multiple else "--draws"
+        places = Places.beside(out, draws > 0, multiple > 0, report, checkpoint)
         schema_path = None if schema in (None, "infer") else Path(str(schema))
         places.check([table, schema_path], save, fitted)
         declared = declared_in(schema)
@@ -172,15 +193,15 @@ def impute(
         fields = read_fields(table, declared, columns_of(result), form, csv.sheet)
         say_how_it_was_read(fields)
         check_table(fields.frame, out)
-        check_draws(draws, fields.frame)
+        check_draws(max(draws, 2 * multiple), fields.frame, option)
         untouched = carried(fields.frame, table, leave_out, id_column, covariate)
         # a schema, such as the one that `absentia inspect` writes, may declare columns that are
         # left out here
         declared = {name: kind for name, kind in declared.items() if name not in untouched}
-        if draws and "imputation" in fields.frame.columns:
+        if (draws or multiple) and "imputation" in fields.frame.columns:
             raise InputError(
-                "the table has a column 'imputation', the name of the column that numbers the "
-                "--draws; rename it"
+                f"the table has a column 'imputation', the name of the column that numbers the "
+                f"tables of {option}; rename it"
             )
         modelled = fields.frame.drop(columns=untouched)
         progress = sys.stderr.isatty()
@@ -201,12 +222,17 @@ def impute(
         filled = impute_table(
             result, data, particles or "auto", seed=seed, draws=max(200, draws), progress=progress
         )
-        write_completed(filled, fields, data, places, draws, id_column)
+        several = drawn_tables(
+            result, data, filled, draws, multiple, parameters.value, seed, progress
+        )
+        write_completed(filled, fields, data, places, several, id_column)
         say_how_far_to_trust(filled, places.rows)
         if report is not None:
             write_report(result, data, report, filled, seed)
         if out != STANDARD:
             say(f"completed table: {out}")
+        if multiple:
+            say(f"now analyse the tables: absentia pool {quoted(str(places.draws))} 'y ~ x'")
 
 
 def _how_to_resume(checkpoint: Path | None) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from ..data.errors import InputError
 from ..models.zoo.mechanism_names import SlopePrior
-from .choices import MechanismName, ModelName
+from .choices import MechanismName, ModelName, ParameterSource
 from .console import listed
 
 
@@ -75,6 +75,19 @@ def check_options(
         )
     if learning_rate == 0:
         raise InputError("--learning-rate is 0; give a positive number")
+
+
+def check_several(draws: int, multiple: int, parameters: ParameterSource) -> None:
+    """Refuse options that ask for two kinds of tables in one file, or for too few of them."""
+    if draws and multiple:
+        raise InputError(
+            "--draws and --multiple write the same file; give --multiple for an analysis, whose "
+            "tables carry the uncertainty about the parameters, or --draws without it"
+        )
+    if parameters is not ParameterSource.auto and not multiple:
+        raise InputError("--parameters belongs to --multiple; give both, or neither")
+    if multiple == 1:
+        raise InputError("--multiple 1 has no variance between tables; give 5 or more")
 
 
 def signs_of(given: list[str] | None) -> str | dict[str, str] | None:

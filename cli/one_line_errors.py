@@ -9,9 +9,12 @@ from typing import TextIO
 
 import typer
 
-from ..data.errors import AbsentiaWarning
+from ..data.errors import AbsentiaError, AbsentiaWarning
 from .console import errors, say
 from .stopping import signal_of, signals_that_stop
+
+#: what a mistake in the input or a limit of the machine raises
+_MISTAKES = (AbsentiaError, ValueError, OSError, FloatingPointError, MemoryError)
 
 
 class one_line_errors:
@@ -65,7 +68,7 @@ class one_line_errors:
             more = f"; {self.after_stop}" if self.after_stop else ""
             say(f"stopped by {signal.Signals(number).name}{more}", errors)
             raise typer.Exit(128 + number) from None
-        if isinstance(error, ValueError | OSError | FloatingPointError | MemoryError):
+        if isinstance(error, _MISTAKES):
             what = str(error) or "there is not enough memory"
             say(f"error: {' '.join(what.split())}", errors)
             raise typer.Exit(2) from None

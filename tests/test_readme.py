@@ -101,8 +101,9 @@ def commands():
 @pytest.mark.slow
 def test_shell_examples_run_in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    jobs = [words for words in commands() if words[0] in ("example", "inspect", *QUICKER)]
-    assert [words[0] for words in jobs] == ["example", "inspect", *["impute"] * 3, "report"]
+    jobs = [words for words in commands() if words[0] in ("example", "inspect", "pool", *QUICKER)]
+    names = ["example", "inspect", *["impute"] * 3, "pool", "impute", "report"]
+    assert [words[0] for words in jobs] == names
     for words in jobs:
         done = CliRunner().invoke(app, [*words, *QUICKER.get(words[0], [])])
         assert done.exit_code == 0, f"{' '.join(words)}\n{done.output}"

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Any
 from zipfile import BadZipFile
 
-from ..errors import InputError
+from ..errors import NotInstalledError
 from ..system.files import TableError, reason
 from ..table_files import TableFile
 from .fields import CSVTable, check_header, table_of
@@ -40,12 +40,12 @@ def read_sheet(
 
     Raises:
         TableError: the file or the sheet cannot be read, or column names are missing or repeated.
-        InputError: openpyxl is not installed.
+        NotInstalledError: openpyxl is not installed.
     """
     try:
         import openpyxl
     except ImportError as error:
-        raise InputError(f"{file.path}: {_NEEDED}, or save the file as CSV") from error
+        raise NotInstalledError(f"{file.path}: {_NEEDED}, or save the file as CSV") from error
     try:
         book = openpyxl.load_workbook(file.path, read_only=True, data_only=True)
     except (BadZipFile, KeyError, ValueError, TypeError, OSError) as error:

@@ -3,12 +3,14 @@
 from .coefficients import coefficient_posterior
 from .multiple import MultipleImputation, multiple_imputation
 from .parameters import ParameterPosterior
+from .regression import Regression
 from .rubin import Pooled, pool
 
 __all__ = [
     "MultipleImputation",
     "ParameterPosterior",
     "Pooled",
+    "Regression",
     "coefficient_posterior",
     "multiple_imputation",
     "pool",

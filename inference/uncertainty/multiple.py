@@ -46,11 +46,15 @@ class MultipleImputation:
     def __iter__(self) -> Iterator[pd.DataFrame]:
         return (self.data.to_frame(table) for table in self.values)
 
+    def __getitem__(self, number: int) -> pd.DataFrame:
+        """Return one of the completed tables, counted from 0, in its original dtypes."""
+        return self.data.to_frame(self.values[number])
+
     def frames(self) -> list[pd.DataFrame]:
         """Return the completed tables, in their original dtypes."""
         return list(self)
 
-    def pool(self, analysis: Callable[[pd.DataFrame], Any], **options: Any) -> Pooled:
+    def pool(self, analysis: Callable[[pd.DataFrame], Any] | str, **options: Any) -> Pooled:
         """Pool the analyses of all tables into one answer; see :func:`absentia.pool`."""
         return pool(self, analysis, **options)
 

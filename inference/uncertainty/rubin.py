@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.typing import DataFrameGroupBy
 
-from ...data.errors import AnalysisError, InputError, KindError
+from ...data.errors import AbsentiaError, AnalysisError, InputError, KindError
 from .analysis import Analysis, read_analysis
+from .regression import Regression
 
 _STACKED = "imputation"  # the index level that numbers the tables where they are stacked
 
@@ -37,14 +38,21 @@ class Pooled:
     level: float
 
     def __repr__(self) -> str:
-        """Show the table, below a line with the number of tables and the level."""
-        shown = self.table[["estimate", "se", "lower", "upper", "df", "fmi"]]
-        return f"Pooled over {self.m} tables, {100 * self.level:g} % intervals\n{shown}"
+        """Show the summary, below a line with the number of tables and the level."""
+        return f"Pooled over {self.m} tables, {100 * self.level:g} % intervals\n{self.summary()}"
+
+    def summary(self) -> pd.DataFrame:
+        """Return the table that is reported: estimates, errors, tests and missing information."""
+        return self.table[["estimate", "se", "df", "p_value", "lower", "upper", "fmi"]]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return all that is known of each estimate, as a table of one's own to change."""
+        return self.table.copy()
 
 
 def pool(
     tables: Iterable[Any],
-    analysis: Callable[[pd.DataFrame], Any] | None = None,
+    analysis: Callable[[pd.DataFrame], Any] | str | None = None,
     *,
     level: float = 0.95,
     complete_df: float | None = None,
@@ -72,7 +80,8 @@ def pool(
             ``cov_params()`` (statsmodels; parameters of several equations are named by equation and
             term), or a pair of estimates and variances: numbers, Series, or a Series and a
             covariance matrix. Labels decide which variance belongs to which estimate, whatever
-            their order.
+            their order. A formula, such as ``"y ~ x + z"``, stands for a linear regression;
+            ``absentia.inference.Regression`` has other families, and weights.
         level: the coverage of the intervals, a probability.
         complete_df: the degrees of freedom of the analysis of a complete table; when left out,
             those of the results (``df_resid``), or infinitely many.
@@ -92,6 +101,8 @@ def pool(
     >>> bool(np.isclose(pooled.table.loc["estimate", "se"] ** 2, 0.5 + (1 + 1 / 3) * 1.0))
     True
     """
+    if isinstance(analysis, str):
+        analysis = Regression(analysis)
     if not 0 < level < 1:
         raise InputError(f"level is {level}; give a probability such as 0.95")
     if complete_df is not None and not complete_df > 0:
@@ -177,6 +188,8 @@ def _analysed(
 
 
 def _failed(label: Any, error: Exception) -> AnalysisError:
+    if isinstance(error, AbsentiaError):  # says in full what is wrong
+        return AnalysisError(f"table {label}: {error}")
     return AnalysisError(f"the analysis of table {label} failed: {type(error).__name__}: {error}")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import absentia as ab
 from absentia.data.csv.format import CSVFormat
-from absentia.data.errors import InputError
+from absentia.data.errors import InputError, NotInstalledError
 from absentia.data.system.files import TableError
 from absentia.data.table_files import TableFile
 from absentia.data.table_reading import ReadingWarning, read_table, typed_table
@@ -174,5 +174,5 @@ def test_without_openpyxl_the_error_says_what_to_install(tmp_path, monkeypatch):
     path = tmp_path / "t.xlsx"
     path.write_bytes(b"PK\x03\x04 and more")
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"absentia\[excel\]"):
+    with pytest.raises(NotInstalledError, match=r"absentia\[excel\]"):
         read_table(path)
