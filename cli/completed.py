@@ -62,8 +62,9 @@ class Places:
                 )
             return cls(out, None, None, None, None, report, checkpoint)
         drawn = file.beside("draws") if draws or multiple else None
-        others = [file.beside(what) if multiple else None for what in ("at-random", "imputed")]
-        return cls(out, file.beside("rows"), drawn, *others, report, checkpoint)
+        at_random = file.beside("at-random") if multiple else None
+        imputed = file.beside("imputed") if multiple else None
+        return cls(out, file.beside("rows"), drawn, at_random, imputed, report, checkpoint)
 
     def check(self, inputs: Iterable[Path | None], save: Path | None, fitted: Path | None) -> None:
         """Refuse outputs that would overwrite something else or cannot be written.

@@ -142,7 +142,11 @@ def _numbered(path: Path, form: CSVFormat, sheet: str | None) -> dict[int, pd.Da
         )
     if frame[column].isna().any() or not pd.api.types.is_integer_dtype(frame[column].dtype):
         raise InputError(f"column '{column}' of {path} must number the tables: 1, 2, ...")
-    return {int(k): one.drop(columns=column) for k, one in frame.groupby(column, sort=True)}  # type: ignore[call-overload]
+    numbers = frame[column].astype("int64")
+    return {
+        number: frame[numbers == number].drop(columns=column)
+        for number in sorted(int(k) for k in numbers.unique())
+    }
 
 
 def _sibling(draws: Path, what: str) -> Path | None:
