@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from . import check, data, experiments, inference, models, plots, sensitivity
     from .data import IncompleteData
     from .data.errors import AbsentiaDeprecationWarning, AbsentiaError, AbsentiaWarning
-    from .data.table_reading import read_table
     from .data.scan import scan
+    from .data.table_reading import read_table
     from .inference import (
         ImportanceWeightedELBO,
         MNARImputer,

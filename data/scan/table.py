@@ -134,8 +134,12 @@ class Scan:
         Raises:
             TableError: as :meth:`part`; the row that is named is the position in the whole table.
         """
-        table = self.files.range(start, stop, self.read_columns)
-        return self._data(table, start, f"rows {start} to {stop - 1} of all files")
+        return self.read(self.files.range(start, stop, self.read_columns), start)
+
+    def read(self, table: pa.Table, start: int) -> IncompleteData:
+        """Read rows that are in memory already, of which the first has this position."""
+        where = f"rows {start} to {start + len(table) - 1} of all files"
+        return self._data(table, start, where)
 
     def sample(self, rows: int, seed: int = 0) -> IncompleteData:
         """Draw rows at random, without replacement, into memory.

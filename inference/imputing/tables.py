@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 from ...data import IncompleteData
 from ...data.arguments import checked_and_renamed
+from ...data.errors import InputError
 from ...data.renamed import DRAWS, INTEGRATION_MODE
+from ...data.scan import Scan
 from ...data.system.memory import asked_for, check_memory
 from ...models.programs.base import RowModel
 from ..evaluating import computing, evaluating
@@ -19,10 +23,13 @@ from .imputation import Imputation
 from .settings import TOLERANCE, ImputeSettings, Particles, Rule
 from .task import Task
 
+if TYPE_CHECKING:
+    from ..scanned.imputed import FilledFolder
+
 _log = logging.getLogger(__name__)
 
 
-@checked_and_renamed({**INTEGRATION_MODE, **DRAWS})
+@overload
 def impute(
     fitted: Fitted,
     data: IncompleteData,
@@ -38,7 +45,55 @@ def impute(
     progress: bool = False,
     check: bool = True,
     unfitted: bool = False,
-) -> Imputation:
+) -> Imputation: ...
+
+
+@overload
+def impute(
+    fitted: Fitted,
+    data: Scan,
+    particles: Particles = "auto",
+    *,
+    out: str | Path,
+    draws: int = 200,
+    m: int = 0,
+    interval: float | None = None,
+    jobs: int = 1,
+    rows_per_file: int = 65_536,
+    tolerance: float | None = None,
+    rule: Rule = "posterior",
+    refine: bool = True,
+    unobserved: Unobserved = "auto",
+    independent_rows: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    check: bool = True,
+    unfitted: bool = False,
+) -> FilledFolder: ...
+
+
+@checked_and_renamed({**INTEGRATION_MODE, **DRAWS})
+def impute(
+    fitted: Fitted,
+    data: IncompleteData | Scan,
+    particles: Particles = "auto",
+    *,
+    draws: int = 200,
+    tolerance: float | None = None,
+    rule: Rule = "posterior",
+    refine: bool = True,
+    unobserved: Unobserved = "auto",
+    independent_rows: bool = False,
+    out: str | Path | None = None,
+    m: int = 0,
+    interval: float | None = None,
+    jobs: int = 1,
+    rows_per_file: int = 65_536,
+    seed: int = 0,
+    progress: bool = False,
+    check: bool = True,
+    unfitted: bool = False,
+) -> Imputation | FilledFolder:
     """Impute the missing cells of ``data``: E[h(x_m) | x_o, s] ~ sum_k w~_k h_k.
 
     x_m are a row's missing values, x_o the observed ones, s the mask, and w~_k the weights of the
@@ -57,7 +112,12 @@ def impute(
         fitted: the result of :func:`absentia.fit` or :func:`absentia.load`, or a model.
         data: the rows to impute, with the columns that the model was made for. If they were read
             without ``like=``, the fit's schema decides about codes of levels, origins of dates and
-            scales.
+            scales. A :func:`absentia.scan`, which is larger than memory, is imputed part by part
+            into the folder ``out``, and the result names the folders. A run that was killed goes on
+            with the parts that are missing. Rows are imputed in blocks of 4,096 by their position
+            in the whole table, by one thread each, so that the files hold the same bits however
+            the rows are spread over files, whatever ``jobs`` is and however often the run was
+            killed.
         particles: the number L of importance samples per row, or ``"auto"``, which chooses it row
             by row from 128 to 4,096: evenly spread samples (randomised quasi-Monte Carlo) until the
             error of the row's means is below ``tolerance``, and more only for hard rows. See
@@ -74,17 +134,28 @@ def impute(
             that are kept because they happen to be even would bias log p(x_o, s) downwards. See
             ``refined`` and ``khat_before`` of the result.
         draws: the number of posterior draws of every missing cell to keep, for quantiles,
-            intervals and completed tables.
+            intervals and completed tables; of a scan, those that ``interval`` is made from.
         unobserved: what happens to the missing values: ``"integrate"`` integrates them out
             and raises an error where that is impossible, ``"sample"`` samples them, ``"auto"``
             integrates where possible and samples elsewhere.
         independent_rows: make each row's means independent of the rows beside it and of their
             order, by (quasi-)random numbers that all rows share. Rows cannot be refined then.
+        out: of a scan, the folder of the completed table, in Parquet files with the columns, types
+            and order of the rows that were given; observed values are left untouched. Diagnostics
+            of the rows are written into the folder ``out``-rows beside it.
+        m: of a scan, the number of completed tables, drawn from the posterior, to write into the
+            folder ``out``-draws, block by block under each other and numbered.
+        interval: of a scan, the level of intervals of the missing values, such as 0.9, which are
+            written into the folder ``out``-intervals; none when left out.
+        jobs: of a scan, the number of processes that work on parts at once, those of joblib
+            (``joblib.parallel_config`` chooses others).
+        rows_per_file: of a scan, the number of rows of each file; rounded up to whole blocks.
         seed: the same seed gives the same imputation.
         progress: show a progress bar.
         check: warn of columns whose imputed values lie, on average, outside the observed range
             (:class:`absentia.inference.OutsideRangeWarning`) and, if the fit did not check it, of
-            slopes that nothing identifies (:class:`absentia.inference.IdentificationWarning`).
+            slopes that nothing identifies (:class:`absentia.inference.IdentificationWarning`). Of
+            a scan a sample of 1,000 rows is checked, before any other work.
         unfitted: allow a model that still has its initial parameters. A model that you trained by
             a loop of your own counts as fitted.
 
@@ -101,6 +172,8 @@ def impute(
     >>> imputation.mean.shape, imputation.khat.shape
     ((3, 2), (3,))
     """
+    if isinstance(data, Scan):  # no draw is kept in vain
+        draws = max(m, 0 if interval is None else draws)
     settings = ImputeSettings(
         particles=particles,
         draws=draws,
@@ -111,6 +184,28 @@ def impute(
         independent_rows=independent_rows,
         seed=seed,
     )
+    if isinstance(data, Scan):
+        from ..scanned.imputed import impute_scan  # which imputes each block by this function
+
+        return impute_scan(
+            fitted,
+            data,
+            out,
+            settings,
+            m=m,
+            interval=interval,
+            jobs=jobs,
+            rows_per_file=rows_per_file,
+            progress=progress,
+            check=check,
+            unfitted=unfitted,
+        )
+    if out is not None or interval is not None or m:
+        name = "out" if out is not None else "interval" if interval is not None else "m"
+        raise InputError(
+            f"{name} belongs to a scan, and the table is in memory; drop it: the result has "
+            "to_frame(), interval() and frames(m)"
+        )
     given = data
     model, data = prepared(fitted, data)
     if not unfitted:

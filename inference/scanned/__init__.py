@@ -1,0 +1,1 @@
+"""Fits of, and imputation of, tables that are larger than memory."""

@@ -1,0 +1,278 @@
+"""A scan is imputed to the same bits whatever its files, parts, workers and interruptions are."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import absentia as ab
+from absentia.data.errors import InputError
+from absentia.data.system.files import TableError
+from absentia.inference.scanned import imputed
+
+pytestmark = pytest.mark.filterwarnings("ignore::absentia.data.columns.cautions.ColumnWarning")
+N, BLOCK = 200, 32
+
+
+def table(n: int = N) -> pa.Table:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=n)
+    values = z[:, None] + 0.5 * rng.normal(size=(n, 4))
+    gone = rng.random((n, 4)) < 0.25
+    gone[:, 0] = values[:, 0] > 0.8
+    level = np.where(values[:, 3] > 0, "high", "low")
+    return pa.table(
+        {
+            "id": [f"r{i}" for i in range(n)],
+            "pay": pa.array(values[:, 0].astype(np.float32), mask=gone[:, 0]),
+            "age": pa.array(np.rint(40 + 10 * values[:, 1]).astype(np.int16), mask=gone[:, 1]),
+            "when": pa.array(
+                np.datetime64("2020-01-01") + np.rint(90 * values[:, 2]).astype(int),
+                pa.date32(),
+                mask=gone[:, 2],
+            ),
+            "level": pa.array(level, mask=gone[:, 3]).dictionary_encode(),
+            "note": rng.integers(0, 9, n),
+        }
+    )
+
+
+def written(folder: Path, cuts: list[int], group: int = 1000) -> Path:
+    folder.mkdir(parents=True)
+    for k, (a, b) in enumerate(pairwise([0, *cuts, N])):
+        pq.write_table(table().slice(a, b - a), folder / f"{k}.parquet", row_group_size=group)
+    return folder
+
+
+COLUMNS = ["pay", "age", "when", "level"]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> ab.inference.FitResult:
+    data = ab.IncompleteData.from_frame(table().select(COLUMNS))
+    model = ab.NotMIWAEPPCA(data, latent_dim=2)
+    return ab.fit(model, data, steps=30, progress=False, check=False)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(imputed, "_BLOCK", BLOCK)
+    monkeypatch.setattr(imputed, "_SMALLEST_BLOCK", BLOCK)
+
+
+OPTIONS = {"m": 2, "interval": 0.9, "check": False}
+
+
+@pytest.fixture(scope="module")
+def one_file(fitted, tmp_path_factory) -> Path:
+    """The folder imputed from one file, by one process into one file."""
+    root = tmp_path_factory.mktemp("one")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imputed, "_BLOCK", BLOCK)
+        scan = ab.scan(written(root / "in", []), COLUMNS)
+        return ab.impute(fitted, scan, out=root / "out", **OPTIONS).path
+
+
+def read(folder: Path, further: str = "") -> pa.Table:
+    return pq.read_table(folder.with_name(folder.name + further)).combine_chunks()
+
+
+def check_same(one: Path, other: Path) -> None:
+    """All tables of two folders, to the last bit and in the same order of rows."""
+    for further in ("", "-rows", "-intervals"):
+        a, b = read(one, further), read(other, further)
+        assert a.schema.equals(b.schema)
+        assert a.to_pandas().equals(b.to_pandas()), further
+    a, b = (read(folder, "-draws").to_pandas() for folder in (one, other))
+    for number in (1, 2):
+        first, second = (t[t["imputation"] == number].reset_index(drop=True) for t in (a, b))
+        assert first.equals(second)
+
+
+def test_observed_values_types_and_other_columns_stay(one_file):
+    given, found = table(), read(one_file)
+    assert found.schema.equals(given.schema)
+    assert found["id"].equals(given["id"])
+    assert found["note"].equals(given["note"])
+    for name in COLUMNS:
+        seen = given[name].is_valid()
+        assert found[name].null_count == 0
+        assert found[name].filter(seen).to_pylist() == given[name].filter(seen).to_pylist()
+    rows = read(one_file, "-rows").to_pandas()
+    assert rows["row"].tolist() == list(range(N))
+    assert rows["ess"].between(1, rows["particles"]).all()
+
+
+def test_intervals_stand_where_values_are_missing(one_file):
+    given, ends, found = table(), read(one_file, "-intervals"), read(one_file)
+    for name in ("pay", "age", "when"):
+        lower, upper = ends[f"{name}_lower"], ends[f"{name}_upper"]
+        assert lower.is_null().to_pylist() == given[name].is_valid().to_pylist()
+        gaps = given[name].is_null()
+        low, value, high = (c.filter(gaps).to_pylist() for c in (lower, found[name], upper))
+        assert np.mean([a <= v <= b for a, v, b in zip(low, value, high, strict=True)]) > 0.97
+
+
+def test_a_small_table_is_imputed_as_in_memory(fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(imputed, "_BLOCK", 256)
+    scan = ab.scan(written(tmp_path / "in", [150]), like=fitted)
+    folder = ab.impute(fitted, scan, 60, out=tmp_path / "out", m=1, seed=3, check=False)
+    memory = ab.impute(
+        fitted, scan.range(0, N), 60, draws=1, seed=3, check=False
+    )  # one block: the seed is the same
+    frame, found = memory.to_frame(), read(folder.path)
+    np.testing.assert_array_equal(found["pay"].to_numpy(), frame["pay"].to_numpy())
+    assert found["level"].to_pylist() == frame["level"].tolist()
+    assert folder.summary()["weights_good"] == pytest.approx(memory.summary()["weights_good"])
+
+
+@pytest.mark.parametrize(
+    ("cuts", "group", "rows_per_file"), [([], 1000, 64), ([13, 77, 150], 20, 200), ([100], 60, 1)]
+)
+def test_any_partition_gives_the_same_bits(fitted, one_file, tmp_path, cuts, group, rows_per_file):
+    scan = ab.scan(written(tmp_path / "in", cuts, group), like=fitted)
+    made = ab.impute(fitted, scan, out=tmp_path / "out", rows_per_file=rows_per_file, **OPTIONS)
+    assert made.num_parts == -(-N // (-(-rows_per_file // BLOCK) * BLOCK))
+    check_same(one_file, made.path)
+
+
+def test_workers_of_any_backend_give_the_same_bits(fitted, one_file, tmp_path):
+    scan = ab.scan(written(tmp_path / "in", [90]), like=fitted)
+    with joblib.parallel_config(backend="threading"):
+        made = ab.impute(fitted, scan, out=tmp_path / "out", jobs=2, rows_per_file=BLOCK, **OPTIONS)
+    check_same(one_file, made.path)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_bits(fitted, one_file, tmp_path):
+    scan = ab.scan(written(tmp_path / "in", [90]), like=fitted)
+    made = ab.impute(fitted, scan, out=tmp_path / "out", jobs=2, rows_per_file=BLOCK, **OPTIONS)
+    check_same(one_file, made.path)
+
+
+def test_a_run_that_ends_early_goes_on(fitted, one_file, tmp_path, monkeypatch):
+    """Twice inside a part, whose blocks are computed again."""
+    scan, out = ab.scan(written(tmp_path / "in", [90]), like=fitted), tmp_path / "out"
+    own, blocks = imputed._imputed, []
+
+    def stopped_at(last):
+        def imputed_until(*given):
+            blocks.append(given[2])
+            if len(blocks) == last:
+                raise KeyboardInterrupt
+            return own(*given)
+
+        return imputed_until
+
+    for last in (3, 4):
+        blocks.clear()
+        monkeypatch.setattr(imputed, "_imputed", stopped_at(last))
+        with pytest.raises(KeyboardInterrupt):
+            ab.impute(fitted, scan, out=out, rows_per_file=64, **OPTIONS)
+        assert not json.loads((out / "_absentia.json").read_text())["finished"]
+        for path in out.glob("part-*"):
+            assert pq.read_table(path).num_rows == 64  # what is there is whole
+    made = sorted(path.name for path in out.glob("part-*"))
+    assert (
+        made == ["part-000000.parquet", "part-000001.parquet", "part-000002.parquet"][: len(made)]
+    )
+    blocks.clear()
+    monkeypatch.setattr(imputed, "_imputed", stopped_at(-1))
+    ab.impute(fitted, scan, out=out, rows_per_file=64, **OPTIONS)
+    assert min(blocks) == 64 * len(made)  # no part is computed again
+    check_same(one_file, out)
+    assert json.loads((out / "_absentia.json").read_text())["finished"]
+    assert not list(out.glob(".*"))
+    blocks.clear()
+    ab.impute(fitted, scan, out=out, rows_per_file=64, **OPTIONS)
+    assert not blocks
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_five_times_goes_on(fitted, one_file, tmp_path):
+    written(tmp_path / "in", [90])
+    fitted.save(tmp_path / "fit")
+    script = f"""
+        import absentia as ab
+        from absentia.inference.scanned import imputed
+        imputed._BLOCK = {BLOCK}
+        fitted = ab.load({str(tmp_path / "fit")!r})
+        scan = ab.scan({str(tmp_path / "in")!r}, like=fitted)
+        print("begins", flush=True)
+        ab.impute(fitted, scan, out={str(tmp_path / "out")!r}, rows_per_file={BLOCK}, **{OPTIONS!r})
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    luck = random.Random(0)
+    for _ in range(5):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout.readline() == "begins\n"
+            time.sleep(luck.uniform(0.05, 1.5))
+            os.kill(run.pid, signal.SIGKILL)
+        for path in (tmp_path / "out").glob("part-*"):
+            assert pq.read_table(path).num_rows in (BLOCK, N % BLOCK)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    check_same(one_file, tmp_path / "out")
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_another_fit_table_or_setting_is_refused(fitted, tmp_path):
+    scan, out = ab.scan(written(tmp_path / "in", [90]), like=fitted), tmp_path / "out"
+    ab.impute(fitted, scan, 20, out=out, check=False)
+    with pytest.raises(InputError, match=r"another settings \(seed=0, and now seed=1\)"):
+        ab.impute(fitted, scan, 20, out=out, seed=1, check=False)
+    with pytest.raises(InputError, match=r"another settings \(draws=0, and now draws=200"):
+        ab.impute(fitted, scan, 20, out=out, interval=0.9, check=False)
+    data = scan.range(0, N)
+    other = ab.fit(ab.PPCA(data, latent_dim=1), data, progress=False, steps=3)
+    with pytest.raises(InputError, match="begun with another fit"):
+        ab.impute(other, scan, 20, out=out, check=False)
+    pq.write_table(table().slice(0, 60), tmp_path / "in" / "0.parquet")
+    with pytest.raises(InputError, match="begun with another table"):
+        ab.impute(fitted, ab.scan(tmp_path / "in", like=fitted), 20, out=out, check=False)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("all of it")
+    with pytest.raises(InputError, match="mine is not empty"):
+        ab.impute(fitted, scan, 20, out=tmp_path / "mine", check=False)
+
+
+def test_arguments_are_refused_before_any_work(fitted, tmp_path):
+    scan = ab.scan(written(tmp_path / "in", [90]), like=fitted)
+    with pytest.raises(InputError, match="give out='folder'"):
+        ab.impute(fitted, scan)
+    with pytest.raises(InputError, match="interval is 90"):
+        ab.impute(fitted, scan, out=tmp_path / "o", interval=90)
+    with pytest.raises(InputError, match="out belongs to a scan"):
+        ab.impute(fitted, scan.range(0, 9), out=tmp_path / "o")
+    with pytest.raises(InputError, match="scan the files with like=fit"):
+        ab.impute(fitted, ab.scan(tmp_path / "in", ["pay"]), out=tmp_path / "o")
+    with pytest.raises(InputError, match="was never fitted"):
+        ab.impute(ab.PPCA(scan.range(0, 50), latent_dim=1), scan, out=tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_value_that_the_fit_does_not_know_is_named(fitted, tmp_path):
+    folder = written(tmp_path / "in", [90])
+    strange = table().slice(90)
+    strange = strange.set_column(4, "level", pa.array(["huge"] + ["low"] * 109).dictionary_encode())
+    pq.write_table(strange, folder / "1.parquet")
+    with pytest.raises(TableError, match=r"column 'level', row 90: got 'huge', but the levels are"):
+        ab.impute(fitted, ab.scan(folder, like=fitted), 20, out=tmp_path / "out", check=False)
+
+
+def test_the_key_stands_beside_the_diagnostics(fitted, tmp_path):
+    scan = ab.scan(written(tmp_path / "in", [90]), like=fitted, key="id")
+    made = ab.impute(fitted, scan, 20, out=tmp_path / "out")
+    assert pd.read_parquet(made.rows)["id"].tolist() == [f"r{i}" for i in range(N)]
