@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
 
-from . import demo, example, impute, inspect, pool, report, reproduce, tune
+from . import demo, example, impute, inspect, pool, report, reproduce, sensitivity, tune
 
 app = typer.Typer(
     help="Impute tables with values that are missing not at random (MNAR).",
@@ -26,6 +26,7 @@ for command in (
     report.report,
     reproduce.reproduce,
     reproduce.results,
+    sensitivity.sensitivity,
     tune.tune,
 ):
     # each paragraph in one line, which the window folds

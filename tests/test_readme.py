@@ -87,6 +87,7 @@ SHELL = re.compile(r"^```sh[^\S\n]*\n(.*?)^```[^\S\n]*$", flags=re.MULTILINE | r
 QUICKER = {
     "impute": ["--steps", "20", "--particles", "50"],
     "report": ["--particles", "50"],
+    "sensitivity": ["--multiple", "2"],
 }
 
 
@@ -102,7 +103,7 @@ def commands():
 def test_shell_examples_run_in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     jobs = [words for words in commands() if words[0] in ("example", "inspect", "pool", *QUICKER)]
-    names = ["example", "inspect", *["impute"] * 3, "pool", "impute", "report"]
+    names = ["example", "inspect", *["impute"] * 3, "pool", "sensitivity", "impute", "report"]
     assert [words[0] for words in jobs] == names
     for words in jobs:
         done = CliRunner().invoke(app, [*words, *QUICKER.get(words[0], [])])

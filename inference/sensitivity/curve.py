@@ -99,6 +99,37 @@ class SensitivityCurve:
             found.append(float(at[k] + share * (at[k + 1] - at[k])))
         return sorted(found)
 
+    def tips(self, value: float = 0.0, estimand: str | None = None) -> str:
+        """Say in a sentence where the conclusion changes, if anywhere among the values tried.
+
+        Args:
+            value: the estimate at which the conclusion changes.
+            estimand: the name of the estimand, by default the first.
+        """
+        name = self.estimands[0] if estimand is None else estimand
+        rows = self.of(name)
+        within = (rows["lower"] <= value) & (value <= rows["upper"])
+        ends = self.tipping_points(value, name, "lower") + self.tipping_points(value, name, "upper")
+        crossed = self.tipping_points(value, name)
+        said = []
+        if crossed:
+            said.append(f"the estimate crosses {value:g} at {_listed(crossed)}")
+        else:
+            side = "above" if rows["estimate"].iloc[0] > value else "below"
+            said.append(f"the estimate stays {side} {value:g}")
+        if ends:
+            said.append(
+                f"its interval begins or ends to contain {value:g} at {_listed(sorted(ends))}"
+            )
+        else:
+            said.append(f"its interval {'always' if within.all() else 'never'} contains {value:g}")
+        tried = f"{rows.index.min():g} to {rows.index.max():g}"
+        return f"{name}: {', and '.join(said)} ({self._what} tried: {tried})."
+
+    @property
+    def _what(self) -> str:
+        return "shifts" if self.profile.empty else "slopes"
+
     def supported(self, level: float | None = None) -> tuple[float, float]:
         """Return the interval of slopes that the data do not contradict, by a chi-square test.
 
@@ -149,10 +180,16 @@ class SensitivityCurve:
         return f"The {ends} that the data support is {low:.3g} to {high:.3g}."
 
 
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
+
+
 def analysed(
-    tables: Iterable[pd.DataFrame], analysis: Callable[[pd.DataFrame], Any], level: float
+    tables: Iterable[pd.DataFrame], analysis: Callable[[pd.DataFrame], Any] | str, level: float
 ) -> Pooled:
     """Pool an analysis; a number without a variance gets the variance 0 in each table."""
+    if isinstance(analysis, str):
+        return pool(tables, analysis, level=level)
 
     def with_variance(table: pd.DataFrame) -> Any:
         result = analysis(table)

@@ -17,7 +17,7 @@ from .curve import SensitivityCurve, analysed, rows_of
 def delta_sensitivity(
     tables: MultipleImputation,
     column: str,
-    analysis: Callable[[pd.DataFrame], Any],
+    analysis: Callable[[pd.DataFrame], Any] | str,
     deltas: Sequence[float],
     *,
     level: float = 0.95,
@@ -34,7 +34,8 @@ def delta_sensitivity(
         tables: what :func:`absentia.multiple_imputation` returns for a missing-at-random model,
             such as a MIWAE or PPCA.
         column: the continuous column whose missing values are shifted.
-        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes,
+        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes
+            (a formula stands for a linear regression),
             or a number or a Series; these describe the table itself, and get the variance 0.
         deltas: the shifts, in standard deviations of the column's observed values.
         level: the coverage of the intervals, a probability.

@@ -18,7 +18,7 @@ from .delta import delta_sensitivity, shiftable
 def answers(
     data: IncompleteData,
     column: str,
-    analysis: Callable[[pd.DataFrame], Any],
+    analysis: Callable[[pd.DataFrame], Any] | str,
     *,
     deltas: Sequence[float] = (-0.5, 0.5),
     latent_dim: int | None = None,
@@ -44,7 +44,8 @@ def answers(
     Args:
         data: the table.
         column: the continuous column in question.
-        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes,
+        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes
+            (a formula stands for a linear regression),
             or a number or a Series; these describe the table itself, and get the variance 0.
         deltas: the shifts, in standard deviations of the column's observed values.
         latent_dim: the number of latents of each model; when left out, that of the named models.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from ...data import IncompleteData
 from ...data.errors import AbsentiaWarning, InputError
@@ -31,7 +32,7 @@ Family = Callable[[float], RowModel]
 def slope_sensitivity(
     family: Family | str,
     data: IncompleteData,
-    analysis: Callable[[pd.DataFrame], Any],
+    analysis: Callable[[pd.DataFrame], Any] | str,
     slopes: Sequence[float],
     *,
     anchor: float = 0.0,
@@ -41,6 +42,7 @@ def slope_sensitivity(
     level: float = 0.95,
     fit_options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> SensitivityCurve:
     """Return the answer for each given slope of a mechanism, from the anchor outward.
 
@@ -63,7 +65,8 @@ def slope_sensitivity(
             the value of the slope only. A column's name stands for a factor analysis in which the
             log-odds of the column being missing are linear in its own value.
         data: the table.
-        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes,
+        analysis: the analysis of one completed table. It returns what :func:`absentia.pool` takes
+            (a formula stands for a linear regression),
             or a number or a Series; these describe the table itself, and get the variance 0.
         slopes: slopes of the log-odds of being **missing**, per standard deviation of the column.
         anchor: the slope of the first fit; 0 is missing at random.
@@ -74,6 +77,7 @@ def slope_sensitivity(
         fit_options: arguments of :func:`absentia.fit`; by default all rows are fitted, by L-BFGS
             or, where that cannot fit a model, by 2,000 steps of Adam.
         seed: the seed of all random numbers.
+        progress: show a progress bar.
 
     Raises:
         ValueError: for fewer than two slopes, the anchor included, or a column that the table does
@@ -106,7 +110,8 @@ def slope_sensitivity(
     )
     found, profile = [], {}
     # outward from the anchor, so that each slope starts from a near one
-    for slope in sorted(slopes, key=lambda slope: abs(slope - anchor)):
+    outward = sorted(slopes, key=lambda slope: abs(slope - anchor))
+    for slope in tqdm(outward, desc="slopes", disable=not progress, leave=False):
         tables, how, khat, height = sweep.at(slope)
         found.append(rows_of(analysed(tables, analysis, level), slope, how, khat))
         profile[slope] = height
