@@ -69,22 +69,26 @@ def values_in(text: str, option: str) -> list[float]:
         InputError: it is neither, or there are too many.
     """
     try:
-        if ":" in text:
-            low, high, step = (float(part) for part in text.split(":"))
-            if not step > 0 or not low < high:
-                raise ValueError
-            count = math.floor((high - low) / step + 1e-9) + 1
-            found = [float(round(low + k * step, 12)) for k in range(min(count, _MOST + 1))]
-        else:
-            found = sorted({float(part) for part in text.split(",")})
+        parts = [float(part) for part in text.split(":" if ":" in text else ",")]
     except ValueError as error:
-        raise InputError(
-            f"{option} is '{text}'; give FROM:TO:STEP, such as -2:2:.5, or numbers with commas "
-            f"between them"
-        ) from error
+        raise InputError(_unread(text, option)) from error
+    found = sorted(set(parts))
+    if ":" in text:
+        if len(parts) != 3 or not parts[2] > 0 or not parts[0] < parts[1]:
+            raise InputError(_unread(text, option))
+        low, high, step = parts
+        count = math.floor((high - low) / step + 1e-9) + 1
+        found = [float(round(low + k * step, 12)) for k in range(min(count, _MOST + 1))]
     if not all(map(math.isfinite, found)) or len(found) > _MOST:
         raise InputError(f"{option} '{text}' stands for too many numbers; give {_MOST} at most")
     return found
+
+
+def _unread(text: str, option: str) -> str:
+    return (
+        f"{option} is '{text}'; give FROM:TO:STEP, such as -2:2:.5, or numbers with commas between "
+        f"them"
+    )
 
 
 def curve_of(
