@@ -67,8 +67,8 @@ def facts_of(
     modelled = [j for j, name in enumerate(columns) if name not in covariates]
     outside = [name for name in columns if name in covariates]
     together = np.zeros((len(modelled), len(modelled)))
-    for part in files.parts:
-        table = as_frame(files.read(part, columns))
+    for part, rows in files.sequence(columns):
+        table = as_frame(rows)
         table.index = pd.RangeIndex(part.in_file, part.in_file + part.rows)
         try:
             given = columns_of(table)

@@ -102,6 +102,32 @@ class Files:
         """Read the rows of a part; all columns when none are named."""
         return self._piece(part, columns, 0, part.rows)
 
+    def sequence(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Part, pa.Table]]:
+        """Read all parts one after another; each row group is read once."""
+        names = self.arrow.names if columns is None else list(columns)
+        waiting = list(reversed(self.parts))
+        while waiting:
+            path = waiting[-1].file
+            with _opened(path) as file:
+                while waiting and waiting[-1].file == path:
+                    group = waiting[-1].group
+                    batches = self._batches(file, group, names)
+                    rest = next(batches)
+                    while waiting and waiting[-1].file == path and waiting[-1].group == group:
+                        part = waiting.pop()
+                        while len(rest) < part.rows:
+                            rest = pa.concat_tables([rest, next(batches)])
+                        yield part, _in_order(rest.slice(0, part.rows), self.arrow, names)
+                        rest = rest.slice(part.rows)
+
+    def _batches(
+        self, file: pq.ParquetFile, group: int, names: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        found = file.iter_batches(
+            ROWS_OF_A_PART, row_groups=[group], columns=list(names), use_threads=False
+        )
+        return (pa.Table.from_batches([batch]) for batch in found)
+
     def range(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Read the rows at these positions in the whole table, from whatever files hold them."""
         pieces = [
@@ -118,17 +144,14 @@ class Files:
         begin, end = part.within + first, part.within + last
         pieces, seen = [], 0
         with _opened(part.file) as file:
-            # batches end where parts do, so that no rows before this part are kept
-            for batch in file.iter_batches(
-                ROWS_OF_A_PART, row_groups=[part.group], columns=names, use_threads=False
-            ):
+            for batch in self._batches(file, part.group, names):
                 low, high = max(begin - seen, 0), min(end - seen, len(batch))
                 if low < high:
                     pieces.append(batch.slice(low, high - low))
                 seen += len(batch)
                 if seen >= end:
                     break
-        return _in_order(pa.Table.from_batches(pieces), self.arrow, names)
+        return _in_order(pa.concat_tables(pieces), self.arrow, names)
 
 
 def parquet_files(where: Where) -> list[Path]:

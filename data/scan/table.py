@@ -158,9 +158,16 @@ class Scan:
         if rows < 1:
             raise InputError(f"rows is {rows}; give at least 1")
         found = Smallest(min(rows, self.num_rows))
-        for part in self.parts:
-            found.add(hashes(self.keys(part), purpose, seed), part.start)
+        for part, keys in self.all_keys():
+            found.add(hashes(keys, purpose, seed), part.start)
         return found
+
+    def all_keys(self) -> Iterator[tuple[Part, np.ndarray]]:
+        """Return the keys of all parts, one part after another; see :meth:`keys`."""
+        if self.key is None:
+            return ((part, self.keys(part)) for part in self.parts)
+        tables = self.files.sequence([self.key])
+        return ((p, checked_keys(as_frame(t).iloc[:, 0], str(self.key), p)) for p, t in tables)
 
     def keys(self, part: Part) -> np.ndarray:
         """Return numbers (n,) that stand for the keys of a part's rows.
@@ -178,10 +185,9 @@ class Scan:
         order = np.argsort(places, kind="stable")
         ranked = places[order]
         pieces = []
-        for part in self.parts:
+        for part, table in self.files.sequence(self.read_columns):
             low, high = np.searchsorted(ranked, [part.start, part.stop])
             if low < high:
-                table = self.files.read(part, self.read_columns)
                 pieces.append(table.take(pa.array(ranked[low:high] - part.start)))
         table = pa.concat_tables(pieces).take(pa.array(np.argsort(order, kind="stable")))
         data = self._data(table, 0, "the rows chosen")
@@ -225,7 +231,7 @@ def check_unique(scan: Scan) -> None:
     Raises:
         InputError: naming the column and a row.
     """
-    every = np.concatenate([scan.keys(part) for part in scan.parts])
+    every = np.concatenate([keys for _, keys in scan.all_keys()])
     order = np.argsort(every, kind="stable")
     again = np.flatnonzero(np.diff(every[order]) == 0)
     if again.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,14 @@ from ...data import IncompleteData, Ratings
 from ...data.arguments import check_names, names_of, spelled_out
 from ...data.errors import InputError, KindError
 from ...data.renamed import INTEGRATION_MODE, with_new_names
+from ...data.scan import Scan
 from ...data.system.memory import asked_for
 from ...data.system.process import one_at_a_time, seeded
 from ...models.never_fitted import forget_start, never_fitted
 from ...models.programs.base import declarations
 from ..evaluating import computing, learning
 from ..prepare import of_model
+from ..scanned.streamed import MOST_HELD_OUT, StreamedRows, split_scan
 from ..targets import with_matching_target
 from .checking import check_slopes
 from .checkpoint import checkpoint_path
@@ -32,12 +35,15 @@ from .settings import OF_ADAM, FitOptions, FitSettings, goes_until_flat
 from .until_flat import MOST_ROWS
 from .warm_start import start_mechanism
 
+_log = logging.getLogger(__name__)
+
 
 @spelled_out(FitOptions, like=FitSettings)
 def fit(
     model: Any,
-    data: Table,
+    data: Table | Scan,
     *,
+    rows_in_memory: int = 50_000,
     checkpoint: str | Path | None = None,
     progress: bool = True,
     device: torch.device | str | None = None,
@@ -82,8 +88,14 @@ def fit(
     one-cycle.
 
     Args:
-        model: the model, which is fitted in place.
-        data: the table, or the ratings.
+        model: the model, which is fitted in place, or a function of the table that makes one, such
+            as ``absentia.NotMIWAEPPCA``.
+        data: the table, or the ratings. Of a :func:`absentia.scan` with more rows than
+            ``rows_in_memory``, a random sample of so many is read: a model is made from it, L-BFGS
+            and the sampler are given it alone, and Adam's minibatches come from all rows. They are
+            read four parts (at most 262,144 rows) at a time in an order that ``seed`` determines;
+            at most 10,000 rows are held out, chosen by a hash of the row's key.
+        rows_in_memory: the number of rows of a scan that are read at once.
         checkpoint: a file in which the state of the fit is saved at every evaluation. If it exists,
             the fit goes on from it and ends as if it had never stopped. The file is removed when
             the fit ends.
@@ -122,11 +134,17 @@ def fit(
     judged = "validation" in given or given.get("patience") is not None
     plan = FitSettings(**given)
     path = None if checkpoint is None else checkpoint_path(checkpoint)
+    streamed: Scan | None = None
+    if isinstance(data, Scan):
+        few = _in_memory(data, rows_in_memory, plan.seed)
+        streamed, data = (data if len(few) < len(data) else None), few
     if not isinstance(data, IncompleteData | Ratings):
         raise KindError(
             f"data is a {type(data).__name__}, not IncompleteData; read it with "
             f"IncompleteData.from_frame or from_numpy"
         )
+    if callable(model) and not isinstance(model, torch.nn.Module):
+        model = model(data)
     data = of_model(model, data)
     if isinstance(data, IncompleteData):
         data = _checked(model, data)
@@ -143,11 +161,23 @@ def fit(
             plan = _with_schedule(plan, given, len(data))
             if plan.optimiser == "l-bfgs" and not judged:
                 plan = replace(plan, validation=0.0)
-            train, held_out = _split(data, plan)
+            if streamed is not None and plan.optimiser == "adam":
+                assert isinstance(data, IncompleteData)
+                most = MOST_ROWS if plan.schedule == "until-flat" else MOST_HELD_OUT
+                train: Table | StreamedRows
+                held_out: Table | None
+                train, held_out = split_scan(
+                    streamed, model, data, plan.validation, most, plan.seed
+                )
+            else:
+                train, held_out = _split(data, plan)
+                if streamed is not None:
+                    taken = plan.optimiser, len(data), len(streamed)
+                    _log.info("%s is given a sample of %d of %d rows", *taken)
             begins = path is None or not path.exists()
             if plan.schedule == "until-flat" and begins and never_fitted(model):
                 with seeded(plan.seed, parameter.device):
-                    start_mechanism(model, train, plan)
+                    start_mechanism(model, train if streamed is None else data, plan)
             run = Run(model, train, held_out, plan, path)
             was_training = model.training
             model.train()
@@ -187,9 +217,16 @@ def fit(
         schema=whole.schema,
         covariate_schema=data.covariate_schema,
         identification=identification,
-        rows=len(data),
+        rows=len(data) if isinstance(train, IncompleteData | Ratings) else len(streamed or data),
         posterior=posterior,
     )
+
+
+def _in_memory(scan: Scan, rows: int, seed: int) -> IncompleteData:
+    """Read so many rows of a scan at random; all of them, in their order, if it has no more."""
+    if rows < 1:
+        raise InputError(f"rows_in_memory is {rows}; give at least 1")
+    return scan.range(0, len(scan)) if len(scan) <= rows else scan.sample(rows, seed)
 
 
 def _with_optimiser(plan: FitSettings, model: Any, data: Table, asked_of_adam: bool) -> FitSettings:

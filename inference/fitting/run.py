@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ...data import IncompleteData, Ratings
 from ...data.system.process import callers_turn, random_state, seeded, set_random_state
 from ..elbo import ImportanceWeightedELBO
+from ..scanned.streamed import StreamedRows
 from .checkpoint import damaged, read_checkpoint, write_checkpoint
 from .nonfinite import NonFiniteLossError, NotFiniteAt, first_bad_site
 from .quasi_newton import QuasiNewton
@@ -50,7 +51,7 @@ class Run:
     def __init__(
         self,
         model: Any,
-        train: Table,
+        train: Table | StreamedRows,
         held_out: Table | None,
         plan: FitSettings,
         path: Path | None,

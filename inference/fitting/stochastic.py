@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...data.errors import InputError
 from ..elbo import ImportanceWeightedELBO
+from ..scanned.streamed import StreamedRows
 from .batches import Batches
 from .nonfinite import NotFiniteAt
 from .optimiser import make_optimiser, make_schedule
@@ -32,7 +33,11 @@ class Stochastic:
         self.elbo = ImportanceWeightedELBO(
             self._particles(), gradient=plan.gradient, unobserved=plan.unobserved
         )
-        self.batches = Batches(train.x, train.s, plan.batch_size, plan.seed, **train.extras())
+        self.batches = (
+            train.batches(plan.batch_size, plan.seed)
+            if isinstance(train, StreamedRows)
+            else Batches(train.x, train.s, plan.batch_size, plan.seed, **train.extras())
+        )
 
     @property
     def finished(self) -> bool:
