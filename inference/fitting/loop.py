@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import pandas as pd
 import torch
@@ -145,7 +145,7 @@ def fit(
         )
     if callable(model) and not isinstance(model, torch.nn.Module):
         model = model(data)
-    data = of_model(model, data)
+    data = cast(Table, of_model(model, data))
     if isinstance(data, IncompleteData):
         data = _checked(model, data)
     _check_trainable(model, dtype)
