@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import completion, coverage, mechanisms, mixed, ratings, recovery, supervised, transfer
+from . import (
+    completion,
+    coverage,
+    form_odds,
+    mechanisms,
+    mixed,
+    ratings,
+    recovery,
+    supervised,
+    transfer,
+)
 
 #: each returns ``metrics``, and whatever else tables and figures need, as plain data
 TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "complete": completion.completion,
     "coverage": coverage.coverage,
+    "form-odds": form_odds.form_odds,
     "mechanisms": mechanisms.mechanisms,
     "mixed": mixed.mixed_columns,
     "ratings": ratings.ratings,
@@ -24,6 +35,7 @@ TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 #: (method, heading, result) of all cells that have a result
 TABLES: Mapping[str, Callable[[Sequence[tuple[str, str, Mapping[str, Any]]]], list[list[str]]]] = {
     "coverage": coverage.coverage_table,
+    "form-odds": form_odds.form_odds_table,
     "mechanisms": mechanisms.mechanisms_table,
     "mixed": mixed.mixed_table,
     "recovery": recovery.recovery_table,
