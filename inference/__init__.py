@@ -1,65 +1,66 @@
 """Inference with a model and data: importance weights, bounds, fits, imputations, diagnostics."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..data.moved import old_name
-from .checks import (
-    Calibration,
-    MaskCheck,
-    calibration,
-    check_mask,
-    check_values,
-    compare,
-    cross_check,
-)
-from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
-from .elbo import ImportanceWeightedELBO
-from .fitting import (
-    CSVLogger,
-    FitResult,
-    FitSettings,
-    Logger,
-    NonFiniteLossError,
-    TensorBoardLogger,
-    WandbLogger,
-    fit,
-    load,
-    save,
-)
-from .held_out import held_out_bound
-from .identification import IdentificationWarning
-from .importance import Weighted, WeightError, weights
-from .imputing import (
-    Imputation,
-    Prediction,
-    impute,
-    predict,
-    predict_ratings,
-    refined_guide,
-)
-from .imputing.beside import OutsideRangeWarning
-from .integration import IntegrationError, integrate_out
-from .sensitivity import (
-    SensitivityCurve,
-    answers,
-    check_identification,
-    delta_sensitivity,
-    slope_sensitivity,
-)
-from .storage import FormatError
-from .uncertainty import (
-    MultipleImputation,
-    ParameterPosterior,
-    Pooled,
-    Regression,
-    coefficient_posterior,
-    multiple_imputation,
-    pool,
-)
 
 if TYPE_CHECKING:
+    from .checks import (
+        Calibration,
+        MaskCheck,
+        calibration,
+        check_mask,
+        check_values,
+        compare,
+        cross_check,
+    )
+    from .diagnostics import effective_sample_size, khat_threshold, pareto_khat
+    from .elbo import ImportanceWeightedELBO
     from .estimator import MNARImputer
     from .export.tree import to_arviz
+    from .fitting import (
+        CSVLogger,
+        FitResult,
+        FitSettings,
+        Logger,
+        NonFiniteLossError,
+        TensorBoardLogger,
+        WandbLogger,
+        fit,
+        load,
+        save,
+    )
+    from .held_out import held_out_bound
+    from .identification import IdentificationWarning
+    from .importance import Weighted, WeightError, weights
+    from .imputing import (
+        Imputation,
+        Prediction,
+        impute,
+        predict,
+        predict_ratings,
+        refined_guide,
+    )
+    from .imputing.beside import OutsideRangeWarning
+    from .integration import IntegrationError, integrate_out
+    from .sensitivity import (
+        SensitivityCurve,
+        answers,
+        check_identification,
+        delta_sensitivity,
+        slope_sensitivity,
+    )
+    from .storage import FormatError
+    from .uncertainty import (
+        MultipleImputation,
+        ParameterPosterior,
+        Pooled,
+        Regression,
+        coefficient_posterior,
+        multiple_imputation,
+        pool,
+    )
 
 __all__ = [
     "CSVLogger",
@@ -114,6 +115,77 @@ __all__ = [
     "weights",
 ]
 
+#: names that are imported on first use, by the module that has them
+_NAMES = {
+    "checks": (
+        "Calibration",
+        "MaskCheck",
+        "calibration",
+        "check_mask",
+        "check_values",
+        "compare",
+        "cross_check",
+    ),
+    "diagnostics": (
+        "effective_sample_size",
+        "khat_threshold",
+        "pareto_khat",
+    ),
+    "elbo": ("ImportanceWeightedELBO",),
+    "fitting": (
+        "CSVLogger",
+        "FitResult",
+        "FitSettings",
+        "Logger",
+        "NonFiniteLossError",
+        "TensorBoardLogger",
+        "WandbLogger",
+        "fit",
+        "load",
+        "save",
+    ),
+    "held_out": ("held_out_bound",),
+    "identification": ("IdentificationWarning",),
+    "importance": (
+        "Weighted",
+        "WeightError",
+        "weights",
+    ),
+    "imputing": (
+        "Imputation",
+        "Prediction",
+        "impute",
+        "predict",
+        "predict_ratings",
+        "refined_guide",
+    ),
+    "imputing.beside": ("OutsideRangeWarning",),
+    "integration": (
+        "IntegrationError",
+        "integrate_out",
+    ),
+    "sensitivity": (
+        "SensitivityCurve",
+        "answers",
+        "check_identification",
+        "delta_sensitivity",
+        "slope_sensitivity",
+    ),
+    "storage": ("FormatError",),
+    "uncertainty": (
+        "MultipleImputation",
+        "ParameterPosterior",
+        "Pooled",
+        "Regression",
+        "coefficient_posterior",
+        "multiple_imputation",
+        "pool",
+    ),
+    "estimator": ("MNARImputer",),
+    "export.tree": ("to_arviz",),
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
+
 #: names that work for one more version, with a warning
 _MOVED = {
     "CollapseError": f"{__name__}.IntegrationError",
@@ -129,13 +201,9 @@ def __dir__() -> list[str]:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import what needs scikit-learn or xarray, both slow, and answer to old names."""
-        if name == "MNARImputer":
-            from .estimator import MNARImputer
-
-            return MNARImputer
-        if name == "to_arviz":
-            from .export.tree import to_arviz
-
-            return to_arviz
+        """Import a public name on first use: a plot of a table's gaps need not wait for torch."""
+        if name in _HOMES:
+            found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+            globals()[name] = found  # so that this is not asked for again
+            return found
         return old_name(__name__, name, _MOVED)

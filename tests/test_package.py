@@ -216,12 +216,31 @@ print(loaded(
 """
 
 
-def test_libraries_are_imported_where_they_are_used(unpacked, tmp_path):
+DRAWN = """
+import sys
+from absentia.cli import app
+app(["inspect", "table.csv", "--out", "drawn"], standalone_mode=False)
+print([name for name in ("torch", "pyro", "scipy", "sklearn") if name in sys.modules])
+"""
+
+
+def write_table(path):
     lines = [
         f"{k * 0.7},{'yes' if k % 3 else 'no'},{'' if k > 8 else k},2024-05-{10 + k}"
         for k in range(12)
     ]
-    (tmp_path / "table.csv").write_text("\n".join(["a,b,c,d", *lines]))
+    path.write_text("\n".join(["a,b,c,d", *lines]))
+
+
+def test_the_picture_of_a_table_is_drawn_without_torch(unpacked, tmp_path):
+    write_table(tmp_path / "table.csv")
+    printed = run_python(DRAWN, cwd=tmp_path, path=unpacked)
+    assert printed.splitlines()[-1] == "[]"
+    assert (tmp_path / "drawn" / "missingness.png").exists()
+
+
+def test_libraries_are_imported_where_they_are_used(unpacked, tmp_path):
+    write_table(tmp_path / "table.csv")
     printed = run_python(ON_FIRST_USE, cwd=tmp_path, path=unpacked)
     assert printed.splitlines()[-1] == "[]"
 

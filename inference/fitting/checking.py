@@ -16,7 +16,6 @@ from ..identification import (
     identification_table,
     warn_of,
 )
-from ..imputing.tables import imputed
 from ..prepare import programs_of
 from .settings import FitSettings
 
@@ -41,6 +40,9 @@ def check_slopes(model: Any, data: Any, plan: FitSettings, stacklevel: int) -> p
         The table of the check; None for ratings, for models without a mechanism, and for more than
         500 columns.
     """
+    # here and not above, since imputing needs the settings of fits
+    from ..imputing.tables import imputed
+
     if not isinstance(data, IncompleteData) or len(data.columns) > MOST_COLUMNS:
         return None
     if declarations(model).missingness is None:
