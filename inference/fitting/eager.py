@@ -23,7 +23,15 @@ class _Eager(torch.optim.Optimizer):
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
-    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients, or set them to zero, without a note to torch's profiler."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if set_to_none:
+                    parameter.grad = None
+                elif parameter.grad is not None:
+                    parameter.grad.zero_()
 
 
 class Adam(_Eager, torch.optim.Adam):
@@ -42,6 +50,9 @@ class Adam(_Eager, torch.optim.Adam):
         """Take a step, as :meth:`torch.optim.Adam.step` does."""
         with torch.no_grad():
             return _step_of_adam(self, closure)
+
+    # torch wraps a step that has no such mark in notes to its profiler, some tenth of a millisecond
+    setattr(step, "hooked", True)  # noqa: B010
 
 
 class LBFGS(_Eager, torch.optim.LBFGS):

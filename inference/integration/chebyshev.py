@@ -151,8 +151,11 @@ def _polynomials(t: Tensor, count: int) -> Tensor:
 
 def _product(table: Tensor, columns: Tensor) -> Tensor:
     """Multiply in full precision, whatever a user has allowed for matrix products elsewhere."""
-    exact = columns.device.type == "cpu" and torch.get_float32_matmul_precision() == "highest"
-    with torch.autocast(columns.device.type, enabled=False):
+    kind = columns.device.type
+    exact = kind == "cpu" and torch.get_float32_matmul_precision() == "highest"
+    if exact and not torch.is_autocast_enabled(kind):
+        return table @ columns
+    with torch.autocast(kind, enabled=False):
         if exact:
             return table @ columns
         return (table.double() @ columns.double()).to(columns.dtype)

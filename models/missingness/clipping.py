@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -87,7 +88,7 @@ class Clipping(Missingness):
         """The absence of each column with a limit depends on its own value."""
         limited = self.lower.isfinite() | self.upper.isfinite()
         none = Dependence.of_no_value(num_columns)
-        return none._replace(reads=torch.diag(limited.cpu()))
+        return replace(none, reads=torch.diag(limited.cpu()))
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Write the limits of one column."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
-class Dependence(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Dependence:
     """The values that a mechanism depends on, from which the rest of its structure follows.
 
     Attributes:
@@ -28,10 +30,12 @@ class Dependence(NamedTuple):
     seen_only: bool = False
 
     @classmethod
+    @functools.cache  # every step of a fit asks for it
     def of_own_value(cls, num_columns: int, seen_only: bool = False) -> Dependence:
         """Each column's absence depends on its own value."""
-        eye = torch.eye(num_columns, dtype=torch.bool)
-        return cls(eye, torch.zeros(num_columns, dtype=torch.bool), seen_only)
+        with torch.inference_mode(False):
+            eye = torch.eye(num_columns, dtype=torch.bool)
+            return cls(eye, torch.zeros(num_columns, dtype=torch.bool), seen_only)
 
     @classmethod
     def of_every_value(cls, num_columns: int) -> Dependence:
@@ -45,7 +49,7 @@ class Dependence(NamedTuple):
         none = torch.zeros(num_columns, num_columns, dtype=torch.bool)
         return cls(none, torch.full((num_columns,), ignorable))
 
-    @property
+    @functools.cached_property
     def sampled(self) -> Tensor:
         """The columns (p,) to be sampled where they are missing, since another column depends on
         them.
@@ -56,7 +60,7 @@ class Dependence(NamedTuple):
             return torch.zeros_like(self.ignorable)
         return self._others.any(0)
 
-    @property
+    @functools.cached_property
     def columnwise(self) -> bool:
         """Whether each column's missingness probability depends on its own value alone."""
         return not self.seen_only and not bool(self._others.any())

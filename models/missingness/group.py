@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ class GroupMissingness(Missingness):
     def dependence(self, num_columns: int) -> Dependence:
         """A group's absence depends on the values of all of its columns."""
         together = (self.group_of.unsqueeze(0) == self.group_of.unsqueeze(1)).cpu()
-        return Dependence.of_no_value(num_columns)._replace(reads=together)
+        return replace(Dependence.of_no_value(num_columns), reads=together)
 
     def check(self, data: IncompleteData) -> None:
         """Refuse rows in which a group is only partly observed."""

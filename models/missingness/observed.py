@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from pyro.distributions import Bernoulli, TorchDistribution
@@ -68,7 +69,7 @@ class ObservedMissingness(Missingness):
 
     def dependence(self, num_columns: int) -> Dependence:
         """Every column's absence depends on the columns that are never missing."""
-        found = Dependence.of_no_value(num_columns)._replace(seen_only=True)
+        found = replace(Dependence.of_no_value(num_columns), seen_only=True)
         found.reads[:, self.observed.cpu()] = True
         return found
 

@@ -250,7 +250,8 @@ class SelfMasking(Missingness):
         free = self.sign == 0
         if self.shrinkage is None or not bool(free.any()):
             return None
-        return Normal(0.0, self.shrinkage).log_prob(self.raw_slope[free]).sum()
+        density = Normal(0.0, self.shrinkage).log_prob(self.raw_slope)
+        return torch.where(free, density, 0.0).sum()
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
         """Sample the site ``slope`` (p,) in the features plate, where the slopes have a prior."""
