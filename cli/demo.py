@@ -25,7 +25,13 @@ def demo(
             "is gained.",
         ),
     ] = None,
-    particles: Annotated[int, typer.Option(min=1, help="Importance samples for each row.")] = 1000,
+    particles: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Importance samples for each row; when left out, as many as each row needs.",
+        ),
+    ] = None,
 ) -> None:
     """Hide values of a real table not at random, impute them, and compare with the truth."""
     with one_line_errors():
@@ -34,7 +40,8 @@ def demo(
         from ..experiments.demo_methods import LEVEL
 
         seen = sys.stderr.isatty()
-        result = run_demo(out, seed, steps, particles, seen, console.print, processes=2)
+        chosen = "auto" if particles is None else particles
+        result = run_demo(out, seed, steps, chosen, seen, console.print, processes=2)
         table = Table(
             title=f"{result.cells} hidden values; errors in standard deviations of the columns"
         )

@@ -16,12 +16,11 @@ from ..data import IncompleteData, amputation
 from ..data.datasets import uci as real
 from ..data.system.files import write_figure_atomic, write_text_atomic
 from ..data.table_writing import write_table
+from ..inference.imputing.settings import Particles
 from ..inference.plots.truth import plot_beside_truth
 from ..models import SelfMasking
-from .demo_methods import Answer, Settings, at_random_and_networks, linear_models
+from .demo_methods import Answer, Settings, linear_models, network, peers
 from .metrics import bias, coverage, rmse
-
-PARTICLES = 1000
 
 
 class Score(NamedTuple):
@@ -48,7 +47,7 @@ def run_demo(
     out: Path,
     seed: int = 0,
     steps: int | None = None,
-    particles: int = PARTICLES,
+    particles: Particles = "auto",
     progress: bool = True,
     say: Callable[[str], None] = print,
     processes: int = 1,
@@ -64,10 +63,10 @@ def run_demo(
         seed: determines all random numbers.
         steps: optimiser steps of each fit; when left out, the linear models are fitted by L-BFGS
             and the network by Adam, both until nothing more is gained.
-        particles: importance samples per row.
+        particles: importance samples per row; "auto" takes as many as each row needs.
         progress: show progress bars.
         say: a function that is called with each line of text.
-        processes: 2 fits the network beside the linear models, in a process of its own; the
+        processes: 2 fits the network beside all other methods, in a process of its own; the
             figures are the same. The caller's script must then be safe to import.
 
     >>> import tempfile
@@ -96,17 +95,19 @@ def run_demo(
         "not at random (self-masking) ..."
     )
     if processes == 1:
-        others = at_random_and_networks(data, settings)
+        beside = network(data, settings)
+        others = peers(data)
         linear, fitted, filled = linear_models(data, truth, settings)
     else:
         # a new interpreter, since a copy of this one may wait forever for torch's threads
         fresh = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=fresh) as pool:
             quiet = settings._replace(progress=False)
-            waiting = pool.submit(at_random_and_networks, data, quiet)
+            waiting = pool.submit(network, data, quiet)
+            others = peers(data)
             linear, fitted, filled = linear_models(data, truth, settings)
-            others = waiting.result()
-    scores = [_score(answer, truth, missing) for answer in (*others, *linear)]
+            beside = waiting.result()
+    scores = [_score(answer, truth, missing) for answer in (*others, beside, *linear)]
 
     out.mkdir(parents=True, exist_ok=True)
     files = {
