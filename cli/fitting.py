@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..data import IncompleteData
 from ..data.columns.cautions import ColumnWarning
+from ..data.scan import Scan
 from ..inference import FitResult, fit
 from ..inference.fitting.usual import usual_settings
 from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA, RowModel
@@ -81,14 +82,18 @@ def fit_model(
     seed: int,
     checkpoint: Path | None,
     progress: bool,
+    whole: Scan | None = None,
 ) -> FitResult:
-    """Fit the model, and print what it assumes and what it has learnt."""
+    """Fit the model, and print what it assumes and what it has learnt.
+
+    Where the table is larger than memory, ``whole`` is the table, and ``data`` some of its rows.
+    """
     make_folders([checkpoint])
     assumed = built.missingness.describe(data)
     say(f"{assumed.title}\n{assumed.summary()}" if assumed.wide else str(assumed))
     result = fit(
         built,
-        data,
+        data if whole is None else whole,
         seed=seed,
         progress=progress,
         checkpoint=checkpoint,

@@ -144,6 +144,18 @@ def impute(
         Path | None,
         typer.Option(help="File that keeps the state of the fit, so that a stopped fit resumes."),
     ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Part by part: also write intervals of this level, such as 0.9, of missing "
+            "values.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(help="Part by part: the number of parts that are imputed at once.")
+    ] = 1,
 ) -> None:
     """Complete TABLE under a model of why its values are missing.
 
@@ -154,6 +166,10 @@ def impute(
     ends in "-draws" holds M completed tables under each other, numbered in column "imputation".
     They belong to one set of parameters; for an analysis give --multiple M, whose tables carry the
     uncertainty about the parameters, too, and pool their estimates with absentia pool.
+
+    A table larger than memory is read part by part where TABLE is a folder of Parquet files or a
+    pattern such as "data/*.parquet", and OUT then is a folder, too; the same command goes on with
+    the parts that are missing.
 
     In a CSV, empty cells are missing, and so are words such as NA in columns of numbers. Name
     other codes for missing values, such as -99 or "unknown", with --na-values.
@@ -173,6 +189,7 @@ def impute(
         )
         from .fields import columns_of, read_fields
         from .fitting import build_model, fit_model, read_data
+        from .folders import check_folder_options, impute_folder, is_larger_than_memory
         from .impute_options import carried, check_options, check_several, prior_in, signs_of
         from .kinds import declared_in
         from .report import write_report
@@ -183,6 +200,36 @@ def impute(
         check_options(context, model, missingness, known, fitted, learning_rate)
         check_several(draws, multiple, parameters)
         prior = prior_in(slope_prior)
+        if is_larger_than_memory(table, out):
+            check_folder_options(context, table, out)
+            return impute_folder(
+                table,
+                out,
+                lambda few: build_model(
+                    model, missing, missingness, known, prior, few, latent_dim, seed
+                ),
+                model=model,
+                schema=schema if schema == "infer" else declared_in(schema),
+                covariate=covariate,
+                leave_out=leave_out,
+                id_column=id_column,
+                steps=steps,
+                learning_rate=learning_rate,
+                seed=seed,
+                particles=particles,
+                draws=draws,
+                interval=interval,
+                jobs=jobs,
+                save=save,
+                fitted=None if fitted is None else load(fitted),
+                checkpoint=checkpoint,
+            )
+        if interval is not None or jobs != 1:
+            name = "--interval" if interval is not None else "--jobs"
+            raise InputError(
+                f"{name} belongs to a table that is read part by part (a folder of Parquet files, "
+                f"or a pattern); drop it"
+            )
         form = csv.format()
         option = "--multiple" if multiple else "--draws"
         places = Places.beside(out, draws > 0, multiple > 0, report, checkpoint)

@@ -40,7 +40,7 @@ def check_options(
             "save",
             "checkpoint",
         )
-        if _source(context, name) != "DEFAULT"
+        if was_given(context, name)
     }
     if fitted is not None and given:
         raise InputError(f"--{min(given).replace('_', '-')} has no effect with --fitted; drop it")
@@ -131,6 +131,11 @@ def prior_in(text: str) -> SlopePrior:
     if not 0 < number < math.inf:
         raise InputError(f"--slope-prior is '{text}'; give weak, flat or a positive number")
     return number
+
+
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether the user gave an option, whatever its value."""
+    return _source(context, name) != "DEFAULT"
 
 
 def _source(context: typer.Context, name: str) -> str:
