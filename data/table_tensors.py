@@ -13,6 +13,7 @@ import torch
 
 from .checks import check_fits, check_observed, check_real
 from .columns.types import array_values
+from .describe import described
 from .errors import InputError
 from .schema import Schema
 from .standardiser import Standardiser
@@ -72,6 +73,18 @@ class TableTensors:
     def fingerprint(self) -> bytes:
         """Return a hash of the values, which tells one data set from another."""
         return hashlib.sha256(self.values.tobytes()).digest()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The numbers of rows and columns."""
+        return self.num_rows, self.num_columns
+
+    def describe(self) -> pd.DataFrame:
+        """Tabulate kind, missing values, mean, sd and range of each column, in its own units.
+
+        The mean of a binary column is the share of its second level; others of levels have none.
+        """
+        return described(self)
 
     @property
     def num_rows(self) -> int:

@@ -20,7 +20,7 @@ from ..gibbs.posterior import Posterior, posterior_of_tensors, tensors_of_poster
 from ..storage.folder import FormatError, read_folder, write_folder
 from ..storage.typed_json import from_json, set_tensors, tensors_of, to_json
 from .settings import FitSettings
-from .shown import shown
+from .shown import shown, summary_of
 
 __all__ = ["FitResult", "FormatError", "load", "read", "save", "write"]
 
@@ -68,6 +68,14 @@ class FitResult:
             if self.odds is None
             else [f"{j}: {sentence(row)}" for j, row in self.odds.iterrows()]
         )
+
+    def summary(self) -> pd.DataFrame:
+        """Tabulate for each column its kind, its mechanism, and whether and why it is identified.
+
+        Standard errors and intervals of coefficients need the data:
+        :func:`absentia.inference.coefficient_posterior`.
+        """
+        return summary_of(self)
 
     def __repr__(self) -> str:
         """Return five lines: model, data, bound, settings given and mechanism."""

@@ -6,6 +6,9 @@ import textwrap
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from ...models.missingness.description import IDENTIFIED
 from ...models.programs.base import declarations
 from .settings import FitSettings
 
@@ -35,6 +38,29 @@ def shown(fitted: FitResult) -> str:
         f"mechanism: {_mechanism(fitted)}",
     ]
     return "\n  ".join(textwrap.shorten(line, _WIDEST, placeholder=" ...") for line in lines)
+
+
+def summary_of(fitted: FitResult) -> pd.DataFrame:
+    """Tabulate kind and mechanism of each column; see :meth:`FitResult.summary`."""
+    kinds = {} if fitted.schema is None else {one.name: one.kind for one in fitted.schema}
+    found = pd.DataFrame({"kind": [kinds.get(n, "continuous") for n in fitted.columns]})
+    found.index = pd.Index(fitted.columns, name="column")
+    mechanism = declarations(fitted.model).missingness
+    if mechanism is None:
+        return found
+    if mechanism.ignorable:
+        return found.assign(mechanism="missing at random")
+    described = {one.column: one for one in mechanism.describe(fitted).columns}
+    parts = {
+        "mechanism": {name: one.equation for name, one in described.items()},
+        "identified": {
+            name: IDENTIFIED[one.identified] for name, one in described.items() if one.reason
+        },
+        "because": {name: one.reason for name, one in described.items()},
+    }
+    for what, of in parts.items():
+        found[what] = [of.get(name, "") for name in fitted.columns]
+    return found
 
 
 def _mechanism(fitted: FitResult) -> str:

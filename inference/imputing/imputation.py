@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
 from ...data import IncompleteData
-from ...data.errors import InputError
+from ...data.errors import InputError, NameLookupError
 from ..diagnostics import khat_threshold
 from .at_random import at_random_cells
 from .beside import beside, lines
@@ -152,11 +153,44 @@ class Imputation:
             )
         return self._completed(self._cells.quantiles(self.data.schema, q))
 
-    def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """Return lower and upper ends (n, p) of equal-tailed posterior intervals."""
+    @overload
+    def interval(
+        self, level: float = 0.9, *, frame: Literal[False] = False
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    @overload
+    def interval(
+        self, level: float = 0.9, *, frame: Literal[True]
+    ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+
+    def interval(self, level: float = 0.9, *, frame: bool = False) -> tuple[Any, Any]:
+        """Return lower and upper ends (n, p) of equal-tailed posterior intervals.
+
+        Args:
+            level: the coverage, a probability.
+            frame: return two tables in the original dtypes instead of arrays of numbers.
+        """
         if not 0 < level < 1:
             raise InputError(f"level is {level}; give a probability such as 0.9")
-        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+        ends = self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+        return (self.to_frame(ends[0]), self.to_frame(ends[1])) if frame else ends
+
+    def cells(self, level: float = 0.9) -> pd.DataFrame:
+        """Tabulate the imputed cells: one row each, with its value and interval.
+
+        The result has the columns ``row`` (the row's label), ``column``, ``value`` (as in
+        :meth:`to_frame`), ``lower``, ``upper`` and ``sd`` (missing for categories).
+        """
+        rows, columns = self._cells.rows, self._cells.columns
+        low, high = self.interval(level, frame=True)
+        tables = {"value": self.to_frame(), "lower": low, "upper": high}
+        names = np.array(self.data.columns, dtype=object)[columns]
+        found = pd.DataFrame({"row": self.data.index[rows], "column": names})
+        for what, table in tables.items():
+            found[what] = [table[name].iloc[row] for row, name in zip(rows, names, strict=True)]
+        categories = [c.kind == "categorical" and c.num_values > 2 for c in self.data.schema]
+        found["sd"] = np.where(np.array(categories)[columns], np.nan, self.sd[rows, columns])
+        return found
 
     def draws(self, m: int) -> np.ndarray:
         """Return m completed tables (m, n, p), with missing cells sampled given x_o and s.
@@ -183,6 +217,18 @@ class Imputation:
     def to_frame(self, values: np.ndarray | None = None) -> pd.DataFrame:
         """Return the completed table, by default with :attr:`point`, in its original dtypes."""
         return self.data.to_frame(self.point if values is None else values)
+
+    def __getitem__(self, column: str) -> pd.Series[Any]:
+        """Return a completed column in its original dtype, under the table's row labels.
+
+        Raises:
+            NameLookupError: there is no column of this name.
+        """
+        frame = self.to_frame()
+        if column not in frame.columns:
+            known = ", ".join(map(str, frame.columns[:12]))
+            raise NameLookupError(f"there is no column {column!r}; give one of {known}")
+        return frame[column]
 
     def frames(self, m: int) -> list[pd.DataFrame]:
         """Return m completed tables in their original dtypes, for multiple imputation."""

@@ -14,7 +14,10 @@ from ..storage.typed_json import tensors_of
 def digest_of(fitted: Fitted) -> str:
     """Return the SHA-256 digest of all parameters, of the scale and of the kinds of columns."""
     model, fit = model_of(fitted), fit_of(fitted)
-    found = hashlib.sha256(repr(model).encode())
+    parts = [
+        f"{name} {type(part).__name__} {part.extra_repr()}" for name, part in model.named_modules()
+    ]
+    found = hashlib.sha256("\n".join(parts).encode())
     tensors = dict(tensors_of(model))
     if fit is not None:
         schema, covariates = schemas_of(fit)

@@ -156,6 +156,12 @@ class Missingness(Configurable):
             ValueError: if there is such a pattern; the message names the column and the row.
         """
 
+    def __repr__(self) -> str:
+        """Name the mechanism and what it was declared to be; :meth:`describe` says it in words."""
+        columns = self.config.get("num_columns") if "config" in self.__dict__ else None
+        size = "" if columns is None else f"{columns} columns"
+        return f"{type(self).__name__}({self.extra_repr() or size})"
+
     def describe(self, like: IncompleteData | Fit | None = None) -> Description:
         """Describe the mechanism in words: equations, graph and identification; ``print`` it.
 

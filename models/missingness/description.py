@@ -137,7 +137,7 @@ class Description:
             lines.append(f"  {one.column}" + (f" ({', '.join(flags)})" if flags else ""))
             lines.append(f"    {one.equation}")
             lines.append(f"    missing values: {one.integration}")
-            lines.append(f"    identified: {_IDENTIFIED[one.identified]}, {one.reason}")
+            lines.append(f"    identified: {IDENTIFIED[one.identified]}, {one.reason}")
         lines += self._without_mechanism()
         shown = [
             f"{source} -> {target}" + (f" ({kind})" if kind in _NAMED_EDGES else "")
@@ -159,7 +159,7 @@ class Description:
                 continue
             for sentence in (
                 f"missing values: {one.integration}",
-                f"identified: {_IDENTIFIED[one.identified]}, {one.reason}",
+                f"identified: {IDENTIFIED[one.identified]}, {one.reason}",
             ):
                 # sentences that differ only in the name of their column count as one sentence
                 key = re.sub(rf"(?<!\w){re.escape(one.column)}(?!\w)", "\0", sentence)
@@ -202,7 +202,8 @@ _MOST_PARAGRAPHS = 4
 _MOST_NAMES = 20
 #: the kinds of edges that are named in the line of the graph
 _NAMED_EDGES = ("self-censoring", "colluder")
-_IDENTIFIED = {True: "yes", False: "NO", None: "on a condition"}
+#: whether a mechanism is identified, in words
+IDENTIFIED = {True: "yes", False: "NO", None: "on a condition"}
 
 
 def _with_finding(one: ColumnDescription, row: pd.Series[Any]) -> ColumnDescription:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .parallel import Trunk  # that module imports this one
 
 _COUNT = itertools.count()
+#: how many columns the text of a model names
+_MOST_NAMES = 8
 
 
 class Prior(Configurable):
@@ -128,6 +130,23 @@ class RowModel(Configurable):
         """
         if any(isinstance(h, TraceMessenger) and h.param_only for h in _PYRO_STACK):
             pyro.module(f"absentia_{self._number}", self)
+
+    def __repr__(self) -> str:
+        """Name columns, latents, decoder and mechanism, and not all modules that they are made of.
+
+        ``torch.nn.Module.__repr__(model)`` lists these.
+        """
+        latents = self.prior.latent_dim
+        parts = [
+            f"{len(self.columns)} columns: {', '.join(self.columns[:_MOST_NAMES])}"
+            + (", ..." if len(self.columns) > _MOST_NAMES else ""),
+            f"{latents} latent{'' if latents == 1 else 's'}",
+        ]
+        if "decoder" in self._modules:
+            parts.append(type(self.decoder).__name__)
+        if "missingness" in self._modules:
+            parts.append(repr(self.missingness))
+        return f"{type(self).__name__}({'; '.join(parts)})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop the plates from what is copied or pickled; they are rebuilt on use."""
