@@ -11,11 +11,8 @@ from torch import Tensor
 
 from ...models.distributions.pixel_normal import PixelNormal
 from ...models.distributions.row_normal import RowNormal
-from .points import seed_of
+from .points import BITS, seed_of
 from .shared import CommonNoise, from_uniform
-
-#: the binary digits of a point, as many as torch's Sobol sequences have
-_BITS = 30
 
 
 class ByRow(CommonNoise):
@@ -63,13 +60,13 @@ class ByRow(CommonNoise):
     def of_rows(self, name: str, size: int) -> Tensor:
         """Return the numbers of the rows: (count, n, size), which differ between them."""
         if name not in self._bits:
-            self._bits[name] = (self.whole(name, size) * 2**_BITS).to(self.like.device, torch.int32)
+            self._bits[name] = (self.whole(name, size) * 2**BITS).to(self.like.device, torch.int32)
         if name not in self._shifts:
             shift = _hashed(self.rows, size, seed_of(f"shift {self.seed} {name}"))
             self._shifts[name] = torch.from_numpy(shift).to(self.like.device)
         points = self._bits[name][self.first : self.first + self.count].unsqueeze(1)
         shifted = (points ^ self._shifts[name]).to(self.like.dtype)
-        return self.inside(shifted.add_(0.5).mul_(0.5**_BITS))
+        return self.inside(shifted.add_(0.5).mul_(0.5**BITS))
 
     def draw(self, name: str, fn: TorchDistribution) -> Tensor:
         """Sample (K, n, m) values of a site, evenly spread where its distribution is a Normal."""
@@ -92,5 +89,5 @@ def _hashed(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     state = state ^ (state >> np.uint64(31))
-    found: np.ndarray = (state >> np.uint64(64 - _BITS)).astype(np.int32)
+    found: np.ndarray = (state >> np.uint64(64 - BITS)).astype(np.int32)
     return found

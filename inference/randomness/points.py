@@ -9,6 +9,8 @@ from torch import Tensor
 
 #: dimensions per Sobol sequence; with few points, more dimensions are not filled evenly together
 _TOGETHER = 4
+#: the binary digits of a point, as many as torch's Sobol sequences have
+BITS = 30
 
 
 def spread_points(count: int, size: int, key: str) -> Tensor:

@@ -9,19 +9,20 @@ from pyro.distributions import Normal, TorchDistribution
 from torch import Tensor
 
 from ...models.distributions.row_normal import RowNormal
-from .points import seed_of, spread_points
+from .points import BITS, seed_of, spread_points
 
 #: the most numbers of a site that are held for its next run
 _MOST_KEPT = 4_000_000
 
 
 class ShiftedSobol:
-    """Sobol points (K, d), shifted modulo one by each row's own random shift.
+    """Sobol points (K, d), shifted digitally by each row's own random bits.
 
     If all rows shared their points, they would share one error, which adds up over the rows: with
     25 samples per row a log-likelihood was wrong by one nat per unit of a slope. A shift for
-    each row makes the errors of the rows independent, and the points make each error small (Cranley
-    & Patterson, SIAM J. Numerical Analysis 1976).
+    each row makes the errors of the rows independent, and the points make each error small. As for
+    :class:`~absentia.inference.randomness.by_row.ByRow`, the shift is an exclusive or of binary
+    digits, since a shift modulo one moves points from one tail of a Normal to the other.
 
     Args:
         seed: determines the numbers of a site, together with the site's name.
@@ -62,8 +63,9 @@ class ShiftedSobol:
         key = f"{self.seed} {name}"
         points = spread_points(self.count, d, key)
         generator = torch.Generator().manual_seed(seed_of(f"shift {key}"))
-        shift = torch.rand(n, d, generator=generator, dtype=torch.float64)
-        uniform = ((points.unsqueeze(1) + shift) % 1.0).clamp(1e-9, 1 - 1e-9)
+        shift = torch.randint(2**BITS, (n, d), generator=generator, dtype=torch.int32)
+        digits = (points * 2**BITS).to(torch.int32).unsqueeze(1) ^ shift
+        uniform = (digits.double() + 0.5) * 0.5**BITS
         eps = math.sqrt(2) * torch.erfinv(2 * uniform - 1)
         if self.keep and eps.numel() <= _MOST_KEPT:
             self._kept[place] = eps.to(torch.get_default_dtype())

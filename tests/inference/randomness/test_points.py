@@ -57,3 +57,18 @@ def test_sites_of_one_row_are_independent_where_rows_have_shifts_of_their_own():
     assert (means.std(0) > 1e-4).all()
     # rows share their points, so that their correlations are not 160 independent ones
     assert np.sqrt(np.mean(np.square(found))) < 1.6
+
+
+def test_a_row_s_shift_keeps_its_points_evenly_spread():
+    """Every eighth of the unit interval holds two of 16 points, in each row and dimension."""
+    noise = ShiftedSobol(0)
+    noise.start(16)
+    rows = 300
+    z = noise.draw("z", Normal(torch.zeros(rows, 3).double(), 1.0))
+    eighths = (torch.special.ndtr(z) * 8).long()
+    counts = torch.nn.functional.one_hot(eighths, 8).sum(0)
+    assert (counts == 2).all()
+    # means of exp(z / 2), whose sd is .60 each; shifts modulo one would have an error of .018, here .006
+    error = (z / 2).exp().mean(0) - np.exp(1 / 8)
+    assert error.square().mean().sqrt() < 0.06
+    assert error.mean().abs() < 5 * 0.06 / (3 * rows) ** 0.5
