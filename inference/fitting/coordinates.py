@@ -20,6 +20,8 @@ _MOST_COEFFICIENTS = 512
 _DIFFERENCE = 1e-2
 #: the least information per row about a coefficient, so that no direction becomes infinitely long
 _LEAST = 1e-4
+#: the least curvature that is believed
+_LEAST_CURVATURE = 1e-3
 
 
 class Coordinates:
@@ -54,6 +56,8 @@ class Coordinates:
         like = self.parameters[0]
         inverses = {name: factor.inverse().to(like.dtype) for name, factor in factors.items()}
         self.factors = {name: factor.to(like.dtype) for name, factor in factors.items()}
+        #: S of :meth:`equalise`
+        self.equal: Tensor | None = None
         self.values = [
             value.clone().requires_grad_()
             for value in self._mapped([p.detach() for p in self.parameters], inverses)
@@ -65,17 +69,15 @@ class Coordinates:
         for k in self._decoder:
             found[k] = factors["decoder"] @ tensors[k]
         if "mechanism" in factors:
-            own = [tensors[k] for k in self._mechanism]
-            together = factors["mechanism"] @ torch.cat([t.flatten() for t in own])
-            pieces = together.split([t.numel() for t in own])
-            for k, piece in zip(self._mechanism, pieces, strict=True):
-                found[k] = piece.view_as(tensors[k])
+            own = _times(factors["mechanism"], [tensors[k] for k in self._mechanism])
+            for k, piece in zip(self._mechanism, own, strict=True):
+                found[k] = piece
         return found
 
     @torch.no_grad()
     def to_parameters(self) -> None:
         """Set the model's parameters to theta = T v."""
-        mapped = self._mapped([v.detach() for v in self.values], self.factors)
+        mapped = self._mapped(self.inside(), self.factors)
         for parameter, value in zip(self.parameters, mapped, strict=True):
             parameter.copy_(value)
 
@@ -85,19 +87,50 @@ class Coordinates:
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         transposed = {name: factor.T for name, factor in self.factors.items()}
         mapped = self._mapped(gradients, transposed)
+        if self.equal is not None:
+            mapped = _times(self.equal.T, mapped)
         for value, gradient in zip(self.values, mapped, strict=True):
             value.grad = gradient.contiguous()
 
+    def inside(self) -> list[Tensor]:
+        """Return the coordinates v."""
+        own = [value.detach() for value in self.values]
+        return own if self.equal is None else _times(self.equal, own)
+
+    @torch.no_grad()
+    def equalise(self, curvature: Tensor) -> None:
+        """Go on to coordinates u with v = S u, where S S^T is the inverse of a curvature.
+
+        Args:
+            curvature: (q, q) the second derivatives of the loss by all v in turn. Directions of
+                less than a thousandth, which the data say nothing about, are taken to have that.
+        """
+        values, vectors = torch.linalg.eigh(curvature.double())
+        root = values.clamp_min(_LEAST_CURVATURE).sqrt()
+        like = self.values[0]
+        start = _times((vectors * root).T.to(like), [v.detach() for v in self.values])
+        self.equal = (vectors / root).to(like)
+        for value, own in zip(self.values, start, strict=True):
+            value.copy_(own)
+
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"factors": self.factors, "values": [v.detach() for v in self.values]}
+        values = [v.detach() for v in self.values]
+        return {"factors": self.factors, "equal": self.equal, "values": values}
 
     @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state that :meth:`state` returned."""
-        self.factors = dict(state["factors"])
+        self.factors, self.equal = dict(state["factors"]), state["equal"]
         for value, kept in zip(self.values, state["values"], strict=True):
             value.copy_(kept)
+
+
+def _times(matrix: Tensor, tensors: list[Tensor]) -> list[Tensor]:
+    """Multiply tensors, strung together, by a matrix."""
+    together = matrix @ torch.cat([t.flatten() for t in tensors])
+    pieces = together.split([t.numel() for t in tensors])
+    return [piece.view_as(t) for piece, t in zip(pieces, tensors, strict=True)]
 
 
 def _positions(parameters: list[Any], own: Any) -> list[int]:

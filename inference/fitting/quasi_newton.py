@@ -15,11 +15,11 @@ from ...models.networks.encoders import ExactConditionalEncoder
 from ...models.networks.starts import moments_at_random
 from ...models.never_fitted import never_fitted
 from ...models.programs.base import RowModel
-from ..elbo import log_mean_exp
 from ..integrator import Marginal
-from ..randomness.shifted import ShiftedSobol
 from .coordinates import Coordinates
+from .curvature import curvature
 from .eager import LBFGS
+from .fixed_bound import FORBIDDEN, FixedBound
 from .nonfinite import NotFiniteAt
 from .settings import FitSettings
 
@@ -33,17 +33,20 @@ _SAME_COORDINATES = 50
 _LEAST_INITIAL_SCALE = 0.02
 #: how many of the last gradients the curvature is learnt from
 _HISTORY = 20
-#: how many numbers may be held at once, particles x rows x columns; longer tables are split
-_AT_ONCE = 4_000_000
 #: rows of the first stage, and how many times as many each later stage has
 _FIRST_STAGE, _GROWTH = 4096, 4
+#: longer tables have one stage of all rows, in coordinates from their curvature
+_LONGEST_STAGE = 65_536
+#: the rows from which the curvature is computed, and the most parameters that it is computed for
+_CURVATURE_ROWS, _MOST_CURVED = 16_384, 400
+#: the iterations between two evaluations with these coordinates, and the gain that goes on; what
+#: brings less fits the random numbers rather than the rows
+_BLOCK_CURVED, _WORTH_CURVED = 4, 2e-4
 #: the gain, in nats per row, that ten more iterations must bring for the last stage to go on, and
 #: for the stages before it
 _WORTH, _WORTH_EARLY = 1e-3, 5e-3
 #: particles per row of all stages but the last
-_FEW = 5
-#: the loss that stands for one that is not finite, so that a line search turns back there
-_FORBIDDEN = 1e10
+_FEW = 4
 
 
 def is_plain(model: Any, data: Any, unobserved: str) -> bool:
@@ -80,8 +83,16 @@ class QuasiNewton:
 
     A long table is fitted in stages: first 4,096 of its rows, then four times as many, until all
     take part (growing samples; Byrd, Chin, Nocedal & Wu, Mathematical Programming 2012). All stages
-    but the last have five particles per row, and end when ten iterations bring less than .005 nats
+    but the last have four particles per row, and end when ten iterations bring less than .005 nats
     per row; the last ends when they bring less than .001.
+
+    More than 65,536 rows come all at once after them, with all particles: the stages before have
+    found the maximum but for some of its standard errors. The curvature of the bound of 16,384
+    rows, by differences of its gradients, gives coordinates that are independent of each other and
+    have about the same standard error. There L-BFGS takes steps of Newton's method with a curvature
+    from few rows (Erdogdu & Montanari, NeurIPS 2015), and ends when four of them bring less than
+    .0002 nats per row. The particles' own error is larger: further steps would fit the random
+    numbers.
 
     Args:
         model: the model whose parameters are fitted; see :func:`is_plain`.
@@ -122,17 +133,23 @@ class QuasiNewton:
     def _begin_stage(self, rows: int, particles: int) -> None:
         """Begin a stage: split its rows, fix their random numbers, choose the coordinates."""
         self.rows, self.particles = rows, particles
-        chosen = self.order[:rows].sort().values.to(self.train.x.device)
-        size = max(_AT_ONCE // (self.particles * len(self.train.columns)), 1)
-        self.parts = [
-            (part, ShiftedSobol(f"{self.plan.seed} {number}", keep=True))
-            for number, part in enumerate(chosen.split(size))
-        ]
+        self.bound = self._bound(rows, particles)
         self._choose_coordinates()
+
+    def _bound(self, rows: int, particles: int) -> FixedBound:
+        """Return the bound of the first rows in the random order."""
+        chosen = self.order[:rows]
+        seed = self.plan.seed
+        return FixedBound(self.model, self.train, chosen, particles, seed, self.marginal)
 
     def _choose_coordinates(self) -> None:
         """Choose coordinates for the present parameters, and forget the curvature."""
         self.coordinates = Coordinates(self.model, self.train, self.plan.seed)
+        enough = sum(p.numel() for p in self.parameters) <= _MOST_CURVED
+        self.by_curvature = self.rows > _LONGEST_STAGE and enough
+        if self.by_curvature:
+            few = self._bound(_CURVATURE_ROWS, min(_FEW, self.most_particles))
+            self.coordinates.equalise(curvature(few, self.coordinates))
         self.optimiser = LBFGS(
             self.coordinates.values,
             max_iter=_BLOCK,
@@ -150,25 +167,30 @@ class QuasiNewton:
             NotFiniteAt: the bound is not finite where the iterations begin.
         """
         group = self.optimiser.param_groups[0]
-        group["max_iter"] = min(_BLOCK, self.plan.steps - step)
+        block = _BLOCK_CURVED if self.by_curvature else _BLOCK
+        group["max_iter"] = min(block, self.plan.steps - step)
         before = self._iterations()
         first = float(self.optimiser.step(self._closure))
-        if first >= _FORBIDDEN:
-            part, _ = self.parts[0]
+        if first >= FORBIDDEN:
+            part, _ = self.bound.parts[0]
             raise NotFiniteAt(self.train.x[part], self.train.s[part], self.train.extras(part))
         self.coordinates.to_parameters()
         with torch.no_grad():
-            loss = float(self._loss())
+            loss = float(self.bound())
         taken = self._iterations() - before
         last = self.rows == len(self.train) and self.particles == self.most_particles
-        if first - loss < (_WORTH if last else _WORTH_EARLY) or taken < group["max_iter"]:
+        # the curvature is computed near the maximum
+        ready = self.rows == _LONGEST_STAGE or last
+        worth = _WORTH_CURVED if self.by_curvature else _WORTH if ready else _WORTH_EARLY
+        if first - loss < worth or taken < group["max_iter"]:
             if last:
                 self.finished = True
-            elif self.rows < len(self.train):
-                self._begin_stage(min(_GROWTH * self.rows, len(self.train)), self.particles)
+            elif self.rows < min(len(self.train), _LONGEST_STAGE):
+                longest = min(len(self.train), _LONGEST_STAGE)
+                self._begin_stage(min(_GROWTH * self.rows, longest), self.particles)
             else:
-                self._begin_stage(self.rows, self.most_particles)
-        elif self._iterations() >= _SAME_COORDINATES:
+                self._begin_stage(len(self.train), self.most_particles)
+        elif self._iterations() >= _SAME_COORDINATES and not self.by_curvature:
             self._choose_coordinates()
         return loss, max(taken, 1)
 
@@ -183,46 +205,9 @@ class QuasiNewton:
 
     def _closure(self) -> Tensor:
         self.coordinates.to_parameters()
-        for parameter in self.parameters:
-            parameter.grad = None
-        loss = self._loss()
+        loss = self.bound()
         self.coordinates.take_gradients()
         return loss
-
-    def _loss(self) -> Tensor:
-        """Return minus the mean bound per row, and its gradients in ``grad`` where these are on."""
-        total = torch.zeros((), dtype=torch.float64)
-        for part, noise in self.parts:
-            try:
-                loss = self._part_loss(part, noise)
-            except torch.linalg.LinAlgError:
-                loss = torch.full((), math.inf)
-            if not bool(loss.isfinite()):
-                for parameter in self.parameters:
-                    parameter.grad = torch.zeros_like(parameter)
-                return torch.tensor(_FORBIDDEN, dtype=torch.float64)
-            if torch.is_grad_enabled():
-                loss.backward()
-            total += loss.detach().cpu()
-        return total
-
-    def _part_loss(self, part: Tensor, noise: ShiftedSobol) -> Tensor:
-        """Return the share that some of the rows have in the loss."""
-        x, s = self.train.x[part], self.train.s[part]
-        run = self.marginal.run(
-            self.model.model,
-            self.model.guide,
-            x,
-            s,
-            len(self.train),
-            num_particles=self.particles,
-            noise=noise,
-            **self.train.extras(part),
-        )[0]
-        # the mechanism's priors count once per table, so that each part of the rows has its share
-        share = len(part) / self.rows
-        own = log_mean_exp(run.log_weight).sum() / self.rows
-        return -own - share * run.log_global / len(self.train)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

@@ -6,6 +6,9 @@ import torch
 
 import absentia as ab
 from absentia.inference.fitting.coordinates import Coordinates
+from absentia.inference.fitting.curvature import curvature
+from absentia.inference.fitting.fixed_bound import FixedBound
+from absentia.inference.integrator import Marginal
 
 
 def rows(n=400, p=4):
@@ -26,12 +29,16 @@ MECHANISMS = {
 }
 
 
+@pytest.mark.parametrize("equal", [False, True])
 @pytest.mark.parametrize("why", MECHANISMS)
-def test_gradients_are_those_of_the_parameters(why):
+def test_gradients_are_those_of_the_parameters(why, equal):
     """The loss changes along a step in the coordinates as its gradient by them says."""
     data = rows()
     model = ab.NotMIWAEPPCA(data, latent_dim=2, **MECHANISMS[why])
     found = Coordinates(model, data, 0)
+    if equal:
+        root = np.random.default_rng(1).normal(size=(2, sum(v.numel() for v in found.values)))
+        found.equalise(torch.from_numpy(0.1 * root.T @ root + np.eye(root.shape[1])))
 
     def loss():
         x = data.x
@@ -87,6 +94,39 @@ def test_the_mechanism_s_information_becomes_the_identity():
     # 256 rows are sampled, and a small ridge is added
     assert values.min() > 0.6
     assert values.max() < 1.7
+
+
+@torch.no_grad()
+def test_the_curvature_is_that_of_the_bound():
+    """Along directions at random it is the second difference of the loss; then it becomes one."""
+    data = rows(200)
+    model = ab.NotMIWAEPPCA(data, latent_dim=2).double()
+    bound = FixedBound(model, data, torch.arange(200), 8, 0, Marginal("auto"))
+    found = Coordinates(model, data, 0)
+    ours = curvature(bound, found)
+    direction = torch.randn(5, len(ours), generator=torch.Generator().manual_seed(0)).double()
+    direction /= direction.norm(dim=1, keepdim=True)
+
+    def loss(step):
+        flat = torch.cat([v.flatten() for v in found.values]) + step
+        kept = [v.clone() for v in found.values]
+        sizes = [v.numel() for v in kept]
+        for value, new in zip(found.values, flat.split(sizes), strict=True):
+            value.copy_(new.view_as(value))
+        found.to_parameters()
+        for value, old in zip(found.values, kept, strict=True):
+            value.copy_(old)
+        return float(bound())
+
+    for d in direction:
+        second = (loss(0.01 * d) - 2 * loss(0 * d) + loss(-0.01 * d)) / 0.01**2
+        assert second == pytest.approx(float(d @ ours @ d), rel=0.05, abs=5e-3)
+
+    found.equalise(ours)
+    large = int((torch.linalg.eigvalsh(ours) > 1e-3).sum())
+    now = torch.linalg.eigvalsh(found.equal.T @ ours @ found.equal)[-large:]
+    torch.testing.assert_close(now, torch.ones_like(now))
+    assert large > 10
 
 
 def test_a_nearly_singular_table_takes_few_iterations():

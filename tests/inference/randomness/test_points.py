@@ -68,7 +68,7 @@ def test_a_row_s_shift_keeps_its_points_evenly_spread():
     eighths = (torch.special.ndtr(z) * 8).long()
     counts = torch.nn.functional.one_hot(eighths, 8).sum(0)
     assert (counts == 2).all()
-    # means of exp(z / 2), whose sd is .60 each; shifts modulo one would have an error of .018, here .006
+    # of the means of exp(z / 2); shifts modulo one would have an error of .079, here it is .045
     error = (z / 2).exp().mean(0) - np.exp(1 / 8)
     assert error.square().mean().sqrt() < 0.06
     assert error.mean().abs() < 5 * 0.06 / (3 * rows) ** 0.5
