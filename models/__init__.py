@@ -47,6 +47,7 @@ from .networks.mixed_decoder import MixedDecoder
 from .networks.target_heads import Predictor
 from .programs.base import Prior, RowModel, StandardNormalPrior
 from .programs.margins import KnownMargins
+from .programs.mixture import DirectDecoder, ExactMixtureEncoder, MixturePrior
 from .programs.parallel import ParallelModel, Trunk
 from .programs.pattern_mixture import PatternMixtureModel
 from .programs.selection import SelectionModel
@@ -73,8 +74,10 @@ __all__ = [
     "Declared",
     "Decoder",
     "Description",
+    "DirectDecoder",
     "Encoder",
     "ExactConditionalEncoder",
+    "ExactMixtureEncoder",
     "FormulaMissingness",
     "FunctionMissingness",
     "GaussianDecoder",
@@ -89,6 +92,7 @@ __all__ = [
     "MaskedNotMIWAE",
     "Missingness",
     "MixedDecoder",
+    "MixturePrior",
     "NetworkDecoder",
     "NoSelfCensoring",
     "NonLinearMissingness",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...data.errors import KindError
 from ...models.distributions.pixel_normal import PixelNormal
+from ...models.distributions.row_mixture import RowMixture
 from ...models.distributions.row_normal import RowNormal
 from .points import spread_points
 
@@ -133,6 +134,11 @@ def _normal(fn: Normal, uniform: Tensor) -> Tensor:
 def _correlated(fn: RowNormal | PixelNormal, uniform: Tensor) -> Tensor:
     eps = math.sqrt(2) * torch.erfinv(2 * uniform - 1)
     return fn.transformed(eps.expand(-1, *fn.batch_shape[-2:]))
+
+
+@from_uniform.register(RowMixture)
+def _mixture(fn: RowMixture, uniform: Tensor) -> Tensor:
+    return fn.transformed(uniform.expand(-1, *fn.batch_shape[-2:]))
 
 
 @from_uniform.register(StudentT)

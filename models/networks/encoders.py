@@ -28,6 +28,9 @@ class Encoder(Configurable):
     def attach(self, decoder: Decoder) -> None:
         """Receive the paired decoder, once; most encoders ignore it."""
 
+    def attach_prior(self, prior: nn.Module) -> None:
+        """Receive the model's prior of z, once; most encoders ignore it."""
+
     def forward(self, x: Tensor, s: Tensor) -> TorchDistribution:
         """Return the distribution of z given what is observed of the row."""
         raise NotImplementedError

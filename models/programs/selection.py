@@ -94,6 +94,7 @@ class SelectionModel(RowModel):
         self.encoder = encoder
         self.missingness = missingness
         self.encoder.attach(decoder)
+        self.encoder.attach_prior(self.prior)
         self.mask_encoder = mask_encoder
         self.margins = margins
         self.mask_prior = StandardNormalPrior(missingness.mask_latent_dim) if mask_encoder else None

@@ -1,0 +1,159 @@
+"""A mixture of Normals as the prior of a row's latents, with its decoder and its exact guide."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...data.errors import KindError
+from ..distributions.information import solved
+from ..distributions.row_mixture import RowMixture
+from ..networks.decoders import Decoder, LinearGaussianDecoder
+from ..networks.encoders import Encoder
+from ..networks.scales import ScaleKind
+from .base import Prior
+
+#: the sd of a component's mean at the start, and its variance as a share of the whole one
+_START_MEAN, _START_VARIANCE = 0.7, 0.5
+
+
+class MixturePrior(Prior):
+    """z ~ sum over c of w_c Normal(m_c, S_c): the component c of a row, then its latents.
+
+    Under a linear Gaussian decoder the rows are then a mixture of factor analysers with common
+    loadings (Baek, McLachlan & Flack, IEEE TPAMI 2010), and under :class:`DirectDecoder` a mixture
+    of Normals with full covariances.
+
+    Args:
+        latent_dim: the number d of latent dimensions.
+        components: the number C of components.
+
+    >>> from absentia.models import MixturePrior
+    >>> MixturePrior(2, components=3)().sample((7,)).shape
+    torch.Size([7, 2])
+    """
+
+    def __init__(self, latent_dim: int, components: int = 8) -> None:
+        super().__init__()
+        self.latent_dim, self.components = latent_dim, components
+        self.logit = nn.Parameter(torch.zeros(components))
+        self.mean = nn.Parameter(_START_MEAN * torch.randn(components, latent_dim))
+        #: below the diagonal the factors of the precisions; on it the logarithms of theirs
+        self.factor = nn.Parameter(torch.zeros(components, latent_dim, latent_dim))
+
+    def precision_tril(self) -> Tensor:
+        """Return the factors L_c of the precisions S_c^-1 = L_c L_c^T, (C, d, d)."""
+        diagonal = self.factor.diagonal(dim1=-2, dim2=-1).exp()
+        return self.factor.tril(-1) + torch.diag_embed(diagonal)
+
+    def forward(self) -> RowMixture:
+        """Return a RowMixture of batch shape (d,)."""
+        return RowMixture(self.logit, self.mean, self.precision_tril())
+
+    @torch.no_grad()
+    def start_from(self, covariance: Tensor) -> None:
+        """Start at components that share a covariance (d, d), with means that scatter by it."""
+        factor = torch.linalg.cholesky(_START_VARIANCE * covariance.double())
+        eye = torch.eye(self.latent_dim, dtype=factor.dtype)
+        root = torch.linalg.solve_triangular(factor, eye, upper=False)
+        self.set_precisions((root.mT @ root).to(self.factor).expand_as(self.factor))
+        self.mean.copy_(self.mean @ factor.mT.to(self.mean))
+
+    @torch.no_grad()
+    def set_precisions(self, precision: Tensor) -> None:
+        """Set the precisions S_c^-1 (C, d, d)."""
+        self.factor.copy_(raw_factor(torch.linalg.cholesky(precision)))
+
+
+def raw_factor(tril: Tensor) -> Tensor:
+    """Return what :class:`MixturePrior` keeps of factors of precisions (..., d, d)."""
+    return tril.tril(-1) + torch.diag_embed(tril.diagonal(dim1=-2, dim2=-1).log())
+
+
+class DirectDecoder(LinearGaussianDecoder):
+    """x_j | z ~ Normal(z_j, sigma_j): the latents are the values themselves, but for some noise.
+
+    All that is known of how the columns are related is in the prior of z.
+
+    >>> import torch
+    >>> from absentia.models import DirectDecoder
+    >>> DirectDecoder(5)(torch.zeros(7, 5)).batch_shape
+    torch.Size([7, 5])
+    """
+
+    def __init__(self, num_columns: int, scale: ScaleKind = "column", floor: float = 1e-2) -> None:
+        super().__init__(num_columns, num_columns, scale, floor)
+        nn.init.eye_(self.mean.weight)
+        for fixed in self.mean.parameters():
+            fixed.requires_grad_(False)
+
+
+class ExactMixtureEncoder(Encoder):
+    """q(z | x_o) = p(z | x_o) under a mixture prior; it has no parameters.
+
+    Component c has the responsibility w_c Normal(x_o; W_o m_c + mu_o, W_o S_c W_o^T + sigma_o^2),
+    and z given c and x_o is Normal with precision S_c^-1 + sum over observed j of
+    w_j w_j^T / sigma_j^2. No gradient passes through its samples and densities: the gradient of the
+    bound is that of log p(x, s, z) alone, averaged by the weights of the samples (the wake phase of
+    reweighted wake-sleep; Bornschein & Bengio, ICLR 2015).
+
+    >>> import torch
+    >>> from absentia.models import DirectDecoder, ExactMixtureEncoder, MixturePrior
+    >>> encoder = ExactMixtureEncoder(5, 5)
+    >>> encoder.attach(DirectDecoder(5))
+    >>> encoder.attach_prior(MixturePrior(5))
+    >>> encoder(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
+    torch.Size([7, 5])
+    """
+
+    def __init__(self, num_columns: int, latent_dim: int) -> None:
+        super().__init__()
+        self.num_columns, self.latent_dim = num_columns, latent_dim
+
+    def attach(self, decoder: Decoder) -> None:
+        """Read the weights of this decoder at every call.
+
+        Raises:
+            TypeError: for a decoder that is not linear Gaussian.
+        """
+        if not isinstance(decoder, LinearGaussianDecoder):
+            raise KindError(
+                f"the exact conditional q(z | x_o) needs a LinearGaussianDecoder, not "
+                f"{type(decoder).__name__}; use MaskAwareEncoder with it"
+            )
+        self.__dict__["decoder"] = decoder  # its parameters are not the encoder's
+
+    def attach_prior(self, prior: nn.Module) -> None:
+        """Read the components of this prior at every call.
+
+        Raises:
+            TypeError: for a prior that is not a mixture.
+        """
+        if not isinstance(prior, MixturePrior):
+            raise KindError(
+                f"ExactMixtureEncoder needs prior=MixturePrior(...), not {type(prior).__name__}; "
+                f"use ExactConditionalEncoder with Normal(0, I)"
+            )
+        self.__dict__["prior"] = prior
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, s: Tensor) -> RowMixture:
+        """Return a RowMixture of batch shape (n, d)."""
+        decoder: LinearGaussianDecoder = self.__dict__["decoder"]
+        prior: MixturePrior = self.__dict__["prior"]
+        weight = decoder.mean.weight  # (p, d)
+        scaled = weight / decoder.scale(x).square().expand(self.num_columns).unsqueeze(-1)
+        observed = s.to(x.dtype)  # (n, p)
+        outer = (scaled.unsqueeze(-1) * weight.unsqueeze(-2)).flatten(1)  # (p, d * d)
+        given = (observed @ outer).unflatten(-1, (self.latent_dim, self.latent_dim))
+        shift = ((x - decoder.mean.bias) * observed) @ scaled  # (n, d)
+        own = prior.precision_tril()  # (C, d, d)
+        pull = own @ (own.mT @ prior.mean.unsqueeze(-1))  # S_c^-1 m_c
+        mean, tril, inverse, log_diagonal = solved(
+            given.unsqueeze(1) + own @ own.mT, shift.unsqueeze(1) + pull.squeeze(-1)
+        )
+        half = (inverse @ (shift.unsqueeze(1) + pull.squeeze(-1)).unsqueeze(-1)).squeeze(-1)
+        evidence = 0.5 * half.square().sum(-1) - log_diagonal.sum(-1)
+        start = 0.5 * (prior.mean.unsqueeze(-1) * pull).sum((-2, -1))
+        log_root = own.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return RowMixture(prior.logit + log_root - start + evidence, mean, tril)
