@@ -15,6 +15,12 @@ from ...models.missingness.averaged import ALWAYS_SEEN, AveragedMissingness
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.encoders import ExactConditionalEncoder, PriorEncoder
 from ...models.programs.base import RowModel, StandardNormalPrior
+from ...models.programs.mixture import (
+    DirectDecoder,
+    ExactMixtureEncoder,
+    MixturePrior,
+    raw_factor,
+)
 from ...models.programs.selection import SelectionModel
 from ..gibbs.chains import Chains
 from ..gibbs.posterior import NO_FORM, Posterior
@@ -37,17 +43,22 @@ _MOST_ROWS = 10_000
 _SAME = 0.1
 #: a bend within so many posterior standard deviations of a straight line is left out
 _STRAIGHT = 2.0
+#: decoder, encoder and prior of the models that are sampled
+_SAMPLED = (
+    (LinearGaussianDecoder, ExactConditionalEncoder, StandardNormalPrior),
+    (LinearGaussianDecoder, ExactMixtureEncoder, MixturePrior),
+    (DirectDecoder, ExactMixtureEncoder, MixturePrior),
+)
 
 
 def averages_forms(model: Any, data: Any) -> bool:
     """Tell whether the posterior of a model can be sampled here."""
+    parts = tuple(type(getattr(model, name, None)) for name in ("decoder", "encoder", "prior"))
     return (
         type(model) is SelectionModel
         and isinstance(model.missingness, AveragedMissingness)
-        and type(model.decoder) is LinearGaussianDecoder
-        and type(model.encoder) is ExactConditionalEncoder
+        and parts in _SAMPLED
         and isinstance(model.mask_encoder, PriorEncoder | None)
-        and type(model.prior) is StandardNormalPrior
         and model.margins is None
         and model.delta is None
         and isinstance(data, IncompleteData)
@@ -77,7 +88,7 @@ class PosteriorSampling:
             rows = order[:_MOST_ROWS].sort().values
         self.seen = train.s[rows]
         self.x = torch.where(self.seen, train.x[rows].double(), 0.0)
-        decoder = model.decoder
+        decoder, prior = model.decoder, model.prior
         assert isinstance(decoder, LinearGaussianDecoder)
         assert isinstance(model.missingness, AveragedMissingness)
         self.chains = Chains(
@@ -91,6 +102,8 @@ class PosteriorSampling:
             floor=decoder.scale.floor,
             forms=model.missingness.forms,
             generator=self.generator,
+            components=prior.components if isinstance(prior, MixturePrior) else 1,
+            direct=isinstance(decoder, DirectDecoder),
         )
         self.considered = self.chains.forms.allowed.clone()
         self.sweeps = 0
@@ -196,7 +209,13 @@ class PosteriorSampling:
             "missingness.others": others,
             "form": form,
         }
-        return {**found, "missingness.shared": shared} if e else found
+        if e:
+            found["missingness.shared"] = shared
+        mixture = chains.mixture
+        if mixture.number > 1:
+            found["prior.logit"], found["prior.mean"] = mixture.log_weight, mixture.mean
+            found["prior.factor"] = raw_factor(torch.linalg.cholesky(mixture.precision))
+        return found
 
     @torch.no_grad()
     def _show(self, state: dict[str, Tensor], chain: int) -> None:

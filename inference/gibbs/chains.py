@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +12,7 @@ from .bends import Bends
 from .decoder import LinearDecoder
 from .forms import Forms
 from .mask_latent import MaskLatent
+from .mixture import Components
 from .random import normal
 from .tilted import tilted
 from .truncated_normal import of_known_sign
@@ -35,6 +35,8 @@ class Chains:
         floor: the least standard deviation of the noise.
         forms: the forms of the mechanism that are considered.
         generator: the source of random numbers.
+        components: the number C of components of the latents' distribution; one is Normal(0, I).
+        direct: whether the latents are the values themselves, but for the noise.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Chains:
         floor: float,
         forms: Sequence[Form],
         generator: torch.Generator,
+        components: int = 1,
+        direct: bool = False,
     ) -> None:
         self.seen, self.generator = seen, generator
         n, p = x.shape
@@ -59,10 +63,13 @@ class Chains:
         #: rows with the same pattern of missing values share a factor of their posterior precision
         self.patterns, self.pattern = seen.unique(dim=0, return_inverse=True)
         self.bends = Bends(x, seen, straight, chains)
-        self.decoder = LinearDecoder(p, latent_dim, chains, shared, floor, x, generator)
+        self.decoder = LinearDecoder(p, latent_dim, chains, shared, floor, x, generator, direct)
+        self.mixture = Components(n, latent_dim, components, chains, direct, x, generator)
         rates = self.missing.to(x).mean(0)
         others = self._others(x)
-        self.forms = Forms(rates, latent_dim, mask_latent_dim, chains, forms, others)
+        # what a column shares with others is then in the latents of these alone
+        reads = ~torch.eye(p, dtype=torch.bool, device=x.device)[self.columns] if direct else None
+        self.forms = Forms(rates, latent_dim, mask_latent_dim, chains, forms, others, reads)
         self.shared = MaskLatent(mask_latent_dim, chains, others)
         start = 0.5 * normal((chains, n, p), x, generator)
         self.y = torch.where(seen, self.bends.y, start)
@@ -108,6 +115,7 @@ class Chains:
                 )
             self.y = torch.where(self.seen, self.bends.y, self.y)
         decoder.step(self.y, self.of_rows, self.generator)
+        self.mixture.step(self.of_rows, self.generator)
         self.shared.step(self.z[..., decoder.weight.shape[-1] :], self.generator)
         self.u = forms.step(self.y[..., columns], self.z, self.u, self.generator)
 
@@ -117,7 +125,7 @@ class Chains:
         return self.z[..., : self.decoder.weight.shape[-1]]
 
     def _latents(self) -> Tensor:
-        """Sample z given observed values and utilities, with missing values integrated out.
+        """Sample components and z given observed values and utilities, without missing values.
 
         A missing x_j with u_j = b_j + a_j x_j + c_j^T z + e informs z by
         u_j ~ Normal(b_j + a_j mu_j + (a_j w_j + c_j)^T z, 1 + a_j^2 sigma_j^2), and an observed one
@@ -133,7 +141,7 @@ class Chains:
         seen = self.patterns.to(weight)
         own = seen[:, columns]
         precision = seen @ _outer(scaled, weight) + own @ _outer(forms.loading, forms.loading)
-        inverse = _roots(precision + (1 - own) @ _outer(shrunk, through))[1]
+        information = precision + (1 - own) @ _outer(shrunk, through)
         left = self.u - forms.base()  # (K, n, q)
         at_seen = left - forms.slope.unsqueeze(1) * self.y[..., columns]
         at_missing = left - (forms.slope * decoder.mean[:, columns]).unsqueeze(1)
@@ -141,7 +149,10 @@ class Chains:
         shift = shift + (at_seen * ~self.missing) @ forms.loading
         shift = shift + (at_missing * self.missing) @ shrunk  # (K, n, d + e)
         shift[..., decoder.weight.shape[-1] :] += self.shared.mean()
-        root = inverse[:, self.pattern]  # (K, n, d + e, d + e)
+        self.mixture.choose(information, self.pattern, shift, self.generator)
+        component = self.mixture.component
+        _, root, pull = self.mixture.posterior(information, self.pattern, component)
+        shift = shift + pull
         half = (root @ shift.unsqueeze(-1)).squeeze(-1) + normal(shift.shape, shift, self.generator)
         found: Tensor = (root.mT @ half.unsqueeze(-1)).squeeze(-1)
         return found
@@ -188,6 +199,7 @@ class Chains:
         return {
             "chains": self,
             "decoder": self.decoder,
+            "mixture": self.mixture,
             "forms": self.forms,
             "shared": self.shared,
             "bends": self.bends,
@@ -201,22 +213,33 @@ class Chains:
         from Gaussians at the modes of their posteriors given values and mask, with missing values
         integrated out.
         """
-        decoder, forms, columns = self.decoder, self.forms, self.columns
+        decoder, mixture = self.decoder, self.mixture
         weight, noise = self._weight(), decoder.noise
         scaled = weight / noise.unsqueeze(-1)
         information = self.patterns.to(weight) @ _outer(scaled, weight)
-        factor, inverse = _roots(information)
         left = (self.y - decoder.mean.unsqueeze(1)) * self.seen
         shift = left @ scaled
-        half = (inverse[:, self.pattern] @ shift.unsqueeze(-1)).squeeze(-1)
-        squares = (left.square() / noise.unsqueeze(1)).sum(-1) - half.square().sum(-1)
+        log_odds = mixture.log_odds(information, self.pattern, shift)  # (K, n, C)
+        squares = (left.square() / noise.unsqueeze(1)).sum(-1)
         logs = (self.seen * (2 * torch.pi * noise).log().unsqueeze(1)).sum(-1)
-        log_root = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, self.pattern]
-        values = -0.5 * (squares + logs) - log_root + self.bends.log_slope.sum(-1)
-
+        values = log_odds.logsumexp(-1) - 0.5 * (squares + logs) + self.bends.log_slope.sum(-1)
         shift[..., decoder.weight.shape[-1] :] += self.shared.mean()
-        root = factor[:, self.pattern]
-        half = (inverse[:, self.pattern] @ shift.unsqueeze(-1)).squeeze(-1)
+        drawn = mixture.drawn(log_odds, self.generator)
+        factor, inverse, pull = mixture.posterior(information, self.pattern, drawn)
+        return values + self._of_mask(factor, inverse, shift + pull, particles)
+
+    def _of_mask(self, root: Tensor, inverse: Tensor, shift: Tensor, particles: int) -> Tensor:
+        """Estimate log p(s | x_o, c), the mean of the mask's probability over z ~ p(z | x_o, c).
+
+        Args:
+            root, inverse: (K, n, D, D) factors of the precisions of p(z | x_o, c).
+            shift: (K, n, D) these precisions times the means.
+            particles: the number of samples.
+        """
+        decoder, forms, columns = self.decoder, self.forms, self.columns
+        weight, noise = self._weight(), decoder.noise
+        log_root = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        half = (inverse @ shift.unsqueeze(-1)).squeeze(-1)
         slope = forms.slope.unsqueeze(-1)
         sd = (1 + forms.slope.square() * noise[:, columns]).sqrt()
         through = (slope * weight[:, columns] + forms.loading) / sd.unsqueeze(-1)
@@ -237,16 +260,7 @@ class Chains:
             score = torch.where(self.missing, z @ through.mT, z @ forms.loading.mT)
             mask = torch.special.log_ndtr(sign * (offset + score)).sum(-1)
             parts.append(prior + log_root + mask + 0.5 * noise_.square().sum(-1) - log_curvature)
-        mask = torch.stack(parts).logsumexp(0) - torch.tensor(float(particles)).log()
-        return values + mask
-
-
-def _roots(information: Tensor) -> tuple[Tensor, Tensor]:
-    """Return L and L^-1 with L L^T = I + information, which is given flattened, (K, R, d * d)."""
-    d = math.isqrt(information.shape[-1])
-    eye = torch.eye(d, dtype=information.dtype, device=information.device)
-    factor = torch.linalg.cholesky(information.unflatten(-1, (d, d)) + eye)
-    return factor, torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+        return torch.stack(parts).logsumexp(0) - torch.tensor(float(particles)).log()
 
 
 def _outer(left: Tensor, right: Tensor) -> Tensor:

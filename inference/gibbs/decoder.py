@@ -27,6 +27,7 @@ class LinearDecoder:
         floor: the least standard deviation of the noise.
         like: a tensor whose dtype and device to take.
         generator: the source of random numbers.
+        direct: whether x_j | z ~ Normal(z_j, noise_j), so that only the noise is sampled.
     """
 
     def __init__(
@@ -38,9 +39,14 @@ class LinearDecoder:
         floor: float,
         like: Tensor,
         generator: torch.Generator,
+        direct: bool = False,
     ) -> None:
-        self.shared, self.floor = shared, floor
-        self.weight = 0.1 * normal((chains, num_columns, latent_dim), like, generator)
+        self.shared, self.floor, self.direct = shared, floor, direct
+        shape = (chains, num_columns, latent_dim)
+        if direct:
+            self.weight = torch.eye(num_columns).to(like).expand(shape).clone()
+        else:
+            self.weight = 0.1 * normal(shape, like, generator)
         self.mean = like.new_zeros(chains, num_columns)
         self.noise = like.new_full((chains, num_columns), 0.5)
         self.precision = like.new_ones(chains, latent_dim)
@@ -51,7 +57,22 @@ class LinearDecoder:
 
     def step(self, y: Tensor, z: Tensor, generator: torch.Generator) -> None:
         """Sample all parameters given completed values (K, n, p) and latents (K, n, d)."""
+        if not self.direct:
+            self._weights(y, z, generator)
         chains, n, p = y.shape
+        squares = (y - self.predicted(z)).square().sum(1)
+        cells = float(n)
+        if self.shared:
+            squares, cells = squares.sum(1, keepdim=True), float(n * p)
+        shape = torch.full_like(squares, _NOISE_SHAPE + 0.5 * cells)
+        noise = (_NOISE_RATE + 0.5 * squares) / gamma(shape, generator)
+        self.noise = noise.clamp_min(self.floor**2).expand(chains, p).clone()
+        if not self.direct:
+            shape = torch.full_like(self.precision, 1 + 0.5 * p)
+            self.precision = gamma(shape, generator) / (1 + 0.5 * self.weight.square().sum(1))
+
+    def _weights(self, y: Tensor, z: Tensor, generator: torch.Generator) -> None:
+        """Sample means and weights given all else."""
         terms = torch.cat([torch.ones_like(z[..., :1]), z], -1)
         prior = torch.cat([torch.full_like(self.mean[:, :1], _MEAN_SD**-2), self.precision], 1)
         gram = (terms.mT @ terms).unsqueeze(1) / self.noise[..., None, None]
@@ -62,12 +83,3 @@ class LinearDecoder:
         )
         found = (torch.cholesky_solve(moment, factor) + spread).squeeze(-1)
         self.mean, self.weight = found[..., 0], found[..., 1:]
-        squares = (y - self.predicted(z)).square().sum(1)
-        cells = float(n)
-        if self.shared:
-            squares, cells = squares.sum(1, keepdim=True), float(n * p)
-        shape = torch.full_like(squares, _NOISE_SHAPE + 0.5 * cells)
-        noise = (_NOISE_RATE + 0.5 * squares) / gamma(shape, generator)
-        self.noise = noise.clamp_min(self.floor**2).expand(chains, p).clone()
-        shape = torch.full_like(self.precision, 1 + 0.5 * p)
-        self.precision = gamma(shape, generator) / (1 + 0.5 * self.weight.square().sum(1))

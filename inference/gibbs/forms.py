@@ -39,6 +39,7 @@ class Forms:
         chains: the number K of chains.
         forms: the forms that are considered.
         others: (n, r) the values of columns without missing values, which forms may read.
+        reads: (q, d) which of the row's latents a column's latent form reads; all if left out.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Forms:
         chains: int,
         forms: Sequence[Form],
         others: Tensor,
+        reads: Tensor | None = None,
     ) -> None:
         shape = (chains, len(rates))
         self.latent_dim = latent_dim
@@ -61,18 +63,20 @@ class Forms:
         self.allowed = considered.expand(chains, -1).clone()
         share = torch.tensor(list(FORMS.values())).to(rates) * considered
         self.share = share / share.sum()
-        one = torch.ones(len(FORMS), 1, dtype=torch.bool, device=rates.device)
-        #: (F, 2 + d + e + r) the terms of each form: intercept, own value, latents, latents of the
-        #: mask alone, other columns
+        if reads is None:
+            reads = torch.ones(len(rates), latent_dim, dtype=torch.bool, device=rates.device)
+        one = torch.ones(len(rates), len(FORMS), 1, dtype=torch.bool, device=rates.device)
+        #: (q, F, 2 + d + e + r) the terms of each form: intercept, own value, latents, latents of
+        #: the mask alone, other columns
         self.terms = torch.cat(
             [
                 one,
-                self.own[:, None],
-                self.latent[:, None].expand(-1, latent_dim),
-                one.expand(-1, mask_latent_dim),
-                self.reads_others[:, None].expand(-1, others.shape[1]),
+                one & self.own[:, None],
+                reads.unsqueeze(1) & self.latent[:, None],
+                one.expand(-1, -1, mask_latent_dim),
+                (one & self.reads_others[:, None]).expand(-1, -1, others.shape[1]),
             ],
-            1,
+            -1,
         )
         self.offset = torch.special.ndtri(rates.clamp(0.005, 0.995)).expand(shape).clone()
         self.slope = rates.new_zeros(shape)
@@ -115,7 +119,7 @@ class Forms:
         gram, moment = _moments(y, torch.cat([z, self.others.expand(len(z), -1, -1)], -1), u)
         precision = self._prior_precision()
         terms = self.terms.to(u)
-        both = terms.unsqueeze(-1) * terms.unsqueeze(-2)  # (F, t, t)
+        both = terms.unsqueeze(-1) * terms.unsqueeze(-2)  # (q, F, t, t)
         system = (gram + torch.diag_embed(precision)).unsqueeze(2) * both
         factor = torch.linalg.cholesky(system + torch.diag_embed(1 - terms))  # (K, q, F, t, t)
         root = torch.linalg.solve_triangular(
@@ -141,7 +145,7 @@ class Forms:
         found = torch.linalg.solve_triangular(
             factor.mT, (root + noise).unsqueeze(-1), upper=True
         ).squeeze(-1)
-        found = found * self.terms[self.form]
+        found = found * terms[torch.arange(len(terms), device=u.device), self.form]
         end = 2 + z.shape[-1]
         self.offset, self.slope = found[..., 0], found[..., 1]
         self.loading, self.coefficient = found[..., 2:end], found[..., end:]

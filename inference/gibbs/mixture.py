@@ -54,6 +54,8 @@ class Components:
         if components > 1:
             self.mean = normal(shape, like, generator)
         self.precision = eye.expand(*shape, latent_dim).clone()
+        #: (K, C) the logarithms of the precisions' determinants
+        self.log_det = like.new_zeros(shape[:2])
         self.log_weight = like.new_full(shape[:2], -math.log(components))
         self.spread = like.new_ones(chains)
         self.typical = eye.expand(chains, latent_dim, latent_dim).clone()
@@ -97,9 +99,17 @@ class Components:
         pulled = (shift.unsqueeze(1) + pull.unsqueeze(2)).unsqueeze(-1)  # (K, C, n, D, 1)
         half = torch.linalg.solve_triangular(factor[:, :, pattern], pulled, upper=False)
         log_root = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, :, pattern]
-        own = self.log_weight + 0.5 * torch.linalg.slogdet(self.precision)[1]
+        own = self.log_weight + 0.5 * self.log_det
         own = own - 0.5 * (self.mean * pull[..., : self.mean.shape[-1]]).sum(-1)
         return (own.unsqueeze(2) + 0.5 * half.square().sum((-2, -1)) - log_root).mT
+
+    def drawn(self, log_odds: Tensor, generator: torch.Generator) -> Tensor:
+        """Sample the components (K, n) of all rows by their odds (K, n, C)."""
+        if self.number == 1:
+            return self.component
+        share = log_odds.softmax(-1).flatten(0, 1)
+        found = torch.multinomial(share, 1, generator=generator)
+        return found.view(self.component.shape)
 
     def posterior(
         self, information: Tensor, pattern: Tensor, component: Tensor
@@ -149,11 +159,10 @@ class Components:
         left = (z.unsqueeze(1) - self.mean.unsqueeze(2)) * member.unsqueeze(-1)
         scale = (self.freedom - d - 1)[:, None, None] * self.typical
         freedom = self.freedom.unsqueeze(1)
-        self.precision = wishart(freedom + count, left.mT @ left + scale.unsqueeze(1), generator)
+        rate = left.mT @ left + scale.unsqueeze(1)
+        self.precision, self.log_det = wishart(freedom + count, rate, generator)
         prior = torch.eye(d).to(z) / self.spread[:, None, None]
-        factor = torch.linalg.cholesky(
-            count[..., None, None] * self.precision + prior.unsqueeze(1)
-        )
+        factor = torch.linalg.cholesky(count[..., None, None] * self.precision + prior.unsqueeze(1))
         moment = self.precision @ total.unsqueeze(-1)
         noise = normal(moment.shape, z, generator)
         spread = torch.linalg.solve_triangular(factor.mT, noise, upper=True)
@@ -167,14 +176,15 @@ class Components:
         if self.samples_typical:
             own = (self.freedom - d - 1)[:, None, None] * self.precision.sum(1)
             start = (d + 2) * torch.eye(d).to(z)
-            self.typical = wishart(d + 2 + self.number * self.freedom, own + start, generator)
+            freedom = d + 2 + self.number * self.freedom
+            self.typical = wishart(freedom, own + start, generator)[0]
 
     def _freedom(self, generator: torch.Generator) -> None:
         """Sample the degrees of freedom of the covariances from their grid."""
         d = self.mean.shape[-1]
         beyond = torch.tensor(_FREEDOM).to(self.mean)
         freedom = d + 1 + beyond
-        log_det = torch.linalg.slogdet(self.precision)[1].sum(1, keepdim=True)
+        log_det = self.log_det.sum(1, keepdim=True)
         trace = (self.precision * self.typical.unsqueeze(1)).sum((1, 2, 3)).unsqueeze(-1)
         scale = d * (beyond / 2).log() + torch.linalg.slogdet(self.typical)[1].unsqueeze(-1)
         start = 0.5 * freedom * scale - torch.special.multigammaln(0.5 * freedom, d)
@@ -183,13 +193,16 @@ class Components:
         self.freedom = freedom[pick]
 
 
-def wishart(freedom: Tensor, rate: Tensor, generator: torch.Generator) -> Tensor:
+def wishart(freedom: Tensor, rate: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Sample from Wishart(freedom, rate^-1), by Bartlett's decomposition.
 
     Args:
         freedom: degrees of freedom (...).
         rate: the inverse of the scale matrix (..., d, d).
         generator: the source of random numbers.
+
+    Returns:
+        The samples, and the logarithms (...) of their determinants.
     """
     d = rate.shape[-1]
     steps = torch.arange(d, device=rate.device, dtype=rate.dtype)
@@ -197,4 +210,5 @@ def wishart(freedom: Tensor, rate: Tensor, generator: torch.Generator) -> Tensor
     lower = normal(rate.shape, rate, generator).tril(-1) + torch.diag_embed(squares.sqrt())
     factor = torch.linalg.cholesky(0.5 * (rate + rate.mT))
     root = torch.linalg.solve_triangular(factor.mT, lower, upper=True)
-    return root @ root.mT
+    log_det = squares.log().sum(-1) - 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    return root @ root.mT, log_det

@@ -10,7 +10,7 @@ from pyro.distributions import Normal, TorchDistribution
 from torch import Tensor
 
 from ...models.distributions.pixel_normal import PixelNormal
-from ...models.distributions.row_mixture import RowMixture
+from ...models.distributions.row_mixture import RowNormalMixture
 from ...models.distributions.row_normal import RowNormal
 from .points import BITS, seed_of
 from .shared import CommonNoise, from_uniform
@@ -71,7 +71,7 @@ class ByRow(CommonNoise):
 
     def draw(self, name: str, fn: TorchDistribution) -> Tensor:
         """Sample (K, n, m) values of a site, evenly spread where its distribution is a Normal."""
-        if isinstance(fn, Normal | RowNormal | RowMixture | PixelNormal):
+        if isinstance(fn, Normal | RowNormal | RowNormalMixture | PixelNormal):
             return from_uniform(fn, self.of_rows(name, fn.batch_shape[-1]))
         own = fn.rsample if fn.has_rsample else fn.sample
         sampled: Tensor = own(() if len(fn.batch_shape) > 2 else (self.count,))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...data.errors import KindError
 from ...models.distributions.pixel_normal import PixelNormal
-from ...models.distributions.row_mixture import RowMixture
+from ...models.distributions.row_mixture import RowNormalMixture
 from ...models.distributions.row_normal import RowNormal
 from .points import spread_points
 
@@ -136,8 +136,8 @@ def _correlated(fn: RowNormal | PixelNormal, uniform: Tensor) -> Tensor:
     return fn.transformed(eps.expand(-1, *fn.batch_shape[-2:]))
 
 
-@from_uniform.register(RowMixture)
-def _mixture(fn: RowMixture, uniform: Tensor) -> Tensor:
+@from_uniform.register(RowNormalMixture)
+def _mixture(fn: RowNormalMixture, uniform: Tensor) -> Tensor:
     return fn.transformed(uniform.expand(-1, *fn.batch_shape[-2:]))
 
 

@@ -12,27 +12,37 @@ from torch.distributions import constraints
 from .row_normal import RowNormal
 
 
-class RowMixture(TorchDistribution):
+class RowNormalMixture(TorchDistribution):
     """sum over c of w_c Normal(m_c, (L_c L_c^T)^-1), over the last batch dimension.
 
-    ``log_weight`` is (..., C), ``loc`` (..., C, d) and ``precision_tril`` (..., C, d, d). As for
-    :class:`RowNormal`, log_prob has a number for each dimension, of which only the sum over d is a
-    log-density of interest. A sample has no gradient in the parameters.
+    As for :class:`RowNormal`, log_prob has a number for each dimension, of which only the sum over
+    d is a log-density of interest. Samples have no gradient in the parameters, so that those of a
+    guide must not have any: a guide that is exact without being learnt needs none. Make it by
+    :meth:`of`; its own arguments have the dimensions of the batch first, as those of all
+    distributions have of which rows can be selected.
+
+    Args:
+        log_weight: (..., d, C), the same for each dimension, or (..., 1, C).
+        loc: (..., d, C).
+        precision_tril: (..., d, C, d), with the rows of the factors in the batch.
+        batch_shape: (..., d), where it has more dimensions than ``loc``.
+        validate_args: as for every distribution.
 
     >>> import torch
-    >>> from absentia.models.distributions.row_mixture import RowMixture
-    >>> two = RowMixture(torch.tensor([0.5, 0.5]).log(), torch.zeros(2, 3), torch.eye(3).expand(2, 3, 3))
+    >>> from absentia.models.distributions.row_mixture import RowNormalMixture
+    >>> weight, root = torch.tensor([0.5, 0.5]), torch.eye(3).expand(2, 3, 3)
+    >>> two = RowNormalMixture.of(weight.log(), torch.zeros(2, 3), root)
     >>> two.expand((7, 3)).log_prob(torch.zeros(7, 3)).shape
     torch.Size([7, 3])
-    """  # noqa: E501
+    """
 
     arg_constraints = {  # noqa: RUF012 (torch's own convention)
         "log_weight": constraints.real_vector,
-        "loc": constraints.real,
-        "precision_tril": constraints.real_vector,  # each row of a factor is a vector
+        "loc": constraints.real_vector,
+        "precision_tril": constraints.independent(constraints.real, 2),
     }
     support = constraints.real
-    has_rsample = False
+    has_rsample = True  # the gradient, where there is none to take, is 0
 
     def __init__(
         self,
@@ -42,40 +52,48 @@ class RowMixture(TorchDistribution):
         batch_shape: Size | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        self.log_weight = log_weight.log_softmax(-1)
-        self.loc, self.precision_tril = loc, precision_tril
-        shape = Size((*loc.shape[:-2], loc.shape[-1])) if batch_shape is None else batch_shape
-        super().__init__(shape, Size(), validate_args=validate_args)
+        self.log_weight, self.loc, self.precision_tril = log_weight, loc, precision_tril
+        super().__init__(batch_shape or loc.shape[:-1], Size(), validate_args=validate_args)
+
+    @classmethod
+    def of(cls, log_weight: Tensor, loc: Tensor, precision_tril: Tensor) -> RowNormalMixture:
+        """Make a mixture of unnormalised log-weights (..., C), (..., C, d) and (..., C, d, d)."""
+        share = log_weight.log_softmax(-1).unsqueeze(-2)
+        return cls(share, loc.mT, precision_tril.movedim(-3, -2), validate_args=False)
+
+    @property
+    def log_share(self) -> Tensor:
+        """The normalised log-weights, (..., C)."""
+        return self.log_weight[..., 0, :]
 
     @property
     def components(self) -> list[RowNormal]:
         """The components, each over the dimensions of the parameters."""
-        pairs = zip(self.loc.unbind(-2), self.precision_tril.unbind(-3), strict=True)
+        pairs = zip(self.loc.unbind(-1), self.precision_tril.unbind(-2), strict=True)
         return [RowNormal(loc, tril, validate_args=False) for loc, tril in pairs]
 
-    def expand(self, batch_shape: Size, _instance: object = None) -> RowMixture:
+    def expand(self, batch_shape: Size, _instance: object = None) -> RowNormalMixture:
         """Return the same distribution over more leading dimensions; no parameter is repeated."""
-        return RowMixture(
+        return RowNormalMixture(
             self.log_weight, self.loc, self.precision_tril, Size(batch_shape), validate_args=False
         )
 
     @property
     def mean(self) -> Tensor:
         """The mean of every row's latents, of shape (..., n, d)."""
-        weight = self.log_weight.exp().unsqueeze(-1)
-        return (weight * self.loc).sum(-2).expand(self.batch_shape)
+        return (self.log_weight.exp() * self.loc).sum(-1).expand(self.batch_shape)
 
     @property
     def variance(self) -> Tensor:
         """The marginal variances, of shape (..., n, d)."""
-        weight = self.log_weight.exp().unsqueeze(-1)
-        within = torch.stack([part.variance for part in self.components], -2)
-        mean = (weight * self.loc).sum(-2, keepdim=True)
+        share = self.log_weight.exp()
+        within = torch.stack([part.variance for part in self.components], -1)
+        mean = (share * self.loc).sum(-1, keepdim=True)
         spread = within + (self.loc - mean).square()
-        return (weight * spread).sum(-2).expand(self.batch_shape)
+        return (share * spread).sum(-1).expand(self.batch_shape)
 
     @torch.no_grad()
-    def sample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
         """Sample values of shape sample_shape + (..., n, d)."""
         shape = Size(sample_shape) + self.batch_shape
         return self.transformed(torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device))
@@ -88,7 +106,7 @@ class RowMixture(TorchDistribution):
         is uniform again, and stands for the first dimension.
         """
         tiny = torch.finfo(uniform.dtype).eps
-        upper = self.log_weight.exp().cumsum(-1)  # (..., C)
+        upper = self.log_share.exp().cumsum(-1)  # (..., C)
         first = uniform[..., 0].clamp(0, 1)
         chosen = (first.unsqueeze(-1) > upper[..., :-1]).sum(-1)
         lower = torch.nn.functional.pad(upper[..., :-1], (1, 0))
@@ -105,7 +123,7 @@ class RowMixture(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-density of the whole vector, divided evenly among its dimensions."""
         parts = torch.stack([part.log_prob(value).sum(-1) for part in self.components], -1)
-        total = (parts + self.log_weight).logsumexp(-1, keepdim=True)
+        total = (parts + self.log_share).logsumexp(-1, keepdim=True)
         return total.expand(value.shape) / value.shape[-1]
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...data.errors import KindError
 from ..distributions.information import solved
-from ..distributions.row_mixture import RowMixture
+from ..distributions.row_mixture import RowNormalMixture
 from ..networks.decoders import Decoder, LinearGaussianDecoder
 from ..networks.encoders import Encoder
 from ..networks.scales import ScaleKind
@@ -46,9 +46,9 @@ class MixturePrior(Prior):
         diagonal = self.factor.diagonal(dim1=-2, dim2=-1).exp()
         return self.factor.tril(-1) + torch.diag_embed(diagonal)
 
-    def forward(self) -> RowMixture:
-        """Return a RowMixture of batch shape (d,)."""
-        return RowMixture(self.logit, self.mean, self.precision_tril())
+    def forward(self) -> RowNormalMixture:
+        """Return a RowNormalMixture of batch shape (d,)."""
+        return RowNormalMixture.of(self.logit, self.mean, self.precision_tril())
 
     @torch.no_grad()
     def start_from(self, covariance: Tensor) -> None:
@@ -137,8 +137,8 @@ class ExactMixtureEncoder(Encoder):
         self.__dict__["prior"] = prior
 
     @torch.no_grad()
-    def forward(self, x: Tensor, s: Tensor) -> RowMixture:
-        """Return a RowMixture of batch shape (n, d)."""
+    def forward(self, x: Tensor, s: Tensor) -> RowNormalMixture:
+        """Return a RowNormalMixture of batch shape (n, d)."""
         decoder: LinearGaussianDecoder = self.__dict__["decoder"]
         prior: MixturePrior = self.__dict__["prior"]
         weight = decoder.mean.weight  # (p, d)
@@ -156,4 +156,4 @@ class ExactMixtureEncoder(Encoder):
         evidence = 0.5 * half.square().sum(-1) - log_diagonal.sum(-1)
         start = 0.5 * (prior.mean.unsqueeze(-1) * pull).sum((-2, -1))
         log_root = own.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return RowMixture(prior.logit + log_root - start + evidence, mean, tril)
+        return RowNormalMixture.of(prior.logit + log_root - start + evidence, mean, tril)

@@ -22,6 +22,7 @@ from ..networks.families import Families, all_real, families_of
 from ..networks.mixed_decoder import MixedDecoder
 from ..programs.base import Prior
 from ..programs.margins import KnownMargins
+from ..programs.mixture import ExactMixtureEncoder
 from ..programs.selection import SelectionModel
 from .options import Margins
 
@@ -129,7 +130,7 @@ def assembled(
     if mechanism.mask_latent_dim:
         # sampling the posterior trains no guide
         plain = isinstance(mechanism, AveragedMissingness) and isinstance(
-            encoder, ExactConditionalEncoder
+            encoder, ExactConditionalEncoder | ExactMixtureEncoder
         )
         size = mechanism.mask_latent_dim
         mask_encoder = (

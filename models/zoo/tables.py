@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Unpack
 
+import torch
+
 from ...data import IncompleteData
 from ...data.arguments import checked_and_renamed, checked_names, spelled_out
 from ...data.errors import InputError
@@ -16,11 +18,12 @@ from ..missingness.directions import Sign
 from ..missingness.formula.declaration import Declared
 from ..networks.decoders import Decoder, LinearGaussianDecoder
 from ..networks.encoders import Encoder
-from ..networks.families import all_real, families_of
+from ..networks.families import REAL, all_real, families_of
 from ..networks.mixed_decoder import MixedDecoder
 from ..networks.scales import ScaleKind
 from ..networks.starts import available_covariance
 from ..programs.base import Prior
+from ..programs.mixture import DirectDecoder, ExactMixtureEncoder, MixturePrior
 from ..programs.selection import SelectionModel
 from .building import building
 from .mechanism_names import SlopePrior, mechanism_for
@@ -32,25 +35,29 @@ from .parts import assembled, checked_latent_dim, decoder_for, encoder_for
 #: what :func:`absentia.missing` returns
 Why = str | Missingness | Declared | Sequence[Any] | Mapping[str, str]
 _P = ParamSpec("_P")
+#: up to so many columns are themselves the latents of a mixture; of more columns it has so many
+_MOST_DIRECT, _FACTORS = 32, 16
+#: the sd of their noise at the start
+_START_NOISE = 0.3
 
 
-def _hands_linear_over(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionModel]:
-    """Hand ``decoder="linear"`` over to :func:`NotMIWAEPPCA`, with the options that were given."""
+def _hands_over(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionModel]:
+    """Hand linear and mixture decoders over to their builders, with the options that were given."""
 
     @functools.wraps(make)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> SelectionModel:
         decoder = kwargs.get("decoder")
-        if not isinstance(decoder, str) or decoder != "linear":
+        builders: dict[Any, Any] = {"linear": NotMIWAEPPCA, "mixture": _mixture}
+        if not isinstance(decoder, str) or decoder not in builders:
             return make(*args, **kwargs)
         given: dict[str, Any] = {k: v for k, v in kwargs.items() if k != "decoder"}
-        linear: Any = NotMIWAEPPCA
-        made: SelectionModel = linear(*args, **given)
+        made: SelectionModel = builders[decoder](*args, **given)
         return made
 
     return wrapper
 
 
-@_hands_linear_over
+@_hands_over
 @building
 def NotMIWAE(
     data: IncompleteData,
@@ -99,7 +106,8 @@ def NotMIWAE(
             shape by a mechanism instead.
         latent_dim: the number of latent dimensions, by default min(p - 1, 10) for p columns.
         decoder: ``"gaussian"``, ``"student-t"`` (for the real columns), ``"linear"`` for the
-            model of :func:`NotMIWAEPPCA` with its defaults, or a module.
+            model of :func:`NotMIWAEPPCA` with its defaults, ``"mixture"`` for a mixture of Normals
+            with full covariances (:class:`~absentia.models.MixturePrior`), or a module.
         encoder: how q(z | x_o, s) reads a row with gaps: ``"mask-aware"`` (zeros in the gaps, and
             the mask), ``"zero-filled"`` (zeros alone), ``"set"`` (the set of observed cells), or a
             module.
@@ -188,6 +196,48 @@ def NotMIWAEPPCA(
             missingness, data, sign, decoder.latent_dim, mask_latent_dim, slope_prior
         )
         return assembled(data, decoder, z_given_x, s_given_x, {**network}, margins)
+
+
+@building
+def _mixture(
+    data: IncompleteData,
+    missingness: Why = "self-masking",
+    *,
+    sign: Sign = None,
+    slope_prior: SlopePrior = "weak",
+    latent_dim: int | None = None,
+    scale: ScaleKind = "column",
+    floor: float = 1e-2,
+    mask_latent_dim: int = 1,
+    seed: int = 0,
+) -> SelectionModel:
+    """Make a mixture model, whose latents are up to 32 columns themselves, or factors of more."""
+    data = modelled(data, missingness)
+    families = families_of(data)
+    if not all_real(families):
+        names = [
+            name for name, own in zip(data.columns, families, strict=True) if own["family"] != REAL
+        ]
+        raise InputError(
+            f"decoder='mixture' is for tables whose columns are all real numbers, but "
+            f"'{names[0]}' is {data.schema[names[0]].kind}; use decoder='gaussian' or 'linear'"
+        )
+    p = len(families)
+    latent_dim = (p if p <= _MOST_DIRECT else _FACTORS) if latent_dim is None else latent_dim
+    latent_dim = checked_latent_dim(latent_dim, p, _MOST_DIRECT)
+    with seeded(seed):
+        prior, covariance = MixturePrior(latent_dim), available_covariance(data)
+        if latent_dim == p:
+            decoder: LinearGaussianDecoder = DirectDecoder(p, scale, floor)
+            decoder.scale.start_at(_START_NOISE)
+            prior.start_from(covariance)
+        else:
+            decoder = LinearGaussianDecoder(latent_dim, p, scale, floor)
+            decoder.start_from(covariance)
+            prior.start_from(torch.eye(latent_dim))
+        encoder = ExactMixtureEncoder(p, latent_dim)
+        s_given_x = mechanism_for(missingness, data, sign, latent_dim, mask_latent_dim, slope_prior)
+        return assembled(data, decoder, encoder, s_given_x, {}, None, prior)
 
 
 @checked_and_renamed(LINEAR_DECODER)

@@ -249,3 +249,50 @@ def test_very_many_rows_are_sampled_in_part(monkeypatch):
     data = ab.IncompleteData.from_numpy(table("own", rows=80)[1])
     sampling = sampled.PosteriorSampling(ab.NotMIWAEPPCA(data, "auto"), data, FitSettings())
     assert sampling.x.shape == (50, 3)
+
+
+def mixture_of(gaps, latent_dim=None):
+    data = ab.IncompleteData.from_numpy(gaps, columns=["a", "b", "c"])
+    return data, ab.NotMIWAE(data, "auto", decoder="mixture", latent_dim=latent_dim)
+
+
+@pytest.mark.parametrize("latent_dim", [None, 2])
+def test_a_mixture_has_the_density_of_its_sampler(short, latent_dim):
+    data, model = mixture_of(short, latent_dim)
+    sampling = sampled.PosteriorSampling(model.double(), data, FitSettings())
+    while not sampling.finished:
+        sampling.advance(0)
+    chains, z = sampling.chains, torch.randn(80, latent_dim or 3, dtype=torch.float64)
+    assert len(set(chains.mixture.component.flatten().tolist())) > 1
+    chains._of_mask = lambda *given: 0.0
+    density = chains.log_evidence(1) - chains.bends.log_slope.sum(-1)
+    x = torch.where(data.s, data.rescaled(sampling.scaler()).x.double(), 0.0)
+    for chain in range(2):
+        sampling._show(sampling._state(), chain)
+        guide = model.encoder(x, data.s)
+        # log p(x_o, z) - log p(z | x_o) is log p(x_o), whatever z
+        found = model.prior().log_prob(z).sum(-1) - guide.log_prob(z).sum(-1)
+        found = found + (model.decoder(z).log_prob(x) * data.s).sum(-1)
+        torch.testing.assert_close(found, density[chain], rtol=1e-4, atol=1e-4)
+
+
+def test_a_mixture_is_sampled_saved_and_goes_on_as_others(short, tmp_path):
+    data, model = mixture_of(short)
+    fit = ab.fit(model, data, progress=False)
+    assert len(fit.posterior) == 100
+    assert "own value" in str(fit.model.missingness.describe(fit)) or "say" in fit.odds_in_words()
+    filled = ab.impute(fit, data, particles=50, draws=10)
+    np.testing.assert_array_equal(filled.mean[data.s], short[data.s])
+    ab.save(fit, tmp_path / "fit")
+    again = ab.impute(ab.load(tmp_path / "fit"), data, particles=50, draws=10)
+    np.testing.assert_array_equal(again.mean, filled.mean)
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "fit.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        ab.fit(mixture_of(short)[1], data, progress=False, checkpoint=path, callback=stop)
+    resumed = ab.fit(mixture_of(short)[1], data, progress=False, checkpoint=path)
+    for name, value in fit.posterior.tensors.items():
+        assert torch.equal(resumed.posterior.tensors[name], value)

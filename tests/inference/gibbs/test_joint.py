@@ -14,14 +14,14 @@ from absentia.models.missingness.averaged import FORMS, SHARED_SCALE, SLOPE_SCAL
 N, P, D, E = 12, 3, 1, 1
 
 
-def made(seed):
+def made(seed, **options):
     """Return chains in which all columns but a complete one have a mechanism, missing or not."""
     seen = torch.zeros(N, P, dtype=torch.bool)
     seen[: N // 2], seen[:, -1] = True, True
     return Chains(
         torch.randn(N, P, dtype=torch.float64), seen, torch.ones(P, dtype=torch.bool),
-        latent_dim=D, mask_latent_dim=E, chains=1, shared=False, floor=0.0, forms=tuple(FORMS),
-        generator=torch.Generator().manual_seed(seed),
+        mask_latent_dim=E, chains=1, shared=False, floor=0.0, forms=tuple(FORMS),
+        generator=torch.Generator().manual_seed(seed), **{"latent_dim": D, **options},
     )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def new_data(chains):
     mean = decoder.predicted(chains.of_rows)
     chains.y = mean + normal(mean.shape, mean, g) * decoder.noise.sqrt().unsqueeze(1)
     # the mask's own latent has its mean from the complete column, which is new
-    v = chains.z[..., D:] - chains.shared.mean()
+    v = chains.z[..., chains.of_rows.shape[-1] :] - chains.shared.mean()
     forms.others = chains.shared.others = chains.y[0, :, -1:]
     chains.z = torch.cat([chains.of_rows, v + chains.shared.mean()], -1)
     score = forms.score(chains.z) + forms.slope.unsqueeze(1) * chains.y[..., :-1]
@@ -98,6 +98,55 @@ def test_parameters_keep_their_prior_when_data_are_sampled_anew_from_them():
         stats.invgamma(1.0, scale=0.5).cdf(0.5),
         1 - 2 * stats.t(2, scale=0.5**0.5).sf(0.5),
         0.5,
+    ]
+    score = (values.mean(0) - expected) / error
+    assert np.abs(score).max() < 3.8, score.round(1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direct", [False, True])
+def test_two_components_keep_their_prior(direct):
+    """The same with a mixture of two Normals, of factors or of the values themselves."""
+    d = P if direct else D
+    chains, found = made(seed=5, components=2, direct=direct, latent_dim=d), []
+    for _ in range(16_000):
+        chains.sweep(bend=False)
+        new_data(chains)
+        mixture, forms = chains.mixture, chains.forms
+        scale = (mixture.freedom - d - 1) * mixture.typical[0]
+        # given freedom and typical covariance a diagonal entry of S^-1 is scaled chi-squared
+        chi = mixture.precision[0].inverse()[:, 0, 0] / scale[0, 0]
+        found.append(
+            [
+                *(forms.form[0] == place for place in range(len(FORMS))),
+                mixture.component[0] == 0,
+                mixture.log_weight[0].exp() < 0.1,
+                mixture.mean[0].abs() < 1.0,
+                mixture.spread[0] < 1.0,
+                mixture.freedom[0] < d + 1 + 12,
+                torch.special.gammainc((mixture.freedom[0] - d + 1) / 2, 0.5 / chi) < 0.3,
+                chains.decoder.noise[0] < 0.3,
+                forms.loading[0, 0, : chains.of_rows.shape[-1]] > 0,
+                mixture.typical[0].diagonal() < 1.0,
+            ]
+        )
+    values = np.array([[float(torch.as_tensor(v).double().mean()) for v in row] for row in found])
+    batches = values[: len(values) // 40 * 40].reshape(40, -1, values.shape[1]).mean(1)
+    error = batches.std(0, ddof=1) / math.sqrt(40) + 1e-12
+    share = np.array(list(FORMS.values()))
+    latent = sum(share[place] for place, form in enumerate(FORMS) if "latent" in form)
+    expected = [
+        *share,
+        0.5,
+        stats.beta(0.5, 0.5).cdf(0.1),
+        1 - 2 * stats.t(4).sf(1.0),
+        stats.invgamma(2.0, scale=2.0).cdf(1.0),
+        3 / 8,
+        0.3,
+        stats.invgamma(1.0, scale=0.1).cdf(0.3),
+        # a column does not read the latent that is its own value
+        latent / 2 * (d - 1) / d if direct else latent / 2,
+        stats.gamma((d + 2) / 2, scale=2 / (d + 2)).cdf(1.0) if direct else 0.0,
     ]
     score = (values.mean(0) - expected) / error
     assert np.abs(score).max() < 3.8, score.round(1)

@@ -1,0 +1,142 @@
+"""The block of the components against the conditional distributions that it must sample."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from absentia.inference.gibbs import chains as chains_module
+from absentia.inference.gibbs.chains import Chains
+from absentia.inference.gibbs.mixture import Components, wishart
+from absentia.models.missingness.averaged import FORMS
+
+N, P, E, C = 6, 3, 1, 3
+DOUBLE = torch.float64
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=generator(seed), dtype=DOUBLE)
+
+
+def made(direct):
+    """Return two chains of a mixture, with arbitrary parameters."""
+    d = P if direct else 2
+    seen = torch.rand(N, P, generator=generator(1)) < 0.6
+    seen[0], seen[:, 0] = True, True
+    made = Chains(
+        torch.where(seen, random(N, P), 0.0), seen, torch.ones(P, dtype=torch.bool), latent_dim=d,
+        mask_latent_dim=E, chains=2, shared=False, floor=0.0, forms=tuple(FORMS),
+        generator=generator(2), components=C, direct=direct,
+    )  # fmt: skip
+    k, q = made.forms.slope.shape
+    if not direct:
+        made.decoder.weight, made.decoder.mean = random(k, P, d, seed=3), random(k, P, seed=4)
+    made.decoder.noise = random(k, P, seed=5).exp()
+    made.forms.slope, made.forms.offset = random(k, q, seed=6), random(k, q, seed=7)
+    made.forms.loading = random(k, q, d + E, seed=8)
+    made.forms.coefficient = random(k, q, 1, seed=11)
+    made.shared.coefficient = random(k, E, 1, seed=12)
+    root = random(k, C, d, d, seed=13).tril() + 2 * torch.eye(d, dtype=DOUBLE)
+    made.mixture.precision = root @ root.mT
+    made.mixture.log_det = torch.linalg.slogdet(made.mixture.precision)[1]
+    made.mixture.log_weight = random(k, C, seed=14).log_softmax(-1)
+    made.mixture.component = torch.randint(C, (k, N), generator=generator(15))
+    return made
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_components_and_latents_with_missing_values_integrated_out(direct, monkeypatch):
+    """log p(c | row) and E[z | c, row], by the joint Normal of values and utilities."""
+    made_ = made(direct)
+    kept = {}
+
+    def keep(self, information, pattern, shift, source):
+        kept["odds"] = self.log_odds(information, pattern, shift)
+
+    monkeypatch.setattr(Components, "choose", keep)
+    monkeypatch.setattr(chains_module, "normal", lambda shape, like, g: like.new_zeros(shape))
+    found = made_._latents()
+    columns, d = made_.columns.tolist(), made_.of_rows.shape[-1]
+    q = len(columns)
+    for k in range(2):
+        weight, noise = made_.decoder.weight[k].numpy(), made_.decoder.noise[k].numpy()
+        slope, base = made_.forms.slope[k].numpy(), made_.forms.base()[k].numpy()
+        loading, more = made_.forms.loading[k].numpy(), made_.shared.mean()[k].numpy()
+        for i in range(N):
+            # (y, u) as a linear map of the latents, the noise and the utilities' own
+            map_y = np.hstack([weight, np.zeros((P, E)), np.eye(P), np.zeros((P, q))])
+            map_u = np.hstack([loading, np.zeros((q, P)), np.eye(q)])
+            map_u += slope[:, None] * map_y[columns]
+            seen, y = made_.seen[i].numpy(), made_.y[k, i].numpy()
+            known = np.vstack([map_y[seen], map_u])
+            mean = made_.decoder.mean[k].numpy()
+            at = np.concatenate([mean[seen], base[i] + slope * mean[columns]])
+            left = np.concatenate([y[seen], made_.u[k, i].numpy()]) - at
+            odds = []
+            for c in range(C):
+                spread = np.diag(np.concatenate([np.ones(d + E), noise, np.ones(q)]))
+                spread[:d, :d] = made_.mixture.precision[k, c].inverse().numpy()
+                centre = np.concatenate([made_.mixture.mean[k, c].numpy(), more[i]])
+                of = known @ spread @ known.T
+                off = left - known[:, : d + E] @ centre
+                odds.append(
+                    float(made_.mixture.log_weight[k, c])
+                    + stats.multivariate_normal.logpdf(off, cov=of)
+                )
+                if c == int(made_.mixture.component[k, i]):
+                    gain = (spread @ known.T)[: d + E] @ np.linalg.inv(of)
+                    np.testing.assert_allclose(found[k, i], centre + gain @ off, rtol=1e-7)
+            share = np.exp(np.array(odds) - np.max(odds))
+            np.testing.assert_allclose(
+                kept["odds"][k, i].softmax(-1), share / share.sum(), rtol=1e-7
+            )
+
+
+def test_only_some_rows_change_their_component_and_by_the_odds():
+    many = Components(4000, 1, 2, 1, False, torch.zeros((), dtype=DOUBLE), generator())
+    many.mean = torch.tensor([[[-1.0], [1.0]]], dtype=DOUBLE)
+    many.component[:] = -1
+    information = torch.full((1, 1, 1), 0.5, dtype=DOUBLE)
+    pattern = torch.zeros(4000, dtype=torch.long)
+    shift = torch.full((1, 4000, 1), 0.4, dtype=DOUBLE)
+    many.choose(information, pattern, shift, generator())
+    changed = many.component[0][many.component[0] >= 0]
+    assert len(changed) == 1000
+    # given c the row's value .4 / .5 is Normal(mean, 1 + 1 / .5)
+    density = stats.norm.pdf(0.8, [-1.0, 1.0], 3**0.5)
+    share = float((changed == 1).double().mean())
+    assert share == pytest.approx(density[1] / density.sum(), abs=4 * 0.5 / 1000**0.5)
+
+
+def test_wishart_matrices():
+    rate = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=DOUBLE)
+    size = 20_000
+    drawn, log_det = wishart(
+        torch.full((size,), 5.0, dtype=DOUBLE), rate.expand(size, 2, 2), generator()
+    )
+    exact = stats.wishart(5, rate.inverse().numpy())
+    error = 4 * np.sqrt(exact.var() / size)
+    assert (np.abs(drawn.mean(0).numpy() - exact.mean()) < error).all()
+    np.testing.assert_allclose(drawn.var(0), exact.var(), rtol=0.08)
+    torch.testing.assert_close(log_det, torch.linalg.slogdet(drawn)[1])
+
+
+def test_a_component_that_nothing_supports_is_left():
+    """Two clusters far apart take two of six components, and what is between them none."""
+    z = torch.cat([random(100, 2) - 3, random(100, 2, seed=1) + 3]).unsqueeze(0)
+    mixture = Components(200, 2, 6, 1, True, z, generator())
+    source, used = generator(4), []
+    information = torch.full((1, 1, 4), 0.0, dtype=DOUBLE)
+    information[..., [0, 3]] = 1e4  # z is nearly known
+    for step in range(300):
+        mixture.choose(information, torch.zeros(200, dtype=torch.long), 1e4 * z, source)
+        mixture.step(z, source)
+        if step >= 200:
+            used.append((mixture.component[0].bincount(minlength=6) > 10).sum())
+    assert float(torch.stack(used).double().mean()) < 3.0
+    first, second = mixture.component[0, :100].bincount(minlength=6), mixture.component[0, 100:]
+    assert not set(first.nonzero().flatten().tolist()) & set(second.tolist())
