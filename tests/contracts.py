@@ -24,8 +24,10 @@ from absentia.models import (
     ConvEncoder,
     ConvMissingness,
     Decoder,
+    DirectDecoder,
     Encoder,
     ExactConditionalEncoder,
+    ExactMixtureEncoder,
     FormulaMissingness,
     FunctionMissingness,
     GaussianDecoder,
@@ -37,6 +39,7 @@ from absentia.models import (
     MaskLatentShift,
     Missingness,
     MixedDecoder,
+    MixturePrior,
     NonLinearMissingness,
     NoSelfCensoring,
     ObservedMissingness,
@@ -70,6 +73,13 @@ def exact_encoder() -> Encoder:
     return encoder
 
 
+def mixture_encoder() -> Encoder:
+    encoder = ExactMixtureEncoder(P, D)
+    encoder.attach(LinearGaussianDecoder(D, P))
+    encoder.attach_prior(MixturePrior(D, 3))
+    return encoder
+
+
 def hides_extremes(x: Tensor) -> Bernoulli:
     return Bernoulli(logits=2 - x**2)
 
@@ -96,6 +106,7 @@ DECODERS: dict[type, dict[str, Callable[[], Decoder]]] = {
         "entry": lambda: ConvDecoder(D, (2, 1, 2), channels=[3, 4], scale="entry"),
         "bernoulli": lambda: ConvDecoder(D, (1, 1, P), channels=[3, 4], family="bernoulli"),
     },
+    DirectDecoder: {"direct": lambda: DirectDecoder(P)},
     LinearGaussianDecoder: {
         "shared": lambda: LinearGaussianDecoder(D, P),
         "column": lambda: LinearGaussianDecoder(D, P, scale="column"),
@@ -120,6 +131,7 @@ ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
     },
     ConvEncoder: {"conv": lambda: ConvEncoder((1, 2, 2), D, channels=[3, 4])},
     ExactConditionalEncoder: {"exact": exact_encoder},
+    ExactMixtureEncoder: {"exact-mixture": mixture_encoder},
     PriorEncoder: {"prior": lambda: PriorEncoder(P, D)},
 }
 
@@ -266,8 +278,9 @@ def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def check_gradients(module: nn.Module, loss: Tensor) -> None:
-    """Every parameter gets a finite gradient that is not zero; the first that does not is named."""
-    names, parameters = zip(*module.named_parameters(), strict=True)
+    """Every parameter that is learnt gets a finite gradient that is not zero, or it is named."""
+    learnt = [(name, own) for name, own in module.named_parameters() if own.requires_grad]
+    names, parameters = zip(*learnt, strict=True)
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     for name, gradient in zip(names, gradients, strict=True):
         assert gradient is not None, f"{name} gets no gradient"

@@ -14,6 +14,7 @@ from absentia.models import (
     Clipping,
     ConvMissingness,
     Decoder,
+    DirectDecoder,
     Encoder,
     ExactConditionalEncoder,
     FormulaMissingness,
@@ -68,7 +69,7 @@ def inputs(module, dtype=torch.float32, seed=2):
     """Arguments of the module's call."""
     generator = torch.Generator().manual_seed(seed)
     if isinstance(module, Decoder):
-        return (torch.randn(N, D, generator=generator).to(dtype),)
+        return (torch.randn(N, module.latent_dim, generator=generator).to(dtype),)
     x = torch.randn(N, P, generator=generator).to(dtype)
     if isinstance(module, Encoder):
         s = torch.rand(N, P, generator=generator) < 0.7
@@ -115,7 +116,8 @@ def test_every_class_has_an_entry(base, entries):
 @decoders
 def test_decoder_shapes(make):
     decoder = randomised(make())
-    z = torch.randn(K, N, D)
+    d = P if isinstance(decoder, DirectDecoder) else D
+    z = torch.randn(K, N, d)
     for shape in ((N,), (K, N)):
         given = decoder(z if len(shape) == 2 else z[0])
         assert given.batch_shape == (*shape, P)
@@ -125,7 +127,7 @@ def test_decoder_shapes(make):
         assert given.mean.shape == given.variance.shape == (*shape, P)
         assert given.mean.isfinite().all()
         assert given.variance.isfinite().all()
-    assert (decoder.latent_dim, decoder.num_columns) == (D, P)
+    assert (decoder.latent_dim, decoder.num_columns) == (d, P)
     whole = decoder(z)
     for k in range(K):  # particles do not see each other
         torch.testing.assert_close(decoder(z[k]).mean, whole.mean[k])
@@ -239,6 +241,8 @@ def test_configuration_rebuilds_an_equal_module(make):
     again.load_state_dict(module.state_dict())
     if isinstance(module, Encoder) and "decoder" in module.__dict__:
         again.attach(module.__dict__["decoder"])
+    if isinstance(module, Encoder) and "prior" in module.__dict__:
+        again.attach_prior(module.__dict__["prior"])
     assert torch.equal(density(again), density(module))
 
 
