@@ -7,8 +7,11 @@ import os
 # OpenMP threads that spin while they wait slow down whatever else runs on the machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from typing import Annotated
+
 import typer
 
+from .. import __version__
 from . import demo, example, impute, inspect, pool, report, reproduce, sensitivity, tune
 
 app = typer.Typer(
@@ -17,6 +20,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"absentia {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Impute tables with values that are missing not at random (MNAR)."""
+
+
 for command in (
     demo.demo,
     example.example,

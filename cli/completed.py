@@ -15,8 +15,10 @@ from ..data.system.memory import check_memory
 from ..data.table_files import TableFile
 from ..data.table_writing import write_table, write_tables
 from ..inference import Imputation
-from .console import errors, say
+from .console import say, warn
+from .csv_options import FinishOptions
 from .fields import Fields
+from .finish import finished, indicators
 from .paths import check_model_folder, check_outputs, make_folders
 from .reading import what_is_missing
 from .several import Several, imputed_cells
@@ -31,7 +33,7 @@ class Places:
         rows: the diagnostics of its rows; None if the completed table is printed.
         draws: the completed tables of --draws or --multiple, if any.
         at_random: for --multiple, as many completed tables under missing at random.
-        imputed: for --multiple, the table that says which cells were imputed.
+        imputed: for --multiple and --flags, the table that says which cells were imputed.
         report: the HTML page, if any.
         checkpoint: the file to resume the fit from, if any.
     """
@@ -46,7 +48,13 @@ class Places:
 
     @classmethod
     def beside(
-        cls, out: Path, draws: bool, multiple: bool, report: Path | None, checkpoint: Path | None
+        cls,
+        out: Path,
+        draws: bool,
+        multiple: bool,
+        flags: bool,
+        report: Path | None,
+        checkpoint: Path | None,
     ) -> Places:
         """Return all paths; those of further tables are made from OUT's.
 
@@ -56,15 +64,28 @@ class Places:
         """
         file = TableFile.of(out)
         if file.standard:
-            if draws or multiple:
+            if draws or multiple or flags:
                 raise InputError(
-                    "--out - prints the completed table, and its draws need a file; give --out FILE"
+                    "--out - prints the completed table, and draws and flags need files of their "
+                    "own; give --out FILE"
                 )
             return cls(out, None, None, None, None, report, checkpoint)
         drawn = file.beside("draws") if draws or multiple else None
         at_random = file.beside("at-random") if multiple else None
-        imputed = file.beside("imputed") if multiple else None
+        imputed = file.beside("imputed") if multiple or flags else None
         return cls(out, file.beside("rows"), drawn, at_random, imputed, report, checkpoint)
+
+    def files(self) -> dict[str, str]:
+        """Return the paths of the tables and the page that are written, by what they hold."""
+        every = {
+            "completed": self.out,
+            "rows": self.rows,
+            "draws": self.draws,
+            "at_random": self.at_random,
+            "imputed": self.imputed,
+            "report": self.report,
+        }
+        return {name: str(path) for name, path in every.items() if path is not None}
 
     def check(self, inputs: Iterable[Path | None], save: Path | None, fitted: Path | None) -> None:
         """Refuse outputs that would overwrite something else or cannot be written.
@@ -104,14 +125,25 @@ def write_completed(
     places: Places,
     several: Several,
     id_column: str | None,
-) -> None:
+    finish: FinishOptions,
+) -> pd.DataFrame:
     """Write the completed table, the diagnostics of its rows, and draws: all files or none.
+
+    Returns:
+        The completed table, with all columns of the file.
 
     Raises:
         TableError: as :func:`absentia.data.table_writing.write_tables`.
     """
+    further = indicators(fields.frame) if finish.add_indicator else {}
+
+    def written(one: pd.DataFrame, path: Path) -> pd.DataFrame:
+        rounded = finished(_whole(one, fields.frame), fields.frame, data.schema, finish)
+        spelled = fields.spelled(rounded, data.schema, path)
+        return spelled.assign(**{n: flag.to_numpy() for n, flag in further.items()})
+
     complete = _whole(filled.to_frame(), fields.frame)
-    tables = {places.out: fields.spelled(complete, data.schema, places.out)}
+    tables = {places.out: written(filled.to_frame(), places.out)}
     if places.rows is not None:
         rows = fields.labelled(filled.rows())
         if id_column is not None:
@@ -120,13 +152,13 @@ def write_completed(
         tables[places.rows] = rows
     for path, drawn in ((places.draws, several.drawn), (places.at_random, several.at_random)):
         if path is not None and drawn:
-            whole = [_whole(one, fields.frame) for one in drawn]
-            tables[path] = _stacked([fields.spelled(one, data.schema, path) for one in whole])
+            tables[path] = _stacked([written(one, path) for one in drawn])
     if places.imputed is not None:
         flags = imputed_cells(fields.frame, complete)
         tables[places.imputed] = fields.labelled(flags)
     make_folders([*tables, places.report])
     write_tables(tables, fields.form)
+    return complete
 
 
 def write_as_read(fields: Fields, table: Path, places: Places) -> None:
@@ -135,10 +167,9 @@ def write_as_read(fields: Fields, table: Path, places: Places) -> None:
     Raises:
         TableError: as :func:`absentia.data.table_writing.write_table`.
     """
-    say(
-        f"warning: no value is missing in the modelled columns of {table}, so that nothing is "
-        f"imputed and no model is fitted ({what_is_missing(fields)})",
-        errors,
+    warn(
+        f"no value is missing in the modelled columns of {table}, so that nothing is "
+        f"imputed and no model is fitted ({what_is_missing(fields)})"
     )
     complete = fields.as_read(places.out)
     make_folders([places.out])
@@ -154,14 +185,13 @@ def say_how_far_to_trust(filled: Imputation, rows_path: Path | None) -> None:
     say(repr(filled))
     unreliable = int((~filled.reliable).sum())
     if np.isnan(filled.khat).all():
-        say("warning: too few particles for a Pareto k-hat; give --particles 1000", errors)
+        warn("too few particles for a Pareto k-hat; give --particles 1000")
     elif unreliable:
         where = "" if rows_path is None else f"see {rows_path}, and "
-        say(
-            f"warning: the importance weights of {unreliable} rows are unreliable (their Pareto "
+        warn(
+            f"the importance weights of {unreliable} rows are unreliable (their Pareto "
             f"k-hat is above the threshold); {where}"
-            f"give more particles, such as --particles 10000",
-            errors,
+            f"give more particles, such as --particles 10000"
         )
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import math
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from rich.console import Console
 
 console = Console()
@@ -13,19 +19,69 @@ errors = Console(stderr=True)
 
 
 @contextmanager
-def talking(quiet: bool = False, aside: bool = False) -> Iterator[None]:
+def talking(quiet: bool = False, aside: bool = False, verbose: bool = False) -> Iterator[None]:
     """Inside, print nothing but warnings and errors, or print all messages on standard error.
 
     Args:
         quiet: whether to print warnings and errors only.
         aside: whether standard output is kept free for a table or a document.
+        verbose: whether to print what the library logs, on standard error.
     """
     before = console.quiet, console.stderr
     console.quiet, console.stderr = console.quiet or quiet, console.stderr or aside
+    logger, handler = logging.getLogger(__name__.split(".")[0]), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    level = logger.level
+    if verbose:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         console.quiet, console.stderr = before
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def print_document(document: Any) -> None:
+    """Print a document as JSON on standard output; numbers that are not finite become null."""
+    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    """Convert tables, paths, dates and numbers of any type to what JSON has.
+
+    >>> import pandas as pd
+    >>> plain({"a": pd.DataFrame({"x": [1.0, float("nan")]})})
+    {'a': [{'x': 1.0}, {'x': None}]}
+    """
+    if isinstance(value, pd.DataFrame):
+        return [plain(row) for row in value.to_dict("records")]
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)
+
+
+#: the warnings that the command has printed so far
+warned: list[str] = []
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error, and keep it for a JSON document."""
+    warned.append(text)
+    say(f"warning: {text}", errors)
 
 
 def say(text: str, to: Console = console) -> None:

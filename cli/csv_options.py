@@ -85,32 +85,88 @@ class CSVOptions(NamedTuple):
 USUAL_CSV = CSVOptions()
 
 
-def reads_a_table(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of :class:`CSVOptions` in the place of its parameter ``csv``.
+class TalkOptions(NamedTuple):
+    """The options that say what a command prints."""
 
-    Typer makes a command's options from the signature of its function. This decorator writes that
-    signature, so that the commands that read a table do not repeat nine options each.
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")
+    ] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also print what is done, on standard error.")
+    ] = False
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON document on standard output, messages on standard error."
+        ),
+    ] = False
+
+
+#: what is printed where no option is given
+USUAL_TALK = TalkOptions()
+
+
+class FinishOptions(NamedTuple):
+    """The options that say how imputed values are written."""
+
+    digits: Annotated[
+        str,
+        typer.Option(
+            help="Decimals of imputed numbers: 'observed', as many as the column's observed values "
+            "have, 'all', or a number."
+        ),
+    ] = "observed"
+    flags: Annotated[
+        bool,
+        typer.Option(
+            "--flags", help="Also write which cells were imputed, to a file ending in -imputed."
+        ),
+    ] = False
+    add_indicator: Annotated[
+        bool,
+        typer.Option(
+            "--add-indicator",
+            help="Append a column missingindicator_NAME of 0 and 1 for each incomplete column.",
+        ),
+    ] = False
+
+
+#: how imputed values are written where no option is given
+USUAL_FINISH = FinishOptions()
+
+_GROUPS: dict[str, Any] = {"csv": CSVOptions, "talk": TalkOptions, "finish": FinishOptions}
+
+
+def reads_a_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a group in the place of a parameter of the group's name.
+
+    The groups are ``csv`` (:class:`CSVOptions`), ``talk`` (:class:`TalkOptions`) and ``finish``
+    (:class:`FinishOptions`). Typer makes a command's options from the signature of its function.
+    This decorator writes that signature, so that the commands do not repeat these options.
     """
-    options = get_type_hints(CSVOptions, include_extras=True)
     parameters: list[inspect.Parameter] = []
+    members: dict[str, list[str]] = {}
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        if parameter.name == "csv":
-            parameters += [
-                inspect.Parameter(
-                    name,
-                    parameter.kind,
-                    default=CSVOptions._field_defaults[name],
-                    annotation=annotation,
-                )
-                for name, annotation in options.items()
-            ]
-        else:
+        group = _GROUPS.get(parameter.name)
+        if group is None:
             parameters.append(parameter)
+            continue
+        options = get_type_hints(group, include_extras=True)
+        members[parameter.name] = list(options)
+        parameters += [
+            inspect.Parameter(
+                name, parameter.kind, default=group._field_defaults[name], annotation=annotation
+            )
+            for name, annotation in options.items()
+        ]
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
-        csv = CSVOptions(**{name: given.pop(name) for name in options})
-        command(**given, csv=csv)
+        groups = {
+            group: _GROUPS[group](**{name: given.pop(name) for name in names})
+            for group, names in members.items()
+        }
+        command(**given, **groups)
 
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__annotations__ = {one.name: one.annotation for one in parameters}

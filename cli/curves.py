@@ -26,7 +26,7 @@ from ..inference import (
 from ..models import PPCA, NotMIWAEPPCA
 from ..models import missing as declared_missing
 from ..models.programs.base import RowModel
-from .console import listed
+from .console import listed, warned
 
 _MOST = 101
 _INTERCEPT = "Intercept"
@@ -161,3 +161,27 @@ def write_picture(curve: SensitivityCurve, names: Sequence[str], value: float, p
     for k, name in enumerate(names):
         where = path if k == 0 else path.with_name(f"{path.stem}-{k + 1}{path.suffix}")
         write_figure_atomic(where, plot_sensitivity(curve, name, value))
+
+
+def curve_document(
+    curve: SensitivityCurve, formula: str, value: float, names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the curves as a document, with where the conclusion changes."""
+    tips = {
+        name: {of: curve.tipping_points(value, name, of) for of in ("estimate", "lower", "upper")}
+        for name in names
+    }
+    return {
+        "command": "sensitivity",
+        "formula": formula,
+        "column": curve.column,
+        "assumption": curve.assumption.rstrip(","),
+        "level": curve.level,
+        "value": value,
+        "curve": curve.table[curve.table["estimand"].isin(names)],
+        "tipping_points": tips,
+        "supported": None if curve.profile.empty else curve.supported(),
+        "in_words": [curve.tips(value, name) for name in names]
+        + ([] if curve.profile.empty else [curve.support()]),
+        "warnings": warned,
+    }

@@ -17,16 +17,15 @@ from ..inference.fitting.usual import usual_settings
 from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA, RowModel
 from ..models.zoo.mechanism_names import SlopePrior
 from .choices import MechanismName, ModelName
-from .console import console, errors, listed, say
+from .console import console, listed, say, warn
 from .frames import shown
 from .kinds import advise
+from .pace import lines_on_the_way, say_how_long
 from .paths import make_folders
 from .suspicions import Suspicion, lines_of
 
 #: the most columns that are described on a line each
 _MOST_ROWS = 20
-#: steps of Adam where none are given and no rows are held out
-_STEPS = 5_000
 
 
 def read_data(
@@ -56,7 +55,7 @@ def read_data(
         raise
     say(f"{table}: {data}")
     for line in lines_of(suspected):
-        say(f"warning: {line}", errors)
+        warn(line)
     say_columns(data.schema.describe())
     return data
 
@@ -91,13 +90,17 @@ def fit_model(
     make_folders([checkpoint])
     assumed = built.missingness.describe(data)
     say(f"{assumed.title}\n{assumed.summary()}" if assumed.wide else str(assumed))
+    settings = usual_settings(built, data, steps, learning_rate)
+    if whole is None and not built.missingness.ignorable:
+        say_how_long(built, data, settings, seed)
     result = fit(
         built,
         data if whole is None else whole,
         seed=seed,
         progress=progress,
         checkpoint=checkpoint,
-        **usual_settings(built, data, steps, learning_rate, _STEPS),
+        callback=lines_on_the_way(),
+        **settings,
     )
     say(f"bound {result.bound:.3f} nats per row")
     if not model.value.startswith(("ppca", "miwae")):

@@ -18,7 +18,7 @@ from ..data.scan import Scan, scan
 from ..inference import FitResult, impute
 from ..models import RowModel
 from .choices import ModelName
-from .console import errors, say
+from .console import say, warn
 from .fitting import fit_model, say_columns
 from .impute_options import was_given
 from .paths import check_model_folder, check_outputs
@@ -122,10 +122,9 @@ def impute_folder(
         f"{100 * found['refined_rows']:.1f} % of rows refined"
     )
     if found["weights_good"] < 1:
-        say(
-            "warning: the importance weights of some rows are unreliable (their Pareto k-hat is "
-            f"above the threshold); see {made.rows}",
-            errors,
+        warn(
+            "the importance weights of some rows are unreliable (their Pareto k-hat is "
+            f"above the threshold); see {made.rows}"
         )
     say(f"completed table: {made.path}")
 

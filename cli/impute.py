@@ -11,8 +11,17 @@ import typer
 from ..data.errors import InputError
 from ..data.table_files import STANDARD
 from .choices import MechanismName, ModelName, ParameterSource
-from .console import quoted, say, talking
-from .csv_options import USUAL_CSV, CSVOptions, Table, reads_a_table
+from .console import print_document, quoted, say, talking
+from .csv_options import (
+    USUAL_CSV,
+    USUAL_FINISH,
+    USUAL_TALK,
+    CSVOptions,
+    FinishOptions,
+    Table,
+    TalkOptions,
+    reads_a_table,
+)
 from .one_line_errors import one_line_errors
 from .reading import say_how_it_was_read
 
@@ -131,6 +140,8 @@ def impute(
         ),
     ] = None,
     csv: CSVOptions = USUAL_CSV,
+    finish: FinishOptions = USUAL_FINISH,
+    talk: TalkOptions = USUAL_TALK,
     save: Annotated[Path | None, typer.Option(help="Folder to save the fitted model in.")] = None,
     fitted: Annotated[
         Path | None,
@@ -174,7 +185,11 @@ def impute(
     In a CSV, empty cells are missing, and so are words such as NA in columns of numbers. Name
     other codes for missing values, such as -99 or "unknown", with --na-values.
     """
-    with one_line_errors(_how_to_resume(checkpoint)), talking(aside=out == STANDARD):
+    aside = out == STANDARD or talk.json
+    with (
+        one_line_errors(_how_to_resume(checkpoint), talk.json),
+        talking(talk.quiet, aside, talk.verbose),
+    ):
         # here and not above, so that --help need not wait for torch
         from ..data import IncompleteData
         from ..data.table_writing import check_table
@@ -187,7 +202,9 @@ def impute(
             write_as_read,
             write_completed,
         )
+        from .documents import as_read_document, imputed_document
         from .fields import columns_of, read_fields
+        from .finish import digits_in
         from .fitting import build_model, fit_model, read_data
         from .folders import check_folder_options, impute_folder, is_larger_than_memory
         from .impute_options import carried, check_options, check_several, prior_in, signs_of
@@ -200,6 +217,9 @@ def impute(
         check_options(context, model, missingness, known, fitted, learning_rate)
         check_several(draws, multiple, parameters)
         prior = prior_in(slope_prior)
+        digits_in(finish.digits)
+        if talk.json and out == STANDARD:
+            raise InputError("--json and --out - both print on standard output; give --out FILE")
         if is_larger_than_memory(table, out):
             check_folder_options(context, table, out)
             return impute_folder(
@@ -232,7 +252,7 @@ def impute(
             )
         form = csv.format()
         option = "--multiple" if multiple else "--draws"
-        places = Places.beside(out, draws > 0, multiple > 0, report, checkpoint)
+        places = Places.beside(out, draws > 0, multiple > 0, finish.flags, report, checkpoint)
         schema_path = None if schema in (None, "infer") else Path(str(schema))
         places.check([table, schema_path], save, fitted)
         declared = declared_in(schema)
@@ -251,7 +271,7 @@ def impute(
                 f"tables of {option}; rename it"
             )
         modelled = fields.frame.drop(columns=untouched)
-        progress = sys.stderr.isatty()
+        progress = sys.stderr.isatty() and not talk.quiet
         if result is not None:
             data = IncompleteData.from_frame(modelled, like=result)
         else:
@@ -259,6 +279,8 @@ def impute(
             data = read_data(modelled, table, declared, schema == "infer", covariate, suspected)
             if save is None and not modelled.isna().any(axis=None):
                 write_as_read(fields, table, places)
+                if talk.json:
+                    print_document(as_read_document(fields, places))
                 return
             built = build_model(model, missing, missingness, known, prior, data, latent_dim, seed)
             result = fit_model(built, data, model, steps, learning_rate, seed, checkpoint, progress)
@@ -272,7 +294,7 @@ def impute(
         several = drawn_tables(
             result, data, filled, draws, multiple, parameters.value, seed, progress
         )
-        write_completed(filled, fields, data, places, several, id_column)
+        write_completed(filled, fields, data, places, several, id_column, finish)
         say_how_far_to_trust(filled, places.rows)
         if report is not None:
             write_report(result, data, report, filled, seed)
@@ -280,6 +302,8 @@ def impute(
             say(f"completed table: {out}")
         if multiple:
             say(f"now analyse the tables: absentia pool {quoted(str(places.draws))} 'y ~ x'")
+        if talk.json:
+            print_document(imputed_document(result, filled, fields, places, seed))
 
 
 def _how_to_resume(checkpoint: Path | None) -> str:

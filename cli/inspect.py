@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .choices import Grounds
-from .console import console, say
-from .csv_options import USUAL_CSV, CSVOptions, reads_a_table
+from .console import console, print_document, say, talking, warned
+from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, Table, TalkOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs
 from .reading import say_how_it_was_read, what_is_missing
@@ -32,12 +32,7 @@ _CAUTION = (
 
 @reads_a_table
 def inspect(
-    table: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV, TSV, Parquet or Excel, or - for standard input; empty cells are missing."
-        ),
-    ],
+    table: Table,
     schema: Annotated[
         Path | None,
         typer.Option(
@@ -54,13 +49,14 @@ def inspect(
         ),
     ] = Grounds.values,
     csv: CSVOptions = USUAL_CSV,
+    talk: TalkOptions = USUAL_TALK,
 ) -> None:
     """Show how much of TABLE is missing, in which patterns, and what its columns are.
 
     With --out, the tables are written as CSV, the inferred schema as schema.toml, and a figure as
     missingness.png. Correct the schema where it is wrong, and give it to --schema.
     """
-    with one_line_errors():
+    with one_line_errors(document=talk.json), talking(talk.quiet, talk.json, talk.verbose):
         # here and not above, so that --help need not wait for torch
         from ..data.patterns import (
             associated,
@@ -111,6 +107,20 @@ def inspect(
             }
             _write(out, (table, schema), tables, kinds.to_toml() + _unread(refused), frame)
             say(f"written to {out}")
+        if talk.json:
+            suspected = suspicions(fields, (), declared, by is Grounds.values)
+            print_document(
+                {
+                    "command": "inspect",
+                    "table": str(table),
+                    "rows": len(frame),
+                    "columns": columns.rename_axis("column").reset_index(),
+                    "patterns": seen.reset_index(),
+                    "associations": related,
+                    "suspicious": [one._asdict() for one in suspected],
+                    "warnings": warned,
+                }
+            )
 
 
 def _show(frame: pd.DataFrame, title: str, index: str | None = None, folded: bool = True) -> None:

@@ -10,7 +10,7 @@ from typing import TextIO
 import typer
 
 from ..data.errors import AbsentiaError, AbsentiaWarning
-from .console import errors, say
+from .console import errors, print_document, say, warn, warned
 from .stopping import signal_of, signals_that_stop
 
 #: what a mistake in the input or a limit of the machine raises
@@ -26,13 +26,15 @@ class one_line_errors:
 
     Args:
         after_stop: how to continue after such a signal.
+        document: whether a mistake is also printed as a JSON document on standard output.
     """
 
-    def __init__(self, after_stop: str = "") -> None:
-        self.after_stop = after_stop
+    def __init__(self, after_stop: str = "", document: bool = False) -> None:
+        self.after_stop, self.document = after_stop, document
         self._signals = signals_that_stop()
 
     def __enter__(self) -> one_line_errors:
+        warned.clear()
         self._before = warnings.catch_warnings()
         self._before.__enter__()
         usual = warnings.showwarning
@@ -46,7 +48,7 @@ class one_line_errors:
             line: str | None = None,
         ) -> None:
             if issubclass(category, AbsentiaWarning):
-                say(f"warning: {message}", errors)
+                warn(str(message))
             else:
                 usual(message, category, filename, lineno, file, line)
 
@@ -71,4 +73,6 @@ class one_line_errors:
         if isinstance(error, _MISTAKES):
             what = str(error) or "there is not enough memory"
             say(f"error: {' '.join(what.split())}", errors)
+            if self.document:
+                print_document({"error": " ".join(what.split()), "exit_code": 2})
             raise typer.Exit(2) from None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import console, say
-from .csv_options import USUAL_CSV, CSVOptions, reads_a_table
+from .console import console, print_document, say, talking, warned
+from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, TalkOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
 
@@ -60,6 +60,7 @@ def pool(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Table of the estimates to write.")] = None,
     csv: CSVOptions = USUAL_CSV,
+    talk: TalkOptions = USUAL_TALK,
 ) -> None:
     """Analyse completed tables by a regression, and pool the estimates by Rubin's rules.
 
@@ -67,7 +68,7 @@ def pool(
     missing information (fmi), beside the estimates of the complete cases and of tables completed
     under missing at random, where impute --multiple has written these beside DRAWS.
     """
-    with one_line_errors():
+    with one_line_errors(document=talk.json), talking(talk.quiet, talk.json, talk.verbose):
         from ..data.table_files import TableFile
         from ..data.table_writing import write_table
         from .frames import shown
@@ -94,6 +95,20 @@ def pool(
             make_folders([out])
             write_table(answers.table(), out, csv.format())
             say(f"estimates: {out}")
+        if talk.json:
+            print_document(
+                {
+                    "command": "pool",
+                    "formula": formula,
+                    "regression": answers.kind,
+                    "tables": pooled.m,
+                    "rows": answers.rows,
+                    "level": level,
+                    "estimates": answers.table(),
+                    "notes": answers.notes,
+                    "warnings": warned,
+                }
+            )
 
 
 def _named(summary: pd.DataFrame) -> pd.DataFrame:

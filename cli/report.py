@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..data.errors import InputError
-from .console import say
-from .csv_options import USUAL_CSV, CSVOptions, reads_a_table
+from .console import say, talking
+from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, Table, TalkOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
 from .reading import say_how_it_was_read
@@ -21,12 +21,7 @@ if TYPE_CHECKING:
 
 @reads_a_table
 def report(
-    table: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV, TSV, Parquet or Excel, or - for standard input; empty cells are missing."
-        ),
-    ],
+    table: Table,
     fitted: Annotated[Path, typer.Option(help="Folder of a saved model: see impute --save.")],
     out: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("report.html"),
     particles: Annotated[
@@ -37,13 +32,14 @@ def report(
     ] = None,
     seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of all random numbers.")] = 0,
     csv: CSVOptions = USUAL_CSV,
+    talk: TalkOptions = USUAL_TALK,
 ) -> None:
     """Write an HTML page about a saved model: assumptions, pictures, diagnostics, how to cite.
 
     Columns of TABLE that the model does not have are ignored. The page is a single file: its
     pictures are in it, and it loads nothing from elsewhere.
     """
-    with one_line_errors():
+    with one_line_errors(document=talk.json), talking(talk.quiet, talk.json, talk.verbose):
         # here and not above, so that --help need not wait for torch
         from ..data import IncompleteData
         from ..inference import impute, load

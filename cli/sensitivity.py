@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from ..data.errors import InputError
-from .console import console, say
-from .csv_options import USUAL_CSV, CSVOptions, Table, reads_a_table
+from .console import console, print_document, say, talking
+from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, Table, TalkOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
 from .pool import FAMILY, FORMULA, LEVEL, WEIGHTS, Family
@@ -65,6 +65,7 @@ def sensitivity(
     picture: Annotated[Path | None, typer.Option(help="PNG file to draw the curves in.")] = None,
     out: Annotated[Path | None, typer.Option(help="Table of the curves to write.")] = None,
     csv: CSVOptions = USUAL_CSV,
+    talk: TalkOptions = USUAL_TALK,
 ) -> None:
     """Show how a regression depends on what is assumed about the missing values of a column.
 
@@ -73,10 +74,10 @@ def sensitivity(
     are estimates and intervals, where the conclusion changes, and which slopes the data do not
     contradict. No observed value can tell which slope or shift is right.
     """
-    with one_line_errors():
+    with one_line_errors(document=talk.json), talking(talk.quiet, talk.json, talk.verbose):
         from ..data.table_files import TableFile
         from ..data.table_writing import write_table
-        from .curves import Question, curve_of, terms_of, values_in, write_picture
+        from .curves import Question, curve_document, curve_of, terms_of, values_in, write_picture
         from .fields import read_fields
         from .fitting import read_data
         from .frames import shown
@@ -110,7 +111,7 @@ def sensitivity(
         data = read_data(modelled, table, declared, inferred, None, suspected)
         curve = curve_of(
             data, question, column, tried, option == "--slopes", missing, multiple, level, seed,
-            sys.stderr.isatty(),
+            sys.stderr.isatty() and not talk.quiet,
         )  # fmt: skip
         names = terms_of(curve, term)
         for name in names:
@@ -128,3 +129,5 @@ def sensitivity(
         if out is not None:
             write_table(curve.table, out, csv.format())
             say(f"curves: {out}")
+        if talk.json:
+            print_document(curve_document(curve, formula, value, names))

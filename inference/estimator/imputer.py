@@ -35,8 +35,6 @@ from .reading import Given, given_names, given_table, seen_by_model, without_uns
 from .sampling import new_rows
 from .storage import load_imputer, save_imputer
 
-#: steps of Adam where none are given and no rows are held out
-_STEPS = 3_000
 #: importance samples per row of ``score`` where their number is not given
 _SCORED_WITH = 500
 
@@ -174,7 +172,7 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             data,
             seed=self._seed % 2**16,
             progress=bool(self.verbose),
-            **usual_settings(model, data, self.steps, self.learning_rate, _STEPS, settings),
+            **usual_settings(model, data, self.steps, self.learning_rate, settings),
             **settings,
         )
         self.result_.model.double()  # numbers go in and come out in double precision

@@ -33,6 +33,7 @@ from .run import Run, Table
 from .sampled import averages_forms, with_columns
 from .settings import OF_ADAM, FitOptions, FitSettings, goes_until_flat
 from .until_flat import MOST_ROWS
+from .usual import usual_rate
 from .warm_start import start_mechanism
 
 _log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def fit(
     (:func:`~absentia.inference.fitting.warm_start.start_mechanism`). ``"one-cycle"``,
     ``"cosine"`` and ``"constant"`` take exactly ``steps`` steps. ``"auto"`` is until-flat where
     rows are held out and none of ``steps``, ``evaluations`` and ``patience`` is given, else
-    one-cycle.
+    one-cycle. The rate of until-flat is .01 for linear decoders and .002 for networks.
 
     Args:
         model: the model, which is fitted in place, or a function of the table that makes one, such
@@ -159,6 +160,8 @@ def fit(
             data = data.to(device=parameter.device, dtype=parameter.dtype)
             plan = _with_optimiser(plan, model, data, asked_of_adam)
             plan = _with_schedule(plan, given, len(data))
+            if plan.schedule == "until-flat" and "learning_rate" not in given:
+                plan = replace(plan, learning_rate=usual_rate(model))
             if plan.optimiser == "l-bfgs" and not judged:
                 plan = replace(plan, validation=0.0)
             if streamed is not None and plan.optimiser == "adam":

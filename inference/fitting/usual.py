@@ -9,7 +9,7 @@ from ...models.configurable import argument_of
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.mixed_decoder import MixedDecoder
 from .quasi_newton import is_plain
-from .settings import OF_ADAM, goes_until_flat
+from .settings import OF_ADAM, FitSettings, goes_until_flat
 
 #: learning rates where none is given: linear decoders bear larger steps than networks
 _RATE_OF_LINEAR, _RATE_OF_NETWORKS = 1e-2, 2e-3
@@ -27,8 +27,8 @@ def usual_settings(
     data: Any,
     steps: int | None,
     learning_rate: float | None,
-    otherwise: int,
     further: Mapping[str, Any] | None = None,
+    otherwise: int = FitSettings.steps,
 ) -> Pace:
     """Return the settings of a fit, in so far as they follow from the model.
 
@@ -40,16 +40,16 @@ def usual_settings(
         data: the table.
         steps: what the user gave, or None.
         learning_rate: what the user gave, or None.
-        otherwise: the steps of Adam where none are given and no rows are held out.
         further: other settings that the user gave, by name.
+        otherwise: the steps of Adam where none are given and no rows are held out.
 
     >>> import numpy as np
     >>> import absentia as ab
     >>> from absentia.inference.fitting.usual import usual_settings
     >>> data = ab.IncompleteData.from_numpy(np.array([[1.0, np.nan], [0.0, 2.0], [3.0, 1.0]]))
-    >>> usual_settings(ab.PPCA(data, latent_dim=1), data, None, None, 3000)
+    >>> usual_settings(ab.PPCA(data, latent_dim=1), data, None, None)
     {}
-    >>> usual_settings(ab.MIWAE(data, latent_dim=1), data, None, None, 3000)
+    >>> usual_settings(ab.MIWAE(data, latent_dim=1), data, None, None)
     {'learning_rate': 0.002}
     """
     given = dict(further or {})
@@ -57,13 +57,19 @@ def usual_settings(
     free = steps is None and learning_rate is None and not adam
     if free and is_plain(model, data, given.get("unobserved", "auto")):
         return {}
-    rate = _RATE_OF_LINEAR if _is_linear(model.decoder) else _RATE_OF_NETWORKS
-    pace: Pace = {"learning_rate": rate if learning_rate is None else learning_rate}
+    rate = usual_rate(model) if learning_rate is None else learning_rate
+    pace: Pace = {"learning_rate": rate}
     # a schedule that was given counts steps, but for the one whose steps are a ceiling
     auto = given.get("schedule", "auto") in ("auto", "until-flat")
     if steps is None and auto and goes_until_flat(given, len(data)):
         return pace
     return {"steps": otherwise if steps is None else steps, **pace}
+
+
+def usual_rate(model: Any) -> float:
+    """Return the learning rate of Adam where none is given."""
+    decoder = dict(model.named_children()).get("decoder")
+    return _RATE_OF_LINEAR if _is_linear(decoder) else _RATE_OF_NETWORKS
 
 
 def _is_linear(decoder: Any) -> bool:

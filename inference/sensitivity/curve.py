@@ -35,7 +35,7 @@ def fit_settings(
     """
     options = {**_FIT, **(given or {})}
     steps, rate = options.pop("steps", None), options.pop("learning_rate", None)
-    return {**usual_settings(model, data, steps, rate, _STEPS, options), **options}
+    return {**usual_settings(model, data, steps, rate, options, _STEPS), **options}
 
 
 @dataclass(frozen=True)
