@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from rich.console import Console
 
 console = Console()
@@ -57,6 +55,10 @@ def plain(value: Any) -> Any:
     >>> plain({"a": pd.DataFrame({"x": [1.0, float("nan")]})})
     {'a': [{'x': 1.0}, {'x': None}]}
     """
+    # here and not above, so that --help need not wait for pandas
+    import numpy as np
+    import pandas as pd
+
     if isinstance(value, pd.DataFrame):
         return [plain(row) for row in value.to_dict("records")]
     if isinstance(value, Mapping):
