@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..diagnostics import effective_sample_size
+from .mode import has_one_mode, mode
 from .particles import Sampler
 from .proposal import LatentSite, RowMixture, guide_from, latent_sites
 
@@ -34,6 +35,8 @@ _PARTICLES, _FEWEST_PARTICLES = 40, 500
 #: effective particles per latent dimension that a round needs to estimate a covariance, and the
 #: fewest
 _ENOUGH, _FEWEST_ENOUGH = 5, 60
+#: a proposal around a mode stays as it is with such a share of effective particles, of so many
+_EVEN, _TRIED = 0.2, 128
 #: the steps in which beta is searched for
 _BISECTIONS = 12
 
@@ -72,6 +75,12 @@ def refined_proposal(
     sites = latent_sites(model.guide, x, s, **extras)
     loc, tril = _starting_point(sites)
     dim = loc.shape[-1]
+    tried = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    if has_one_mode(model.model):
+        joint = functools.partial(_log_joint, model, sites, x, s, unobserved=unobserved, **extras)
+        loc, curvature = mode(joint, loc)
+        tril = _cholesky(torch.linalg.inv(curvature))
+        tried = _uneven(joint, RowMixture(loc, tril, sites))
     # the rounds with beta = 1 are pooled: all of them estimate the posterior's moments
     effective = loc.new_zeros(len(x))
     mean, covariance = torch.zeros_like(loc), torch.zeros_like(tril)
@@ -79,7 +88,7 @@ def refined_proposal(
     particles = max(_FEWEST_PARTICLES, _PARTICLES * dim)
     enough = max(_FEWEST_ENOUGH, _ENOUGH * dim)
     for _ in range(_ROUNDS):
-        going_on = (rounds < _FINAL_ROUNDS) & (effective < dim * (dim + 1))
+        going_on = tried & (rounds < _FINAL_ROUNDS) & (effective < dim * (dim + 1))
         rows = going_on.nonzero().flatten()
         if not len(rows):
             break
@@ -107,6 +116,13 @@ def refined_proposal(
         loc[rows] = mean[rows]
         tril[rows] = _cholesky(_towards(covariance[rows], tril[rows], before + size))
     return RowMixture(loc, tril, sites)
+
+
+def _uneven(joint: Callable[[Tensor], Tensor], mixture: RowMixture) -> Tensor:
+    """Return which rows have uneven weights under a proposal, by a trial run."""
+    draws = mixture.sample((_TRIED,))
+    log_weight = joint(draws.squeeze(-2)) - mixture.log_prob(draws).squeeze(-1)
+    return effective_sample_size(log_weight) < _EVEN * _TRIED
 
 
 def _starting_point(sites: list[LatentSite]) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from ..randomness.shared import CommonNoise
 from .enough import PILOT, REPLICATES, particles_needed, sizes
 from .gathered import Gathered
 from .imputation import REFINED_PARTICLES
+from .mode import has_one_mode
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
 from .proposal import RowMixture, guide_from
 from .refine import refined_proposal
@@ -31,6 +32,8 @@ _PILOT_DIVISOR, _PILOT_LEAST = 4, 500
 #: where the number of particles is chosen row by row, the first and short pilot run spares the
 #: second one to rows with at least this share of effective particles, and at most this k-hat
 _EVEN_SHARE, _EVEN_KHAT = 0.1, 0.35
+#: where a proposal of its own lies around a mode, rows that need so many particles get one
+_WORTH_A_MODE = 768
 #: rows that are refined together
 _REFINED_AT_ONCE = 128
 
@@ -105,7 +108,9 @@ class Task:
 
         The numbers are chosen as :func:`~absentia.inference.imputing.enough.particles_needed` says.
         Rows whose weights look uneven in the pilot run have a second one of 500 particles, which
-        decides about refinement as in :meth:`fixed`. No row has particles of a pilot run in its
+        decides about refinement as in :meth:`fixed`. Under linear decoders a proposal is found at
+        the mode of the latents for the price of some hundred particles, and every row that needs
+        more gets one. No row has particles of a pilot run in its
         estimates, whose number and weights would not be independent otherwise.
         """
         everything = torch.arange(len(self.data))
@@ -118,18 +123,23 @@ class Task:
         before = torch.full((len(self.data),), torch.nan, dtype=torch.float64)
         if refine:
             uneven = (first.khat > _EVEN_KHAT) | (first.ess < _EVEN_SHARE * PILOT)
+            size = _PILOT_LEAST
+            if has_one_mode(self.programs.model):
+                # a proposal around the mode costs less than the particles that these rows need
+                uneven, size = uneven | (count >= _WORTH_A_MODE), PILOT
             rows = uneven.nonzero().flatten()
-            self._run(pilot, rows, _PILOT_LEAST, 0)
-            rows = self._uneven(pilot, rows, _PILOT_LEAST)
+            if size != PILOT:
+                self._run(pilot, rows, size, 0)
+                rows = self._uneven(pilot, rows, size)
             before[rows] = pilot.estimates.khat[rows]
             self._refine(
                 found,
                 pilot,
                 rows,
-                _PILOT_LEAST,
+                size,
                 refined,
                 count,
-                lambda trial: particles_needed(trial, _PILOT_LEAST, 1, tolerance, self.num_draws),
+                lambda trial: particles_needed(trial, size, 1, tolerance, self.num_draws),
             )
         for size in sizes():
             rows = ((count == size) & ~refined).nonzero().flatten()
