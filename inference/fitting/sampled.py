@@ -91,12 +91,14 @@ class PosteriorSampling:
         decoder, prior = model.decoder, model.prior
         assert isinstance(decoder, LinearGaussianDecoder)
         assert isinstance(model.missingness, AveragedMissingness)
+        size = model.missingness.mask_latent_dim
         self.chains = Chains(
             self.x,
             self.seen,
             _never_bent(self.x, self.seen, train.scaler),
             latent_dim=decoder.latent_dim,
-            mask_latent_dim=model.missingness.mask_latent_dim,
+            # a column by itself has nothing to share
+            mask_latent_dim=size if int((~self.seen).any(0).sum()) > 1 else 0,
             chains=_CHAINS,
             shared=decoder.scale.kind == "shared",
             floor=decoder.scale.floor,
@@ -187,7 +189,8 @@ class PosteriorSampling:
         raw = raw + torch.log(-torch.expm1(-raw))  # the inverse of softplus
         kind = self.model.decoder.scale.kind  # type: ignore[union-attr]
         slope, offset = noise.new_zeros(k, p), noise.new_full((k, p), ALWAYS_SEEN)
-        d, e = chains.decoder.weight.shape[-1], chains.shared.size
+        mechanism: AveragedMissingness = self.model.missingness  # type: ignore[assignment]
+        d, e = chains.decoder.weight.shape[-1], mechanism.mask_latent_dim
         loading, shared = noise.new_zeros(k, p, d), noise.new_zeros(k, p, e)
         own, mask_own = forms.loading.tensor_split([d], -1)
         others = noise.new_zeros(k, p, p)
@@ -197,7 +200,7 @@ class PosteriorSampling:
         others[:, slots[:, 0], slots[:, 1]] = read.flatten(1)
         form = torch.full((k, p), NO_FORM, device=noise.device)
         slope[:, columns], offset[:, columns] = -forms.slope, -forms.offset
-        loading[:, columns], shared[:, columns] = -own, -mask_own
+        loading[:, columns], shared[:, columns, : chains.shared.size] = -own, -mask_own
         form[:, columns] = forms.form
         found = {
             "decoder.mean.weight": chains.decoder.weight,

@@ -64,13 +64,18 @@ class Posterior:
         """Tabulate, for every column with missing values, the probabilities of the forms.
 
         Beside them stand the mean and a 90 % interval of ``slope``: how much one standard deviation
-        of the column's own value adds to the log-odds of being missing, in draws in which the own
-        value matters.
+        of the column's own value adds to the log-odds of being missing, averaged over the mask's
+        own latent, in draws in which the own value matters; and ``together``, the share of what
+        else decides that the column has in common with others through that latent.
 
         Args:
             columns: the names of the model's columns.
         """
-        slopes = -_LOGIT * self.tensors["missingness.slope"].double().cpu().numpy()
+        slopes = -_LOGIT * self.tensors["missingness.slope"].double()
+        shared = self.tensors.get("missingness.shared", slopes.new_zeros(*slopes.shape, 0))
+        common = shared.double().square().sum(-1)  # beside noise of variance 1
+        slopes = (slopes / (1 + common).sqrt()).cpu().numpy()
+        together = (common / (1 + common)).mean(0).tolist()
         own = torch.tensor(["own value" in form for form in FORMS] + [False])[self.forms.cpu()]
         rows = {}
         for j, name in enumerate(columns):
@@ -81,8 +86,8 @@ class Posterior:
             if len(drawn):
                 low, high = np.quantile(drawn, [0.05, 0.95])
                 found = (float(drawn.mean()), float(low), float(high))
-            rows[name] = (*self.odds[j].tolist(), *found)
-        names = [*FORMS, "slope", "slope_low", "slope_high"]
+            rows[name] = (*self.odds[j].tolist(), *found, together[j])
+        names = [*FORMS, "slope", "slope_low", "slope_high", "together"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
         table.index.name = "column"
         return table

@@ -205,30 +205,37 @@ class AveragedMissingness(Missingness):
 
 #: whether the own value matters is said where it is this probable, else the data do not say
 _SAID = 0.7
+#: that columns go missing together is said where their own latent has this share in the score
+_TOGETHER = 0.5
 
 
 def sentence(row: pd.Series[float]) -> str:
     """Write in words which form a column's mechanism has.
 
     Args:
-        row: the probabilities of the forms, and ``slope``, ``slope_low`` and ``slope_high``: what
-            one standard deviation of the own value adds to the log-odds of being missing.
+        row: the probabilities of the forms; ``slope``, ``slope_low`` and ``slope_high``: what one
+            standard deviation of the own value adds to the log-odds of being missing; and
+            ``together``: the share that a latent of the mask alone has in what else decides.
 
-    >>> odds = [0.02, 0.01, 0.01, 0.9, 0.03, 0.03, 1.4, 0.9, 1.9]
-    >>> names = [*FORMS, "slope", "slope_low", "slope_high"]
+    >>> odds = [0.02, 0.01, 0.01, 0.9, 0.03, 0.03, 1.4, 0.9, 1.9, 0.1]
+    >>> names = [*FORMS, "slope", "slope_low", "slope_high", "together"]
     >>> sentence(pd.Series(odds, index=names))
     '0.96 its own value, high values missing (slope 1.4 a sd, 0.9 to 1.9)'
+    >>> odds = [0.7, 0.15, 0.05, 0.1, 0.0, 0.0, 0.1, -0.3, 0.4, 0.9]
+    >>> sentence(pd.Series(odds, index=names))
+    '0.90 not its own value: 0.70 together with others, 0.15 other columns that are complete'
     """
     own = sum(row[form] for form in FORMS if "own value" in form)
+    together = row["together"] >= _TOGETHER
     if own >= _SAID:
         text = f"{own:.2f} its own value"
         if row["slope_low"] > 0 or row["slope_high"] < 0:
             text += f", {'high' if row['slope'] > 0 else 'low'} values missing"
         slopes = f"slope {row['slope']:.2g} a sd, {row['slope_low']:.2g} to {row['slope_high']:.2g}"
-        return f"{text} ({slopes})"
+        return f"{text} ({slopes}){', and together with others' if together else ''}"
     if own <= 1 - _SAID:
         parts = {
-            "completely at random": "completely at random",
+            "completely at random": "together with others" if together else "completely at random",
             "other columns": "other columns that are complete",
             "latent": "what it shares with other columns (latent)",
         }

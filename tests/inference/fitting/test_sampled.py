@@ -50,6 +50,7 @@ def test_a_column_that_hides_its_own_high_values(own):
     assert odds["own value":"own value and latent"].sum() > 0.7
     assert 0 < odds["slope_low"] < 3 < odds["slope_high"] + 1.5
     assert list(fit.odds.index) == ["c"]  # nothing is missing in the others
+    assert odds["together"] == 0  # a column by itself has nothing to share
     filled = ab.impute(fit, data, particles=200, draws=50)
     missing = np.isnan(gaps)
     at_random = ab.impute(ab.fit(ab.PPCA(data), data, progress=False), data, particles=20, draws=0)
@@ -97,7 +98,10 @@ def test_columns_that_go_missing_together_are_not_blamed_on_their_values():
     fit = ab.fit(ab.NotMIWAEPPCA(data, "auto"), data, progress=False)
     shared = fit.posterior.tensors["missingness.shared"]
     assert bool((shared[:, :2] == 0).all())
-    assert bool((shared[:, 2:].prod(-1).abs() > 1).all())
+    assert bool((shared[:, 2:, 0].abs() > 1).all())
+    assert (fit.odds["together"] > 0.8).all()
+    said = fit.odds_in_words()
+    assert all("together with others" in line or "do not say" in line for line in said)
     filled = ab.impute(fit, data, particles=200, draws=10)
     at_random = ab.impute(ab.fit(ab.PPCA(data), data, progress=False), data, particles=20, draws=0)
     rmse = [np.sqrt(np.mean((f.mean - x)[missing] ** 2)) for f in (filled, at_random)]
@@ -107,6 +111,7 @@ def test_columns_that_go_missing_together_are_not_blamed_on_their_values():
 def test_the_model_has_the_scores_of_the_sampler(short):
     """A complete column is bent, moves the mask's own latent, and is read by forms."""
     short[:, 0] = np.exp(2 * short[:, 0])
+    short[::3, 1] = np.nan
     data = ab.IncompleteData.from_numpy(short, columns=["a", "b", "c"])
     model = ab.NotMIWAEPPCA(data, "auto")
     sampling = sampled.PosteriorSampling(model, data, FitSettings())
@@ -121,10 +126,11 @@ def test_the_model_has_the_scores_of_the_sampler(short):
         model.missingness.others.copy_(sampling._state()["missingness.others"][chain])
         z = chains.of_rows[chain].float()
         found = model.missingness(under.x, z=z, z_mask=v[chain].float()).base.score[:, 2]
-        expected = forms.score(chains.z) + forms.slope.unsqueeze(1) * chains.y[..., 2:]
+        own = forms.slope.unsqueeze(1) * chains.y[..., chains.columns]
+        expected = forms.score(chains.z) + own
         seen = data.s[:, 2]
         torch.testing.assert_close(
-            found[seen], -expected[chain, seen, 0].float(), rtol=0, atol=1e-4
+            found[seen], -expected[chain, seen, 1].float(), rtol=0, atol=1e-4
         )
 
 
