@@ -168,7 +168,7 @@ class SelfMasking(Missingness):
         If ``prior_scale`` is given, this is the prior's mean; their posterior is in the guide.
         """
         raw = self.raw_slope
-        if not self.fixed_slope:
+        if not self.fixed_slope and bool(self.sign.any()):
             raw = torch.where(self.sign == 0, raw, -self.sign * softplus(raw))
         return raw.expand_as(self.offset) if self.shared else raw
 

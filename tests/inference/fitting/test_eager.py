@@ -57,3 +57,16 @@ def test_schedules_change_the_rate_as_they_do_torch_s():
         schedule.step()
         rates.append(optimiser.param_groups[0]["lr"])
     assert rates == pytest.approx([0.0853553, 0.05, 0.0146447, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_gradients_are_dropped_as_torch_drops_them(set_to_none):
+    found = []
+    for kind in (eager.Adam, torch.optim.Adam):
+        weights = [torch.ones(2, requires_grad=True) for _ in range(3)]
+        for weight in weights[:2]:
+            weight.grad = torch.ones(2)
+        kind([{"params": weights[:1]}, {"params": weights[1:]}]).zero_grad(set_to_none)
+        found.append([None if w.grad is None else w.grad.tolist() for w in weights])
+    assert found[0] == found[1]
+    assert found[0][0] == (None if set_to_none else [0.0, 0.0])

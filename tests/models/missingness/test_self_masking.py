@@ -167,3 +167,27 @@ def test_a_subclass_of_six_lines():
 def test_the_base_asks_for_a_forward():
     with pytest.raises(NotImplementedError):
         Missingness()(torch.zeros(2, 2))
+
+
+def test_what_own_values_decide_is_known_once_and_serves_gradients():
+    with torch.inference_mode():
+        first = SelfMasking(7).dependence(7)
+    again = SelfMasking(7).dependence(7)
+    assert again.sampled is first.sampled  # not computed anew at every step
+    assert not again.sampled.any()
+    assert again.columnwise
+    weight = torch.ones(7, requires_grad=True)
+    weight.masked_fill(again.reads.diagonal(), 0.0).sum().backward()
+    assert weight.grad.tolist() == [0.0] * 7
+
+
+def test_the_prior_counts_slopes_of_free_sign_alone():
+    mechanism = SelfMasking(3, sign=["+", None, None], shrinkage=0.5)
+    with torch.no_grad():
+        mechanism.raw_slope.copy_(torch.tensor([9.0, 0.5, -1.0]))
+    log_prior = mechanism.log_prior()
+    expected = torch.distributions.Normal(0.0, 0.5).log_prob(torch.tensor([0.5, -1.0])).sum()
+    assert log_prior.item() == pytest.approx(expected.item())
+    log_prior.backward()
+    assert mechanism.raw_slope.grad.tolist() == pytest.approx([0.0, -2.0, 4.0])
+    assert SelfMasking(2, sign="+", shrinkage=0.5).log_prior() is None
