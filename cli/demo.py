@@ -40,8 +40,15 @@ def demo(
         from ..experiments.demo_methods import LEVEL
 
         seen = sys.stderr.isatty()
-        chosen = "auto" if particles is None else particles
-        result = run_demo(out, seed, steps, chosen, seen, console.print, processes=2)
+        result = run_demo(
+            out,
+            seed,
+            steps,
+            "auto" if particles is None else particles,
+            seen,
+            console.print,
+            processes=2,
+        )
         table = Table(
             title=f"{result.cells} hidden values; errors in standard deviations of the columns"
         )

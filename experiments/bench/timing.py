@@ -1,4 +1,4 @@
-"""Timing by turns, which is comparable even on a machine that does other work."""
+"""CPU seconds by turns, which are comparable even on a machine that does other work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Timing(NamedTuple):
-    """The seconds of one contestant, and their ratio to those of the first contestant.
+    """The CPU seconds of one contestant, and their ratio to those of the first contestant.
 
     ``ratio`` is the median over rounds of the ratio within a round. ``ratio_of_fastest`` is the
     ratio of the fastest calls, which other work on the machine disturbs least: if the two
@@ -43,9 +43,9 @@ def interleaved(
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, call in contestants.items():
-            start = time.perf_counter()
+            start = time.process_time()
             call()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     first = next(iter(seconds.values()))
     return {
         name: Timing(
