@@ -7,8 +7,9 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -18,6 +19,17 @@ Process = tuple[str, int]
 _R = TypeVar("_R")
 _EVERY = 0.5  # seconds between two looks at the parent
 _watching: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """An object on its way to or from a worker, which is pickled as a whole.
+
+    Dask takes modules of torch that are arguments or results apart, and cannot send some of their
+    attributes.
+    """
+
+    content: Any
 
 
 def this_process() -> Process:
@@ -48,6 +60,35 @@ def work_for(parent: Process, work: Callable[..., _R], *args: Any) -> _R:
     """
     end_with(parent)
     return work(*args)
+
+
+def in_workers(
+    work: Callable[..., _R], tasks: Iterable[tuple[Any, ...]], jobs: int, ordered: bool = False
+) -> Iterator[_R]:
+    """Run ``work(*task)`` for every task in joblib's workers, and yield each result as it comes.
+
+    ``joblib.parallel_config(backend=...)`` chooses whose workers these are: those of this machine
+    (loky, the default), of Dask, of Ray. A backend that cannot return results one by one returns
+    all of them at the end.
+
+    >>> from absentia.data.system.workers import in_workers
+    >>> list(in_workers(max, [(1, 2), (4, 3)], jobs=1))
+    [2, 4]
+
+    Args:
+        work: the work, which :func:`work_for` runs.
+        tasks: the arguments of each task.
+        jobs: the number of tasks that run at once.
+        ordered: whether results come in the order of the tasks.
+    """
+    from joblib import Parallel, delayed  # slow to import
+    from joblib.parallel import get_active_backend
+
+    one_by_one = "generator" if ordered else "generator_unordered"
+    able = getattr(get_active_backend()[0], "supports_return_generator", False)
+    parallel = Parallel(n_jobs=jobs, return_as=one_by_one if able else "list", batch_size=1)
+    us = this_process()
+    yield from parallel(delayed(work_for)(us, work, *task) for task in tasks)
 
 
 def end_with(parent: Process) -> None:

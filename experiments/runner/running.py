@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 
 from ...data.errors import InputError
 from ...data.system.files import write_text_atomic
-from ...data.system.workers import this_process, work_for, workers_stopped_with_us
+from ...data.system.workers import in_workers, workers_stopped_with_us
 from ..tasks import TASKS
 from ..tasks.fitting import device_name, fitting_on
 from ..tasks.tables import check_available
@@ -64,8 +64,8 @@ def run(
 
     A cell is one method on one table with one seed. Its result is written whole or not at all, and
     a cell with a result is not run again, so that a run that was killed can be continued.
-    Workers are joblib's: under ``joblib.parallel_config(backend="dask")`` they are those of a
-    cluster.
+    Workers are joblib's: under ``joblib.parallel_config(backend="dask")`` (or "ray") they are those
+    of a cluster.
 
     Args:
         spec: the experiment.
@@ -101,12 +101,10 @@ def run(
     _remove_leftovers(folder)
     failed: list[Progress] = []
     workers = max(1, min(effective_n_jobs(jobs), len(todo)))
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
     finished = len(cells) - len(todo)
     with workers_stopped_with_us():
-        for name, seconds, error in parallel(
-            delayed(work_for)(this_process(), _run_and_write, cell, folder, device) for cell in todo
-        ):
+        tasks = ((cell, folder, device) for cell in todo)
+        for name, seconds, error in in_workers(_run_and_write, tasks, workers):
             finished += error is None
             progress = Progress(finished, len(cells), name, seconds, error)
             if error is not None:

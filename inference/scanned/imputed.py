@@ -25,7 +25,7 @@ from ...data.scan import Scan
 from ...data.scan.filled import filled
 from ...data.scan.out_folder import OutFolder
 from ...data.system.files import atomic_path
-from ...data.system.workers import this_process, work_for, workers_stopped_with_us
+from ...data.system.workers import in_workers, workers_stopped_with_us
 from ..imputing.imputation import Imputation
 from ..imputing.settings import ImputeSettings
 from ..imputing.tables import impute
@@ -97,8 +97,6 @@ def impute_scan(
     unfitted: bool,
 ) -> FilledFolder:
     """Impute a scan into a folder; :func:`absentia.impute` describes the arguments."""
-    from joblib import Parallel, delayed  # slow to import
-
     if out is None:
         raise InputError(
             "the table is a scan, whose completed rows need not fit into memory; give "
@@ -123,7 +121,6 @@ def impute_scan(
     filling = Filling(fitted, scan, settings, m, interval, folder, block)
     todo = folder.open(_identity(filling))
     done = scan.num_rows - sum(len(folder.rows_of(k)) for k in todo)
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
     with (
         tqdm(
             total=scan.num_rows,
@@ -135,8 +132,7 @@ def impute_scan(
         ) as bar,
         workers_stopped_with_us(),
     ):
-        us = this_process()
-        for rows in parallel(delayed(work_for)(us, fill_part, filling, k) for k in todo):
+        for rows in in_workers(fill_part, ((filling, k) for k in todo), jobs):
             bar.update(rows)
     folder.finish()
     beside = {name: folder.beside(name) for name in further}

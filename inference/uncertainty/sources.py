@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from ...data import IncompleteData
 from ...data.errors import AbsentiaWarning, InputError
 from ...data.system.process import own_settings, seeded
-from ...data.system.workers import this_process, work_for
+from ...data.system.workers import Parcel, in_workers
 from ...models import rebuild
 from ...models.programs.base import RowModel
 from ..fitting.loop import fit
@@ -82,16 +82,12 @@ def sources(
     if parameters == "auto":
         parameters = "laplace" if is_small(fitted.model) else "bootstrap"
     if parameters in ("bootstrap", "ensemble"):
-        from joblib import Parallel, delayed  # slow to import
-
         steps = refit_steps(fitted, parameters) if steps is None else steps
         again = _bootstrapped if parameters == "bootstrap" else _from_scratch
-        parallel = Parallel(n_jobs=jobs, return_as="generator")
-        us = this_process()
-        refits = parallel(
-            delayed(work_for)(us, again, fitted, data, steps, seed + 7919 * k) for k in range(m)
-        )
-        return Sources(parameters, np.nan, ((model, None) for model in refits))
+        given = Parcel((fitted, data, steps))
+        tasks = ((again, given, seed + 7919 * k) for k in range(m))
+        refits = in_workers(_in_parcels, tasks, jobs, ordered=True)
+        return Sources(parameters, np.nan, ((model.content, None) for model in refits))
     model = copy.deepcopy(fitted.model)
     if parameters == "fixed":
         return Sources(parameters, np.nan, ((model, None) for _ in range(m)))
@@ -113,6 +109,11 @@ def sources(
         )
     at = draws.resampled(m, seed)
     return Sources(parameters, draws.khat, (posterior.model_at(vector) for vector in at))
+
+
+def _in_parcels(again: Callable[..., RowModel], given: Parcel, seed: int) -> Parcel:
+    """Refit a model from what a parcel holds, and return it in one."""
+    return Parcel(again(*given.content, seed))
 
 
 def is_small(model: RowModel) -> bool:

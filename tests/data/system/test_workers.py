@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
+from joblib import parallel_config, register_parallel_backend
+from joblib.parallel import ThreadingBackend
 
-from absentia.data.system.workers import end_with, is_alive, this_process, work_for
+from absentia.data.system.workers import end_with, in_workers, is_alive, this_process, work_for
 
 PARENT = """
 import os, pathlib, sys, time
@@ -66,3 +69,27 @@ def test_work_of_our_own_is_done_as_ever():
     end_with(("another machine", 1))
     end_with((this_process()[0], 2**22 + 1))  # not our parent, and no worker of joblib's are we
     assert not is_alive((this_process()[0], 2**22 + 1))
+
+
+class Plain(ThreadingBackend):
+    """A backend that returns all results at once, as Ray's does."""
+
+    supports_return_generator = False
+    calls = 0
+
+    def submit(self, *given, **further):
+        Plain.calls += 1
+        return super().submit(*given, **further)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("backend", ["threading", "plain", None])
+def test_results_of_any_backend_are_those_of_one_process(backend, ordered):
+    register_parallel_backend("plain", Plain)
+    tasks = [(k, 3) for k in range(7)]
+    Plain.calls = 0
+    jobs = 1 if backend is None else 2
+    with parallel_config(backend=backend) if backend else nullcontext():
+        found = list(in_workers(divmod, tasks, jobs, ordered))
+    assert (found if ordered else sorted(found)) == [divmod(k, 3) for k in range(7)]
+    assert (Plain.calls > 0) == (backend == "plain")
