@@ -11,6 +11,7 @@ from torch import Tensor
 from ...models.configurable import argument_of
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.mixed_decoder import MixedDecoder
+from ...models.programs.mixture import MixturePrior
 from ..integrator import owner_of
 
 #: the most steps of Newton's method, and the gain in nats that a step must bring to go on
@@ -26,9 +27,11 @@ def has_one_mode(model: Callable[..., Any]) -> bool:
 
     It does for decoders that are linear in z and whose scales do not depend on z: products of
     logistic and Normal terms, all of them nearly log-concave. Under a network a mode may be a
-    narrow spike without mass.
+    narrow spike without mass, and under a mixture there are several.
     """
     decoder = getattr(owner_of(model), "decoder", None)
+    if isinstance(getattr(owner_of(model), "prior", None), MixturePrior):
+        return False
     if isinstance(decoder, LinearGaussianDecoder):
         return True
     linear = isinstance(decoder, MixedDecoder) and len(argument_of(decoder, "hidden")) == 0

@@ -122,6 +122,8 @@ def is_small(model: RowModel) -> bool:
     learnt = [p for part in parts if part is not None for p in part.parameters() if p.requires_grad]
     # a rotation of the latents changes a mechanism that reads them, and a Normal cannot follow it
     turns = {"z", "z_mask"} & set(model.missingness.asks)
+    if any(True for _ in model.prior.parameters()):  # nor does it hold what a learnt prior can be
+        return False
     return sum(p.numel() for p in learnt) <= MOST_PARAMETERS and not turns
 
 

@@ -15,6 +15,8 @@ from .base import Prior
 
 #: the sd of a component's mean at the start, and its variance as a share of the whole one
 _START_MEAN, _START_VARIANCE = 0.7, 0.5
+#: the least variance of any direction at the start
+_LEAST_VARIANCE = 0.02
 
 
 class MixturePrior(Prior):
@@ -52,17 +54,16 @@ class MixturePrior(Prior):
 
     @torch.no_grad()
     def start_from(self, covariance: Tensor) -> None:
-        """Start at components that share a covariance (d, d), with means that scatter by it."""
-        factor = torch.linalg.cholesky(_START_VARIANCE * covariance.double())
-        eye = torch.eye(self.latent_dim, dtype=factor.dtype)
-        root = torch.linalg.solve_triangular(factor, eye, upper=False)
-        self.set_precisions((root.mT @ root).to(self.factor).expand_as(self.factor))
-        self.mean.copy_(self.mean @ factor.mT.to(self.mean))
+        """Start at components that share a covariance (d, d), with means that scatter by it.
 
-    @torch.no_grad()
-    def set_precisions(self, precision: Tensor) -> None:
-        """Set the precisions S_c^-1 (C, d, d)."""
-        self.factor.copy_(raw_factor(torch.linalg.cholesky(precision)))
+        Args:
+            covariance: need not be positive definite, as one of pairs of columns is not always.
+        """
+        value, vector = torch.linalg.eigh(covariance.double())
+        value = (_START_VARIANCE * value).clamp_min(_LEAST_VARIANCE)
+        precision = vector @ torch.diag(1 / value) @ vector.mT
+        self.factor.copy_(raw_factor(torch.linalg.cholesky(precision)).to(self.factor))
+        self.mean.copy_(self.mean @ (vector * value.sqrt()).mT.to(self.mean))
 
 
 def raw_factor(tril: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from scipy import stats
 
 import absentia as ab
 from absentia.data.errors import InputError, KindError
+from absentia.inference.imputing.mode import has_one_mode
+from absentia.inference.uncertainty.sources import is_small
 from absentia.models import (
     DirectDecoder,
     ExactConditionalEncoder,
@@ -84,6 +86,16 @@ def test_one_component_has_the_guide_of_probabilistic_pca():
     torch.testing.assert_close(encoder(x, s).mean, plain(x, s).mean)
 
 
+@torch.no_grad()
+def test_a_start_from_covariances_of_pairs_that_fit_no_table():
+    prior = MixturePrior(2, 4).double()
+    prior.start_from(torch.tensor([[1.0, 1.4], [1.4, 1.0]]))
+    tril = prior.precision_tril()
+    variance = torch.linalg.eigvalsh((tril @ tril.mT).inverse())
+    torch.testing.assert_close(variance[0], torch.tensor([0.02, 1.2], dtype=torch.float64))
+    assert bool(prior().log_prob(torch.zeros(3, 2, dtype=torch.float64)).isfinite().all())
+
+
 def test_the_parts_say_what_they_need():
     encoder = ExactMixtureEncoder(P, P)
     with pytest.raises(KindError, match="LinearGaussianDecoder, not GaussianDecoder"):
@@ -112,6 +124,8 @@ def test_a_fit_by_gradients_finds_what_no_line_can(tmp_path):
     missing = np.isnan(gaps)
     error = np.sqrt(np.mean((filled.mean[missing] - x[missing]) ** 2))
     assert error < 0.6 * x[:, 2].std()
+    assert not has_one_mode(fit.model.model)
+    assert not is_small(fit.model)
     fit.save(tmp_path / "fit")
     again = ab.impute(ab.load(tmp_path / "fit"), data, particles=50, draws=5)
     np.testing.assert_array_equal(again.mean, filled.mean)
