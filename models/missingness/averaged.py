@@ -75,9 +75,10 @@ class AveragedMissingness(Missingness):
     likelier for the others. (George & McCulloch, JASA 1993, for selection by mixture priors;
     Hoeting et al., Statistical Science 1999, for averaging over models.)
 
-    With a linear Gaussian decoder, or a mixture, :func:`absentia.fit` samples forms, coefficients and decoder from
-    their posterior (:mod:`absentia.inference.gibbs`). With other decoders the parameters are
-    fitted as they stand, shrunk by the priors of the last form, and no form is left out.
+    With a linear Gaussian decoder, or a mixture, :func:`absentia.fit` samples forms, coefficients
+    and decoder from their posterior (:mod:`absentia.inference.gibbs`). With other decoders the
+    parameters are fitted as they stand, shrunk by the priors of the last form, and no form is left
+    out.
 
     Args:
         num_columns: the number p of columns.
