@@ -18,7 +18,7 @@ from ..data.scan import Scan, scan
 from ..inference import FitResult, impute
 from ..models import RowModel
 from .choices import ModelName
-from .console import say, warn
+from .console import console, say, warn
 from .fitting import fit_model, say_columns
 from .impute_options import was_given
 from .paths import check_model_folder, check_outputs
@@ -28,7 +28,7 @@ _ROWS_IN_MEMORY = 50_000
 #: options of tables in memory
 _OF_MEMORY = (
     "multiple", "parameters", "report", "sep", "decimal", "thousands", "encoding", "na_values",
-    "keep_na", "date_format", "skip", "sheet",
+    "keep_na", "date_format", "skip", "sheet", "digits", "flags", "add_indicator", "json",
 )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def impute_folder(
     check_outputs([], [("--out", out / "part"), ("--checkpoint", checkpoint)], {"--save": save})
     if save is not None:
         check_model_folder(save)
-    progress = sys.stderr.isatty()
+    progress = sys.stderr.isatty() and not console.quiet
     rows = _scanned(table, schema, covariate, leave_out, id_column, fitted, progress)
     say(f"{table}: {rows}")
     say_columns(rows.schema.describe())
@@ -165,9 +165,9 @@ def columns_of(
     Raises:
         InputError: a column that is left out does not exist.
     """
-    from ..data.scan.files import Files, parquet_files
+    from ..data.scan.files import Files, files_of
 
-    files = Files.of(parquet_files(table))
+    files = Files.of(files_of(table))
     for name in leave_out:
         if name not in files.arrow.names:
             raise InputError(f"{table} has no column '{name}' (--leave-out)")

@@ -154,14 +154,18 @@ class Files:
         return _in_order(pa.concat_tables(pieces), self.arrow, names)
 
 
-def parquet_files(where: Where) -> list[Path]:
-    """List the Parquet files that paths, patterns and folders name, in the order of their names.
+def files_of(where: Where, suffixes: tuple[str, ...] = (".parquet",)) -> list[Path]:
+    """List the files that paths, patterns and folders name, in the order of their names.
 
     Files and folders whose names begin with a dot or an underscore are left out of folders and
     patterns, as other readers of Parquet do.
 
+    Args:
+        where: paths, patterns and folders.
+        suffixes: the ends that the names of files may have; folders are searched for the first.
+
     Raises:
-        TableError: nothing is found, or a file is no Parquet file.
+        TableError: nothing is found, or a file is of another kind.
     """
     given: Iterable[str | os.PathLike[str]]
     given = [where] if isinstance(where, str | os.PathLike) else where
@@ -169,7 +173,7 @@ def parquet_files(where: Where) -> list[Path]:
     for one in given:
         path = Path(one)
         if path.is_dir():
-            found += _not_hidden(path.rglob("*.parquet"), path)
+            found += _not_hidden(path.rglob(f"*{suffixes[0]}"), path)
         elif path.exists():
             found.append(path)
         else:
@@ -180,8 +184,8 @@ def parquet_files(where: Where) -> list[Path]:
     if not found:
         raise TableError(f"{where}: there is no .parquet file; give a folder that has some.")
     for path in found:
-        if path.suffix.lower() != ".parquet":
-            raise TableError(f"{path}: scan reads .parquet files; convert this one.")
+        if not path.name.lower().endswith(suffixes):
+            raise TableError(f"{path}: this is no file of {', '.join(suffixes)}; convert it.")
     return sorted(dict.fromkeys(found))
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -13,8 +19,9 @@ from ..columns.cautions import warn_of_columns
 from ..columns.types import column_names
 from ..errors import InputError
 from ..layout import Layout, SchemaLike, schemas_of
+from .converted import TEXT, from_batches, from_csv, is_text
 from .facts import facts_of
-from .files import Files, Where, parquet_files
+from .files import Files, Where, files_of
 from .table import Scan, check_unique
 
 #: the rows in which codes that may stand for missing values are looked for
@@ -23,7 +30,7 @@ _ROWS_FOR_CAUTIONS = 10_000
 
 @checked_names
 def scan(
-    where: Where,
+    where: Where | Any,
     columns: Sequence[str] | None = None,
     *,
     schema: SchemaLike = None,
@@ -32,9 +39,12 @@ def scan(
     standardise: bool = True,
     like: Layout | None = None,
     dtype: torch.dtype = torch.float32,
+    cache: str | Path | None = None,
     progress: bool = False,
 ) -> Scan:
     """Open a table larger than memory, which lies in Parquet files.
+
+    CSV files and batches of rows are first written as Parquet.
 
     Kinds of columns, centres, scales, missing rates and pairs of gaps are found in one pass over
     the rows, part by part, and are those that ``IncompleteData.from_frame`` finds in the whole
@@ -42,7 +52,9 @@ def scan(
 
     Args:
         where: a file, a folder, a pattern such as ``"data/*.parquet"``, or several of them. The
-            order of the rows is that of the files' names.
+            order of the rows is that of the files' names. CSV files (.csv, .tsv, .gz) are
+            converted, by the rules of ``absentia.read_table``. Also a stream of Arrow batches, such
+            as that of a database, or tables of pandas, polars or Arrow that follow one another.
         columns: the columns to model; all when left out, but for covariates, the key and the row
             labels that pandas has written. Other columns are carried through unchanged.
         schema: as for ``IncompleteData.from_frame``.
@@ -53,6 +65,8 @@ def scan(
         like: data or a fit from which columns, kinds and scale are taken over. The rows are not
             read then before they are needed; schema, covariates and standardise are ignored.
         dtype: the dtype of ``x`` of the parts.
+        cache: a folder for the Parquet files of converted tables, in which a CSV file that has not
+            changed is found again; when left out, a temporary one that is removed with the scan.
         progress: show a progress bar over the rows.
 
     Returns:
@@ -79,7 +93,8 @@ def scan(
     (array([4.]), [True, True])
     """
     check_real(dtype)
-    files = Files.of(parquet_files(where))
+    paths, temporary = _paths(where, cache)
+    files = Files.of(paths)
     if key is not None:
         _check_there(files, [key], "key")
     if like is not None:
@@ -94,10 +109,35 @@ def scan(
         found = Scan(files, names, facts.scaler, kinds, given, key, facts.together, dtype)
     if key is not None:
         check_unique(found)
+    if temporary is not None:
+        weakref.finalize(found, shutil.rmtree, temporary, ignore_errors=True)
     if like is None:
         few = found.sample(_ROWS_FOR_CAUTIONS)
         warn_of_columns(few.values, found.schema, from_array=False)
     return found
+
+
+def _paths(where: Any, cache: str | Path | None) -> tuple[list[Path], Path | None]:
+    """Return the Parquet files, and the temporary folder that they are in, if any."""
+    several = isinstance(where, list | tuple) and bool(where)
+    named = where if several else [where]
+    of_paths = all(isinstance(one, str | os.PathLike) for one in named)
+    if of_paths:
+        paths = files_of(where, (".parquet", *TEXT))
+        if not any(map(is_text, paths)):
+            return paths, None
+    folder = Path(tempfile.mkdtemp(prefix="absentia-scan-") if cache is None else cache)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if of_paths:
+            made = [from_csv(path, folder) if is_text(path) else path for path in paths]
+        else:
+            made = from_batches(where, folder)
+    except BaseException:
+        if cache is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return made, folder if cache is None else None
 
 
 def _chosen(
@@ -110,7 +150,7 @@ def _chosen(
     outside = list(dict.fromkeys(covariates))
     _check_there(files, outside, "covariate")
     if columns is None:
-        apart = {*files.index, key}
+        apart = {*files.index, key, ""}  # a CSV's column without a name holds row labels
         return [name for name in files.arrow.names if name not in apart or name in outside]
     _check_there(files, columns, "column")
     names = list(column_names(columns))

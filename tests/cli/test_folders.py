@@ -60,6 +60,7 @@ def test_a_pattern_is_completed_into_a_folder(folder, tmp_path):
     [
         (["--out", "x.parquet"], "--out x.parquet must be a folder"),
         (["--out", "x", "--na-values", "-99"], "--na-values belongs to a table in memory"),
+        (["--out", "x", "--digits", "2"], "--digits belongs to a table in memory"),
         (["--out", "x", "--report", "r.html"], "--report belongs to a table in memory"),
         (["--out", "x", "--leave-out", "note"], "has no column 'note' (--leave-out)"),
     ],
