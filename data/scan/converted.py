@@ -78,7 +78,9 @@ def from_batches(batches: Any, cache: Path) -> list[Path]:
     Raises:
         ValueError: what comes is no table.
     """
-    written, waiting, count = [], [], 0
+    written: list[Path] = []
+    waiting: list[pa.Table] = []
+    count = 0
 
     def write() -> None:
         path = cache / f"batch-{len(written):06d}.parquet"
