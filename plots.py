@@ -2,6 +2,7 @@
 
 from .inference.plots import (
     plot_calibration,
+    plot_graph,
     plot_history,
     plot_imputed,
     plot_mask_check,
@@ -14,6 +15,7 @@ from .inference.plots import (
 
 __all__ = [
     "plot_calibration",
+    "plot_graph",
     "plot_history",
     "plot_imputed",
     "plot_mask_check",

@@ -96,7 +96,8 @@ class Places:
         """
         tables = (self.out, self.rows, self.draws, self.at_random, self.imputed)
         named = [("--out", path) for path in tables]
-        named += [("--report", self.report), ("--checkpoint", self.checkpoint)]
+        twin = None if self.report is None else self.report.with_suffix(".json")
+        named += [("--report", self.report), ("--report", twin), ("--checkpoint", self.checkpoint)]
         check_outputs(inputs, named, {"--save": save, "--fitted": fitted})
         if save is not None:
             check_model_folder(save)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import __version__
 from ..inference import FitResult, Imputation
+from . import __version__
 from .completed import Places
 from .console import warned
 from .fields import Fields

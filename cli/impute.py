@@ -24,6 +24,7 @@ from .csv_options import (
 )
 from .one_line_errors import one_line_errors
 from .reading import say_how_it_was_read
+from .report import TITLE
 
 
 @reads_a_table
@@ -151,6 +152,7 @@ def impute(
         Path | None,
         typer.Option(help="HTML page to write, with assumptions, pictures and diagnostics."),
     ] = None,
+    title: Annotated[str, TITLE] = "Analysis of missing values",
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="File that keeps the state of the fit, so that a stopped fit resumes."),
@@ -297,7 +299,7 @@ def impute(
         write_completed(filled, fields, data, places, several, id_column, finish)
         say_how_far_to_trust(filled, places.rows)
         if report is not None:
-            write_report(result, data, report, filled, seed)
+            write_report(result, data, report, filled, seed, table, title)
         if out != STANDARD:
             say(f"completed table: {out}")
         if multiple:

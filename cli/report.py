@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..data.errors import InputError
-from .console import say, talking
+from ..data.table_files import STANDARD
+from .console import print_document, quoted, say, talking, warned
 from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, Table, TalkOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
+from .pool import FAMILY, WEIGHTS, Family
 from .reading import say_how_it_was_read
+from .sensitivity import DELTA, SLOPES
 
 if TYPE_CHECKING:
     from ..data import IncompleteData
-    from ..inference import FitResult, Imputation
+    from ..inference import FitResult, Imputation, Pooled, SensitivityCurve
+
+TITLE = typer.Option(help="Heading of the page.")
 
 
 @reads_a_table
@@ -31,22 +38,41 @@ def report(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(max=2**63 - 1, help="Seed of all random numbers.")] = 0,
+    title: Annotated[str, TITLE] = "Analysis of missing values",
+    formula: Annotated[
+        list[str] | None,
+        typer.Option(help="A regression to pool, such as 'y ~ x + z'. Repeatable."),
+    ] = None,
+    family: Annotated[Family, FAMILY] = Family.gaussian,
+    weights: Annotated[str | None, WEIGHTS] = None,
+    multiple: Annotated[
+        int, typer.Option(min=2, help="Completed tables for the regressions.")
+    ] = 20,
+    column: Annotated[
+        str | None, typer.Option(help="Column for the sensitivity of the first regression.")
+    ] = None,
+    slopes: Annotated[str | None, SLOPES] = None,
+    delta: Annotated[str | None, DELTA] = None,
     csv: CSVOptions = USUAL_CSV,
     talk: TalkOptions = USUAL_TALK,
 ) -> None:
     """Write an HTML page about a saved model: assumptions, pictures, diagnostics, how to cite.
 
     Columns of TABLE that the model does not have are ignored. The page is a single file: its
-    pictures are in it, and it loads nothing from elsewhere.
+    pictures are in it, and it loads nothing from elsewhere. Its numbers also stand in a JSON file
+    of the same name. With --formula the page has pooled estimates, and with --column and --slopes
+    or --delta it shows how far the first of them depends on what is assumed.
     """
     with one_line_errors(document=talk.json), talking(talk.quiet, talk.json, talk.verbose):
         # here and not above, so that --help need not wait for torch
         from ..data import IncompleteData
-        from ..inference import impute, load
+        from ..inference import impute, load, multiple_imputation
+        from .curves import Question, curve_of, values_in
         from .fields import columns_of, read_fields
 
         form = csv.format()
-        check_outputs([table], [("--out", out)], {"--fitted": fitted})
+        check_outputs([table], [("--out", out), ("--out", twin_of(out))], {"--fitted": fitted})
+        _check(formula, column, slopes, delta)
         result = load(fitted)
         fields = read_fields(table, None, columns_of(result), form, csv.sheet)
         say_how_it_was_read(fields)
@@ -62,16 +88,80 @@ def report(
                 f"with empty cells where its values are missing"
             )
         data = IncompleteData.from_frame(frame[asked], like=result)
+        questions = [
+            Question(text, family.value, weights, frame.drop(columns=list(data.columns)))
+            for text in formula or []
+        ]
+        for one in questions:
+            one.regression.check(frame)
         filled = impute(result, data, particles or "auto", seed=seed)
+        pooled, curves = {}, []
+        if questions:
+            tables = multiple_imputation(result, data, multiple, seed=seed)
+            pooled = {one.formula: tables.pool(one) for one in questions}
+        if column is not None:
+            option = "--slopes" if slopes is not None else "--delta"
+            tried = values_in(str(slopes if delta is None else delta), option)
+            how = (column, tried, delta is None, None, multiple, 0.95, seed, False)
+            curves = [curve_of(data, questions[0], *how)]
         make_folders([out])
-        write_report(result, data, out, filled, seed)
+        write_report(result, data, out, filled, seed, table, title, pooled, curves)
+        if talk.json:
+            document = {"command": "report", "page": out, "numbers": twin_of(out)}
+            print_document({**document, "warnings": warned})
+
+
+def _check(
+    formula: list[str] | None, column: str | None, slopes: str | None, delta: str | None
+) -> None:
+    """Refuse a sensitivity without a regression, or without values to try."""
+    if column is None:
+        if slopes is not None or delta is not None:
+            raise InputError("--slopes and --delta need --column, whose missing values they are of")
+        return
+    if not formula:
+        raise InputError("--column shows how a regression depends on it; give --formula 'y ~ x'")
+    if (slopes is None) == (delta is None):
+        raise InputError("--column needs either --slopes or --delta, such as --slopes -2:2:.5")
+
+
+def twin_of(page: Path) -> Path:
+    """Return the path of the JSON file beside a page."""
+    return page.with_suffix(".json")
+
+
+def _command() -> str:
+    """Return the command as it was typed, if this is the program of that name."""
+    if not Path(sys.argv[0]).name.startswith("absentia"):
+        return ""
+    return " ".join(["absentia", *map(quoted, sys.argv[1:])])
 
 
 def write_report(
-    result: FitResult, data: IncompleteData, path: Path, filled: Imputation, seed: int
+    result: FitResult,
+    data: IncompleteData,
+    path: Path,
+    filled: Imputation,
+    seed: int,
+    table: Path,
+    title: str,
+    pooled: Mapping[str, Pooled] | None = None,
+    curves: Sequence[SensitivityCurve] = (),
 ) -> None:
     """Write the page, and print its path."""
+    from ..inference.report import About
     from ..inference.report import report as write
 
-    write(result, data, path, imputation=filled, seed=seed)
-    say(f"report: {path}")
+    about = About(None if table == STANDARD else table, _command())
+    write(
+        result,
+        data,
+        path,
+        imputation=filled,
+        curves=curves,
+        pooled=pooled,
+        about=about,
+        title=title,
+        seed=seed,
+    )
+    say(f"report: {path} (for a program: {twin_of(path)})")

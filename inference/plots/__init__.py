@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .diagnostics import plot_calibration, plot_history, plot_reliability
+    from .graph import plot_graph
     from .imputed import plot_imputed, plot_row
     from .mask import plot_mask_check, plot_missingness
     from .mechanism import plot_mechanism
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "plot_calibration",
+    "plot_graph",
     "plot_history",
     "plot_imputed",
     "plot_mask_check",
@@ -24,6 +26,7 @@ __all__ = [
 
 _HOMES = {
     "plot_calibration": "diagnostics",
+    "plot_graph": "graph",
     "plot_history": "diagnostics",
     "plot_imputed": "imputed",
     "plot_mask_check": "mask",

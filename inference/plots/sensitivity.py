@@ -37,10 +37,11 @@ def plot_sensitivity(
     panel.fill_between(rows.index, rows["lower"], rows["upper"], color=OBSERVED, alpha=0.3, lw=0)
     panel.plot(rows.index, rows["estimate"], color=OBSERVED, lw=2)
     weighed = rows["how"] == "reweighted"
-    panel.scatter(
-        rows.index[weighed], rows["estimate"][weighed], s=26, facecolor="white",
-        edgecolor=OBSERVED, zorder=3, label="reweighted",
-    )  # fmt: skip
+    if weighed.any():
+        panel.scatter(
+            rows.index[weighed], rows["estimate"][weighed], s=26, facecolor="white",
+            edgecolor=OBSERVED, zorder=3, label="reweighted",
+        )  # fmt: skip
     panel.scatter(
         rows.index[~weighed], rows["estimate"][~weighed], s=26, color=OBSERVED, zorder=3,
         label=", ".join(dict.fromkeys(rows["how"][~weighed])),
@@ -59,7 +60,8 @@ def plot_sensitivity(
         panel.axvspan(max(low, left), min(high, right), color=IMPUTED, alpha=0.15, lw=0)
         panel.set_xlim(left, right)
     panel.legend(frameon=False, fontsize=8)
-    plain(panel, curve.column, curve.assumption.rstrip(","), estimand or curve.estimands[0])
+    name = estimand or curve.estimands[0]
+    plain(panel, curve.column, curve.assumption.rstrip(","), f"estimate: {name}")
     if has_profile:
         profile = curve.profile.sort_index()
         axes[1].plot(profile.index, profile - profile.max(), "o-", color=IMPUTED, ms=4)

@@ -1,5 +1,6 @@
 """The report: one self-contained HTML page on an analysis, its assumptions and results."""
 
+from .head import About
 from .page import report
 
-__all__ = ["report"]
+__all__ = ["About", "report"]

@@ -71,7 +71,8 @@ def _not_reproduced(what: str, values: np.ndarray, replications: int) -> list[st
         return []
     return [
         f"The model does not reproduce the table: {count} of {total} {what} lie outside those of "
-        f"all {replications} tables that were simulated from it."
+        f"all {replications} tables that were simulated from it. See below which, and choose "
+        f"another kind of column, a decoder of another shape or another mechanism."
     ]
 
 
@@ -86,17 +87,21 @@ def _overfitted(fitted: Fitted, filled: Imputation) -> list[str]:
         return []
     return [
         f"The bound is {train:.4g} nats per row on the rows that were fitted and {held_out:.4g} on "
-        f"those that were held out: the model is overfitted."
+        f"those that were held out: the model is overfitted. Take fewer "
+        f"latents, or a network of fewer units."
     ]
 
 
 def _uneven(filled: Imputation) -> list[str]:
     if np.isnan(filled.khat).all():
-        return ["There are too few particles to judge the weights (Pareto k-hat): take 1,000."]
+        return [
+            "There are too few particles to judge the weights (Pareto k-hat): take 1,000 "
+            "(--particles 1000)."
+        ]
     count = int((~filled.reliable).sum())
     if not count:
         return []
     return [
         f"The weights of {count} of {len(filled.khat)} rows are too uneven (Pareto k-hat above "
-        f"{khat_threshold(filled.particles):.2f}): take more particles."
+        f"{khat_threshold(filled.particles):.2f}): take more particles (--particles 10000)."
     ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,12 @@ from ..imputing.imputation import Imputation
 from ..imputing.tables import impute
 from ..prepare import Fitted, prepared
 from ..sensitivity import SensitivityCurve
+from ..uncertainty import Pooled
 from .cautions import LOOKED_AT, cautions
-from .sections import Section, Writer
-
-_PACKAGES = ("absentia", "torch", "pyro-ppl", "numpy", "arviz")
+from .head import About, head_of, versions
+from .section import Section
+from .sections import Writer
+from .twin import twin
 
 
 def report(
@@ -30,25 +31,31 @@ def report(
     *,
     imputation: Imputation | None = None,
     curves: Sequence[SensitivityCurve] = (),
+    pooled: Mapping[str, Pooled] | None = None,
+    about: About | None = None,
     title: str = "Analysis of missing values",
     replications: int = 100,
     seed: int = 0,
 ) -> Path:
     """Write one HTML page about a fit and its imputations, with all pictures embedded.
 
-    The table and its missing values; the mechanism's equations and what identifies them; its
-    coefficients with intervals and curves with bands; imputed beside observed values; how far
-    weights can be trusted; replicated tables beside the observed one; sensitivity curves, if
-    given; every warning on the way; versions, and how to cite. A part that does not apply says so.
+    Every warning, with what to do; the pooled answer, if given; the table and its columns before
+    and after; the mechanism's equations and graph, and what identifies them; its coefficients with
+    intervals and curves with bands; imputed beside observed values; how far weights can be trusted;
+    replicated tables beside the observed one; sensitivity curves, if given; versions, settings, and
+    how to cite. A part that does not apply says so. The same numbers stand in a JSON file beside.
 
     Args:
         imputation: the imputation of these data by this fit, with draws; computed when left out.
         curves: sensitivity curves, from :func:`absentia.sensitivity.slope_sensitivity` or
             :func:`absentia.sensitivity.delta_sensitivity`.
+        pooled: pooled estimates by what was asked, such as ``{"y ~ x": tables.pool("y ~ x")}``.
+        about: the file and the command, for the head of the page.
+        title: the heading of the page.
         replications: the number of tables to replicate for the checks.
 
     Returns:
-        The path that was written.
+        The path of the page; the JSON file has the same name and the suffix ``.json``.
 
     Raises:
         ValueError: the data have other columns than the model, or the imputation has no draws.
@@ -74,17 +81,27 @@ def report(
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         filled = imputation.modelled if imputation else impute(fitted, data, seed=seed, check=False)
-        sections = writer.sections(filled, curves)
+        sections = writer.sections(filled, curves, pooled or {})
     said = cautions(fitted, filled, writer.identification, writer.p_values, replications)
     said += [_sentence(w.message) for w in heard if issubclass(w.category, AbsentiaWarning)]
-    write_text_atomic(path, _rendered(title, data, filled, sections, list(dict.fromkeys(said))))
+    said = list(dict.fromkeys(said))
+    head = head_of(fitted, about or About(), seed)
+    numbers = {
+        "rows": len(data),
+        "columns": len(data.columns),
+        "missing_values": int((~data.s).sum()),
+        "weights_good": float(np.mean(filled.reliable)),
+    }
+    write_text_atomic(path, _rendered(title, head, numbers, data, sections, said))
+    write_text_atomic(path.with_suffix(".json"), twin(title, head, numbers, said, sections))
     return path
 
 
 def _rendered(
     title: str,
+    head: Mapping[str, str],
+    numbers: Mapping[str, float],
     data: IncompleteData,
-    filled: Imputation,
     sections: list[Section],
     warned: list[str],
 ) -> str:
@@ -95,31 +112,21 @@ def _rendered(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    good = 100 * float(np.mean(filled.reliable))
     return environment.get_template("page.html").render(
         title=title,
-        rows=len(data),
-        columns=len(data.columns),
-        cells=int((~data.s).sum()),
+        head=head,
+        rows=numbers["rows"],
+        columns=numbers["columns"],
+        cells=numbers["missing_values"],
         rate=f"{100 * data.missing_rate:.1f}",
-        good=f"{good:.1f}",
+        good=f"{100 * numbers['weights_good']:.1f}",
         looked_at=LOOKED_AT,
         sections=sections,
         warnings=warned,
-        versions=", ".join(_versions()),
+        versions=", ".join(versions()),
     )
 
 
 def _sentence(message: Warning | str) -> str:
     text = str(message).strip().rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _versions() -> list[str]:
-    found = []
-    for name in _PACKAGES:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:  # run from a folder that is not installed
-            continue
-    return found

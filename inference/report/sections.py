@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ...data import IncompleteData
+from ...models.missingness.description import IDENTIFIED, Description
 from ..checks import check_mask, check_values
 from ..checks.predictive import MOST_COLUMNS
 from ..identification import IdentificationWarning
-from ..imputing.beside import readable
 from ..imputing.imputation import Imputation
 from ..plots import (
+    plot_graph,
     plot_history,
     plot_imputed,
     plot_mask_check,
@@ -30,30 +27,14 @@ from ..plots import (
 )
 from ..prepare import Fitted, fit_of, model_of
 from ..sensitivity import SensitivityCurve, check_identification
+from ..uncertainty import Pooled
 from ..uncertainty.coefficients import coefficient_posterior
 from ..uncertainty.sources import is_small
+from .columns import CAPTION, column_table
+from .section import Section
 
 #: how many columns have figures
 _MOST_SHOWN = 9
-
-
-@dataclass
-class Section:
-    """A section of the page: a heading with its contents.
-
-    Attributes:
-        title: the heading.
-        text: a paragraph below it.
-        figures: captions, each with a PNG picture in base64.
-        tables: captions, each with a table in HTML.
-        verbatim: text to be shown in its own lines.
-    """
-
-    title: str
-    text: str = ""
-    figures: list[tuple[str, str]] = field(default_factory=list)
-    tables: list[tuple[str, str]] = field(default_factory=list)
-    verbatim: str = ""
 
 
 class Writer:
@@ -78,22 +59,26 @@ class Writer:
         self.identification: pd.DataFrame | None = None
         self.p_values: dict[str, np.ndarray] = {}
 
-    def sections(self, filled: Imputation, curves: Sequence[SensitivityCurve]) -> list[Section]:
+    def sections(
+        self,
+        filled: Imputation,
+        curves: Sequence[SensitivityCurve],
+        pooled: Mapping[str, Pooled],
+    ) -> list[Section]:
         """Return all sections, in order."""
         return [
-            self._table(),
+            *([_answers(pooled)] if pooled else []),
+            self._table(filled),
             self._mechanism(filled),
             self._imputations(filled),
             self._checks(),
             self._sensitivity(curves),
         ]
 
-    def _table(self) -> Section:
+    def _table(self, filled: Imputation) -> Section:
         found = Section("The table", _which_are_shown(self.left_out))
-        found.figures.append(
-            ("What is missing, and together with what", _png(plot_missingness, self.data))
-        )
-        found.tables.append(("Columns", _html(self.data.schema.describe())))
+        found.table(CAPTION, column_table(self.data, filled), "columns")
+        found.figure("What is missing, and together with what", plot_missingness, self.data)
         return found
 
     def _mechanism(self, filled: Imputation) -> Section:
@@ -125,15 +110,19 @@ class Writer:
                 "being missing where the own value matters (mean and 90 % interval). The imputed "
                 "values are averages over all of them."
             )
-            found.verbatim = "\n".join(fit.odds_in_words())
-            found.tables.append(("Odds of the mechanisms", _html(fit.odds)))
+            found.points = fit.odds_in_words()
+            found.table("Odds of the mechanisms", fit.odds, "odds")
             return found
         with warnings.catch_warnings():
             # the warnings at the top of the page include this one
             warnings.simplefilter("ignore", IdentificationWarning)
             own = check_identification(self.fitted, self.data, seed=self.seed)
         self.identification = own
-        found.verbatim = str(mechanism.describe(self.data).checked(own))
+        described = mechanism.describe(self.data).checked(own)
+        found.table("Equations, in the data's own units", _equations(described), "mechanism")
+        found.points = [f"{line[:1].upper()}{line[1:]}." for line in described.sentences()]
+        if described.edges:
+            found.figure("What the absence of each column depends on", plot_graph, described)
         found.text = (
             "Every answer below rests on these equations. Where a value's absence depends on the "
             "value itself, the data tell about the slope only through the shape that the model "
@@ -146,7 +135,7 @@ class Writer:
                 ["rests on", "explained by others", "above all by", "skewness", "excess kurtosis"]
             )
             title = "What the slopes on the values themselves rest on"
-            found.tables.append((title, _html(shown)))
+            found.table(title, shown.rename_axis("column"), "identification")
         if is_small(self.model):
             try:
                 estimates = coefficient_posterior(self.fitted, self.data, seed=self.seed)
@@ -156,13 +145,15 @@ class Writer:
                 )
                 if mechanism.link == "probit":
                     title = title.replace("log-odds", "probit")
-                found.tables.append((title, _html(estimates)))
+                found.table(title, estimates.rename_axis("coefficient"), "coefficients")
             except ValueError as error:
                 found.text += f" Coefficients have no intervals here: {error}."
         try:
             columns = [name for name in self.columns if self._depends_on_itself(name)]
             if columns:
-                picture = _png(
+                found.figure(
+                    "Probability of being missing by the value, other columns at their means, with "
+                    "a 90 % band; below it observed (blue) and imputed values (orange)",
                     plot_mechanism,
                     self.fitted,
                     self.data,
@@ -170,13 +161,6 @@ class Writer:
                     imputation=filled,
                     parameters="auto" if is_small(self.model) else "fixed",
                     seed=self.seed,
-                )
-                found.figures.append(
-                    (
-                        "P(missing) by the value, other columns at their means, 90 % band; below "
-                        "it observed (blue) and imputed values (orange)",
-                        picture,
-                    )
                 )
         except ValueError as error:
             found.text += f" No curves: {error}."
@@ -189,7 +173,6 @@ class Writer:
         return bool(reads[j, j]) and not self.data.schema[name].levels
 
     def _imputations(self, filled: Imputation) -> Section:
-        summary = pd.Series(filled.summary(), name="value").to_frame()
         found = Section(
             "What was imputed, and how far to trust it",
             "Values were imputed by self-normalised importance sampling. The weights of a row with "
@@ -198,31 +181,20 @@ class Writer:
             "the model is right. All draws use the fitted parameters, as if these were known. "
             "For analyses use multiple_imputation and pool, which carry their uncertainty.",
         )
-        found.tables += [
-            (
-                "Means beside those under missing at random (a short PPCA fit): where they differ, "
-                "the assumed mechanism makes the difference",
-                _html(_means_by_column(filled)),
-            ),
-            ("Weights", _html(summary)),
-        ]
+        found.table("Weights", _weights(filled), "weights")
         if not self.columns:
             found.text = "Nothing is missing in this table."
             return found
-        found.figures.append(
-            ("Observed and imputed values", _png(plot_imputed, filled, self.columns))
-        )
-        found.figures.append(("Weights", _png(plot_reliability, filled)))
+        found.figure("Observed and imputed values", plot_imputed, filled, self.columns)
+        found.figure("Weights", plot_reliability, filled)
         incomplete = np.flatnonzero(~self.data.s.cpu().numpy().all(1))
         most_uneven = incomplete[np.argmax(np.nan_to_num(filled.khat[incomplete], neginf=-9.0))]
         if self.data.index.is_unique:
             label = self.data.index[most_uneven]
-            found.figures.append(
-                ("The row with the most uneven weights", _png(plot_row, filled, label))
-            )
+            found.figure("The row with the most uneven weights", plot_row, filled, label)
         fit = fit_of(self.fitted)
         if fit is not None:
-            found.figures.append(("The fit", _png(plot_history, fit)))
+            found.figure("The fit", plot_history, fit)
         return found
 
     def _checks(self) -> Section:
@@ -236,58 +208,95 @@ class Writer:
         few = len(self.data.columns) <= MOST_COLUMNS
         if not self.model.missingness.ignorable and self.columns and few:
             mask = check_mask(self.fitted, self.data, **options)
-            found.figures.append(("The mask, seen and replicated", _png(plot_mask_check, mask)))
-            found.tables.append(("Share missing", _html(mask.rates)))
+            found.figure("What is missing, seen and replicated", plot_mask_check, mask)
+            found.table("Share missing", _compared(mask.rates), "shares_missing")
             self.p_values["shares missing"] = mask.rates["p_value"].to_numpy()
         if not self.data.schema.discrete.any():
             values = check_values(self.fitted, self.data, **options)
             self.p_values["statistics of observed values"] = values["p_value"].to_numpy()
             worst = values.sort_values("p_value").head(12)
-            found.tables.append(("Observed values, the least well reproduced", _html(worst)))
+            title = "Observed values, the least well reproduced"
+            found.table(title, _compared(worst.rename(index=_STATISTICS, level=1)), "statistics")
         return found
 
     def _sensitivity(self, curves: Sequence[SensitivityCurve]) -> Section:
         found = Section("How much depends on the assumption")
         if not curves:
             found.text = (
-                "No sensitivity curve was given. slope_sensitivity varies a slope, "
-                "delta_sensitivity shifts the missing values, and answers compares three kinds of "
-                "models; pass their curves to report(curves=[...])."
+                "No sensitivity curve was given. It shows how the answer changes with what is "
+                "assumed about the missing values: absentia report --column NAME --slopes -2:2:.5 "
+                "(or --delta), or report(curves=[...]) in Python."
             )
-        for curve in curves:
-            for name in curve.estimands:
-                picture = _png(plot_sensitivity, curve, name)
-                found.figures.append(
-                    (f"{name} by the {curve.assumption} of '{curve.column}'", picture)
-                )
+        for k, curve in enumerate(curves):
+            found.frames["sensitivity" if k == 0 else f"sensitivity_{k + 1}"] = curve.table
+            if not curve.profile.empty:
+                found.points.append(curve.support())
+            slopes = [name for name in curve.estimands if name != "Intercept"]
+            for name in slopes or curve.estimands:
+                what = curve.assumption.rstrip(",")
+                found.points.append(curve.tips(0.0, name))
+                found.figure(f"{name}, by the {what} of '{curve.column}'", plot_sensitivity, curve,
+                             name)  # fmt: skip
         return found
+
+
+#: the statistics of observed values, in words
+_STATISTICS = {"q10": "10 % quantile", "q50": "median", "q90": "90 % quantile"}
+
+
+def _answers(pooled: Mapping[str, Pooled]) -> Section:
+    found = Section(
+        "The answer",
+        "Completed tables with parameters drawn from their posterior were analysed one by one, and "
+        "the estimates pooled by Rubin's rules. It holds under the mechanism below.",
+    )
+    for k, (name, one) in enumerate(pooled.items()):
+        shown = one.summary().rename(
+            columns={"se": "standard error", "p_value": "p-value", "fmi": "missing information"}
+        )
+        shown["p-value"] = ["<.001" if p < 0.001 else f"{p:.3f}" for p in shown["p-value"]]
+        caption = f"{name}: {one.m} tables, {100 * one.level:g} % intervals"
+        found.table(caption, shown.rename_axis("term"))
+        found.frames["pooled" if k == 0 else f"pooled_{k + 1}"] = one.to_frame()
+    return found
+
+
+def _equations(described: Description) -> pd.DataFrame:
+    """Return one row for each column with an equation."""
+    rows = {
+        one.column: {
+            "equation": one.equation,
+            "depends on": ", ".join([*one.values, *(f"R[{n}]" for n in one.masks), *one.others]),
+            "is it identified?": IDENTIFIED[one.identified],
+        }
+        for one in described.columns
+        if one.reason
+    }
+    columns = ["equation", "depends on", "is it identified?"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("column")
+
+
+def _weights(filled: Imputation) -> pd.DataFrame:
+    """Return the diagnostics of the weights, in words."""
+    words = {
+        "particles": "importance samples of a row (median)",
+        "median_ess_share": "effective share of them (median)",
+        "khat_threshold": "k-hat up to which weights are good",
+        "weights_good_before": "rows with good weights before refinement",
+        "weights_good": "rows with good weights",
+        "refined_rows": "rows that were refined",
+    }
+    found = pd.DataFrame({"value": filled.summary()}).rename(index=words)
+    return found.rename_axis("of all rows")
+
+
+def _compared(table: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns of a comparison with replicated tables in words."""
+    words = {"mean": "replicated", "lower": "5 %", "upper": "95 %", "p_value": "p-value"}
+    return table.rename(columns=words)
 
 
 def _which_are_shown(left_out: int) -> str:
     if not left_out:
         return ""
     return f"Figures show the columns with most missing values; {left_out} are left out."
-
-
-def _means_by_column(filled: Imputation) -> pd.DataFrame:
-    """Format means by column for a reader; dates are shown as days."""
-    table = filled.by_column()
-    keys = ["observed_mean", "imputed_mean", "at_random_mean", "lowest", "highest"]
-    shown = pd.DataFrame({"missing": table["missing"].astype(str)}, index=table.index)
-    for key in keys:
-        shown[key.replace("_", " ")] = [
-            readable(value, str(name), filled.data.schema) for name, value in table[key].items()
-        ]
-    shown["outside what was observed"] = np.where(table["outside"], "YES", "no")
-    return shown
-
-
-def _png(draw: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-    """Draw a figure and return it as a PNG picture in base64."""
-    buffer = io.BytesIO()
-    draw(*arguments, **options).savefig(buffer, format="png", dpi=100)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _html(frame: pd.DataFrame) -> str:
-    return frame.to_html(border=0, float_format=lambda value: f"{value:.4g}", na_rep="")

@@ -150,8 +150,8 @@ class Description:
         """Write one line for each column that has an equation."""
         return "\n".join(f"  {one.equation}" for one in self.columns if one.reason)
 
-    def summary(self) -> str:
-        """Write all but the equations; what is true of several columns is written once."""
+    def sentences(self) -> list[str]:
+        """Write how gaps are integrated out and what identifies slopes, equal sentences once."""
         columns_of: dict[str, list[str]] = {}  # by sentence
         first_of_kind: dict[str, str] = {}  # sentences by what is left without the column's name
         for one in self.columns:
@@ -168,8 +168,12 @@ class Description:
         lines = []
         for sentence, names in columns_of.items():
             alike = f" (of {names[0]}; the same of {_listed(names[1:])})" if names[1:] else ""
-            lines.append(f"  {sentence}{alike or f' (of {names[0]})'}")
-        lines += self._without_mechanism()
+            lines.append(f"{sentence}{alike or f' (of {names[0]})'}")
+        return lines + [line.strip() for line in self._without_mechanism()]
+
+    def summary(self) -> str:
+        """Write all but the equations; what is true of several columns is written once."""
+        lines = [f"  {line}" for line in self.sentences()]
         edges = self.edges
         own = [source for source, _, kind in edges if kind == "self-censoring"]
         others = [

@@ -1,5 +1,7 @@
 """The report at the command line: beside an imputation, and of a saved fit."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,9 +37,21 @@ def test_a_page_beside_the_imputation_and_one_of_the_saved_fit(table, tmp_path):
     assert done.exit_code == 0, done.output
     assert "logit P(income missing)" in first.read_text()
     assert f"report: {first}" in done.output.replace("\n", "")
-    again = invoke("report", table, "--fitted", fit, "--out", second, "--particles", 50)
+    again = invoke(
+        "report", table, "--fitted", fit, "--out", second, "--particles", 50, "--title", "Pay",
+        "--formula", "income ~ bmi", "--multiple", 2, "--column", "income", "--delta", "0,1",
+    )  # fmt: skip
     assert again.exit_code == 0, again.output
-    assert "logit P(income missing)" in second.read_text()
+    text = second.read_text()
+    for part in (
+        "logit P(income missing)",
+        "<h1>Pay</h1>",
+        "income ~ bmi: 2 tables",
+        "shifts tried",
+    ):
+        assert part in text
+    tables = json.loads(second.with_suffix(".json").read_text())["tables"]
+    assert {"pooled", "sensitivity"} <= set(tables)
 
 
 def test_what_is_refused(table, tmp_path):
@@ -54,6 +68,9 @@ def test_what_is_refused(table, tmp_path):
         (("report", table, "--fitted", tmp_path / "none"), "holds no saved model"),
         (("report", table, "--fitted", fit, "--out", table), "would be overwritten"),
         (("report", table, "--fitted", fit, "--out", table / "r.html"), "cannot write"),
+        (("report", table, "--fitted", fit, "--delta", "0,1"), "need --column"),
+        (("report", table, "--fitted", fit, "--column", "bmi", "--delta", "0"), "--formula"),
+        (("report", table, "--fitted", fit, "--formula", "income ~ no"), "'no'"),
     ):
         refused = invoke(*arguments)
         assert refused.exit_code == 2, refused.output

@@ -1,19 +1,25 @@
 """The report: one page that fetches nothing, opens without an error, and says what was assumed."""
 
 import base64
+import hashlib
 import io
+import json
 import re
 import shutil
 import subprocess
 from dataclasses import replace
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 
 import absentia as ab
+from absentia.inference.report import About
 from absentia.inference.report.cautions import cautions
+from absentia.inference.report.section import Section
+from absentia.inference.report.twin import twin
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 
@@ -34,7 +40,12 @@ def page(tmp_path_factory):
         tables, "income <k>", lambda t: t["income <k>"].mean(), [-1, 0, 1]
     )
     path = tmp_path_factory.mktemp("report") / "report.html"
-    assert ab.report(fitted, data, path, curves=[curve], replications=20) == path
+    pooled = {"`income <k>` ~ age": tables.pool("`income <k>` ~ age")}
+    table = path.with_name("people.csv")
+    table.write_text("a table")
+    about = About(table, "absentia report people.csv", {"ward": "<3>"})
+    more = {"curves": [curve], "pooled": pooled, "about": about, "title": "Pay & age"}
+    assert ab.report(fitted, data, path, replications=20, **more) == path
     return path, model, data
 
 
@@ -48,10 +59,57 @@ def test_it_says_what_was_assumed_and_found(page):
     assert f"{int((~data.s).sum())} missing values" in text
 
 
+def test_its_head_says_what_was_analysed_and_how(page):
+    text = page[0].read_text()
+    assert "<h1>Pay &amp; age</h1>" in text
+    for part in ("people.csv", hashlib.sha256(b"a table").hexdigest(), "&lt;3&gt;", "UTC",
+                 "absentia report people.csv", "learning_rate=0.01"):  # fmt: skip
+        assert part in text
+    # what speaks for or against the answer comes first
+    assert text.index('<p class="fine"') < text.index("people.csv")
+    assert text.index("The answer") < text.index("The table")
+
+
+def test_columns_stand_in_one_table_before_and_after(page):
+    path, _, data = page
+    rows = json.loads(path.with_suffix(".json").read_text())["tables"]["columns"]
+    own = next(row for row in rows if row["column"] == "income <k>")
+    seen = data.values[~np.isnan(data.values[:, 0]), 0]
+    assert own["mean, observed"] == pytest.approx(seen.mean())
+    assert own["sd, observed"] == pytest.approx(seen.std(ddof=1))
+    assert own["missing"].startswith(str(int((~data.s).sum())))
+    assert own["mean, imputed"]
+    assert own["at random"]
+    other = next(row for row in rows if row["column"] == "age")
+    assert (other["mean, imputed"], other["at random"]) == ("", "")
+
+
+def test_its_twin_has_the_same_numbers_for_a_program(page):
+    document = json.loads(page[0].with_suffix(".json").read_text())
+    number = {"type": ["number", "null"]}
+    row = {"type": "object", "required": ["estimate", "se", "p_value", "fmi"],
+           "properties": {"estimate": number, "se": number}}  # fmt: skip
+    tables = {"type": "object", "required": ["columns", "mechanism", "coefficients", "weights",
+              "pooled", "sensitivity"], "properties": {"pooled": {"items": row}}}  # fmt: skip
+    schema = {"type": "object", "required": ["title", "head", "rows", "warnings", "tables"],
+              "properties": {"tables": tables, "rows": {"const": 200}}}  # fmt: skip
+    jsonschema.validate(document, schema)
+    assert [one["at"] for one in document["tables"]["sensitivity"]] == [-1.0, 0.0, 1.0]
+
+
+def test_numbers_that_are_not_finite_are_null_and_many_rows_are_folded():
+    section = Section("A section")
+    rows = pd.DataFrame({"x": [np.inf, np.nan, *range(40)]})
+    section.table("Many", rows, "many")
+    assert section.tables[0][2] == 42
+    found = json.loads(twin("t", {}, {}, [], [section]))
+    assert found["tables"]["many"][:3] == [{"x": None}, {"x": None}, {"x": 0.0}]
+
+
 def test_its_pictures_are_inside_and_have_something_on_them(page):
     text = page[0].read_text()
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
-    assert len(pictures) == 8
+    assert len(pictures) == 9
     for picture in pictures:
         pixels = imread(io.BytesIO(base64.b64decode(picture)))
         assert pixels[..., :3].std() > 0.03
@@ -91,7 +149,7 @@ def test_missing_at_random_and_warnings(tmp_path):
     text = ab.report(own, data, tmp_path / "own.html", replications=5).read_text()
     assert "Nothing but the shape of the decoder identifies" in text
     assert "against using what was imputed as" in text
-    assert "identified: NO, by nothing but the shape" in text  # the description agrees
+    assert "Identified: NO, by nothing but the shape" in text  # the description agrees
 
 
 @pytest.mark.slow
@@ -111,7 +169,7 @@ def test_skewed_values_hidden_at_random(tmp_path):
         assert "cost ~ Intercept" in text  # of being missing, in the data's units
         assert "offset[" not in text
         assert "identified</th>" not in text
-        assert "at random mean" in text
+        assert "at random" in text
         assert "weights good in" in text
         assert "eliable" not in text.replace("unreliable", "")
         if schema is None:
