@@ -86,7 +86,7 @@ SHELL = re.compile(r"^```sh[^\S\n]*\n(.*?)^```[^\S\n]*$", flags=re.MULTILINE | r
 #: as pasted but for how long they take
 QUICKER = {
     "impute": ["--steps", "20", "--particles", "50"],
-    "report": ["--particles", "50"],
+    "report": ["--particles", "50", "--multiple", "2"],
     "sensitivity": ["--multiple", "2"],
 }
 
