@@ -11,11 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import InputError
 from ..system.files import TableError, reason
 
-#: the most rows of a part: larger row groups are read in several pieces
-ROWS_OF_A_PART = 65_536
+#: the most rows and the most values of a part: larger row groups are read in several pieces
+ROWS_OF_A_PART, VALUES_OF_A_PART = 65_536, 2**23
+#: the bytes of a column that are read at once, or else all of a row group's would be
+_BYTES_AT_ONCE = 2**20
 
 #: what says where the files are: one path, a pattern with *, a folder, or several of them
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -55,11 +56,13 @@ class Files:
         arrow: the columns and their Arrow types, which all files share.
         parts: the parts in order.
         index: the columns that hold the row labels of a pandas table.
+        at_once: the most rows of a part.
     """
 
     arrow: pa.Schema
     parts: tuple[Part, ...]
     index: tuple[str, ...]
+    at_once: int
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> Files:
@@ -75,18 +78,20 @@ class Files:
         for path in paths:
             with _opened(path) as file:
                 own, footer = file.schema_arrow, file.metadata
+                _check_names(own.names, path)
                 first = own if first is None else _same(first, own, path, paths[0])
+                at_once = max(1, min(ROWS_OF_A_PART, VALUES_OF_A_PART // max(len(own), 1)))
                 in_file = 0
                 for group in range(footer.num_row_groups):
                     rows = footer.row_group(group).num_rows
-                    for within in range(0, rows, ROWS_OF_A_PART):
-                        count = min(ROWS_OF_A_PART, rows - within)
+                    for within in range(0, rows, at_once):
+                        count = min(at_once, rows - within)
                         parts.append(Part(path, group, within, in_file, start, count))
                         in_file, start = in_file + count, start + count
         assert first is not None  # there is at least one path
         if not parts:
             raise TableError(f"{paths[0]}: the files hold no row; give at least one.")
-        return cls(first, tuple(parts), _index_columns(first))
+        return cls(first, tuple(parts), _index_columns(first), at_once)
 
     @property
     def num_rows(self) -> int:
@@ -124,7 +129,7 @@ class Files:
         self, file: pq.ParquetFile, group: int, names: Sequence[str]
     ) -> Iterator[pa.Table]:
         found = file.iter_batches(
-            ROWS_OF_A_PART, row_groups=[group], columns=list(names), use_threads=False
+            self.at_once, row_groups=[group], columns=list(names), use_threads=False
         )
         return (pa.Table.from_batches([batch]) for batch in found)
 
@@ -198,7 +203,7 @@ def _not_hidden(paths: Iterable[Path], below: Path) -> Iterator[Path]:
 
 def _opened(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, buffer_size=_BYTES_AT_ONCE)
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({reason(error)}).") from error
     except pa.ArrowException as error:
@@ -240,9 +245,13 @@ def _in_order(table: pa.Table, arrow: pa.Schema, names: Sequence[str]) -> pa.Tab
     return table.replace_schema_metadata(arrow.metadata)
 
 
+def _check_names(names: Sequence[str], path: Path) -> None:
+    """Refuse a file in which two columns have one name."""
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if list(names).count(name) > 1)
+        raise TableError(f"{path}: column name {repeated!r} occurs more than once; rename one.")
+
+
 def _index_columns(arrow: pa.Schema) -> tuple[str, ...]:
-    if len(set(arrow.names)) < len(arrow.names):
-        repeated = next(name for name in arrow.names if arrow.names.count(name) > 1)
-        raise InputError(f"column name {repeated!r} occurs more than once; rename one of them.")
     about = arrow.pandas_metadata or {}
     return tuple(name for name in about.get("index_columns", ()) if name in arrow.names)

@@ -48,7 +48,8 @@ def scan(
 
     Kinds of columns, centres, scales, missing rates and pairs of gaps are found in one pass over
     the rows, part by part, and are those that ``IncompleteData.from_frame`` finds in the whole
-    table. All values are checked on the way. No more than a part (65,536 rows) is in memory.
+    table. All values are checked on the way. No more than a part is in memory:
+    65,536 rows, or 8 million values in wide tables.
 
     Args:
         where: a file, a folder, a pattern such as ``"data/*.parquet"``, or several of them. The

@@ -106,6 +106,8 @@ def impute_scan(
         raise InputError(f"interval is {interval}; give a probability such as 0.9")
     if m < 0:
         raise InputError(f"m is {m}; give the number of completed tables to draw, or 0")
+    if jobs == 0:
+        raise InputError("jobs is 0; give the number of processes, or -1 for one per core")
     if rows_per_file < 1:
         raise InputError(f"rows_per_file is {rows_per_file}; give at least 1")
     if not unfitted:

@@ -286,3 +286,17 @@ def test_text_of_too_many_values_is_refused_before_all_is_read(tmp_path, monkeyp
         ab.scan(folder)
     assert len(read) == 1
     assert len(ab.scan(folder, schema={"name": "categorical"}).schema["name"].levels) == 1000
+
+
+def test_wide_tables_have_parts_of_fewer_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(scan_files, "VALUES_OF_A_PART", 50 * 16)
+    found = ab.scan(written(mixed(), tmp_path / "t", [], group=240))
+    assert [part.rows for part in found.parts] == [50, 50, 50, 50, 40]
+    check_same(found, ab.IncompleteData.from_frame(mixed()))
+
+
+def test_a_repeated_column_is_refused(tmp_path):
+    column = pa.array([1.0, 2.0])
+    pq.write_table(pa.Table.from_arrays([column, column], ["v", "v"]), tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=r"t.parquet: column name 'v' occurs more than once"):
+        ab.scan(tmp_path)

@@ -254,6 +254,8 @@ def test_arguments_are_refused_before_any_work(fitted, tmp_path):
         ab.impute(fitted, scan)
     with pytest.raises(InputError, match="interval is 90"):
         ab.impute(fitted, scan, out=tmp_path / "o", interval=90)
+    with pytest.raises(InputError, match="jobs is 0"):
+        ab.impute(fitted, scan, out=tmp_path / "o", jobs=0)
     with pytest.raises(InputError, match="out belongs to a scan"):
         ab.impute(fitted, scan.range(0, 9), out=tmp_path / "o")
     with pytest.raises(InputError, match="scan the files with like=fit"):
@@ -276,3 +278,37 @@ def test_the_key_stands_beside_the_diagnostics(fitted, tmp_path):
     scan = ab.scan(written(tmp_path / "in", [90]), like=fitted, key="id")
     made = ab.impute(fitted, scan, 20, out=tmp_path / "out")
     assert pd.read_parquet(made.rows)["id"].tolist() == [f"r{i}" for i in range(N)]
+
+
+def test_covariates_constants_and_complete_blocks(tmp_path):
+    """A mechanism that reads a covariate, a column of one value, and rows without a gap."""
+    rng = np.random.default_rng(1)
+    age, pay = rng.normal(size=(2, 120))
+    pay[(age + pay > 1) & (np.arange(120) < 60)] = np.nan
+    site = np.where(np.arange(120) % 5 == 0, None, "A")
+    frame = pd.DataFrame({"age": age, "pay": pay, "aid": rng.normal(size=120), "site": site})
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=50)
+    scan = ab.scan(tmp_path / "t.parquet", covariates=["age"])
+    formula = ab.missing("pay ~ pay + age")
+    fitted = ab.fit(lambda data: ab.NotMIWAEPPCA(data, formula, latent_dim=1), scan, progress=False)
+    made = ab.impute(fitted, scan, 50, out=tmp_path / "out", interval=0.5, check=False)
+    found = pd.read_parquet(made.path)
+    assert found["pay"].notna().all()
+    assert set(found["site"]) == {"A"}
+    assert found["age"].equals(frame["age"])
+    assert found["pay"][60:].equals(frame["pay"][60:])
+
+
+@pytest.mark.slow
+def test_a_fit_that_averages_over_forms(tmp_path):
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(150, 1))
+    values = z + 0.5 * rng.normal(size=(150, 3))
+    values[values[:, 0] > 0.7, 0] = np.nan
+    pd.DataFrame(values, columns=list("abc")).to_parquet(tmp_path / "t.parquet")
+    scan = ab.scan(tmp_path / "t.parquet")
+    builder = lambda data: ab.NotMIWAEPPCA(data, "auto", latent_dim=1)  # noqa: E731
+    fitted = ab.fit(builder, scan, optimiser="gibbs", progress=False)
+    made = ab.impute(fitted, scan, 60, out=tmp_path / "out", check=False)
+    assert pd.read_parquet(made.path).notna().all(axis=None)
+    assert fitted.odds is not None
