@@ -113,15 +113,15 @@ def impute_scan(
     if not unfitted:
         check_was_fitted(fitted)
     _check_columns(fitted, scan, m)
-    if check:  # what these rows show is told before hours of work
-        few = scan.sample(_ROWS_TO_CHECK, settings.seed)
-        impute(fitted, few, _PARTICLES_TO_CHECK, draws=1, refine=False, unfitted=True)
     block = _rows_of_a_block(len(scan.columns))
     further = ("rows", *(["draws"] if m else []), *(["intervals"] if interval else []))
     per_file = -(-rows_per_file // block) * block
     folder = OutFolder(Path(out), further, scan.num_rows, per_file)
     filling = Filling(fitted, scan, settings, m, interval, folder, block)
     todo = folder.open(_identity(filling))
+    if check and len(todo) == folder.num_parts:  # told before hours of work, and once
+        few = scan.sample(_ROWS_TO_CHECK, settings.seed)
+        impute(fitted, few, _PARTICLES_TO_CHECK, draws=1, refine=False, unfitted=True)
     done = scan.num_rows - sum(len(folder.rows_of(k)) for k in todo)
     with (
         tqdm(
