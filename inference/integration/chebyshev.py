@@ -98,13 +98,13 @@ def _probits(x: Tensor, v: Tensor, derivatives: bool) -> Tensor:
     a = scale * square / (1 + square).sqrt_().add_(1)
     b = 1 - (2 * _HALF_WAY) / (v + _HALF_WAY)
     in_b = _polynomials(b, _DEGREE_B)
-    table = _table(x.dtype, x.device)[: count * _DEGREE_A]
     lower = (1,) * (x.dim() - v.dim())
-    rows = _product(table, in_b.reshape(_DEGREE_B, -1)).view(count, _DEGREE_A, *lower, *v.shape)
     in_a = _polynomials(a.sub_(1).clamp_max_(1), _DEGREE_A)
     found = x.new_empty(count, *x.shape)
     product = torch.empty_like(in_a)
-    for row, total in zip(rows, found, strict=True):
+    # one function after the other, since memory for all at once costs more than it saves
+    for table, total in zip(_table(x.dtype, x.device).split(_DEGREE_A), found, strict=False):
+        row = _product(table, in_b.reshape(_DEGREE_B, -1)).view(_DEGREE_A, *lower, *v.shape)
         torch.sum(torch.mul(row, in_a, out=product), 0, out=total)
     inverse = (v + _MACKAY).rsqrt()  # 1 / s
     x = x * inverse
