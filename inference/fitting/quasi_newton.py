@@ -18,10 +18,10 @@ from ...models.programs.base import RowModel
 from ..integrator import Marginal
 from .coordinates import Coordinates
 from .curvature import curvature
-from .eager import LBFGS
 from .fixed_bound import FORBIDDEN, FixedBound
 from .nonfinite import NotFiniteAt
 from .settings import FitSettings
+from .sides import ROWS, closure, lbfgs, start_on_the_better_side
 
 #: iterations between two evaluations
 _BLOCK = 10
@@ -31,8 +31,6 @@ _MOST_PASSES = 10 * _BLOCK
 _SAME_COORDINATES = 50
 #: the smallest standard deviation of the noise, in that of the columns, from which a fit starts
 _LEAST_INITIAL_SCALE = 0.02
-#: how many of the last gradients the curvature is learnt from
-_HISTORY = 20
 #: rows of the first stage, and how many times as many each later stage has
 _FIRST_STAGE, _GROWTH = 4096, 4
 #: longer tables have one stage of all rows, in coordinates from their curvature
@@ -79,7 +77,8 @@ class QuasiNewton:
     scales (:class:`~absentia.inference.fitting.coordinates.Coordinates`) and that are chosen anew
     after 50 iterations. This takes some hundred passes where stochastic gradients take thousands
     of steps. A model that was never fitted starts as if values were missing at random
-    (:func:`~absentia.models.networks.starts.moments_at_random`).
+    (:func:`~absentia.models.networks.starts.moments_at_random`), or with its missing values above
+    or below what was seen (:func:`~absentia.inference.fitting.sides.start_on_the_better_side`).
 
     A long table is fitted in stages: first 4,096 of its rows, then four times as many, until all
     take part (growing samples; Byrd, Chin, Nocedal & Wu, Mathematical Programming 2012). All stages
@@ -129,6 +128,10 @@ class QuasiNewton:
         if found is not None:
             with seeded(self.plan.seed):
                 decoder.start_from(found.covariance, found.mean, least)
+            rows, few = min(ROWS, len(self.train)), min(_FEW, self.most_particles)
+            start_on_the_better_side(
+                self.model, self.train, lambda: self._bound(rows, few), self.plan.seed
+            )
 
     def _begin_stage(self, rows: int, particles: int) -> None:
         """Begin a stage: split its rows, fix their random numbers, choose the coordinates."""
@@ -150,15 +153,7 @@ class QuasiNewton:
         if self.by_curvature:
             few = self._bound(_CURVATURE_ROWS, min(_FEW, self.most_particles))
             self.coordinates.equalise(curvature(few, self.coordinates))
-        self.optimiser = LBFGS(
-            self.coordinates.values,
-            max_iter=_BLOCK,
-            max_eval=_MOST_PASSES,
-            tolerance_grad=0.0,
-            tolerance_change=0.0,
-            history_size=_HISTORY,
-            line_search_fn="strong_wolfe",
-        )
+        self.optimiser = lbfgs(self.coordinates, _BLOCK, _MOST_PASSES)
 
     def advance(self, step: int) -> tuple[float, int]:
         """Take up to ten iterations; return the loss after them and their number.
@@ -170,7 +165,7 @@ class QuasiNewton:
         block = _BLOCK_CURVED if self.by_curvature else _BLOCK
         group["max_iter"] = min(block, self.plan.steps - step)
         before = self._iterations()
-        first = float(self.optimiser.step(self._closure))
+        first = float(self.optimiser.step(closure(self.bound, self.coordinates)))
         if first >= FORBIDDEN:
             part, _ = self.bound.parts[0]
             raise NotFiniteAt(self.train.x[part], self.train.s[part], self.train.extras(part))
@@ -202,12 +197,6 @@ class QuasiNewton:
         """Count the iterations of this stage."""
         state = self.optimiser.state.get(self.coordinates.values[0], {})
         return int(state.get("n_iter", 0))
-
-    def _closure(self) -> Tensor:
-        self.coordinates.to_parameters()
-        loss = self.bound()
-        self.coordinates.take_gradients()
-        return loss
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
