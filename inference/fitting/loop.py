@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
 import pandas as pd
 import torch
@@ -22,6 +22,7 @@ from ...models.never_fitted import forget_start, never_fitted
 from ...models.programs.base import declarations
 from ..evaluating import computing, learning
 from ..prepare import of_model
+from ..scanned.ranks import Ranks
 from ..scanned.streamed import MOST_HELD_OUT, StreamedRows, split_scan
 from ..targets import with_matching_target
 from .checking import check_slopes
@@ -45,6 +46,7 @@ def fit(
     data: Table | Scan,
     *,
     rows_in_memory: int = 50_000,
+    distributed: Literal["ddp"] | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
     device: torch.device | str | None = None,
@@ -97,6 +99,10 @@ def fit(
             read four parts (at most 262,144 rows) at a time in an order that ``seed`` determines;
             at most 10,000 rows are held out, chosen by a hash of the row's key.
         rows_in_memory: the number of rows of a scan that are read at once.
+        distributed: ``"ddp"`` where ``torchrun`` has started several processes of the script: each
+            reads parts of its own of a scan, gradients are averaged over them (gloo, or nccl on
+            GPUs), and a step is one of as many times ``batch_size`` rows. All of them return the
+            fit; the first one writes the checkpoint, from which any number of processes can go on.
         checkpoint: a file in which the state of the fit is saved at every evaluation. If it exists,
             the fit goes on from it and ends as if it had never stopped. The file is removed when
             the fit ends.
@@ -144,6 +150,8 @@ def fit(
             f"data is a {type(data).__name__}, not IncompleteData; read it with "
             f"IncompleteData.from_frame or from_numpy"
         )
+    ranks = Ranks.of(distributed)
+    loggers = loggers if ranks.first else ()
     if callable(model) and not isinstance(model, torch.nn.Module):
         model = model(data)
     data = cast(Table, of_model(model, data))
@@ -164,13 +172,18 @@ def fit(
                 plan = replace(plan, learning_rate=usual_rate(model))
             if plan.optimiser == "l-bfgs" and not judged:
                 plan = replace(plan, validation=0.0)
+            if ranks.world > 1 and (streamed is None or plan.optimiser != "adam"):
+                raise InputError(
+                    "distributed='ddp' divides the minibatches of Adam, and there are none here: "
+                    "give a scan with more rows than rows_in_memory, and optimiser='adam'"
+                )
             if streamed is not None and plan.optimiser == "adam":
                 assert isinstance(data, IncompleteData)
                 most = MOST_ROWS if plan.schedule == "until-flat" else MOST_HELD_OUT
                 train: Table | StreamedRows
                 held_out: Table | None
                 train, held_out = split_scan(
-                    streamed, model, data, plan.validation, most, plan.seed
+                    streamed, model, data, plan.validation, most, plan.seed, ranks
                 )
             else:
                 train, held_out = _split(data, plan)
@@ -181,20 +194,23 @@ def fit(
             if plan.schedule == "until-flat" and begins and never_fitted(model):
                 with seeded(plan.seed, parameter.device):
                     start_mechanism(model, train if streamed is None else data, plan)
+            ranks.same_start(model)
             run = Run(model, train, held_out, plan, path)
             was_training = model.training
             model.train()
             try:
                 for logger in loggers:
                     logger.start(plan.to_dict(), resumed=path is not None and path.exists())
-                with seeded(plan.seed, parameter.device):
-                    run.go(progress, listeners)
+                # each process has random numbers of its own
+                with seeded(plan.seed + 104_729 * ranks.rank, parameter.device):
+                    run.go(progress and ranks.first, listeners if ranks.first else ())
             finally:
                 run.restore_best()
                 model.train(was_training)
                 for logger in loggers:
                     logger.finish()
-    if path is not None:
+    ranks.wait()
+    if path is not None and ranks.first:
         path.unlink(missing_ok=True)
     forget_start(model)
     history = pd.DataFrame(run.history)

@@ -17,6 +17,8 @@ from tqdm import tqdm
 from ...data import IncompleteData, Ratings
 from ...data.system.process import callers_turn, random_state, seeded, set_random_state
 from ..elbo import ImportanceWeightedELBO
+from ..randomness.points import seed_of
+from ..scanned.ranks import ALONE
 from ..scanned.streamed import StreamedRows
 from .checkpoint import damaged, read_checkpoint, write_checkpoint
 from .nonfinite import NonFiniteLossError, NotFiniteAt, first_bad_site
@@ -58,6 +60,7 @@ class Run:
     ) -> None:
         self.model, self.train, self.held_out = model, train, held_out
         self.plan, self.path = plan, path
+        self.ranks = train.ranks if isinstance(train, StreamedRows) else ALONE
         self.stepper = OPTIMISERS[plan.optimiser](model, train, plan)
         self.step = 0
         self.history: list[dict[str, float]] = []
@@ -148,7 +151,7 @@ class Run:
             self.best_state = copy.deepcopy(self.model.state_dict())
         if self.stepper.judged(self.step, bounds):
             self.restore_best()
-        if self.path is not None:
+        if self.path is not None and self.ranks.first:
             self._checkpoint()
         return row
 
@@ -228,5 +231,7 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.stepper.restore(state)
         set_random_state(state["random"], self.train.x.device)
+        if self.ranks.world > 1:  # the state is that of one process, and others go other ways
+            torch.manual_seed(seed_of(f"{self.plan.seed} {self.ranks.rank} {state['step']}"))
         self.best_bound, self.best_step, self.waited = state["best_at"]
         self.step, self.history, self.best_state = state["step"], state["history"], state["best"]

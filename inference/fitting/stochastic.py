@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...data.errors import InputError
 from ..elbo import ImportanceWeightedELBO
+from ..scanned.ranks import ALONE
 from ..scanned.streamed import StreamedRows
 from .batches import Batches
 from .nonfinite import NotFiniteAt
@@ -28,6 +29,7 @@ class Stochastic:
 
     def __init__(self, model: Any, train: Any, plan: FitSettings) -> None:
         self.model, self.train, self.plan = model, train, plan
+        self.ranks = train.ranks if isinstance(train, StreamedRows) else ALONE
         self.optimiser = make_optimiser(model, plan)
         self.schedule = make_schedule(self.optimiser, plan)
         self.elbo = ImportanceWeightedELBO(
@@ -101,13 +103,16 @@ class Stochastic:
             torch.linalg.LinAlgError
         ) as error:  # a guide that factorises a matrix fails before the loss
             raise NotFiniteAt(x, s, extras, taken) from error
-        if not bool(loss.isfinite()):
+        # of all processes, so that all of them end together
+        shown = self.ranks.mean(loss.detach())
+        if not bool(shown.isfinite()):
             raise NotFiniteAt(x, s, extras, taken)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.average(self.model.parameters())
         self.optimiser.step()
         self.schedule.step()
-        return loss.detach().cpu()
+        return shown.cpu()
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

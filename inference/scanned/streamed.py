@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.errors import InputError
 from ...data.scan import Scan
 from ...data.scan.keys import hashes
 from ..prepare import of_model
+from .ranks import ALONE, Ranks
 
 #: parts whose rows are shuffled together; with 65,536 rows a part, 262,144 rows are in memory
 PARTS_AT_ONCE = 4
@@ -31,6 +33,10 @@ class StreamedRows:
         num_held_out: the number of rows held out.
         seed: the seed by which rows are held out.
         like: some rows in memory, on the device and in the precision of the fit.
+        ranks: the processes among which the parts are divided.
+
+    Raises:
+        ValueError: there are fewer parts than processes.
     """
 
     def __init__(
@@ -41,8 +47,14 @@ class StreamedRows:
         num_held_out: int,
         seed: int,
         like: IncompleteData,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.scan, self.model, self.seed = scan, model, seed
+        if len(scan.parts) < ranks.world:
+            raise InputError(
+                f"the table has {len(scan.parts)} parts for {ranks.world} processes; write it in "
+                "smaller row groups, or start fewer processes"
+            )
+        self.scan, self.model, self.seed, self.ranks = scan, model, seed, ranks
         self.held_out, self.num_held_out = held_out, num_held_out
         #: no row, on the device and in the precision of all of them
         self.x = like.x[:0]
@@ -107,8 +119,10 @@ class StreamBatches:
 
     @property
     def turns(self) -> int:
-        """The number of times that parts are read in an epoch."""
-        return -(-len(self.rows.scan.parts) // PARTS_AT_ONCE)
+        """The number of times that this process reads parts in an epoch."""
+        ranks = self.rows.ranks
+        own = len(range(ranks.rank, len(self.rows.scan.parts), ranks.world))
+        return -(-own // PARTS_AT_ONCE)
 
     def next(self) -> tuple[Tensor, Tensor]:
         """Return the next minibatch of the stream."""
@@ -133,7 +147,8 @@ class StreamBatches:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from the position that :meth:`state` returned."""
-        self.epoch, self.turn = int(state["epoch"]), int(state["turn"])
+        # another number of processes has other turns
+        self.epoch, self.turn = int(state["epoch"]), min(int(state["turn"]), self.turns - 1)
         self.position = int(state["position"])
 
     def _advance(self) -> None:
@@ -146,14 +161,15 @@ class StreamBatches:
         if self._at == (self.epoch, self.turn):
             return
         self._x = self._s = self.rows.x  # the rows before are given up first
-        order = _order(len(self.rows.scan.parts), self.seed, self.epoch)
+        ranks = self.rows.ranks
+        order = _order(len(self.rows.scan.parts), self.seed, self.epoch)[ranks.rank :: ranks.world]
         chosen = order[self.turn * PARTS_AT_ONCE :][:PARTS_AT_ONCE].tolist()
         found = [part for part in map(self.rows.part, chosen) if part is not None]
         if not found:
             self._at = (self.epoch, self.turn)
             return
         count = sum(map(len, found))
-        shuffled = _order(count, self.seed, self.epoch, self.turn)
+        shuffled = _order(count, self.seed, self.epoch, self.turn, ranks.rank)
         self._x = torch.cat([part.x for part in found])[shuffled]
         self._s = torch.cat([part.s for part in found])[shuffled]
         names = found[0].extras()
@@ -163,7 +179,13 @@ class StreamBatches:
 
 
 def split_scan(
-    scan: Scan, model: Any, like: IncompleteData, share: float, most: int, seed: int
+    scan: Scan,
+    model: Any,
+    like: IncompleteData,
+    share: float,
+    most: int,
+    seed: int,
+    ranks: Ranks = ALONE,
 ) -> tuple[StreamedRows, IncompleteData | None]:
     """Split a scan's rows into those to fit, which are streamed, and those held out, in memory.
 
@@ -177,14 +199,15 @@ def split_scan(
         share: the share of rows to hold out.
         most: the most rows to hold out.
         seed: the seed of the choice.
+        ranks: the processes of the fit, all of which hold the same rows out.
     """
     held = min(round(share * len(scan)), most, len(scan) - 1)
     if held < 1:
-        return StreamedRows(scan, model, None, 0, seed, like), None
+        return StreamedRows(scan, model, None, 0, seed, like, ranks), None
     chosen = scan.chosen(held, _HELD_OUT, seed)
     rows: IncompleteData = of_model(model, scan.at(chosen.places))
     rows = rows.to(device=like.x.device, dtype=like.x.dtype)
-    return StreamedRows(scan, model, chosen.last, held, seed, like), rows
+    return StreamedRows(scan, model, chosen.last, held, seed, like, ranks), rows
 
 
 def _order(count: int, *numbers: int) -> Tensor:
