@@ -13,6 +13,11 @@ from ..data.errors import AbsentiaError, AbsentiaWarning
 from .console import errors, print_document, say, warn, warned
 from .stopping import signal_of, signals_that_stop
 
+#: what the library calls things, and what they are called at the shell
+_AT_THE_SHELL = {
+    "parameters='bootstrap'": "--parameters bootstrap",
+    "slope_sensitivity": "absentia sensitivity",
+}
 #: what a mistake in the input or a limit of the machine raises
 _MISTAKES = (AbsentiaError, ValueError, OSError, FloatingPointError, MemoryError)
 
@@ -48,7 +53,7 @@ class one_line_errors:
             line: str | None = None,
         ) -> None:
             if issubclass(category, AbsentiaWarning):
-                warn(str(message))
+                warn(_at_the_shell(str(message)))
             else:
                 usual(message, category, filename, lineno, file, line)
 
@@ -76,3 +81,10 @@ class one_line_errors:
             if self.document:
                 print_document({"error": " ".join(what.split()), "exit_code": 2})
             raise typer.Exit(2) from None
+
+
+def _at_the_shell(text: str) -> str:
+    """Replace names of Python by those of the command line."""
+    for name, option in _AT_THE_SHELL.items():
+        text = text.replace(name, option)
+    return text

@@ -86,9 +86,11 @@ def pool(
             f"{formula} ({answers.kind}), pooled over {pooled.m} tables of {answers.rows} rows, "
             f"{100 * level:g} % intervals"
         )
-        console.print(shown(_named(pooled.summary()), title, "term", digits=4), soft_wrap=True)
+        console.print(shown(_named(pooled.summary()), title, "term", False, 4), soft_wrap=True)
         if answers.others:
-            console.print(shown(beside(answers), "estimates (se) beside", "term"), soft_wrap=True)
+            console.print(
+                shown(beside(answers), "estimates (se) beside", "term", False), soft_wrap=True
+            )
         for line in answers.notes:
             say(f"note: {line}")
         if out is not None:

@@ -117,7 +117,7 @@ def sensitivity(
         for name in names:
             rows = curve.of(name)[["estimate", "se", "lower", "upper", "fmi", "how"]]
             title = f"{name}, by the {curve.assumption.rstrip(',')} of '{column}'"
-            console.print(shown(rows, title, "at", digits=4), soft_wrap=True)
+            console.print(shown(rows, title, "at", False, 4), soft_wrap=True)
         for name in names:
             say(curve.tips(value, name))
         if not curve.profile.empty:

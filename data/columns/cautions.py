@@ -33,12 +33,15 @@ class SentinelWarning(ColumnWarning):
     def __init__(self, column: str, found: Sentinel) -> None:
         self.column, self.count = column, found.times
         self.value = int(found.value) if found.value == int(found.value) else found.value
-        self.option = f"na_values={{{column!r}: {self.value}}}"
+        codes = [int(v) if v == int(v) else v for v in (found.value, *found.further)]
+        shown = " or ".join(map(str, codes))
+        self.option = f"na_values={{{column!r}: {codes if codes[1:] else self.value}}}"
         super().__init__(
-            f"column {column!r} is {self.value} in {self.count} rows, far from all other values "
-            f"({found.low:g} to {found.high:g}), and {self.value} was read as a number. If it "
+            f"column {column!r} is {shown} in {self.count} rows, far from all other values "
+            f"({found.low:g} to {found.high:g}), and {shown} was read as a number. If it "
             f"stands for a missing value, pass {self.option} to from_frame or "
-            f"missing_values={self.value} to MNARImputer, or replace it by NaN."
+            f"missing_values={codes if codes[1:] else self.value} to MNARImputer, or replace it by "
+            f"NaN."
         )
 
 

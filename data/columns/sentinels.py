@@ -15,20 +15,28 @@ _WRITTEN = frozenset(
 )  # fmt: skip
 
 
+#: those of which several may stand side by side; single digits are often answers of a scale
+_SEVERAL = frozenset(sign * value for value in _WRITTEN if abs(value) >= 77 for sign in (1, -1))
+#: the most codes for missing values that one column has at an end
+_MOST_CODES = 4
+
+
 class Sentinel(NamedTuple):
     """A value that may stand for a missing one.
 
     Attributes:
         value: the value.
-        times: the number of entries that have it.
+        times: the number of entries that have it or one of the further codes.
         low: the smallest of all other values.
         high: the largest of all other values.
+        further: other codes beside it at the same end, such as 98 beside 99.
     """
 
     value: float
     times: int
     low: float
     high: float
+    further: tuple[float, ...] = ()
 
 
 def sentinel_in(values: np.ndarray, zero: bool = False) -> Sentinel | None:
@@ -40,7 +48,9 @@ def sentinel_in(values: np.ndarray, zero: bool = False) -> Sentinel | None:
     range of the others, ten times as large as all of them, and occur at least three times.
 
     >>> sentinel_in(np.array([31.0, 58, -99, 44, -99, 27]))
-    Sentinel(value=-99.0, times=2, low=27.0, high=58.0)
+    Sentinel(value=-99.0, times=2, low=27.0, high=58.0, further=())
+    >>> sentinel_in(np.array([1.0, 2, 99, 3, 98, 2])).further
+    (98.0,)
     >>> sentinel_in(np.array([-1.0, 0, 1, 1, -1, 0])) is None
     True
 
@@ -55,21 +65,28 @@ def sentinel_in(values: np.ndarray, zero: bool = False) -> Sentinel | None:
     seen = values[np.isfinite(values)]
     if not len(seen):
         return None
-    for value, sign in ((seen.min(), -1), (seen.max(), 1)):
-        others = seen[seen != value]
-        count = len(seen) - len(others)
-        if count < 2 or not len(others) or others.min() == others.max():
-            continue
-        low, high = float(others.min()), float(others.max())
-        gap = low - value if sign < 0 else value - high
-        if _apart(float(value), count, float(gap), others, zero):
-            return Sentinel(float(value), count, low, high)
+    for sign in (-1, 1):
+        distinct = np.unique(seen)[::sign][::-1]  # from the end inwards
+        codes = 1
+        while codes < min(_MOST_CODES, len(distinct)) and {*distinct[: codes + 1]} <= _SEVERAL:
+            codes += 1
+        for number in range(codes, 0, -1):
+            group = distinct[:number]
+            others = seen[~np.isin(seen, group)]
+            count = len(seen) - len(others)
+            if count < 2 or not len(others) or others.min() == others.max():
+                continue
+            low, high = float(others.min()), float(others.max())
+            nearest = float(group[-1])
+            gap = low - nearest if sign < 0 else nearest - high
+            if _apart(nearest, count, gap, others, zero):
+                return Sentinel(float(group[0]), count, low, high, tuple(map(float, group[1:])))
     return None
 
 
 def _apart(value: float, count: int, gap: float, others: np.ndarray, zero: bool) -> bool:
     width = float(others.max() - others.min())
-    if value in _WRITTEN:
+    if value in _WRITTEN or value in _SEVERAL:
         if value < 0 and others.min() >= 0:
             # -1, 0 and 1 are often the answers of a scale
             return value != -1 or others.max() > 1 or bool((others != np.floor(others)).any())

@@ -19,12 +19,12 @@ _NUMBERS = [
     ),
     (
         "numbers with a decimal comma",
-        re.compile(r"[-+]?(?:\d+|\d{1,3}(?:[. ']\d{3})+),\d+"),
+        re.compile(r"[-+]?(?:\d+|\d{1,3}(?:[. ']\d{3})+)(?:,\d+)?"),
         ".str.replace(',', '.')",
     ),
     (
         "numbers with separators",
-        re.compile(r"[-+]?\d{1,3}(?:[, ']\d{3})+(?:\.\d+)?"),
+        re.compile(r"[-+]?(?:\d+|\d{1,3}(?:[, ']\d{3})+)(?:\.\d+)?"),
         ".str.replace(r'[^0-9.-]', '', regex=True)",
     ),
     (
@@ -66,17 +66,23 @@ class Reading(NamedTuple):
 def numbers_in(levels: Sequence[str]) -> Reading | None:
     """Find out how these distinct strings spell numbers; None where they are not numbers."""
     stripped = [level.strip() for level in levels]
-    # The comma in 1,200 separates thousands if all strings have groups of three digits; otherwise
-    # it is a decimal comma, as in 36,6.
-    grouped = all(_THOUSANDS.fullmatch(text) for text in stripped)
+    # The comma in 1,200 separates thousands if all commas stand before three digits; otherwise it
+    # is a decimal comma, as in 36,6.
+    commas = [text for text in stripped if "," in text]
+    grouped = bool(commas) and all(_THOUSANDS.fullmatch(text) for text in commas)
     for words, pattern, cleaned in _NUMBERS:
-        if grouped and words == "numbers with a decimal comma":
+        decimal_comma = words == "numbers with a decimal comma"
+        if decimal_comma and (grouped or not commas):
             continue
         if all(pattern.fullmatch(text) for text in stripped):
-            example = next((t for t in levels if any(c.isdigit() for c in t)), levels[0])
+            marked = (t for t in levels if any(c.isdigit() for c in t) and not t.strip().isdigit())
+            example = next(marked, levels[0])
             if words == "numbers with a unit" and not _one_unit(stripped):
                 return None
             option = _OPTIONS.get(words)
+            if decimal_comma and any("." in text for text in stripped):
+                option = f"{option} --thousands ."
+                cleaned = f".str.replace('.', ''){cleaned}"
             return Reading(words, example, f"pd.to_numeric({{}}{cleaned})", option)
     return None
 

@@ -239,14 +239,18 @@ def _strings(present: pd.Series[Any]) -> list[str] | None:
 
 
 def _sentinel(name: str, found: Any, n: int) -> _Suspicion:
-    value = int(found.value) if found.value == int(found.value) else found.value
+    values = [int(v) if v == int(v) else v for v in (found.value, *found.further)]
+    stand = (
+        "do they stand for missing values?"
+        if found.further
+        else ("does it stand for a missing value?")
+    )
     says = (
-        f"{name!r} is {value} in {found.times} of {n} rows, far from all others "
-        f"({found.low:g} to {found.high:g}): does it stand for a missing value?"
+        f"{name!r} is {' or '.join(map(str, values))} in {found.times} of {n} rows, far from all "
+        f"others ({found.low:g} to {found.high:g}): {stand}"
     )
-    return _Suspicion(
-        "sentinel", says, _na(name, value), f"--na-values {_quoted(f'{name}={value}')}"
-    )
+    option = " ".join(f"--na-values {_quoted(f'{name}={value}')}" for value in values)
+    return _Suspicion("sentinel", says, _na(name, values if values[1:] else values[0]), option)
 
 
 def _constant(name: str, value: str) -> _Suspicion:

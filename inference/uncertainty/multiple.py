@@ -99,7 +99,8 @@ def multiple_imputation(
               is the ``coefficient_guide`` where coefficients have priors, else as ``"laplace"``.
             - ``"fixed"``: the parameters of the fit; improper, for comparison.
             - ``"auto"``: ``"posterior"`` where the fit has draws, ``"laplace"`` if the model is
-              small enough and its mechanism reads no latent, else ``"bootstrap"``.
+              small enough, its mechanism reads no latent and no missing levels are sampled, else
+              ``"bootstrap"``.
 
         particles: importance samples per row and table, of which one is sampled by weight.
         steps: the steps of a refit; by default a quarter of the fit's for ``"bootstrap"``, and as

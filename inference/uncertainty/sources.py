@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -79,8 +80,14 @@ def sources(
         own = copy.deepcopy(fitted.model)
         places = sampled.chosen(m)
         return Sources(parameters, np.nan, ((sampled.put(own, k), None) for k in places))
+    posterior: ParameterPosterior | None = None
     if parameters == "auto":
-        parameters = "laplace" if is_small(fitted.model) else "bootstrap"
+        parameters = "bootstrap"
+        if is_small(fitted.model):
+            # there is none where missing levels are sampled, or where decoder and mask share a part
+            with contextlib.suppress(InputError):
+                posterior = ParameterPosterior(fitted, data, decoder="joint", seed=seed)
+                parameters = "laplace"
     if parameters in ("bootstrap", "ensemble"):
         steps = refit_steps(fitted, parameters) if steps is None else steps
         again = _bootstrapped if parameters == "bootstrap" else _from_scratch
@@ -96,8 +103,9 @@ def sources(
         with seeded(seed), torch.no_grad():
             drawn = [{name: v.detach() for name, v in guide().items()} for _ in range(m)]
         return Sources(parameters, np.nan, ((model, coefficients) for coefficients in drawn))
-    decoder = "joint" if parameters == "laplace" else "fixed"
-    posterior = ParameterPosterior(fitted, data, decoder=decoder, seed=seed)
+    if posterior is None:
+        decoder = "joint" if parameters == "laplace" else "fixed"
+        posterior = ParameterPosterior(fitted, data, decoder=decoder, seed=seed)
     draws = posterior.draws(max(_PROPOSALS, 2 * m), seed)
     if not draws.reliable:
         warnings.warn(

@@ -23,7 +23,9 @@ def column(*values: object) -> list[object]:
 CASES = [
     ("numbers as text", column("93%", "7 %", "88.5%"), "percentages", "rstrip", "--leave-out v"),
     ("numbers as text", column("36,6", "37,1", None), "decimal comma", ",", "--decimal ,"),
-    ("numbers as text", column("1.234,5", "37,1"), "decimal comma", ",", "--decimal ,"),
+    ("numbers as text", column("1.234,5", "3,1"), "decimal", ",", "--decimal , --thousands ."),
+    ("numbers as text", column("1,5", "-99", "12"), "decimal comma", ",", "--decimal ,"),
+    ("numbers as text", column("1,200", "3", "12"), "separators", "", "--thousands ,"),
     ("numbers as text", column("1,200", "2,500", "11,000"), "separators", "", "--thousands ,"),
     ("numbers as text", column("$1,200", "$15", None), "amounts of money", "", "--leave-out v"),
     ("numbers as text", column("12 €", "1.50 €"), "amounts of money", "", "--leave-out v"),
@@ -171,6 +173,9 @@ def test_identifiers_are_listed():
         ([31, 58, 44, 27, 40, -55555, -55555, -55555], -55555),
         ([-9, -9, -8, 0, 3, 5, 7], None),
         ([-99, -99, 4.0, 4.0], None),
+        ([1, 5, 2, 98, 99, 3], 99),
+        ([1, 5, 2, -98, -99, -97, 3], -99),
+        ([70, 91, 65, 88, 99, 98, 80], None),
         ([np.nan, np.nan], None),
     ],
 )
@@ -184,3 +189,11 @@ def test_zero_below_all_others_is_a_suspicion_of_its_own():
     assert sentinel_in(pressure) is None
     assert sentinel_in(pressure, zero=True).times == 4
     assert suspects(pd.DataFrame({"pressure": pressure}))["kind"].tolist() == ["sentinel"]
+
+
+def test_several_codes_at_one_end_are_named_together():
+    frame = pd.DataFrame({"income": [1, 2, 3, 98, 4, 99, 5, 98, 2, 3, 1, 4]})
+    (row,) = suspects(frame).itertuples()
+    assert "99 or 98 in 3 of 12 rows" in row.says
+    assert row.option == "--na-values income=99 --na-values income=98"
+    assert "{'income': [99, 98]}" in row.python

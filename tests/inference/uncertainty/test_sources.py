@@ -1,6 +1,7 @@
 """Where the parameters of a draw come from: which rows the refits see."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import absentia as ab
@@ -48,3 +49,17 @@ def test_a_bootstrap_draws_its_rows_anew_with_replacement(refits):
 
 def test_an_ensemble_sees_all_rows(refits):
     assert (refits("ensemble", 2) == np.arange(200)).all()
+
+
+def test_without_a_normal_approximation_the_default_is_the_bootstrap():
+    """A formula that reads a column whose missing levels are sampled has no standard errors."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"temp": rng.normal(37, 1, 40), "crp": rng.normal(size=40)})
+    frame["smokes"] = rng.choice(["yes", "no"], 40)
+    frame.loc[::4, "temp"], frame.loc[1::4, "smokes"] = np.nan, None
+    data = ab.IncompleteData.from_frame(frame)
+    model = ab.NotMIWAEPPCA(data, "temp ~ temp + smokes", latent_dim=1)
+    fitted = ab.fit(model, data, steps=3, progress=False, check=False)
+    assert ab.multiple_imputation(fitted, data, 2, particles=10).parameters == "bootstrap"
+    with pytest.raises(ValueError, match="standard errors"):
+        ab.multiple_imputation(fitted, data, 2, parameters="laplace")
