@@ -12,6 +12,7 @@ from torch import Tensor
 from ..data import IncompleteData, Ratings
 from ..data.columns.constants import part_of
 from ..data.errors import InputError, KindError
+from ..data.scan import Scan
 from ..models.never_fitted import never_fitted
 from ..models.programs.base import RowModel, declarations
 from .targets import with_matching_target
@@ -95,6 +96,7 @@ def prepared(fitted: Fitted, data: Any) -> tuple[RowModel, IncompleteData]:
     if not isinstance(data, IncompleteData):
         ratings = isinstance(data, Ratings)
         way = "use predict_ratings for ratings" if ratings else "read it with from_frame"
+        way = "take some of its rows: scan.sample(10_000)" if isinstance(data, Scan) else way
         raise KindError(f"data is a {type(data).__name__}, not IncompleteData; {way}")
     model, data = placed(fitted, data)
     return model, with_matching_target(model, data)
