@@ -261,9 +261,9 @@ def _with_optimiser(plan: FitSettings, model: Any, data: Table, asked_of_adam: b
     if plan.optimiser == "gibbs" or (plan.optimiser == "auto" and averages and not asked_of_adam):
         if not averages:
             raise InputError(
-                "optimiser='gibbs' samples the posterior of a linear Gaussian decoder with its "
-                "exact guide under missingness='auto', on a table with missing values: "
-                "NotMIWAEPPCA(data, 'auto'); use another optimiser"
+                "optimiser='gibbs' samples the posterior of a linear Gaussian decoder, or of a "
+                "mixture, with its exact guide under missingness='auto', on a table with missing "
+                "values: NotMIWAEPPCA(data, 'auto'); use another optimiser"
             )
         return replace(plan, optimiser="gibbs", validation=0.0)
     plain = is_plain(model, data, plan.unobserved)

@@ -9,6 +9,7 @@ from ...models.configurable import argument_of
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.mixed_decoder import MixedDecoder
 from .quasi_newton import is_plain
+from .sampled import averages_forms
 from .settings import OF_ADAM, FitSettings, goes_until_flat
 
 #: learning rates where none is given: linear decoders bear larger steps than networks
@@ -32,7 +33,8 @@ def usual_settings(
 ) -> Pace:
     """Return the settings of a fit, in so far as they follow from the model.
 
-    Nothing is set where L-BFGS can fit the model and neither argument is given: ``fit`` takes it.
+    Nothing is set where L-BFGS can fit the model, or its posterior can be sampled, and neither
+    argument is given: ``fit`` does so.
     No steps are set where held-out rows tell when to end.
 
     Args:
@@ -55,7 +57,8 @@ def usual_settings(
     given = dict(further or {})
     adam = given.get("optimiser") == "adam" or any(name in given for name in OF_ADAM)
     free = steps is None and learning_rate is None and not adam
-    if free and is_plain(model, data, given.get("unobserved", "auto")):
+    plain = is_plain(model, data, given.get("unobserved", "auto"))
+    if free and (plain or averages_forms(model, data)):
         return {}
     rate = usual_rate(model) if learning_rate is None else learning_rate
     pace: Pace = {"learning_rate": rate}

@@ -302,3 +302,14 @@ def test_a_mixture_is_sampled_saved_and_goes_on_as_others(short, tmp_path):
     resumed = ab.fit(mixture_of(short)[1], data, progress=False, checkpoint=path)
     for name, value in fit.posterior.tensors.items():
         assert torch.equal(resumed.posterior.tensors[name], value)
+
+
+@pytest.mark.parametrize("options", [{}, {"model": "not-miwae", "decoder": "mixture"}])
+def test_the_imputer_samples_whatever_can_be_sampled(short, options):
+    decoder = {"decoder": options["decoder"]} if options else None
+    imputer = ab.MNARImputer(
+        model=options.get("model", "not-miwae-ppca"), missingness="auto", model_options=decoder
+    )
+    assert np.isfinite(imputer.fit_transform(short)).all()
+    assert len(imputer.result_.posterior) == 100
+    assert imputer.sample(3).shape == (3, 3)
