@@ -28,7 +28,11 @@ from .report import machine, versions
 RESULTS = Path("experiments/results/bench-growth")
 PICTURE = Path("experiments/results/bench-growth.png")
 #: (rows, columns) of the tables
-SIZES = [(10**k, 10) for k in (3, 4, 5, 6)] + [(1000, p) for p in (30, 100, 300, 1000)]
+SIZES = [
+    *((10**k, 10) for k in (3, 4, 5, 6)),
+    *((1000, p) for p in (30, 100, 300, 1000)),
+    *((10**k, p) for k in (4, 5) for p in (30, 100)),
+]
 LATENT_DIM = 5
 #: the slope per standard deviation of the mechanism, and its offset: half of such cells are missing
 _SLOPE = 2.0

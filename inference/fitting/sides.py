@@ -71,15 +71,15 @@ def _sides(mechanism: Any, train: IncompleteData) -> list[tuple[Tensor, Tensor]]
 
     The missing values lie above and below what was seen, or only where a given sign says. If the
     share f of a Normal column is hidden above a threshold, the sd of what is seen is
-    sqrt(1 - q h - h^2) times that of the column, and its mean lies h such sds of the column below,
-    with q the quantile of 1 - f and h = phi(q) / (1 - f). A share of either difference is taken.
+    sqrt(1 - q h - h^2) times that of the column, and its mean lies h sds of the column below, with
+    q the quantile of 1 - f and h = phi(q) / (1 - f). A share of either difference is taken.
     """
     rate = (~train.s).double().mean(0).cpu()
     f = rate.clamp(1e-3, 0.9)
     q = torch.special.ndtri(1 - f)
     h = (-0.5 * q.square()).exp() / math.sqrt(2 * math.pi) / (1 - f)
     wider = (1 - q * h - h.square()).clamp_min(0.1).rsqrt()
-    size = torch.where(rate > 0, _SHARE * h * wider, 0.0)
+    size = torch.where(rate > 0, _SHARE * h * wider * _seen_sd(train), 0.0)
     stretch = torch.where(rate > 0, 1 + _SHARE * (wider - 1), 1.0)
     given = getattr(mechanism, "sign", None)
     signs = torch.zeros_like(size)
@@ -88,6 +88,14 @@ def _sides(mechanism: Any, train: IncompleteData) -> list[tuple[Tensor, Tensor]]
     free = (signs == 0) & (rate > 0)
     both = (1.0, -1.0) if bool(free.any()) else (1.0,)
     return [(size * torch.where(signs == 0, side, signs), stretch) for side in both]
+
+
+def _seen_sd(train: IncompleteData) -> Tensor:
+    """Return the standard deviations (p,) of what is seen, on the model's scale."""
+    seen = train.s.double()
+    count = seen.sum(0).clamp_min(1)
+    mean = (train.x * seen).sum(0) / count
+    return ((train.x - mean).square() * seen).sum(0).div(count).sqrt().cpu()
 
 
 def _search(

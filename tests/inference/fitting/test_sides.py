@@ -60,6 +60,11 @@ def test_sides_follow_given_signs_and_shares():
     assert stretch[0].item() == pytest.approx(1 + share * (1 / 0.6028 - 1), abs=0.05)
     assert shift[1:].tolist() == [0.0] * 4
     assert stretch[1:].tolist() == [1.0] * 4
+    # in the units of the model, whatever these are
+    wide = ab.IncompleteData.from_numpy(10 * data.values, standardise=False)
+    ((shift, stretch_of_wide),) = sides._sides(told, wide)
+    assert shift[0].item() == pytest.approx(10 * share * 0.7979, abs=0.5)
+    torch.testing.assert_close(stretch_of_wide, stretch)
     up, down = sides._sides(ab.models.SelfMasking(5), data)
     assert torch.equal(up[0], -down[0])
 
