@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,8 @@ class Writer:
         self.identification = own
         described = mechanism.describe(self.data).checked(own)
         found.table("Equations, in the data's own units", _equations(described), "mechanism")
-        found.points = [f"{line[:1].upper()}{line[1:]}." for line in described.sentences()]
+        alike = without_names(described, own)
+        found.points = [f"{line[:1].upper()}{line[1:]}." for line in alike.sentences()]
         if described.edges:
             found.figure("What the absence of each column depends on", plot_graph, described)
         found.text = (
@@ -274,6 +276,23 @@ def _equations(described: Description) -> pd.DataFrame:
     }
     columns = ["equation", "depends on", "is it identified?"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("column")
+
+
+def without_names(described: Description, own: pd.DataFrame) -> Description:
+    """Return a description whose sentences do not repeat the columns that a table above names."""
+    named = {str(name): f"if {by} and being" for name, by in own["by"].items() if by}
+    columns = tuple(
+        replace(
+            one,
+            reason=one.reason.replace(
+                named[one.column], "if the columns that explain it most (see above) and being"
+            ),
+        )
+        if one.column in named
+        else one
+        for one in described.columns
+    )
+    return replace(described, columns=columns)
 
 
 def _weights(filled: Imputation) -> pd.DataFrame:

@@ -19,6 +19,7 @@ import absentia as ab
 from absentia.inference.report import About
 from absentia.inference.report.cautions import cautions
 from absentia.inference.report.section import Section
+from absentia.inference.report.sections import without_names
 from absentia.inference.report.twin import twin
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
@@ -229,3 +230,14 @@ def test_nothing_is_left_behind_where_it_cannot_be_written(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
         ab.report(fitted, data, tmp_path / "no" / "r.html", replications=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sentences_that_differ_in_named_columns_stand_once():
+    rows = np.random.default_rng(0).normal(size=(20, 6))
+    data = ab.IncompleteData.from_numpy(rows)
+    described = ab.NotMIWAEPPCA(data, sign="+").missingness.describe(data)
+    found = {"known": "direction", "identified": True, "by": [f"x{(k + 1) % 6}" for k in range(6)]}
+    own = pd.DataFrame(found, index=list(data.columns))
+    once = without_names(described.checked(own), own).sentences()
+    assert len([line for line in once if line.startswith("identified")]) == 1
+    assert len([line for line in described.checked(own).sentences() if "shadow" in line]) == 6
