@@ -34,8 +34,9 @@ def has_one_mode(model: Callable[..., Any]) -> bool:
         return False
     if isinstance(decoder, LinearGaussianDecoder):
         return True
-    linear = isinstance(decoder, MixedDecoder) and len(argument_of(decoder, "hidden")) == 0
-    return linear and (decoder.scale is None or decoder.scale.kind != "entry")
+    if not isinstance(decoder, MixedDecoder) or len(argument_of(decoder, "hidden")):
+        return False
+    return decoder.scale is None or decoder.scale.kind != "entry"
 
 
 def mode(log_joint: Callable[[Tensor], Tensor], start: Tensor) -> tuple[Tensor, Tensor]:
