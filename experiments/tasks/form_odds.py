@@ -69,14 +69,15 @@ def form_odds(configuration: Mapping[str, Any]) -> dict[str, Any]:
         fitted = fit(model, data, seed=seed, **{"optimiser": "auto", **configuration["fit"]})
         filled = impute(fitted, data, draws=0, seed=seed, check=False, **configuration["impute"])
     assert fitted.odds is not None
-    columns = {}
+    columns: dict[str, dict[str, Any]] = {}
+    found = fitted.odds.to_dict("index")
     for column, form in forms.items():
         j = _COLUMNS.index(column)
         unit = truth[:, j].std()
         columns[column] = {
             "form": form,
-            "odds": {other: float(fitted.odds.loc[column, other]) for other in FORMS},
-            "slope": float(fitted.odds.loc[column, "slope"]),
+            "odds": {other: float(found[column][other]) for other in FORMS},
+            "slope": float(found[column]["slope"]),
             "missing": float(missing[:, j].mean()),
             "bias": float((filled.mean[:, j] - truth[:, j]).mean() / unit),
         }

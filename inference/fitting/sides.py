@@ -56,7 +56,7 @@ def start_on_the_better_side(
     for shift, stretch in _sides(mechanism, train):
         model.load_state_dict(at_random)
         with torch.no_grad():
-            decoder.mean.bias += shift.to(decoder.mean.bias)
+            decoder.mean.bias.add_(shift.to(decoder.mean.bias))
             decoder.mean.weight *= stretch.to(decoder.mean.bias).unsqueeze(-1)
         with _held(decoder):
             _search(model, train, bound(), seed, _OF_MECHANISM)

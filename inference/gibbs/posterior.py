@@ -74,14 +74,14 @@ class Posterior:
         slopes = -_LOGIT * self.tensors["missingness.slope"].double()
         shared = self.tensors.get("missingness.shared", slopes.new_zeros(*slopes.shape, 0))
         common = shared.double().square().sum(-1)  # beside noise of variance 1
-        slopes = (slopes / (1 + common).sqrt()).cpu().numpy()
+        averaged = (slopes / (1 + common).sqrt()).cpu().numpy()
         together = (common / (1 + common)).mean(0).tolist()
         own = torch.tensor(["own value" in form for form in FORMS] + [False])[self.forms.cpu()]
         rows = {}
         for j, name in enumerate(columns):
             if not bool(self.odds[j].any()):
                 continue
-            drawn = slopes[own[:, j].numpy(), j]
+            drawn = averaged[own[:, j].numpy(), j]
             found = (np.nan, np.nan, np.nan)
             if len(drawn):
                 low, high = np.quantile(drawn, [0.05, 0.95])
