@@ -16,6 +16,7 @@ from ...data.system.process import own_settings, seeded
 from ...models import rebuild
 from ...models.missingness.averaged import sentence
 from ...models.programs.base import RowModel
+from ..evaluating import learning
 from ..gibbs.posterior import Posterior, posterior_of_tensors, tensors_of_posterior
 from ..storage.folder import FormatError, read_folder, write_folder
 from ..storage.typed_json import from_json, set_tensors, tensors_of, to_json
@@ -151,13 +152,14 @@ def load(path: str | Path) -> FitResult:
 
 def read(path: str | Path) -> tuple[FitResult, dict[str, Any]]:
     """Read the fitted model in a folder, and its whole document."""
-    document, tensors = read_folder(path)
-    try:
-        found = _result(document, tensors)
-    except Exception as error:  # anything that goes wrong here is a fault of the files
-        raise FormatError(
-            f"'{path}' cannot be read: {type(error).__name__}: {reason(error)}"
-        ) from error
+    with learning():  # parameters made in inference mode could never have a gradient
+        document, tensors = read_folder(path)
+        try:
+            found = _result(document, tensors)
+        except Exception as error:  # anything that goes wrong here is a fault of the files
+            raise FormatError(
+                f"'{path}' cannot be read: {type(error).__name__}: {reason(error)}"
+            ) from error
     _log.info("loaded a %s from '%s'", type(found.model).__name__, path)
     return found, document
 
