@@ -16,7 +16,7 @@ from ..randomness.shared import CommonNoise
 from .enough import PILOT, REPLICATES, particles_needed, sizes
 from .gathered import Gathered
 from .imputation import REFINED_PARTICLES
-from .mode import has_one_mode
+from .mode import cheaper_than_particles
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
 from .proposal import RowMixture, guide_from
 from .refine import refined_proposal
@@ -108,10 +108,10 @@ class Task:
 
         The numbers are chosen as :func:`~absentia.inference.imputing.enough.particles_needed` says.
         Rows whose weights look uneven in the pilot run have a second one of 500 particles, which
-        decides about refinement as in :meth:`fixed`. Under linear decoders a proposal is found at
-        the mode of the latents for the price of some hundred particles, and every row that needs
-        more gets one. No row has particles of a pilot run in its
-        estimates, whose number and weights would not be independent otherwise.
+        decides about refinement as in :meth:`fixed`. Where a proposal at the mode of the latents
+        costs less than the particles of many rows, each of these rows gets one
+        (:func:`~absentia.inference.imputing.mode.cheaper_than_particles`). No row has particles of
+        a pilot run in its estimates, whose number and weights would not be independent otherwise.
         """
         everything = torch.arange(len(self.data))
         pilot = self._gathered(0)
@@ -124,7 +124,7 @@ class Task:
         if refine:
             uneven = (first.khat > _EVEN_KHAT) | (first.ess < _EVEN_SHARE * PILOT)
             size = _PILOT_LEAST
-            if has_one_mode(self.programs.model):
+            if cheaper_than_particles(self.programs.model):
                 # a proposal around the mode costs less than the particles that these rows need
                 uneven, size = uneven | (count >= _WORTH_A_MODE), PILOT
             rows = uneven.nonzero().flatten()

@@ -9,7 +9,7 @@ import torch
 
 import absentia as ab
 from absentia.inference.imputing import refine
-from absentia.inference.imputing.mode import has_one_mode, mode
+from absentia.inference.imputing.mode import cheaper_than_particles, has_one_mode, mode
 
 
 def normal(n=5, dim=3, seed=0):
@@ -72,6 +72,9 @@ def test_which_models_have_one_mode(fitted):
     assert not has_one_mode(lambda x, s: None)
     real = ab.IncompleteData.from_numpy(mixed()[:, :3])
     assert has_one_mode(ab.PPCA(real, latent_dim=2).model)
+    # particles of a Gaussian decoder cost less than the search for a mode
+    assert cheaper_than_particles(found.model.model)
+    assert not cheaper_than_particles(ab.PPCA(real, latent_dim=2).model)
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +85,8 @@ def both(fitted):
         module = importlib.import_module("absentia.inference.imputing.task")
         patch.setattr(module, "_WORTH_A_MODE", 1)
         around = ab.impute(found, data, draws=20, seed=1, tolerance=0.02, check=False)
-        for place in (module, refine):
-            patch.setattr(place, "has_one_mode", lambda _: False)
+        patch.setattr(module, "cheaper_than_particles", lambda _: False)
+        patch.setattr(refine, "has_one_mode", lambda _: False)
         rounds = ab.impute(found, data, draws=20, seed=2, tolerance=0.02, check=False)
     return around, rounds
 
