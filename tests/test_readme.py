@@ -13,6 +13,7 @@ from absentia.cli import app
 from absentia.data.datasets import uci
 from absentia.experiments.runner import Spec
 from absentia.experiments.tuning import Sweep
+from absentia.inference.fitting import sampled
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```python[^\S\n]*\n(.*?)^```[^\S\n]*$", flags=re.MULTILINE | re.DOTALL)
@@ -63,6 +64,8 @@ def test_python_blocks_run(tmp_path, monkeypatch, budget):
         for name in ("load", "target"):
             whole = getattr(uci, name)
             monkeypatch.setattr(uci, name, lambda *a, whole=whole: whole(*a).head(100))
+        for name in ("_WARM_UP", "_KEPT"):  # the sampler's length is no argument
+            monkeypatch.setattr(sampled, name, 100)
     for block in blocks:
         above = text.count("\n", 0, block.start(1))  # so that a traceback names README's own lines
         tree = ast.parse("\n" * above + block[1], str(README))

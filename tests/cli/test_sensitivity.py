@@ -43,6 +43,7 @@ def test_shifts_move_the_answer_in_proportion(table, tmp_path):
     assert "shifts tried: -1 to 1" in done.stdout
 
 
+@pytest.mark.slow
 def test_slopes_give_a_picture_and_what_the_data_support(table, tmp_path):
     picture = tmp_path / "new" / "curve.png"
     done = invoke(

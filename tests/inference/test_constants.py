@@ -122,6 +122,7 @@ def test_settings_of_a_constant_go_with_it(alone):
         answer(table, missingness="a ~ a + k", sign=None)
 
 
+@pytest.mark.slow
 def test_new_rows_saved_fits_and_tables(tmp_path):
     table = BASE.assign(k=gappy([2.5] * N, float), site=gappy(["A"] * N))
     fitted, found, _ = answer(table)

@@ -303,6 +303,7 @@ def bernoulli_model():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("particles", [1, 4])
 def test_the_gradient_of_sampled_discrete_values_is_that_of_their_enumeration(particles):
     """VIMCO's mean over draws, against the sum over every value of every missing cell."""

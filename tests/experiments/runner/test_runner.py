@@ -294,6 +294,7 @@ def test_at_the_command_line(toy, tmp_path):
         assert refused.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_decoder_of_the_complete_table_is_an_oracle(toy, tmp_path):
     toy.write_text(
         TOY

@@ -173,6 +173,7 @@ def test_heavy_tails_and_columns_that_others_read():
     np.testing.assert_allclose(imputer.transform(holed[:9]), filled[:9], rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_bound_chooses_between_settings(jobs):
     _, holed = table()

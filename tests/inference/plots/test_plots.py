@@ -36,6 +36,7 @@ def test_the_curve_is_the_equation_on_the_datas_scale(fitted):
     assert found == pytest.approx(np.interp(55.0, x, y), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_band_holds_the_curve_and_narrows_with_the_level(fitted):
     result, data, imputation = fitted
 

@@ -75,6 +75,7 @@ def test_a_mechanism_that_the_decoders_shape_alone_identifies_is_said():
     assert row["r2"] < 0.05
 
 
+@pytest.mark.slow
 def test_an_exclusion_restriction_silences_it():
     data = skewed(tie=0.7)
     with warnings.catch_warnings():

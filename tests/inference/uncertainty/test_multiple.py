@@ -106,6 +106,7 @@ def test_several_processes_give_the_same_tables(mar):
     assert np.array_equal(one.values, two.values)
 
 
+@pytest.mark.slow
 def test_coefficients_with_priors_are_drawn_from_their_posterior():
     """A slope that is known to about 1 moves the mean of a hidden half far more than draws do."""
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 2)), columns=["y", "x"])

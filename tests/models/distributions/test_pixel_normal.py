@@ -132,6 +132,7 @@ def pictures_of_one_colour():
     return pixels.reshape(200, 48), table.reshape(200, 48)
 
 
+@pytest.mark.slow
 def test_a_missing_channel_is_told_by_those_beside_it(tmp_path):
     truth, table = pictures_of_one_colour()
     data = ab.IncompleteData.from_numpy(table, standardise=False)

@@ -88,6 +88,7 @@ def test_collapsed_is_the_average_over_what_is_missing(link):
             torch.testing.assert_close(tilted.log_missing[k, c], expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_common_cause_is_left_to_the_mask():
     """Rows that lose everything at random: a page was skipped. Plain self-masking blames values."""
     generator = torch.Generator().manual_seed(1)

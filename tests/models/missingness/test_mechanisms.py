@@ -164,6 +164,7 @@ def clinics(rows=900, seed=0):
     return ab.IncompleteData.from_frame(frame, covariates=["clinic"])
 
 
+@pytest.mark.slow
 def test_random_intercepts_find_the_clinics():
     torch.set_default_dtype(torch.float32)
     data = clinics()

@@ -51,6 +51,7 @@ def test_integrated_it_is_the_normal_tail():
     assert np.allclose(tilted.moments()[0].detach().squeeze(0).numpy(), mean, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_fitted_it_recovers_the_hidden_half():
     """The mean of what is hidden, within four standard errors of a mean of so many values."""
     x, data = truncated()

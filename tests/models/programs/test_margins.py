@@ -75,6 +75,7 @@ def hidden_high(n=1000, tie=0.6):
     return x, ab.IncompleteData.from_numpy(table, columns=["income", "age"])
 
 
+@pytest.mark.slow
 def test_known_margins_correct_a_wrong_mechanism():
     """Fitted as missing at random the hidden column's level is wrong; told its margin, less so."""
     x, data = hidden_high()
