@@ -157,20 +157,12 @@ class SetEncoder(Encoder):
         return self.heads(self.network(pooled))
 
 
-class ExactConditionalEncoder(Encoder):
-    """q(z | x_o) = p(z | x_o), exact for a linear Gaussian decoder; it has no parameters.
+class ExactEncoder(Encoder):
+    """An encoder that has no parameters, since it reads those of a linear Gaussian decoder.
 
-    With x_j | z ~ N(w_j z + mu_j, sigma_j^2) and z ~ N(0, I), the conditional is Normal with
-    precision I + sum over observed j of w_j w_j^T / sigma_j^2 (Tipping & Bishop, 1999). Then
-    log w = log p(x_o) + log p(s | x_o, z): the weights carry only the mask's term, and under an
-    ignorable mechanism they are constant.
-
-    >>> import torch
-    >>> from absentia.models import ExactConditionalEncoder, LinearGaussianDecoder
-    >>> encoder = ExactConditionalEncoder(5, 2)
-    >>> encoder.attach(LinearGaussianDecoder(2, 5))
-    >>> encoder(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
-    torch.Size([7, 2])
+    Args:
+        num_columns: the number p of columns.
+        latent_dim: the number d of latent dimensions.
     """
 
     def __init__(self, num_columns: int, latent_dim: int) -> None:
@@ -191,17 +183,42 @@ class ExactConditionalEncoder(Encoder):
         # not a registered submodule, since the parameters belong to the decoder alone
         self.__dict__["decoder"] = decoder
 
-    def forward(self, x: Tensor, s: Tensor) -> RowNormal:
-        """Return a RowNormal of batch shape (n, d)."""
+    def information(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Return A (n, d, d) and b (n, d): p(x_o | z) is proportional to exp(b^T z - z^T A z / 2).
+
+        A is the sum over observed j of w_j w_j^T / sigma_j^2, and b that of
+        (x_j - mu_j) w_j / sigma_j^2, for x_j | z ~ Normal(w_j^T z + mu_j, sigma_j).
+        """
         decoder: LinearGaussianDecoder = self.__dict__["decoder"]
         weight = decoder.mean.weight  # (p, d)
         scaled = weight / decoder.scale(x).square().expand(self.num_columns).unsqueeze(-1)
         observed = s.to(x.dtype)  # (n, p)
         outer = (scaled.unsqueeze(-1) * weight.unsqueeze(-2)).flatten(1)  # (p, d * d)
+        given = (observed @ outer).unflatten(-1, (self.latent_dim, self.latent_dim))
+        return given, ((x - decoder.mean.bias) * observed) @ scaled
+
+
+class ExactConditionalEncoder(ExactEncoder):
+    """q(z | x_o) = p(z | x_o), exact for a linear Gaussian decoder; it has no parameters.
+
+    With x_j | z ~ N(w_j z + mu_j, sigma_j^2) and z ~ N(0, I), the conditional is Normal with
+    precision I + sum over observed j of w_j w_j^T / sigma_j^2 (Tipping & Bishop, 1999). Then
+    log w = log p(x_o) + log p(s | x_o, z): the weights carry only the mask's term, and under an
+    ignorable mechanism they are constant.
+
+    >>> import torch
+    >>> from absentia.models import ExactConditionalEncoder, LinearGaussianDecoder
+    >>> encoder = ExactConditionalEncoder(5, 2)
+    >>> encoder.attach(LinearGaussianDecoder(2, 5))
+    >>> encoder(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
+    torch.Size([7, 2])
+    """
+
+    def forward(self, x: Tensor, s: Tensor) -> RowNormal:
+        """Return a RowNormal of batch shape (n, d)."""
+        given, shift = self.information(x, s)
         eye = torch.eye(self.latent_dim, dtype=x.dtype, device=x.device)
-        precision = (observed @ outer).unflatten(-1, (self.latent_dim, self.latent_dim)) + eye
-        shift = ((x - decoder.mean.bias) * observed) @ scaled  # (n, d)
-        return RowNormal(*solved(precision, shift))
+        return RowNormal(*solved(given + eye, shift))
 
 
 class PriorEncoder(Encoder):

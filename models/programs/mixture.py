@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from ...data.errors import KindError
 from ..distributions.information import solved
 from ..distributions.row_mixture import RowNormalMixture
-from ..networks.decoders import Decoder, LinearGaussianDecoder
-from ..networks.encoders import Encoder
+from ..networks.decoders import LinearGaussianDecoder
+from ..networks.encoders import ExactEncoder
 from ..networks.scales import ScaleKind
 from .base import Prior
 
@@ -89,7 +89,7 @@ class DirectDecoder(LinearGaussianDecoder):
             fixed.requires_grad_(False)
 
 
-class ExactMixtureEncoder(Encoder):
+class ExactMixtureEncoder(ExactEncoder):
     """q(z | x_o) = p(z | x_o) under a mixture prior; it has no parameters.
 
     Component c has the responsibility w_c Normal(x_o; W_o m_c + mu_o, W_o S_c W_o^T + sigma_o^2),
@@ -107,23 +107,6 @@ class ExactMixtureEncoder(Encoder):
     torch.Size([7, 5])
     """
 
-    def __init__(self, num_columns: int, latent_dim: int) -> None:
-        super().__init__()
-        self.num_columns, self.latent_dim = num_columns, latent_dim
-
-    def attach(self, decoder: Decoder) -> None:
-        """Read the weights of this decoder at every call.
-
-        Raises:
-            TypeError: for a decoder that is not linear Gaussian.
-        """
-        if not isinstance(decoder, LinearGaussianDecoder):
-            raise KindError(
-                f"the exact conditional q(z | x_o) needs a LinearGaussianDecoder, not "
-                f"{type(decoder).__name__}; use MaskAwareEncoder with it"
-            )
-        self.__dict__["decoder"] = decoder  # its parameters are not the encoder's
-
     def attach_prior(self, prior: nn.Module) -> None:
         """Read the components of this prior at every call.
 
@@ -140,14 +123,8 @@ class ExactMixtureEncoder(Encoder):
     @torch.no_grad()
     def forward(self, x: Tensor, s: Tensor) -> RowNormalMixture:
         """Return a RowNormalMixture of batch shape (n, d)."""
-        decoder: LinearGaussianDecoder = self.__dict__["decoder"]
         prior: MixturePrior = self.__dict__["prior"]
-        weight = decoder.mean.weight  # (p, d)
-        scaled = weight / decoder.scale(x).square().expand(self.num_columns).unsqueeze(-1)
-        observed = s.to(x.dtype)  # (n, p)
-        outer = (scaled.unsqueeze(-1) * weight.unsqueeze(-2)).flatten(1)  # (p, d * d)
-        given = (observed @ outer).unflatten(-1, (self.latent_dim, self.latent_dim))
-        shift = ((x - decoder.mean.bias) * observed) @ scaled  # (n, d)
+        given, shift = self.information(x, s)
         own = prior.precision_tril()  # (C, d, d)
         pull = own @ (own.mT @ prior.mean.unsqueeze(-1))  # S_c^-1 m_c
         mean, tril, inverse, log_diagonal = solved(

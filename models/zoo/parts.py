@@ -13,6 +13,7 @@ from ..networks.decoders import Decoder, GaussianDecoder, StudentTDecoder
 from ..networks.encoders import (
     Encoder,
     ExactConditionalEncoder,
+    ExactEncoder,
     MaskAwareEncoder,
     PriorEncoder,
     SetEncoder,
@@ -22,7 +23,6 @@ from ..networks.families import Families, all_real, families_of
 from ..networks.mixed_decoder import MixedDecoder
 from ..programs.base import Prior
 from ..programs.margins import KnownMargins
-from ..programs.mixture import ExactMixtureEncoder
 from ..programs.selection import SelectionModel
 from .options import Margins
 
@@ -129,9 +129,7 @@ def assembled(
     mask_encoder = None
     if mechanism.mask_latent_dim:
         # sampling the posterior trains no guide
-        plain = isinstance(mechanism, AveragedMissingness) and isinstance(
-            encoder, ExactConditionalEncoder | ExactMixtureEncoder
-        )
+        plain = isinstance(mechanism, AveragedMissingness) and isinstance(encoder, ExactEncoder)
         size = mechanism.mask_latent_dim
         mask_encoder = (
             PriorEncoder(columns, size)
