@@ -66,8 +66,12 @@ def coverage(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {"missing": float((~data.s[:, 0]).double().mean()), "metrics": metrics}
 
 
-def simulate(seed: int, rows: int, slope: float = 1.5, centre: float = 1.3) -> pd.DataFrame:
+def simulate(
+    seed: int, rows: int, slope: float = 1.5, centre: float = 1.3, by: str = "y"
+) -> pd.DataFrame:
     """Simulate a table of y, x and w, in which P(y missing) = expit(slope (y - centre)).
+
+    With ``by="x"`` the probability depends on x in place of y: y is then missing at random.
 
     >>> frame = simulate(0, 500)
     >>> bool(0.3 < frame["y"].isna().mean() < 0.6), list(frame.columns)
@@ -77,7 +81,7 @@ def simulate(seed: int, rows: int, slope: float = 1.5, centre: float = 1.3) -> p
     common = rng.normal(size=rows)
     x, w = (0.7 * common + 0.51**0.5 * rng.normal(size=rows) for _ in range(2))
     y = MEAN + 0.6 * x + 0.5 * w + 0.6 * rng.normal(size=rows)
-    gone = rng.random(rows) < 1 / (1 + np.exp(-slope * (y - centre)))
+    gone = rng.random(rows) < 1 / (1 + np.exp(-slope * ({"y": y, "x": x}[by] - centre)))
     return pd.DataFrame({"y": np.where(gone, np.nan, y), "x": x, "w": w})
 
 
