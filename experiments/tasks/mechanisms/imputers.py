@@ -13,7 +13,7 @@ from sklearn.impute import KNNImputer
 from ....data import IncompleteData
 from ....data.errors import InputError
 from ....inference import impute, multiple_imputation
-from ....models import NotMIWAEPPCA
+from ....models import AveragedMissingness, NotMIWAE, NotMIWAEPPCA
 from ...baselines import chained
 from ...mixed_baselines import MixedCompleted, mean_mode, mice, miss_forest
 from ...peers import run_peer
@@ -22,6 +22,9 @@ from ..methods import MODELS, latent_size
 from .cases import Case, is_nominal
 from .matrix import completed_as_matrix
 
+#: kinds of method that are told that each column goes missing by its own value: the first one also
+#: in which direction, and fitted by gradients; the second one sampled
+TOLD = ("told", "told the form")
 _DRAWS = 200
 _ROUNDS = 5
 
@@ -60,9 +63,9 @@ def completed(configuration: Mapping[str, Any], case: Case) -> Completed:
         return _by_baseline(configuration, case)
     if kind == "peer":
         return _by_library(configuration, case)
-    if kind in (*MODELS, "told"):
+    if kind in (*MODELS, *TOLD):
         return _by_model(configuration, case)
-    known = ", ".join([*BASELINES, "peer", *MODELS, "told"])
+    known = ", ".join([*BASELINES, "peer", *MODELS, *TOLD])
     raise InputError(f"kind of method '{kind}' is not one of {known}")
 
 
@@ -168,7 +171,12 @@ def _made(configuration: Mapping[str, Any], case: Case) -> Any:
         options["latent_dim"] = latent_size(options["latent_dim"], len(case.data.columns))
     seed = int(configuration["seed"])
     if configuration["kind"] == "told":
-        return NotMIWAEPPCA(case.data, told_form(case), seed=seed, **options)
+        make = NotMIWAE if "decoder" in options else NotMIWAEPPCA
+        return make(case.data, told_form(case), seed=seed, **options)
+    if configuration["kind"] == "told the form":
+        p = len(case.data.columns)
+        known = AveragedMissingness(p, p, forms=["own value"])
+        return NotMIWAE(case.data, known, seed=seed, **options)
     return MODELS[configuration["kind"]](case.data, seed=seed, **options)
 
 

@@ -72,6 +72,10 @@ def ratios(cells: Cells, score: str = "rmse") -> list[Ratio]:
     ]
 
 
+def _is_told(result: Mapping[str, Any]) -> bool:
+    return str(result["configuration"]["kind"]).startswith("told")
+
+
 def _assumes_at_random(configuration: Mapping[str, Any]) -> bool:
     kind = configuration["kind"]
     return kind in PEERS or (kind == "peer" and configuration["model"]["name"] in LIBRARIES)
@@ -103,19 +107,63 @@ def _ratio(
     return Ratio(method, scenario, mean, error, float(np.exp(of_table[at])), at, len(logs))
 
 
+def shares_of_gain(cells: Cells, told: str) -> dict[tuple[str, str], float]:
+    """Return the share of the gain of a method that is told the mechanism which each method has.
+
+    The gain is 1 - ratio, with the ratios of :func:`ratios` over the tables and seeds that both
+    methods have. A share above 1 means that a method errs less than the one that is told.
+
+    Args:
+        cells: the cells.
+        told: the name of the method that is told the mechanism.
+
+    Returns:
+        The shares by mechanism and method, where the method that is told has a gain.
+    """
+    at_random = {m for m, _, result in cells if _assumes_at_random(result["configuration"])}
+    found = {}
+    for method in dict.fromkeys(method for method, _, _ in cells):
+        if method in at_random or method == told:
+            continue
+        runs = [
+            {(heading, result["configuration"]["seed"]) for m, heading, result in cells if m == own}
+            for own in (method, told)
+        ]
+        both = runs[0] & runs[1]
+        compared = [
+            (m, heading, result)
+            for m, heading, result in cells
+            if m in at_random
+            or (m in (method, told) and (heading, result["configuration"]["seed"]) in both)
+        ]
+        mean = {(one.scenario, one.method): one.mean for one in ratios(compared)}
+        for (scenario, name), own in mean.items():
+            if name == method and mean[scenario, told] < 1:
+                found[scenario, method] = (1 - own) / (1 - mean[scenario, told])
+    return found
+
+
 def mechanisms_table(cells: Cells) -> list[list[str]]:
     """Tabulate the ratios, a row for each mechanism and a column for each method.
 
-    Below the mean ratio and its standard error stands the worst table. Further rows give the means
-    of further scores over the cells that a method has.
+    Below the mean ratio and its standard error stands the worst table, and then, for each method
+    that is told the mechanism, the share of its gain that the others have. Further rows give the
+    means of further scores over the cells that a method has.
     """
     methods = list(dict.fromkeys(method for method, _, _ in cells))
     entries = {(one.scenario, one.method): one for one in ratios(cells)}
+    told = [m for m in methods if any(own == m and _is_told(result) for own, _, result in cells)]
+    gains = {one: shares_of_gain(cells, one) for one in told}
     rows = [["mechanism", "", *methods]]
     for scenario in dict.fromkeys(heading.split(", ", 1)[1] for _, heading, _ in cells):
         own = [entries.get((scenario, method)) for method in methods]
         rows.append([scenario, "ratio", *map(_mean, own)])
         rows.append([scenario, "worst", *("" if one is None else _worst(one) for one in own)])
+        for one in told:
+            share = [gains[one].get((scenario, method)) for method in methods]
+            if any(value is not None for value in share):
+                shown = ["" if value is None else f"{value:.2f}" for value in share]
+                rows.append([scenario, f"share of the gain of '{one}'", *shown])
     for score, digits in _OTHERS.items():
         values = [
             [

@@ -16,7 +16,11 @@ from absentia.experiments.tasks.mechanisms import imputers
 from absentia.experiments.tasks.mechanisms.cases import MECHANISMS, Case, case_of
 from absentia.experiments.tasks.mechanisms.imputers import Completed, completed, told_form
 from absentia.experiments.tasks.mechanisms.matrix import completed_as_matrix
-from absentia.experiments.tasks.mechanisms.ratios import mechanisms_table, ratios
+from absentia.experiments.tasks.mechanisms.ratios import (
+    mechanisms_table,
+    ratios,
+    shares_of_gain,
+)
 from absentia.experiments.tasks.mechanisms.scores import pooled_coverage, scores_of
 from absentia.experiments.tasks.mechanisms.shares import pooled_shares, shares_table
 
@@ -250,6 +254,33 @@ def test_the_table_has_ratios_worst_tables_and_other_scores():
     labels = [row[:2] for row in rows]
     assert ["own cells", "bias"] in labels
     assert rows[labels.index(["own cells", "crps"])][2:] == [""] * 4
+
+
+def test_the_share_of_the_gain_of_a_method_that_is_told_by_hand():
+    cells = [
+        cell("peer", "wine", "self", 0, 1.0), cell("peer", "iris", "self", 0, 2.0),
+        cell("peer", "wine", "MAR", 0, 1.0),
+        cell("told so", "wine", "self", 0, 0.5, "told"),
+        cell("told so", "wine", "MAR", 0, 1.5, "told"),
+        cell("ours", "wine", "self", 0, 0.6, "ppca"), cell("ours", "wine", "MAR", 0, 0.9, "ppca"),
+        # the method that is told has no result there
+        cell("ours", "iris", "self", 0, 1.9, "ppca"),
+    ]  # fmt: skip
+    # .4 of .5; no gain is shared where the method that is told has none
+    assert shares_of_gain(cells, "told so") == pytest.approx({("self", "ours"): 0.8})
+    rows = mechanisms_table(cells)
+    assert [row[1] for row in rows[1:4]] == ["ratio", "worst", "share of the gain of 'told so'"]
+    assert rows[3][2:] == ["", "", "0.80"]
+
+
+def test_a_method_that_is_told_may_have_the_decoder_of_another():
+    case = {"arguments": {"signs": "-", "rate": 0.3}, "mechanism": "graded_self_masking"}
+    options = {"fit": {"steps": 2}, "impute": {"particles": 5, "draws": 2}}
+    told = configuration("iris", rows=40, **case, kind="told", model={"decoder": "mixture"})
+    found = completed({**told, **options}, case_of(told))
+    assert found.extra["mechanism"].count("its direction is given") == 2
+    form = {**told, "kind": "told the form"}
+    assert imputers._made(form, case_of(form)).missingness.forms == ("own value",)
 
 
 TOY = """
