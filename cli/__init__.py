@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import demo, example, impute, inspect, pool, report, reproduce, sensitivity, tune
+from . import demo, example, fit, impute, inspect, pool, report, reproduce, sensitivity, tune
 
 app = typer.Typer(
     help="Impute tables with values that are missing not at random (MNAR).",
@@ -41,6 +41,7 @@ def _options(
 for command in (
     demo.demo,
     example.example,
+    fit.fit,
     impute.impute,
     inspect.inspect,
     pool.pool,

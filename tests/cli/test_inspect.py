@@ -154,7 +154,7 @@ def test_what_is_read_is_not_overwritten(table, tmp_path):
 def test_as_a_program(table):
     path, _ = table
     done = subprocess.run(
-        [sys.executable, "-m", "absentia.cli", "inspect", path], capture_output=True, text=True
+        [sys.executable, "-m", "absentia", "inspect", path], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "patterns" in done.stdout

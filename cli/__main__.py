@@ -1,5 +1,0 @@
-"""The entry point of ``python -m absentia.cli``."""
-
-from . import app
-
-app()
