@@ -1,4 +1,4 @@
-"""The TOML file of ``absentia fit``: a table, a model and the settings of a fit, checked at once."""
+"""The TOML file of ``absentia fit``: a table, a model and settings of a fit, checked at once."""
 
 from __future__ import annotations
 
@@ -83,19 +83,22 @@ class FitFile:
         _check_keys(f"{path}, [read]", read, {*names_of(scan)} - _NOT_OF_THE_FILE)
         allowed = {*names_of(_BUILDERS[kind])} - _NOT_OF_THE_FILE
         _check_keys(f"{path}, [model]", model, allowed)
-        _check_keys(f"{path}, [fit]", settings, {one.name for one in fields(FitSettings)} - {"seed"})
+        of_fits = {one.name for one in fields(FitSettings)} - {"seed"}
+        _check_keys(f"{path}, [fit]", settings, of_fits)
         seed = _whole(path, "seed", found.get("seed", 0), 0)
         try:
             FitSettings(**settings, seed=seed)
         except (TypeError, ValueError) as error:
             raise InputError(f"{path}, [fit]: {error}") from None
         folder = path.resolve().parent
-        checkpoint = found.get("checkpoint")
+        checkpoint = None
+        if "checkpoint" in found:
+            checkpoint = folder / _text(path, "checkpoint", found["checkpoint"])
         return cls(
             path=path,
             table=[_inside(folder, one) for one in _texts(path, "table", found["table"])],
             save=folder / _text(path, "save", found["save"]),
-            checkpoint=None if checkpoint is None else folder / _text(path, "checkpoint", checkpoint),
+            checkpoint=checkpoint,
             rows_in_memory=_whole(path, "rows_in_memory", found.get("rows_in_memory", 50_000), 1),
             seed=seed,
             read=read,

@@ -98,7 +98,7 @@ def read_table(
         InputError: an argument does not apply to the file, or names a column that is not there.
     """
     form = CSVFormat(
-        sep, decimal, thousands, encoding, _words(na_values), keep_na, date_format, skip
+        sep, decimal, thousands, encoding, words_for_missing(na_values), keep_na, date_format, skip
     )
     table = typed_table(path, form, sheet=sheet)
     frame = table.frame
@@ -126,7 +126,7 @@ def _in_python(what: str, word: str) -> str:
     return "keep_na=True" if what == "keep" else f"na_values={word!r}"
 
 
-def _words(na_values: Any) -> tuple[str, ...]:
+def words_for_missing(na_values: Any) -> tuple[str, ...]:
     """Write the values that stand for missing ones as the command line takes them."""
 
     def several(values: Any) -> list[str]:

@@ -111,6 +111,11 @@ class CSVFormat:
         digits = rf"(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)"
         return re.compile(rf"\s*[+-]?(?:{digits}(?:[eE][+-]?\d+)?|(?i:inf(?:inity)?))\s*")
 
+    @property
+    def pattern(self) -> str:
+        """The regular expression of a whole field that is a number."""
+        return self._number.pattern
+
     @cached_property
     def _whole(self) -> re.Pattern[str]:
         grouped = ""

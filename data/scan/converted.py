@@ -7,30 +7,26 @@ the rules of :mod:`absentia.data.csv`, and then to write them with these types.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ..csv.fields import check_unique
-from ..csv.format import FALSE_WORDS, MISSING_WORDS, TRUE_WORDS
+from ..csv.format import CSVFormat
 from ..errors import InputError
 from ..foreign import is_table
 from ..system.files import TableError, atomic_path, reason
+from .column_text import ColumnText
 from .files import ROWS_OF_A_PART
 
 #: the ends of names of files that are converted
 TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _BYTES_AT_ONCE = 2**24
-_WORDS = pa.array(sorted(MISSING_WORDS))
-_BOOLEANS = pa.array(sorted(TRUE_WORDS | FALSE_WORDS))
-_DATE = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$"
-_WHOLE, _CODE = r"^[+-]?\d+$", r"^[+-]?0\d+$"
 
 
 def is_text(path: Path) -> bool:
@@ -38,26 +34,29 @@ def is_text(path: Path) -> bool:
     return path.name.lower().endswith(TEXT)
 
 
-def from_csv(path: Path, cache: Path) -> Path:
+def from_csv(path: Path, cache: Path, form: CSVFormat) -> Path:
     """Write a CSV file as Parquet into a folder, unless this has been done, and return the file.
 
     Raises:
         TableError: the file cannot be read, or its rows have different lengths.
     """
     about = path.stat()
-    target = cache / f"{path.name}-{about.st_size}-{about.st_mtime_ns}.parquet"
+    read_so = "" if form == CSVFormat() else f"-{blake2b(repr(form).encode()).hexdigest()[:8]}"
+    target = cache / f"{path.name}-{about.st_size}-{about.st_mtime_ns}{read_so}.parquet"
     if target.exists():
         return target
-    columns: dict[str, _Fields] = {}
+    columns: dict[str, ColumnText] = {}
     try:
-        for batch in _blocks(path):
+        for batch in _blocks(path, form):
             for name, texts in zip(batch.schema.names, batch.columns, strict=True):
-                columns.setdefault(name, _Fields()).add(texts)
+                if name not in columns:
+                    columns[name] = ColumnText.of(name, batch.schema.names, form)
+                columns[name].add(texts)
         # a word for missing in a column of text is missing if other columns mark gaps by it
         marks = {w for of in columns.values() if of.type != pa.string() for w in of.words}
         schema = pa.schema([(name, of.type) for name, of in columns.items()])
         with atomic_path(target) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-            for batch in _blocks(path):
+            for batch in _blocks(path, form):
                 arrays = [
                     columns[name].typed(texts, marks)
                     for name, texts in zip(batch.schema.names, batch.columns, strict=True)
@@ -102,79 +101,16 @@ def from_batches(batches: Any, cache: Path) -> list[Path]:
     return written
 
 
-@dataclass
-class _Fields:
-    """What all fields of a column spell that are not missing."""
-
-    possible: list[str] = field(default_factory=lambda: ["date", "whole", "number", "boolean"])
-    #: whether a whole number starts with a zero, as codes do
-    codes: bool = False
-    #: the words for missing that occur
-    words: set[str] = field(default_factory=set)
-    seen: bool = False
-
-    @property
-    def type(self) -> pa.DataType:
-        """The type of the column in Arrow."""
-        if not self.seen:
-            return pa.string() if self.words else pa.float64()
-        if "whole" in self.possible and not self.codes:
-            return pa.int64()
-        kinds = {"date": pa.timestamp("us"), "boolean": pa.bool_()}
-        if "number" in self.possible and not ("whole" in self.possible and self.codes):
-            return pa.float64()
-        return next((kinds[kind] for kind in kinds if kind in self.possible), pa.string())
-
-    def add(self, texts: pa.Array) -> None:
-        """Take in the fields (n,) of a block."""
-        fields = pc.utf8_trim_whitespace(texts)
-        is_word = pc.is_in(fields, _WORDS)
-        self.words.update(pc.unique(fields.filter(is_word)).to_pylist())
-        fields = fields.filter(pc.invert(pc.or_(is_word, pc.equal(fields, ""))))
-        if not len(fields):
-            return
-        self.seen = True
-        self.codes = self.codes or pc.any(pc.match_substring_regex(fields, _CODE)).as_py()
-        self.possible = [kind for kind in self.possible if _spell(fields, kind)]
-
-    def typed(self, texts: pa.Array, marks: set[str]) -> pa.Array:
-        """Convert fields (n,) to the type of the column, null where missing."""
-        kind = self.type
-        fields = pc.utf8_trim_whitespace(texts)
-        gaps = pa.array(sorted({*marks, ""} if kind == pa.string() else {*self.words, ""}))
-        whole = texts if kind == pa.string() else fields
-        known = pc.if_else(pc.is_in(fields, gaps), pa.scalar(None, pa.string()), whole)
-        return _cast(known, kind)
-
-
-def _spell(fields: pa.Array, kind: str) -> bool:
-    """Whether all fields spell values of a kind."""
-    if kind == "boolean":
-        return bool(pc.all(pc.is_in(fields, _BOOLEANS)).as_py())
-    pattern = {"date": _DATE, "whole": _WHOLE}.get(kind)
-    if pattern is not None and not pc.all(pc.match_substring_regex(fields, pattern)).as_py():
-        return False
-    types = {"date": pa.timestamp("us"), "whole": pa.int64(), "number": pa.float64()}
-    try:
-        _cast(fields, types[kind])
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _cast(fields: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        fields = pc.replace_substring_regex(fields, r"^\+", "")
-    if pa.types.is_boolean(kind):
-        fields = pc.utf8_lower(fields)
-    return pc.cast(fields, kind)
-
-
-def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
+def _blocks(path: Path, form: CSVFormat) -> Iterator[pa.RecordBatch]:
     """Read the fields of a CSV file as text, block by block."""
-    separator = "\t" if ".tsv" in path.name.lower() else ","
+    separator = form.separator or ("\t" if ".tsv" in path.name.lower() else ",")
     parse = pacsv.ParseOptions(delimiter=separator, newlines_in_values=True)
-    read = pacsv.ReadOptions(block_size=_BYTES_AT_ONCE, use_threads=False)
+    read = pacsv.ReadOptions(
+        block_size=_BYTES_AT_ONCE,
+        use_threads=False,
+        encoding=form.encoding,
+        skip_rows=form.skip,
+    )
     with pa.input_stream(str(path)) as stream, pacsv.open_csv(stream, read, parse) as first:
         names = first.schema.names
     check_unique(names, path)

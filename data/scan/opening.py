@@ -17,8 +17,10 @@ from ..arguments import checked_names
 from ..checks import check_real
 from ..columns.cautions import warn_of_columns
 from ..columns.types import column_names
+from ..csv.format import CSVFormat
 from ..errors import InputError
 from ..layout import Layout, SchemaLike, schemas_of
+from ..table_reading import words_for_missing
 from .converted import TEXT, from_batches, from_csv, is_text
 from .facts import facts_of
 from .files import Files, Where, files_of
@@ -39,6 +41,12 @@ def scan(
     standardise: bool = True,
     like: Layout | None = None,
     dtype: torch.dtype = torch.float32,
+    sep: str | None = None,
+    decimal: str = ".",
+    thousands: str | None = None,
+    encoding: str = "utf-8",
+    na_values: Any = None,
+    skip: int = 0,
     cache: str | Path | None = None,
     progress: bool = False,
 ) -> Scan:
@@ -66,6 +74,13 @@ def scan(
         like: data or a fit from which columns, kinds and scale are taken over. The rows are not
             read then before they are needed; schema, covariates and standardise are ignored.
         dtype: the dtype of ``x`` of the parts.
+        sep: of CSV files, as for ``absentia.read_table``, and so are the five that follow: the
+            character between two fields.
+        decimal: the decimal mark.
+        thousands: the mark between thousands.
+        encoding: the encoding of the text.
+        na_values: what else stands for a missing value.
+        skip: the number of lines above the column names.
         cache: a folder for the Parquet files of converted tables, in which a CSV file that has not
             changed is found again; when left out, a temporary one that is removed with the scan.
         progress: show a progress bar over the rows.
@@ -94,7 +109,9 @@ def scan(
     (array([4.]), [True, True])
     """
     check_real(dtype)
-    paths, temporary = _paths(where, cache)
+    words = words_for_missing(na_values)
+    form = CSVFormat(sep, decimal, thousands, encoding, words, skip=skip)
+    paths, temporary = _paths(where, cache, form)
     files = Files.of(paths)
     if key is not None:
         _check_there(files, [key], "key")
@@ -118,7 +135,7 @@ def scan(
     return found
 
 
-def _paths(where: Any, cache: str | Path | None) -> tuple[list[Path], Path | None]:
+def _paths(where: Any, cache: str | Path | None, form: CSVFormat) -> tuple[list[Path], Path | None]:
     """Return the Parquet files, and the temporary folder that they are in, if any."""
     several = isinstance(where, list | tuple) and bool(where)
     named = where if several else [where]
@@ -126,12 +143,15 @@ def _paths(where: Any, cache: str | Path | None) -> tuple[list[Path], Path | Non
     if of_paths:
         paths = files_of(where, (".parquet", *TEXT))
         if not any(map(is_text, paths)):
+            _check_needless(form, "Parquet files")
             return paths, None
+    else:
+        _check_needless(form, "tables in memory")
     folder = Path(tempfile.mkdtemp(prefix="absentia-scan-") if cache is None else cache)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if of_paths:
-            made = [from_csv(path, folder) if is_text(path) else path for path in paths]
+            made = [from_csv(path, folder, form) if is_text(path) else path for path in paths]
         else:
             made = from_batches(where, folder)
     except BaseException:
@@ -139,6 +159,15 @@ def _paths(where: Any, cache: str | Path | None) -> tuple[list[Path], Path | Non
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return made, folder if cache is None else None
+
+
+def _check_needless(form: CSVFormat, what: str) -> None:
+    """Refuse what says how text is read where there is none."""
+    if form != CSVFormat():
+        raise InputError(
+            f"sep, decimal, thousands, encoding, na_values and skip say how CSV files are read, "
+            f"and there are {what} only; drop them"
+        )
 
 
 def _chosen(

@@ -98,14 +98,16 @@ def test_mistakes_are_named_before_any_work(folder, before, after, message):
     (folder / "fit.toml").write_text(FILE.replace(before, after, 1))
     result = invoke(folder / "fit.toml")
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
     assert pd.Series([result.stderr]).str.contains(message, regex=True).all(), result.stderr
     assert not (folder / "model").exists()
 
 
 def test_a_file_that_is_not_there(tmp_path):
     result = invoke(tmp_path / "none.toml")
-    assert result.exit_code == 2 and "No such file" in result.stderr
+    assert result.exit_code == 2
+    assert "No such file" in result.stderr
 
 
 @pytest.mark.slow

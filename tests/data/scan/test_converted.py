@@ -67,6 +67,47 @@ def test_tabs_gzip_and_several_files(tmp_path):
     assert found.scaler.center[0] == pytest.approx(7 / 3)
 
 
+EUROPEAN = {
+    "real": ["1.234,5", "", "NA", "+2", "-3e2", "-99"],
+    "whole": ["1.234", "2", "N/A", "", "+5", "-99"],
+    "code": ["08654", "00001", "", "01", "0777", "08654"],
+    "age": ["7", "8", "998", "12", "-99,0", "33"],
+    "kept": ["998", "1", "2", "3", "4", "5"],
+    "word": ["é", "No", "é", "", "No", "é"],
+}
+
+
+@pytest.mark.parametrize("block", [2**24, 150])
+def test_a_csv_file_of_another_format_is_scanned_as_it_is_read(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(converted, "_BYTES_AT_ONCE", block)
+    path = tmp_path / "table.csv"
+    lines = "A title\n" + text({name: cells * 4 for name, cells in EUROPEAN.items()}, ";")
+    path.write_text(lines, encoding="cp1252")
+    form = {"sep": ";", "decimal": ",", "thousands": ".", "encoding": "cp1252", "skip": 1}
+    form["na_values"] = [-99, "age=998"]
+    found, frame = ab.scan(path, **form), read_table(path, **form)
+    check_same(found, ab.IncompleteData.from_frame(frame))
+    assert found.schema["kept"].kind == "continuous"
+    values = np.concatenate([part.values for part in found])[:6]
+    real = values[:, list(found.columns).index("real")]
+    np.testing.assert_allclose(real, [1234.5, np.nan, np.nan, 2, -300, np.nan])
+    age = values[:, list(found.columns).index("age")]
+    np.testing.assert_allclose(age, [7, 8, np.nan, 12, np.nan, 33])
+
+
+def test_a_decimal_point_in_a_file_with_commas_is_read_as_in_memory(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a;b\n1.5;1,5\n2.5;2,5\n3;\n")
+    found = ab.scan(path, sep=";", decimal=",")
+    check_same(found, ab.IncompleteData.from_frame(read_table(path, sep=";", decimal=",")))
+
+
+def test_how_text_is_read_says_nothing_of_parquet(tmp_path):
+    pd.DataFrame({"a": [1.0, None]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="there are Parquet files only"):
+        ab.scan(tmp_path, na_values=-99)
+
+
 def test_a_file_is_converted_once_into_a_cache(tmp_path, monkeypatch):
     path, cache = tmp_path / "table.csv", tmp_path / "cache"
     path.write_text(text(ROWS))
