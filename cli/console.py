@@ -96,6 +96,15 @@ def percent(share: float | None) -> str:
     return "" if share is None or math.isnan(share) else f"{100 * share:.1f} %"
 
 
+def counted(number: int, thing: str) -> str:
+    """Write a number of things.
+
+    >>> counted(1, "row"), counted(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def quoted(word: str) -> str:
     """Quote a word as a shell requires it."""
     plain = word and all(c.isalnum() or c in "-._/:=,%+@" for c in word)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import typer
 
 from ..data.csv.format import CSVFormat
+from .console import quoted
 
 #: the argument that names the table of a command
 Table = Annotated[
@@ -65,6 +66,12 @@ class CSVOptions(NamedTuple):
     skip: Annotated[
         int, typer.Option(min=0, help="Lines above the column names, such as a title.")
     ] = 0
+    drop_empty: Annotated[
+        bool,
+        typer.Option(
+            "--drop-empty", help="Leave out rows with nothing in them, wherever they stand."
+        ),
+    ] = False
     sheet: Annotated[
         str | None,
         typer.Option(help="Excel: the sheet's name or its number from 1; the first by default."),
@@ -78,7 +85,29 @@ class CSVOptions(NamedTuple):
         """
         separator = {"\\t": "\t", "tab": "\t"}.get(self.sep or "", self.sep)
         words = tuple(self.na_values or ())
-        return CSVFormat(separator, *self[1:4], words, self.keep_na, self.date_format, self.skip)
+        return CSVFormat(
+            separator,
+            *self[1:4],
+            words,
+            self.keep_na,
+            self.date_format,
+            self.skip,
+            self.drop_empty,
+        )
+
+    def typed(self) -> str:
+        """Return the options that a table needs which was written in the same format.
+
+        >>> CSVOptions(sep=";", decimal=",").typed()
+        " --sep ';' --decimal ,"
+        """
+        kept = ("sep", "decimal", "thousands", "encoding", "date_format")
+        given = {name: getattr(self, name) for name in kept}
+        return "".join(
+            f" --{name.replace('_', '-')} {quoted(str(value))}"
+            for name, value in given.items()
+            if value != self._field_defaults[name]
+        )
 
 
 #: what is assumed of a CSV file where no option is given

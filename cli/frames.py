@@ -32,11 +32,18 @@ def shown(
             justify="right" if numbers else "left",
             overflow="fold",
             no_wrap=name == "kind" or not folded,
-            min_width=None if folded else max(map(len, [name, *cells])),
+            min_width=_narrowest(cells) if folded else max(map(len, [name, *cells])),
         )
     for row in zip(*(cells for _, cells, _ in columns), strict=True):
         table.add_row(*map(escape, row))
     return table
+
+
+def _narrowest(cells: list[str]) -> int | None:
+    """Return a width at which no word of usual length is broken; None where there is none."""
+    return max(
+        (len(word) for cell in cells for word in cell.split() if len(word) <= 14), default=None
+    )
 
 
 def _cell(value: object, digits: int) -> str:

@@ -303,7 +303,8 @@ def impute(
         if out != STANDARD:
             say(f"completed table: {out}")
         if multiple:
-            say(f"now analyse the tables: absentia pool {quoted(str(places.draws))} 'y ~ x'")
+            where = quoted(str(places.draws))
+            say(f"now analyse the tables: absentia pool {where} 'y ~ x'{csv.typed()}")
         if talk.json:
             print_document(imputed_document(result, filled, fields, places, seed))
 

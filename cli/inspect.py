@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .choices import Grounds
-from .console import console, print_document, say, talking, warned
+from .console import console, counted, print_document, say, talking, warned
 from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, Table, TalkOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs
@@ -69,7 +69,7 @@ def inspect(
         from .fields import read_fields
         from .frames import shown
         from .kinds import declared_in, kinds_of, leaving_out
-        from .suspicions import lines_of, suspicions
+        from .suspicions import helped, lines_of, suspicions
 
         form = csv.format()
         declared = {} if schema is None else declared_in(str(schema))
@@ -81,7 +81,7 @@ def inspect(
         together, related = co_missing(frame), associated(missing_mask(frame), values, kinds)
         columns = _described(frame, kinds, refused).join(rates)
         folded = len(columns) <= _MOST_FOLDED
-        title = f"{table}: {len(frame)} rows"
+        title = f"{table}: {counted(len(frame), 'row')}"
         console.print(shown(columns, title, "column", folded), soft_wrap=True)
         if not rates["missing"].any():
             say(f"nothing is missing ({what_is_missing(fields)})")
@@ -91,10 +91,13 @@ def inspect(
             _show(related, "associations of missingness with observed values")
             say(f"the pattern {'is' if is_monotone(frame) else 'is not'} monotone")
             say(_CAUTION)
-        for line in lines_of(suspicions(fields, (), declared, by is Grounds.values)):
+        suspected = suspicions(fields, (), declared, by is Grounds.values)
+        for line in lines_of(suspected):
             say(f"note: {line}")
         empty = [str(name) for name in rates.index[rates["missing"] == len(frame)]]
+        cured = helped(suspected)
         unusable = [*refused, *(name for name in empty if name not in refused)]
+        unusable = [name for name in unusable if name not in cured]
         if unusable:
             more = ", or a --schema that declares the unknown kinds" if refused else ""
             say(f"absentia impute needs {leaving_out(unusable)}{more}")
@@ -108,7 +111,6 @@ def inspect(
             _write(out, (table, schema), tables, kinds.to_toml() + _unread(refused), frame)
             say(f"written to {out}")
         if talk.json:
-            suspected = suspicions(fields, (), declared, by is Grounds.values)
             print_document(
                 {
                     "command": "inspect",

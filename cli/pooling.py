@@ -88,7 +88,7 @@ def answers_of(
         others["at random"] = found.table[["estimate", "se"]]
     flags = _sibling(draws, "imputed") if imputed is None else imputed
     if incomplete is None and flags is not None:
-        incomplete = _with_gaps(first, flags, sheet)
+        incomplete = _with_gaps(first, flags, form, sheet)
     if incomplete is not None:
         gaps = incomplete[regression.columns].isna().any(axis=1)
         name = f"complete cases ({int((~gaps).sum())} rows)"
@@ -159,9 +159,11 @@ def _sibling(draws: Path, what: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _with_gaps(table: pd.DataFrame, path: Path, sheet: str | None) -> pd.DataFrame:
+def _with_gaps(
+    table: pd.DataFrame, path: Path, form: CSVFormat, sheet: str | None
+) -> pd.DataFrame:
     """Return a completed table with its imputed cells missing again."""
-    flags = typed_table(path, sheet=sheet).frame
+    flags = typed_table(path, form, sheet=sheet).frame
     shared = [name for name in table.columns if name in flags.columns]
     if len(flags) != len(table) or not shared:
         raise InputError(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import quoted, say
+from .console import counted, listed, quoted, say
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .fields import Fields
 
 
@@ -18,13 +20,32 @@ def say_how_it_was_read(fields: Fields) -> None:
     if fields.csv is not None:
         blank = fields.csv.blank_rows
         if blank:
-            rows = "1 row" if blank == 1 else f"{blank} rows"
+            where = "" if fields.csv.form.drop_empty else " at the end"
             lines.append(
-                f"{rows} at the end with nothing in them left out, also of what is written"
+                f"{counted(blank, 'row')}{where} with nothing in them left out, also of what is "
+                f"written"
             )
         lines += unread_sheets(fields.csv, "--sheet NAME")
+        lines += _of_empty_rows(fields.csv.texts)
     for line in [*lines, *fields.gaps.said(), *fields.gaps.doubts(_option)]:
         say(f"note: {line}")
+
+
+def _of_empty_rows(texts: pd.DataFrame) -> list[str]:
+    """Report rows with nothing in them between others, unless they have a label."""
+    import numpy as np
+    import pandas as pd
+
+    if len(texts.columns) == 1 or not isinstance(texts.index, pd.RangeIndex):
+        return []
+    blank = np.logical_and.reduce([texts[name].str.strip() == "" for name in texts.columns])
+    if not blank.any():
+        return []
+    where = listed((np.flatnonzero(blank) + 1).tolist(), 3)
+    return [
+        f"{counted(int(blank.sum()), 'row')} with nothing in them (row {where} of the table): all "
+        f"their values are imputed; give --drop-empty if they stand for nobody"
+    ]
 
 
 def _option(what: str, word: str) -> str:

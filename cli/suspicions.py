@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from .console import listed
+from .console import listed, quoted
 from .fields import Fields
 
 _IDENTIFIERS = ("identifier", "digits lost", "leading zeros")
@@ -49,7 +49,21 @@ def _of_row(row: Any) -> Suspicion:
     option = str(row.option)
     if row.kind in _IDENTIFIERS and option.startswith("--leave-out"):
         option = f"{option} (or {option.replace('--leave-out', '--id', 1)})"
-    return Suspicion(str(row.column), str(row.kind), str(row.says), option)
+    return Suspicion(str(row.column), str(row.kind), _says_at_the_shell(row), option)
+
+
+def _says_at_the_shell(row: Any) -> str:
+    """Name the options of ``absentia impute`` in place of what the library calls them."""
+    says = str(row.says)
+    known = next((f"{row.column}={how}" for how in ("low", "high") if f"being {how} (" in says), "")
+    return says.replace(
+        "(a mechanism 'limit')", f"(impute --missingness limit --sign {quoted(known)})"
+    )
+
+
+def helped(found: Iterable[Suspicion]) -> set[str]:
+    """Return the columns that an option of reading makes usable, other than leaving them out."""
+    return {one.column for one in found if not one.option.startswith("--leave-out")}
 
 
 def lines_of(found: Iterable[Suspicion]) -> list[str]:

@@ -58,6 +58,7 @@ def read_table(
     id: str | None = None,
     sheet: str | int | None = None,
     skip: int = 0,
+    drop_empty: bool = False,
 ) -> pd.DataFrame:
     """Read a table as the command line does, and warn of columns that look suspicious.
 
@@ -91,6 +92,8 @@ def read_table(
         sheet: of an Excel file, the sheet's name or its number from 1; by default the first
             visible one.
         skip: the number of lines above the column names, such as a title.
+        drop_empty: whether rows with nothing in them are left out wherever they stand; those at the
+            end always are.
 
     Raises:
         TableError: the file does not exist, has an unknown suffix, is empty or damaged, or has
@@ -98,8 +101,9 @@ def read_table(
         InputError: an argument does not apply to the file, or names a column that is not there.
     """
     form = CSVFormat(
-        sep, decimal, thousands, encoding, words_for_missing(na_values), keep_na, date_format, skip
-    )
+        sep, decimal, thousands, encoding, words_for_missing(na_values), keep_na, date_format, skip,
+        drop_empty,
+    )  # fmt: skip
     table = typed_table(path, form, sheet=sheet)
     frame = table.frame
     named = [*(na_values if isinstance(na_values, Mapping) else ()), *([] if id is None else [id])]

@@ -19,6 +19,9 @@ _WRITTEN = frozenset(
 _SEVERAL = frozenset(sign * value for value in _WRITTEN if abs(value) >= 77 for sign in (1, -1))
 #: the most codes for missing values that one column has at an end
 _MOST_CODES = 4
+#: for codes that are near the other values: the distinct other values that are needed, the times a
+#: code occurs, at least and in those of any other value, and the gap in spaces between values
+_ENOUGH, _OFTEN, _OFTEN_AS, _APART = 20, 5, 3, 5
 
 
 class Sentinel(NamedTuple):
@@ -44,8 +47,10 @@ def sentinel_in(values: np.ndarray, zero: bool = False) -> Sentinel | None:
 
     The value occurs at least twice, and there are at least two other values. If it is one that is
     commonly written for a missing value (-99, 999), it is at least half the range of the others
-    away from them, or it is the only negative number. Any other value must be away by twice the
-    range of the others, ten times as large as all of them, and occur at least three times.
+    away from them, or it is the only negative number, or it is repeated far more often than any of
+    them and stands apart (98 and 99 below incomes of 200 and more). Any other value must be away by
+    twice the range of the others, ten times as large as all of them, and occur at least three
+    times.
 
     >>> sentinel_in(np.array([31.0, 58, -99, 44, -99, 27]))
     Sentinel(value=-99.0, times=2, low=27.0, high=58.0, further=())
@@ -79,9 +84,19 @@ def sentinel_in(values: np.ndarray, zero: bool = False) -> Sentinel | None:
             low, high = float(others.min()), float(others.max())
             nearest = float(group[-1])
             gap = low - nearest if sign < 0 else nearest - high
-            if _apart(nearest, count, gap, others, zero):
+            if _apart(nearest, count, gap, others, zero) or _heaped(group, gap, seen, others):
                 return Sentinel(float(group[0]), count, low, high, tuple(map(float, group[1:])))
     return None
+
+
+def _heaped(group: np.ndarray, gap: float, seen: np.ndarray, others: np.ndarray) -> bool:
+    """Whether codes at an end are repeated as no other value is, and stand apart from them all."""
+    distinct, times = np.unique(others, return_counts=True)
+    if not {*group.tolist()} <= _SEVERAL or len(distinct) < _ENOUGH:
+        return False
+    rarest = min(int((seen == code).sum()) for code in group)
+    often = rarest >= max(_OFTEN, _OFTEN_AS * int(times.max()))
+    return often and gap > _APART * float(np.median(np.diff(distinct)))
 
 
 def _apart(value: float, count: int, gap: float, others: np.ndarray, zero: bool) -> bool:

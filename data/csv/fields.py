@@ -41,7 +41,7 @@ class CSVTable:
         frame: the table (n, p) in the types that its fields spell, NaN where missing.
         texts: the fields (n, p), under the row labels as the file spells them.
         form: the format of the file.
-        blank_rows: the number of empty rows at the end, which were not read.
+        blank_rows: the number of empty rows that were not read: those at the end, or all of them.
         unread: other sheets of the file that hold something, by name.
         gaps: the fields that are not empty and were, or might have been, read as missing.
         spellings: what the fields of each column spell, by name.
@@ -85,6 +85,9 @@ def table_of(
     labelled = header[0].strip() == ""
     blank = _blank_at_the_end(rows)
     rows = rows[: len(rows) - blank]
+    if form.drop_empty:
+        kept = [row for row in rows if any(field.strip() for field in row)]
+        blank, rows = blank + len(rows) - len(kept), kept
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
     texts = pd.DataFrame(
         {

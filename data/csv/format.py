@@ -47,6 +47,8 @@ class CSVFormat:
         keep_na: whether words for missing stay text in every column of text.
         date_format: the format of dates besides ISO 8601, in the directives of ``strptime``.
         skip: the number of lines above the column names that are left out, such as a title.
+        drop_empty: whether rows with nothing in them are left out wherever they stand, and not only
+            at the end of the file.
 
     Raises:
         ValueError: a mark has several characters or equals another one, the encoding is unknown,
@@ -61,6 +63,7 @@ class CSVFormat:
     keep_na: bool = False
     date_format: str | None = None
     skip: int = 0
+    drop_empty: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a format with which no file can be read."""

@@ -176,3 +176,11 @@ def test_without_openpyxl_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(NotInstalledError, match=r"absentia\[excel\]"):
         read_table(path)
+
+
+def test_empty_rows_between_others_are_left_out_on_request(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n,\n3,\n ,\n4,5\n,\n")
+    assert len(read_table(path)) == 5  # the one at the end never counts
+    assert read_table(path, drop_empty=True)["a"].tolist() == [1, 3, 4]
+    assert typed_table(path, CSVFormat(drop_empty=True)).csv.blank_rows == 3

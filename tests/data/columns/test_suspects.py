@@ -197,3 +197,16 @@ def test_several_codes_at_one_end_are_named_together():
     assert "99 or 98 in 3 of 12 rows" in row.says
     assert row.option == "--na-values income=99 --na-values income=98"
     assert "{'income': [99, 98]}" in row.python
+
+
+def test_codes_near_the_other_values_are_known_by_how_often_they_occur():
+    incomes = RNG.permutation(np.arange(200, 4800, 20.0))
+    frame = pd.DataFrame({"income": np.r_[incomes, [98.0] * 9, [99.0] * 14]})
+    (row,) = suspects(frame).itertuples()
+    assert row.option == "--na-values income=98 --na-values income=99"
+    for rare in (
+        np.r_[incomes, 98.0, 99.0],  # as often as others
+        np.r_[np.arange(0, 99.0), [99.0] * 30],  # scores cut off at 99: no gap
+        np.r_[incomes, [150.0] * 30],  # no code
+    ):
+        assert sentinel_in(rare) is None
