@@ -13,6 +13,7 @@ endif
 
 BIN := .venv/bin
 READY := .venv/.ready
+DOCS_READY := .venv/.docs-ready
 SHIPPED := build/typecheck
 # One thread a process: OpenMP threads that wait for each other cost more than they bring.
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
@@ -21,7 +22,7 @@ WORKERS ?= 2
 SHARED := -n $(WORKERS) --dist worksteal
 ARGS ?=
 
-.PHONY: help demo test test-slow notebooks lint format bench bench-peers bench-answers bench-growth clean
+.PHONY: help demo test test-slow notebooks docs lint format bench bench-peers bench-answers bench-growth clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +38,10 @@ test-slow: $(READY) ## Only the tests marked slow, the notebooks among them
 
 notebooks: $(READY) ## Run the notebooks in experiments/notebooks from start to end
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/experiments/test_notebooks.py -m slow $(SHARED)
+
+docs: $(DOCS_READY) ## Build the site in docs/_build/html, offline, with warnings as errors
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 lint: $(READY) ## Style, types of what ships, import layers
 	$(BIN)/ruff check .
@@ -64,7 +69,7 @@ bench-growth: $(READY) ## Time and memory up to a million rows and a thousand co
 	$(ONE_THREAD) $(BIN)/python -m absentia.experiments.bench.growth $(ARGS)
 
 clean: ## Remove everything made here, .venv included
-	rm -rf .venv .peers build dist out absentia.egg-info
+	rm -rf .venv .peers build dist out absentia.egg-info docs/_build docs/api/generated
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -73,4 +78,8 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet torch==2.13.0 setuptools -c constraints.txt
 	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[dev]" -c constraints.txt
+	touch $@
+
+$(DOCS_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[docs]" -c constraints.txt
 	touch $@

@@ -1,7 +1,7 @@
-"""The result tables in README.md and in the results' own README.md, written from committed results.
+"""The result tables of the documentation and of the results' own README.md, from committed results.
 
 ``python -m absentia.experiments.readme``, run in the top folder, writes a table of results into
-both files between each pair of lines
+the files between each pair of lines
 
     <!-- results NAME [SCORE] -->
     <!-- end of results -->
@@ -30,7 +30,7 @@ from ..data.system.files import write_text_atomic
 from .bench.tables import DRAWN, measured
 from .runner import Report, SideBySide, Spec, TaskTable, markdown, table_of
 
-FILES = (Path("README.md"), Path("experiments/results/README.md"))
+FILES = (Path("docs/validation.md"), Path("experiments/results/README.md"))
 _BLOCK = re.compile(
     r"(<!-- results (?P<name>[\w-]+)(?: (?P<score>\w+))?(?:: (?P<choice>[^\n]+))? -->\n)"
     r".*?(<!-- end of results -->)",

@@ -29,7 +29,7 @@ def softly_polarised(
 ) -> Amputation:
     """Hide values the more, the nearer they are to the median of their column.
 
-    Pattern 9 of MissBench (arXiv 2510.02625): with d_ij = |x_ij - median_j|^power,
+    Pattern 9 of MissBench (arXiv 2510.02625): with ``d_ij = abs(x_ij - median_j) ** power``,
     P(s_ij = 1 | x) = least + (1 - 2 least) d_ij / max d_j. Few entries are left where a column has
     long tails.
 

@@ -27,8 +27,7 @@ class MixedDecoder(NetworkDecoder):
     * one of V grades: eta(z), with p(v) proportional to exp(c_v + v eta(z)), the
       adjacent-categories logit model (Agresti, Categorical Data Analysis, 2013, section 8.3.4);
     * a count 0..V - 1: eta(z), with p(v) proportional to Gamma(v + r) / v! exp(v eta(z)), a
-    negative
-      binomial of dispersion r that is truncated at the limit that the schema states.
+      negative binomial of dispersion r that is truncated at the limit that the schema states.
 
     Every discrete family has a finite support, so missing values can be summed out exactly.
     (Mixed-type decoders: Nazabal et al., HI-VAE, Pattern Recognition 2020.)

@@ -1,0 +1,68 @@
+"""The site's sources: every public name has one place, and what pages name is there."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+#: the rooms whose public names the reference lists
+ROOMS = (
+    "absentia", "absentia.check", "absentia.data", "absentia.data.amputation",
+    "absentia.data.datasets", "absentia.experiments.runner", "absentia.experiments.tuning",
+    "absentia.inference", "absentia.models", "absentia.plots", "absentia.sensitivity",
+)  # fmt: skip
+
+
+def listed():
+    """The names in the reference's pages, in order."""
+    names = []
+    for page in sorted((DOCS / "api").glob("*.md")):
+        names += re.findall(r"^   (absentia\.[\w.]+)$", page.read_text("utf-8"), re.MULTILINE)
+    return names
+
+
+def found(name):
+    home, _, own = name.rpartition(".")
+    return getattr(importlib.import_module(home), own)
+
+
+def test_every_public_name_stands_in_the_reference_once():
+    objects = {name: found(name) for name in listed()}
+    assert len(objects) == len(listed())
+    assert len({id(one) for one in objects.values()}) == len(objects)
+    known = {id(one) for one in objects.values()}
+    rooms = {id(importlib.import_module(room)) for room in (*ROOMS, "absentia.experiments")}
+    for room in ROOMS:
+        module = importlib.import_module(room)
+        lost = [n for n in module.__all__ if id(getattr(module, n)) not in known | rooms]
+        assert not lost, f"of {room} no page in docs/api lists {lost}"
+
+
+def test_tests_that_pages_name_are_there():
+    for page in DOCS.rglob("*.md"):
+        for path in re.findall(r"`((?:tests|experiments)/[\w/.-]+)`", page.read_text("utf-8")):
+            assert (ROOT / path).exists(), f"{page.relative_to(ROOT)} names {path}"
+
+
+def test_every_page_stands_in_a_table_of_contents():
+    pages = {
+        page.relative_to(DOCS).with_suffix("").as_posix()
+        for page in DOCS.rglob("*.md")
+        if not {"generated", "_build"} & set(page.parts)
+    }
+    listed_pages = {"index"}
+    for page in pages:
+        text = (DOCS / page).with_suffix(".md").read_text("utf-8")
+        for tree in re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL):
+            for entry in re.findall(r"^(?!:)(\S+)$", tree, re.MULTILINE):
+                listed_pages.add((Path(page).parent / entry).as_posix())
+    assert pages <= listed_pages
+
+
+@pytest.mark.parametrize("room", ["docs"])
+def test_the_site_is_not_shipped(room):
+    packages = (ROOT / "pyproject.toml").read_text("utf-8").partition("packages = [")[2]
+    assert f"absentia.{room}" not in packages.partition("]")[0]
