@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import demo, example, fit, impute, inspect, pool, report, reproduce, sensitivity, tune
+from . import (
+    demo,
+    example,
+    fit,
+    impute,
+    inspect,
+    pool,
+    report,
+    reproduce,
+    schema,
+    sensitivity,
+    tune,
+)
 
 app = typer.Typer(
     help="Impute tables with values that are missing not at random (MNAR).",
@@ -48,6 +60,7 @@ for command in (
     report.report,
     reproduce.reproduce,
     reproduce.results,
+    schema.schema,
     sensitivity.sensitivity,
     tune.tune,
 ):

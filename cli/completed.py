@@ -21,7 +21,7 @@ from .fields import Fields
 from .finish import finished, indicators
 from .paths import check_model_folder, check_outputs, make_folders
 from .reading import what_is_missing
-from .several import Several, imputed_cells
+from .several import Several, imputed_cells, whole_table
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ def write_completed(
     further = indicators(fields.frame) if finish.add_indicator else {}
 
     def written(one: pd.DataFrame, path: Path) -> pd.DataFrame:
-        rounded = finished(_whole(one, fields.frame), fields.frame, data.schema, finish)
+        rounded = finished(whole_table(one, fields.frame), fields.frame, data.schema, finish)
         spelled = fields.spelled(rounded, data.schema, path)
         return spelled.assign(**{n: flag.to_numpy() for n, flag in further.items()})
 
-    complete = _whole(filled.to_frame(), fields.frame)
+    complete = whole_table(filled.to_frame(), fields.frame)
     tables = {places.out: written(filled.to_frame(), places.out)}
     if places.rows is not None:
         rows = fields.labelled(filled.rows())
@@ -194,11 +194,6 @@ def say_how_far_to_trust(filled: Imputation, rows_path: Path | None) -> None:
             f"k-hat is above the threshold); {where}"
             f"give more particles, such as --particles 10000"
         )
-
-
-def _whole(completed: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the completed table with the columns that were left out back in their places."""
-    return pd.DataFrame({name: completed.get(name, column) for name, column in frame.items()})
 
 
 def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:

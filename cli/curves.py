@@ -26,7 +26,8 @@ from ..inference import (
 from ..models import PPCA, NotMIWAEPPCA
 from ..models import missing as declared_missing
 from ..models.programs.base import RowModel
-from .console import listed, warned
+from .console import listed
+from .documents import head
 
 _MOST = 101
 _INTERCEPT = "Intercept"
@@ -172,7 +173,7 @@ def curve_document(
         for name in names
     }
     return {
-        "command": "sensitivity",
+        **head("sensitivity"),
         "formula": formula,
         "column": curve.column,
         "assumption": curve.assumption.rstrip(","),
@@ -183,5 +184,4 @@ def curve_document(
         "supported": None if curve.profile.empty else curve.supported(),
         "in_words": [curve.tips(value, name) for name in names]
         + ([] if curve.profile.empty else [curve.support()]),
-        "warnings": warned,
     }

@@ -27,8 +27,9 @@ from .paths import check_model_folder, check_outputs
 _ROWS_IN_MEMORY = 50_000
 #: options of tables in memory
 _OF_MEMORY = (
-    "multiple", "parameters", "report", "sep", "decimal", "thousands", "encoding", "na_values",
-    "keep_na", "date_format", "skip", "sheet", "digits", "flags", "add_indicator", "json",
+    "multiple", "parameters", "formula", "family", "weights", "report", "title", "sep", "decimal",
+    "thousands", "encoding", "na_values", "keep_na", "date_format", "skip", "drop_empty", "sheet",
+    "digits", "flags", "add_indicator", "json",
 )  # fmt: skip
 
 

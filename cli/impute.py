@@ -23,6 +23,7 @@ from .csv_options import (
     reads_a_table,
 )
 from .one_line_errors import one_line_errors
+from .pool import FAMILY, WEIGHTS, Family, say_answers
 from .reading import say_how_it_was_read
 from .report import TITLE
 
@@ -125,6 +126,15 @@ def impute(
             "posterior (laplace), refits to rows sampled with replacement (bootstrap), ..."
         ),
     ] = ParameterSource.auto,
+    formula: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A regression of the tables of --multiple, such as 'y ~ x + z': it is printed as "
+            "absentia pool does, and stands on the page of --report. Repeatable."
+        ),
+    ] = None,
+    family: Annotated[Family, FAMILY] = Family.gaussian,
+    weights: Annotated[str | None, WEIGHTS] = None,
     leave_out: Annotated[
         list[str] | None,
         typer.Option(
@@ -195,8 +205,8 @@ def impute(
         # here and not above, so that --help need not wait for torch
         from ..data import IncompleteData
         from ..data.table_writing import check_table
+        from ..inference import Regression, load
         from ..inference import impute as impute_table
-        from ..inference import load
         from .completed import (
             Places,
             check_draws,
@@ -212,12 +222,12 @@ def impute(
         from .impute_options import carried, check_options, check_several, prior_in, signs_of
         from .kinds import declared_in
         from .report import write_report
-        from .several import drawn_tables
+        from .several import answers_in, drawn_tables
         from .suspicions import suspicions
 
         known = signs_of(sign)
         check_options(context, model, missingness, known, fitted, learning_rate)
-        check_several(draws, multiple, parameters)
+        check_several(draws, multiple, parameters, formula, weights)
         prior = prior_in(slope_prior)
         digits_in(finish.digits)
         if talk.json and out == STANDARD:
@@ -263,6 +273,8 @@ def impute(
         say_how_it_was_read(fields)
         check_table(fields.frame, out)
         check_draws(max(draws, 2 * multiple), fields.frame, option)
+        for one in formula or []:
+            Regression(one, family.value, weights).check(fields.frame)
         untouched = carried(fields.frame, table, leave_out, id_column, covariate)
         # a schema, such as the one that `absentia inspect` writes, may declare columns that are
         # left out here
@@ -298,15 +310,20 @@ def impute(
         )
         write_completed(filled, fields, data, places, several, id_column, finish)
         say_how_far_to_trust(filled, places.rows)
+        asked = answers_in(
+            several, fields, data.schema, formula or [], family.value, weights, finish
+        )
+        for text, found in asked.items():
+            say_answers(found, text, 0.95)
         if report is not None:
-            write_report(result, data, report, filled, seed, table, title)
+            write_report(result, data, report, filled, seed, table, title, asked, several)
         if out != STANDARD:
             say(f"completed table: {out}")
         if multiple:
             where = quoted(str(places.draws))
             say(f"now analyse the tables: absentia pool {where} 'y ~ x'{csv.typed()}")
         if talk.json:
-            print_document(imputed_document(result, filled, fields, places, seed))
+            print_document(imputed_document(result, filled, fields, places, seed, asked))
 
 
 def _how_to_resume(checkpoint: Path | None) -> str:

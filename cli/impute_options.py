@@ -77,8 +77,18 @@ def check_options(
         raise InputError("--learning-rate is 0; give a positive number")
 
 
-def check_several(draws: int, multiple: int, parameters: ParameterSource) -> None:
+def check_several(
+    draws: int,
+    multiple: int,
+    parameters: ParameterSource,
+    formula: list[str] | None,
+    weights: str | None,
+) -> None:
     """Refuse options that ask for two kinds of tables in one file, or for too few of them."""
+    if formula and not multiple:
+        raise InputError("--formula is pooled over completed tables; give --multiple 20, too")
+    if weights is not None and not formula:
+        raise InputError("--weights are those of a regression; give --formula 'y ~ x', too")
     if draws and multiple:
         raise InputError(
             "--draws and --multiple write the same file; give --multiple for an analysis, whose "

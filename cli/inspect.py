@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .choices import Grounds
-from .console import console, counted, print_document, say, talking, warned
+from .console import console, counted, print_document, say, talking
 from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, Table, TalkOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs
@@ -66,6 +66,7 @@ def inspect(
             missing_rates,
             patterns,
         )
+        from .documents import head
         from .fields import read_fields
         from .frames import shown
         from .kinds import declared_in, kinds_of, leaving_out
@@ -113,14 +114,13 @@ def inspect(
         if talk.json:
             print_document(
                 {
-                    "command": "inspect",
+                    **head("inspect"),
                     "table": str(table),
                     "rows": len(frame),
                     "columns": columns.rename_axis("column").reset_index(),
                     "patterns": seen.reset_index(),
                     "associations": related,
                     "suspicious": [one._asdict() for one in suspected],
-                    "warnings": warned,
                 }
             )
 

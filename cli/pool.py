@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import console, print_document, say, talking, warned
+from .console import console, print_document, say, talking
 from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, TalkOptions, reads_a_table
 from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .pooling import Answers
 
 
 class Family(StrEnum):
@@ -71,8 +73,8 @@ def pool(
     with one_line_errors(document=talk.json), talking(talk.quiet, talk.json, talk.verbose):
         from ..data.table_files import TableFile
         from ..data.table_writing import write_table
-        from .frames import shown
-        from .pooling import answers_of, beside
+        from .documents import answers_document, head
+        from .pooling import answers_of
 
         if out is not None:
             TableFile.of(out)
@@ -81,18 +83,7 @@ def pool(
             draws, formula, family.value, weights, robust, level, imputed, at_random,
             csv.format(), csv.sheet,
         )  # fmt: skip
-        pooled = answers.pooled
-        title = (
-            f"{formula} ({answers.kind}), pooled over {pooled.m} tables of {answers.rows} rows, "
-            f"{100 * level:g} % intervals"
-        )
-        console.print(shown(_named(pooled.summary()), title, "term", False, 4), soft_wrap=True)
-        if answers.others:
-            console.print(
-                shown(beside(answers), "estimates (se) beside", "term", False), soft_wrap=True
-            )
-        for line in answers.notes:
-            say(f"note: {line}")
+        say_answers(answers, formula, level)
         if out is not None:
             make_folders([out])
             write_table(answers.table(), out, csv.format())
@@ -100,17 +91,29 @@ def pool(
         if talk.json:
             print_document(
                 {
-                    "command": "pool",
-                    "formula": formula,
-                    "regression": answers.kind,
-                    "tables": pooled.m,
-                    "rows": answers.rows,
-                    "level": level,
-                    "estimates": answers.table(),
-                    "notes": answers.notes,
-                    "warnings": warned,
+                    **head("pool"),
+                    **answers_document(answers, formula, level),
                 }
             )
+
+
+def say_answers(answers: Answers, formula: str, level: float) -> None:
+    """Print a pooled answer, and the others beside it."""
+    from .frames import shown
+    from .pooling import beside
+
+    pooled = answers.pooled
+    title = (
+        f"{formula} ({answers.kind}), pooled over {pooled.m} tables of {answers.rows} rows, "
+        f"{100 * level:g} % intervals"
+    )
+    console.print(shown(_named(pooled.summary()), title, "term", False, 4), soft_wrap=True)
+    if answers.others:
+        console.print(
+            shown(beside(answers), "estimates (se) beside", "term", False), soft_wrap=True
+        )
+    for line in answers.notes:
+        say(f"note: {line}")
 
 
 def _named(summary: pd.DataFrame) -> pd.DataFrame:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..data.csv.format import CSVFormat
@@ -15,6 +15,7 @@ from ..data.table_files import TableFile
 from ..data.table_reading import typed_table
 from ..inference import Pooled, Regression
 from ..inference import pool as pool_tables
+from ..inference.report.answers import with_error
 from ..inference.uncertainty.regression import two_levels, with_common_levels
 
 #: the columns that may number the tables; the second is that of mice in R
@@ -77,18 +78,49 @@ def answers_of(
             f"file ending in -draws that absentia impute --multiple 20 writes"
         )
     first = next(iter(tables.values()))
-    regression.check(first)
-    kind = f"{_KINDS[family]} regression{_of_what(first, regression)}"
-    pooled = pool_tables(with_common_levels(tables), regression, level=level)
-    others, notes = {}, []
     beside = _sibling(draws, "at-random") if at_random is None else at_random
-    if beside is not None:
-        under = _numbered(beside, form, sheet)
-        found = pool_tables(with_common_levels(under), regression, level=level)
-        others["at random"] = found.table[["estimate", "se"]]
+    under = None if beside is None else _numbered(beside, form, sheet)
     flags = _sibling(draws, "imputed") if imputed is None else imputed
+    regression.check(first)
     if incomplete is None and flags is not None:
         incomplete = _with_gaps(first, flags, form, sheet)
+    found = answers_from(regression, tables, under, incomplete, level)
+    if beside is None or incomplete is None:
+        found.notes.append(
+            "impute --multiple writes the files that complete cases and missing at random are "
+            "computed from; they were not found beside the draws"
+        )
+    return found
+
+
+def answers_from(
+    regression: Regression,
+    tables: Mapping[int, pd.DataFrame],
+    under: Mapping[int, pd.DataFrame] | None,
+    incomplete: pd.DataFrame | None,
+    level: float,
+) -> Answers:
+    """Pool a regression over completed tables, and put the others beside it.
+
+    Args:
+        regression: the regression.
+        tables: the completed tables, by number.
+        under: as many under missing at random, if there are any.
+        incomplete: the table with its gaps, for the complete cases.
+        level: the coverage of the intervals.
+
+    Raises:
+        InputError: a column is not there.
+        AnalysisError: the regression fails; names the table.
+    """
+    first = next(iter(tables.values()))
+    regression.check(first)
+    kind = f"{_KINDS[regression.family]} regression{_of_what(first, regression)}"
+    pooled = pool_tables(with_common_levels(tables), regression, level=level)
+    others, notes = {}, []
+    if under:
+        found = pool_tables(with_common_levels(under), regression, level=level)
+        others["at random"] = found.table[["estimate", "se"]]
     if incomplete is not None:
         gaps = incomplete[regression.columns].isna().any(axis=1)
         name = f"complete cases ({int((~gaps).sum())} rows)"
@@ -97,11 +129,6 @@ def answers_of(
             others[name] = pd.DataFrame({"estimate": result.params, "se": result.bse})
         except AnalysisError as error:
             notes.append(f"no estimate of the complete cases: {error}")
-    if beside is None or incomplete is None:
-        notes.append(
-            "impute --multiple writes the files that complete cases and missing at random are "
-            "computed from; they were not found beside the draws"
-        )
     return Answers(pooled, others, len(first), kind, notes)
 
 
@@ -111,15 +138,11 @@ def beside(answers: Answers) -> pd.DataFrame:
     names = answers.pooled.table.index
     return pd.DataFrame(
         {
-            name: [_number(*found.reindex(names).loc[term]) for term in names]
+            name: [with_error(*found.reindex(names).loc[term]) for term in names]
             for name, found in every.items()
         },
         index=names,
     )
-
-
-def _number(estimate: float, se: float) -> str:
-    return "" if np.isnan(estimate) else f"{estimate:.4g} ({se:.2g})"
 
 
 def _of_what(table: pd.DataFrame, regression: Regression) -> str:
@@ -159,9 +182,7 @@ def _sibling(draws: Path, what: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _with_gaps(
-    table: pd.DataFrame, path: Path, form: CSVFormat, sheet: str | None
-) -> pd.DataFrame:
+def _with_gaps(table: pd.DataFrame, path: Path, form: CSVFormat, sheet: str | None) -> pd.DataFrame:
     """Return a completed table with its imputed cells missing again."""
     flags = typed_table(path, form, sheet=sheet).frame
     shared = [name for name in table.columns if name in flags.columns]

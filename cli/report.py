@@ -11,8 +11,16 @@ import typer
 
 from ..data.errors import InputError
 from ..data.table_files import STANDARD
-from .console import print_document, quoted, say, talking, warned
-from .csv_options import USUAL_CSV, USUAL_TALK, CSVOptions, Table, TalkOptions, reads_a_table
+from .console import print_document, quoted, say, talking
+from .csv_options import (
+    USUAL_CSV,
+    USUAL_FINISH,
+    USUAL_TALK,
+    CSVOptions,
+    Table,
+    TalkOptions,
+    reads_a_table,
+)
 from .one_line_errors import one_line_errors
 from .paths import check_outputs, make_folders
 from .pool import FAMILY, WEIGHTS, Family
@@ -21,7 +29,9 @@ from .sensitivity import DELTA, SLOPES
 
 if TYPE_CHECKING:
     from ..data import IncompleteData
-    from ..inference import FitResult, Imputation, Pooled, SensitivityCurve
+    from ..inference import FitResult, Imputation, SensitivityCurve
+    from .pooling import Answers
+    from .several import Several
 
 TITLE = typer.Option(help="Heading of the page.")
 
@@ -66,9 +76,11 @@ def report(
     with one_line_errors(document=talk.json), talking(talk.quiet, talk.json, talk.verbose):
         # here and not above, so that --help need not wait for torch
         from ..data import IncompleteData
-        from ..inference import impute, load, multiple_imputation
+        from ..inference import impute, load
         from .curves import Question, curve_of, values_in
+        from .documents import head
         from .fields import columns_of, read_fields
+        from .several import answers_in, drawn_tables
 
         form = csv.format()
         check_outputs([table], [("--out", out), ("--out", twin_of(out))], {"--fitted": fitted})
@@ -95,20 +107,21 @@ def report(
         for one in questions:
             one.regression.check(frame)
         filled = impute(result, data, particles or "auto", seed=seed)
-        pooled, curves = {}, []
+        asked, several, curves = {}, None, []
         if questions:
-            tables = multiple_imputation(result, data, multiple, seed=seed)
-            pooled = {one.formula: tables.pool(one) for one in questions}
+            several = drawn_tables(result, data, filled, 0, multiple, "auto", seed, False)
+            asked = answers_in(
+                several, fields, data.schema, formula or [], family.value, weights, USUAL_FINISH
+            )
         if column is not None:
             option = "--slopes" if slopes is not None else "--delta"
             tried = values_in(str(slopes if delta is None else delta), option)
             how = (column, tried, delta is None, None, multiple, 0.95, seed, False)
             curves = [curve_of(data, questions[0], *how)]
         make_folders([out])
-        write_report(result, data, out, filled, seed, table, title, pooled, curves)
+        write_report(result, data, out, filled, seed, table, title, asked, several, curves)
         if talk.json:
-            document = {"command": "report", "page": out, "numbers": twin_of(out)}
-            print_document({**document, "warnings": warned})
+            print_document({**head("report"), "page": out, "numbers": twin_of(out)})
 
 
 def _check(
@@ -145,22 +158,26 @@ def write_report(
     seed: int,
     table: Path,
     title: str,
-    pooled: Mapping[str, Pooled] | None = None,
+    answers: Mapping[str, Answers] | None = None,
+    several: Several | None = None,
     curves: Sequence[SensitivityCurve] = (),
 ) -> None:
     """Write the page, and print its path."""
     from ..inference.report import About
     from ..inference.report import report as write
 
-    about = About(None if table == STANDARD else table, _command())
+    asked = answers or {}
     write(
         result,
         data,
         path,
         imputation=filled,
         curves=curves,
-        pooled=pooled,
-        about=about,
+        pooled={text: one.pooled for text, one in asked.items()},
+        beside={text: one.others for text, one in asked.items()},
+        multiple=None if several is None else several.multiple,
+        at_random=None if several is None else several.plain,
+        about=About(None if table == STANDARD else table, _command()),
         title=title,
         seed=seed,
     )

@@ -16,7 +16,8 @@ from ..imputing.imputation import Imputation
 from ..imputing.tables import impute
 from ..prepare import Fitted, prepared
 from ..sensitivity import SensitivityCurve
-from ..uncertainty import Pooled
+from ..uncertainty import MultipleImputation, Pooled
+from .answers import Beside, answers, completed_tables
 from .cautions import LOOKED_AT, cautions
 from .head import About, head_of, versions
 from .section import Section
@@ -32,6 +33,9 @@ def report(
     imputation: Imputation | None = None,
     curves: Sequence[SensitivityCurve] = (),
     pooled: Mapping[str, Pooled] | None = None,
+    beside: Mapping[str, Beside] | None = None,
+    multiple: MultipleImputation | None = None,
+    at_random: MultipleImputation | None = None,
     about: About | None = None,
     title: str = "Analysis of missing values",
     replications: int = 100,
@@ -50,6 +54,10 @@ def report(
         curves: sensitivity curves, from :func:`absentia.sensitivity.slope_sensitivity` or
             :func:`absentia.sensitivity.delta_sensitivity`.
         pooled: pooled estimates by what was asked, such as ``{"y ~ x": tables.pool("y ~ x")}``.
+        beside: for each of these, further estimates of the same: tables of "estimate" and "se" by
+            how they came about, such as ``{"y ~ x": {"complete cases": table}}``.
+        multiple: the multiple imputation, whose pooled means are shown.
+        at_random: a multiple imputation of the same table under missing at random, to stand beside.
         about: the file and the command, for the head of the page.
         title: the heading of the page.
         replications: the number of tables to replicate for the checks.
@@ -81,7 +89,9 @@ def report(
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         filled = imputation.modelled if imputation else impute(fitted, data, seed=seed, check=False)
-        sections = writer.sections(filled, curves, pooled or {})
+        first = [answers(pooled, beside or {})] if pooled else []
+        first += [completed_tables(multiple, at_random)] if multiple is not None else []
+        sections = writer.sections(filled, curves, first)
     said = cautions(fitted, filled, writer.identification, writer.p_values, replications)
     said += [_sentence(w.message) for w in heard if issubclass(w.category, AbsentiaWarning)]
     said = list(dict.fromkeys(said))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +28,6 @@ from ..plots import (
 )
 from ..prepare import Fitted, fit_of, model_of
 from ..sensitivity import SensitivityCurve, check_identification
-from ..uncertainty import Pooled
 from ..uncertainty.coefficients import coefficient_posterior
 from ..uncertainty.sources import is_small
 from .columns import CAPTION, column_table
@@ -64,11 +63,11 @@ class Writer:
         self,
         filled: Imputation,
         curves: Sequence[SensitivityCurve],
-        pooled: Mapping[str, Pooled],
+        first: Sequence[Section] = (),
     ) -> list[Section]:
-        """Return all sections, in order."""
+        """Return all sections, in order, after those that stand first."""
         return [
-            *([_answers(pooled)] if pooled else []),
+            *first,
             self._table(filled),
             self._mechanism(filled),
             self._imputations(filled),
@@ -244,23 +243,6 @@ class Writer:
 
 #: the statistics of observed values, in words
 _STATISTICS = {"q10": "10 % quantile", "q50": "median", "q90": "90 % quantile"}
-
-
-def _answers(pooled: Mapping[str, Pooled]) -> Section:
-    found = Section(
-        "The answer",
-        "Completed tables with parameters drawn from their posterior were analysed one by one, and "
-        "the estimates pooled by Rubin's rules. It holds under the mechanism below.",
-    )
-    for k, (name, one) in enumerate(pooled.items()):
-        shown = one.summary().rename(
-            columns={"se": "standard error", "p_value": "p-value", "fmi": "missing information"}
-        )
-        shown["p-value"] = ["<.001" if p < 0.001 else f"{p:.3f}" for p in shown["p-value"]]
-        caption = f"{name}: {one.m} tables, {100 * one.level:g} % intervals"
-        found.table(caption, shown.rename_axis("term"))
-        found.frames["pooled" if k == 0 else f"pooled_{k + 1}"] = one.to_frame()
-    return found
 
 
 def _equations(described: Description) -> pd.DataFrame:

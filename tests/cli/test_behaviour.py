@@ -12,31 +12,9 @@ from typer.testing import CliRunner
 import absentia as ab
 from absentia.cli import app
 from absentia.cli.console import console
+from absentia.cli.documents import schema_names, schema_of
 from absentia.cli.finish import decimals_of
 from absentia.cli.pace import lines_on_the_way, say_how_long
-
-NUMBER = {"type": ["number", "null"]}
-SCHEMA = {
-    "type": "object",
-    "required": ["command", "version", "rows", "files", "warnings", "imputed_cells", "bound",
-                 "columns", "means", "weights", "odds", "seed"],
-    "properties": {
-        "command": {"const": "impute"},
-        "rows": {"type": "integer"},
-        "files": {"type": "object", "additionalProperties": {"type": "string"}},
-        "warnings": {"type": "array", "items": {"type": "string"}},
-        "bound": NUMBER,
-        "columns": {"type": "array", "items": {"type": "object", "required": ["column", "kind"]}},
-        "means": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["column", "missing", "observed_mean", "imputed_mean", "outside"],
-                "properties": {"observed_mean": NUMBER, "outside": {"type": "boolean"}},
-            },
-        },
-    },
-}  # fmt: skip
 
 
 def invoke(*arguments):
@@ -52,6 +30,10 @@ def table(tmp_path):
     path = tmp_path / "t.csv"
     frame.to_csv(path, index=False)
     return path, frame
+
+
+def validate(document, name):
+    jsonschema.Draft202012Validator(schema_of(name)).validate(document)
 
 
 def run(table, tmp_path, *options):
@@ -80,18 +62,20 @@ def test_quiet_prints_nothing_but_warnings_and_verbose_what_is_logged(table, tmp
 def test_json_is_all_that_stands_on_standard_output(table, tmp_path):
     _, done = run(table, tmp_path, "--json", "--flags")
     document = json.loads(done.stdout)
-    jsonschema.validate(document, SCHEMA)
+    validate(document, "impute")
     assert document["imputed_cells"] == 26
     assert set(document["files"]) == {"completed", "rows", "imputed"}
     assert "bound" in done.stderr
     assert not console.stderr
     inspected = json.loads(invoke("inspect", table[0], "--json").stdout)
+    validate(inspected, "inspect")
     assert [one["column"] for one in inspected["columns"]] == ["income", "bmi", "visits"]
     curve = invoke(
         "sensitivity", table[0], "income ~ 1", "--column", "income", "--delta", "0,1", "--multiple",
         2, "--json",
     )  # fmt: skip
     document = json.loads(curve.stdout)
+    validate(document, "sensitivity")
     assert [one["at"] for one in document["curve"]] == [0.0, 1.0]
     assert document["supported"] is None
     assert document["in_words"]
@@ -101,6 +85,7 @@ def test_a_mistake_is_a_document_too(table, tmp_path):
     done = invoke("impute", table[0], "--out", tmp_path / "o.csv", "--id", "nobody", "--json")
     assert done.exit_code == 2
     document = json.loads(done.stdout)
+    validate(document, "error")
     assert document["exit_code"] == 2
     assert document["error"] in done.stderr
     both = invoke("impute", table[0], "--out", "-", "--json")
@@ -177,3 +162,27 @@ def test_the_time_is_estimated_for_large_tables_only(capsys, settings):
         assert all((before[name] == one).all() for name, one in model.state_dict().items())
     said = capsys.readouterr().out
     assert said.count("the fit will take about") == 1
+
+
+def test_schemas_are_those_of_json_schema_and_are_printed(tmp_path):
+    assert schema_names() == [
+        "error", "impute", "inspect", "page", "pool", "report", "sensitivity"
+    ]  # fmt: skip
+    for name in schema_names():
+        jsonschema.Draft202012Validator.check_schema(schema_of(name))
+        assert json.loads(invoke("schema", name).stdout) == schema_of(name)
+        # nothing is let through that is not described
+        with pytest.raises(jsonschema.ValidationError):
+            validate({"command": name, "something": 1}, name)
+    refused = invoke("schema", "fit")
+    assert refused.exit_code == 2
+    assert "give one of error, impute" in refused.stderr
+
+
+def test_a_table_without_gaps_has_a_document_of_the_same_schema(tmp_path):
+    path = tmp_path / "whole.csv"
+    path.write_text("a,b\n1.5,2\n2.5,4\n0.5,3\n")
+    document = json.loads(invoke("impute", path, "--out", tmp_path / "o.csv", "--json").stdout)
+    validate(document, "impute")
+    assert (document["imputed_cells"], "bound" in document) == (0, False)
+    assert "nothing" in document["warnings"][0]

@@ -1,5 +1,8 @@
 """Multiple imputation at the shell, and pooled regressions of its tables."""
 
+import json
+
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,7 @@ from typer.testing import CliRunner
 
 import absentia as ab
 from absentia.cli import app
+from absentia.cli.documents import schema_of
 
 
 def invoke(*arguments):
@@ -28,6 +32,7 @@ def imputed(tmp_path_factory):
     done = invoke(
         "impute", folder / "t.csv", "--out", folder / "filled.csv", "--id", "who", "--leave-out",
         "site", "--missing", "y ~ y", "--multiple", 5, "--particles", 50,
+        "--formula", "y ~ x + site", "--formula", "y ~ 1",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     return folder, frame, done
@@ -64,10 +69,18 @@ def test_the_answer_is_that_of_python_beside_two_others(imputed, tmp_path):
         assert list(found.index) == list(pooled.index)
         assert np.allclose(found[f"{key}estimate"], pooled["estimate"])
         assert np.allclose(found[f"{key}se"], pooled["se"])
+
+    # impute --formula has printed the same of the same tables
+    printed = [line for line in done.stdout.splitlines() if line.startswith("│ ")]
+    assert len(printed) == 6
+    assert set(printed) < set(imputed[2].stdout.splitlines())
     complete = smf.ols("y ~ x + site", frame).fit()
     assert np.allclose(found["complete_cases_estimate"], complete.params[found.index])
     assert f"complete cases ({frame['y'].notna().sum()} rows)" in " ".join(done.stdout.split())
     assert "fmi" in done.stdout
+    document = json.loads(invoke("pool", folder / "filled-draws.csv", "y ~ x", "--json").stdout)
+    jsonschema.Draft202012Validator(schema_of("pool")).validate(document)
+    assert document["regression"] == "linear regression"
 
 
 def test_weights_and_a_logistic_regression(imputed):
@@ -125,6 +138,10 @@ def test_what_is_refused(imputed, arguments, message):
         (["--multiple", 5, "--draws", 5], "write the same file"),
         (["--multiple", 1], "5 or more"),
         (["--parameters", "bootstrap"], "belongs to --multiple"),
+        (["--formula", "y ~ x"], "give --multiple 20"),
+        (["--multiple", 5, "--weights", "x"], "give --formula"),
+        (["--multiple", 5, "--formula", "y ~ nobody"], "'nobody'"),
+        (["--multiple", 5, "--formula", "y ~ ("], "cannot be read"),
     ],
 )
 def test_options_of_multiple_imputation_that_clash(imputed, tmp_path, options, message):

@@ -16,7 +16,10 @@ import pytest
 from matplotlib.image import imread
 
 import absentia as ab
+from absentia.cli.documents import schema_of
+from absentia.inference import MultipleImputation
 from absentia.inference.report import About
+from absentia.inference.report.answers import completed_tables, pooled_means
 from absentia.inference.report.cautions import cautions
 from absentia.inference.report.section import Section
 from absentia.inference.report.sections import without_names
@@ -46,6 +49,9 @@ def page(tmp_path_factory):
     table.write_text("a table")
     about = About(table, "absentia report people.csv", {"ward": "<3>"})
     more = {"curves": [curve], "pooled": pooled, "about": about, "title": "Pay & age"}
+    cases = pd.DataFrame({"estimate": [1.25, 2.0], "se": [0.5, 0.1]}, ["Intercept", "age"])
+    more["beside"] = {"`income <k>` ~ age": {"complete cases (9 rows)": cases}}
+    more["multiple"] = more["at_random"] = tables
     assert ab.report(fitted, data, path, replications=20, **more) == path
     return path, model, data
 
@@ -85,16 +91,42 @@ def test_columns_stand_in_one_table_before_and_after(page):
     assert (other["mean, imputed"], other["at random"]) == ("", "")
 
 
+def test_answers_stand_beside_others_and_means_over_the_completed_tables(page):
+    path, _, data = page
+    text = path.read_text()
+    assert "complete cases (9 rows)" in text
+    assert "1.25 (0.50)" in text
+    tables = json.loads(path.with_suffix(".json").read_text())["tables"]
+    assert [row["complete_cases_se"] for row in tables["pooled"]] == [0.5, 0.1]
+    (mean,) = tables["multiple"]  # of the one incomplete column
+    assert mean["observed"] == pytest.approx(np.nanmean(data.values[:, 0]))
+    assert mean["at_random"] == mean["mean"] != mean["observed"]
+    assert mean["lower"] < mean["mean"] < mean["upper"]
+
+
+def test_pooled_means_are_those_of_rubins_rules():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=30), "g": list("abc") * 10, "b": ["n", "y"] * 15})
+    frame.loc[:4, ["x", "g", "b"]] = np.nan
+    data = ab.IncompleteData.from_frame(frame)
+    values = np.repeat(data.values[None], 3, axis=0)
+    values[np.isnan(values)] = rng.integers(0, 2, int(np.isnan(values).sum()))
+    several = MultipleImputation(data, values, "fixed", np.nan, np.ones((3, 30)))
+    found = pooled_means(several)
+    assert list(found.index) == ["x", "b"]  # three levels have no mean
+    means = values[:, :, 0].mean(1)
+    within = values[:, :, 0].var(1, ddof=1).mean() / 30
+    assert found.loc["x", "mean"] == pytest.approx(means.mean())
+    assert found.loc["x", "se"] ** 2 == pytest.approx(within + 4 / 3 * means.var(ddof=1))
+    section = completed_tables(several)
+    assert len(section.points) == int(100 * found["fmi"].max() > 3)
+
+
 def test_its_twin_has_the_same_numbers_for_a_program(page):
     document = json.loads(page[0].with_suffix(".json").read_text())
-    number = {"type": ["number", "null"]}
-    row = {"type": "object", "required": ["estimate", "se", "p_value", "fmi"],
-           "properties": {"estimate": number, "se": number}}  # fmt: skip
-    tables = {"type": "object", "required": ["columns", "mechanism", "coefficients", "weights",
-              "pooled", "sensitivity"], "properties": {"pooled": {"items": row}}}  # fmt: skip
-    schema = {"type": "object", "required": ["title", "head", "rows", "warnings", "tables"],
-              "properties": {"tables": tables, "rows": {"const": 200}}}  # fmt: skip
-    jsonschema.validate(document, schema)
+    jsonschema.Draft202012Validator(schema_of("page")).validate(document)
+    assert document["rows"] == 200
+    assert {"mechanism", "coefficients", "pooled"} <= set(document["tables"])
     assert [one["at"] for one in document["tables"]["sensitivity"]] == [-1.0, 0.0, 1.0]
 
 
