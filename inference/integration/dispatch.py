@@ -69,7 +69,7 @@ class _Tilting:
         self.leading = tuple(decoder.batch_shape[:-2])
         self.affine: Affine | None = None
         if mask is not None and not mask.missingness.ignorable:
-            self.affine = mask.missingness.affine(mask.x, **mask.context)
+            self.affine = mask.affine()
         self.way = self._ways(sampled)
 
     def _ways(self, sampled: Tensor | None) -> Tensor:

@@ -47,7 +47,7 @@ class IntegratedMask(TorchDistribution):
     support = constraints.boolean
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012
 
-    def __init__(self, given: TorchDistribution, missing: Tensor, cells: Cells) -> None:
+    def __init__(self, given: MaskDistribution, missing: Tensor, cells: Cells) -> None:
         self.given, self.missing, self.cells = given, missing, cells
         shape = broadcast(given.batch_shape, cells.batch_shape)
         super().__init__(shape, Size(), validate_args=False)
@@ -78,7 +78,7 @@ class IntegratedMask(TorchDistribution):
 
     def summed_log_prob(self, value: Tensor) -> Tensor:
         """Return :meth:`log_prob` summed over the columns, without a table of every particle."""
-        total = self.given.log_prob(value).masked_fill(self.missing, 0.0).sum(-1)
+        total = self.given.summed_log_prob(value, ~self.missing)
         log_missing = self.cells.tilted.log_missing
         total = total.expand(self.batch_shape[:-1])
         if log_missing.dim() == 0:

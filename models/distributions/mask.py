@@ -9,6 +9,7 @@ import torch
 from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Size, Tensor
 
+from .affine_mask import AffineMask
 from .special import log_ndtr
 
 
@@ -59,6 +60,12 @@ class MaskDistribution(_OfBase):
         self.missingness, self.context, self.x = missingness, context, x
         super().__init__(base)
 
+    def affine(self) -> Any:
+        """Return what the mechanism's ``affine`` says of these values, computed once."""
+        if isinstance(self.base, AffineMask):
+            return self.base.affine
+        return self.missingness.affine(self.x, **self.context)
+
     @property
     def has_enumerate_support(self) -> bool:
         """Whether the base distribution can enumerate its support."""
@@ -74,6 +81,12 @@ class MaskDistribution(_OfBase):
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-probability of every cell, in the batch shape."""
         return self.base.log_prob(value)
+
+    def summed_log_prob(self, value: Tensor, counted: Tensor) -> Tensor:
+        """Return the sum of :meth:`log_prob` over the columns of the cells (n, p) that count."""
+        if isinstance(self.base, AffineMask):
+            return self.base.summed_log_prob(value, counted)
+        return self.log_prob(value).masked_fill(~counted, 0.0).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """Enumerate the support of the base distribution."""

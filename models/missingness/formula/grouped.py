@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from ...distributions.shapes import broadcast
 from .design import Design
 from .factors import Factor, products
-from .linear_predictor import LinearPredictor
+from .linear_predictor import Learnt, LinearPredictor
 from .lookup import Names, RowValues
 
 #: what a coefficient may multiply: the name under which the model supplies it, or "computed" for
@@ -42,9 +42,12 @@ class Grouped:
     Args:
         parts: the formulas, by the position of the column that each explains.
         names: the columns and covariates, with their units.
+        learnt: the parameters of all formulas.
     """
 
-    def __init__(self, parts: Mapping[int, LinearPredictor], names: Names) -> None:
+    def __init__(
+        self, parts: Mapping[int, LinearPredictor], names: Names, learnt: Learnt
+    ) -> None:
         self._entries: list[_Entry] = []
         #: the columns whose formulas are linear in these columns themselves
         self.columns: list[int] = []
@@ -65,14 +68,25 @@ class Grouped:
             not part.priors and (part.fixed_intercept is None or not part.in_data_units)
             for part in own
         )
+        self._learnt = learnt
         self._free: list[int] = []
         self._signs: list[float] = []
+        #: which of the coefficients that are learnt are of these formulas; None if all are
+        self._takes: list[int] | None = [q for part in own for q in part.places]
         start = 0
         for part in own:
             self._free += [start + q for q in part.free]
             signs = [part.signs.get(part.names[q]) for q in part.free]
             self._signs += [0.0 if sign is None else float(f"{sign}1") for sign in signs]
             start += len(part.names)
+        if len(self.columns) == len(parts):
+            self._takes = None
+        #: whether all there is is learnt, so that the parameters serve as they are
+        self._all_free = (
+            self._takes is None
+            and len(self._free) == len(self._entries) > 0
+            and all(part.free_intercept for part in own)
+        )
         #: constants as tensors, for each dtype and device
         self._tensors: dict[Any, dict[str, Any]] = {}
 
@@ -139,15 +153,19 @@ class Grouped:
             each = [part.coefficients(context) for part in own]
             intercepts = [zero if b is None else b for _, b in each]
             return torch.cat([value for value, _ in each]), torch.stack(intercepts)
-        intercepts = [zero if part.intercept is None else part.intercept for part in own]
-        base = torch.cat([part.base for part in own])
-        raw: list[Tensor] = [part.raw for part in own if part.raw is not None]
-        if raw:
-            free, sign = torch.cat(raw), tables["sign"]
+        free = self._learnt.coefficients
+        if free is not None and self._free:
+            free = free if self._takes is None else free[tables["takes"]]
             if any(self._signs):
+                sign = tables["sign"]
                 free = torch.where(sign == 0, free, sign * softplus(free))
-            whole = len(self._free) == len(self._entries)
-            base = free if whole else base.index_copy(0, tables["free"], free)
+        if self._all_free:
+            assert free is not None and self._learnt.intercepts is not None
+            return free, self._learnt.intercepts
+        base = torch.cat([part.base for part in own])
+        if free is not None and self._free:
+            base = base.index_copy(0, tables["free"], free)
+        intercepts = [zero if part.intercept is None else part.intercept for part in own]
         return base, torch.stack(intercepts)
 
     def _tables(self, like: Tensor) -> dict[str, Any]:
@@ -182,6 +200,7 @@ class Grouped:
             "shift": real([e.shift for e in self._entries]),
             "rows": whole(self.columns),
             "free": whole(self._free),
+            "takes": whole(self._takes or ()),
             "sign": real(self._signs),
         }
 

@@ -19,6 +19,22 @@ from .priors import prior_from_dict, prior_text
 _START_OF_KNOWN = 0.5413  # its softplus is 1
 
 
+class Learnt(nn.Module):
+    """What is learnt of all formulas, one after the other, in two parameters.
+
+    A parameter for each formula would cost each step of a fit more than the formulas themselves.
+
+    Args:
+        coefficients: (q,) the coefficients' first values.
+        intercepts: (r,) the first values of the intercepts.
+    """
+
+    def __init__(self, coefficients: Tensor, intercepts: Tensor) -> None:
+        super().__init__()
+        self.coefficients = nn.Parameter(coefficients) if len(coefficients) else None
+        self.intercepts = nn.Parameter(intercepts) if len(intercepts) else None
+
+
 class LinearPredictor(nn.Module):
     """The linear predictor of one column, with its coefficients and their priors.
 
@@ -67,18 +83,39 @@ class LinearPredictor(nn.Module):
         start_of = [
             _START_OF_KNOWN if sign else 0.1 * own for sign, own in zip(signs, latent, strict=True)
         ]
-        raw = torch.tensor([start_of[q] for q in self.free], dtype=kind)
-        self.raw = nn.Parameter(raw) if self.free else None
+        #: the first values of the coefficients that are learnt
+        self.starts = [start_of[q] for q in self.free]
         self.fixed_intercept = fixed.get(INTERCEPT)
-        self.intercept: Tensor | None
-        if self.has_intercept and INTERCEPT not in self.priors:
-            start = torch.tensor(float(self.fixed_intercept or 0.0), dtype=kind)
-            if self.fixed_intercept is None:
-                self.intercept = nn.Parameter(start)
-            else:
-                self.register_buffer("intercept", start)
-        else:
-            self.intercept = None
+        stated = self.has_intercept and INTERCEPT not in self.priors
+        self.free_intercept = stated and self.fixed_intercept is None
+        self.given_intercept: Tensor | None
+        held = stated and self.fixed_intercept is not None
+        start = torch.tensor(float(self.fixed_intercept or 0.0), dtype=kind) if held else None
+        self.register_buffer("given_intercept", start)
+        self.__dict__["_learnt"] = (None, 0, 0)
+
+    def is_part_of(self, learnt: Learnt, coefficients: int, intercept: int) -> None:
+        """Say where its own coefficients begin, and its intercept stands, among all formulas'."""
+        # not registered here, so that each parameter has one name
+        self.__dict__["_learnt"] = (learnt, coefficients, intercept)
+
+    @property
+    def places(self) -> range:
+        """The places of its own coefficients among all that are learnt."""
+        first = self._learnt[1]
+        return range(first, first + len(self.free))
+
+    @property
+    def raw(self) -> Tensor | None:
+        """The coefficients that are learnt, of terms with a sign before softplus."""
+        learnt, first, _ = self._learnt
+        return learnt.coefficients[first : first + len(self.free)] if self.free else None
+
+    @property
+    def intercept(self) -> Tensor | None:
+        """The intercept, learnt or given; None where there is none or it has a prior."""
+        learnt, _, place = self._learnt
+        return learnt.intercepts[place] if self.free_intercept else self.given_intercept
 
     def site(self, name: str) -> str:
         """Name the Pyro site of a coefficient with a prior, without dots, which torch refuses."""
@@ -158,7 +195,8 @@ class LinearPredictor(nn.Module):
     @torch.no_grad()
     def initialise(self, start: Tensor) -> None:
         """Set the intercept to match the observed rate, unless it was given."""
-        if isinstance(self.intercept, nn.Parameter):
+        if self.free_intercept:
+            assert self.intercept is not None
             self.intercept.copy_(start)
 
     @property

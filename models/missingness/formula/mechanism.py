@@ -11,6 +11,7 @@ from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Tensor, nn
 
 from ....data import IncompleteData
+from ...distributions.affine_mask import AffineMask
 from ...distributions.mask import ProbitBernoulli, SequentialMask
 from ...distributions.shapes import broadcast
 from ...fitted import Fit
@@ -25,7 +26,7 @@ from ..table_facts import TableFacts, shadows_among
 from .declaration import Declared
 from .grouped import Grouped
 from .learned import arguments_for
-from .linear_predictor import LinearPredictor
+from .linear_predictor import Learnt, LinearPredictor
 from .linearity import smoothness
 from .lookup import Names, RowValues
 from .reads import Reads
@@ -72,16 +73,18 @@ class FormulaMissingness(Missingness):
         self.names = Names(columns, units, covariates)
         parts = [LinearPredictor(entry) for entry in entries]
         self.parts = nn.ModuleList(parts)
+        self.learnt = _together(parts)
         position = [self.columns.index(part.column) for part in parts]
         self.part_of = dict(zip(position, parts, strict=True))
         self.background: Tensor
         self.register_buffer("background", score_of_rate(torch.tensor(self.rates)), False)
-        self.grouped = Grouped(self.part_of, self.names)
+        self.grouped = Grouped(self.part_of, self.names, self.learnt)
         self.mask_latent_dim = mask_latent_dim
         self.reads = Reads.of({j: part.design for j, part in self.part_of.items()}, self.columns)
         self.asks = self.reads.asks
         self.modelled = torch.zeros(self.num_columns, dtype=torch.bool)
         self.modelled[position] = True
+        self._all_modelled = bool(self.modelled.all())
         self.affine_columns = torch.zeros(self.num_columns, dtype=torch.bool)
         self.affine_columns[position] = torch.tensor([self._is_affine(j) for j in position]).bool()
         self.nodes_per_sd = self._nodes()
@@ -142,6 +145,17 @@ class FormulaMissingness(Missingness):
 
     def forward(self, x: Tensor, **context: Any) -> TorchDistribution:
         """Return a Bernoulli (..., n, p); columns without a formula do not enter its density."""
+        if "s" not in self.asks and len(self.grouped.columns) == len(self.part_of):
+            slope, rest = self.grouped.scores(self.part_of, x, context, -self.background)
+            return AffineMask(
+                slope,
+                rest,
+                x,
+                self.link,
+                None if self._all_modelled else self.modelled,
+                self._distribution,
+                Affine(-slope, -rest, self.link, self.affine_columns),
+            )
         given = self._distribution(self._scores(x, context))
         if "s" not in self.asks:
             return given
@@ -151,9 +165,28 @@ class FormulaMissingness(Missingness):
             lambda s: self._distribution(self._scores(x, {**context, "s": s})),
         )
 
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Take what older versions saved, in which each formula had parameters of its own."""
+        coefficients, intercepts = [], []
+        for i, part in enumerate(self.part_of.values()):
+            own = f"{prefix}parts.{i}."
+            if f"{own}raw" in state:
+                coefficients.append(state.pop(f"{own}raw"))
+            if f"{own}intercept" in state:
+                found = state.pop(f"{own}intercept")
+                if part.free_intercept:
+                    intercepts.append(found)
+                else:
+                    state[f"{own}given_intercept"] = found
+        if coefficients:
+            state[f"{prefix}learnt.coefficients"] = torch.cat(coefficients)
+        if intercepts:
+            state[f"{prefix}learnt.intercepts"] = torch.stack(intercepts)
+        super()._load_from_state_dict(state, prefix, *others)
+
     def _distribution(self, missing: Tensor) -> TorchDistribution:
         mask = ProbitBernoulli(-missing) if self.link == "probit" else Bernoulli(logits=-missing)
-        if bool(self.modelled.all()):
+        if self._all_modelled:
             return mask
         return mask.mask(self.modelled.to(missing.device))
 
@@ -324,3 +357,17 @@ class FormulaMissingness(Missingness):
     def extra_repr(self) -> str:
         """Return the formulas, one per column."""
         return "; ".join(f"{p.column} ~ {p.text}" for p in self.part_of.values())
+
+
+def _together(parts: Sequence[LinearPredictor]) -> Learnt:
+    """Make the parameters of all formulas, and say to each which of them are its own."""
+    starts, intercepts = [], 0
+    places = []
+    for part in parts:
+        places.append((len(starts), intercepts))
+        starts += part.starts
+        intercepts += part.free_intercept
+    learnt = Learnt(torch.tensor(starts), torch.zeros(intercepts))
+    for part, place in zip(parts, places, strict=True):
+        part.is_part_of(learnt, *place)
+    return learnt

@@ -175,3 +175,58 @@ def test_copies_and_other_precisions_are_evaluated_alike(data):
     torch.testing.assert_close(
         logits(single, x.float(), low).double(), expected, rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+def test_sums_over_columns_are_those_of_the_cells(data, link):
+    """With present and absent cells among those that count, and a column without a formula."""
+    made = FormulaMissingness.declared(
+        ab.missing(["a ~ a + latent", "b ~ b + c", "c ~ site"], link=link), data, LATENT, 1
+    )
+    x = data.x.double().requires_grad_()
+    given = context(made, data)
+    counted = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.7
+    s = data.s.double()
+    assert (counted & (s == 0)).any() and (counted & (s == 1)).any()
+    mask = made(x, **given)
+    found = mask.summed_log_prob(s, counted)
+    expected = mask.log_prob(s).masked_fill(~counted, 0.0).sum(-1)
+    torch.testing.assert_close(found, expected)
+    wanted = [x, *made.parameters()]
+    weight = torch.randn(found.shape)
+    for a, b in zip(
+        torch.autograd.grad((weight * found).sum(), wanted, retain_graph=True),
+        torch.autograd.grad((weight * expected).sum(), wanted),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_slopes_of_a_mask_are_those_of_its_mechanism(data):
+    made = mechanism(data, FORMULAS["latents, covariates and others"][0])
+    given, x = context(made, data), data.x.double()
+    found, expected = made(x, **given).affine(), made.affine(x, **given)
+    torch.testing.assert_close(found.slope, expected.slope)
+    torch.testing.assert_close(found.offset, expected.offset)
+    assert found.link == expected.link and torch.equal(found.columns, expected.columns)
+
+
+def test_what_was_saved_with_parameters_for_each_formula_is_read(data):
+    """Each formula had parameters of its own once, and files of that time are still there."""
+    declared = ab.missing(["a ~ +a + b", "c ~ 0 + c"]) & ab.missing(
+        "b ~ b", fixed={"Intercept": 0.3}
+    )
+    made = FormulaMissingness.declared(declared, data)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    old = {k: v for k, v in made.state_dict().items() if not k.startswith("learnt.")}
+    for i, part in enumerate(made.parts):
+        old[f"parts.{i}.raw"] = part.raw.detach().clone()
+        if f"parts.{i}.given_intercept" in old:
+            old[f"parts.{i}.intercept"] = old.pop(f"parts.{i}.given_intercept")
+        elif part.intercept is not None:
+            old[f"parts.{i}.intercept"] = part.intercept.detach().clone()
+    fresh = FormulaMissingness.declared(declared, data)
+    fresh.load_state_dict(old)
+    torch.testing.assert_close(logits(fresh, data.x.double(), {}), logits(made, data.x.double(), {}))
