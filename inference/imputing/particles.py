@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from ..integration.dispatch import IgnoredInOtherUnits, tilt
 from ..integration.summed import TiltedQuadrature
 from ..integrator import Marginal
 from ..randomness.shared import CommonNoise
+from .calibration import Calibration
+from .proposal import PROPOSAL, RowMixture
 from .settings import Rule
 from .stream import Estimates, Stream
 
@@ -128,7 +131,8 @@ class Sampler:
         while done < particles:
             chunk = self._chunk(x, particles - done, group, done % group)
             run, tilted = self.run(x, s, chunk, noise, **extras)
-            stream.add(run.log_weight, self._cells(run, tilted, rows, columns, chunk))
+            cells = self._cells(run, tilted, rows, columns, chunk)
+            stream.add(run.log_weight, cells, _controls(run))
             done += chunk
         return stream.finish()
 
@@ -143,6 +147,8 @@ class Sampler:
         """
         pairs = min(self.pairs_at_once, _VALUES_AT_ONCE // max(x.shape[-1], 1))
         most = max(1, min(left, pairs // len(x)))
+        if group == 1:  # chunks of the same size, each of which is enough for a calibration
+            return math.ceil(left / math.ceil(left / most))
         if begun or most < group:
             return min(most, group - begun)
         return most - most % group
@@ -188,6 +194,16 @@ class Sampler:
             return None
         warped = ~torch.from_numpy(self.units.linear).to(columns.device)[columns]
         return torch.where(warped, self.units.invert_cells(values, columns), values)
+
+
+def _controls(run: Weighted) -> Calibration | None:
+    """Return the control variates of rows with a proposal of their own, None for other rows."""
+    site = run.sites.get(PROPOSAL)
+    if site is None:
+        return None
+    mixture = getattr(site.fn, "base_dist", site.fn)  # Pyro's plates expand it
+    assert isinstance(mixture, RowMixture)
+    return Calibration.of(mixture.controls(site.value))
 
 
 def _many_nodes(tilted: Tilted | None) -> bool:

@@ -31,7 +31,7 @@ _ROUNDS = 24
 #: the most rounds of a row once beta is 1, where the moments are those of the posterior itself
 _FINAL_ROUNDS = 4
 #: particles of a round per latent dimension, and the fewest
-_PARTICLES, _FEWEST_PARTICLES = 40, 500
+_PARTICLES, _FEWEST_PARTICLES = 35, 350
 #: effective particles per latent dimension that a round needs to estimate a covariance, and the
 #: fewest
 _ENOUGH, _FEWEST_ENOUGH = 5, 60

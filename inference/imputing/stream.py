@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...data.errors import InputError
 from ..diagnostics import khat_from_largest, tail_length
+from .calibration import Calibration
 
 #: in the sums of a stream, the powers of the weights
 _POWER = torch.tensor([1, 1, 1, 2, 2, 2]).unsqueeze(1)
@@ -106,9 +107,20 @@ class Stream:
         counts = rows.bincount(minlength=num_rows)
         self._cells_of_row = (order, counts, counts.cumsum(0) - counts)
 
-    def add(self, log_weight: Tensor, source: CellSource) -> None:
-        """Add one chunk: log-weights (C, n) and the cells given its particles."""
+    def add(
+        self, log_weight: Tensor, source: CellSource, calibration: Calibration | None = None
+    ) -> None:
+        """Add one chunk.
+
+        Args:
+            log_weight: (C, n) the log-weights.
+            source: the cells given the chunk's particles.
+            calibration: factors of the weights from variables of known mean; standard errors are
+                then those of the regression estimator.
+        """
         rows = self.rows
+        if calibration is not None:
+            log_weight = log_weight + calibration.log_factor
         peak = self.peak.maximum(log_weight.amax(0).double())
         # the peak of a row whose weights are all zero is -inf, and -inf - -inf would be nan
         level = torch.where(peak.isfinite(), peak, 0.0)
@@ -124,7 +136,7 @@ class Stream:
         self.sums[0] += weighted.sum(0).double()
         self.sums[1] += (weighted * h).sum(0).double()
         self.sums[2] += (weight * variance).sum(0).double()
-        self._add_replicates(of_row, weight, weighted, old)
+        self._add_replicates(of_row, weight, weighted, calibration, old)
         if len(self.discrete):
             found = source.probabilities(self.discrete, len(self.chances))
             share = weight[:, self.discrete]
@@ -140,11 +152,19 @@ class Stream:
             self._resample(log_weight, source)
 
     def _add_replicates(
-        self, of_row: Tensor, weight: Tensor, weighted: Tensor, old: Tensor
+        self,
+        of_row: Tensor,
+        weight: Tensor,
+        weighted: Tensor,
+        calibration: Calibration | None,
+        old: Tensor,
     ) -> None:
         """Add a chunk's weights, and weights times h, to the squares of the replicates' sums."""
         group, count = self.group, len(of_row)
         if group == 1:
+            if calibration is not None:
+                weight = calibration.residuals(weight, self.rows)
+                weighted = calibration.residuals(weighted, self.rows)
             squared = weight.square()
             self.sums[3] += squared.sum(0).double()
             self.sums[4] += (weight * weighted).sum(0).double()

@@ -32,10 +32,12 @@ _PILOT_DIVISOR, _PILOT_LEAST = 4, 500
 #: where the number of particles is chosen row by row, the first and short pilot run spares the
 #: second one to rows with at least this share of effective particles, and at most this k-hat
 _EVEN_SHARE, _EVEN_KHAT = 0.1, 0.35
+#: the particles of that second run, and of the trial of a row's own proposal
+_SECOND_PILOT = 256
 #: where a proposal of its own lies around a mode, rows that need so many particles get one
 _WORTH_A_MODE = 768
 #: rows that are refined together
-_REFINED_AT_ONCE = 128
+_REFINED_AT_ONCE = 64
 
 
 class Outcome(NamedTuple):
@@ -107,7 +109,7 @@ class Task:
         """Choose the number of particles row by row, from a pilot run.
 
         The numbers are chosen as :func:`~absentia.inference.imputing.enough.particles_needed` says.
-        Rows whose weights look uneven in the pilot run have a second one of 500 particles, which
+        Rows whose weights look uneven in the pilot run have a second one of 256 particles, which
         decides about refinement as in :meth:`fixed`. Where a proposal at the mode of the latents
         costs less than the particles of many rows, each of these rows gets one
         (:func:`~absentia.inference.imputing.mode.cheaper_than_particles`). No row has particles of
@@ -123,7 +125,7 @@ class Task:
         before = torch.full((len(self.data),), torch.nan, dtype=torch.float64)
         if refine:
             uneven = (first.khat > _EVEN_KHAT) | (first.ess < _EVEN_SHARE * PILOT)
-            size = _PILOT_LEAST
+            size = _SECOND_PILOT
             if cheaper_than_particles(self.programs.model):
                 # a proposal around the mode costs less than the particles that these rows need
                 uneven, size = uneven | (count >= _WORTH_A_MODE), PILOT
@@ -179,8 +181,7 @@ class Task:
             here = rows.to(data.x.device)
             x, s, extras = data.x[here], data.s[here], data.extras(here)
             proposal = refined_proposal(self.programs, x, s, self.unobserved, **extras)
-            guide = _proposing(self.programs.guide, proposal)
-            estimates = self._sampler(guide).estimate(x, s, size, 0, None, **extras)
+            estimates = self._proposing(proposal).estimate(x, s, size, 0, None, **extras)
             trial = Gathered(s, 0, int(self.num_values.max()), x.dtype)
             trial.put(torch.arange(len(rows)), estimates)
             khat, ess = trial.estimates.khat, trial.estimates.ess
@@ -192,8 +193,7 @@ class Task:
                 for part in mine.split(_rows_at_once(particles)):
                     block = here[part.to(here.device)]
                     some = proposal.at(part.to(here.device))
-                    guide = _proposing(self.programs.guide, some)
-                    second = self._sampler(guide).estimate(
+                    second = self._proposing(some).estimate(
                         data.x[block],
                         data.s[block],
                         particles,
@@ -233,6 +233,13 @@ class Task:
         kind = CommonNoise if self.common else ByRow
         return kind(particles, self.data.x, f"{self.seed} {key} {particles}", REPLICATES)
 
+    def _proposing(self, proposal: RowMixture) -> Sampler:
+        """Return a sampler whose rows have proposals of their own."""
+        guide = guide_from(self.programs.guide, proposal.guide, lambda: proposal)
+        sampler = self._sampler(guide)
+        sampler.pairs_at_once = self.sampler.pairs_at_once
+        return sampler
+
     def _sampler(self, guide: Callable[..., Any]) -> Sampler:
         return Sampler(
             self.programs.model,
@@ -243,11 +250,6 @@ class Task:
             num_values=self.num_values,
             common=self.seed if self.common else None,
         )
-
-
-def _proposing(original: Callable[..., Any], proposal: RowMixture) -> Callable[..., None]:
-    """Return the original guide with the rows' latents sampled from a proposal."""
-    return guide_from(original, proposal.guide, lambda: proposal)
 
 
 def _rows_at_once(particles: int) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError, KindError
+from ..distributions.affine_mask import AffineMask
 from ..distributions.mask import ProbitBernoulli
 from ..networks.mlp import mlp
 from .affine import Affine
@@ -64,6 +65,11 @@ def _(given: ProbitBernoulli, shift: Tensor) -> ProbitBernoulli:
 def _(given: MaskedDistribution, shift: Tensor) -> TorchDistribution:
     """Shift the base distribution; columns that are left out of it stay left out."""
     return log_odds_shifted(given.base_dist, shift).mask(given._mask)
+
+
+@log_odds_shifted.register(AffineMask)
+def _(given: AffineMask, shift: Tensor) -> TorchDistribution:
+    return log_odds_shifted(given.base, shift)
 
 
 class MaskLatentShift(Missingness):

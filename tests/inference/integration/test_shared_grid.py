@@ -49,8 +49,12 @@ def mechanism(name, size=1.0):
         made = TwoSided(P) if name == "two-sided" else SplineMissingness(P)
     torch.manual_seed(5)
     with torch.no_grad():
-        for parameter in made.parameters():
+        formulas = getattr(made, "parts", ())
+        for parameter in made.parameters() if not formulas else ():
             parameter.add_(size * torch.randn_like(parameter))
+        for own in formulas:
+            own.raw.add_(size * torch.randn_like(own.raw))
+            own.intercept.add_(size * torch.randn_like(own.intercept))
     return made
 
 
