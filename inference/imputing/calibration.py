@@ -52,10 +52,15 @@ class Calibration:
         return cls(controls) if len(controls) >= _FOR_EACH * (controls.shape[-1] + 1) else None
 
     def residuals(self, values: Tensor, rows: Tensor) -> Tensor:
-        """Return values (C, M) of cells in these rows (M,) less their regressions.
+        """Return weighted values (C, M) of cells in these rows (M,) less their regressions.
 
         Their mean square is the variance that is left in an average over particles.
+
+        Args:
+            values: products with the weights after calibration; the factors are taken back.
+            rows: the rows of the cells.
         """
+        values = values / self.log_factor.exp()[:, rows]
         found = torch.empty_like(values)
         order = rows.argsort(stable=True)
         sizes = rows.bincount(minlength=len(self._centred)).tolist()

@@ -110,7 +110,7 @@ class Stream:
     def add(
         self, log_weight: Tensor, source: CellSource, calibration: Calibration | None = None
     ) -> None:
-        """Add one chunk.
+        """Add the particles of one chunk.
 
         Args:
             log_weight: (C, n) the log-weights.

@@ -45,9 +45,7 @@ class Grouped:
         learnt: the parameters of all formulas.
     """
 
-    def __init__(
-        self, parts: Mapping[int, LinearPredictor], names: Names, learnt: Learnt
-    ) -> None:
+    def __init__(self, parts: Mapping[int, LinearPredictor], names: Names, learnt: Learnt) -> None:
         self._entries: list[_Entry] = []
         #: the columns whose formulas are linear in these columns themselves
         self.columns: list[int] = []
@@ -160,7 +158,8 @@ class Grouped:
                 sign = tables["sign"]
                 free = torch.where(sign == 0, free, sign * softplus(free))
         if self._all_free:
-            assert free is not None and self._learnt.intercepts is not None
+            assert free is not None
+            assert self._learnt.intercepts is not None
             return free, self._learnt.intercepts
         base = torch.cat([part.base for part in own])
         if free is not None and self._free:

@@ -187,7 +187,8 @@ def test_sums_over_columns_are_those_of_the_cells(data, link):
     given = context(made, data)
     counted = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.7
     s = data.s.double()
-    assert (counted & (s == 0)).any() and (counted & (s == 1)).any()
+    assert (counted & (s == 0)).any()
+    assert (counted & (s == 1)).any()
     mask = made(x, **given)
     found = mask.summed_log_prob(s, counted)
     expected = mask.log_prob(s).masked_fill(~counted, 0.0).sum(-1)
@@ -208,7 +209,8 @@ def test_the_slopes_of_a_mask_are_those_of_its_mechanism(data):
     found, expected = made(x, **given).affine(), made.affine(x, **given)
     torch.testing.assert_close(found.slope, expected.slope)
     torch.testing.assert_close(found.offset, expected.offset)
-    assert found.link == expected.link and torch.equal(found.columns, expected.columns)
+    assert found.link == expected.link
+    assert torch.equal(found.columns, expected.columns)
 
 
 def test_what_was_saved_with_parameters_for_each_formula_is_read(data):
@@ -229,4 +231,6 @@ def test_what_was_saved_with_parameters_for_each_formula_is_read(data):
             old[f"parts.{i}.intercept"] = part.intercept.detach().clone()
     fresh = FormulaMissingness.declared(declared, data)
     fresh.load_state_dict(old)
-    torch.testing.assert_close(logits(fresh, data.x.double(), {}), logits(made, data.x.double(), {}))
+    torch.testing.assert_close(
+        logits(fresh, data.x.double(), {}), logits(made, data.x.double(), {})
+    )
