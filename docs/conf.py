@@ -71,7 +71,13 @@ html_show_sphinx = False
 html_last_updated_fmt = None
 # the search would fetch pages to quote them, which a browser refuses for files
 html_show_search_summary = False
-html_sidebars = {"index": []}
+# pages without pages below them need no list of these
+ALONE = (
+    "index start choose statistics validation results engines coming-from reporting faq glossary "
+    "bibliography contributing search genindex"
+)
+html_sidebars = {page: [] for page in ALONE.split()}
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "show_prev_next": True,
     "navigation_depth": 2,
