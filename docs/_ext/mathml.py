@@ -16,6 +16,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 FONT = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
 
+
 def _letter(found: re.Match[str]) -> str:
     """Return a script or double-struck letter as the character that it is."""
     name = f"{found[1].upper()} CAPITAL {found[2]}"
