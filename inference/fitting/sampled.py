@@ -39,8 +39,6 @@ _DRAWS = 100  # draws of the parameters in the result
 _PARTICLES = 8  # samples of z for the evidence of a row
 #: more rows are not sampled: their draws of the parameters would hardly differ
 _MOST_ROWS = 10_000
-#: a column in which one value has this share has no density that a bend could make normal
-_SAME = 0.1
 #: a bend within so many posterior standard deviations of a straight line is left out
 _STRAIGHT = 2.0
 #: decoder, encoder and prior of the models that are sampled
@@ -95,7 +93,7 @@ class PosteriorSampling:
         self.chains = Chains(
             self.x,
             self.seen,
-            _never_bent(self.x, self.seen, train.scaler),
+            torch.from_numpy(~train.scaler.linear).to(device),  # these have a warp already
             latent_dim=decoder.latent_dim,
             # a column by itself has nothing to share
             mask_latent_dim=size if int((~self.seen).any(0).sum()) > 1 else 0,
@@ -292,15 +290,6 @@ class PosteriorSampling:
         self.generator.set_state(held["generator"])
         self.chains.restore(state["schedule"])
         self.sweeps = int(state["batches"]["sweeps"])
-
-
-def _never_bent(x: Tensor, seen: Tensor, scaler: Standardiser) -> Tensor:
-    """Return the columns (p,) that have a warp already, or a value that many rows share."""
-    found = torch.from_numpy(~scaler.linear)
-    for j in range(x.shape[1]):
-        counts = x[seen[:, j], j].unique(return_counts=True)[1]
-        found[j] |= bool(counts.max() > _SAME * counts.sum())
-    return found.to(x.device)
 
 
 def with_columns(

@@ -11,6 +11,10 @@ from .random import normal
 _SKEW_SD, _LOG_TAIL_SD = 0.5, 0.5
 #: the share of proposals to accept, and how fast the step is adapted to it during warm-up
 _ACCEPT, _ADAPT = 0.3, 0.1
+#: equal values count for so large a share of a column's observed values at most
+_HEAP = 0.1
+#: columns of fewer distinct values have no shape, and heaped ones are bent if this skewed at least
+_FEWEST_VALUES, _SKEWED = 6, 0.5
 
 
 class Bends:
@@ -20,6 +24,10 @@ class Bends:
     decoder without bends blames the skewness of a column on its mechanism: under a log-normal
     column that is missing completely at random, a large slope is then almost certain.
 
+    No bend makes a heap of equal values normal, such as the zeros of an amount or a usual age, and
+    one that tries so ruins the rest of the column. Heaps therefore count as a tenth of the column
+    where bends are chosen; afterwards these are fixed, and every value counts as one.
+
     Args:
         x: (n, p) standardised values, 0 where missing.
         seen: (n, p) booleans, True where observed.
@@ -28,7 +36,10 @@ class Bends:
     """
 
     def __init__(self, x: Tensor, seen: Tensor, straight: Tensor, chains: int) -> None:
-        self.seen, self.straight = seen, straight
+        self.seen = seen
+        #: (n, p) how much each value counts where bends are chosen, 0 where missing
+        self.share, shapeless = _shares(x, seen)
+        self.straight = straight | shapeless
         self.count = seen.sum(0).to(x)
         self.arcsinh = torch.asinh(x)
         self._log_slope = -0.5 * torch.log1p(x.square())
@@ -79,10 +90,10 @@ class Bends:
         y, log_slope, mean, sd = self._bent(skew, log_tail)
 
         def height(y: Tensor, log_slope: Tensor, skew: Tensor, log_tail: Tensor) -> Tensor:
-            decoder = ((y - predicted).square() * self.seen).sum(1) / variance
-            own = (left - slope.unsqueeze(1) * y[..., columns]).square() * self.seen[:, columns]
+            decoder = ((y - predicted).square() * self.share).sum(1) / variance
+            own = (left - slope.unsqueeze(1) * y[..., columns]).square() * self.share[:, columns]
             prior = (skew / _SKEW_SD).square() + (log_tail / _LOG_TAIL_SD).square()
-            total = log_slope.sum(1) - 0.5 * (decoder + prior)
+            total = (log_slope * self.share).sum(1) - 0.5 * (decoder + prior)
             return total.index_add(1, columns, -0.5 * own.sum(1))
 
         gain = height(y, log_slope, skew, log_tail) - height(
@@ -98,3 +109,20 @@ class Bends:
         self.mean, self.sd = torch.where(moved, mean, self.mean), torch.where(moved, sd, self.sd)
         if adapt:
             self.step = self.step * torch.exp((moved.to(left) - _ACCEPT) * _ADAPT)
+
+
+def _shares(x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how much values (n, p) count, and the columns (p,) of which no bend makes sense."""
+    share, shapeless = seen.to(x), torch.zeros_like(seen[0])
+    for j in range(x.shape[1]):
+        own = x[seen[:, j], j]
+        values, place, count = own.unique(return_inverse=True, return_counts=True)
+        most = max(_HEAP * len(own), 1.0)
+        weight = (most / count).clamp_max(1.0).to(x)[place]
+        share[seen[:, j], j] = weight
+        left = own - (weight * own).sum() / weight.sum()
+        square, cube = ((weight * left**k).sum() / weight.sum() for k in (2, 3))
+        heaped = bool((count > most).any())
+        symmetric = bool(cube.abs() < _SKEWED * square**1.5)
+        shapeless[j] = len(values) < _FEWEST_VALUES or (heaped and symmetric)
+    return share, shapeless

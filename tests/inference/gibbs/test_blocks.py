@@ -204,6 +204,47 @@ def test_bends_have_their_posterior():
         assert float(found.std()) == pytest.approx(sd, rel=4 / (2 * chains) ** 0.5)
 
 
+def skewness(bends: Bends, cells: slice) -> float:
+    """The skewness of some of the bent values, on average over the chains."""
+    bent = bends.y[:, cells, 0]
+    left = bent - bent.mean(1, keepdim=True)
+    return float((left.pow(3).mean(1) / left.square().mean(1).pow(1.5)).mean())
+
+
+def bent(x, chains=50, sweeps=300):
+    """The bends of one column under a standard Normal decoder."""
+    n, none = len(x), torch.zeros(chains, 0, dtype=DOUBLE)
+    x = ((x - x.mean()) / x.std()).unsqueeze(1)
+    seen = torch.ones(n, 1, dtype=torch.bool)
+    bends, source = Bends(x, seen, torch.zeros(1, dtype=torch.bool), chains), generator()
+    predicted, noise = x.new_zeros(chains, n, 1), x.new_ones(chains, 1)
+    left, columns = x.new_zeros(chains, n, 0), torch.zeros(0, dtype=torch.long)
+    for _ in range(sweeps):
+        bends.move(predicted, noise, left, none, columns, True, source)
+    return bends
+
+
+def test_a_heap_of_equal_values_does_not_decide_how_a_column_is_bent():
+    """Half of the values of an amount are zeros; the other half, log-normal, has its own bend."""
+    x = random(150).exp()
+    heaped = torch.cat([x, torch.zeros(150, dtype=DOUBLE)])
+    plain, found = bent(x), bent(heaped)
+    assert not bool(found.straight[0])
+    assert skewness(bent(heaped, sweeps=0), slice(150)) > 4
+    assert abs(skewness(found, slice(150))) < 1
+    # where every zero counts as one, the skew is 2.7
+    assert float(found.skew.mean()) == pytest.approx(float(plain.skew.mean()), abs=0.3)
+
+
+def test_heaped_columns_without_a_shape_stay_as_they_are():
+    few = random(100).exp().round().clamp(max=4)
+    symmetric = torch.cat([random(100, seed=1), torch.zeros(40, dtype=DOUBLE)])
+    for x in (few, symmetric):
+        found = bent(x, chains=2, sweeps=20)
+        assert bool(found.straight[0])
+        assert bool((found.skew == 0).all())
+
+
 def test_complete_columns_move_the_masks_own_latent(monkeypatch):
     others, v = random(9, 2), random(2, 9, 3, seed=1)
     shared = MaskLatent(3, 2, others)
