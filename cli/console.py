@@ -111,7 +111,7 @@ def quoted(word: str) -> str:
     return word if plain else "'" + word.replace("'", "'\\''") + "'"
 
 
-def listed(names: Iterable[str], most: int = 4) -> str:
+def listed(names: Iterable[object], most: int = 4) -> str:
     """Write names in a sentence, and only the first few of many.
 
     >>> listed("abcdefg")

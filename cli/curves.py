@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..data import IncompleteData
-from ..data.errors import InputError
+from ..data.errors import AnalysisError, InputError
 from ..data.system.files import write_figure_atomic
 from ..inference import (
     Regression,
@@ -141,6 +141,19 @@ def _family(data: IncompleteData, column: str, formula: str) -> Any:
     return family
 
 
+def check_terms(question: Question, frame: pd.DataFrame, asked: Sequence[str] | None) -> None:
+    """Refuse, before any long work, a term that the regression of the complete cases lacks.
+
+    Raises:
+        InputError: names the terms that there are.
+    """
+    try:
+        known = [str(name) for name in question.regression(frame).params.index]
+    except AnalysisError:  # there are too few complete cases to tell
+        return
+    _refuse_unknown(known, asked)
+
+
 def terms_of(curve: SensitivityCurve, asked: Sequence[str] | None) -> list[str]:
     """Return the terms to show: those asked for, or all but the intercept where there are others.
 
@@ -148,11 +161,15 @@ def terms_of(curve: SensitivityCurve, asked: Sequence[str] | None) -> list[str]:
         InputError: a term is not in the regression.
     """
     known = list(curve.estimands)
+    _refuse_unknown(known, asked)
+    others = [name for name in known if name != _INTERCEPT]
+    return list(asked) if asked else others or known
+
+
+def _refuse_unknown(known: list[str], asked: Sequence[str] | None) -> None:
     unknown = [name for name in asked or () if name not in known]
     if unknown:
         raise InputError(f"--term '{unknown[0]}' is not in the regression: {listed(known, 12)}")
-    others = [name for name in known if name != _INTERCEPT]
-    return list(asked) if asked else others or known
 
 
 def write_picture(curve: SensitivityCurve, names: Sequence[str], value: float, path: Path) -> None:

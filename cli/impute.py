@@ -11,7 +11,7 @@ import typer
 from ..data.errors import InputError
 from ..data.table_files import STANDARD
 from .choices import MechanismName, ModelName, ParameterSource
-from .console import print_document, quoted, say, talking
+from .console import print_document, quoted, say, talking, warn
 from .csv_options import (
     USUAL_CSV,
     USUAL_FINISH,
@@ -219,7 +219,14 @@ def impute(
         from .finish import digits_in
         from .fitting import build_model, fit_model, read_data
         from .folders import check_folder_options, impute_folder, is_larger_than_memory
-        from .impute_options import carried, check_options, check_several, prior_in, signs_of
+        from .impute_options import (
+            carried,
+            check_options,
+            check_several,
+            prior_in,
+            signs_of,
+            without_effect,
+        )
         from .kinds import declared_in
         from .report import write_report
         from .several import answers_in, drawn_tables
@@ -296,6 +303,8 @@ def impute(
                 if talk.json:
                     print_document(as_read_document(fields, places))
                 return
+            for line in without_effect(missing, known, data.gaps(None), data.columns):
+                warn(line)
             built = build_model(model, missing, missingness, known, prior, data, latent_dim, seed)
             result = fit_model(built, data, model, steps, learning_rate, seed, checkpoint, progress)
             for line in result.odds_in_words():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import cast
 
@@ -124,6 +125,33 @@ def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
     if "" in found:
         return None if found[""] == "free" else found[""]
     return found or None
+
+
+def without_effect(
+    missing: list[str] | None, sign: str | dict[str, str] | None, gaps: Collection[str],
+    columns: Collection[str],
+) -> list[str]:  # fmt: skip
+    """Report formulas and signs of columns in which no value is missing.
+
+    Args:
+        missing: the formulas.
+        sign: a direction for all columns, or directions by column.
+        gaps: the columns with missing values.
+        columns: all columns.
+
+    >>> without_effect(["bmi ~ bmi", "pay ~ pay"], None, ["pay"], ["bmi", "pay"])
+    ["no value of 'bmi' is missing, so that --missing 'bmi ~ bmi' has no effect"]
+    """
+    said = {}
+    for text in missing or []:
+        said[text.partition("~")[0].strip().strip("`")] = f"--missing '{text}'"
+    for name, direction in sign.items() if isinstance(sign, dict) else ():
+        said[name] = f"--sign {name}={direction}"
+    return [
+        f"no value of '{name}' is missing, so that {option} has no effect"
+        for name, option in said.items()
+        if name in columns and name not in gaps
+    ]
 
 
 def prior_in(text: str) -> SlopePrior:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -113,6 +114,13 @@ def check_writable(path: Path) -> None:
         raise FileError(f"cannot write '{path}': '{folder}' is a file and not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise FileError(f"cannot write '{path}': the folder '{folder}' cannot be written to")
+    try:
+        # a full disk, a quota and folders of the system show only when something is written
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0")
+    except OSError as error:
+        reason = error.strerror or "nothing can be written there"
+        raise FileError(f"cannot write '{path}': {reason} (folder '{folder}')") from error
 
 
 def make_folders(paths: Iterable[Path | None]) -> None:

@@ -107,10 +107,11 @@ def report(
         for one in questions:
             one.regression.check(frame)
         filled = impute(result, data, particles or "auto", seed=seed)
-        asked, several, curves = {}, None, []
+        answers: dict[str, Answers] = {}
+        several, curves = None, []
         if questions:
             several = drawn_tables(result, data, filled, 0, multiple, "auto", seed, False)
-            asked = answers_in(
+            answers = answers_in(
                 several, fields, data.schema, formula or [], family.value, weights, USUAL_FINISH
             )
         if column is not None:
@@ -119,7 +120,7 @@ def report(
             how = (column, tried, delta is None, None, multiple, 0.95, seed, False)
             curves = [curve_of(data, questions[0], *how)]
         make_folders([out])
-        write_report(result, data, out, filled, seed, table, title, asked, several, curves)
+        write_report(result, data, out, filled, seed, table, title, answers, several, curves)
         if talk.json:
             print_document({**head("report"), "page": out, "numbers": twin_of(out)})
 

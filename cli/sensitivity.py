@@ -77,7 +77,15 @@ def sensitivity(
     with one_line_errors(document=talk.json), talking(talk.quiet, talk.json, talk.verbose):
         from ..data.table_files import TableFile
         from ..data.table_writing import write_table
-        from .curves import Question, curve_document, curve_of, terms_of, values_in, write_picture
+        from .curves import (
+            Question,
+            check_terms,
+            curve_document,
+            curve_of,
+            terms_of,
+            values_in,
+            write_picture,
+        )
         from .fields import read_fields
         from .fitting import read_data
         from .frames import shown
@@ -105,6 +113,7 @@ def sensitivity(
         declared = {name: kind for name, kind in declared.items() if name not in untouched}
         question = Question(formula, family.value, weights, fields.frame[untouched])
         question.regression.check(fields.frame)
+        check_terms(question, fields.frame, term)
         inferred = schema == "infer"
         suspected = suspicions(fields, untouched, declared, inferred)
         modelled = fields.frame.drop(columns=untouched)

@@ -1,0 +1,138 @@
+"""Whatever goes wrong: exit status 2, one line that says what to do, nothing printed or written."""
+
+import os
+import shlex
+import tempfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from absentia.cli import app
+
+FAILURES = {
+    "impute none.csv --out o.csv": "no such file",
+    "impute t.doc --out o.csv": "unknown suffix",
+    "impute none/*.parquet --out o": "check the path, or the pattern",
+    "impute parts --out o": "no .parquet file",
+    "impute broken --out o": "not a Parquet file",
+    "impute empty.csv --out o.csv": "the file is empty",
+    "impute header.csv --out o.csv": "0 rows",
+    "impute bytes.csv --out o.csv": "not text",
+    "impute twice.csv --out o.csv": "occurs 2 times",
+    "impute gaps.csv --out o.csv": "no observed value",
+    "impute t.csv --out o.doc": "unknown suffix",
+    "impute t.csv --out parts": "unknown suffix",
+    "impute t.csv --out t.csv": "would be overwritten",
+    "impute t.csv --out o.csv --report parts": "it is a folder",
+    "impute t.csv --out o.csv --checkpoint parts": "it is a folder",
+    "impute t.csv --out o.csv --leave-out nobody": "'nobody'",
+    "impute t.csv --out o.csv --id nobody": "it has y, x",
+    "impute t.csv --out o.csv --covariate nobody": "'nobody'",
+    "impute t.csv --out o.csv --covariate y": "must be complete",
+    "impute t.csv --out o.csv --missing 'nobody ~ y'": "does not have",
+    "impute t.csv --out o.csv --missing 'y ~ nobody'": "no column 'nobody'",
+    "impute t.csv --out o.csv --missing 'y ~~'": "neither of the form",
+    "impute t.csv --out o.csv --missing y": "column ~ y",
+    "impute t.csv --out o.csv --sign up": "'high'",
+    "impute t.csv --out o.csv --sign nobody=high": "'nobody'",
+    "impute t.csv --out o.csv --schema none.toml": "cannot be read",
+    "impute t.csv --out o.csv --schema bad.toml": "not valid TOML",
+    "impute t.csv --out o.csv --schema kind.toml": "'colour' is unknown",
+    "impute t.csv --out o.csv --schema other.toml": "'nobody'",
+    "impute t.csv --out o.csv --fitted parts": "no saved model",
+    "impute t.csv --out o.csv --slope-prior x": "weak, flat",
+    "impute t.csv --out o.csv --digits x": "'observed', 'all'",
+    "impute t.csv --out o.csv --draws 9999999999": "memory",
+    "impute t.csv --out o.csv --interval .9": "part by part",
+    "impute t.csv --out o.csv --sep abc": "one character",
+    "impute t.csv --out o.csv --encoding klingon": "unknown",
+    "impute t.csv --out o.csv --skip 1000": "no column names",
+    "impute t.csv --out o.csv --sheet 1": "not an Excel file",
+    "impute t.csv --out o.csv --date-format x": "has no day",
+    "inspect t.csv --out t.csv": "Not a directory",
+    "inspect t.csv --schema bad.toml": "not valid TOML",
+    "pool none.csv 'y ~ x'": "no such file",
+    "pool t.csv 'y ~ x'": "no column 'imputation'",
+    "report t.csv --fitted parts": "no saved model",
+    "sensitivity t.csv 'y ~ x' --column y": "either --slopes or --delta",
+    "sensitivity t.csv 'y ~ x' --column nobody --delta 0,1": "no modelled column",
+    "sensitivity t.csv 'y ~ x' --column x --delta 0,1": "has no missing value",
+    "sensitivity t.csv 'y ~ x' --column y --delta a:b": "FROM:TO:STEP",
+    "sensitivity t.csv y --column y --delta 0,1": "'y ~ 1'",
+    "sensitivity t.csv 'y ~ x' --column y --delta 0,1 --term w": "Intercept, x",
+    "sensitivity t.csv 'y ~ x' --column y --delta 0,1 --picture p.doc": "no PNG file",
+    "reproduce nobody": "no experiment",
+    "results commands --out none": "no results",
+    "tune nobody": "no sweep",
+    "schema nobody": "no schema",
+}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(30, 2)), columns=["y", "x"])
+    frame.loc[::4, "y"] = np.nan
+    frame.to_csv("t.csv", index=False)
+    for name, text in {
+        "empty.csv": "", "header.csv": "a,b\n", "twice.csv": "a,a\n1,2\n",
+        "gaps.csv": "a,b\n,1\n,2\n,3\n", "bad.toml": "y = [", "kind.toml": 'y = "colour"\n',
+        "other.toml": 'nobody = "continuous"\n', "bytes.csv": "a\x00b",
+    }.items():  # fmt: skip
+        (tmp_path / name).write_text(text)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "x.parquet").write_text("nothing")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", FAILURES)
+def test_a_failure_is_one_line_with_status_2_and_leaves_nothing(place, command):
+    before = sorted(place.rglob("*"))
+    done = CliRunner().invoke(app, shlex.split(command))
+    assert done.exit_code == 2, done.output
+    assert FAILURES[command] in done.stderr
+    said = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    assert len(said) == 1
+    assert said[0].startswith("error: ")
+    assert "Traceback" not in done.output
+    assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "impute t.csv", "impute t.csv --out", "impute t.csv --out o.csv --nonsense",
+        "impute t.csv --out o.csv --model banana", "impute t.csv --out o.csv --steps 0",
+        "impute t.csv --out o.csv --steps abc", "pool t.csv", "inspect t.csv --by nonsense",
+        "nonsense", "schema",
+    ],
+)  # fmt: skip
+def test_words_that_are_no_option_or_value_have_status_2_too(place, command):
+    done = CliRunner().invoke(app, shlex.split(command))
+    assert done.exit_code == 2
+    assert "Error" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_full_disk_is_found_before_the_fit(place, monkeypatch):
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    before = os.listdir()
+    done = CliRunner().invoke(app, ["impute", "t.csv", "--out", "o.csv"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: cannot write 'o.csv': No space left on device")
+    assert os.listdir() == before
+
+
+def test_formulas_and_signs_of_complete_columns_are_warned_of(place):
+    quick = ["--steps", "2", "--particles", "10"]
+    for option, value in (("--missing", "x ~ y"), ("--sign", "x=high")):
+        done = CliRunner().invoke(app, ["impute", "t.csv", "--out", "o.csv", option, value, *quick])
+        assert done.exit_code == 0
+        assert f"no value of 'x' is missing, so that {option}" in done.stderr
