@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...models.missingness.averaged import Form
 from .bends import Bends
+from .collapsed import Column, Proposal, scores
 from .decoder import LinearDecoder
 from .forms import Forms
 from .mask_latent import MaskLatent
@@ -19,6 +20,8 @@ from .truncated_normal import of_known_sign
 
 #: of more complete columns their first principal components are what forms may read
 _MOST_OTHERS = 30
+#: one column's mechanism is sampled as a whole in one of so many sweeps
+_RARELY = 5
 
 
 class Chains:
@@ -99,6 +102,10 @@ class Chains:
     def sweep(self, bend: bool) -> None:
         """Sample every block once, and the bends where these are still free."""
         decoder, forms, columns = self.decoder, self.forms, self.columns
+        number = _RARELY * len(columns)
+        place = int(torch.randint(number, (1,), generator=self.generator, device=self.u.device))
+        if place < len(columns):
+            self._mechanism(place, adapt=bend)
         self.z = self._latents()
         predicted = decoder.predicted(self.of_rows)
         self._missing_values(predicted)
@@ -131,24 +138,7 @@ class Chains:
         u_j ~ Normal(b_j + a_j mu_j + (a_j w_j + c_j)^T z, 1 + a_j^2 sigma_j^2), and an observed one
         by u_j - a_j x_j ~ Normal(b_j + c_j^T z, 1), beside its density under the decoder.
         """
-        decoder, forms, columns = self.decoder, self.forms, self.columns
-        weight, noise = self._weight(), decoder.noise
-        scaled = weight / noise.unsqueeze(-1)  # (K, p, d + e)
-        slope = forms.slope.unsqueeze(-1)
-        through = slope * weight[:, columns] + forms.loading  # (K, q, d + e)
-        variance = 1 + forms.slope.square() * noise[:, columns]
-        shrunk = through / variance.unsqueeze(-1)
-        seen = self.patterns.to(weight)
-        own = seen[:, columns]
-        precision = seen @ _outer(scaled, weight) + own @ _outer(forms.loading, forms.loading)
-        information = precision + (1 - own) @ _outer(shrunk, through)
-        left = self.u - forms.base()  # (K, n, q)
-        at_seen = left - forms.slope.unsqueeze(1) * self.y[..., columns]
-        at_missing = left - (forms.slope * decoder.mean[:, columns]).unsqueeze(1)
-        shift = ((self.y - decoder.mean.unsqueeze(1)) * self.seen) @ scaled
-        shift = shift + (at_seen * ~self.missing) @ forms.loading
-        shift = shift + (at_missing * self.missing) @ shrunk  # (K, n, d + e)
-        shift[..., decoder.weight.shape[-1] :] += self.shared.mean()
+        information, shift = self._of_row()
         self.mixture.choose(information, self.pattern, shift, self.generator)
         component = self.mixture.component
         _, root, pull = self.mixture.posterior(information, self.pattern, component)
@@ -156,6 +146,120 @@ class Chains:
         half = (root @ shift.unsqueeze(-1)).squeeze(-1) + normal(shift.shape, shift, self.generator)
         found: Tensor = (root.mT @ half.unsqueeze(-1)).squeeze(-1)
         return found
+
+    def _of_row(self, without: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return what values and utilities say of z: a precision, and this times a mean.
+
+        Args:
+            without: the place in ``columns`` of a column whose values and utilities do not count.
+
+        Returns:
+            The precisions by pattern (K, patterns, D * D), and the products (K, n, D).
+        """
+        decoder, forms, columns = self.decoder, self.forms, self.columns
+        weight, noise = self._weight(), decoder.noise
+        scaled = weight / noise.unsqueeze(-1)  # (K, p, d + e)
+        slope = forms.slope.unsqueeze(-1)
+        through = slope * weight[:, columns] + forms.loading  # (K, q, d + e)
+        variance = 1 + forms.slope.square() * noise[:, columns]
+        shrunk = through / variance.unsqueeze(-1)
+        counts = torch.ones(len(columns)).to(weight)
+        values = torch.ones(self.seen.shape[1]).to(weight)
+        if without is not None:
+            counts[without] = values[columns[without]] = 0.0
+        seen = self.patterns.to(weight)
+        own = seen[:, columns]
+        precision = (seen * values) @ _outer(scaled, weight)
+        precision = precision + (own * counts) @ _outer(forms.loading, forms.loading)
+        information = precision + ((1 - own) * counts) @ _outer(shrunk, through)
+        left = (self.u - forms.base()) * counts  # (K, n, q)
+        at_seen = left - forms.slope.unsqueeze(1) * self.y[..., columns] * counts
+        at_missing = left - (forms.slope * decoder.mean[:, columns] * counts).unsqueeze(1)
+        shift = ((self.y - decoder.mean.unsqueeze(1)) * self.seen * values) @ scaled
+        shift = shift + (at_seen * ~self.missing) @ forms.loading
+        shift = shift + (at_missing * self.missing) @ shrunk  # (K, n, d + e)
+        shift[..., decoder.weight.shape[-1] :] += self.shared.mean()
+        return information, shift
+
+    def collapsed(self, place: int) -> Column:
+        """Return what the mechanism of a column is to explain, given the other columns.
+
+        Args:
+            place: the column's place in ``columns``.
+        """
+        decoder, mixture, forms = self.decoder, self.mixture, self.forms
+        j = int(self.columns[place])
+        information, shift = self._of_row(place)
+        _, root, pull = mixture.posterior(information, self.pattern, mixture.component)
+        half = root @ (shift + pull).unsqueeze(-1)
+        mean = (root.mT @ half).squeeze(-1)
+        weight = self._weight()[:, j]
+        along = torch.einsum("knij,kj->kni", root, weight)
+        centre = decoder.mean[:, j, None] + torch.einsum("kni,ki->kn", mean, weight)
+        if not decoder.direct:
+            prior = decoder.prior_of_shift(j)
+        else:  # components and the intercepts of columns that read the value move with it
+            read = forms.loading[..., j]
+            spread, means = mixture.spread, mixture.mean[..., j]
+            prior = torch.stack(
+                [
+                    means.shape[1] / spread + forms.intercept_precision * read.square().sum(-1),
+                    forms.intercept_precision * (read * forms.offset).sum(-1)
+                    - means.sum(-1) / spread,
+                ],
+                -1,
+            )
+        return Column(
+            missing=self.missing[:, place],
+            x=self.y[..., j],
+            centre=centre,
+            variance=decoder.noise[:, j, None] + along.square().sum(-1),
+            mean=mean,
+            root=root,
+            pull=(root.mT @ along.unsqueeze(-1)).squeeze(-1),
+            others=self.forms.others,
+            shift=prior,
+        )
+
+    def _mechanism(self, place: int, adapt: bool) -> Tensor:
+        """Sample form, coefficients and utilities of a column, with its values integrated out.
+
+        Given utilities and completed values a column leaves its form rarely. Here its missing
+        values, the latents and its utilities are integrated out, and the column's mean moves
+        together with its mechanism (partially collapsed Gibbs sampling: van Dyk & Park, JASA 2008).
+        The latents must be sampled next.
+
+        Args:
+            place: the column's place in ``columns``.
+            adapt: whether modes are sought next time where they are now; not valid after warm-up.
+
+        Returns:
+            Whether a proposal was accepted, (K,).
+        """
+        column, forms = self.collapsed(place), self.forms
+        proposal = Proposal(column, forms.prior(place), forms.modes[:, place])
+        if adapt:
+            forms.modes[:, place] = proposal.mode
+            forms.modes[:, place, :, -1] = 0.0
+        now = forms.form[:, place], forms.coefficients(place)
+        new = proposal.draw(self.generator)
+        gain = proposal.log_target(*new) - proposal.log_target(*now)
+        gain = gain + proposal.log_density(*now) - proposal.log_density(*new)
+        uniform = torch.rand(gain.shape, generator=self.generator, dtype=gain.dtype).to(gain)
+        accepted = uniform.log() < gain
+        form = torch.where(accepted, new[0], now[0])
+        at = torch.where(accepted.unsqueeze(-1), new[1], now[1])
+        mean, variance = (part.squeeze(1) for part in scores(column, at.unsqueeze(1)))
+        u = of_known_sign(mean, variance.sqrt(), column.missing, self.generator)
+        self.u = self.u.index_copy(2, torch.tensor([place], device=u.device), u.unsqueeze(-1))
+        forms.put(place, form, at)
+        j, shift = int(self.columns[place]), at[:, -1]
+        if self.decoder.direct:
+            self.mixture.mean[..., j] += shift.unsqueeze(-1)
+            forms.offset = forms.offset - forms.loading[..., j] * shift.unsqueeze(-1)
+        else:
+            self.decoder.mean[:, j] += shift
+        return accepted
 
     def _weight(self) -> Tensor:
         """Return the decoder's weights of all latents, 0 where only the mask reads them."""

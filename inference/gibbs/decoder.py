@@ -71,6 +71,11 @@ class LinearDecoder:
             shape = torch.full_like(self.precision, 1 + 0.5 * p)
             self.precision = gamma(shape, generator) / (1 + 0.5 * self.weight.square().sum(1))
 
+    def prior_of_shift(self, column: int) -> Tensor:
+        """Return P and L of exp(-P t^2 / 2 + L t), the prior of a shift of a mean by t, (K, 2)."""
+        precision = torch.full_like(self.mean[:, column], _MEAN_SD**-2)
+        return torch.stack([precision, -precision * self.mean[:, column]], -1)
+
     def _weights(self, y: Tensor, z: Tensor, generator: torch.Generator) -> None:
         """Sample means and weights given all else."""
         terms = torch.cat([torch.ones_like(z[..., :1]), z], -1)

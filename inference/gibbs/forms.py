@@ -18,10 +18,13 @@ from ...models.missingness.averaged import (
     SLOPE_SCALE,
     Form,
 )
+from .collapsed import Prior
 from .random import gamma, normal
 
 #: prior standard deviation of the intercept of the score
 _INTERCEPT_SD = 3.0
+#: slopes at which modes are sought first
+_START = 0.6
 #: how many columns the prior of the forms' probabilities counts for
 _CONCENTRATION = 2.0
 _OWN = torch.tensor(["own value" in form for form in FORMS])
@@ -78,7 +81,20 @@ class Forms:
             ],
             -1,
         )
-        self.offset = torch.special.ndtri(rates.clamp(0.005, 0.995)).expand(shape).clone()
+        start = torch.special.ndtri(rates.clamp(0.005, 0.995))
+        self.offset = start.expand(shape).clone()
+        #: (G,) the forms for whose coefficients modes are sought, from slopes of either sign
+        signs = [
+            (form, sign * _START * float(self.own[form]))
+            for form in considered.nonzero().flatten().tolist()
+            for sign in ((1.0, -1.0) if self.own[form] else (1.0,))
+        ]
+        self.group = torch.tensor([form for form, _ in signs], device=rates.device)
+        size = self.terms.shape[-1] + 1
+        #: (K, q, G, t + 1) where they are sought, as :meth:`coefficients` and a shift of the mean
+        self.modes = rates.new_zeros(*shape, len(signs), size)
+        self.modes[..., 0] = start.unsqueeze(-1)
+        self.modes[..., 1] = rates.new_tensor([slope for _, slope in signs])
         self.slope = rates.new_zeros(shape)
         self.loading = rates.new_zeros(*shape, latent_dim + mask_latent_dim)
         self.coefficient = rates.new_zeros(*shape, others.shape[1])
@@ -98,6 +114,37 @@ class Forms:
     def base(self) -> Tensor:
         """Return the part of the score that neither the column itself nor z enters, (K, n, q)."""
         return self.offset.unsqueeze(1) + self.others @ self.coefficient.mT
+
+    @property
+    def intercept_precision(self) -> float:
+        """The prior precision of the intercepts."""
+        return _INTERCEPT_SD**-2
+
+    def prior(self, place: int) -> Prior:
+        """Return the prior of one column's mechanism."""
+        log_weight = self.weight.log().masked_fill(~self.allowed, -math.inf)
+        return Prior(self._prior_precision()[:, place], log_weight, self.terms[place], self.group)
+
+    def coefficients(self, place: int) -> Tensor:
+        """Return one column's intercept, slope, loadings and coefficients, and a 0, (K, t + 1)."""
+        first = torch.stack([self.offset[:, place], self.slope[:, place]], -1)
+        rest = self.loading[:, place], self.coefficient[:, place]
+        return torch.cat([first, *rest, torch.zeros_like(first[:, :1])], -1)
+
+    def put(self, place: int, form: Tensor, at: Tensor) -> None:
+        """Give a column a form (K,) and coefficients as :meth:`coefficients` returns them."""
+        end = 2 + self.loading.shape[-1]
+        parts = {
+            "form": form,
+            "offset": at[:, 0],
+            "slope": at[:, 1],
+            "loading": at[:, 2:end],
+            "coefficient": at[:, end:-1],
+        }
+        for name, value in parts.items():
+            changed = getattr(self, name).clone()
+            changed[:, place] = value
+            setattr(self, name, changed)
 
     def step(self, y: Tensor, z: Tensor, u: Tensor, generator: torch.Generator) -> Tensor:
         """Sample forms, coefficients and the parameters of their priors.

@@ -9,6 +9,8 @@ from torch import Tensor
 
 #: Bayesian bootstraps of the rows
 _REPLICATES = 400
+#: differences below so many standard deviations of one chain's own log evidence hardly count
+_WITHIN = 2.0
 
 
 def chain_weights(log_evidence: Tensor) -> Tensor:
@@ -19,9 +21,13 @@ def chain_weights(log_evidence: Tensor) -> Tensor:
         elpd_ik = log mean_m p(row i | draw m) - var_m log p(row i | draw m)
 
     (Watanabe, JMLR 2010). Weights exp(sum_i elpd_ik) would choose one of two chains by a difference
-    of a few units, which other rows could turn around. They are averaged over Bayesian bootstraps
-    of the rows ("pseudo-BMA+"; Yao, Vehtari, Simpson & Gelman, Bayesian Analysis 2018). Chains in a
-    mode that predicts most rows worse get no weight (Yao, Vehtari & Gelman, JMLR 2022).
+    of a few units, which other rows could turn around, and so could other draws: within one mode
+    the log evidence of a draw goes up and down by its own standard deviation, and chains of a few
+    hundred draws differ by as much. The sums are divided by twice that standard deviation (of the
+    chain in which it is least), and the weights are averaged over Bayesian bootstraps of the rows
+    ("pseudo-BMA+"; Yao, Vehtari, Simpson & Gelman, Bayesian Analysis 2018). Chains that sample the
+    same mode then count nearly alike, and one in a mode that predicts most rows worse still gets no
+    weight (Yao, Vehtari & Gelman, JMLR 2022).
 
     Args:
         log_evidence: (M, K, n) log p(row | draw) for M draws of each of K chains.
@@ -34,11 +40,13 @@ def chain_weights(log_evidence: Tensor) -> Tensor:
     [0.0, 1.0]
     """
     predicted = log_evidence.logsumexp(0) - math.log(len(log_evidence))
-    penalty = log_evidence.var(0) if len(log_evidence) > 1 else 0.0
-    elpd = predicted - penalty  # (K, n)
+    elpd, unit = predicted, log_evidence.new_ones(())  # (K, n)
+    if len(log_evidence) > 1:
+        elpd = predicted - log_evidence.var(0)
+        unit = (_WITHIN * log_evidence.sum(-1).std(0).min()).clamp_min(1.0)
     # the same bootstraps for all chains and calls, so that equal evidence gives equal weights
     generator = torch.Generator().manual_seed(0)
     rows = elpd.shape[-1]
     share = torch.rand(_REPLICATES, rows, generator=generator, dtype=elpd.dtype).log().neg()
     share = rows * share / share.sum(-1, keepdim=True)
-    return (share.to(elpd.device) @ elpd.T).softmax(-1).mean(0)
+    return (share.to(elpd.device) @ elpd.T / unit).softmax(-1).mean(0)

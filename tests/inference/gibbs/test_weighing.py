@@ -27,3 +27,14 @@ def test_variable_densities_are_penalised():
     even, uneven = torch.zeros(8, 50, dtype=torch.float64), torch.zeros(8, 50, dtype=torch.float64)
     uneven[::2], uneven[1::2] = 1.0, -1.5
     assert float(chain_weights(torch.stack([even, uneven], 1))[0]) > 0.99
+
+
+@pytest.mark.parametrize("gain", [0.0, 10.0, 200.0])
+def test_chains_that_differ_as_draws_of_one_chain_do_count_alike(gain):
+    """Totals with sd 5 in each chain: the log odds of two chains are their difference by 10."""
+    n = 500
+    total = torch.linspace(-1, 1, 60, dtype=torch.float64)
+    total = 5 * (total - total.mean()) / total.std()
+    rows = (total / n).unsqueeze(-1).expand(60, n)
+    weight = chain_weights(torch.stack([rows, rows + gain / n], 1))
+    assert float(weight[1]) == pytest.approx(1 / (1 + np.exp(-gain / 10)), abs=1e-6)
