@@ -29,6 +29,7 @@ from ...models.missingness.averaged import (
     SLOPE_SCALE,
 )
 from .fitting import fit
+from .simulated_prior import drawn_exactly, posterior_of, ranks
 
 #: margins of the skewed columns, as distributions of SciPy
 MARGINS: Mapping[str, Any] = {
@@ -36,6 +37,10 @@ MARGINS: Mapping[str, Any] = {
     "exponential": stats.expon(),
     "bounded": stats.beta(2.0, 5.0),
 }
+#: the mechanism under which all else has its prior, too
+EXACT = "prior of the sampler"
+#: levels of the intervals of completed means that are tabulated
+_LEVELS = (0.5, 0.9, 0.95)
 _COLUMNS = ["a", "b", "c", "d"]
 #: rates of missing values of the tables that are kept; a choice by the mask alone leaves the
 #: posterior given the mask as it is
@@ -56,8 +61,11 @@ def form_odds(configuration: Mapping[str, Any]) -> dict[str, Any]:
         )
     seed, rows = int(configuration["seed"]), int(configuration["table"]["rows"])
     name = configuration["amputation"]["name"]
-    if name != "prior" and name not in MARGINS:
-        raise InputError(f"mechanism '{name}' is not one of {', '.join(['prior', *MARGINS])}")
+    if name not in (EXACT, "prior", *MARGINS):
+        known = ", ".join([EXACT, "prior", *MARGINS])
+        raise InputError(f"mechanism '{name}' is not one of {known}")
+    if name == EXACT:
+        return _exactly(seed, rows)
     if name == "prior":
         truth, missing, forms = drawn_from_the_prior(seed, rows)
     else:
@@ -81,6 +89,31 @@ def form_odds(configuration: Mapping[str, Any]) -> dict[str, Any]:
             "missing": float(missing[:, j].mean()),
             "bias": float((filled.mean[:, j] - truth[:, j]).mean() / unit),
         }
+    return _scored(columns)
+
+
+def _exactly(seed: int, rows: int) -> dict[str, Any]:
+    """Sample the posterior of a table from the prior itself, without any preparation."""
+    drawn = drawn_exactly(seed, rows)
+    posterior, means = posterior_of(drawn, seed)
+    truth = drawn.truth.mean(0)[2:]
+    rank = ranks(means, posterior.chains, truth.tolist())
+    found = (posterior.chains @ means.mean(0)).numpy()
+    unit = drawn.truth.std(0)[2:]
+    columns = {
+        column: {
+            "form": drawn.forms[k],
+            "odds": dict(zip(FORMS, posterior.odds[k + 2].tolist(), strict=True)),
+            "missing": float(drawn.missing[:, k + 2].mean()),
+            "bias": float((found[k] - truth[k]) / unit[k]),
+            "rank": rank[k],
+        }
+        for k, column in enumerate("cd")
+    }
+    return {**_scored(columns), "chains": posterior.chains.tolist()}
+
+
+def _scored(columns: dict[str, dict[str, Any]]) -> dict[str, Any]:
     own = [own_value(one["odds"]) for one in columns.values()]
     true = [one["odds"][one["form"]] for one in columns.values()]
     metrics = {
@@ -179,25 +212,36 @@ def form_odds_table(results: Sequence[tuple[str, str, Mapping[str, Any]]]) -> li
             [margin, "mean P(own value)", count, f"{odds.mean():.2f}", "0"],
             [margin, "bias of the mean, sd", count, "", f"{bias.mean():.3f} ({error:.3f})"],
         ]
-    drawn = [
-        one for _, name, found in results if name == "prior" for one in found["columns"].values()
-    ]
-    if drawn:
-        predicted = np.array([own_value(one["odds"]) for one in drawn])
-        true = np.array(["own value" in one["form"] for one in drawn])
-        rows += _reliability("own value matters", predicted, true)
-        for form in FORMS:
-            predicted = np.array([one["odds"][form] for one in drawn])
-            true = np.array([one["form"] == form for one in drawn])
-            error = (
-                f" ({np.sqrt(np.maximum(predicted * (1 - predicted), 0).sum()) / len(true):.3f})"
-            )
-            found = f"{true.mean():.3f}{error}"
-            rows.append(["prior", form, str(len(true)), f"{predicted.mean():.3f}", found])
+    for name in ("prior", EXACT):
+        drawn = [
+            one for _, own, found in results if own == name for one in found["columns"].values()
+        ]
+        if drawn:
+            rows += _calibration(name, drawn)
     return rows
 
 
-def _reliability(what: str, predicted: np.ndarray, true: np.ndarray) -> list[list[str]]:
+def _calibration(name: str, drawn: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return rows on columns whose mechanisms were drawn from the prior."""
+    predicted = np.array([own_value(one["odds"]) for one in drawn])
+    true = np.array(["own value" in one["form"] for one in drawn])
+    rows = _reliability(name, "own value matters", predicted, true)
+    for form in FORMS:
+        predicted = np.array([one["odds"][form] for one in drawn])
+        true = np.array([one["form"] == form for one in drawn])
+        error = np.sqrt(np.maximum(predicted * (1 - predicted), 0).sum()) / len(true)
+        found = f"{true.mean():.3f} ({error:.3f})"
+        rows.append([name, form, str(len(true)), f"{predicted.mean():.3f}", found])
+    rank = np.array([one["rank"] for one in drawn if "rank" in one])
+    for level in _LEVELS if len(rank) else ():
+        inside = float((np.abs(rank - 0.5) <= level / 2).mean())
+        error = np.sqrt(level * (1 - level) / len(rank))
+        label = f"{100 * level:g} % intervals of the mean"
+        rows.append([name, label, str(len(rank)), f"{level:.2f}", f"{inside:.2f} ({error:.2f})"])
+    return rows
+
+
+def _reliability(name: str, what: str, predicted: np.ndarray, true: np.ndarray) -> list[list[str]]:
     """Return rows of a reliability curve, with the standard error that calibration implies."""
     rows = []
     for low, high in itertools.pairwise(_BINS):
@@ -207,5 +251,5 @@ def _reliability(what: str, predicted: np.ndarray, true: np.ndarray) -> list[lis
             error = np.sqrt((p * (1 - p)).sum()) / len(p)
             found = f"{true[inside].mean():.2f} ({error:.2f})"
             label = f"{what}, {low:g} to {high:g}"
-            rows.append(["prior", label, str(len(p)), f"{p.mean():.2f}", found])
+            rows.append([name, label, str(len(p)), f"{p.mean():.2f}", found])
     return rows

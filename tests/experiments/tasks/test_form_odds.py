@@ -4,16 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from absentia.experiments.runner import Spec, plan
 from absentia.experiments.runner.running import run_cell
 from absentia.experiments.tasks.form_odds import (
+    EXACT,
     MARGINS,
     drawn_from_the_prior,
     form_odds_table,
     skewed_at_random,
 )
+from absentia.experiments.tasks.simulated_prior import _AsGiven, drawn_exactly
 from absentia.inference.fitting import sampled
 from absentia.models.missingness.averaged import FORMS
 
@@ -43,7 +46,37 @@ def test_mechanisms_from_the_prior():
     assert sizes.mean() == pytest.approx(1.0, abs=0.02)
 
 
-@pytest.mark.parametrize("scenario", ["bounded", "prior"])
+def test_tables_from_the_prior_of_the_sampler():
+    drawn = [drawn_exactly(seed, 100) for seed in range(5)]
+    missing = np.stack([one.missing for one in drawn])
+    seen = np.where(missing, np.nan, np.stack([one.truth for one in drawn]))
+    assert not missing[:, :, :2].any()
+    rates = missing[:, :, 2:].mean(1)
+    assert rates.min() >= 0.1
+    assert rates.max() <= 0.6
+    assert np.abs(np.nanmean(seen, 1)).max() <= 1
+    assert 0.5 <= np.nanstd(seen, 1).min() <= np.nanstd(seen, 1).max() <= 2
+    assert len({form for one in drawn for form in one.forms}) > 2
+
+
+def test_a_table_from_the_prior_is_sampled_as_it_is(monkeypatch):
+    for name, sweeps in (("_WARM_UP", 50), ("_KEPT", 50), ("_OWN_VALUE", 20), ("_AT_RANDOM", 5),
+                         ("_EVERY", 5)):  # fmt: skip
+        monkeypatch.setattr(sampled, name, sweeps)
+    drawn = drawn_exactly(0, 60)
+    sampling = _AsGiven(drawn, 0)
+    while not sampling.finished:
+        sampling.advance(0)
+    seen = torch.from_numpy(~drawn.missing)
+    for values in sampling.chains.y:
+        assert torch.equal(values[seen], torch.from_numpy(drawn.truth)[seen])
+    assert torch.equal(sampling.chains.forms.others, torch.from_numpy(drawn.truth[:, :2]))
+    means = torch.stack(sampling.means)
+    assert means.shape == (len(sampling.kept), 2, 2)
+    torch.testing.assert_close(means[-1], sampling.chains.y[..., 2:].mean(1))
+
+
+@pytest.mark.parametrize("scenario", ["bounded", "prior", EXACT])
 def test_one_small_cell(scenario, monkeypatch):
     for name, sweeps in (("_WARM_UP", 50), ("_KEPT", 50), ("_OWN_VALUE", 20), ("_AT_RANDOM", 5)):
         monkeypatch.setattr(sampled, name, sweeps)
@@ -59,6 +92,17 @@ def test_one_small_cell(scenario, monkeypatch):
     rows = form_odds_table([(cell.method, scenario, found)] * 3)
     counts = [row[2] for row in rows[1:] if row[1] in (*FORMS, "P(own value) below .5")]
     assert set(counts) == {"6"}
+
+
+def test_the_coverage_that_is_tabulated():
+    odds = dict.fromkeys(FORMS, 1 / 6)
+    columns = {
+        name: {"form": "latent", "odds": odds, "rank": rank}
+        for name, rank in (("c", 0.3), ("d", 0.97))
+    }
+    rows = form_odds_table([("auto", EXACT, {"columns": columns})])
+    shown = {row[1]: row[4][:4] for row in rows if "intervals" in row[1]}
+    assert list(shown.values()) == ["0.50", "0.50", "1.00"]
 
 
 def test_the_reliability_that_is_tabulated():
