@@ -8,6 +8,8 @@ from enum import StrEnum
 class ModelName(StrEnum):
     """The names of the models that commands accept."""
 
+    auto = "auto"
+    not_miwae_mixture = "not-miwae-mixture"
     not_miwae_ppca = "not-miwae-ppca"
     not_miwae = "not-miwae"
     ppca = "ppca"

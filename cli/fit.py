@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,7 +84,7 @@ def _fitted(asked: FitFile, rows: Scan, several: bool, progress: bool) -> FitRes
     if several:
         settings.setdefault("optimiser", "adam")  # the only one whose work can be divided
     return fit_model(
-        asked.build,
+        replace(asked, settings=settings).build,
         rows,
         rows_in_memory=asked.rows_in_memory,
         distributed="ddp" if several else None,
@@ -97,9 +98,10 @@ def _fitted(asked: FitFile, rows: Scan, several: bool, progress: bool) -> FitRes
 
 def _say_what_was_found(asked: FitFile, result: FitResult) -> None:
     """Print the bound, what the mechanism is, and the command that imputes with the model."""
+    from .fitting import say_why
+
     say(f"bound {result.bound:.3f} nats per row")
-    for line in result.odds_in_words():
-        say(f"why missing: {line}")
+    say_why(result)
     table = " ".join(quoted(one) for one in asked.table)
     say(f"saved in {asked.save}; now impute: absentia impute {table} --out FOLDER --fitted "
         f"{quoted(str(asked.save))}")  # fmt: skip

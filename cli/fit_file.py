@@ -12,16 +12,12 @@ from typing import Any
 from ..data.arguments import names_of, nearest
 from ..data.errors import FileError, InputError
 from ..data.scan import scan
-from ..inference.fitting.settings import FitSettings
-from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA, RowModel
+from ..inference.fitting.settings import NOT_OF_SWEEPS, FitSettings
+from ..models import NotMIWAEPPCA, RowModel
+from ..models.zoo.chosen import BUILDERS, chosen_for
+from ..models.zoo.mechanism_names import USUAL
 from .choices import ModelName
 
-_BUILDERS: dict[ModelName, Callable[..., RowModel]] = {
-    ModelName.not_miwae_ppca: NotMIWAEPPCA,
-    ModelName.not_miwae: NotMIWAE,
-    ModelName.ppca: PPCA,
-    ModelName.miwae: MIWAE,
-}
 _TABLES = ("read", "model", "fit")
 #: arguments of the functions that the file cannot or need not give
 _NOT_OF_THE_FILE = {"where", "progress", "like", "dtype", "data", "seed"}
@@ -51,7 +47,7 @@ class FitFile:
     rows_in_memory: int = 50_000
     seed: int = 0
     read: Mapping[str, Any] = field(default_factory=dict)
-    model: ModelName = ModelName.not_miwae_ppca
+    model: ModelName = ModelName.auto
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -79,9 +75,11 @@ class FitFile:
                 raise InputError(f"{path}: '{name}' is {found[name]!r}; write it as [{name}]")
         model = dict(found.get("model", {}))
         read, settings = dict(found.get("read", {})), dict(found.get("fit", {}))
-        kind = _model_of(path, model.pop("name", ModelName.not_miwae_ppca.value))
+        kind = _model_of(path, model.pop("name", ModelName.auto.value))
         _check_keys(f"{path}, [read]", read, {*names_of(scan)} - _NOT_OF_THE_FILE)
-        allowed = {*names_of(_BUILDERS[kind])} - _NOT_OF_THE_FILE
+        # whatever the table decides, the linear model takes what the other takes
+        builder = BUILDERS.get(kind.value, NotMIWAEPPCA)
+        allowed = {*names_of(builder)} - _NOT_OF_THE_FILE
         _check_keys(f"{path}, [model]", model, allowed)
         of_fits = {one.name for one in fields(FitSettings)} - {"seed"}
         _check_keys(f"{path}, [fit]", settings, of_fits)
@@ -109,7 +107,17 @@ class FitFile:
 
     def build(self, data: Any) -> RowModel:
         """Make the model for some rows of the table."""
-        return _BUILDERS[self.model](data, **self.options, seed=self.seed)
+        return self._builder(data)(data, **self.options, seed=self.seed)
+
+    def _builder(self, data: Any) -> Callable[..., RowModel]:
+        if self.model is not ModelName.auto:
+            return BUILDERS[self.model.value]
+        said = [self.options.get(name) for name in ("sign", "slope_prior")]
+        serves = {*self.options} <= {*names_of(BUILDERS[ModelName.not_miwae_mixture.value])}
+        swept = self.settings.get("optimiser", "auto") in ("auto", "gibbs")
+        swept = swept and not {*self.settings} & {*NOT_OF_SWEEPS}
+        why = self.options.get("missingness", USUAL)
+        return chosen_for(data, why, said[0], said[1] or "weak", serves and swept)
 
 
 def _model_of(path: Path, name: Any) -> ModelName:

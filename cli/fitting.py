@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,9 @@ from ..data.columns.cautions import ColumnWarning
 from ..data.scan import Scan
 from ..inference import FitResult, fit
 from ..inference.fitting.usual import usual_settings
-from ..models import MIWAE, PPCA, NotMIWAE, NotMIWAEPPCA, RowModel
+from ..models import RowModel
+from ..models.missingness.averaged import AveragedMissingness
+from ..models.zoo.chosen import BUILDERS, chosen_for
 from ..models.zoo.mechanism_names import SlopePrior
 from .choices import MechanismName, ModelName
 from .console import console, listed, say, warn
@@ -88,8 +91,12 @@ def fit_model(
     Where the table is larger than memory, ``whole`` is the table, and ``data`` some of its rows.
     """
     make_folders([checkpoint])
-    assumed = built.missingness.describe(data)
-    say(f"{assumed.title}\n{assumed.summary()}" if assumed.wide else str(assumed))
+    averaged = isinstance(built.missingness, AveragedMissingness)
+    if averaged:
+        say("why values are missing is not assumed: several reasons are weighed for each column")
+    else:
+        assumed = built.missingness.describe(data)
+        say(f"{assumed.title}\n{assumed.summary()}" if assumed.wide else str(assumed))
     settings = usual_settings(built, data, steps, learning_rate)
     if whole is None and not built.missingness.ignorable:
         say_how_long(built, data, settings, seed)
@@ -103,10 +110,27 @@ def fit_model(
         **settings,
     )
     say(f"bound {result.bound:.3f} nats per row")
-    if not model.value.startswith(("ppca", "miwae")):
+    if not (averaged or built.missingness.ignorable):
         # everything but the equations was printed before the fit
         say(f"learnt:\n{result.model.missingness.describe(data).equations()}")
     return result
+
+
+def say_why(result: FitResult) -> None:
+    """Print why values are missing, if nothing was assumed; columns share lines in wide tables."""
+    said = result.why_missing() if result.odds_in_words() else {}
+    if len(said) <= _MOST_ROWS:
+        for name, words in said.items():
+            say(f"why missing: {name}: {words}")
+        return
+    alike: dict[str, list[str]] = {}
+    for name, words in said.items():
+        # without the numbers of the column
+        what = re.sub(r"^[\d.]+ ", "", re.split(r" \(|: ", words)[0])
+        alike.setdefault(what, []).append(name)
+    for what, names in alike.items():
+        say(f"why missing: {what} ({len(names)} columns): {listed(names, 20)}")
+    say("fit.why_missing() has the odds of each column; see --save, and absentia.load in Python")
 
 
 def build_model(
@@ -118,13 +142,16 @@ def build_model(
     data: IncompleteData,
     latent_dim: int | None,
     seed: int,
+    learning_rate: float | None = None,
 ) -> RowModel:
-    """Build the model that the options name."""
-    if model is ModelName.miwae:
-        return MIWAE(data, latent_dim=latent_dim, seed=seed)
-    if model is ModelName.ppca:
-        return PPCA(data, latent_dim=latent_dim, seed=seed)
-    make = NotMIWAE if model is ModelName.not_miwae else NotMIWAEPPCA
+    """Build the model that the options name; ``auto`` leaves the choice to the table."""
+    if model in (ModelName.miwae, ModelName.ppca):
+        return BUILDERS[model.value](data, latent_dim=latent_dim, seed=seed)
+    why = missing or missingness.value
+    if model is ModelName.auto:
+        make = chosen_for(data, why, sign, slope_prior, sampled=learning_rate is None)
+    else:
+        make = BUILDERS[model.value]
     if missing:
         return make(data, missing, latent_dim=latent_dim, seed=seed)
     return make(

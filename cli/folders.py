@@ -19,7 +19,7 @@ from ..inference import FitResult, impute
 from ..models import RowModel
 from .choices import ModelName
 from .console import console, say, warn
-from .fitting import fit_model, say_columns
+from .fitting import fit_model, say_columns, say_why
 from .impute_options import was_given
 from .paths import check_model_folder, check_outputs
 
@@ -102,8 +102,7 @@ def impute_folder(
         result = fit_model(
             built, few, model, steps, learning_rate, seed, checkpoint, progress, whole=rows
         )
-        for line in result.odds_in_words():
-            say(f"why missing: {line}")
+        say_why(result)
         if save is not None:
             result.save(save)
     made = impute(

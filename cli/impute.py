@@ -36,10 +36,12 @@ def impute(
     model: Annotated[
         ModelName,
         typer.Option(
-            help="not-miwae-ppca (linear) and not-miwae (network) learn why values are missing; "
-            "ppca and miwae assume that they are missing at random."
+            help="not-miwae-mixture (of Normals), not-miwae-ppca (linear) and not-miwae (network) "
+            "learn why values are missing; ppca and miwae assume that they are missing at random. "
+            "auto is the mixture where all columns are numbers and nothing is said of why values "
+            "are missing, else the linear one."
         ),
-    ] = ModelName.not_miwae_ppca,
+    ] = ModelName.auto,
     missing: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,13 +50,18 @@ def impute(
         ),
     ] = None,
     missingness: Annotated[
-        MechanismName, typer.Option(help="Why values are missing: a mechanism for all columns.")
-    ] = MechanismName.self_masking,
+        MechanismName,
+        typer.Option(
+            help="Why values are missing: a mechanism for all columns. auto assumes none: it "
+            "averages over several, column by column, and says which of them the table supports."
+        ),
+    ] = MechanismName.auto,
     sign: Annotated[
         list[str] | None,
         typer.Option(
-            help="Which values tend to be missing, for self-masking and limits: high, low, or "
-            "free (not known). For one column: income=high. Repeatable."
+            help="Which values tend to be missing: high, low, or free (not known), for limits and "
+            "for self-masking, which it stands for where no mechanism is given. For one column: "
+            "income=high. Repeatable."
         ),
     ] = None,
     slope_prior: Annotated[
@@ -91,8 +98,9 @@ def impute(
         int | None,
         typer.Option(
             min=1,
-            help="Number of optimiser steps; when left out, linear models are fitted by L-BFGS "
-            "until nothing more is gained, and others by Adam until held-out rows gain no more.",
+            help="Number of optimiser steps, or of sweeps where parameters are sampled (400 to "
+            "1,000 when left out); when left out, other linear models are fitted by L-BFGS until "
+            "nothing more is gained, and networks by Adam until held-out rows gain no more.",
         ),
     ] = None,
     learning_rate: Annotated[
@@ -217,7 +225,7 @@ def impute(
         from .documents import as_read_document, imputed_document
         from .fields import columns_of, read_fields
         from .finish import digits_in
-        from .fitting import build_model, fit_model, read_data
+        from .fitting import build_model, fit_model, read_data, say_why
         from .folders import check_folder_options, impute_folder, is_larger_than_memory
         from .impute_options import (
             carried,
@@ -245,7 +253,7 @@ def impute(
                 table,
                 out,
                 lambda few: build_model(
-                    model, missing, missingness, known, prior, few, latent_dim, seed
+                    model, missing, missingness, known, prior, few, latent_dim, seed, learning_rate
                 ),
                 model=model,
                 schema=schema if schema == "infer" else declared_in(schema),
@@ -305,10 +313,11 @@ def impute(
                 return
             for line in without_effect(missing, known, data.gaps(None), data.columns):
                 warn(line)
-            built = build_model(model, missing, missingness, known, prior, data, latent_dim, seed)
+            built = build_model(
+                model, missing, missingness, known, prior, data, latent_dim, seed, learning_rate
+            )
             result = fit_model(built, data, model, steps, learning_rate, seed, checkpoint, progress)
-            for line in result.odds_in_words():
-                say(f"why missing: {line}")
+            say_why(result)
             if save is not None:
                 result.save(save)
         filled = impute_table(

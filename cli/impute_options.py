@@ -49,21 +49,24 @@ def check_options(
     if ignorable and given & {"missing", "missingness", "sign", "slope_prior"}:
         raise InputError(
             f"--model {model.value} assumes that values are missing at random; drop --missing, "
-            f"--missingness, --sign and --slope-prior, or give --model not-miwae or not-miwae-ppca"
+            f"--missingness, --sign and --slope-prior, or leave --model out"
         )
     if "missing" in given and given & {"missingness", "sign"}:
         raise InputError(
             "--missing gives a mechanism for each column; drop --missingness and --sign (write a "
             "direction into the formula: 'income ~ +income')"
         )
-    named_so = missingness.value.startswith("self-masking") and "missing" not in given
+    # a direction or a prior of slopes stands for self-masking where no mechanism is given
+    told = "missingness" in given and missingness is not MechanismName.auto
+    by_name = not told or missingness.value.startswith("self-masking")
+    named_so = by_name and "missing" not in given
     if "slope_prior" in given and not named_so:
         raise InputError(
             "--slope-prior belongs to --missingness self-masking; drop it (formulas and other "
             "mechanisms have no prior)"
         )
     limit = missingness is MechanismName.limit
-    signed = limit or missingness.value.startswith("self-masking")
+    signed = limit or by_name
     if sign is not None and not signed:
         raise InputError(
             f"--sign belongs to self-masking and to limits, not to --missingness "

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..data import IncompleteData
 from ..inference import fit
+from ..inference.fitting.sampled import averages_forms, usual_sweeps
 from ..models import RowModel
 from .console import console, errors, say
 
@@ -19,7 +20,7 @@ _FEWEST_CELLS = 20_000
 _EVERY = 10.0
 #: iterations that fits usually take: by L-BFGS, and by Adam until held-out rows gain no more
 _ITERATIONS = {"l-bfgs": (40, 150), "adam": (1_000, 5_000)}
-_TRIAL = {"l-bfgs": 3, "adam": 20}
+_TRIAL = {"l-bfgs": 3, "adam": 20, "gibbs": 3}
 
 
 def say_how_long(
@@ -35,9 +36,10 @@ def say_how_long(
     """
     if data.num_rows * data.num_columns < _FEWEST_CELLS or console.quiet:
         return
-    way = "adam" if settings else "l-bfgs"
+    sampled = averages_forms(model, data) and "learning_rate" not in settings
+    way = "gibbs" if sampled else "adam" if settings else "l-bfgs"
     trial = dict(settings) | {"optimiser": way, "steps": _TRIAL[way], "schedule": "constant"}
-    if way == "l-bfgs":
+    if way != "adam":
         del trial["schedule"]
     times = []
     for steps in (1, 1 + _TRIAL[way]):  # the difference leaves out what is done once
@@ -46,7 +48,7 @@ def say_how_long(
         fit(copy.deepcopy(model), data, seed=seed, progress=False, check=False, **options)
         times.append(time.perf_counter() - begun)
     each = max(times[1] - times[0], 0.0) / _TRIAL[way]
-    few, many = _ITERATIONS[way]
+    few, many = (usual_sweeps(model, data),) * 2 if sampled else _ITERATIONS[way]
     if settings.get("steps"):
         few = many = int(settings["steps"])
     low, high = times[0] + few * each, times[0] + many * each

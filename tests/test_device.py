@@ -249,7 +249,7 @@ def test_what_follows_a_fit():
 def test_mixed_columns():
     frame = mixed()
     data = ab.IncompleteData.from_frame(frame)
-    model = ab.NotMIWAE(data, hidden=[8])
+    model = ab.NotMIWAE(data, "self-masking", hidden=[8])
     fitted = ab.fit(model, data, steps=15, progress=False, device=DEVICE)
     filled = ab.impute(fitted, data, particles=60).to_frame()
     assert filled.notna().all().all()

@@ -93,7 +93,7 @@ def run_blocks(page, tmp_path, monkeypatch, quick):
         for name in ("load", "target"):
             whole = getattr(uci, name)
             monkeypatch.setattr(uci, name, lambda *a, whole=whole: whole(*a).head(100))
-        for name in ("_WARM_UP", "_KEPT"):  # the sampler's length is no argument
+        for name in ("SWEEPS", "_LEAST_SWEEPS"):  # where no steps are given
             monkeypatch.setattr(sampled, name, 100)
     for start, block in blocks(text, "python"):
         above = text.count("\n", 0, start)  # so that a traceback names the page's own lines

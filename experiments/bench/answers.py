@@ -61,7 +61,8 @@ def measure(name: str, model: str, seed: int) -> dict[str, Any]:
     def note(row: dict[str, float]) -> None:
         path.append((time.process_time() - begun, row["bound"]))
 
-    imputer = MNARImputer(model, random_state=seed, fit_options={"callback": note}).fit(table)
+    imputer = MNARImputer(model, "self-masking", random_state=seed, fit_options={"callback": note})
+    imputer.fit(table)
     fitted = time.process_time() - begun
     completed = imputer.transform(table)
     seconds, bounds = [spent for spent, _ in path], [bound for _, bound in path]

@@ -14,12 +14,14 @@ import torch
 
 from ...inference import MNARImputer
 
+_LINEAR = {"model": "not-miwae-ppca", "missingness": "self-masking"}
 #: arguments of the imputer by method; what is not given is at its default
 OURS: dict[str, dict[str, Any]] = {
-    "MNARImputer": {},
-    "MNARImputer, sign told": {"sign": "+"},
-    "MNARImputer, network": {"model": "not-miwae"},
+    "MNARImputer": _LINEAR,
+    "MNARImputer, sign told": {**_LINEAR, "sign": "+"},
+    "MNARImputer, network": {"model": "not-miwae", "missingness": "self-masking"},
     "MNARImputer, PPCA": {"model": "ppca"},
+    "MNARImputer, default": {},
 }
 
 

@@ -91,7 +91,9 @@ def _batches(data: IncompleteData, size: int) -> Callable[[], tuple[Tensor, Tens
 
 
 def _model(data: IncompleteData, latent_dim: int, hidden: int) -> SelectionModel:
-    return NotMIWAE(data, latent_dim=latent_dim, hidden=[hidden, hidden], slope_prior="flat")
+    return NotMIWAE(
+        data, "self-masking", latent_dim=latent_dim, hidden=[hidden, hidden], slope_prior="flat"
+    )
 
 
 def plain_step(

@@ -110,14 +110,16 @@ def made(
 
 
 def as_published(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options, with the papers' choice of no prior on slopes where none is given.
+    """Return the options, with the papers' mechanism and no prior on slopes where none is given.
 
-    The default of the models is another one, but committed experiments keep their meaning.
+    The defaults of the models are others, but committed experiments keep their meaning.
 
     >>> as_published("not-miwae", {"latent_dim": 2})
-    {'slope_prior': 'flat', 'latent_dim': 2}
+    {'missingness': 'self-masking', 'slope_prior': 'flat', 'latent_dim': 2}
     """
-    return {**({"slope_prior": "flat"} if kind in _WITH_SLOPES else {}), **options}
+    if kind not in _WITH_SLOPES or options.get("missingness") == "auto":
+        return dict(options)
+    return {"missingness": "self-masking", "slope_prior": "flat", **options}
 
 
 def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None) -> Missingness:

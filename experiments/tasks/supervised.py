@@ -73,7 +73,8 @@ def supervised(configuration: Mapping[str, Any]) -> dict[str, Any]:
 def _fitted(
     configuration: Mapping[str, Any], data: IncompleteData, seed: int
 ) -> tuple[FitResult, float]:
-    options = {"slope_prior": "flat", **configuration["model"]}  # as in the paper
+    # as in the paper
+    options = {"missingness": "self-masking", "slope_prior": "flat", **configuration["model"]}
     predictor = options.pop("predictor", [64])
     settings: dict[str, Any] = {"validation": 0.1, **configuration["fit"]}
     settings |= {"seed": seed, "progress": False, "check": False}

@@ -22,6 +22,7 @@ from ...data.errors import AbsentiaWarning, InputError
 from ...models import Missingness
 from ...models.missingness.description import Description
 from ...models.programs.base import RowModel
+from ...models.zoo.mechanism_names import USUAL
 from ..fitting.loop import fit
 from ..fitting.result import FitResult
 from ..fitting.usual import usual_settings
@@ -30,7 +31,7 @@ from ..imputing.imputation import Imputation
 from ..imputing.tables import impute
 from .completing import as_numbers, filled, indicator_names, with_indicators
 from .learning import model_of, training_data
-from .options import check_parameters, check_whole, fit_options, model_options
+from .options import check_parameters, check_whole, fit_options, kind_of, model_options
 from .reading import Given, given_names, given_table, seen_by_model, without_unseen_levels
 from .sampling import new_rows
 from .storage import load_imputer, save_imputer
@@ -56,12 +57,19 @@ class MNARImputer(TransformerMixin, BaseEstimator):
     polars and other libraries are read, masked arrays and arrays of objects too.
 
     Args:
-        model: ``"not-miwae-ppca"``, ``"not-miwae"``, ``"ppca"`` or ``"miwae"``.
-        missingness: why values are absent: a name, a formula, formulas by column, what
+        model: ``"not-miwae-mixture"`` (a mixture of Normals), ``"not-miwae-ppca"`` (linear) and
+            ``"not-miwae"`` (a network) learn why values are missing; ``"ppca"`` and ``"miwae"``
+            assume that they are missing at random. ``"auto"`` is the mixture where the posterior of
+            its parameters can be sampled (all columns are numbers, some values are missing, and
+            ``missingness`` is ``"auto"``), else the linear one.
+        missingness: why values are absent. ``"auto"`` assumes nothing: it averages over forms of
+            the mechanism, column by column, and :attr:`why_missing_` says what the table tells of
+            them. Otherwise a name (``"self-masking"``), a formula, formulas by column, what
             :func:`absentia.missing` returns, or a mechanism; see :func:`absentia.NotMIWAE`. What
             is given by column (here, in ``sign`` and ``schema``) for a column without any value is
             left out with the column.
-        sign: for self-masking, ``"+"`` where high values go missing, ``"-"`` where low ones do.
+        sign: ``"+"`` where high values go missing, ``"-"`` where low ones do; it stands for
+            self-masking where no mechanism is given.
         latent_dim: the number of latent dimensions; None for the model's default.
         model_options: further arguments of the model, such as ``{"hidden": (64,)}``.
         schema: the kinds of the columns, as for :meth:`absentia.IncompleteData.from_frame`; all
@@ -77,30 +85,33 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             ``"missing"`` for the model (it comes back as it was given).
         particles: importance samples per row in ``transform`` and ``score``; ``"auto"`` takes as
             many as each row needs in ``transform`` (:func:`absentia.impute`), and 500 in ``score``.
-        steps, learning_rate, fit_options: arguments of :func:`absentia.fit`. Where neither steps
-            nor a rate is given, linear models are fitted by L-BFGS until nothing more is gained,
-            and others by Adam until the bound on held-out rows is flat; the rate is then 1e-2 for
-            linear models and 2e-3 for networks.
+        steps, learning_rate, fit_options: arguments of :func:`absentia.fit`; steps are sweeps where
+            the posterior is sampled. Where neither steps nor a rate is given, other linear models
+            are fitted by L-BFGS until nothing more is gained, and networks by Adam until the bound
+            on held-out rows is flat; the rate is then 1e-2 for linear models and 2e-3 for networks.
         random_state: an integer for reproducible results.
         verbose: 1 shows progress.
 
     Attributes: ``result_`` (the :class:`~absentia.inference.FitResult`), ``model_``,
-    ``mechanism_``, ``schema_``, ``n_features_in_``, ``feature_names_in_``, ``n_iter_``.
+    ``mechanism_``, ``why_missing_``, ``schema_``, ``n_features_in_``, ``feature_names_in_``,
+    ``n_iter_``.
 
     >>> import numpy as np
     >>> import absentia as ab
     >>> rng = np.random.default_rng(0)
     >>> X = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=200)
     >>> X[X[:, 0] > 0.5, 0] = np.nan
-    >>> imputer = ab.MNARImputer(sign="+", steps=50, particles=100, random_state=0)
+    >>> imputer = ab.MNARImputer(steps=60, particles=100, random_state=0)  # a quick look
     >>> imputer.fit_transform(X).shape
     (200, 2)
+    >>> list(imputer.why_missing_)
+    ['x0']
     """
 
     def __init__(
         self,
-        model: str = "not-miwae-ppca",
-        missingness: Any = "self-masking",
+        model: str = "auto",
+        missingness: Any = USUAL,
         *,
         sign: Any = None,
         latent_dim: int | None = None,
@@ -151,8 +162,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         return self
 
     def _learn(self, X: Any) -> None:
-        kind = check_parameters(self)
-        further, settings = model_options(self.model_options, kind), fit_options(self.fit_options)
+        check_parameters(self)
+        settings = fit_options(self.fit_options)
         frame = given_table(self, X, reset=True).frame
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._names = column_names(frame.columns)
@@ -164,7 +175,8 @@ class MNARImputer(TransformerMixin, BaseEstimator):
             raise InputError("no feature has an observed value; there is nothing to learn from")
         self._template = kept.iloc[:0].copy()
         data = training_data(self, kept)
-        model = model_of(self, kind, data, further)
+        kind = kind_of(self, data)
+        model = model_of(self, kind, data, model_options(self.model_options, kind))
         if bool(data.s.all()):
             warnings.warn(NOTHING_MISSING, AbsentiaWarning, stacklevel=3)
         self.result_: FitResult = fit(
@@ -189,6 +201,11 @@ class MNARImputer(TransformerMixin, BaseEstimator):
         """The fitted missingness mechanism of the model."""
         found: Missingness = self.result_.model.missingness
         return found
+
+    @property
+    def why_missing_(self) -> dict[str, str]:
+        """Why the values of each incomplete column are missing, in words, as far as it is known."""
+        return self.result_.why_missing()
 
     @property
     def schema_(self) -> Schema:

@@ -52,7 +52,7 @@ def model_of(
     options |= further
     if "margins" in further:
         options["margins"] = kept(further["margins"], "margins")
-    if imputer.model.startswith("not-"):
+    if imputer.model not in ("ppca", "miwae"):
         filled = [name for name, no in zip(imputer._names, imputer._empty, strict=True) if not no]
         what = missingness_of_kept(imputer.missingness, imputer._names, filled)
         # a module is trained where it is: the parameter stays as it was given

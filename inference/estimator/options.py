@@ -14,19 +14,16 @@ import numpy as np
 from ...data.arguments import nearest
 from ...data.errors import InputError
 from ...data.renamed import INTEGRATION_MODE, with_new_names
-from ...models import MIWAE, PPCA, Configurable, NotMIWAE, NotMIWAEPPCA
+from ...models import Configurable, NotMIWAEPPCA
+from ...models.zoo.chosen import BUILDERS, CHOSEN, chosen_for
+from ...models.zoo.tables import mixture_of_normals
 from ..fitting.loop import fit
-from ..fitting.settings import FitSettings
+from ..fitting.settings import NOT_OF_SWEEPS, FitSettings
 
 if TYPE_CHECKING:
+    from ...data import IncompleteData
     from .imputer import MNARImputer
 
-MODELS: dict[str, Callable[..., Any]] = {
-    "not-miwae-ppca": NotMIWAEPPCA,
-    "not-miwae": NotMIWAE,
-    "ppca": PPCA,
-    "miwae": MIWAE,
-}
 #: arguments of a model that the imputer has itself, with the names that it gives them
 _OF_MODEL = {
     "missingness": "missingness",
@@ -43,15 +40,16 @@ _OF_FIT = {
 }
 
 
-def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
-    """Check each of the imputer's arguments, and return the constructor that it names.
+def check_parameters(imputer: MNARImputer) -> None:
+    """Check each of the imputer's arguments.
 
     Raises:
         ValueError: for an argument that could not be used, before anything is read or fitted.
     """
-    if not isinstance(imputer.model, str) or imputer.model not in MODELS:
-        close = nearest(imputer.model, MODELS)
-        raise InputError(f"model {imputer.model!r} is not one of {', '.join(MODELS)}{close}")
+    names = [CHOSEN, *BUILDERS]
+    if not isinstance(imputer.model, str) or imputer.model not in names:
+        close = nearest(imputer.model, names)
+        raise InputError(f"model {imputer.model!r} is not one of {', '.join(names)}{close}")
     if imputer.particles != "auto":
         check_whole("particles", imputer.particles, " or 'auto'")
     for name in ("latent_dim", "steps"):
@@ -65,7 +63,26 @@ def check_parameters(imputer: MNARImputer) -> Callable[..., Any]:
             raise InputError(f"{name} is {getattr(imputer, name)!r}; give True or False")
     if imputer.unseen_levels not in ("error", "missing"):
         raise InputError(f"unseen_levels is {imputer.unseen_levels!r}; give 'error' or 'missing'")
-    return MODELS[imputer.model]
+    # what a mixture takes, the linear model takes, too
+    model_options(imputer.model_options, BUILDERS.get(imputer.model, NotMIWAEPPCA))
+    fit_options(imputer.fit_options)
+
+
+def kind_of(imputer: MNARImputer, data: IncompleteData) -> Callable[..., Any]:
+    """Return the constructor of the imputer's model, where it is left open the one for these data.
+
+    Args:
+        imputer: the imputer, whose arguments have been checked.
+        data: the training data.
+    """
+    if imputer.model != CHOSEN:
+        return BUILDERS[imputer.model]
+    given, fitting = dict(imputer.model_options or {}), dict(imputer.fit_options or {})
+    by_steps = imputer.learning_rate is not None or any(name in fitting for name in NOT_OF_SWEEPS)
+    sampled = not by_steps and fitting.get("optimiser", "auto") in ("auto", "gibbs")
+    serves = set(given) <= set(_keywords(mixture_of_normals))
+    prior = given.get("slope_prior", "weak")
+    return chosen_for(data, imputer.missingness, imputer.sign, prior, sampled and serves)
 
 
 def check_whole(name: str, value: Any, other: str = "") -> None:

@@ -31,8 +31,8 @@ from .loggers import Logger
 from .quasi_newton import is_plain
 from .result import FitResult
 from .run import Run, Table
-from .sampled import averages_forms, with_columns
-from .settings import OF_ADAM, FitOptions, FitSettings, goes_until_flat
+from .sampled import averages_forms, usual_sweeps, with_columns
+from .settings import NOT_OF_SWEEPS, OF_ADAM, FitOptions, FitSettings, goes_until_flat
 from .until_flat import MOST_ROWS
 from .usual import usual_rate
 from .warm_start import start_mechanism
@@ -75,10 +75,13 @@ def fit(
     of Adam's is given (``steps``, ``batch_size``, the two rates, ``schedule``, ``gradient``,
     ``evaluations``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
     at the latest after ``steps`` iterations. It fits all rows and holds none out, unless
-    ``validation`` or ``patience`` is given. Where a linear model averages over forms of its
-    mechanism (``missingness="auto"``), ``"auto"`` takes ``"gibbs"``, which samples the posterior of
-    all parameters in 1,000 sweeps of two chains
-    (:class:`~absentia.inference.fitting.sampled.PosteriorSampling`); they are in ``posterior``.
+    ``validation`` or ``patience`` is given. Where a linear model or a mixture averages over forms
+    of its mechanism (``missingness="auto"``), ``"auto"`` takes ``"gibbs"``, which samples the
+    posterior of all parameters by two chains
+    (:class:`~absentia.inference.fitting.sampled.PosteriorSampling`); the draws are in
+    ``posterior``. ``steps`` then is the number of sweeps; where it is left out there are 1,000, and
+    down to 400 where a sweep takes long (from some 300 rows by 30 columns on). Of very many rows
+    the chains read a random part, by the seed: 8,000 rows of 10 columns, 1,000 of 30 or more.
 
     The schedule ``"until-flat"`` ends Adam's fit when the bound on held-out rows has stopped
     rising by more than its standard error
@@ -137,7 +140,6 @@ def fit(
     """
     given = with_new_names("fit", settings, INTEGRATION_MODE)
     check_names("fit", given, names_of(fit))
-    asked_of_adam = any(name in given for name in OF_ADAM)
     judged = "validation" in given or given.get("patience") is not None
     plan = FitSettings(**given)
     path = None if checkpoint is None else checkpoint_path(checkpoint)
@@ -166,7 +168,7 @@ def fit(
         parameter = next(model.parameters())
         with computing(model):
             data = data.to(device=parameter.device, dtype=parameter.dtype)
-            plan = _with_optimiser(plan, model, data, asked_of_adam)
+            plan = _with_optimiser(plan, given, model, data)
             plan = _with_schedule(plan, given, len(data))
             if plan.schedule == "until-flat" and "learning_rate" not in given:
                 plan = replace(plan, learning_rate=usual_rate(model))
@@ -248,24 +250,36 @@ def _in_memory(scan: Scan, rows: int, seed: int) -> IncompleteData:
     return scan.range(0, len(scan)) if len(scan) <= rows else scan.sample(rows, seed)
 
 
-def _with_optimiser(plan: FitSettings, model: Any, data: Table, asked_of_adam: bool) -> FitSettings:
+def _with_optimiser(
+    plan: FitSettings, given: Mapping[str, Any], model: Any, data: Table
+) -> FitSettings:
     """Return the settings with the optimiser decided.
 
     Raises:
         InputError: L-BFGS was asked for, and the model's bound is not smooth (see
-            :func:`~absentia.inference.fitting.quasi_newton.is_plain`).
+            :func:`~absentia.inference.fitting.quasi_newton.is_plain`); or the sampler was, and the
+            model cannot be sampled, or a setting has no meaning for it.
     """
     if plan.optimiser == "adam":
         return plan
     averages = averages_forms(model, data)
-    if plan.optimiser == "gibbs" or (plan.optimiser == "auto" and averages and not asked_of_adam):
+    others = [name for name in NOT_OF_SWEEPS if given.get(name) is not None]
+    if plan.optimiser == "gibbs" or (plan.optimiser == "auto" and averages and not others):
         if not averages:
             raise InputError(
                 "optimiser='gibbs' samples the posterior of a linear Gaussian decoder, or of a "
                 "mixture, with its exact guide under missingness='auto', on a table with missing "
                 "values: NotMIWAEPPCA(data, 'auto'); use another optimiser"
             )
-        return replace(plan, optimiser="gibbs", validation=0.0)
+        if plan.patience is not None:
+            raise InputError(
+                "patience has no meaning for optimiser='gibbs', whose bound does not rise; leave "
+                "it out, and give steps, the number of sweeps"
+            )
+        assert isinstance(data, IncompleteData)
+        steps = plan.steps if given.get("steps") is not None else usual_sweeps(model, data)
+        return replace(plan, optimiser="gibbs", validation=0.0, steps=steps)
+    asked_of_adam = any(name in given for name in OF_ADAM)
     plain = is_plain(model, data, plan.unobserved)
     if plan.optimiser == "auto":
         return replace(plan, optimiser="l-bfgs" if plain and not asked_of_adam else "adam")

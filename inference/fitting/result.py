@@ -14,8 +14,8 @@ from ...data import Schema, Standardiser
 from ...data.system.files import reason
 from ...data.system.process import own_settings, seeded
 from ...models import rebuild
-from ...models.missingness.averaged import sentence
-from ...models.programs.base import RowModel
+from ...models.missingness.averaged import AveragedMissingness, sentence
+from ...models.programs.base import RowModel, declarations
 from ..evaluating import learning
 from ..gibbs.posterior import Posterior, posterior_of_tensors, tensors_of_posterior
 from ..storage.folder import FormatError, read_folder, write_folder
@@ -62,13 +62,30 @@ class FitResult:
         """
         return None if self.posterior is None else self.posterior.table(self.model.columns)
 
+    def why_missing(self) -> dict[str, str]:
+        """Say in words, for each column with missing values, why they are missing, if it is known.
+
+        Where the fit averaged over forms of the mechanism these are their odds, and otherwise what
+        the assumed mechanism has learnt; nothing where values are taken to be missing at random.
+        """
+        odds, mechanism = self.odds, declarations(self.model).missingness
+        if odds is not None:
+            return {str(name): sentence(row) for name, row in odds.iterrows()}
+        if mechanism is None or mechanism.ignorable:
+            return {}
+        described = mechanism.describe(self).columns
+        if isinstance(mechanism, AveragedMissingness):
+            shown = enumerate(described)
+            return {one.column: mechanism.in_words(j) for j, one in shown if one.reason}
+        return {one.column: one.equation for one in described if one.reason}
+
     def odds_in_words(self) -> list[str]:
-        """Write a line on each column with missing values: why they are missing, if it is known."""
-        return (
-            []
-            if self.odds is None
-            else [f"{j}: {sentence(row)}" for j, row in self.odds.iterrows()]
-        )
+        """Write a line on each column with missing values: why they are missing, if it is known.
+
+        There are none where a mechanism was assumed; :meth:`why_missing` says what it has learnt.
+        """
+        averaged = isinstance(declarations(self.model).missingness, AveragedMissingness)
+        return [f"{name}: {words}" for name, words in self.why_missing().items()] * averaged
 
     def summary(self) -> pd.DataFrame:
         """Tabulate for each column its kind, its mechanism, and whether and why it is identified.

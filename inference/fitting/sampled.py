@@ -28,17 +28,24 @@ from ..gibbs.weighing import chain_weights
 from .settings import FitSettings
 
 _CHAINS = 2
-#: sweeps of the warm-up, and sweeps after it from which draws are kept
-_WARM_UP, _KEPT = 400, 600
+#: sweeps where their number is not given
+SWEEPS = 1_000
+#: the share of them that is warm-up; draws are kept from those after it
+_WARM_UP = 0.4
 #: all chains start at random; until half of the warm-up is over the second one then takes absence
 #: to depend on the column's own value, since chains leave that form more easily than they find it
-_AT_RANDOM, _OWN_VALUE = 30, 200
-_BLOCK = 50  # sweeps between two evaluations
-_EVERY = 6  # sweeps between two kept draws
+_AT_RANDOM, _OWN_VALUE = 0.075, 0.5
+_EVALUATIONS = 20
 _DRAWS = 100  # draws of the parameters in the result
+#: with fewer draws of a bend in the warm-up, columns stay straight
+_FEWEST_BENDS = 5
 _PARTICLES = 8  # samples of z for the evidence of a row
-#: more rows are not sampled: their draws of the parameters would hardly differ
-_MOST_ROWS = 10_000
+#: a sweep takes time with the rows times the squared latents; above this product, but from so many
+#: rows on, a random part of the rows is sampled, since more would hardly change the draws
+_MOST_WORK, _LEAST_ROWS = 1_000_000, 1_000
+#: milliseconds that a sweep may take, roughly, for the usual number of sweeps; slower ones are
+#: proportionally fewer, but not fewer than so many
+_QUICK, _LEAST_SWEEPS = 25, 400
 #: a bend within so many posterior standard deviations of a straight line is left out
 _STRAIGHT = 2.0
 #: decoder, encoder and prior of the models that are sampled
@@ -65,13 +72,28 @@ def averages_forms(model: Any, data: Any) -> bool:
     )
 
 
+def usual_sweeps(model: Any, data: IncompleteData) -> int:
+    """Return the number of sweeps where it is not given: 1,000, and down to 400 of large tables."""
+    work = rows_sampled(model, data) * _latents(model) ** 2 / 8_000 + len(data.columns) / 2
+    return max(round(min(1.0, _QUICK / work) * SWEEPS, -2), _LEAST_SWEEPS)
+
+
+def rows_sampled(model: Any, data: IncompleteData) -> int:
+    """Return the number of rows from which the sampler learns: all, or a random part of many."""
+    return min(len(data), max(_MOST_WORK // _latents(model) ** 2, _LEAST_ROWS))
+
+
+def _latents(model: Any) -> int:
+    return int(model.decoder.latent_dim) + int(model.missingness.mask_latent_dim)
+
+
 class PosteriorSampling:
     """The steps of a fit that samples the posterior; one step is one sweep of all chains.
 
     Args:
         model: the model, which is given one of the draws.
         train: the rows.
-        plan: the settings, of which only the seed matters here.
+        plan: the settings, of which ``seed`` and ``steps``, the number of sweeps, matter here.
     """
 
     learning_rate = math.nan
@@ -81,9 +103,10 @@ class PosteriorSampling:
         device = train.x.device
         self.generator = torch.Generator(device=device).manual_seed(plan.seed)
         rows = torch.arange(len(train), device=device)
-        if len(rows) > _MOST_ROWS:
+        most = rows_sampled(model, train)
+        if len(rows) > most:
             order = torch.randperm(len(rows), generator=self.generator, device=device)
-            rows = order[:_MOST_ROWS].sort().values
+            rows = order[:most].sort().values
         self.seen = train.s[rows]
         self.x = torch.where(self.seen, train.x[rows].double(), 0.0)
         decoder, prior = model.decoder, model.prior
@@ -105,8 +128,16 @@ class PosteriorSampling:
             components=prior.components if isinstance(prior, MixturePrior) else 1,
             direct=isinstance(decoder, DirectDecoder),
         )
+        self.total, self.sweeps = plan.steps, 0
+        self.warm_up = min(max(round(_WARM_UP * self.total), 1), self.total - 1)
+        # log p(row) takes as long as several sweeps
+        self.scarce = usual_sweeps(model, train) < SWEEPS
+        #: sweeps between two kept draws, and between two looks at bends and evidence in the warm-up
+        self.every = max((self.total - self.warm_up) // _DRAWS, 1)
+        self.looks = max(self.warm_up // (16 if self.scarce else 40), 1)
+        if not self.warm_up:
+            self.chains.bends.straight = torch.ones_like(self.chains.bends.straight)
         self.considered = self.chains.forms.allowed.clone()
-        self.sweeps = 0
         self.evidence: list[Tensor] = []
         self.bends: list[Tensor] = []
         self.kept: list[dict[str, Tensor]] = []
@@ -115,47 +146,52 @@ class PosteriorSampling:
     @property
     def finished(self) -> bool:
         """Whether all sweeps have been made."""
-        return self.sweeps >= _WARM_UP + _KEPT
+        return self.sweeps >= self.total
 
     def advance(self, step: int) -> tuple[float, int]:
         """Make some sweeps; return minus the best chain's mean log p(row), and their number."""
-        for _ in range(_BLOCK):
+        number = _EVALUATIONS // 4 if self.scarce else _EVALUATIONS
+        block = min(max(self.total // number, 1), self.total - self.sweeps)
+        for _ in range(block):
             self._sweep()
         found = self.chains.log_evidence(_PARTICLES)
         mean = found.mean(-1)
         self._show(self._state(), int(mean.argmax()))
-        return -float(mean.max()), _BLOCK
+        return -float(mean.max()), block
 
     def judged(self, step: int, bounds: Tensor | None) -> bool:
         """Return that there is no state to go back to: the draws together are the result."""
         return False
 
     def _sweep(self) -> None:
-        chains, warm_up = self.chains, self.sweeps < _WARM_UP
+        chains, warm_up = self.chains, self.sweeps < self.warm_up
         chains.forms.allowed = self._allowed()
         chains.sweep(bend=warm_up)
         self.sweeps += 1
         if warm_up:
-            if self.sweeps > _WARM_UP // 2 and self.sweeps % 10 == 0:
+            last = self.sweeps == self.warm_up
+            if self.sweeps > self.warm_up / 2 and (last or self.sweeps % self.looks == 0):
                 self.bends.append(torch.stack([chains.bends.skew, chains.bends.log_tail]))
-                if self.sweeps > 3 * _WARM_UP // 4:
+                if self.sweeps > 3 * self.warm_up / 4:
                     self.evidence.append(chains.log_evidence(_PARTICLES))
-            if self.sweeps == _WARM_UP:
+            if last:
                 self._hold_bends()
             return
-        self.odds += chains.forms.probability / _KEPT
-        if self.sweeps % _EVERY == 0:
+        self.odds += chains.forms.probability / (self.total - self.warm_up)
+        last = self.sweeps == self.total
+        if self.sweeps % self.every == 0 or (last and not self.kept):
             self.kept.append(self._state())
-        if self.sweeps % (2 * _EVERY) == 0:
+        apart = (8 if self.scarce else 2) * self.every
+        if self.sweeps % apart == 0 or (last and not self.evidence):
             self.evidence.append(chains.log_evidence(_PARTICLES))
 
     def _allowed(self) -> Tensor:
         """Return the forms that each chain may choose now, (K, F)."""
         allowed = self.considered.clone()
-        if self.sweeps < _OWN_VALUE:
+        if self.sweeps < _OWN_VALUE * self.warm_up:
             own = self.chains.forms.own & ~self.chains.forms.latent & allowed[-1]
             allowed[-1] = own if bool(own.any()) else allowed[-1]
-        if self.sweeps < _AT_RANDOM and bool(self.considered[0, 0]):
+        if self.sweeps < _AT_RANDOM * self.warm_up and bool(self.considered[0, 0]):
             allowed[:] = False
             allowed[:, 0] = True
         return allowed
@@ -166,8 +202,10 @@ class PosteriorSampling:
         weight = chain_weights(torch.stack(self.evidence)).view(1, -1, 1)
         drawn = torch.stack(self.bends)  # (M, 2, K, p)
         mean = (drawn.mean(0) * weight).sum(1)
-        sd = (drawn.std(0) * weight).sum(1)
+        sd = (drawn.std(0, correction=0) * weight).sum(1)
         straight = (mean.abs() < _STRAIGHT * sd).all(0) | bends.straight
+        if len(drawn) < _FEWEST_BENDS:
+            straight = torch.ones_like(straight)
         skew, log_tail = mean.masked_fill(straight, 0.0)
         bends.straight = straight
         bends.skew = skew.expand_as(bends.skew).clone()

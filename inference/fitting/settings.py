@@ -25,6 +25,8 @@ OF_ADAM = (
     "gradient",
     "evaluations",
 )
+#: settings with which ``optimiser="auto"`` does not sample: ``steps`` may also count sweeps
+NOT_OF_SWEEPS = (*(name for name in OF_ADAM if name != "steps"), "patience")
 #: settings with which ``schedule="auto"`` takes all steps: they count steps or evaluations
 OF_COUNTED_STEPS = ("steps", "evaluations", "patience")
 

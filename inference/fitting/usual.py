@@ -10,14 +10,17 @@ from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.mixed_decoder import MixedDecoder
 from .quasi_newton import is_plain
 from .sampled import averages_forms
-from .settings import OF_ADAM, FitSettings, goes_until_flat
+from .settings import NOT_OF_SWEEPS, OF_ADAM, FitSettings, goes_until_flat
 
 #: learning rates where none is given: linear decoders bear larger steps than networks
 _RATE_OF_LINEAR, _RATE_OF_NETWORKS = 1e-2, 2e-3
 
 
 class Pace(TypedDict, total=False):
-    """How far and how fast Adam goes; nothing where L-BFGS is taken, no steps where bounds tell."""
+    """How far and how fast Adam goes; nothing where L-BFGS is taken, no steps where bounds tell.
+
+    Under the sampler steps are its sweeps.
+    """
 
     steps: int
     learning_rate: float
@@ -34,7 +37,7 @@ def usual_settings(
     """Return the settings of a fit, in so far as they follow from the model.
 
     Nothing is set where L-BFGS can fit the model, or its posterior can be sampled, and neither
-    argument is given: ``fit`` does so.
+    argument is given: ``fit`` does so. Steps alone are the sweeps of a posterior that is sampled.
     No steps are set where held-out rows tell when to end.
 
     Args:
@@ -55,10 +58,13 @@ def usual_settings(
     {'learning_rate': 0.002}
     """
     given = dict(further or {})
+    asked = learning_rate is not None or given.get("optimiser", "auto") not in ("auto", "gibbs")
+    if averages_forms(model, data) and not asked and not any(n in given for n in NOT_OF_SWEEPS):
+        return {} if steps is None else {"steps": steps}
     adam = given.get("optimiser") == "adam" or any(name in given for name in OF_ADAM)
     free = steps is None and learning_rate is None and not adam
     plain = is_plain(model, data, given.get("unobserved", "auto"))
-    if free and (plain or averages_forms(model, data)):
+    if free and plain:
         return {}
     rate = usual_rate(model) if learning_rate is None else learning_rate
     pace: Pace = {"learning_rate": rate}

@@ -12,13 +12,11 @@ import torch
 from torch import Tensor
 
 from ...data import Standardiser
-from ...models.missingness.averaged import FORMS
+from ...models.missingness.averaged import FORMS, LOGIT
 from ...models.programs.base import RowModel
 
 #: what the form of a column without missing values is
 NO_FORM = -1
-#: probit slopes times this are about the slopes of log-odds (Amemiya, 1981)
-_LOGIT = 1.6
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Posterior:
         Args:
             columns: the names of the model's columns.
         """
-        slopes = -_LOGIT * self.tensors["missingness.slope"].double()
+        slopes = -LOGIT * self.tensors["missingness.slope"].double()
         shared = self.tensors.get("missingness.shared", slopes.new_zeros(*slopes.shape, 0))
         common = shared.double().square().sum(-1)  # beside noise of variance 1
         averaged = (slopes / (1 + common).sqrt()).cpu().numpy()

@@ -19,8 +19,8 @@ from .task import Task
 
 #: particles of a row, over all draws, where their number is left to the imputation
 _PARTICLES = 1000
-#: draws of the parameters over which an imputation averages
-_MOST_DRAWS = 50
+#: draws of the parameters over which an imputation averages, and the least particles under each
+_MOST_DRAWS, _LEAST_PARTICLES = 50, 5
 
 
 def imputed_by_draws(
@@ -54,7 +54,7 @@ def imputed_by_draws(
             :func:`absentia.impute`; ``"auto"`` stands for 1,000 particles.
     """
     number = _PARTICLES if particles == "auto" else particles
-    count = max(min(len(posterior), _MOST_DRAWS, number), 1)
+    count = max(min(len(posterior), _MOST_DRAWS, number // _LEAST_PARTICLES), 1)
     share, kept = math.ceil(number / count), math.ceil(draws / count)
     own = copy.deepcopy(model)
 

@@ -48,6 +48,8 @@ SLOPE_DF = 3.0
 LOADING_SHAPE, LOADING_RATE = 2.0, 0.5
 #: scale of the half-Cauchy prior of the loadings' spread on a latent that only the mask reads
 SHARED_SCALE = 0.5
+#: probit slopes times this are about the slopes of log-odds (Amemiya, 1981)
+LOGIT = 1.6
 #: a score at which nothing is missing, for columns without missing values
 ALWAYS_SEEN = 8.0
 
@@ -78,13 +80,17 @@ class AveragedMissingness(Missingness):
     With a linear Gaussian decoder, or a mixture, :func:`absentia.fit` samples forms, coefficients
     and decoder from their posterior (:mod:`absentia.inference.gibbs`). With other decoders the
     parameters are fitted as they stand, shrunk by the priors of the last form, and no form is left
-    out.
+    out. Columns of codes and counts are read by these: x_j is then divided by its ``unit``.
 
     Args:
         num_columns: the number p of columns.
         latent_dim: the number d of the row's latent dimensions.
         forms: the forms that are considered; all six when left out.
         mask_latent_dim: the number e of dimensions of v; 0 leaves it out.
+        units: (p,) one standard deviation of each column in the model's numbers, 1 for standardised
+            columns, the default. A unit of 0 is for levels without an order, which have no slope.
+        complete: the positions of columns without missing values, whose coefficients a fit by
+            gradients learns; sampling finds them in the table.
 
     Raises:
         ValueError: a form is unknown, or none is given.
@@ -104,6 +110,8 @@ class AveragedMissingness(Missingness):
         latent_dim: int,
         forms: Sequence[Form] | None = None,
         mask_latent_dim: int = 1,
+        units: Sequence[float] | None = None,
+        complete: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if mask_latent_dim < 0:
@@ -122,33 +130,47 @@ class AveragedMissingness(Missingness):
         # at loadings of zero a guide of v would learn nothing
         start = 0.1 * torch.randn(num_columns, mask_latent_dim)
         self.shared = nn.Parameter(start) if mask_latent_dim else None
+        per_unit = [1.0] * num_columns if units is None else [1 / u if u else 0.0 for u in units]
+        self.per_unit: Tensor
+        self.register_buffer("per_unit", torch.tensor(per_unit), persistent=False)
         self.others: Tensor
         #: (p, p) the coefficients of other columns, which only sampling changes
         self.register_buffer("others", torch.zeros(num_columns, num_columns))
+        self.complete: Tensor
+        self.register_buffer("complete", torch.tensor(complete, dtype=torch.long), persistent=False)
+        learnt = nn.Parameter(torch.zeros(num_columns, len(complete)))
+        self.of_complete = learnt if len(complete) else None
         self.slope.requires_grad_(any("own value" in form for form in self.forms))
         self.loading.requires_grad_(any("latent" in form for form in self.forms))
 
     def forward(self, x: Tensor, z: Tensor, z_mask: Tensor | None = None) -> ProbitBernoulli:
         """Return a Bernoulli with probit link, batch shape (..., n, p)."""
-        return ProbitBernoulli(self._rest(x, z, z_mask) + self.slope * x)
+        return ProbitBernoulli(self._rest(x, z, z_mask) + self.slope * self.per_unit * x)
 
     def affine(self, x: Tensor, z: Tensor, z_mask: Tensor | None = None) -> Affine:
         """Return slopes, and offsets by row and particle, of columns that no other one reads."""
         read = self.dependence(x.shape[-1]).sampled
         columns = ~read.to(x.device) if bool(read.any()) else None
-        return Affine(self.slope, self._rest(x, z, z_mask), "probit", columns)
+        return Affine(self.slope * self.per_unit, self._rest(x, z, z_mask), "probit", columns)
 
     def _rest(self, x: Tensor, z: Tensor, z_mask: Tensor | None) -> Tensor:
         """Return the score without the part of the column itself, (..., n, p)."""
         rest = self.offset + z @ self.loading.T
         if self.shared is not None and z_mask is not None:
             rest = rest + z_mask @ self.shared.T
+        if self.of_complete is not None:
+            given = x[..., self.complete] * self.per_unit[self.complete]
+            rest = rest + given @ self.of_complete.T
         return rest + x @ self.others.T if bool(self.others.any()) else rest
 
     def dependence(self, num_columns: int) -> Dependence:
         """Each column's absence depends on its own value, and on those it has coefficients for."""
         own = torch.eye(num_columns, dtype=torch.bool, device=self.others.device)
-        reads = (own | (self.others != 0)).cpu()
+        reads = own | (self.others != 0)
+        if self.of_complete is not None:
+            reads[:, self.complete] = True
+            reads[self.complete] = own[self.complete]
+        reads = reads.cpu()
         return Dependence(reads, torch.zeros(num_columns, dtype=torch.bool))
 
     @torch.no_grad()
@@ -165,6 +187,9 @@ class AveragedMissingness(Missingness):
         if self.loading.requires_grad:
             variance = LOADING_RATE / (LOADING_SHAPE + 1) / self.loading.shape[1]
             total = total + Normal(0.0, math.sqrt(variance)).log_prob(self.loading).sum()
+        if self.of_complete is not None:
+            variance = LOADING_RATE / (LOADING_SHAPE + 1) / self.of_complete.shape[1]
+            total = total + Normal(0.0, math.sqrt(variance)).log_prob(self.of_complete).sum()
         if self.shared is not None:
             total = total + Cauchy(0.0, SHARED_SCALE).log_prob(self.shared).sum()
         return total
@@ -181,7 +206,8 @@ class AveragedMissingness(Missingness):
         """Return slopes and offsets of the score of being missing, in data units."""
         found: dict[str, Tensor] = {}
         for j, _ in incomplete(data):
-            found |= in_own_units(data, j, self.offset[j], [(j, self.slope[j])])
+            slope = self.slope[j] * self.per_unit[j]
+            found |= in_own_units(data, j, self.offset[j], [(j, slope)])
         return found
 
     def describe_column(
@@ -189,11 +215,26 @@ class AveragedMissingness(Missingness):
     ) -> ColumnDescription:
         """Describe what is known of a column's form: its odds, where the fit has sampled them."""
         found = super().describe_column(column, facts, dependence)
+        if column in self.complete:
+            return ColumnDescription(found.column, "never missing")
         if facts.odds is None:
-            return found
+            return replace(found, reason=self.in_words(column)) if found.reason else found
         if found.column not in facts.odds.index:
             return ColumnDescription(found.column, "never missing")
         return replace(found, identified=None, reason=sentence(facts.odds.T[found.column]))
+
+    @torch.no_grad()
+    def in_words(self, column: int) -> str:
+        """Say what the fitted slope on the own value is, where no forms were sampled."""
+        if not bool(self.per_unit[column]):
+            return "other columns; levels without an order are taken not to decide themselves"
+        common = self.slope.new_zeros(()) if self.shared is None else self.shared[column]
+        slope = -LOGIT * float(self.slope[column] / (1 + common.square().sum()).sqrt())
+        if not bool(self.slope.any()):
+            return "not known before the fit; its forms are averaged over"
+        which = f"{'high' if slope > 0 else 'low'} values missing" if abs(slope) >= _SMALL else ""
+        which = which or "hardly its own value"
+        return f"{which} (slope {slope:.2g} a sd, shrunk towards 0, beside other columns)"
 
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:
         """Write the score of being missing, in which all but the intercept may be absent."""
@@ -204,6 +245,8 @@ class AveragedMissingness(Missingness):
         return f"probit P({names[column]} missing) = {terms}"
 
 
+#: fitted slopes of less than this in log-odds are said to be small
+_SMALL = 0.5
 #: whether the own value matters is said where it is this probable, else the data do not say
 _SAID = 0.7
 #: that columns go missing together is said where their own latent has this share in the score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -47,6 +47,11 @@ MISSINGNESS = (
 )
 
 
+#: the mechanism of a table of which nobody has said why its values are missing
+USUAL: Final = "auto"
+#: the mechanism of the papers, for models that are known by it
+PUBLISHED: Final = "self-masking"
+
 #: the standard deviation of the weakly informative prior, per standard deviation of the column
 WEAK = 0.5
 
@@ -58,22 +63,27 @@ def mechanism_for(
     latent_dim: int,
     mask_latent_dim: int,
     slope_prior: SlopePrior = "flat",
+    sampled: bool = False,
 ) -> Missingness:
     """Make the mechanism for a table, which starts at the observed rates of the columns.
 
     Args:
-        what: a name, a formula, formulas by column, a declaration or a mechanism.
+        what: a name, a formula, formulas by column, a declaration or a mechanism. ``"auto"`` beside
+            a direction or a prior of the slopes is self-masking: both are about a value's own size.
         data: the table.
         sign: the directions, for self-masking and limits.
         latent_dim: the dimensions of the row's latent.
         mask_latent_dim: the dimensions of a latent that only the mask depends on.
         slope_prior: the prior on slopes of self-masking without a sign.
+        sampled: whether the posterior of a model with this decoder can be sampled under "auto".
 
     Raises:
         ValueError: for an unknown name, a ``sign`` or ``slope_prior`` that the mechanism does not
             take, or a mechanism that cannot have produced the table.
     """
     shrinkage = _shrinkage(slope_prior)
+    if means_self_masking(what, sign, slope_prior):
+        what = PUBLISHED
     masking = isinstance(what, str) and what.startswith("self-masking") and "~" not in what
     if not isinstance(slope_prior, str) and not masking:
         raise InputError(
@@ -93,12 +103,20 @@ def mechanism_for(
         return what
     sign = of_modelled(sign, data)
     if isinstance(what, str) and "~" not in what:
-        return _named(what, data, sign, latent_dim, mask_latent_dim, shrinkage)
+        return _named(what, data, sign, latent_dim, mask_latent_dim, shrinkage, sampled)
     _no_sign(sign, "write the direction into the formula, '+income', or use absentia.missing()")
     formulas = of_modelled(declared(what), data)
     if not formulas.columns:  # all formulas are of columns with one value
         return _named("ignorable", data, None, latent_dim, mask_latent_dim, None)
     return FormulaMissingness.declared(formulas, data, latent_dim, mask_latent_dim)
+
+
+def means_self_masking(what: Any, sign: Sign, slope_prior: SlopePrior) -> bool:
+    """Whether self-masking is meant, though no mechanism is named.
+
+    A direction and a prior of slopes are about the size of the value itself.
+    """
+    return isinstance(what, str) and what == USUAL and not (sign is None and slope_prior == "weak")
 
 
 def _shrinkage(slope_prior: SlopePrior) -> float | None:
@@ -126,6 +144,7 @@ def _named(
     latent_dim: int,
     mask_latent_dim: int,
     shrinkage: float | None,
+    sampled: bool = False,
 ) -> Missingness:
     if name not in MISSINGNESS:
         raise InputError(f"missingness {name!r} is not one of {', '.join(MISSINGNESS)}")
@@ -136,8 +155,8 @@ def _named(
     columns, families = len(data.columns), families_of(data)
     link: Link = "probit" if name.endswith("probit") else "logit"
     mixed = not all_real(families)
-    if mixed and bool(data.s.all()):
-        name = "ignorable"  # there are no missing values for a formula to explain
+    if bool(data.s.all()) and (mixed or name == "auto"):
+        name = "ignorable"  # there are no missing values to explain
     masking = name.startswith("self-masking")
     if mixed and (masking or name in ("two-sided", "spline", "linear")):
         shrinkage = shrinkage if masking else None
@@ -147,7 +166,7 @@ def _named(
         own = direction(sign) if plain else directions(sign, data.columns)
         mechanism: Missingness = SelfMasking(columns, link, own, shrinkage=shrinkage)
     elif name == "auto":
-        mechanism = _averaged(data, latent_dim, mask_latent_dim, mixed)
+        mechanism = _averaged(data, latent_dim, mask_latent_dim, mixed, sampled and not mixed)
     elif name == "limit":
         return Threshold.limit_of(data, _sides(sign, data))
     elif name == "nonlinear":
@@ -168,23 +187,28 @@ def _named(
 
 
 def _averaged(
-    data: IncompleteData, latent_dim: int, mask_latent_dim: int, mixed: bool
+    data: IncompleteData, latent_dim: int, mask_latent_dim: int, mixed: bool, sampled: bool
 ) -> AveragedMissingness:
-    """Make the mechanism that averages over forms, for a table of real numbers.
+    """Make the mechanism that averages over forms, with the units of codes and counts.
 
-    Raises:
-        ValueError: a column holds codes or counts.
+    Where it cannot be sampled, it is given the columns that are complete.
     """
-    if mixed:
-        name = next(
-            c.name for c in data.schema if c.kind not in ("continuous", "positive", "bounded")
-        )
-        raise InputError(
-            f"missingness='auto' is for tables whose columns are all real numbers, and column "
-            f"'{name}' is {data.schema[name].kind}; name a mechanism, 'self-masking' or 'latent' "
-            f"for example"
-        )
-    return AveragedMissingness(len(data.columns), latent_dim, mask_latent_dim=mask_latent_dim)
+    p = len(data.columns)
+    units = [1.0] * p
+    for j, column in enumerate(data.schema):
+        if column.kind == "categorical" and column.num_values > 2:
+            units[j] = 0.0
+        elif column.kind not in ("continuous", "positive", "bounded"):
+            codes = data.x[data.s[:, j], j].double()
+            units[j] = float(codes.std(correction=0)) if len(codes) else 0.0
+    whole = [] if sampled else data.s.all(0).nonzero().flatten().tolist()
+    return AveragedMissingness(
+        p,
+        latent_dim,
+        mask_latent_dim=mask_latent_dim,
+        units=units if mixed else None,
+        complete=whole,
+    )
 
 
 def _sides(sign: Sign, data: IncompleteData) -> list[str]:
@@ -248,4 +272,4 @@ def _term(column: str) -> str:
     return f"`{column}`"
 
 
-__all__ = ["MISSINGNESS", "SlopePrior", "mechanism_for"]
+__all__ = ["MISSINGNESS", "PUBLISHED", "USUAL", "SlopePrior", "mechanism_for"]

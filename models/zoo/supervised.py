@@ -16,6 +16,7 @@ from ..networks.target_heads import Predictor
 from ..programs.selection import SelectionModel
 from ..programs.supervised import SupervisedModel
 from .building import building
+from .mechanism_names import PUBLISHED
 from .modelled import modelled
 from .options import MechanismOptions
 from .tables import NotMIWAE, Why
@@ -25,7 +26,7 @@ from .tables import NotMIWAE, Why
 @spelled_out(MechanismOptions, like=NotMIWAE)
 def SupervisedNotMIWAE(
     data: IncompleteData,
-    missingness: Why = "self-masking",
+    missingness: Why = PUBLISHED,
     *,
     predictor: Predictor | Sequence[int] = (64,),
     first_stage: Fit | SelectionModel | None = None,
@@ -69,7 +70,7 @@ def SupervisedNotMIWAE(
     if first_stage is None:
         base = NotMIWAE(data, missingness, seed=seed, **options)
     else:
-        given = [*options] + (["missingness"] if missingness != "self-masking" else [])
+        given = [*options] + (["missingness"] if missingness != PUBLISHED else [])
         if given:
             raise InputError(
                 f"{given[0]!r} was decided by the first stage; give it where that model is made"

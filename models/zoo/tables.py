@@ -26,7 +26,7 @@ from ..programs.base import Prior
 from ..programs.mixture import DirectDecoder, ExactMixtureEncoder, MixturePrior
 from ..programs.selection import SelectionModel
 from .building import building
-from .mechanism_names import SlopePrior, mechanism_for
+from .mechanism_names import PUBLISHED, USUAL, SlopePrior, mechanism_for
 from .modelled import modelled
 from .options import DecoderOptions, LinearOptions, Margins, NetworkOptions
 from .parts import assembled, checked_latent_dim, decoder_for, encoder_for
@@ -47,7 +47,7 @@ def _hands_over(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionMod
     @functools.wraps(make)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> SelectionModel:
         decoder = kwargs.get("decoder")
-        builders: dict[Any, Any] = {"linear": NotMIWAEPPCA, "mixture": _mixture}
+        builders: dict[Any, Any] = {"linear": NotMIWAEPPCA, "mixture": mixture_of_normals}
         if not isinstance(decoder, str) or decoder not in builders:
             return make(*args, **kwargs)
         given: dict[str, Any] = {k: v for k, v in kwargs.items() if k != "decoder"}
@@ -61,7 +61,7 @@ def _hands_over(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionMod
 @building
 def NotMIWAE(
     data: IncompleteData,
-    missingness: Why = "self-masking",
+    missingness: Why = USUAL,
     *,
     sign: Sign = None,
     slope_prior: SlopePrior = "weak",
@@ -81,29 +81,33 @@ def NotMIWAE(
     """not-MIWAE (Ipsen, Mattei & Frellsen, ICLR 2021): a deep latent variable model with p(s | x).
 
     A network computes each row's distribution from a few latent variables z, and a mechanism
-    p(s | x) gives the probability that each value is observed.
+    p(s | x) gives the probability that each value is observed. It is not known by default;
+    ``missingness="self-masking"`` is the paper's.
 
     Where the table has columns of several kinds (``data.schema``) the decoder is a
     :class:`~absentia.models.MixedDecoder` and levels reach the encoder as indicators.
 
     Args:
         data: the table.
-        missingness: why values are missing: ``"self-masking"``, ``"self-masking-probit"``,
-            ``"limit"``, ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
-            ``"mask-latent"``, ``"ignorable"``; ``"auto"``, an average over forms that are not
-            known (:class:`~absentia.models.AveragedMissingness`); a formula
-            ``"income ~ income + age"``, several, or
+        missingness: why values are missing. ``"auto"``, the default, assumes nothing: it averages
+            over forms, from completely at random to a value's own size, column by column
+            (:class:`~absentia.models.AveragedMissingness`). Assumptions have names:
+            ``"self-masking"`` (that of the paper), ``"self-masking-probit"``, ``"limit"``,
+            ``"two-sided"``, ``"spline"``, ``"linear"``, ``"nonlinear"``, ``"latent"``,
+            ``"mask-latent"``, ``"ignorable"``; a formula ``"income ~ income + age"``, several, or
             ``{"income": "income + age"}`` (see :func:`absentia.missing`, also for priors and fixed
             values); or a :class:`~absentia.Missingness` of your own.
-        sign: for self-masking and limits, ``"+"`` or ``"high"`` where high values go missing,
-            ``"-"`` or ``"low"`` where low ones do, None or ``"free"`` where it is not known. One
+        sign: for self-masking, which it stands for where no mechanism is given, and for limits:
+            ``"+"`` or ``"high"`` where high values go missing, ``"-"`` or ``"low"`` where low ones
+            do, None or ``"free"`` where it is not known. One
             is for all columns; otherwise give them by name (``{"income": "high"}``, the others
             free) or as a list.
         slope_prior: the prior on self-masking slopes without a sign, per standard deviation of the
             column: ``"weak"``, Normal(0, 0.5); a number, Normal(0, that number); or ``"flat"``, as
-            in the paper. The fit ends at the posterior mode. With a flat prior, a decoder whose
-            distribution does not fit the values (a Gaussian, for skewed values) can explain their
-            shape by a mechanism instead.
+            in the paper. Any but the first stands for self-masking where no mechanism is given. The
+            fit ends at the posterior mode. With a flat prior, a decoder whose distribution does not
+            fit the values (a Gaussian, for skewed values) can explain their shape by a mechanism
+            instead.
         latent_dim: the number of latent dimensions, by default min(p - 1, 10) for p columns.
         decoder: ``"gaussian"``, ``"student-t"`` (for the real columns), ``"linear"`` for the
             model of :func:`NotMIWAEPPCA` with its defaults, ``"mixture"`` for a mixture of Normals
@@ -151,7 +155,7 @@ def NotMIWAE(
 @spelled_out(NetworkOptions, like=NotMIWAE)
 def NotMIWAEPPCA(
     data: IncompleteData,
-    missingness: Why = "self-masking",
+    missingness: Why = USUAL,
     *,
     sign: Sign = None,
     slope_prior: SlopePrior = "weak",
@@ -193,15 +197,21 @@ def NotMIWAEPPCA(
         chosen = encoder or ("exact" if all_real(families) else "mask-aware")
         z_given_x = encoder_for(chosen, families, latent_dim, {**network}, linear=True)
         s_given_x = mechanism_for(
-            missingness, data, sign, decoder.latent_dim, mask_latent_dim, slope_prior
+            missingness,
+            data,
+            sign,
+            decoder.latent_dim,
+            mask_latent_dim,
+            slope_prior,
+            sampled=chosen == "exact",
         )
         return assembled(data, decoder, z_given_x, s_given_x, {**network}, margins)
 
 
 @building
-def _mixture(
+def mixture_of_normals(
     data: IncompleteData,
-    missingness: Why = "self-masking",
+    missingness: Why = USUAL,
     *,
     sign: Sign = None,
     slope_prior: SlopePrior = "weak",
@@ -236,7 +246,9 @@ def _mixture(
             decoder.start_from(covariance)
             prior.start_from(torch.eye(latent_dim))
         encoder = ExactMixtureEncoder(p, latent_dim)
-        s_given_x = mechanism_for(missingness, data, sign, latent_dim, mask_latent_dim, slope_prior)
+        s_given_x = mechanism_for(
+            missingness, data, sign, latent_dim, mask_latent_dim, slope_prior, sampled=True
+        )
         return assembled(data, decoder, encoder, s_given_x, {}, None, prior)
 
 
@@ -245,7 +257,7 @@ def _mixture(
 @spelled_out(DecoderOptions, like=NotMIWAE)
 def MaskedNotMIWAE(
     data: IncompleteData,
-    missingness: Why = "self-masking",
+    missingness: Why = PUBLISHED,
     *,
     sign: Sign = None,
     slope_prior: SlopePrior = "weak",

@@ -71,7 +71,7 @@ def test_observed_fields_come_back_verbatim(tmp_path):
     out = tmp_path / "filled.csv"
     result = invoke(
         *("impute", path, "--out", out, "--draws", 2),
-        *("--leave-out", "id", "--leave-out", "note", *QUICK),
+        *("--leave-out", "id", "--leave-out", "note", "--missingness", "self-masking", *QUICK),
     )
     assert result.exit_code == 0, result.output
     before = pd.read_csv(path, dtype=str, na_filter=False)

@@ -84,7 +84,7 @@ def test_the_model_of_the_file_is_that_of_the_same_arguments(folder):
         ("steps = 10", "steps = 0", r"\[fit\]: steps"),
         ('key = "id"', 'index = "id"', r"\[read\]: 'index' is not one of"),
         ("latent_dim = 1", "factors = 1", r"\[model\]: 'factors' .* did you mean 'latent_dim'"),
-        ("not-miwae-ppca", "missforest", "name is 'missforest'; give one of not-miwae-ppca"),
+        ("not-miwae-ppca", "missforest", "name is 'missforest'; give one of auto, not-miwae"),
         ('save = "model"', "", "has no 'save'"),
         ('save = "model"', "save = 3", "'save' is 3; give a path"),
         ('save = "model"', 'save = "data"', "holds other things than a model"),

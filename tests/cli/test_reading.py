@@ -328,7 +328,13 @@ def test_a_wide_table_takes_a_line_a_column(tmp_path):
     wide[:, 50:] = [7.0] * 10
     path = tmp_path / "wide.csv"
     pd.DataFrame(wide, columns=[f"x{j}" for j in range(60)]).to_csv(path, index=False)
-    result = invoke("impute", path, "--out", tmp_path / "o.csv", "--steps", 2, "--particles", 20)
+    quick = ["--out", tmp_path / "o.csv", "--steps", 2, "--particles", 20]
+    asked = invoke("impute", path, *quick)
+    assert asked.exit_code == 0, asked.output
+    why = [line for line in asked.stdout.splitlines() if line.startswith("why missing: ")]
+    assert 1 <= len(why) <= 6  # columns of which the same is said share a line
+    assert sum(len(re.findall(r"x\d+", line)) for line in why) >= 20
+    result = invoke("impute", path, *quick, "--missingness", "self-masking")
     assert result.exit_code == 0, result.output
     equations = re.findall(r"logit P\((x\d+) missing\)", result.stdout)
     assert len(equations) == 50  # after the fit

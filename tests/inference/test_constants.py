@@ -169,4 +169,4 @@ def test_a_module_that_was_made_for_all_columns_keeps_them():
 def test_nothing_but_constants():
     text = pd.DataFrame({"site": ["A", None, "A"]})
     with pytest.raises(ValueError, match="every column has only one value"):
-        ab.NotMIWAEPPCA(ab.IncompleteData.from_frame(text))
+        ab.NotMIWAEPPCA(ab.IncompleteData.from_frame(text), "self-masking")

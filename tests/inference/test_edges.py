@@ -22,7 +22,7 @@ def data():
 
 def test_two_models_train_under_svi_in_one_store(data):
     for seed in (0, 1):
-        model = ab.NotMIWAE(data, latent_dim=2, hidden=[8], seed=seed)
+        model = ab.NotMIWAE(data, "self-masking", latent_dim=2, hidden=[8], seed=seed)
         before = [p.detach().clone() for p in model.parameters()]
         optimiser = pyro.optim.Adam({"lr": 1e-2})
         svi = SVI(model.model, model.guide, optimiser, ab.ImportanceWeightedELBO(5))
@@ -106,7 +106,7 @@ def test_permuted_columns_are_refused_before_the_fit(data):
 
 
 MISTAKES = {
-    "frame as data": lambda data: ab.NotMIWAE(data.to_frame()),
+    "frame as data": lambda data: ab.NotMIWAE(data.to_frame(), "self-masking"),
     "array as data": lambda data: ab.fit(ab.PPCA(data), data.values),
     "function as mechanism": lambda data: ab.NotMIWAE(data, lambda x: x),
     "misspelt argument": lambda data: ab.PPCA(data, latent_dims=2),

@@ -139,7 +139,12 @@ def test_the_mask_at_random_finds_what_it_depends_on_and_else_keeps_to_rates():
 
 def search(x, candidates, steps=150):
     imputer = ab.MNARImputer(
-        steps=steps, learning_rate=0.05, particles=20, latent_dim=1, random_state=0
+        missingness="self-masking",
+        steps=steps,
+        learning_rate=0.05,
+        particles=20,
+        latent_dim=1,
+        random_state=0,
     )
     return GridSearchCV(imputer, candidates, cv=KFold(2), refit=False).fit(x)
 

@@ -22,8 +22,8 @@ def skewed(n=400, tie=0.0, seed=0, **more):
     return frame.assign(**more)
 
 
-def quick_fit(data, *what, **options):
-    model = ab.NotMIWAEPPCA(data, *what, latent_dim=1, **options)
+def quick_fit(data, what="self-masking", **options):
+    model = ab.NotMIWAEPPCA(data, what, latent_dim=1, **options)
     return ab.fit(model, data, steps=60, learning_rate=1e-2, progress=False)
 
 
@@ -87,7 +87,7 @@ def test_an_imputation_warns_only_where_the_fit_did_not(tmp_path):
 
 
 def test_the_imputer_warns():
-    imputer = ab.MNARImputer(steps=40, particles=50, random_state=0)
+    imputer = ab.MNARImputer(missingness="self-masking", steps=40, particles=50, random_state=0)
     with pytest.warns(ab.inference.IdentificationWarning):
         imputer.fit(skewed())
 
@@ -96,7 +96,11 @@ def test_a_check_leaves_the_fit_as_it_is():
     data = ab.IncompleteData.from_frame(skewed(tie=0.8))
     states = [
         ab.fit(
-            ab.NotMIWAEPPCA(data, latent_dim=1), data, steps=5, check=check, progress=False
+            ab.NotMIWAEPPCA(data, "self-masking", latent_dim=1),
+            data,
+            steps=5,
+            check=check,
+            progress=False,
         ).model.state_dict()
         for check in (True, False)
     ]
@@ -117,16 +121,16 @@ def test_a_number_of_the_row_is_no_shadow_variable(numbers):
     frame = skewed()
     frame["number"] = np.sort(numbers)[np.argsort(np.argsort(frame["a"].fillna(0.0)))]
     data = ab.IncompleteData.from_frame(frame)
-    described = ab.NotMIWAEPPCA(data).missingness.describe(data)
+    described = ab.NotMIWAEPPCA(data, "self-masking").missingness.describe(data)
     assert "number" not in described["a"].reason
     assert "b (never missing" in described["a"].reason
-    model = ab.NotMIWAEPPCA(data)
+    model = ab.NotMIWAEPPCA(data, "self-masking")
     completed = np.where(np.isnan(data.values), 0.0, data.values)
     found = identification_table(model, data, completed)
     assert not found.loc["a", "identified"]
     plain = ab.IncompleteData.from_frame(frame.assign(number=frame["number"] + 0.5))
     completed = np.where(np.isnan(plain.values), 0.0, plain.values)
-    found = identification_table(ab.NotMIWAEPPCA(plain), plain, completed)
+    found = identification_table(ab.NotMIWAEPPCA(plain, "self-masking"), plain, completed)
     assert found.loc["a", "by"].startswith("number")
 
 

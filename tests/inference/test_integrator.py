@@ -17,7 +17,7 @@ def table(target=False):
 
 
 def own_values(data):
-    return ab.NotMIWAE(data, latent_dim=1, hidden=[4])
+    return ab.NotMIWAE(data, "self-masking", latent_dim=1, hidden=[4])
 
 
 def one_column_read_by_another(data):

@@ -35,12 +35,14 @@ def data():
 
 
 MODELS = {
-    "ppca": lambda data: ab.NotMIWAEPPCA(data, latent_dim=1),
-    "deep": lambda data: ab.NotMIWAE(data, latent_dim=1, hidden=[6]),
+    "ppca": lambda data: ab.NotMIWAEPPCA(data, "self-masking", latent_dim=1),
+    "deep": lambda data: ab.NotMIWAE(data, "self-masking", latent_dim=1, hidden=[6]),
     "coupled": lambda data: ab.NotMIWAE(data, "linear", latent_dim=1, hidden=[6]),
     "probit": lambda data: ab.NotMIWAE(data, "self-masking-probit", latent_dim=1, hidden=[6]),
     "ignorable": lambda data: ab.MIWAE(data, latent_dim=1, hidden=[6]),
-    "student": lambda data: ab.NotMIWAE(data, latent_dim=1, hidden=[6], decoder="student-t"),
+    "student": lambda data: ab.NotMIWAE(
+        data, "self-masking", latent_dim=1, hidden=[6], decoder="student-t"
+    ),
     "prior": lambda data: ab.NotMIWAE(
         data, SelfMasking(P, prior_scale=1.0), latent_dim=1, hidden=[6]
     ),

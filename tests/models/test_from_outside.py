@@ -175,9 +175,11 @@ def test_a_distribution_that_is_not_registered_is_refused_in_words():
 def test_a_prior_of_another_size_is_refused():
     data = table(8)
     with pytest.raises(ValueError, match=r"prior.*decoder"):
-        ab.NotMIWAE(data, latent_dim=2, prior=WidePrior(1))
+        ab.NotMIWAE(data, "self-masking", latent_dim=2, prior=WidePrior(1))
     with pytest.raises(ValueError, match=r"margins.*prior"):
-        ab.NotMIWAE(data, latent_dim=1, prior=WidePrior(1), margins={"x0": (0.0, 1.0)})
+        ab.NotMIWAE(
+            data, "self-masking", latent_dim=1, prior=WidePrior(1), margins={"x0": (0.0, 1.0)}
+        )
 
 
 class Skewed(TorchDistribution):

@@ -64,7 +64,7 @@ def test_interleaved_takes_turns():
 
 def test_one_shot_estimates_what_the_stream_does():
     data = synthetic_table(20, latent_dim=2, seed=0)
-    model = NotMIWAE(data, latent_dim=2, hidden=[8])
+    model = NotMIWAE(data, "self-masking", latent_dim=2, hidden=[8])
     with seeded(0):
         parts = one_shot(model, data, particles=4000, rows_at_once=8)
     with seeded(1):

@@ -15,7 +15,14 @@ from absentia import MNARImputer
 from absentia.data import Schema
 from absentia.inference.estimator.markers import with_gaps
 
-QUICK = {"steps": 3, "particles": 20, "latent_dim": 1, "random_state": 0}
+#: what is tested here does not depend on the mechanism
+QUICK = {
+    "missingness": "self-masking",
+    "steps": 3,
+    "particles": 20,
+    "latent_dim": 1,
+    "random_state": 0,
+}
 LARGE = 2**53
 
 

@@ -100,7 +100,7 @@ def test_the_mechanism_s_information_becomes_the_identity():
 def test_the_curvature_is_that_of_the_bound():
     """Along directions at random it is the second difference of the loss; then it becomes one."""
     data = rows(200)
-    model = ab.NotMIWAEPPCA(data, latent_dim=2).double()
+    model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2).double()
     bound = FixedBound(model, data, torch.arange(200), 8, 0, Marginal("auto"))
     found = Coordinates(model, data, 0)
     ours = curvature(bound, found)

@@ -31,7 +31,15 @@ def table(n=120, p=3, seed=0, dtype=torch.float32):
     return ab.IncompleteData.from_numpy(x, dtype=dtype)
 
 
-def run(data, make=ab.NotMIWAEPPCA, model=None, **options):
+def linear(data, **options):
+    return ab.NotMIWAEPPCA(data, "self-masking", **options)
+
+
+def network(data, **options):
+    return ab.NotMIWAE(data, "self-masking", **options)
+
+
+def run(data, make=linear, model=None, **options):
     model = make(data, latent_dim=2) if model is None else model
     return ab.fit(
         model, data, **{"steps": 60, "particles": 5, "batch_size": 32, "progress": False} | options
@@ -121,7 +129,7 @@ def test_the_direction_of_the_mechanism_is_learnt(missingness):
 # --- repeatable ----
 
 
-@pytest.mark.parametrize("make", [ab.NotMIWAE, ab.NotMIWAEPPCA])
+@pytest.mark.parametrize("make", [network, linear])
 def test_the_same_seed_gives_the_same_fit(make):
     data = table()
     torch.manual_seed(1)
@@ -162,7 +170,7 @@ def test_global_state_is_left_alone_by_a_fit_that_fails():
 def test_training_mode_is_put_back():
     data = table()
     for training in (True, False):
-        model = ab.NotMIWAEPPCA(data).train(training)
+        model = ab.NotMIWAEPPCA(data, "self-masking").train(training)
         assert run(data, model=model, steps=2).model is model
         assert model.training is training
 
@@ -194,7 +202,7 @@ def test_without_held_out_rows_the_last_state_is_kept():
     def note(_):
         states.append(copy.deepcopy(model.state_dict()))
 
-    model = ab.NotMIWAEPPCA(data, latent_dim=2)
+    model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2)
     result = run(data, model=model, validation=0, learning_rate=3.0, callback=note)
     assert states_equal(states[-1], result.model.state_dict())
     assert not states_equal(states[0], states[-1])
@@ -301,7 +309,7 @@ def coupled(data, **options):
     return ab.NotMIWAEPPCA(data, "linear", **options)
 
 
-@pytest.mark.parametrize("make", [ab.NotMIWAE, ab.NotMIWAEPPCA, coupled])
+@pytest.mark.parametrize("make", [network, linear, coupled])
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -485,7 +493,7 @@ def checkpoint(tmp_path_factory):
 def refused(path):
     """The one line that a fit says of a checkpoint; the file and the model are as before."""
     before, data = path.read_bytes(), table()
-    model = ab.NotMIWAEPPCA(data, latent_dim=2)
+    model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2)
     weights = copy.deepcopy(model.state_dict())
     with pytest.raises(ValueError, match="cannot be read") as error:
         run(data, model=model, checkpoint=path)
@@ -602,14 +610,14 @@ def broken_decoder(make, value):
 
 
 def broken_scale(data):
-    result = ab.NotMIWAE(data, latent_dim=2, scale="column")
+    result = ab.NotMIWAE(data, "self-masking", latent_dim=2, scale="column")
     with torch.no_grad():
         result.decoder.scale.raw.fill_(torch.nan)
     return result
 
 
 def broken_encoder(data):
-    result = ab.NotMIWAE(data, latent_dim=2)
+    result = ab.NotMIWAE(data, "self-masking", latent_dim=2)
     with torch.no_grad():
         result.encoder.heads.mean.bias.fill_(torch.inf)
     return result
@@ -618,8 +626,8 @@ def broken_encoder(data):
 @pytest.mark.parametrize(
     ("make", "site"),
     [
-        (broken_decoder(ab.NotMIWAE, torch.nan), "'x_observed'.*loc"),
-        (broken_decoder(ab.NotMIWAE, torch.inf), "'x_observed'.*loc"),
+        (broken_decoder(network, torch.nan), "'x_observed'.*loc"),
+        (broken_decoder(network, torch.inf), "'x_observed'.*loc"),
         (broken_scale, "'x_observed'.*scale"),
         (broken_encoder, "'z'.*not finite"),
         (lambda d: ab.NotMIWAE(d, FunctionMissingness(nan_logits, True)), "'s'.*logits"),
@@ -730,7 +738,7 @@ def test_slopes_with_priors_train():
 
 def test_double_precision():
     data = table(60)
-    result = run(data, ab.NotMIWAE, steps=5, dtype=torch.float64)
+    result = run(data, network, steps=5, dtype=torch.float64)
     assert all(p.dtype == torch.float64 for p in result.model.parameters())
     exact = run(data, ab.PPCA, batch_size=60, steps=1, dtype=torch.float64, validation=0.5)
     held_out = held_out_rows(data.to(dtype=torch.float64), 0.5, 0)
@@ -751,7 +759,7 @@ def test_rows_are_held_out_of_training():
     other = ab.IncompleteData.from_numpy(values, like=data)
     seen = []
     for table_ in (data, other):
-        model = ab.NotMIWAEPPCA(data, latent_dim=2)
+        model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2)
         states = []
 
         def note(_, model=model, states=states):

@@ -104,7 +104,7 @@ def test_a_logger_that_cannot_finish_does_not_cost_the_fit():
             raise RuntimeError("no room")
 
     data = table()
-    model = ab.NotMIWAEPPCA(data, latent_dim=1)
+    model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=1)
     before = model.decoder.mean.bias.clone()
     with pytest.raises(RuntimeError, match="no room"):
         ab.fit(model, data, steps=4, progress=False, loggers=[Own()])

@@ -66,7 +66,7 @@ def test_it_ends_above_adam_and_near_the_slope():
 
 def test_a_stopped_fit_goes_on_as_if_it_had_not(tmp_path):
     data = ab.IncompleteData.from_numpy(hidden(rows()))
-    whole = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data)
+    whole = fitted(ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data)
     assert whole.history["step"].iloc[-1] > 10
 
     class Stop(Exception):
@@ -78,8 +78,13 @@ def test_a_stopped_fit_goes_on_as_if_it_had_not(tmp_path):
 
     path = tmp_path / "state"
     with pytest.raises(Stop):
-        fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, checkpoint=path, callback=stop)
-    resumed = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, checkpoint=path)
+        fitted(
+            ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2),
+            data,
+            checkpoint=path,
+            callback=stop,
+        )
+    resumed = fitted(ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data, checkpoint=path)
     assert resumed.history.equals(whole.history)
     for mine, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -89,7 +94,7 @@ def test_a_stopped_fit_goes_on_as_if_it_had_not(tmp_path):
 def test_a_killed_fit_in_a_late_stage_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(quasi_newton, "_FIRST_STAGE", 40)
     data = ab.IncompleteData.from_numpy(hidden(rows(400)))
-    whole = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data)
+    whole = fitted(ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data)
 
     class Stop(Exception):
         pass
@@ -103,8 +108,13 @@ def test_a_killed_fit_in_a_late_stage_goes_on(tmp_path, monkeypatch):
 
     path = tmp_path / "state"
     with pytest.raises(Stop):
-        fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, checkpoint=path, callback=stop)
-    resumed = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, checkpoint=path)
+        fitted(
+            ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2),
+            data,
+            checkpoint=path,
+            callback=stop,
+        )
+    resumed = fitted(ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data, checkpoint=path)
     assert resumed.history.equals(whole.history)
 
 
@@ -134,10 +144,10 @@ def test_parts_of_a_pass_add_up(monkeypatch):
 
 def test_what_auto_takes():
     data = ab.IncompleteData.from_numpy(hidden(rows()))
-    linear = ab.NotMIWAEPPCA(data, latent_dim=2)
+    linear = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2)
     assert is_plain(linear, data, "auto")
     assert not is_plain(linear, data, "sample")
-    assert not is_plain(ab.NotMIWAE(data, hidden=[4]), data, "auto")
+    assert not is_plain(ab.NotMIWAE(data, "self-masking", hidden=[4]), data, "auto")
     # another column's absence depends on the first, which must be sampled
     coupled = ab.NotMIWAEPPCA(data, ab.missing("x1 ~ x0"), latent_dim=2)
     assert not is_plain(coupled, data, "auto")
@@ -148,16 +158,18 @@ def test_what_auto_takes():
     ):
         assert fitted(linear, data, **option).settings.optimiser == "adam"
     with pytest.raises(ValueError, match=r"l-bfgs.*adam"):
-        fitted(ab.NotMIWAE(data, hidden=[4]), data, optimiser="l-bfgs")
+        fitted(ab.NotMIWAE(data, "self-masking", hidden=[4]), data, optimiser="l-bfgs")
     with pytest.raises(ValueError, match=r"optimiser.*newton"):
         fitted(linear, data, optimiser="newton")
-    few = fitted(ab.NotMIWAEPPCA(data, latent_dim=2), data, optimiser="l-bfgs", steps=12)
+    few = fitted(
+        ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data, optimiser="l-bfgs", steps=12
+    )
     assert few.history["step"].tolist() == [10, 12]
 
 
 def test_a_bound_that_is_not_finite_is_named():
     data = ab.IncompleteData.from_numpy(hidden(rows()))
-    model = ab.NotMIWAEPPCA(data, latent_dim=2)
+    model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2)
     with torch.no_grad():
         model.decoder.mean.weight.fill_(float("nan"))
     assert isinstance(model, SelectionModel)

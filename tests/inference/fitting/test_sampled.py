@@ -1,5 +1,7 @@
 """Fits that average over forms of the mechanism, from the table to pooled estimates."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,8 @@ from absentia.inference.fitting import sampled
 from absentia.inference.fitting.settings import FitSettings
 
 ROWS = 300
+#: sweeps of quick fits
+FEW = 40
 
 
 def table(kind, seed=0, rows=ROWS):
@@ -38,9 +42,8 @@ def own():
 @pytest.fixture
 def short(monkeypatch):
     """Make fits of few sweeps, for tests in which it does not matter what is found."""
-    for name, sweeps in (("_WARM_UP", 50), ("_KEPT", 50), ("_OWN_VALUE", 20), ("_AT_RANDOM", 5)):
-        monkeypatch.setattr(sampled, name, sweeps)
-    monkeypatch.setattr(sampled, "_BLOCK", 10)
+    for name in ("SWEEPS", "_LEAST_SWEEPS"):
+        monkeypatch.setattr(sampled, name, FEW)
     return table("own", rows=80)[1]
 
 
@@ -114,7 +117,7 @@ def test_the_model_has_the_scores_of_the_sampler(short):
     short[::3, 1] = np.nan
     data = ab.IncompleteData.from_numpy(short, columns=["a", "b", "c"])
     model = ab.NotMIWAEPPCA(data, "auto")
-    sampling = sampled.PosteriorSampling(model, data, FitSettings())
+    sampling = sampled.PosteriorSampling(model, data, FitSettings(steps=FEW))
     while not sampling.finished:
         sampling.advance(0)
     assert not bool(sampling.chains.bends.straight[0])
@@ -160,7 +163,7 @@ def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(short, tmp_path):
 
     def stop(row):
         rows.append(row)
-        if len(rows) in (3, 7):  # once in the warm-up, once after it
+        if len(rows) in (3, 12):  # once in the warm-up, once after it
             raise KeyboardInterrupt
 
     for _ in range(2):
@@ -214,15 +217,18 @@ def test_where_the_posterior_cannot_be_sampled():
     data = ab.IncompleteData.from_numpy(gaps, columns=["a", "b", "c"])
     with pytest.raises(ValueError, match="missingness='auto'"):
         ab.fit(ab.PPCA(data), data, optimiser="gibbs", progress=False)
-    by_adam = ab.fit(ab.NotMIWAEPPCA(data, "auto"), data, steps=5, progress=False, check=False)
+    asked = {"steps": 5, "learning_rate": 0.01}
+    by_adam = ab.fit(ab.NotMIWAEPPCA(data, "auto"), data, progress=False, check=False, **asked)
     assert by_adam.posterior is None
     assert by_adam.odds is None
     network = ab.NotMIWAE(data, "auto", latent_dim=1, hidden=[4])
     assert ab.fit(network, data, steps=5, progress=False, check=False).posterior is None
     yes = pd.DataFrame({"a": gaps[:, 0], "yes": [True, None, False, True] * 10, "c": gaps[:, 2]})
     mixed = ab.IncompleteData.from_frame(yes)
-    with pytest.raises(ValueError, match="'yes' is binary"):
-        ab.NotMIWAEPPCA(mixed, "auto")
+    fit = ab.fit(ab.NotMIWAEPPCA(mixed), mixed, steps=5, progress=False, check=False)
+    assert fit.posterior is None
+    assert fit.settings.optimiser == "adam"
+    assert set(fit.why_missing()) == {"yes", "c"}  # nothing is missing in a
 
 
 def test_only_some_forms_are_considered(short):
@@ -251,10 +257,38 @@ def test_a_constant_column_and_one_with_a_warp_stay_beside(short):
 
 
 def test_very_many_rows_are_sampled_in_part(monkeypatch):
-    monkeypatch.setattr(sampled, "_MOST_ROWS", 50)
+    monkeypatch.setattr(sampled, "_MOST_WORK", 450)
+    monkeypatch.setattr(sampled, "_LEAST_ROWS", 10)
     data = ab.IncompleteData.from_numpy(table("own", rows=80)[1])
-    sampling = sampled.PosteriorSampling(ab.NotMIWAEPPCA(data, "auto"), data, FitSettings())
+    model = ab.NotMIWAEPPCA(data)  # two latents, and one of the mask
+    sampling = sampled.PosteriorSampling(model, data, FitSettings(steps=FEW))
     assert sampling.x.shape == (50, 3)
+
+
+def test_large_tables_have_fewer_sweeps():
+    def sweeps(rows, columns):
+        data = ab.IncompleteData.from_numpy(np.where(np.eye(rows, columns) > 0, np.nan, 0.5))
+        model = SimpleNamespace(decoder=SimpleNamespace(latent_dim=min(columns, 32)))
+        model.missingness = SimpleNamespace(mask_latent_dim=1)
+        return sampled.usual_sweeps(model, data), sampled.rows_sampled(model, data)
+
+    assert sweeps(178, 13) == (1_000, 178)
+    assert sweeps(20_000, 4) == (400, 20_000)
+    assert sweeps(3_000, 30) == (400, 1_040)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9])
+def test_any_number_of_sweeps_can_be_asked_for(steps):
+    data, fit = fitted(table("own", rows=30)[1], steps=steps, optimiser="gibbs")
+    assert fit.settings.steps == fit.history["step"].iloc[-1] == steps
+    assert len(fit.posterior) == 100
+    assert np.isfinite(ab.impute(fit, data, particles=10, draws=5).mean).all()
+
+
+def test_settings_that_have_no_meaning_for_sweeps():
+    gaps = table("own", rows=30)[1]
+    with pytest.raises(ValueError, match="patience has no meaning for optimiser='gibbs'"):
+        fitted(gaps, optimiser="gibbs", patience=3, validation=0.2)
 
 
 def mixture_of(gaps, latent_dim=None):
@@ -265,7 +299,7 @@ def mixture_of(gaps, latent_dim=None):
 @pytest.mark.parametrize("latent_dim", [None, 2])
 def test_a_mixture_has_the_density_of_its_sampler(short, latent_dim):
     data, model = mixture_of(short, latent_dim)
-    sampling = sampled.PosteriorSampling(model.double(), data, FitSettings())
+    sampling = sampled.PosteriorSampling(model.double(), data, FitSettings(steps=FEW))
     while not sampling.finished:
         sampling.advance(0)
     chains, z = sampling.chains, torch.randn(80, latent_dim or 3, dtype=torch.float64)

@@ -76,6 +76,8 @@ def test_what_needs_no_sides_takes_no_passes():
     def refuse():
         raise AssertionError
 
-    sides.start_on_the_better_side(ab.NotMIWAEPPCA(complete, latent_dim=1), complete, refuse, 0)
+    sides.start_on_the_better_side(
+        ab.NotMIWAEPPCA(complete, "self-masking", latent_dim=1), complete, refuse, 0
+    )
     data = hidden(1)
     sides.start_on_the_better_side(ab.PPCA(data, latent_dim=1), data, refuse, 0)

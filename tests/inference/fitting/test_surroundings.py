@@ -138,9 +138,9 @@ def test_a_dtype_that_holds_no_real_numbers_is_refused(dtype):
 def test_what_does_not_fit_into_memory_is_said():
     data = ab.IncompleteData.from_numpy(rows())
     with pytest.raises(MemoryError, match=r"NotMIWAE with latent_dim=1000000000000"):
-        ab.NotMIWAE(data, latent_dim=10**12)
+        ab.NotMIWAE(data, "self-masking", latent_dim=10**12)
     fitted = ab.fit(ab.PPCA(data), data, steps=1, progress=False)
     with pytest.raises(MemoryError, match=r"^1000000000000 draws of .* lower draws"):
         ab.impute(fitted, data, particles=10, draws=10**12)
     with pytest.raises(MemoryError, match=r"^fit with particles=1000000000000, batch_size=64"):
-        ab.fit(ab.NotMIWAE(data), data, particles=10**12, steps=1, progress=False)
+        ab.fit(ab.NotMIWAE(data, "self-masking"), data, particles=10**12, steps=1, progress=False)

@@ -383,7 +383,7 @@ def test_an_exact_guide_is_never_refined(truth, data):
 
 
 def test_few_particles(data):
-    found = ab.impute(ab.NotMIWAE(data), data, 1, unfitted=True)
+    found = ab.impute(ab.NotMIWAE(data, "self-masking"), data, 1, unfitted=True)
     assert np.isfinite(found.mean).all()
     assert found.ess == pytest.approx(np.ones(20))
     assert np.isnan(found.khat).all()

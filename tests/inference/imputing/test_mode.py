@@ -61,14 +61,14 @@ def fitted():
         frame["e"].map({0.0: "l", 1.0: "m", 2.0: "h"}), ["l", "m", "h"], ordered=True
     )
     data = ab.IncompleteData.from_frame(frame)
-    model = ab.NotMIWAEPPCA(data, latent_dim=2)
+    model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2)
     return ab.fit(model, data, steps=80, learning_rate=2e-2, progress=False, check=False), data
 
 
 def test_which_models_have_one_mode(fitted):
     found, data = fitted
     assert has_one_mode(found.model.model)
-    assert not has_one_mode(ab.NotMIWAE(data, hidden=[4]).model)
+    assert not has_one_mode(ab.NotMIWAE(data, "self-masking", hidden=[4]).model)
     assert not has_one_mode(lambda x, s: None)
     real = ab.IncompleteData.from_numpy(mixed()[:, :3])
     assert has_one_mode(ab.PPCA(real, latent_dim=2).model)

@@ -23,7 +23,7 @@ def impute(model, data, **options):
 
 
 def test_a_model_that_was_never_fitted_is_refused(data):
-    model = ab.NotMIWAE(data, latent_dim=1)
+    model = ab.NotMIWAE(data, "self-masking", latent_dim=1)
     for same in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model)), model.double()):
         with pytest.raises(ValueError, match=r"was never fitted.*absentia\.fit.*unfitted=True"):
             impute(same, data)
@@ -42,7 +42,7 @@ def test_other_predictions_too(data):
 
 
 def test_a_fit_however_it_is_kept(data, tmp_path):
-    model = ab.NotMIWAE(data, latent_dim=1)
+    model = ab.NotMIWAE(data, "self-masking", latent_dim=1)
     # a rate at which nothing moves in float32: a fit is a fit
     fitted = ab.fit(model, data, steps=1, learning_rate=1e-30, progress=False)
     expected = impute(fitted, data).mean
@@ -53,24 +53,24 @@ def test_a_fit_however_it_is_kept(data, tmp_path):
 
 
 def test_loops_of_ones_own(data):
-    by_hand = ab.NotMIWAE(data, latent_dim=1)
+    by_hand = ab.NotMIWAE(data, "self-masking", latent_dim=1)
     loss = ab.ImportanceWeightedELBO(5)(by_hand.model, by_hand.guide)
     optimiser = torch.optim.Adam(loss.parameters(), 1e-3)
     loss(data.x, data.s).backward()
     optimiser.step()
-    by_svi = ab.NotMIWAE(data, latent_dim=1)
+    by_svi = ab.NotMIWAE(data, "self-masking", latent_dim=1)
     svi = pyro.infer.SVI(
         by_svi.model, by_svi.guide, pyro.optim.Adam({"lr": 1e-3}), ab.ImportanceWeightedELBO(5)
     )
     svi.step(data.x, data.s)
-    from_file = ab.NotMIWAE(data, latent_dim=1)
+    from_file = ab.NotMIWAE(data, "self-masking", latent_dim=1)
     from_file.load_state_dict(by_hand.state_dict())
     for model in (by_hand, by_svi, from_file):
         assert np.isfinite(impute(model, data).mean).all()
 
 
 def test_nothing_to_learn_is_nothing_to_fit(data):
-    model = ab.NotMIWAE(data, latent_dim=1)
+    model = ab.NotMIWAE(data, "self-masking", latent_dim=1)
     model.requires_grad_(False)
     other = ab.models.SelectionModel(model.decoder, model.encoder, model.missingness, data.columns)
     assert np.isfinite(impute(other, data).mean).all()

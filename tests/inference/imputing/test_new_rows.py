@@ -26,7 +26,9 @@ def table(n: int, seed: int) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def fitted() -> ab.inference.FitResult:
     data = ab.IncompleteData.from_frame(table(80, 0))
-    return ab.fit(ab.NotMIWAEPPCA(data), data, steps=40, learning_rate=1e-2, progress=False)
+    return ab.fit(
+        ab.NotMIWAEPPCA(data, "self-masking"), data, steps=40, learning_rate=1e-2, progress=False
+    )
 
 
 NEW = pd.DataFrame(

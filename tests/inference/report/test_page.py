@@ -194,7 +194,12 @@ def test_skewed_values_hidden_at_random(tmp_path):
     for schema, times in ((None, 200), ({"cost": "positive"}, 20)):
         data = ab.IncompleteData.from_frame(frame, schema=schema)
         fitted = ab.fit(
-            ab.NotMIWAEPPCA(data), data, steps=80, learning_rate=1e-2, check=False, progress=False
+            ab.NotMIWAEPPCA(data, "self-masking"),
+            data,
+            steps=80,
+            learning_rate=1e-2,
+            check=False,
+            progress=False,
         )
         text = ab.report(fitted, data, tmp_path / "cost.html", replications=times).read_text()
         assert "tensor(" not in text

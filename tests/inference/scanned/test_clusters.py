@@ -36,7 +36,9 @@ def test_clusters_give_the_results_of_one_process(backend, tmp_path):
     pd.DataFrame(values, columns=list("abc")).to_parquet(tmp_path / "table.parquet")
     scan = ab.scan(tmp_path / "table.parquet")
     data = scan.range(0, 200)
-    fitted = ab.fit(ab.NotMIWAEPPCA(data, latent_dim=1), data, progress=False, check=False)
+    fitted = ab.fit(
+        ab.NotMIWAEPPCA(data, "self-masking", latent_dim=1), data, progress=False, check=False
+    )
 
     def results(jobs):
         several = ab.multiple_imputation(

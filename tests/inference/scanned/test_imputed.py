@@ -63,7 +63,7 @@ COLUMNS = ["pay", "age", "when", "level"]
 @pytest.fixture(scope="module")
 def fitted() -> ab.inference.FitResult:
     data = ab.IncompleteData.from_frame(table().select(COLUMNS))
-    model = ab.NotMIWAEPPCA(data, latent_dim=2)
+    model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2)
     return ab.fit(model, data, steps=30, progress=False, check=False)
 
 

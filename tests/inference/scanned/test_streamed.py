@@ -1,5 +1,6 @@
 """A fit to a scan: every row comes once an epoch, rows are held out by key, and fits go on."""
 
+import functools
 import logging
 from itertools import pairwise
 from pathlib import Path
@@ -144,7 +145,8 @@ def test_a_streamed_fit_goes_on_from_its_checkpoint(tmp_path):
 def test_l_bfgs_is_given_a_sample(tmp_path, caplog):
     found = scan(tmp_path / "t")
     with caplog.at_level(logging.INFO, "absentia"):
-        fitted = ab.fit(ab.NotMIWAEPPCA, found, rows_in_memory=200, progress=False)
+        told = functools.partial(ab.NotMIWAEPPCA, missingness="self-masking")
+        fitted = ab.fit(told, found, rows_in_memory=200, progress=False)
     assert fitted.settings.optimiser == "l-bfgs"
     assert fitted.rows == 200
     assert "200 of 600 rows" in caplog.text

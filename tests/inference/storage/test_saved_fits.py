@@ -42,7 +42,9 @@ def saved(data, tmp_path):
 
 MODELS = {
     "gaussian": lambda d: ab.NotMIWAE(d, latent_dim=2, hidden=(8, 8), sign="+"),
-    "student-t": lambda d: ab.NotMIWAE(d, decoder="student-t", hidden=[8], scale="column"),
+    "student-t": lambda d: ab.NotMIWAE(
+        d, "self-masking", decoder="student-t", hidden=[8], scale="column"
+    ),
     "zero-filled": lambda d: ab.NotMIWAE(d, "linear", encoder="zero-filled", hidden=[8]),
     "set": lambda d: ab.NotMIWAE(d, "nonlinear", encoder="set", hidden=[8]),
     "exact": lambda d: ab.NotMIWAEPPCA(d, "self-masking-probit", sign=["+", None, "-"]),
@@ -93,7 +95,7 @@ def test_a_loaded_model_reads_new_rows(saved):
 
 
 def test_saving_again_replaces(data, saved):
-    other = fit(ab.NotMIWAE(data, hidden=[4]), data)
+    other = fit(ab.NotMIWAE(data, "self-masking", hidden=[4]), data)
     ab.save(other, saved)
     assert repr(ab.load(saved).model) == repr(other.model)
     assert len(list(saved.iterdir())) == 2
@@ -133,12 +135,12 @@ def test_a_module_of_ones_own_cannot_be_saved_unless_configurable(data, tmp_path
 
         def __init__(self):
             super().__init__()
-            self.inner = ab.NotMIWAE(data, latent_dim=2, hidden=[4]).decoder
+            self.inner = ab.NotMIWAE(data, "self-masking", latent_dim=2, hidden=[4]).decoder
 
         def forward(self, z):
             return self.inner(z)
 
-    fitted = fit(ab.NotMIWAE(data, decoder=Own(), hidden=[4]), data)
+    fitted = fit(ab.NotMIWAE(data, "self-masking", decoder=Own(), hidden=[4]), data)
     with pytest.raises(FormatError, match=r"decoder.*cannot"):
         ab.save(fitted, tmp_path / "model")
     assert not (tmp_path / "model").exists()
@@ -307,7 +309,7 @@ def test_other_files_in_the_folder_are_left_alone(data, saved):
     for name, content in others.items():
         (saved / name).write_bytes(content)
     (saved / "data").mkdir()
-    ab.save(fit(ab.NotMIWAE(data, hidden=[4]), data), saved)
+    ab.save(fit(ab.NotMIWAE(data, "self-masking", hidden=[4]), data), saved)
     for name, content in others.items():
         assert (saved / name).read_bytes() == content
     assert (saved / "data").is_dir()
@@ -350,7 +352,7 @@ def test_version_2_is_still_read_and_replaced(data, saved):
     newest = ab.load(saved)
     as_version_2(saved)
     assert digest(ab.load(saved)) == digest(newest)
-    other = fit(ab.NotMIWAE(data, hidden=[4]), data)
+    other = fit(ab.NotMIWAE(data, "self-masking", hidden=[4]), data)
     ab.save(other, saved)
     assert digest(ab.load(saved)) == digest(other)
     assert len(list(saved.iterdir())) == 2
@@ -395,7 +397,7 @@ def test_a_model_does_not_depend_on_the_default_dtype_of_loading(tmp_path, what)
     "make",
     [
         lambda d: ab.PPCA(d, latent_dim=np.int64(2), floor=np.float32(0.01)),
-        lambda d: ab.NotMIWAE(d, latent_dim=np.int8(1), hidden=np.array([4, 3])),
+        lambda d: ab.NotMIWAE(d, "self-masking", latent_dim=np.int8(1), hidden=np.array([4, 3])),
         lambda d: ab.NotMIWAE(d, SelfMasking(np.int64(3), slope=np.array([-1.0, 0, 1]))),
     ],
     ids=["scalars", "array", "slopes"],

@@ -104,7 +104,7 @@ def test_a_common_cause_is_left_to_the_mask():
         if mask:
             model = ab.models.MaskedNotMIWAE(data, decoder="linear", latent_dim=2)
         else:
-            model = ab.NotMIWAEPPCA(data, latent_dim=2)
+            model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2)
         bounds.append(ab.fit(model, data, **options).bound)
     assert bounds[1] > bounds[0] + 0.3  # nats a row
 

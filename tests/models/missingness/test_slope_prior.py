@@ -62,7 +62,7 @@ def test_tables_of_several_kinds_have_it_too():
     for name in frame:
         frame.loc[rng.random(50) < 0.2, name] = None
     data = ab.IncompleteData.from_frame(frame)
-    model = ab.NotMIWAE(data, hidden=[4])
+    model = ab.NotMIWAE(data, "self-masking", hidden=[4])
     assert isinstance(model.missingness, FormulaMissingness)
     at_zero = Normal(0.0, 0.5).log_prob(torch.tensor(0.0)).item()
     slopes = sum(len(part.names) for part in model.missingness.parts)
@@ -103,7 +103,9 @@ def test_the_fit_is_the_mode_of_the_posterior(shared):
 
 
 def test_it_survives_saving(data, tmp_path):
-    fitted = ab.fit(ab.NotMIWAEPPCA(data, latent_dim=1), data, steps=2, progress=False)
+    fitted = ab.fit(
+        ab.NotMIWAEPPCA(data, "self-masking", latent_dim=1), data, steps=2, progress=False
+    )
     fitted.save(tmp_path / "fit")
     loaded = ab.load(tmp_path / "fit").model
     assert loaded.missingness.shrinkage == 0.5

@@ -135,4 +135,4 @@ def test_columns_of_levels_are_refused():
     frame = {"a": [1.0, 2.0, None, 4.0], "b": ["x", "y", "x", None]}
     data = ab.IncompleteData.from_frame(pd.DataFrame(frame))
     with pytest.raises(InputError, match="'b' is"):
-        ab.NotMIWAE(data, decoder="mixture")
+        ab.NotMIWAE(data, "self-masking", decoder="mixture")

@@ -85,7 +85,7 @@ def test_what_cannot_be_shifted_is_refused():
         ab.models.PatternMixture(data, {"c": 1.0})
     with pytest.raises(TypeError, match="a Bernoulli cannot be shifted"):
         shifted(pyro.distributions.Bernoulli(0.5), torch.ones(1))
-    base = ab.NotMIWAE(table())
+    base = ab.NotMIWAE(table(), "self-masking")
     with pytest.raises(ValueError, match="not ignorable"):
         ab.models.PatternMixtureModel(
             base.decoder, base.encoder, base.missingness, base.columns, [0.0, 0.0]

@@ -141,7 +141,7 @@ def test_columns_with_levels_are_read_as_indicators():
 
 def test_what_does_not_fit_is_refused():
     data = table()
-    plain = ab.NotMIWAE(data)
+    plain = ab.NotMIWAE(data, "self-masking")
     with pytest.raises(ValueError, match="the data have no target"):
         ab.models.SupervisedNotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
     with pytest.raises(ValueError, match=r"'latent_dim'.*first stage"):
@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_refused():
         ab.fit(made(data), data.without_target(), steps=2, progress=False)
     with pytest.raises(ValueError, match=r"'missingness'.*first stage"):
         ab.models.SupervisedNotMIWAE(data, "linear", first_stage=plain)
-    other = ab.NotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))))
+    other = ab.NotMIWAE(ab.IncompleteData.from_numpy(np.ones((3, 2))), "self-masking")
     with pytest.raises(ValueError, match=r"first stage.*columns"):
         ab.models.SupervisedNotMIWAE(data, first_stage=other)
     with pytest.raises(ValueError, match="first_stage is a ParallelModel"):
@@ -189,7 +189,7 @@ def test_a_target_comes_in_the_models_units():
 
 def test_models_without_a_predictor_leave_a_target_alone():
     data = table()
-    plain = ab.NotMIWAE(data.without_target(), latent_dim=1, hidden=[4]).double()
+    plain = ab.NotMIWAE(data.without_target(), "self-masking", latent_dim=1, hidden=[4]).double()
     with_target = ab.impute(plain, data, 30, seed=0, unfitted=True).mean
     np.testing.assert_array_equal(
         with_target, ab.impute(plain, data.without_target(), 30, unfitted=True).mean
