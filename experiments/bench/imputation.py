@@ -88,7 +88,7 @@ def imputing(
 
 def _fitted(num_rows: int, hidden: int, seed: int) -> tuple[IncompleteData, SelectionModel]:
     data = synthetic_table(num_rows, latent_dim=10, seed=seed)
-    how = {"hidden": [hidden, hidden], "slope_prior": "flat", "seed": seed}
+    how: dict[str, Any] = {"hidden": [hidden, hidden], "slope_prior": "flat", "seed": seed}
     model = NotMIWAE(data, "self-masking", latent_dim=10, **how)
     fit(model, data, steps=200, validation=0, seed=seed, progress=False, check=False)
     return data, model

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...inference.fitting import sampled
 from ...inference.fitting.sampled import PosteriorSampling
 from ...inference.fitting.settings import FitSettings
 from ...inference.gibbs.posterior import Posterior
@@ -92,7 +93,8 @@ class _AsGiven(PosteriorSampling):
 
     def __init__(self, drawn: Drawn, seed: int) -> None:
         data = IncompleteData.from_numpy(np.where(drawn.missing, np.nan, drawn.truth))
-        super().__init__(NotMIWAEPPCA(data, "auto", seed=seed), data, FitSettings(seed=seed))
+        plan = FitSettings(seed=seed, steps=sampled.SWEEPS)
+        super().__init__(NotMIWAEPPCA(data, "auto", seed=seed), data, plan)
         chains = self.chains
         x = torch.from_numpy(np.where(drawn.missing, 0.0, drawn.truth)).expand_as(chains.bends.y)
         chains.bends.straight = torch.ones_like(chains.bends.straight)

@@ -75,7 +75,8 @@ def averages_forms(model: Any, data: Any) -> bool:
 def usual_sweeps(model: Any, data: IncompleteData) -> int:
     """Return the number of sweeps where it is not given: 1,000, and down to 400 of large tables."""
     work = rows_sampled(model, data) * _latents(model) ** 2 / 8_000 + len(data.columns) / 2
-    return max(round(min(1.0, _QUICK / work) * SWEEPS, -2), _LEAST_SWEEPS)
+    hundreds = round(min(1.0, _QUICK / work) * SWEEPS / 100)
+    return max(100 * hundreds, _LEAST_SWEEPS)
 
 
 def rows_sampled(model: Any, data: IncompleteData) -> int:

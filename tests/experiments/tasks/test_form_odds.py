@@ -60,9 +60,7 @@ def test_tables_from_the_prior_of_the_sampler():
 
 
 def test_a_table_from_the_prior_is_sampled_as_it_is(monkeypatch):
-    for name, sweeps in (("_WARM_UP", 50), ("_KEPT", 50), ("_OWN_VALUE", 20), ("_AT_RANDOM", 5),
-                         ("_EVERY", 5)):  # fmt: skip
-        monkeypatch.setattr(sampled, name, sweeps)
+    monkeypatch.setattr(sampled, "SWEEPS", 100)
     drawn = drawn_exactly(0, 60)
     sampling = _AsGiven(drawn, 0)
     while not sampling.finished:
