@@ -31,14 +31,14 @@ def plot_reliability(imputation: Imputation) -> Figure:
     rows = np.flatnonzero(incomplete)
     threshold = khat_threshold(imputation.particles)
     khat = np.maximum(imputation.khat[rows], -0.5)  # equal weights have k-hat minus infinity
-    bad = khat > threshold
+    bad = ~imputation.reliable[rows]  # each by the threshold of its own number of particles
     left.scatter(rows[~bad], khat[~bad], s=8, color=OBSERVED)
     left.scatter(rows[bad], khat[bad], s=14, color=MECHANISM, marker="x", label="uneven")
     left.axhline(threshold, color=QUIET, ls="--", lw=1, label=f"threshold {threshold:.2f}")
-    left.legend(frameon=False, fontsize=8)
+    left.legend(frameon=True, edgecolor="none", framealpha=0.9, fontsize=8)
     plain(
         left,
-        f"{100 * (1 - bad.mean()) if len(bad) else 100:.1f} % of rows with good weights",
+        f"weights good in {100 * imputation.reliable.mean():.1f} % of rows",
         "row",
         "k-hat",
     )

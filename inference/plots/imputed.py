@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ...data.columns.column import Column
 from ...data.errors import InputError
 from ..imputing.imputation import Imputation
 from .style import IMPUTED, OBSERVED, QUIET, panels, plain, shown
@@ -60,6 +63,8 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
             )  # fmt: skip
         share = 100 * np.mean(~seen[:, j])
         plain(panel, f"{name} ({share:.0f} % missing)", name, "density")
+        if column.kind == "datetime":
+            _as_dates(panel, column)
     axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(left_out, fontsize=10)
     return figure
@@ -104,11 +109,25 @@ def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = N
         panel.hist(draws[:, j], bins=30, density=True, color=IMPUTED, alpha=0.75, label="this cell")
         panel.axvline(imputation.mean[i, j], color=QUIET, lw=1.5, label="mean")
         plain(panel, f"row {row}", name, "density")
+        if data.schema[name].kind == "datetime":
+            _as_dates(panel, data.schema[name])
     axes[0].legend(frameon=False, fontsize=8)
     khat = imputation.khat[i]
     title = f"k-hat {khat:.2f}, ESS {imputation.ess[i]:.0f}"
     figure.suptitle("\n".join(filter(None, (title, left_out))), fontsize=10)
     return figure
+
+
+def _as_dates(panel: Any, column: Column) -> None:
+    """Write seconds on the axis as days, and leave out densities, which are per second."""
+
+    def day(seconds: float, _: int) -> str:
+        return str((pd.Timestamp(column.origin or 0) + pd.Timedelta(seconds=seconds)).date())
+
+    panel.xaxis.set_major_locator(MaxNLocator(3))
+    panel.xaxis.set_major_formatter(FuncFormatter(day))
+    panel.xaxis.get_offset_text().set_visible(False)
+    panel.set_yticks([])
 
 
 def _bins(values: np.ndarray) -> list[float]:

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -67,4 +68,15 @@ def html(frame: pd.DataFrame) -> str:
     if named.index.nlevels == 1 and named.index.name is not None:
         named = named.rename_axis(index=None).rename_axis(columns=str(frame.index.name))
     text = named.to_html(border=0, float_format=lambda value: f"{value:.4g}", na_rep="")
-    return _TEXT.sub('<td class="text">', text)
+    head, mark, body = text.partition("</thead>")
+    for k, name in enumerate(named.columns):
+        if _is_text(named.iloc[:, k]):
+            heading = f"<th>{escape(str(name), quote=False)}</th>"
+            head = head.replace(heading, heading.replace("<th>", '<th class="text">'), 1)
+    return head + mark + _TEXT.sub('<td class="text">', body)
+
+
+def _is_text(column: pd.Series[Any]) -> bool:
+    """Whether the cells of a column are words, which stand at the left."""
+    cells = [str(cell) for cell in column if isinstance(cell, str) and cell]
+    return any(_TEXT.match(f"<td>{escape(cell)}") for cell in cells)

@@ -1,5 +1,7 @@
 """Figures show the numbers that they are of."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,6 +83,23 @@ def test_levels_are_bars():
     assert sum(heights[:3]) == pytest.approx(1.0)
     assert sum(heights[3:]) == pytest.approx(1.0)
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["a", "b", "c"]
+
+
+def test_dates_are_written_as_days():
+    rng = np.random.default_rng(0)
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 300, 40), "D")
+    frame = pd.DataFrame({"day": days, "x": rng.normal(size=40)})
+    frame.loc[:5, "day"] = pd.NaT
+    data = ab.IncompleteData.from_frame(frame)
+    filled = ab.impute(ab.fit(ab.PPCA(data), data, steps=5, progress=False), data, 50)
+    for figure in (ab.plots.plot_imputed(filled, ["day"]), ab.plots.plot_row(filled, 0, ["day"])):
+        figure.canvas.draw()
+        panel = figure.axes[0]
+        written = [label.get_text() for label in panel.get_xticklabels()]
+        assert all(re.fullmatch(r"202[345]-\d\d-\d\d", text) for text in written)
+        assert len(panel.get_yticks()) == 0
+    good = ab.plots.plot_reliability(filled).axes[0].get_title()
+    assert good == f"weights good in {100 * filled.reliable.mean():.1f} % of rows"
 
 
 def test_history_and_ranks(fitted):

@@ -21,7 +21,7 @@ from absentia.inference import MultipleImputation
 from absentia.inference.report import About
 from absentia.inference.report.answers import completed_tables, pooled_means
 from absentia.inference.report.cautions import cautions
-from absentia.inference.report.section import Section
+from absentia.inference.report.section import Section, html
 from absentia.inference.report.sections import without_names
 from absentia.inference.report.twin import twin
 
@@ -267,6 +267,16 @@ def test_nothing_is_left_behind_where_it_cannot_be_written(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
         ab.report(fitted, data, tmp_path / "no" / "r.html", replications=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_words_and_their_headings_stand_at_the_left():
+    frame = pd.DataFrame({"kind <a>": ["continuous", ""], "n": [1, 2], "share": ["3 (1 %)", "-2"]})
+    text = html(frame)
+    assert '<th class="text">kind &lt;a&gt;</th>' in text
+    assert '<td class="text">continuous</td>' in text
+    assert "<th>n</th>" in text
+    assert "<th>share</th>" in text
+    assert "<td>3 (1 %)</td>" in text
 
 
 def test_sentences_that_differ_in_named_columns_stand_once():
