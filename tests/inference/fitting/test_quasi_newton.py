@@ -183,7 +183,7 @@ def test_the_prior_of_the_slopes_counts_once_per_table(monkeypatch):
     slope = torch.tensor([0.7, -1.2, 0.0, 0.0, 0.0])
 
     def loss(prior):
-        model = ab.NotMIWAEPPCA(data, latent_dim=2, slope_prior=prior)
+        model = ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2, slope_prior=prior)
         with torch.no_grad():
             model.missingness.raw_slope.copy_(slope)
             stepper = quasi_newton.QuasiNewton(model, data, FitSettings())
