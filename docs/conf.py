@@ -34,7 +34,7 @@ templates_path = ["_templates"]
 
 # Markdown and notebooks. Notebooks are shown as they are stored; nothing is executed here.
 nb_execution_mode = "off"
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist", "tasklist"]
 myst_heading_anchors = 3
 # cells of a notebook may end in text whose first heading is not of the first level
 suppress_warnings = ["mystnb.unknown_mime_type"]

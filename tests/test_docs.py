@@ -19,7 +19,7 @@ def listed():
     """The names in the reference's pages, in order."""
     names = []
     for page in sorted((DOCS / "api").glob("*.md")):
-        names += re.findall(r"^   (absentia\.[\w.]+)$", page.read_text("utf-8"), re.MULTILINE)
+        names += re.findall(r"^   ~(absentia\.[\w.]+)$", page.read_text("utf-8"), re.MULTILINE)
     return names
 
 
