@@ -33,6 +33,7 @@ LONG = {
     "docs/how-to/pictures.md",
     "docs/how-to/pooled-regression.md",
     "docs/how-to/regulator.md",
+    "docs/how-to/scikit-learn.md",
     "docs/how-to/two-groups.md",
     "docs/models/average.md",
     "docs/start.md",
