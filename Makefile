@@ -36,7 +36,7 @@ test: $(READY) ## Tests, doctests and README examples (ARGS="-k weights" for a s
 test-slow: $(READY) ## Only the tests marked slow, the notebooks among them
 	$(ONE_THREAD) $(BIN)/python -m pytest tests -m slow $(SHARED) $(ARGS)
 
-notebooks: $(READY) ## Run the notebooks in experiments/notebooks from start to end
+notebooks: $(READY) ## Run the notebooks, and compare with the outputs that are stored
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/experiments/test_notebooks.py -m slow $(SHARED)
 
 docs: $(DOCS_READY) ## Build the site in docs/_build/html, offline, with warnings as errors

@@ -33,7 +33,8 @@ def plot_reliability(imputation: Imputation) -> Figure:
     khat = np.maximum(imputation.khat[rows], -0.5)  # equal weights have k-hat minus infinity
     bad = ~imputation.reliable[rows]  # each by the threshold of its own number of particles
     left.scatter(rows[~bad], khat[~bad], s=8, color=OBSERVED)
-    left.scatter(rows[bad], khat[bad], s=14, color=MECHANISM, marker="x", label="uneven")
+    left.scatter(rows[bad], khat[bad], s=14, color=MECHANISM, marker="x",
+                 label="uneven" if bad.any() else None)  # fmt: skip
     left.axhline(threshold, color=QUIET, ls="--", lw=1, label=f"threshold {threshold:.2f}")
     left.legend(frameon=True, edgecolor="none", framealpha=0.9, fontsize=8)
     plain(

@@ -55,9 +55,9 @@ def answers(pooled: Mapping[str, Pooled], beside: Mapping[str, Beside]) -> Secti
     )
     for k, (name, one) in enumerate(pooled.items()):
         shown = one.summary().rename(
-            columns={"se": "standard error", "p_value": "p-value", "fmi": "missing information"}
+            columns={"se": "standard error", "p_value": "p", "fmi": "missing information"}
         )
-        shown["p-value"] = ["<.001" if p < 0.001 else f"{p:.3f}" for p in shown["p-value"]]
+        shown["p"] = ["<.001" if p < 0.001 else f"{p:.3f}" for p in shown["p"]]
         others = beside.get(name, {})
         for how, other in others.items():
             rows = other.reindex(one.table.index)

@@ -14,7 +14,7 @@ import pandas as pd
 
 #: dots per inch of pictures, and pixels per inch at which a page shows them
 _PRINTED, _SHOWN = 150, 80
-_TEXT = re.compile(r"<td>(?![-+<.\d]|nan|</td>)")
+_TEXT = re.compile(r"<td>(?![-+<.\d]|&lt;|nan|</td>)")
 #: tables of more rows are folded until a reader opens them
 _MOST_ROWS = 25
 

@@ -270,13 +270,16 @@ def test_nothing_is_left_behind_where_it_cannot_be_written(tmp_path):
 
 
 def test_words_and_their_headings_stand_at_the_left():
-    frame = pd.DataFrame({"kind <a>": ["continuous", ""], "n": [1, 2], "share": ["3 (1 %)", "-2"]})
+    frame = pd.DataFrame(
+        {"kind <a>": ["continuous", ""], "n": [1, 2], "share": ["3 (1 %)", "<.001"]}
+    )
     text = html(frame)
     assert '<th class="text">kind &lt;a&gt;</th>' in text
     assert '<td class="text">continuous</td>' in text
     assert "<th>n</th>" in text
     assert "<th>share</th>" in text
     assert "<td>3 (1 %)</td>" in text
+    assert "<td>&lt;.001</td>" in text
 
 
 def test_sentences_that_differ_in_named_columns_stand_once():
