@@ -61,6 +61,12 @@ def test_every_page_stands_in_a_table_of_contents():
     assert pages <= listed_pages
 
 
+def test_every_notebook_is_a_tutorial():
+    index = (DOCS / "tutorials" / "index.md").read_text("utf-8")
+    for notebook in (ROOT / "experiments" / "notebooks").glob("*.ipynb"):
+        assert f"\n{notebook.stem}\n" in index
+
+
 def messages():
     """Every text in the package's sources, with a mark where a value is put in."""
     texts = []
