@@ -44,6 +44,7 @@ from .networks.encoders import (
     ZeroFilledEncoder,
 )
 from .networks.mixed_decoder import MixedDecoder
+from .networks.modal_encoder import ModalEncoder
 from .networks.target_heads import Predictor
 from .programs.base import Prior, RowModel, StandardNormalPrior
 from .programs.margins import KnownMargins
@@ -93,6 +94,7 @@ __all__ = [
     "Missingness",
     "MixedDecoder",
     "MixturePrior",
+    "ModalEncoder",
     "NetworkDecoder",
     "NoSelfCensoring",
     "NonLinearMissingness",

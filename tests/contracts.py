@@ -40,6 +40,7 @@ from absentia.models import (
     Missingness,
     MixedDecoder,
     MixturePrior,
+    ModalEncoder,
     NonLinearMissingness,
     NoSelfCensoring,
     ObservedMissingness,
@@ -77,6 +78,12 @@ def mixture_encoder() -> Encoder:
     encoder = ExactMixtureEncoder(P, D)
     encoder.attach(LinearGaussianDecoder(D, P))
     encoder.attach_prior(MixturePrior(D, 3))
+    return encoder
+
+
+def modal_encoder() -> Encoder:
+    encoder = ModalEncoder(P, D)
+    encoder.attach(MixedDecoder(D, [{"family": "real"}] * P, hidden=[], scale="shared"))
     return encoder
 
 
@@ -132,6 +139,7 @@ ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
     ConvEncoder: {"conv": lambda: ConvEncoder((1, 2, 2), D, channels=[3, 4])},
     ExactConditionalEncoder: {"exact": exact_encoder},
     ExactMixtureEncoder: {"exact-mixture": mixture_encoder},
+    ModalEncoder: {"mode": modal_encoder},
     PriorEncoder: {"prior": lambda: PriorEncoder(P, D)},
 }
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.system.process import seeded
 from ...models.missingness import Missingness
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.programs.base import RowModel
@@ -25,7 +26,7 @@ _LEAST_CURVATURE = 1e-3
 
 
 class Coordinates:
-    """Coordinates v of the parameters theta = T v, for models with a linear Gaussian decoder.
+    """Coordinates v of the parameters theta = T v, for models with a linear decoder.
 
     The information about theta that complete rows (x, z, s) would have, which the model itself
     gives, is about the identity in these coordinates. The bound's curvature is then between one and
@@ -33,10 +34,10 @@ class Coordinates:
     quasi-Newton acceleration of EM (Jamshidian & Jennrich, JRSS B 1997), takes tens of iterations
     where columns that are nearly collinear, or a steep mechanism, ask for thousands in theta.
 
-    The decoder's weights W and means are L times their coordinates, where L L^T = W W^T + sigma^2 I
-    is the columns' covariance. The mechanism's parameters are T times theirs, where T T^T is the
-    inverse of their Fisher information in rows sampled from the model. All other parameters are
-    their own coordinates.
+    The weights W and means of a linear Gaussian decoder are L times their coordinates, where
+    L L^T = W W^T + sigma^2 I is the columns' covariance. The mechanism's parameters are T times
+    theirs, where T T^T is the inverse of their Fisher information in rows sampled from the model.
+    All other parameters are their own coordinates.
 
     Args:
         model: the model, whose present parameters determine T.
@@ -45,11 +46,12 @@ class Coordinates:
     """
 
     def __init__(self, model: RowModel, data: IncompleteData, seed: int) -> None:
-        assert isinstance(model.decoder, LinearGaussianDecoder)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self._decoder = _positions(self.parameters, model.decoder.mean.parameters())
+        self._decoder, factors = [], {}
+        if isinstance(model.decoder, LinearGaussianDecoder):
+            self._decoder = _positions(self.parameters, model.decoder.mean.parameters())
+            factors["decoder"] = _factor(model.decoder.covariance())
         self._mechanism = _positions(self.parameters, model.missingness.parameters())
-        factors = {"decoder": _factor(model.decoder.covariance())}
         information = _information(model, data, seed) if self._mechanism else None
         if information is not None:
             factors["mechanism"] = _factor(information).T.inverse()
@@ -192,7 +194,11 @@ def _sampled(
     like, p = data.x, len(data.columns)
     z = torch.randn(rows, model.prior.latent_dim, generator=generator).to(like)
     x_given_z = model.decoder(z)
-    x = x_given_z.mean + x_given_z.stddev * torch.randn(rows, p, generator=generator).to(like)
+    if isinstance(model.decoder, LinearGaussianDecoder):
+        x = x_given_z.mean + x_given_z.stddev * torch.randn(rows, p, generator=generator).to(like)
+    else:
+        with seeded(seed):
+            x = x_given_z.sample()
     mechanism: Missingness = model.missingness
     return x, mechanism.context(
         z=z, z_mask=None, covariates=data.extras(slice(rows)).get("covariates"), s=data.s[:rows]

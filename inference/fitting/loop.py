@@ -71,8 +71,9 @@ def fit(
 
     The optimiser is ``"adam"`` on minibatches, for every
     model, or ``"l-bfgs"`` on the whole table, which is some ten times faster and serves linear
-    Gaussian decoders with their exact guide. ``"auto"`` takes L-BFGS where it can, unless a setting
-    of Adam's is given (``steps``, ``batch_size``, the two rates, ``schedule``, ``gradient``,
+    decoders with the guide that they determine (``encoder="exact"`` or ``"mode"``). ``"auto"``
+    takes L-BFGS where it can, unless a setting of Adam's is given (``steps``, ``batch_size``, the
+    two rates, ``schedule``, ``gradient``,
     ``evaluations``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
     at the latest after ``steps`` iterations. It fits all rows and holds none out, unless
     ``validation`` or ``patience`` is given. Where a linear model or a mixture averages over forms
@@ -286,8 +287,9 @@ def _with_optimiser(
     if not plain:
         raise InputError(
             "optimiser='l-bfgs' needs a bound that is a smooth function of the parameters: a "
-            "linear Gaussian decoder with its exact guide (decoder='linear', NotMIWAEPPCA, PPCA), "
-            "and a mechanism whose missing values are all integrated out; use optimiser='adam'"
+            "linear decoder with the guide that it determines (decoder='linear', NotMIWAEPPCA, "
+            "PPCA, encoder='exact' or 'mode'), and a mechanism whose missing values are all "
+            "integrated out; use optimiser='adam'"
         )
     return plan
 

@@ -12,6 +12,7 @@ from ...data import IncompleteData
 from ...data.system.process import seeded
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.encoders import ExactConditionalEncoder
+from ...models.networks.modal_encoder import ModalEncoder
 from ...models.networks.starts import moments_at_random
 from ...models.never_fitted import never_fitted
 from ...models.programs.base import RowModel
@@ -50,12 +51,14 @@ _FEW = 4
 def is_plain(model: Any, data: Any, unobserved: str) -> bool:
     """Tell whether fixed random numbers make a model's bound a smooth function of its parameters.
 
-    They do for a linear Gaussian decoder with its exact guide, if all missing values are integrated
-    out and no coefficient of the mechanism has a posterior of its own.
+    They do for a linear decoder with the guide that it determines, exact or at the mode, if all
+    missing values are integrated out and no coefficient of the mechanism has a posterior of its
+    own.
     """
     if not (isinstance(model, RowModel) and isinstance(data, IncompleteData)):
         return False
-    if not isinstance(model.encoder, ExactConditionalEncoder) or unobserved == "sample":
+    exact = isinstance(model.encoder, ExactConditionalEncoder | ModalEncoder)
+    if not exact or unobserved == "sample":
         return False
     other_parts = (model.coefficient_guide, model.predictor, model.trunk, model.margins)
     if any(part is not None for part in other_parts) or model.missingness.mask_latent_dim:
@@ -106,6 +109,7 @@ class QuasiNewton:
     def __init__(self, model: RowModel, train: IncompleteData, plan: FitSettings) -> None:
         self.model, self.train, self.plan = model, train, plan
         ignorable = bool(model.missingness.dependence(len(train.columns)).ignorable.all())
+        ignorable = ignorable and isinstance(model.encoder, ExactConditionalEncoder)
         # under the exact guide of an ignorable model all particles of a row have the same weight
         self.most_particles = 1 if ignorable else plan.particles
         self.marginal = Marginal(plan.unobserved)
@@ -120,7 +124,8 @@ class QuasiNewton:
     def _start_at_random(self) -> None:
         """Start the decoder as if values were missing at random, which EM finds in a moment."""
         decoder = self.model.decoder
-        assert isinstance(decoder, LinearGaussianDecoder)
+        if not isinstance(decoder, LinearGaussianDecoder):
+            return
         if not all(p.requires_grad for p in decoder.parameters()):
             return
         least = max(decoder.scale.floor, _LEAST_INITIAL_SCALE) ** 2

@@ -10,6 +10,7 @@ import torch
 
 from ...data import IncompleteData
 from ...models import NotMIWAEPPCA
+from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.programs.selection import SelectionModel
 from .nonfinite import NotFiniteAt
 from .quasi_newton import QuasiNewton, is_plain
@@ -52,17 +53,18 @@ def start_mechanism(model: Any, train: Any, plan: FitSettings) -> bool:
     chosen = torch.randperm(len(train), generator=generator)[:_MOST_ROWS].sort().values
     rows = train.rows(chosen).without_target()
     twin = NotMIWAEPPCA(rows, copy.deepcopy(mechanism), seed=plan.seed)
-    if not is_plain(twin, rows, plan.unobserved):
+    linear = isinstance(twin.decoder, LinearGaussianDecoder)
+    if not linear or not is_plain(twin, rows, plan.unobserved):
         return False
     twin.to(next(model.parameters()).device)
     own = FitSettings(
         particles=_PARTICLES, steps=_ITERATIONS, unobserved=plan.unobserved, seed=plan.seed
     )
-    linear = QuasiNewton(twin, rows, own)
+    fitted = QuasiNewton(twin, rows, own)
     taken = 0
     try:
-        while taken < _ITERATIONS and not linear.finished:
-            taken += linear.advance(taken)[1]
+        while taken < _ITERATIONS and not fitted.finished:
+            taken += fitted.advance(taken)[1]
     except NotFiniteAt:
         return False
     mechanism.load_state_dict(twin.missingness.state_dict())

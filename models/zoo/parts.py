@@ -21,6 +21,7 @@ from ..networks.encoders import (
 )
 from ..networks.families import Families, all_real, families_of
 from ..networks.mixed_decoder import MixedDecoder
+from ..networks.modal_encoder import ModalEncoder
 from ..programs.base import Prior
 from ..programs.margins import KnownMargins
 from ..programs.selection import SelectionModel
@@ -72,7 +73,8 @@ def encoder_for(
     """Make the encoder of a name, or return the encoder that was given.
 
     Args:
-        linear: whether the decoder is linear, so that ``"exact"`` is an encoder too.
+        linear: whether the decoder is linear, so that ``"exact"`` is an encoder too, or ``"mode"``
+            where columns are of several kinds.
 
     Raises:
         TypeError: for options of a network with ``"exact"``, which has none.
@@ -80,22 +82,24 @@ def encoder_for(
     """
     if not isinstance(encoder, str):
         return encoder
-    _known("encoder", encoder, [*ENCODERS, "exact"] if linear else ENCODERS)
-    if encoder != "exact":
+    _known("encoder", encoder, [*ENCODERS, "exact", "mode"] if linear else ENCODERS)
+    if encoder not in ("exact", "mode"):
         mixed = {} if all_real(families) else {"families": families}
         made: Encoder = ENCODERS[encoder](len(families), latent_dim, **network, **mixed)
         return made
-    if not all_real(families):
+    if encoder == "exact" and not all_real(families):
         raise InputError(
             "encoder='exact' is for tables whose columns are all real numbers; use "
-            "encoder='mask-aware'"
+            "encoder='mode' or 'mask-aware'"
         )
     if network:
         raise KindError(
-            f"{sorted(network)[0]!r} has no meaning with encoder='exact', which has no network; "
-            f"leave it out, or use encoder='mask-aware'"
+            f"{sorted(network)[0]!r} has no meaning with encoder={encoder!r}, which has no "
+            f"network; leave it out, or use encoder='mask-aware'"
         )
-    return ExactConditionalEncoder(len(families), latent_dim)
+    if all_real(families):
+        return ExactConditionalEncoder(len(families), latent_dim)
+    return ModalEncoder(len(families), latent_dim)
 
 
 def assembled(
