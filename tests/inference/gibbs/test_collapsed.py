@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import optimize, stats
+from torch.nn.functional import one_hot
 
 from absentia.inference.gibbs.chains import Chains
 from absentia.inference.gibbs.collapsed import Proposal, log_likelihood, log_prior, scores
@@ -189,3 +190,27 @@ def test_proposals_have_the_density_that_is_said():
     ratio = torch.stack(ratios)
     error = ratio.std(0) / len(ratio) ** 0.5
     assert ((ratio.mean(0) - len(FORMS)).abs() < 4 * error).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direct", [False, True])
+def test_forms_are_visited_by_their_posterior(direct):
+    """Of a column given the other utilities: by importance sampling, and by steps of the chain."""
+    chains = made(direct, rows=40)
+    proposal = Proposal(chains.collapsed(0), chains.forms.prior(0), chains.forms.modes[:, 0])
+    found, source = torch.zeros(2, len(FORMS), dtype=DOUBLE), generator(4)
+    for _ in range(1500):
+        form, at = proposal.draw(source)
+        weight = (proposal.log_target(form, at) - proposal.log_density(form, at)).exp()
+        found[torch.arange(2), form] += weight
+    expected = found / found.sum(-1, keepdim=True)
+    steps = []
+    for _ in range(600):
+        chains._mechanism(0, adapt=False)
+        steps.append(one_hot(chains.forms.form[:, 0], len(FORMS)).to(DOUBLE))
+    batches = torch.stack(steps).unflatten(0, (20, -1)).mean(1)  # (20, K, F)
+    error = batches.std(0) / 20**0.5 + 0.01
+    assert ((batches.mean(0) - expected).abs() < 4 * error).all()
+    # the steps move, and leave what is observed as it is
+    assert len({int(one) for step in steps for one in step.argmax(-1)}) > 2
+    assert torch.equal(chains.y[:, chains.seen], made(direct, rows=40).y[:, chains.seen])
