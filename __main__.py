@@ -1,5 +1,5 @@
 """The entry point of ``python -m absentia`` and of ``torchrun -m absentia``."""
 
-from .cli import app
+from absentia.cli import app
 
 app()
