@@ -88,7 +88,9 @@ class AveragedMissingness(Missingness):
         forms: the forms that are considered; all six when left out.
         mask_latent_dim: the number e of dimensions of v; 0 leaves it out.
         units: (p,) one standard deviation of each column in the model's numbers, 1 for standardised
-            columns, the default. A unit of 0 is for levels without an order, which have no slope.
+            columns, the default. A unit of 0 is for levels without an order, which are not read.
+        levels: the positions of columns of levels, which have no slope on their own value: of two
+            or three levels a table can hardly tell whether they decide themselves.
         complete: the positions of columns without missing values, whose coefficients a fit by
             gradients learns; sampling finds them in the table.
 
@@ -112,6 +114,7 @@ class AveragedMissingness(Missingness):
         mask_latent_dim: int = 1,
         units: Sequence[float] | None = None,
         complete: Sequence[int] = (),
+        levels: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if mask_latent_dim < 0:
@@ -133,6 +136,9 @@ class AveragedMissingness(Missingness):
         per_unit = [1.0] * num_columns if units is None else [1 / u if u else 0.0 for u in units]
         self.per_unit: Tensor
         self.register_buffer("per_unit", torch.tensor(per_unit), persistent=False)
+        own = torch.tensor([0.0 if j in levels else u for j, u in enumerate(per_unit)])
+        self.own_unit: Tensor
+        self.register_buffer("own_unit", own, persistent=False)
         self.others: Tensor
         #: (p, p) the coefficients of other columns, which only sampling changes
         self.register_buffer("others", torch.zeros(num_columns, num_columns))
@@ -145,13 +151,13 @@ class AveragedMissingness(Missingness):
 
     def forward(self, x: Tensor, z: Tensor, z_mask: Tensor | None = None) -> ProbitBernoulli:
         """Return a Bernoulli with probit link, batch shape (..., n, p)."""
-        return ProbitBernoulli(self._rest(x, z, z_mask) + self.slope * self.per_unit * x)
+        return ProbitBernoulli(self._rest(x, z, z_mask) + self.slope * self.own_unit * x)
 
     def affine(self, x: Tensor, z: Tensor, z_mask: Tensor | None = None) -> Affine:
         """Return slopes, and offsets by row and particle, of columns that no other one reads."""
         read = self.dependence(x.shape[-1]).sampled
         columns = ~read.to(x.device) if bool(read.any()) else None
-        return Affine(self.slope * self.per_unit, self._rest(x, z, z_mask), "probit", columns)
+        return Affine(self.slope * self.own_unit, self._rest(x, z, z_mask), "probit", columns)
 
     def _rest(self, x: Tensor, z: Tensor, z_mask: Tensor | None) -> Tensor:
         """Return the score without the part of the column itself, (..., n, p)."""
@@ -206,7 +212,7 @@ class AveragedMissingness(Missingness):
         """Return slopes and offsets of the score of being missing, in data units."""
         found: dict[str, Tensor] = {}
         for j, _ in incomplete(data):
-            slope = self.slope[j] * self.per_unit[j]
+            slope = self.slope[j] * self.own_unit[j]
             found |= in_own_units(data, j, self.offset[j], [(j, slope)])
         return found
 
@@ -226,8 +232,8 @@ class AveragedMissingness(Missingness):
     @torch.no_grad()
     def in_words(self, column: int) -> str:
         """Say what the fitted slope on the own value is, where no forms were sampled."""
-        if not bool(self.per_unit[column]):
-            return "other columns; levels without an order are taken not to decide themselves"
+        if not bool(self.own_unit[column]):
+            return "other columns; levels are taken not to decide themselves"
         common = self.slope.new_zeros(()) if self.shared is None else self.shared[column]
         slope = -LOGIT * float(self.slope[column] / (1 + common.square().sum()).sqrt())
         if not bool(self.slope.any()):

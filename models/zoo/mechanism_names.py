@@ -207,6 +207,7 @@ def _averaged(
         latent_dim,
         mask_latent_dim=mask_latent_dim,
         units=units if mixed else None,
+        levels=[j for j, column in enumerate(data.schema) if column.levels],
         complete=whole,
     )
 

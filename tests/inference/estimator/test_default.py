@@ -72,9 +72,21 @@ def test_columns_of_every_kind_have_slopes_in_their_own_standard_deviations():
     expected = [1.0, 1 / data.x[:, 1][data.s[:, 1]].std(correction=0), 0.0]
     expected.append(1 / codes.std(correction=0))
     np.testing.assert_allclose(mechanism.per_unit.numpy(), np.array(expected), rtol=1e-5)
-    said = mechanism.in_words(2)
-    assert "levels without an order" in said
+    assert mechanism.own_unit.tolist() == [1.0, 0.0, 0.0, 0.0]  # levels have no slope
+    assert "levels are taken not to decide" in mechanism.in_words(1)
     assert "not known before the fit" in mechanism.in_words(0)
+
+
+def test_levels_that_are_missing_at_random_keep_their_shares():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"age": rng.normal(50, 10, 200), "smokes": rng.random(200) < 0.25})
+    frame = frame.astype({"smokes": object})
+    frame.loc[::6, "smokes"] = None
+    data = ab.IncompleteData.from_frame(frame)
+    model = ab.NotMIWAEPPCA(data)
+    fit = ab.fit(model, data, steps=150, learning_rate=3e-2, progress=False, check=False)
+    share = ab.impute(fit, data, particles=100).probabilities("smokes")[True].mean()
+    assert abs(share - frame["smokes"].dropna().mean()) < 0.1
 
 
 def test_complete_columns_explain_absence_where_forms_are_not_sampled():
