@@ -174,6 +174,7 @@ for module in pkgutil.walk_packages(absentia.__path__, "absentia."):
 """
 
 
+@pytest.mark.slow
 def test_import_changes_no_global_state_and_every_module_imports(unpacked, tmp_path):
     where, version, *modules = run_python(SIDE_EFFECTS, cwd=tmp_path, path=unpacked).split()
     assert (where, version) == (str(unpacked / "absentia" / "__init__.py"), absentia.__version__)

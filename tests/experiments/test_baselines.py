@@ -24,6 +24,7 @@ def test_column_mean_has_the_published_error(breast):
     assert (filled.low[missing] < filled.mean[missing]).all()
 
 
+@pytest.mark.slow
 def test_mice_does_better_and_its_intervals_bracket_it(breast):
     truth, missing, incomplete = breast
     filled = baselines.mice(incomplete, draws=2)

@@ -46,6 +46,7 @@ def toy(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_sweep_is_run_and_goes_on_where_it_was(toy, tmp_path):
     sweep, folder = Sweep.named(str(toy)), tmp_path / "out"
     first = tune(sweep, folder, trials=3)

@@ -268,7 +268,7 @@ def test_a_global_latent_against_the_closed_form():
     assert se < 0.05
 
 
-@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("p", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_prior_on_the_slopes_against_quadrature(p):
     """L_K to E_q(a)[log p(x_o, s | a)] - KL(q(a) || p(a)): the columns are independent given z.
 

@@ -156,6 +156,7 @@ def test_monte_carlo_agrees_when_much_is_missing(link):
     assert (np.abs(ratio - exact) < 4 * se).all()
 
 
+@pytest.mark.slow
 def test_probabilities_of_all_masks_sum_to_one():
     """Summed over s and integrated over the observed entry, p(x_o, s) is 1."""
     truth = LinearGaussian.random(2, 1, sigma=0.5, seed=10)

@@ -42,6 +42,7 @@ def picture_spec(tmp_path, methods, **options):
     return Spec.named(str(path))
 
 
+@pytest.mark.slow
 def test_pictures_are_completed_and_drawn(tmp_path):
     spec = picture_spec(
         tmp_path,

@@ -53,6 +53,7 @@ def test_calibration_of_the_mask(data, right_one):
     assert ((found["missing"] - found["predicted"]).abs() < 4 * error + 0.02).all()
 
 
+@pytest.mark.slow
 def test_what_goes_missing_together():
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(rng.normal(size=(400, 2)), columns=["a", "b"])
@@ -69,6 +70,7 @@ def test_what_goes_missing_together():
     assert row["p_value"] < 0.05
 
 
+@pytest.mark.slow
 def test_columns_without_a_formula_are_left_out():
     rng = np.random.default_rng(2)
     frame = pd.DataFrame(rng.normal(size=(150, 3)), columns=["a", "b", "c"])

@@ -118,6 +118,7 @@ def test_a_killed_fit_in_a_late_stage_goes_on(tmp_path, monkeypatch):
     assert resumed.history.equals(whole.history)
 
 
+@pytest.mark.slow
 def test_a_long_table_ends_where_a_fit_of_all_rows_in_every_stage_does(monkeypatch):
     """From two fifths of the rows, within a fraction of the standard errors of all rows."""
     data = ab.IncompleteData.from_numpy(hidden(rows(2000)))

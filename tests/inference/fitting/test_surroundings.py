@@ -100,6 +100,7 @@ def test_a_model_is_of_the_dtype_of_its_data():
             assert {t.dtype for t in tensors if t.is_floating_point()} == {dtype}
 
 
+@pytest.mark.slow
 def test_standard_errors_in_inference_mode():
     data = ab.IncompleteData.from_numpy(rows(), columns=["a", "b", "c"])
     model = ab.NotMIWAEPPCA(data, "a ~ b", latent_dim=1)

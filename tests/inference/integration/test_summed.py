@@ -291,6 +291,7 @@ def test_warped_columns_have_means_in_their_own_units():
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_warped_columns_have_spreads_and_intervals_in_their_own_units():
     """A log-Normal around 5000 with a log-sd far from 1, and a share: nothing is scaled twice."""
     rng = np.random.default_rng(1)

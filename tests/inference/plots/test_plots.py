@@ -177,6 +177,7 @@ def titles(figure):
     return [axes.get_title().split(" ")[0] for axes in figure.axes if axes.get_visible()]
 
 
+@pytest.mark.slow
 def test_figures_of_wide_tables_are_of_the_most_missing_and_say_so(wide):
     data, imputation, model = wide
     last = [f"c{j:03}" for j in range(88, 100)]

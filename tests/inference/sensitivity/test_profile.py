@@ -111,6 +111,7 @@ def test_open_ends_are_infinite():
     assert interval(pd.Series(found), 0.95)[0] == -math.inf
 
 
+@pytest.mark.slow
 def test_the_profile_far_from_the_fit_is_the_exact_one():
     """Reached from slope 0, as far as 4 sd: within .1 nats, where 25 draws a row were out by 1."""
     data = table(slope=1.0)

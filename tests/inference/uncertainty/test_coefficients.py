@@ -64,6 +64,7 @@ def hidden_by_itself(rows=500, seed=0):
     return frame
 
 
+@pytest.mark.slow
 def test_a_fixed_decoder_makes_intervals_narrower_under_self_masking():
     result, data = fitted(hidden_by_itself(300), "a ~ +a")
     joint = ab.inference.coefficient_posterior(result, data)
@@ -88,6 +89,7 @@ def test_names_of_estimands(what, names):
     assert (found["lower"] < found["upper"]).all()
 
 
+@pytest.mark.slow
 def test_what_is_given_has_no_row():
     result, data = fitted(table(120), ab.missing("a ~ a + w", fixed={"a": 1.0}))
     assert list(ab.inference.coefficient_posterior(result, data, particles=5).index) == [
@@ -123,6 +125,7 @@ def test_a_fit_far_from_its_maximum_is_led_there(at_random):
     pd.testing.assert_frame_equal(found, expected, atol=2e-3, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_fit_that_ended_elsewhere_is_said():
     """The slope of the fit has the wrong sign; the likelihood's maximum has the right one."""
     data = ab.IncompleteData.from_frame(hidden_by_itself())
@@ -135,6 +138,7 @@ def test_a_fit_that_ended_elsewhere_is_said():
     assert found["estimate"] > 1
 
 
+@pytest.mark.slow
 def test_a_fit_at_no_maximum_is_said():
     frame = table()
     result, data = fitted(frame, "a ~ a + w", seed=0)
@@ -144,6 +148,7 @@ def test_a_fit_at_no_maximum_is_said():
         ab.inference.coefficient_posterior(result, data, polish=0)
 
 
+@pytest.mark.slow
 def test_the_spread_of_random_intercepts_is_held():
     rng = np.random.default_rng(0)
     frame = table(300).assign(site=pd.Categorical(rng.choice(list("uvwxy"), 300)))

@@ -179,6 +179,7 @@ def test_random_intercepts_find_the_clinics():
     assert len(ab.impute(fitted, data, 50).ess) == len(data)
 
 
+@pytest.mark.slow
 def test_a_latent_of_the_mask_s_own_makes_absences_depend_on_each_other():
     torch.set_default_dtype(torch.float32)
     rng = np.random.default_rng(0)

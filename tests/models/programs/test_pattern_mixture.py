@@ -121,6 +121,7 @@ def test_known_margins_are_kept():
     assert "margins" in pyro.poutine.trace(model.model).get_trace(data.x.float(), data.s).nodes
 
 
+@pytest.mark.slow
 def test_checks_and_report_know_of_the_shift(tmp_path):
     rng = np.random.default_rng(1)
     rows = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=200)
