@@ -151,7 +151,7 @@ class Grouped:
             each = [part.coefficients(context) for part in own]
             intercepts = [zero if b is None else b for _, b in each]
             return torch.cat([value for value, _ in each]), torch.stack(intercepts)
-        free = self._learnt.coefficients
+        free: Tensor | None = self._learnt.coefficients
         if free is not None and self._free:
             free = free if self._takes is None else free[tables["takes"]]
             if any(self._signs):

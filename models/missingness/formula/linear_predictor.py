@@ -43,6 +43,9 @@ class LinearPredictor(nn.Module):
             :class:`FormulaMissingness`.
     """
 
+    #: what is learnt of all formulas, and where this one's coefficients begin and intercept stands
+    _learnt: tuple[Learnt, int, int]
+
     def __init__(self, entry: Mapping[str, Any]) -> None:
         super().__init__()
         self.column, self.text = str(entry["column"]), str(entry["text"])
@@ -109,13 +112,15 @@ class LinearPredictor(nn.Module):
     def raw(self) -> Tensor | None:
         """The coefficients that are learnt, of terms with a sign before softplus."""
         learnt, first, _ = self._learnt
-        return learnt.coefficients[first : first + len(self.free)] if self.free else None
+        own = learnt.coefficients if self.free else None
+        return None if own is None else own[first : first + len(self.free)]
 
     @property
     def intercept(self) -> Tensor | None:
         """The intercept, learnt or given; None where there is none or it has a prior."""
         learnt, _, place = self._learnt
-        return learnt.intercepts[place] if self.free_intercept else self.given_intercept
+        own = learnt.intercepts if self.free_intercept else None
+        return self.given_intercept if own is None else own[place]
 
     def site(self, name: str) -> str:
         """Name the Pyro site of a coefficient with a prior, without dots, which torch refuses."""

@@ -361,8 +361,8 @@ class FormulaMissingness(Missingness):
 
 def _together(parts: Sequence[LinearPredictor]) -> Learnt:
     """Make the parameters of all formulas, and say to each which of them are its own."""
-    starts, intercepts = [], 0
-    places = []
+    starts: list[float] = []
+    intercepts, places = 0, []
     for part in parts:
         places.append((len(starts), intercepts))
         starts += part.starts
