@@ -147,7 +147,7 @@ def test_a_run_that_is_killed_twice_goes_on(toy, tmp_path):
     toy.write_text(TOY.replace("seeds = 2", "seeds = 4").replace("steps = 20", "steps = 150"))
     spec, folder = Spec.named(str(toy)), tmp_path / "out"
     command = [
-        *(sys.executable, "-m", "absentia.cli", "reproduce", str(toy)),
+        *(sys.executable, "-m", "absentia", "reproduce", str(toy)),
         *("--jobs", "1", "--out", str(folder)),
     ]
     finished: dict = {}
@@ -179,7 +179,7 @@ def test_a_run_that_is_terminated_takes_its_workers_with_it(toy, tmp_path):
     toy.write_text(TOY.replace("seeds = 2", "seeds = 4").replace("steps = 20", "steps = 100000"))
     folder = tmp_path / "out"
     command = [
-        *(sys.executable, "-m", "absentia.cli", "reproduce", str(toy)),
+        *(sys.executable, "-m", "absentia", "reproduce", str(toy)),
         *("--jobs", "2", "--out", str(folder)),
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
