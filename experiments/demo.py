@@ -19,7 +19,7 @@ from ..data.table_writing import write_table
 from ..inference.imputing.settings import Particles
 from ..inference.plots.truth import plot_beside_truth
 from ..models import SelfMasking
-from .demo_methods import Answer, Settings, linear_models, network, peers
+from .demo_methods import Answer, Settings, models_at_random, models_not_at_random, peers
 from .metrics import bias, coverage, rmse
 
 
@@ -66,8 +66,9 @@ def run_demo(
         particles: importance samples per row; "auto" takes as many as each row needs.
         progress: show progress bars.
         say: a function that is called with each line of text.
-        processes: 2 fits the network beside all other methods, in a process of its own; the
-            figures are the same. The caller's script must then be safe to import.
+        processes: 2 fits MIWAE and PPCA, which assume missing at random, beside all other methods,
+            in a process of their own; the figures are the same. The caller's script must then be
+            safe to import.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -95,19 +96,19 @@ def run_demo(
         "not at random (self-masking) ..."
     )
     if processes == 1:
-        beside = network(data, settings)
+        beside = models_at_random(data, settings)
         others = peers(data)
-        linear, fitted, filled = linear_models(data, truth, settings)
+        told, fitted, filled = models_not_at_random(data, truth, settings)
     else:
         # a new interpreter, since a copy of this one may wait forever for torch's threads
         fresh = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=fresh) as pool:
             quiet = settings._replace(progress=False)
-            waiting = pool.submit(network, data, quiet)
+            waiting = pool.submit(models_at_random, data, quiet)
             others = peers(data)
-            linear, fitted, filled = linear_models(data, truth, settings)
+            told, fitted, filled = models_not_at_random(data, truth, settings)
             beside = waiting.result()
-    scores = [_score(answer, truth, missing) for answer in (*others, beside, *linear)]
+    scores = [_score(answer, truth, missing) for answer in (*others, *beside, *told)]
 
     out.mkdir(parents=True, exist_ok=True)
     files = {

@@ -64,20 +64,33 @@ def peers(data: IncompleteData) -> list[Answer]:
     return answers
 
 
-def network(data: IncompleteData, settings: Settings) -> Answer:
-    """Impute by MIWAE, a network that assumes missing at random."""
+def models_at_random(data: IncompleteData, settings: Settings) -> list[Answer]:
+    """Impute by MIWAE, a network, and by PPCA, which assume missing at random."""
+    shown: dict[str, Any] = {"seed": settings.seed, "progress": settings.progress}
     with _clock() as seconds:
         steps: dict[str, Any] = {} if settings.steps is None else {"steps": settings.steps}
         model = MIWAE(data, seed=settings.seed)
-        shown: dict[str, Any] = {"seed": settings.seed, "progress": settings.progress}
         filled = impute(fit(model, data, **steps, **shown), data, settings.particles, **shown)
-    return _of_model("MIWAE", filled, seconds())
+    answers = [_of_model("MIWAE", filled, seconds())]
+    with _clock() as seconds:
+        model = PPCA(data, seed=settings.seed)
+        how = _linear(settings)
+        filled = impute(fit(model, data, **how, **shown), data, settings.particles, **shown)
+    return [*answers, _of_model("PPCA", filled, seconds())]
 
 
-def linear_models(
+def _linear(settings: Settings) -> dict[str, Any]:
+    """Return the settings of the fits of linear models."""
+    how: dict[str, Any] = {"validation": 0.0}
+    if settings.steps is not None:
+        how |= {"steps": settings.steps, "learning_rate": 1e-2}
+    return how
+
+
+def models_not_at_random(
     data: IncompleteData, truth: np.ndarray, settings: Settings
 ) -> tuple[list[Answer], FitResult, Imputation]:
-    """Impute by linear models, first missing at random, then not, and by an oracle.
+    """Impute by a linear model that is told the form of the mechanism, and by an oracle.
 
     Args:
         data: the incomplete table.
@@ -87,21 +100,15 @@ def linear_models(
     Returns:
         The answers, and the fit and the imputation of not-MIWAE-PPCA.
     """
-    how: dict[str, Any] = {"validation": 0.0}
-    if settings.steps is not None:
-        how |= {"steps": settings.steps, "learning_rate": 1e-2}
+    how = _linear(settings)
     shown: dict[str, Any] = {"seed": settings.seed, "progress": settings.progress}
-    with _clock() as seconds:
-        model = PPCA(data, seed=settings.seed)
-        filled = impute(fit(model, data, **how, **shown), data, settings.particles, **shown)
-    answers = [_of_model("PPCA", filled, seconds())]
     with _clock() as seconds:
         fitted = fit(
             NotMIWAEPPCA(data, "self-masking", sign="+", seed=settings.seed), data, **how, **shown
         )
         # no warning of values outside the observed range: the hidden values do lie outside
         filled = impute(fitted, data, settings.particles, check=False, **shown)
-    answers.append(_of_model("not-MIWAE-PPCA", filled, seconds()))
+    answers = [_of_model("not-MIWAE-PPCA", filled, seconds())]
     with _clock() as seconds:
         published = impute(
             fitted,
