@@ -245,7 +245,9 @@ class Chains:
         new = proposal.draw(self.generator)
         gain = proposal.log_target(*new) - proposal.log_target(*now)
         gain = gain + proposal.log_density(*now) - proposal.log_density(*new)
-        uniform = torch.rand(gain.shape, generator=self.generator, dtype=gain.dtype).to(gain)
+        uniform = torch.rand(
+            gain.shape, generator=self.generator, dtype=gain.dtype, device=gain.device
+        )
         accepted = uniform.log() < gain
         form = torch.where(accepted, new[0], now[0])
         at = torch.where(accepted.unsqueeze(-1), new[1], now[1])
