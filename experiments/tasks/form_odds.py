@@ -20,16 +20,9 @@ from ...data import IncompleteData
 from ...data.errors import InputError
 from ...inference import impute
 from ...models import NotMIWAEPPCA
-from ...models.missingness.averaged import (
-    FORMS,
-    LOADING_RATE,
-    LOADING_SHAPE,
-    SHARED_SCALE,
-    SLOPE_DF,
-    SLOPE_SCALE,
-)
+from ...models.missingness.averaged import FORMS
 from .fitting import fit
-from .simulated_prior import drawn_exactly, posterior_of, ranks
+from .simulated_prior import drawn_exactly, mechanisms_from_prior, posterior_of, ranks
 
 #: margins of the skewed columns, as distributions of SciPy
 MARGINS: Mapping[str, Any] = {
@@ -176,22 +169,9 @@ def _from_the_prior(rng: np.random.Generator, rows: int) -> Simulated:
     unit = np.sqrt((weight**2).sum(1) + noise)
     z = rng.normal(size=(rows, d))
     x = (z @ weight.T + rng.normal(size=(rows, 4)) * np.sqrt(noise)) / unit
-    others = x[:, :2]
-    spread = SHARED_SCALE * abs(rng.standard_cauchy())
-    mean = rng.normal(size=2) * np.sqrt(0.5 / rng.gamma(1.0) / 2)
-    v = others @ mean + rng.normal(size=rows)
-    share = rng.dirichlet(2.0 * np.array(list(FORMS.values())))
     missing, forms = np.zeros((rows, 4), bool), {}
-    for j in (2, 3):
-        form = rng.choice(list(FORMS), p=share)
-        score = rng.normal(scale=3.0) + spread * rng.normal() * v + rng.normal(size=rows)
-        if "own value" in form:
-            score = score + SLOPE_SCALE * rng.standard_t(SLOPE_DF) * x[:, j]
-        for part, read in (("latent", z), ("other columns", others)):
-            if part in form:
-                variance = LOADING_RATE / rng.gamma(LOADING_SHAPE) / read.shape[1]
-                score = score + read @ rng.normal(size=read.shape[1]) * np.sqrt(variance)
-        missing[:, j], forms[_COLUMNS[j]] = score > 0, str(form)
+    for j, form, gone in mechanisms_from_prior(rng, x, z):
+        missing[:, j], forms[_COLUMNS[j]] = gone, form
     return x, missing, forms
 
 

@@ -7,7 +7,7 @@ depend on the table. Choosing tables by what is observed of them leaves their po
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -65,13 +65,35 @@ def _drawn(rng: np.random.Generator, rows: int) -> Drawn | None:
     z = rng.normal(size=(rows, 3))
     noise = np.sqrt(0.1 / rng.gamma(1.0)) * rng.normal(size=(rows, 4))
     x = 2.0 * rng.normal(size=4) + z @ weight.T + noise
-    others = x[:, :2]
-    if not all(map(_kept, others.T)):
+    if not all(map(_kept, x[:, :2].T)):
         return None
-    spread = SHARED_SCALE * abs(rng.standard_cauchy())
-    v = others @ rng.normal(size=2) * np.sqrt(0.5 / rng.gamma(1.0) / 2) + rng.normal(size=rows)
-    share = rng.dirichlet(2.0 * np.array(list(FORMS.values())))
     missing, forms = np.zeros((rows, 4), bool), []
+    for j, form, gone in mechanisms_from_prior(rng, x, z):
+        missing[:, j] = gone
+        forms.append(form)
+        if not (_RATES[0] <= gone.mean() <= _RATES[1] and _kept(x[~gone, j])):
+            return None
+    return Drawn(x, missing, forms)
+
+
+def mechanisms_from_prior(
+    rng: np.random.Generator, x: np.ndarray, z: np.ndarray
+) -> Iterator[tuple[int, str, np.ndarray]]:
+    """Draw mechanisms of the last two columns from the prior, one after the other, and their masks.
+
+    Args:
+        rng: the source of random numbers.
+        x: (n, 4) the values.
+        z: (n, d) the latents.
+
+    Yields:
+        The column's position, its form, and which of its values are missing (n,).
+    """
+    others, rows = x[:, :2], len(x)
+    spread = SHARED_SCALE * abs(rng.standard_cauchy())
+    mean = rng.normal(size=2) * np.sqrt(0.5 / rng.gamma(1.0) / 2)
+    v = others @ mean + rng.normal(size=rows)
+    share = rng.dirichlet(2.0 * np.array(list(FORMS.values())))
     for j in (2, 3):
         form = str(rng.choice(list(FORMS), p=share))
         score = rng.normal(scale=3.0) + spread * rng.normal() * v + rng.normal(size=rows)
@@ -81,11 +103,7 @@ def _drawn(rng: np.random.Generator, rows: int) -> Drawn | None:
             if part in form:
                 variance = LOADING_RATE / rng.gamma(LOADING_SHAPE) / read.shape[1]
                 score = score + read @ rng.normal(size=read.shape[1]) * np.sqrt(variance)
-        missing[:, j] = score > 0
-        forms.append(form)
-        if not (_RATES[0] <= missing[:, j].mean() <= _RATES[1] and _kept(x[~missing[:, j], j])):
-            return None
-    return Drawn(x, missing, forms)
+        yield j, form, score > 0
 
 
 class _AsGiven(PosteriorSampling):

@@ -10,11 +10,12 @@ from pyro.distributions import TorchDistribution
 from torch import Size, Tensor
 from torch.nn.functional import logsigmoid
 
+from .of_base import OfBase
 from .shapes import broadcast
 from .special import log_ndtr
 
 
-class AffineMask(TorchDistribution):
+class AffineMask(OfBase):
     """p(s | x) with the scores ``slope x + rest`` of being missing.
 
     It keeps slopes and rests, so that who integrates missing values out need not compute them
@@ -37,8 +38,6 @@ class AffineMask(TorchDistribution):
     (tensor(-2.8201), tensor([-2.8201]))
     """
 
-    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
-
     def __init__(
         self,
         slope: Tensor,
@@ -51,7 +50,10 @@ class AffineMask(TorchDistribution):
     ) -> None:
         self.slope, self.rest, self.x, self.link = slope, rest, x, link
         self.columns, self._whole, self.affine = columns, whole, affine
-        super().__init__(broadcast(rest.shape, x.shape), Size(), validate_args=False)
+        # not OfBase's own, which would need the scores of all cells
+        TorchDistribution.__init__(
+            self, broadcast(rest.shape, x.shape), Size(), validate_args=False
+        )
 
     @functools.cached_property
     def base(self) -> TorchDistribution:
@@ -65,34 +67,15 @@ class AffineMask(TorchDistribution):
         return getattr(self.base, name)
 
     @property
-    def support(self) -> Any:
-        """The support of every cell is {0, 1}."""
-        return self.base.support
-
-    @property
     def has_enumerate_support(self) -> bool:
         """Whether the whole distribution can enumerate its support."""
         return bool(self.base.has_enumerate_support)
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean is P(observed) of each cell."""
-        return self.base.mean
-
-    @property
-    def variance(self) -> Tensor:
-        """The variance of each cell."""
-        return self.base.variance
 
     def expand(self, batch_shape: Any, _instance: object = None) -> TorchDistribution:
         """Return the same distribution over more leading dimensions."""
         if Size(batch_shape) == self.batch_shape:
             return self
         return self.base.expand(batch_shape)
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Sample masks, which are 1 where a cell is observed."""
-        return self.base.sample(Size(sample_shape))
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """Enumerate the support of the whole distribution."""

@@ -10,39 +10,11 @@ from pyro.distributions import Bernoulli, TorchDistribution
 from torch import Size, Tensor
 
 from .affine_mask import AffineMask
+from .of_base import OfBase
 from .special import log_ndtr
 
 
-class _OfBase(TorchDistribution):
-    """A mask distribution that wraps another one, ``base``, with the same moments and samples."""
-
-    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own convention)
-
-    def __init__(self, base: TorchDistribution) -> None:
-        self.base = base
-        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
-
-    @property
-    def support(self) -> Any:
-        """The support is that of the base distribution."""
-        return self.base.support
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean is P(observed) of each cell."""
-        return self.base.mean
-
-    @property
-    def variance(self) -> Tensor:
-        """The variance is that of the base distribution."""
-        return self.base.variance
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Sample masks, which are 1 where a cell is observed."""
-        return self.base.sample(Size(sample_shape))
-
-
-class MaskDistribution(_OfBase):
+class MaskDistribution(OfBase):
     """p(s | x, context) with a reference to its mechanism, for handlers that integrate x out.
 
     All methods call those of ``base``, the distribution that the mechanism returned.
@@ -123,7 +95,7 @@ class ProbitBernoulli(Bernoulli):
         return log_ndtr(torch.where(value > 0.5, self.score, -self.score))
 
 
-class Tempered(_OfBase):
+class Tempered(OfBase):
     """A density to the power alpha: log p(s) is multiplied by alpha, and samples come from p.
 
     >>> import torch
