@@ -5,8 +5,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import jsonschema
@@ -24,8 +22,7 @@ from absentia.inference.report.cautions import cautions
 from absentia.inference.report.section import Section, html
 from absentia.inference.report.sections import without_names
 from absentia.inference.report.twin import twin
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+from tests.browser import Browser, installed
 
 
 @pytest.fixture(scope="module")
@@ -149,25 +146,21 @@ def test_its_pictures_are_inside_and_have_something_on_them(page):
     assert not re.search(r'(src|href)="(?!data:)', text)  # nothing is fetched
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-def test_a_browser_opens_it_without_an_error(page, tmp_path):
-    shot = tmp_path / "page.png"
-    command = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--disable-quic", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr",
-        "--window-size=1100,6000", "--virtual-time-budget=5000", f"--screenshot={shot}",
-        page[0].as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert console == []
-    pixels = imread(shot)
-    assert pixels.shape[:2] == (6000, 1100)
-    # pictures and text all the way down: no blank screen, no broken images in their place
-    rows = pixels[:4000, :, :3].std(axis=(1, 2)) > 0.01
-    assert rows.mean() > 0.6
+@pytest.mark.skipif(installed() is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [1200, 420])
+def test_a_browser_shows_and_prints_it_without_complaint(page, width):
+    with Browser(installed()) as browser:
+        window = browser.page(width)
+        window.open(page[0].as_uri())
+        assert window.complaints() == []
+        assert window.sideways() == 0
+        assert window.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 50)")
+        pixels = imread(io.BytesIO(window.picture()))
+        # text and pictures all the way down: no blank screen
+        assert (pixels[..., :3].std(axis=(1, 2)) > 0.01).mean() > 0.4
+        printed = window.printed()
+    assert printed.startswith(b"%PDF")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 15
 
 
 @pytest.mark.slow
