@@ -161,23 +161,26 @@ class Run:
         if self.held_out is None:
             return None
         elbo = ImportanceWeightedELBO(_PARTICLES_FOR_BOUND, unobserved=self.plan.unobserved)
-        rows = torch.arange(len(self.held_out), device=self.held_out.x.device).split(64)
-        x, s = self.held_out.x, self.held_out.s
+        held_out, own = self.held_out, (self.model.model, self.model.guide)
+        rows = torch.arange(len(held_out), device=held_out.x.device).split(64)
+
+        def bounds(part: Tensor) -> Tensor:
+            return elbo.bound(*own, held_out.x[part], held_out.s[part], **held_out.extras(part))
+
         self.model.eval()
         # all evaluations use the same random numbers, so that only the model makes them differ
-        with seeded(self.plan.seed, x.device):
-            parts = [
-                elbo.bound(
-                    self.model.model,
-                    self.model.guide,
-                    x[part],
-                    s[part],
-                    **self.held_out.extras(part),
-                )
-                for part in rows
-            ]
+        if self.ranks.world == 1:
+            with seeded(self.plan.seed, held_out.x.device):
+                found = torch.cat([bounds(part) for part in rows])
+        else:
+            # each process computes its share and gets the others': all decide by the same numbers
+            found = held_out.x.new_zeros(len(held_out))
+            for k in range(self.ranks.rank, len(rows), self.ranks.world):
+                with seeded(seed_of(f"{self.plan.seed} held out {k}"), held_out.x.device):
+                    found[rows[k]] = bounds(rows[k]).to(found.dtype)
+            found = self.ranks.total(found)
         self.model.train()
-        return torch.cat(parts)
+        return found
 
     def restore_best(self) -> None:
         """Put the best state back into the model."""
