@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import NamedTuple
 
 import torch
 
@@ -53,9 +54,7 @@ def imputed_by_draws(
         particles, draws, rule, unobserved, independent_rows, seed, progress: as for
             :func:`absentia.impute`; ``"auto"`` stands for 1,000 particles.
     """
-    number = _PARTICLES if particles == "auto" else particles
-    count = max(min(len(posterior), _MOST_DRAWS, number // _LEAST_PARTICLES), 1)
-    share, kept = math.ceil(number / count), math.ceil(draws / count)
+    number, count, share, kept = divided(posterior, particles, draws)
     own = copy.deepcopy(model)
 
     def estimates(part: int, size: int, num_draws: int) -> Estimates:
@@ -80,6 +79,29 @@ def imputed_by_draws(
     refined = torch.zeros(len(data), dtype=torch.bool)
     each = torch.full((len(data),), share * count)
     return Imputation(data, pooled, number, rule, whole.khat, refined, each)
+
+
+class Divided(NamedTuple):
+    """How an imputation is divided among draws of the parameters.
+
+    Attributes:
+        particles: the particles of a row, over all draws.
+        count: the number of draws.
+        share: the particles of a row under each of them.
+        kept: the draws of every missing cell that are kept under each of them.
+    """
+
+    particles: int
+    count: int
+    share: int
+    kept: int
+
+
+def divided(posterior: Posterior, particles: Particles, draws: int) -> Divided:
+    """Divide the particles, and the draws of cells, among draws of the parameters."""
+    number = _PARTICLES if particles == "auto" else particles
+    count = max(min(len(posterior), _MOST_DRAWS, number // _LEAST_PARTICLES), 1)
+    return Divided(number, count, math.ceil(number / count), math.ceil(draws / count))
 
 
 def _pooled(parts: list[Estimates]) -> Estimates:

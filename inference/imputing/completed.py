@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,8 +30,8 @@ def average(
     particles: int,
     of: Callable[[Tensor, Weighted], Tensor],
     seed: int,
-) -> tuple[Tensor, Tensor]:
-    """Return sum_k w_k f(x_o, x^m_k) per row (n, C), and the effective sample size (n,).
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return sum_k w_k f(x_o, x^m_k) per row (n, C), effective sample size and log p(x_o, s), (n,).
 
     Where the missing values can be integrated out of the weights, they are, and x^m_k is sampled
     from p(x^m | z_k, s = 0), which varies less than sampling it from the decoder.
@@ -52,8 +53,8 @@ def average(
     with asked_for("predict", particles=particles), evaluating(model, seed, data.x.device):
         rows = torch.arange(len(data), device=data.x.device).split(_ROWS_AT_ONCE)
         parts = [_of_rows(sampler, data, part, particles, of) for part in rows]
-    means, sizes = zip(*parts, strict=True)
-    return torch.cat(means), torch.cat(sizes)
+    means, sizes, evidence = (torch.cat(part) for part in zip(*parts, strict=True))
+    return means, sizes, evidence
 
 
 def _of_rows(
@@ -62,7 +63,7 @@ def _of_rows(
     rows: Tensor,
     particles: int,
     of: Callable[[Tensor, Weighted], Tensor],
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     x, s, extras = data.x[rows], data.s[rows], data.extras(rows)
     cells = (~s).nonzero(as_tuple=True)
     log_sum = x.new_full((len(rows),), -torch.inf)
@@ -84,4 +85,4 @@ def _of_rows(
         share = (run.log_weight - log_sum).exp().unsqueeze(-1)
         mean = mean * (before - log_sum).exp().unsqueeze(-1) + (share * of(whole, run)).sum(0)
         done += chunk
-    return mean, (2 * log_sum - log_sum_squares).exp()
+    return mean, (2 * log_sum - log_sum_squares).exp(), log_sum - math.log(particles)

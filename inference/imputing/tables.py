@@ -19,6 +19,7 @@ from ..integrator import Unobserved
 from ..prepare import Fitted, Programs, check_was_fitted, fit_of, prepared, programs_of
 from .beside import warn_outside
 from .by_draws import imputed_by_draws
+from .calibrated import Calibrated
 from .imputation import Imputation
 from .settings import TOLERANCE, ImputeSettings, Particles, Rule
 from .task import Task
@@ -223,6 +224,8 @@ def impute(
         found = imputed_by_draws(model, data, fit.posterior, progress=progress, **asked)
     else:
         found = imputed(model, data, programs_of(model), progress=progress, **settings.to_dict())
+    posterior = None if fit is None else fit.posterior
+    found.calibrated = Calibrated(model, data, posterior, settings.to_dict())
     _log.info("refined %d of %d rows", found.refined.sum(), len(data))
     if check:
         with computing(model):

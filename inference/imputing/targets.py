@@ -89,7 +89,7 @@ def predict(
     def of(whole: Tensor, run: Weighted) -> Tensor:
         return torch.cat(_moments(predictor(whole)), -1)
 
-    both, ess = average(model, programs_of(model), data, particles, of, seed)
+    both, ess, _ = average(model, programs_of(model), data, particles, of, seed)
     found, square = (half.double().cpu().numpy() for half in both.chunk(2, -1))
     return _prediction(predictor, found, square, ess.double().cpu().numpy(), data.index)
 

@@ -1,0 +1,171 @@
+"""Intervals of missing cells, stretched until seen cells of the same column support their level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from ...data import IncompleteData
+from ...data.errors import InputError
+from ...models.programs.base import RowModel
+from ..gibbs.posterior import Posterior
+from . import conformal
+from .cells import MissingCells
+from .left_out import LeftOut, left_out
+
+#: the share of a column's missing values for which the odds of its seen ones must stand
+_REPRESENTED = 0.5
+#: how many columns a message names
+_NAMED = 4
+
+#: what is done with columns in which seen cells cannot stand for the missing ones
+Refused = Literal["error", "plain"]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What an imputation needs to calibrate its intervals, computed when first asked for.
+
+    Attributes:
+        model: the model that was imputed with.
+        data: the table, as the model reads it.
+        posterior: draws of the parameters, None where they are held at one value.
+        settings: those of the imputation.
+    """
+
+    model: RowModel
+    data: IncompleteData
+    posterior: Posterior | None
+    settings: dict[str, Any]
+
+    @cached_property
+    def _left_out(self) -> LeftOut:
+        seed = int(self.settings["seed"])
+        return left_out(self.model, self.data, self.posterior, self.settings, seed + 1)
+
+    def table(self, level: float, gamma: float) -> pd.DataFrame:
+        """Tabulate the calibration of each incomplete column of numbers."""
+        rows = {}
+        for j, column in enumerate(self.data.schema):
+            if column.levels or bool(self.data.s[:, j].all()):
+                continue
+            rows[column.name] = self._column(j, level, gamma)
+        names = ["cells", "effective", "represented", "plain", "stretch", "refused"]
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
+        table.index.name = "column"
+        return table.astype({"refused": object})
+
+    def _column(self, j: int, level: float, gamma: float) -> tuple[Any, ...]:
+        if self.model.delta is not None:
+            why = "a pattern mixture shifts values and has no odds of being missing"
+            return 0, 0.0, np.nan, np.nan, np.inf, why
+        left = self._left_out
+        mine = left.columns == j
+        if not mine.any():
+            return 0, 0.0, np.nan, np.nan, np.inf, "the column has no seen value"
+        odds, scores = left.odds[mine], self._scores(mine, level)
+        size, missing = conformal.effective(odds), int((~self.data.s[:, j]).sum())
+        represented = float(odds.sum() / left.share[j] / missing)
+        found = conformal.stretch(scores, odds, level, gamma)
+        why = _refusal(size, represented, found, level, gamma)
+        plain = conformal.covered(scores, odds)
+        return int(mine.sum()), size, represented, plain, found, why
+
+    def _scores(self, cells: np.ndarray, level: float) -> np.ndarray:
+        left = self._left_out
+        draws = left.draws[:, cells]
+        ends = (np.quantile(draws, q, axis=0) for q in ((1 - level) / 2, 0.5, (1 + level) / 2))
+        return conformal.scores(left.values[cells], *ends, self._least[left.columns[cells]])
+
+    @cached_property
+    def _least(self) -> np.ndarray:
+        """Half-lengths (p,) below which no interval counts: half a unit of a count."""
+        counts = np.array([column.kind == "count" for column in self.data.schema])
+        return np.where(counts, 0.5 / self.data.scaler.scale, 1e-9)
+
+    def ends(
+        self, cells: MissingCells, level: float, gamma: float, refused: Refused
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ends (M,) of calibrated intervals of the missing cells, in the model's units.
+
+        Raises:
+            ValueError: seen cells of a column cannot stand for its missing ones, and ``refused`` is
+                ``"error"``; gamma is below 1.
+        """
+        _check(gamma, refused)
+        schema = self.data.schema
+        low, middle, high = (
+            cells.quantiles(schema, q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2)
+        )
+        table = self.table(level, gamma)
+        bad = table[table["refused"] != ""]
+        if len(bad) and refused == "error":
+            raise InputError(_sentence(bad))
+        factor = np.ones(len(self.data.columns))
+        for name, row in table.drop(index=bad.index).iterrows():
+            factor[self.data.columns.index(str(name))] = row["stretch"]
+        below, above = conformal.halves(low, middle, high, self._least[cells.columns])
+        stretched = np.isin(cells.columns, np.flatnonzero([not c.levels for c in schema]))
+        stretched &= ~np.isin(cells.columns, [self.data.columns.index(n) for n in bad.index])
+        q = factor[cells.columns]
+        low = np.where(stretched, middle - q * below, low)
+        high = np.where(stretched, middle + q * above, high)
+        return self._of_counts(low, cells, np.ceil), self._of_counts(high, cells, np.floor)
+
+    def _of_counts(self, ends: np.ndarray, cells: MissingCells, inwards: Any) -> np.ndarray:
+        """Move the ends of counts to values that they can take."""
+        found, scaler = ends.copy(), self.data.scaler
+        for j, column in enumerate(self.data.schema):
+            mine = cells.columns == j
+            if column.kind != "count" or not mine.any():
+                continue
+            own = scaler.invert_cells(ends[mine], cells.columns[mine])
+            whole = np.maximum(inwards(np.round(own, 6)), 0.0)
+            found[mine] = scaler.standardise_cells(whole, cells.columns[mine])
+        return found
+
+
+def _check(gamma: float, refused: str) -> None:
+    if not 1 <= gamma < np.inf:
+        raise InputError(
+            f"gamma is {gamma}; give 1 to trust the model's odds of being missing, or a larger "
+            f"number, the factor by which they may be wrong"
+        )
+    if refused not in get_args(Refused):
+        raise InputError(f"refused is {refused!r}; give error or plain")
+
+
+def _refusal(size: float, represented: float, found: float, level: float, gamma: float) -> str:
+    """Say why the intervals of a column cannot be calibrated; nothing where they can."""
+    if not size:
+        return (
+            "no seen value could have been missing, so that none says what missing ones are like "
+            "(a limit or a step)"
+        )
+    if represented < _REPRESENTED:
+        return (
+            f"by the model's odds the seen values stand for {100 * represented:.0f} % of the "
+            f"missing ones; the others are where hardly any value is seen (a limit, a step, or a "
+            f"steep slope)"
+        )
+    if np.isfinite(found):
+        return ""
+    needed = level / (1 - level) * gamma**2
+    return (
+        f"seen values that could have been missing count for {size:.1f} cells, and {needed:.0f} "
+        f"are needed" + (f" at gamma = {gamma:g}" if gamma > 1 else "")
+    )
+
+
+def _sentence(bad: pd.DataFrame) -> str:
+    parts = [f"'{name}': {why}" for name, why in bad["refused"].head(_NAMED).items()]
+    more = len(bad) - _NAMED
+    listed = "; ".join(parts) + (f"; and {more} more columns" if more > 0 else "")
+    return (
+        f"these intervals cannot be calibrated: {listed}. Lower the level, take the interval that "
+        f"the model gives (calibrate=None), or give refused='plain' to do so in these columns only"
+    )
