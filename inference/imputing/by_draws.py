@@ -86,13 +86,13 @@ class Divided(NamedTuple):
 
     Attributes:
         particles: the particles of a row, over all draws.
-        count: the number of draws.
+        sets: the number of draws of the parameters.
         share: the particles of a row under each of them.
         kept: the draws of every missing cell that are kept under each of them.
     """
 
     particles: int
-    count: int
+    sets: int
     share: int
     kept: int
 

@@ -78,8 +78,9 @@ class Calibrated:
     def _scores(self, cells: np.ndarray, level: float) -> np.ndarray:
         left = self._left_out
         draws = left.draws[:, cells]
-        ends = (np.quantile(draws, q, axis=0) for q in ((1 - level) / 2, 0.5, (1 + level) / 2))
-        return conformal.scores(left.values[cells], *ends, self._least[left.columns[cells]])
+        low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+        least = self._least[left.columns[cells]]
+        return conformal.scores(left.values[cells], low, middle, high, least)
 
     @cached_property
     def _least(self) -> np.ndarray:
