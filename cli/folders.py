@@ -82,6 +82,7 @@ def impute_folder(
     draws: int,
     interval: float | None,
     jobs: int,
+    backend: str | None,
     save: Path | None,
     fitted: FitResult | None,
     checkpoint: Path | None,
@@ -113,6 +114,7 @@ def impute_folder(
         m=draws,
         interval=interval,
         jobs=jobs,
+        backend=backend,
         seed=seed,
         progress=progress,
     )

@@ -10,6 +10,7 @@ import typer
 
 from ..data.errors import InputError
 from ..data.table_files import STANDARD
+from .backend_option import BackendOption
 from .choices import MechanismName, ModelName, ParameterSource
 from .console import print_document, quoted, say, talking, warn
 from .csv_options import (
@@ -187,6 +188,7 @@ def impute(
     jobs: Annotated[
         int, typer.Option(help="Part by part: the number of parts that are imputed at once.")
     ] = 1,
+    backend: BackendOption = None,
 ) -> None:
     """Complete TABLE under a model of why its values are missing.
 
@@ -267,12 +269,13 @@ def impute(
                 draws=draws,
                 interval=interval,
                 jobs=jobs,
+                backend=backend,
                 save=save,
                 fitted=None if fitted is None else load(fitted),
                 checkpoint=checkpoint,
             )
-        if interval is not None or jobs != 1:
-            name = "--interval" if interval is not None else "--jobs"
+        if interval is not None or jobs != 1 or backend is not None:
+            name = "--interval" if interval is not None else "--jobs" if jobs != 1 else "--backend"
             raise InputError(
                 f"{name} belongs to a table that is read part by part (a folder of Parquet files, "
                 f"or a pattern); drop it"

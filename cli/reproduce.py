@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..data.errors import InputError
+from .backend_option import BackendOption
 from .console import console, errors, say
 from .one_line_errors import one_line_errors
 
@@ -39,6 +40,7 @@ def reproduce(
     jobs: Annotated[
         int, typer.Option(help="Number of cells that run at once; -1 for one per core.")
     ] = -1,
+    backend: BackendOption = None,
     method: Annotated[
         list[str] | None, typer.Option(help="Run only this method. Repeatable.")
     ] = None,
@@ -73,7 +75,7 @@ def reproduce(
                 say(f"failed: {progress.cell}: {progress.error}", errors)
 
         here.after_stop = f"finished cells are in {folder}, and the same command runs the others"
-        failed = run(spec, budget, folder, jobs, tell, method, device)
+        failed = run(spec, budget, folder, jobs, tell, method, device, backend)
         _show(table_of(spec, budget, folder), Format.text)
         if failed:
             why = ""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..data.errors import InputError
+from .backend_option import BackendOption
 from .console import say
 from .one_line_errors import one_line_errors
 
@@ -28,6 +29,7 @@ def tune(
     jobs: Annotated[
         int, typer.Option(help="Number of trials that run at once; -1 for one per core.")
     ] = 1,
+    backend: BackendOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the results; when left out, absentia-results/tune-NAME."),
@@ -49,7 +51,7 @@ def tune(
         sweep = Sweep.named(name)
         folder = Path("absentia-results") / f"tune-{sweep.name}" if out is None else out
         here.after_stop = f"finished trials are in {folder}, and the same command runs the others"
-        found = tune(sweep, folder, jobs, trials)
+        found = tune(sweep, folder, jobs, trials, backend)
         complete = found[found["state"] == "COMPLETE"]
         best = complete.sort_values("bound").iloc[-1]
         pruned = int((found["state"] == "PRUNED").sum())

@@ -18,6 +18,7 @@ import torch
 from joblib import effective_n_jobs
 
 from ...data.errors import InputError
+from ...data.system.backends import on_backend
 from ...data.system.files import write_text_atomic
 from ...data.system.workers import in_workers, workers_stopped_with_us
 from ..tasks import TASKS
@@ -59,13 +60,14 @@ def run(
     say: Callable[[Progress], None] | None = None,
     methods: Collection[str] | None = None,
     device: str | None = None,
+    backend: str | None = None,
 ) -> list[Progress]:
     """Run the cells that have no result in the folder, and return those that failed.
 
     A cell is one method on one table with one seed. Its result is written whole or not at all, and
     a cell with a result is not run again, so that a run that was killed can be continued.
-    Workers are joblib's: under ``joblib.parallel_config(backend="dask")`` (or "ray") they are those
-    of a cluster.
+    Workers are joblib's; those of a cluster must see the folder, and the tables under
+    ``ABSENTIA_DATA_DIR``.
 
     Args:
         spec: the experiment.
@@ -76,6 +78,8 @@ def run(
         say: a function that is called after each cell.
         methods: the names of the methods to run; all when left out.
         device: the device to fit models on, such as ``"cuda"``; it is recorded with each result.
+        backend: whose workers run the cells: ``"loky"``, ``"dask"``, ``"ray"`` or a name that was
+            registered with joblib; those of ``joblib.parallel_config`` when left out.
 
     Returns:
         The progress of each cell that failed, with its error.
@@ -100,10 +104,12 @@ def run(
     _check_tables(todo)
     _remove_leftovers(folder)
     failed: list[Progress] = []
-    workers = max(1, min(effective_n_jobs(jobs), len(todo)))
     finished = len(cells) - len(todo)
-    with workers_stopped_with_us():
-        tasks = ((cell, folder, device) for cell in todo)
+    if not todo:
+        return failed
+    with on_backend(backend, jobs), workers_stopped_with_us():
+        workers = min(effective_n_jobs(jobs), len(todo))
+        tasks = ((cell, folder.resolve(), device) for cell in todo)
         for name, seconds, error in in_workers(_run_and_write, tasks, workers):
             finished += error is None
             progress = Progress(finished, len(cells), name, seconds, error)

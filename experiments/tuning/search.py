@@ -11,11 +11,12 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 
 from ...data.errors import AbsentiaWarning, InputError
+from ...data.system.backends import on_backend
 from ...data.system.files import write_figure_atomic, write_text_atomic
-from ...data.system.workers import this_process, work_for, workers_stopped_with_us
+from ...data.system.workers import in_workers, this_process, workers_stopped_with_us
 from ...inference.plots.tuning import plot_tuning
 from .objective import check_comparable_bounds, objective
 from .results import importances, table_of
@@ -23,7 +24,13 @@ from .study import check_same, counts, forget_dead, sampler, study_of
 from .sweep import Sweep
 
 
-def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -> pd.DataFrame:
+def tune(
+    sweep: Sweep,
+    folder: Path,
+    jobs: int = 1,
+    trials: int | None = None,
+    backend: str | None = None,
+) -> pd.DataFrame:
     """Run the trials that are missing, and write all results.
 
     ``journal.log`` is Optuna's storage: a sweep that was stopped is resumed, and several processes,
@@ -36,6 +43,8 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
         folder: the folder of the results.
         jobs: the number of trials that run at once, with one thread each.
         trials: the number of trials in all; the sweep's own number when left out.
+        backend: whose workers run the trials: ``"loky"``, ``"dask"``, ``"ray"`` or a name that was
+            registered with joblib; they must see the folder.
 
     Returns:
         A table with one row per trial.
@@ -52,12 +61,12 @@ def tune(sweep: Sweep, folder: Path, jobs: int = 1, trials: int | None = None) -
     study = study_of(sweep, folder)
     check_same(study, sweep, folder)
     forget_dead(study)
-    workers = effective_n_jobs(jobs)
-    us = this_process()
-    with workers_stopped_with_us():
-        Parallel(n_jobs=workers)(
-            delayed(work_for)(us, _work, sweep, folder, wanted) for _ in range(workers)
-        )
+    with on_backend(backend, jobs), workers_stopped_with_us():
+        workers = effective_n_jobs(jobs)
+        # each worker runs trials until there are enough
+        tasks = ((sweep, folder.resolve(), wanted) for _ in range(workers))
+        for _ in in_workers(_work, tasks, workers):
+            pass
     found = table_of(sweep, folder)
     failed = int(found["error"].notna().sum())
     if failed:

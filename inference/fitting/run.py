@@ -174,7 +174,7 @@ class Run:
                 found = torch.cat([bounds(part) for part in rows])
         else:
             # each process computes its share and gets the others': all decide by the same numbers
-            found = held_out.x.new_zeros(len(held_out))
+            found = torch.zeros(len(held_out), device=held_out.x.device)
             for k in range(self.ranks.rank, len(rows), self.ranks.world):
                 with seeded(seed_of(f"{self.plan.seed} held out {k}"), held_out.x.device):
                     found[rows[k]] = bounds(rows[k]).to(found.dtype)

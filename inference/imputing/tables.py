@@ -60,6 +60,7 @@ def impute(
     m: int = 0,
     interval: float | None = None,
     jobs: int = 1,
+    backend: str | None = None,
     rows_per_file: int = 65_536,
     tolerance: float | None = None,
     rule: Rule = "posterior",
@@ -89,6 +90,7 @@ def impute(
     m: int = 0,
     interval: float | None = None,
     jobs: int = 1,
+    backend: str | None = None,
     rows_per_file: int = 65_536,
     seed: int = 0,
     progress: bool = False,
@@ -148,8 +150,10 @@ def impute(
             folder ``out``-draws, block by block under each other and numbered.
         interval: of a scan, the level of intervals of the missing values, such as 0.9, which are
             written into the folder ``out``-intervals; none when left out.
-        jobs: of a scan, the number of processes that work on parts at once, those of joblib
-            (``joblib.parallel_config`` chooses others).
+        jobs: of a scan, the number of processes that work on parts at once.
+        backend: of a scan, whose processes these are: ``"loky"`` (this machine's), ``"dask"``,
+            ``"ray"`` or a name that was registered with joblib; those of
+            ``joblib.parallel_config`` when left out. All of them must see the files.
         rows_per_file: of a scan, the number of rows of each file; rounded up to whole blocks.
         seed: the same seed gives the same imputation.
         progress: show a progress bar.
@@ -196,13 +200,15 @@ def impute(
             m=m,
             interval=interval,
             jobs=jobs,
+            backend=backend,
             rows_per_file=rows_per_file,
             progress=progress,
             check=check,
             unfitted=unfitted,
         )
-    if out is not None or interval is not None or m:
-        name = "out" if out is not None else "interval" if interval is not None else "m"
+    of_a_scan = {"out": out, "interval": interval, "m": m or None, "backend": backend}
+    name = next((name for name, value in of_a_scan.items() if value is not None), None)
+    if name is not None:
         raise InputError(
             f"{name} belongs to a scan, and the table is in memory; drop it: the result has "
             "to_frame(), interval() and frames(m)"

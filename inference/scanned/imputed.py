@@ -24,6 +24,7 @@ from ...data.errors import AbsentiaWarning, InputError
 from ...data.scan import Scan
 from ...data.scan.filled import filled
 from ...data.scan.out_folder import OutFolder
+from ...data.system.backends import on_backend
 from ...data.system.files import atomic_path
 from ...data.system.workers import in_workers, workers_stopped_with_us
 from ..imputing.imputation import Imputation
@@ -91,6 +92,7 @@ def impute_scan(
     m: int,
     interval: float | None,
     jobs: int,
+    backend: str | None,
     rows_per_file: int,
     progress: bool,
     check: bool,
@@ -132,6 +134,7 @@ def impute_scan(
             unit="row",
             unit_scale=True,
         ) as bar,
+        on_backend(backend, jobs),
         workers_stopped_with_us(),
     ):
         for rows in in_workers(fill_part, ((filling, k) for k in todo), jobs):

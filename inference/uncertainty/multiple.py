@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ...data import IncompleteData
+from ...data.system.backends import on_backend
 from ..fitting.result import FitResult
 from ..imputing.tables import imputed
 from ..prepare import prepared, programs_of
@@ -73,6 +74,7 @@ def multiple_imputation(
     particles: int = 200,
     steps: int | None = None,
     jobs: int = 1,
+    backend: str | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> MultipleImputation:
@@ -107,6 +109,9 @@ def multiple_imputation(
             many as the fit's for ``"ensemble"``. A fit that held-out rows have ended counts for the
             steps to its best state.
         jobs: the number of refits that run at once.
+        backend: whose workers refit: ``"loky"`` (this machine's), ``"dask"``, ``"ray"`` or a name
+            that was registered with joblib; those of ``joblib.parallel_config`` when left out. A
+            cluster that you are connected to is used, else one is started on this machine.
         seed: the seed of the random numbers.
         progress: show a progress bar.
 
@@ -130,9 +135,10 @@ def multiple_imputation(
     (5, True)
     """
     _, data = prepared(fitted, data)
-    kind, khat, models = sources(fitted, data, m, parameters, steps=steps, jobs=jobs, seed=seed)
-    parts = tables_of(models, data, particles, seed)
-    found = list(tqdm(parts, total=m, desc="tables", disable=not progress, leave=False))
+    with on_backend(backend, jobs):
+        kind, khat, models = sources(fitted, data, m, parameters, steps=steps, jobs=jobs, seed=seed)
+        parts = tables_of(models, data, particles, seed)
+        found = list(tqdm(parts, total=m, desc="tables", disable=not progress, leave=False))
     values, ess = (np.stack(part) for part in zip(*found, strict=True))
     return MultipleImputation(data, values, kind, khat, ess)
 
