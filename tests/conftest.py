@@ -16,10 +16,30 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 
+#: what takes longest, the longest first: parts of the names of tests
+LONGEST = (
+    "test_parameters_keep_their_prior_when_data_are_sampled_anew",
+    "8-my-report-warns",
+    "test_notebooks",
+    "test_python_blocks_run",
+    "test_two_processes_end_alike",
+    "test_nuts",
+    "test_binary_values_under_self_masking_train",
+    "test_two_components_keep_their_prior",
+    "test_a_network_is_fitted_until_its_bound_is_flat",
+    "test_a_run_that_is_killed",
+    "test_curves",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest tests first: at the end, the other workers would wait for them."""
-    longest = ("test_python_blocks_run", "test_notebooks")
-    items.sort(key=lambda item: not any(name in item.nodeid for name in longest))
+
+    def place(item: pytest.Item) -> int:
+        found = (k for k, name in enumerate(LONGEST) if name in item.nodeid)
+        return next(found, len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md"] + [
     for page in sorted((ROOT / "docs").rglob("*.md"))
     if not set(MADE) & set(page.relative_to(ROOT).parts)
 ]
-#: pages whose blocks run only with the slow tests, even with lowered budgets
+#: pages that take long even with lowered budgets; they run only as pasted, with the slow tests
 LONG = {
     "docs/how-to/checks.md",
     "docs/how-to/pictures.md",
@@ -53,12 +53,12 @@ def name_of(page):
     return page.relative_to(ROOT).as_posix()
 
 
-def pages_with(language, long=()):
-    """The pages that have blocks of a language, those that take long marked as slow."""
+def pages_with(language, without=()):
+    """The pages that have blocks of a language, but for some of them."""
     return [
-        pytest.param(page, id=name_of(page), marks=[pytest.mark.slow] * (name_of(page) in long))
+        pytest.param(page, id=name_of(page))
         for page in PAGES
-        if list(blocks(page.read_text(encoding="utf-8"), language))
+        if list(blocks(page.read_text(encoding="utf-8"), language)) and name_of(page) not in without
     ]
 
 
@@ -106,7 +106,7 @@ def run_blocks(page, tmp_path, monkeypatch, quick):
 
 # of what was hardly fitted, much is said; as pasted, nothing may be
 @pytest.mark.filterwarnings("ignore::absentia.AbsentiaWarning")
-@pytest.mark.parametrize("page", pages_with("python", LONG))
+@pytest.mark.parametrize("page", pages_with("python", without=LONG))
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     run_blocks(page, tmp_path, monkeypatch, quick=True)
 
