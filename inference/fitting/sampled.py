@@ -27,12 +27,12 @@ from ..gibbs.posterior import NO_FORM, Posterior
 from ..gibbs.weighing import chain_weights
 from .settings import FitSettings
 
-_CHAINS = 2
+_CHAINS = 4
 #: sweeps where their number is not given
 SWEEPS = 1_000
 #: the share of them that is warm-up; draws are kept from those after it
 _WARM_UP = 0.4
-#: all chains start at random; until half of the warm-up is over the second one then takes absence
+#: all chains start at random; until half of the warm-up is over every second one then takes absence
 #: to depend on the column's own value, since chains leave that form more easily than they find it
 _AT_RANDOM, _OWN_VALUE = 0.075, 0.5
 _EVALUATIONS = 20
@@ -190,8 +190,8 @@ class PosteriorSampling:
         """Return the forms that each chain may choose now, (K, F)."""
         allowed = self.considered.clone()
         if self.sweeps < _OWN_VALUE * self.warm_up:
-            own = self.chains.forms.own & ~self.chains.forms.latent & allowed[-1]
-            allowed[-1] = own if bool(own.any()) else allowed[-1]
+            own = self.chains.forms.own & ~self.chains.forms.latent & allowed[0]
+            allowed[1::2] = own if bool(own.any()) else allowed[0]
         if self.sweeps < _AT_RANDOM * self.warm_up and bool(self.considered[0, 0]):
             allowed[:] = False
             allowed[:, 0] = True
