@@ -41,6 +41,11 @@ MODELS: dict[str, Any] = {
     "ppca": PPCA,
 }
 _WITH_SLOPES = ("masked-not-miwae", "not-miwae", "not-miwae-ppca")
+#: the mechanisms of other published models, where an experiment names none
+_STATED: Mapping[str, Mapping[str, Any]] = {
+    "image-not-miwae": {"missingness": "channel"},
+    "ratings-not-miwae": {"missingness": "self-masking"},
+}
 
 #: options of a model that change the quantity that its bound is a bound of
 _SAYS_WHY = {"missingness", "alpha"}
@@ -117,9 +122,11 @@ def as_published(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     >>> as_published("not-miwae", {"latent_dim": 2})
     {'missingness': 'self-masking', 'slope_prior': 'flat', 'latent_dim': 2}
     """
-    if kind not in _WITH_SLOPES or options.get("missingness") == "auto":
+    if options.get("missingness") == "auto":
         return dict(options)
-    return {"missingness": "self-masking", "slope_prior": "flat", **options}
+    if kind in _WITH_SLOPES:
+        return {"missingness": "self-masking", "slope_prior": "flat", **options}
+    return {**_STATED.get(kind, {}), **options}
 
 
 def mechanism_of(declared: Mapping[str, Any], columns: int, shape: Shape | None) -> Missingness:

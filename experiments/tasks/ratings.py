@@ -16,7 +16,7 @@ from ...inference import predict_ratings
 from ...models import RatingsNotMIWAE
 from ..matrix_factorisation import chosen_factorisation, inverse_propensities
 from .fitting import fit
-from .methods import candidates
+from .methods import as_published, candidates
 
 #: share of the randomly drawn ratings that MF-IPS estimates propensities from; none is scored
 _FOR_PROPENSITIES = 0.05
@@ -105,7 +105,8 @@ def _by_model(
     best: tuple[float, Any, dict[str, Any]] | None = None
     bounds: dict[str, float] = {}
     for candidate in list(candidates(configuration["choose"])) or [{}]:
-        model = RatingsNotMIWAE(data, seed=seed, **{**options, **candidate})
+        stated = as_published("ratings-not-miwae", {**options, **candidate})
+        model = RatingsNotMIWAE(data, seed=seed, **stated)
         fitted = fit(model, data, seed=seed, **training)
         bounds[", ".join(f"{k}={v}" for k, v in candidate.items())] = fitted.bound
         if best is None or fitted.bound > best[0]:

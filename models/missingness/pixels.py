@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from pyro.distributions import Bernoulli, TorchDistribution
+from pyro.distributions import Bernoulli, Normal, TorchDistribution
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
@@ -29,6 +30,11 @@ class ChannelSelfMasking(Missingness):
 
     Args:
         shape: (C, H, W).
+        shrinkage: the standard deviation of a Normal prior with mean 0 on the slopes; None is a
+            flat prior.
+
+    Raises:
+        ValueError: the standard deviation is not positive.
 
     >>> import torch
     >>> from absentia.models import ChannelSelfMasking
@@ -38,9 +44,14 @@ class ChannelSelfMasking(Missingness):
 
     elementwise = True
 
-    def __init__(self, shape: Sequence[int]) -> None:
+    def __init__(self, shape: Sequence[int], shrinkage: float | None = None) -> None:
         super().__init__()
+        if shrinkage is not None and not 0 < shrinkage < math.inf:
+            raise InputError(
+                f"shrinkage is {shrinkage}; give a positive number, or None for no prior"
+            )
         self.channels, self.pixels = _channels_and_pixels(shape)
+        self.shrinkage = shrinkage
         self.slope = nn.Parameter(torch.zeros(self.channels))
         self.offset = nn.Parameter(torch.zeros(self.channels))
 
@@ -53,6 +64,16 @@ class ChannelSelfMasking(Missingness):
         """Return slopes and offsets, repeated over the pixels."""
         slope, offset = (v.repeat_interleave(self.pixels) for v in (self.slope, self.offset))
         return Affine(slope, offset, "logit")
+
+    def log_prior(self) -> Tensor | None:
+        """Return the log-density of the slopes under their prior, up to a constant."""
+        if self.shrinkage is None:
+            return None
+        return Normal(0.0, self.shrinkage).log_prob(self.slope).sum()
+
+    def known(self, column: int) -> str | None:
+        """Return "shrunk" where a prior draws the slopes towards 0."""
+        return None if self.shrinkage is None else "shrunk"
 
     @torch.no_grad()
     def equation(self, column: int, names: Sequence[str], scaler: Standardiser | None) -> str:

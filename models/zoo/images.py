@@ -15,13 +15,14 @@ from ..configurable import argument_of
 from ..missingness import (
     ChannelSelfMasking,
     ConvMissingness,
+    MaskLatentShift,
     Missingness,
     OutshinesOthers,
 )
 from ..networks.convolutional import ConvDecoder, ConvEncoder, ImageFamily
 from ..programs.selection import SelectionModel
 from .building import building
-from .mechanism_names import MISSINGNESS, mechanism_for
+from .mechanism_names import MISSINGNESS, USUAL, WEAK, mechanism_for
 from .modelled import check_data
 from .parts import checked_latent_dim
 
@@ -32,13 +33,15 @@ IMAGE_MISSINGNESS = (
     "outshines",
     *(name for name in MISSINGNESS if name not in ("limit", "mask-latent")),
 )
+#: dimensions of the latent of the mask where nothing is known, and hidden units of its shift
+_MASK_LATENTS, _UNITS = 8, 64
 
 
 @building
 def ImageNotMIWAE(
     data: IncompleteData,
     shape: Sequence[int],
-    missingness: str | Missingness = "channel",
+    missingness: str | Missingness = USUAL,
     *,
     channel: int | None = None,
     latent_dim: int = 64,
@@ -49,6 +52,7 @@ def ImageNotMIWAE(
     floor: float = 1e-2,
     squash: bool = False,
     correlated: bool = False,
+    mask_latent_dim: int | None = None,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE with a convolutional decoder and encoder, for rows that are images.
@@ -60,7 +64,10 @@ def ImageNotMIWAE(
     Args:
         data: the table, with a row per image and C * H * W columns, channel by channel.
         shape: (C, H, W).
-        missingness: ``"channel"``, self-masking with a slope and offset per channel; ``"conv"``,
+        missingness: ``"auto"``, for pictures of which nobody knows why pixels are missing: a latent
+            of the mask alone says where pixels go missing together, such as under a disc, and
+            beside it stands ``"channel"`` with slopes shrunk towards 0;
+            ``"channel"``, self-masking with a slope and offset per channel; ``"conv"``,
             one 3 x 3 convolution; ``"conv2"``, two of them; ``"outshines"``, where a pixel is
             missing if ``channel`` exceeds the other channels; one of the names of :func:`NotMIWAE`;
             or a mechanism.
@@ -71,6 +78,9 @@ def ImageNotMIWAE(
         activation: the name of the activation function.
         family: ``"gaussian"``, or ``"bernoulli"`` for pixels of 0 and 1.
         scale, floor, squash, correlated: see :class:`~absentia.models.ConvDecoder`.
+        mask_latent_dim: the dimensions of a latent that only the mask reads, whose shift of the
+            log-odds is a network of 64 units (:class:`~absentia.models.MaskLatentShift`); when left
+            out, 8 under "auto" and 0 otherwise.
         seed: the seed of the initial weights; the global random state does not change.
 
     Raises:
@@ -115,22 +125,31 @@ def ImageNotMIWAE(
             latent_dim, shape, channels, activation, family, scale, floor, squash, correlated
         )
         encoder = ConvEncoder(shape, latent_dim, channels, activation)
-        mechanism = _mechanism(missingness, shape, channel)
-        if isinstance(missingness, str) and isinstance(mechanism, Missingness):
-            mechanism.initialise(data.s.float().mean(0))
+        if missingness == USUAL and bool(data.s.all()):
+            missingness = "ignorable"  # there are no missing pixels to explain
+        unsaid = missingness == USUAL
+        if unsaid:
+            pixels_sd = float(data.x[data.s].double().std(correction=0))
+            mechanism: str | Missingness = ChannelSelfMasking(shape, WEAK / max(pixels_sd, 1e-6))
+        else:
+            mechanism = _mechanism(missingness, shape, channel)
+        if mask_latent_dim is None:
+            mask_latent_dim = _MASK_LATENTS if unsaid else 0
         mechanism = mechanism_for(mechanism, data, None, latent_dim, 0)
+        mask_encoder = None
+        if mask_latent_dim:
+            mechanism = MaskLatentShift(mechanism, len(data.columns), mask_latent_dim, [_UNITS])
+        if isinstance(missingness, str):
+            mechanism.initialise(data.s.float().mean(0))
         _check_images(mechanism, shape)
+        if mechanism.mask_latent_dim:
+            mask_encoder = ConvEncoder(shape, mechanism.mask_latent_dim, channels, activation)
     seen = data.x.where(data.s, torch.nan)
     decoder.start_at(seen.reshape(len(data), shape[0], -1).movedim(1, 0).flatten(1).nanmean(1))
-    return SelectionModel(decoder, encoder, mechanism, data.columns)
+    return SelectionModel(decoder, encoder, mechanism, data.columns, mask_encoder=mask_encoder)
 
 
 def _check_images(mechanism: Missingness, shape: tuple[int, int, int]) -> None:
-    if mechanism.mask_latent_dim:
-        raise InputError(
-            f"{type(mechanism).__name__} has a mask latent, for which ImageNotMIWAE has no "
-            f"encoder; build a SelectionModel with mask_encoder="
-        )
     made_for = argument_of(mechanism, "shape")
     if made_for is not None and tuple(made_for) != shape:
         raise InputError(

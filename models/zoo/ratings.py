@@ -17,13 +17,17 @@ from ..networks.mixed_decoder import MixedDecoder
 from ..networks.scales import ScaleKind
 from ..programs.selection import SelectionModel
 from .building import building
+from .mechanism_names import PUBLISHED, USUAL, WEAK, means_self_masking
 from .parts import checked_latent_dim
+
+#: dimensions of the latent of exposure where nothing is said of why items are not rated
+_EXPOSURE = 5
 
 
 @building
 def RatingsNotMIWAE(
     data: Ratings,
-    missingness: str | Missingness = "self-masking",
+    missingness: str | Missingness = USUAL,
     *,
     sign: str | None = None,
     latent_dim: int = 20,
@@ -33,7 +37,7 @@ def RatingsNotMIWAE(
     scale: ScaleKind = "shared",
     floor: float = 1e-2,
     skip: bool = False,
-    mask_latent_dim: int = 0,
+    mask_latent_dim: int | None = None,
     seed: int = 0,
 ) -> SelectionModel:
     """not-MIWAE for ratings (Ipsen, Mattei & Frellsen, ICLR 2021, section 4.4).
@@ -45,18 +49,22 @@ def RatingsNotMIWAE(
 
     Users are also exposed to related items, such as films of one genre, for reasons that have
     little to do with how they would rate them. If the slope alone has to explain this, the model
-    takes items that a user never met for items that the user dislikes. ``mask_latent_dim`` gives
-    exposure a latent of its own: logit P(rated) = a x_ij + b_j + m_j(z_s).
+    takes items that a user never met for items that the user dislikes. By default exposure
+    therefore has a latent of its own, logit P(rated) = a x_ij + b_j + m_j(z_s), beside which the
+    slope is shrunk towards 0. A ``sign`` alone means self-masking, which has no such latent unless
+    ``mask_latent_dim`` is given.
 
     Args:
         data: the ratings.
-        missingness: ``"self-masking"``, ``"ignorable"`` (a MIWAE), or a mechanism.
+        missingness: ``"auto"`` where nobody knows why items are not rated, ``"self-masking"`` (the
+            published model), ``"ignorable"`` (a MIWAE), or a mechanism.
         sign: ``"-"`` where low ratings go missing, ``"+"`` where high ones do.
         latent_dim: the number of latent dimensions.
         hidden, activation, scale, floor, skip: the decoder's, see
             :class:`~absentia.models.NetworkDecoder`; ``hidden=[]`` is a factor model.
         encoder_hidden: the widths of the encoder's hidden layers after the sum over rated items.
-        mask_latent_dim: the dimensions of z_s, see :class:`~absentia.models.MaskLatentShift`.
+        mask_latent_dim: the dimensions of z_s, see :class:`~absentia.models.MaskLatentShift`; when
+            left out, 5 under "auto" and 0 otherwise.
         seed: the seed of the initial weights; the global random state does not change.
 
     Raises:
@@ -74,9 +82,14 @@ def RatingsNotMIWAE(
     families = families_of(data)
     p = len(families)
     latent_dim = checked_latent_dim(latent_dim, p, latent_dim)
-    if isinstance(missingness, str) and missingness not in ("self-masking", "ignorable"):
-        raise InputError(f"missingness {missingness!r} is not one of self-masking, ignorable")
-    if sign is not None and missingness != "self-masking":
+    known = (USUAL, PUBLISHED, "ignorable")
+    if isinstance(missingness, str) and missingness not in known:
+        raise InputError(f"missingness {missingness!r} is not one of {', '.join(known)}")
+    if isinstance(missingness, str) and means_self_masking(missingness, sign, "weak"):
+        missingness = PUBLISHED
+    if mask_latent_dim is None:
+        mask_latent_dim = _EXPOSURE if missingness == USUAL else 0
+    if sign is not None and missingness != PUBLISHED:
         raise InputError(
             f"sign= is only used with missingness='self-masking', not with {missingness!r}; leave "
             f"it out"
@@ -97,8 +110,12 @@ def RatingsNotMIWAE(
                     f"data; make it for {p}"
                 )
         else:
-            ignorable = missingness == "ignorable"
-            mechanism = Ignorable(p) if ignorable else SelfMasking(p, sign=sign, shared=True)
+            shrinkage = WEAK if missingness == USUAL else None
+            mechanism = (
+                Ignorable(p)
+                if missingness == "ignorable"
+                else SelfMasking(p, sign=sign, shared=True, shrinkage=shrinkage)
+            )
             mechanism.initialise(data.observed_rate().float())
         mask_encoder = None
         if mask_latent_dim:

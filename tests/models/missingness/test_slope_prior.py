@@ -8,7 +8,7 @@ import torch
 from pyro.distributions import Normal
 
 import absentia as ab
-from absentia.experiments.tasks.methods import made
+from absentia.experiments.tasks.methods import as_published, made
 from absentia.models import FormulaMissingness, RatingsNotMIWAE, SelfMasking
 from absentia.models.sites import SHRINKAGE
 
@@ -120,7 +120,10 @@ def test_experiments_keep_the_papers_flat_prior(data):
         weak = made(configuration, {"latent_dim": 1, "slope_prior": "weak"}, data, 0)
         assert prior_of(weak, data) != 0.0
     ratings = ab.data.Ratings.from_triples([0, 0, 1, 2], [0, 1, 1, 0], [5.0, 4.0, 1.0, 3.0])
-    assert RatingsNotMIWAE(ratings, latent_dim=2).missingness.log_prior() is None
+    assert RatingsNotMIWAE(ratings, "self-masking", latent_dim=2).missingness.log_prior() is None
+    assert RatingsNotMIWAE(ratings, sign="-", latent_dim=2).missingness.log_prior() is None
+    assert as_published("ratings-not-miwae", {}) == {"missingness": "self-masking"}
+    assert as_published("image-not-miwae", {}) == {"missingness": "channel"}
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,9 @@ def test_pixels_of_zero_and_one_are_summed_out():
     assert truth.shape == filled.mean.shape
 
 
-@pytest.mark.parametrize("missingness", ["channel", "conv", "conv2", "self-masking", "nonlinear"])
+@pytest.mark.parametrize(
+    "missingness", ["auto", "channel", "conv", "conv2", "self-masking", "nonlinear"]
+)
 def test_every_mechanism_is_fitted_and_saved(missingness, tmp_path):
     rng = np.random.default_rng(0)
     pixels = rng.random((20, 48))
@@ -136,6 +138,26 @@ def test_what_does_not_fit_is_refused():
     grey = ab.IncompleteData.from_numpy(np.random.default_rng(0).random((5, 12)))
     with pytest.raises(ValueError, match="is for pixels of 0 and 1"):
         ImageNotMIWAE(grey, (3, 2, 2), family="bernoulli")
+
+
+def test_by_default_the_mask_has_a_latent_and_slopes_are_shrunk():
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(3, 2, (50, 12))
+    whole = ab.IncompleteData.from_numpy(pixels, standardise=False)
+    assert ImageNotMIWAE(whole, (3, 2, 2), channels=[4]).missingness.ignorable
+    pixels[rng.random((50, 12)) < 0.2] = np.nan
+    data = ab.IncompleteData.from_numpy(pixels, standardise=False)
+    usual = ImageNotMIWAE(data, (3, 2, 2), channels=[4]).missingness
+    assert usual.mask_latent_dim == 8
+    # .5 in log-odds per standard deviation of the pixels, whatever their units
+    assert usual.own.shrinkage == pytest.approx(0.5 / np.nanstd(pixels), rel=1e-6)
+    with torch.no_grad():
+        usual.own.slope.fill_(0.3)
+    prior = torch.distributions.Normal(0.0, usual.own.shrinkage)
+    torch.testing.assert_close(usual.log_prior(), 3 * prior.log_prob(torch.tensor(0.3)))
+    published = ImageNotMIWAE(data, (3, 2, 2), "channel", channels=[4]).missingness
+    assert published.log_prior() is None
+    assert published.mask_latent_dim == 0
 
 
 def test_a_mechanism_that_is_given_stays_as_it_is():

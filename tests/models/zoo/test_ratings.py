@@ -129,9 +129,20 @@ def test_levels_are_averaged_by_their_chances():
     assert np.isfinite(fitted.bound)
 
 
+def test_by_default_exposure_has_a_latent_and_the_slope_is_shrunk():
+    data = ratings(*selected(40, 8))
+    usual = ab.models.RatingsNotMIWAE(data, latent_dim=2).missingness
+    assert usual.mask_latent_dim == 5
+    assert usual.own.shrinkage == 0.5
+    assert usual.own.shared
+    signed = ab.models.RatingsNotMIWAE(data, sign="-", latent_dim=2).missingness
+    assert signed.mask_latent_dim == 0
+    assert signed.shrinkage is None
+
+
 def test_what_does_not_fit_is_refused():
     data = ratings(*selected(40, 8))
-    with pytest.raises(ValueError, match="'linear' is not one of self-masking, ignorable"):
+    with pytest.raises(ValueError, match="'linear' is not one of auto, self-masking, ignorable"):
         ab.models.RatingsNotMIWAE(data, "linear")
     with pytest.raises(ValueError, match="sign= is only used"):
         ab.models.RatingsNotMIWAE(data, "ignorable", sign="+")
@@ -183,7 +194,9 @@ def test_who_sees_what_is_not_taken_for_taste(tmp_path):
     user, item = (~seen).nonzero()
     bound, error = {}, {}
     for dims in (0, 1):
-        model = ab.models.RatingsNotMIWAE(data, latent_dim=2, hidden=[32], mask_latent_dim=dims)
+        model = ab.models.RatingsNotMIWAE(
+            data, "self-masking", latent_dim=2, hidden=[32], mask_latent_dim=dims
+        )
         fit = ab.fit(
             model, data, steps=250, particles=5, batch_size=64, learning_rate=5e-3, progress=False
         )
