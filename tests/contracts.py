@@ -184,6 +184,9 @@ MECHANISMS: dict[type, dict[str, Callable[[], Missingness]]] = {
     AveragedMissingness: {
         "all forms": lambda: AveragedMissingness(P, D, mask_latent_dim=D),
         "alone": lambda: AveragedMissingness(P, D, mask_latent_dim=0),
+        "covariates": lambda: AveragedMissingness(
+            P, D, mask_latent_dim=D, covariates=[(0.5, 2.0), 3]
+        ),
     },
     LinearMissingness: {"linear": lambda: LinearMissingness(P)},
     NonLinearMissingness: {

@@ -128,6 +128,7 @@ class PosteriorSampling:
             generator=self.generator,
             components=prior.components if isinstance(prior, MixturePrior) else 1,
             direct=isinstance(decoder, DirectDecoder),
+            covariates=self._covariates(rows),
         )
         self.total, self.sweeps = plan.steps, 0
         self.warm_up = min(max(round(_WARM_UP * self.total), 1), self.total - 1)
@@ -143,6 +144,14 @@ class PosteriorSampling:
         self.bends: list[Tensor] = []
         self.kept: list[dict[str, Tensor]] = []
         self.odds = torch.zeros_like(self.chains.forms.probability)
+
+    def _covariates(self, rows: Tensor) -> Tensor | None:
+        """Return what the mechanism reads of the covariates of some rows."""
+        design, given = self.model.missingness.covariates, self.train.covariates  # type: ignore[union-attr]
+        if design is None or given is None:
+            return None
+        found: Tensor = design(given[rows].double())
+        return found
 
     @property
     def finished(self) -> bool:
@@ -234,6 +243,7 @@ class PosteriorSampling:
         slots = torch.cartesian_prod(columns, chains.complete)
         # v less its mean is Normal(0, I): what complete columns add to the mean goes through them
         read = -(forms.coefficient + mask_own @ chains.shared.coefficient) @ chains.directions.T
+        read, of_covariates = read.tensor_split([len(chains.complete)], -1)
         others[:, slots[:, 0], slots[:, 1]] = read.flatten(1)
         form = torch.full((k, p), NO_FORM, device=noise.device)
         slope[:, columns], offset[:, columns] = -forms.slope, -forms.offset
@@ -251,6 +261,11 @@ class PosteriorSampling:
         }
         if e:
             found["missingness.shared"] = shared
+        if of_covariates.shape[-1]:
+            size = of_covariates.shape[-1]
+            found["missingness.of_covariates"] = noise.new_zeros(k, p, size).index_copy(
+                1, columns, of_covariates
+            )
         mixture = chains.mixture
         if mixture.number > 1:
             found["prior.logit"], found["prior.mean"] = mixture.log_weight, mixture.mean

@@ -40,6 +40,7 @@ class Chains:
         generator: the source of random numbers.
         components: the number C of components of the latents' distribution; one is Normal(0, I).
         direct: whether the latents are the values themselves, but for the noise.
+        covariates: (n, r) further numbers that forms may read as they read complete columns.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Chains:
         generator: torch.Generator,
         components: int = 1,
         direct: bool = False,
+        covariates: Tensor | None = None,
     ) -> None:
         self.seen, self.generator = seen, generator
+        self.covariates = x[:, :0] if covariates is None else covariates
         n, p = x.shape
         #: the columns that have missing values, (q,)
         self.columns = (~seen).any(0).nonzero().flatten()
@@ -81,22 +84,24 @@ class Chains:
         self.u = of_known_sign(score, torch.ones_like(score), self.missing, generator)
 
     def _others(self, x: Tensor) -> Tensor:
-        """Return the complete columns (n, r), as principal components if there are very many."""
-        complete = self.seen.all(0).nonzero().flatten()
-        self.directions = torch.eye(len(complete)).to(x)
-        if len(complete) > _MOST_OTHERS:
-            self.directions = torch.linalg.svd(x[:, complete], full_matrices=False)[2][
-                :_MOST_OTHERS
-            ].T
-        self.complete = complete
-        return x[:, complete] @ self.directions
+        """Return what forms may read (n, r), as principal components if it is very much."""
+        self.complete = self.seen.all(0).nonzero().flatten()
+        given = self._given(x)
+        self.directions = torch.eye(given.shape[1]).to(x)
+        if given.shape[1] > _MOST_OTHERS:
+            self.directions = torch.linalg.svd(given, full_matrices=False)[2][:_MOST_OTHERS].T
+        return given @ self.directions
+
+    def _given(self, y: Tensor) -> Tensor:
+        """Return complete columns and covariates of values (n, p)."""
+        return torch.cat([y[:, self.complete], self.covariates], 1)
 
     def read_bent(self) -> None:
         """Let forms read complete columns as the chains' bends, which must be the same, make them.
 
         During warm-up they read them as they were given, since bends still move.
         """
-        others = self.bends.y[0][:, self.complete] @ self.directions
+        others = self._given(self.bends.y[0]) @ self.directions
         self.forms.others = self.shared.others = others
 
     def sweep(self, bend: bool) -> None:

@@ -17,6 +17,7 @@ from ...data.errors import InputError
 from ..distributions.mask import ProbitBernoulli
 from .affine import Affine
 from .base import Missingness
+from .covariate_design import CovariateDesign, Unit
 from .dependence import Dependence
 from .description import ColumnDescription
 from .shown import in_own_units, incomplete
@@ -63,7 +64,7 @@ class AveragedMissingness(Missingness):
     forms, and which of them is not known. Beside b_j + g_j^T v they have:
 
     - "completely at random": nothing;
-    - "other columns": o_j^T x, in which only columns without missing values count;
+    - "other columns": o_j^T x, in which only columns without missing values count, and covariates;
     - "latent": c_j^T z: what the column shares with all others, observed or not, decides;
     - "own value": a_j x_j: self-masking;
     - "own value and other columns", "own value and latent": two of these.
@@ -93,6 +94,9 @@ class AveragedMissingness(Missingness):
             or three levels a table can hardly tell whether they decide themselves.
         complete: the positions of columns without missing values, whose coefficients a fit by
             gradients learns; sampling finds them in the table.
+        covariates: the units of the data's covariates
+            (:class:`~absentia.models.missingness.covariate_design.CovariateDesign`), which count
+            among the other columns: o_j reads them, too.
 
     Raises:
         ValueError: a form is unknown, or none is given.
@@ -115,6 +119,7 @@ class AveragedMissingness(Missingness):
         units: Sequence[float] | None = None,
         complete: Sequence[int] = (),
         levels: Sequence[int] = (),
+        covariates: Sequence[Unit | Sequence[float]] = (),
     ) -> None:
         super().__init__()
         if mask_latent_dim < 0:
@@ -129,7 +134,12 @@ class AveragedMissingness(Missingness):
         self.offset = nn.Parameter(torch.zeros(num_columns))
         self.loading = nn.Parameter(torch.zeros(num_columns, latent_dim))
         self.mask_latent_dim = mask_latent_dim
-        self.asks = ("z", "z_mask") if mask_latent_dim else ("z",)
+        self.covariates = CovariateDesign(covariates) if len(covariates) else None
+        self.asks = (
+            "z",
+            *(["z_mask"] if mask_latent_dim else []),
+            *(["covariates"] if self.covariates is not None else []),
+        )
         # at loadings of zero a guide of v would learn nothing
         start = 0.1 * torch.randn(num_columns, mask_latent_dim)
         self.shared = nn.Parameter(start) if mask_latent_dim else None
@@ -146,20 +156,33 @@ class AveragedMissingness(Missingness):
         self.register_buffer("complete", torch.tensor(complete, dtype=torch.long), persistent=False)
         learnt = nn.Parameter(torch.zeros(num_columns, len(complete)))
         self.of_complete = learnt if len(complete) else None
+        self.of_covariates = (
+            None
+            if self.covariates is None
+            else nn.Parameter(torch.zeros(num_columns, self.covariates.size))
+        )
         self.slope.requires_grad_(any("own value" in form for form in self.forms))
         self.loading.requires_grad_(any("latent" in form for form in self.forms))
 
-    def forward(self, x: Tensor, z: Tensor, z_mask: Tensor | None = None) -> ProbitBernoulli:
+    def forward(
+        self, x: Tensor, z: Tensor, z_mask: Tensor | None = None, covariates: Tensor | None = None
+    ) -> ProbitBernoulli:
         """Return a Bernoulli with probit link, batch shape (..., n, p)."""
-        return ProbitBernoulli(self._rest(x, z, z_mask) + self.slope * self.own_unit * x)
+        rest = self._rest(x, z, z_mask, covariates)
+        return ProbitBernoulli(rest + self.slope * self.own_unit * x)
 
-    def affine(self, x: Tensor, z: Tensor, z_mask: Tensor | None = None) -> Affine:
+    def affine(
+        self, x: Tensor, z: Tensor, z_mask: Tensor | None = None, covariates: Tensor | None = None
+    ) -> Affine:
         """Return slopes, and offsets by row and particle, of columns that no other one reads."""
         read = self.dependence(x.shape[-1]).sampled
         columns = ~read.to(x.device) if bool(read.any()) else None
-        return Affine(self.slope * self.own_unit, self._rest(x, z, z_mask), "probit", columns)
+        rest = self._rest(x, z, z_mask, covariates)
+        return Affine(self.slope * self.own_unit, rest, "probit", columns)
 
-    def _rest(self, x: Tensor, z: Tensor, z_mask: Tensor | None) -> Tensor:
+    def _rest(
+        self, x: Tensor, z: Tensor, z_mask: Tensor | None, covariates: Tensor | None
+    ) -> Tensor:
         """Return the score without the part of the column itself, (..., n, p)."""
         rest = self.offset + z @ self.loading.T
         if self.shared is not None and z_mask is not None:
@@ -167,6 +190,8 @@ class AveragedMissingness(Missingness):
         if self.of_complete is not None:
             given = x[..., self.complete] * self.per_unit[self.complete]
             rest = rest + given @ self.of_complete.T
+        if self.covariates is not None and covariates is not None:
+            rest = rest + self.covariates(covariates) @ self.of_covariates.T
         return rest + x @ self.others.T if bool(self.others.any()) else rest
 
     def dependence(self, num_columns: int) -> Dependence:
@@ -193,9 +218,10 @@ class AveragedMissingness(Missingness):
         if self.loading.requires_grad:
             variance = LOADING_RATE / (LOADING_SHAPE + 1) / self.loading.shape[1]
             total = total + Normal(0.0, math.sqrt(variance)).log_prob(self.loading).sum()
-        if self.of_complete is not None:
-            variance = LOADING_RATE / (LOADING_SHAPE + 1) / self.of_complete.shape[1]
-            total = total + Normal(0.0, math.sqrt(variance)).log_prob(self.of_complete).sum()
+        for read in (self.of_complete, self.of_covariates):
+            if read is not None:
+                variance = LOADING_RATE / (LOADING_SHAPE + 1) / read.shape[1]
+                total = total + Normal(0.0, math.sqrt(variance)).log_prob(read).sum()
         if self.shared is not None:
             total = total + Cauchy(0.0, SHARED_SCALE).log_prob(self.shared).sum()
         return total

@@ -24,6 +24,7 @@ from ..missingness import (
     TwoSided,
 )
 from ..missingness.affine import Link
+from ..missingness.covariate_design import units_of_covariates
 from ..missingness.directions import Sign, direction, directions
 from ..missingness.formula.declaration import Declared, declared, missing
 from ..networks.families import all_real, families_of
@@ -191,7 +192,7 @@ def _averaged(
 ) -> AveragedMissingness:
     """Make the mechanism that averages over forms, with the units of codes and counts.
 
-    Where it cannot be sampled, it is given the columns that are complete.
+    Where it cannot be sampled, it is given the columns that are complete. It reads the covariates.
     """
     p = len(data.columns)
     units = [1.0] * p
@@ -209,6 +210,7 @@ def _averaged(
         units=units if mixed else None,
         levels=[j for j, column in enumerate(data.schema) if column.levels],
         complete=whole,
+        covariates=units_of_covariates(data),
     )
 
 

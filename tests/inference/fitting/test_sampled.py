@@ -112,10 +112,15 @@ def test_columns_that_go_missing_together_are_not_blamed_on_their_values():
 
 
 def test_the_model_has_the_scores_of_the_sampler(short):
-    """A complete column is bent, moves the mask's own latent, and is read by forms."""
+    """A complete column is bent, moves the mask's own latent, and is read by forms, as covariates.
+
+    A covariate of levels stands for an indicator of each.
+    """
     short[:, 0] = np.exp(2 * short[:, 0])
     short[::3, 1] = np.nan
-    data = ab.IncompleteData.from_numpy(short, columns=["a", "b", "c"])
+    frame = pd.DataFrame(short, columns=["a", "b", "c"])
+    frame["place"], frame["dose"] = list("xyzy") * 20, np.arange(80.0)
+    data = ab.IncompleteData.from_frame(frame, covariates=["place", "dose"])
     model = ab.NotMIWAEPPCA(data, "auto")
     sampling = sampled.PosteriorSampling(model, data, FitSettings(steps=FEW))
     while not sampling.finished:
@@ -127,14 +132,37 @@ def test_the_model_has_the_scores_of_the_sampler(short):
     for chain in range(2):
         sampling._show(sampling._state(), chain)
         model.missingness.others.copy_(sampling._state()["missingness.others"][chain])
-        z = chains.of_rows[chain].float()
-        found = model.missingness(under.x, z=z, z_mask=v[chain].float()).base.score[:, 2]
+        context = {"z": chains.of_rows[chain], "z_mask": v[chain], **under.extras()}
+        context = {name: value.float() for name, value in context.items()}
+        found = model.missingness(under.x, **context).base.score[:, 2]
         own = forms.slope.unsqueeze(1) * chains.y[..., chains.columns]
         expected = forms.score(chains.z) + own
         seen = data.s[:, 2]
         torch.testing.assert_close(
             found[seen], -expected[chain, seen, 1].float(), rtol=0, atol=1e-4
         )
+
+
+def test_a_covariate_that_decides_is_found_and_kept(monkeypatch, tmp_path):
+    """A covariate is not modelled: 150 rows, of which those of one place have no c."""
+    monkeypatch.setattr(sampled, "SWEEPS", 150)
+    x, _ = table("random", rows=150)
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(x, columns=["a", "b", "c"]).assign(place=rng.choice(list("xyz"), 150))
+    frame.loc[(frame["place"] == "y") & (rng.random(150) < 0.9), "c"] = np.nan
+    data = ab.IncompleteData.from_frame(frame, covariates=["place"])
+    fit = ab.fit(ab.NotMIWAEPPCA(data), data, progress=False)
+    assert fit.odds.loc["c", ["other columns", "own value and other columns"]].sum() > 0.9
+    drawn = -fit.posterior.tensors["missingness.of_covariates"][:, 2].mean(0)
+    assert drawn[1] > drawn[[0, 2]].max() + 1
+    filled = ab.impute(fit, data, particles=50, draws=0, seed=0)
+    fit.save(tmp_path / "fit")
+    again = ab.impute(ab.load(tmp_path / "fit"), data, particles=50, draws=0, seed=0)
+    np.testing.assert_array_equal(again.mean, filled.mean)
+    network = ab.NotMIWAE(data, latent_dim=1, hidden=[4])
+    by_adam = ab.fit(network, data, steps=150, learning_rate=0.02, progress=False, check=False)
+    read = -by_adam.model.missingness.of_covariates[2].detach()
+    assert read[1] > read[[0, 2]].max()
 
 
 def test_imputations_contain_what_is_not_known_of_the_parameters(own):
