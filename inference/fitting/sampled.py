@@ -147,10 +147,11 @@ class PosteriorSampling:
 
     def _covariates(self, rows: Tensor) -> Tensor | None:
         """Return what the mechanism reads of the covariates of some rows."""
-        design, given = self.model.missingness.covariates, self.train.covariates  # type: ignore[union-attr]
-        if design is None or given is None:
+        mechanism, given = self.model.missingness, self.train.covariates
+        assert isinstance(mechanism, AveragedMissingness)
+        if mechanism.covariates is None or given is None:
             return None
-        found: Tensor = design(given[rows].double())
+        found: Tensor = mechanism.covariates(given[rows].double())
         return found
 
     @property

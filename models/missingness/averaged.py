@@ -190,7 +190,7 @@ class AveragedMissingness(Missingness):
         if self.of_complete is not None:
             given = x[..., self.complete] * self.per_unit[self.complete]
             rest = rest + given @ self.of_complete.T
-        if self.covariates is not None and covariates is not None:
+        if self.covariates is not None and self.of_covariates is not None:
             rest = rest + self.covariates(covariates) @ self.of_covariates.T
         return rest + x @ self.others.T if bool(self.others.any()) else rest
 

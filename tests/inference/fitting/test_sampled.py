@@ -145,7 +145,8 @@ def test_the_model_has_the_scores_of_the_sampler(short):
 
 def test_a_covariate_that_decides_is_found_and_kept(monkeypatch, tmp_path):
     """A covariate is not modelled: 150 rows, of which those of one place have no c."""
-    monkeypatch.setattr(sampled, "SWEEPS", 150)
+    monkeypatch.setattr(sampled, "SWEEPS", 100)
+    monkeypatch.setattr(sampled, "_LEAST_SWEEPS", 100)
     x, _ = table("random", rows=150)
     rng = np.random.default_rng(3)
     frame = pd.DataFrame(x, columns=["a", "b", "c"]).assign(place=rng.choice(list("xyz"), 150))

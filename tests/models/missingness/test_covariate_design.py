@@ -19,7 +19,9 @@ def test_numbers_are_standardised_and_levels_are_indicators():
         }
     )
     data = ab.IncompleteData.from_frame(
-        frame, covariates=["dose", "place", "sex", "one"], schema={"one": "continuous", "place": "categorical"}
+        frame,
+        covariates=["dose", "place", "sex", "one"],
+        schema={"one": "continuous", "place": "categorical"},
     )
     units = units_of_covariates(data)
     assert units[:2] == [(12.0, 2.0), 3]
