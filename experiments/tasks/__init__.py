@@ -20,6 +20,7 @@ from . import (
 
 #: each returns ``metrics``, and whatever else tables and figures need, as plain data
 TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "cell-intervals": mechanisms.cell_intervals,
     "commands": commands.commands,
     "complete": completion.completion,
     "coverage": coverage.coverage,
@@ -36,6 +37,7 @@ TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 #: tables of the tasks whose results are more than one number per method and heading: functions of
 #: (method, heading, result) of all cells that have a result
 TABLES: Mapping[str, Callable[[Sequence[tuple[str, str, Mapping[str, Any]]]], list[list[str]]]] = {
+    "cell-intervals": mechanisms.intervals_table,
     "commands": commands.commands_table,
     "coverage": coverage.coverage_table,
     "form-odds": form_odds.form_odds_table,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .cases import case_of
+from .cell_intervals import cell_intervals, intervals_table
 from .imputers import completed
 from .ratios import mechanisms_table, ratios
 from .scores import scores_of
@@ -31,4 +32,12 @@ def mechanisms(configuration: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-__all__ = ["mechanisms", "mechanisms_table", "ratios", "shares", "shares_table"]
+__all__ = [
+    "cell_intervals",
+    "intervals_table",
+    "mechanisms",
+    "mechanisms_table",
+    "ratios",
+    "shares",
+    "shares_table",
+]

@@ -142,7 +142,7 @@ def _by_model(configuration: Mapping[str, Any], case: Case) -> Completed:
     m, parameters = int(options.pop("m", 0)), options.pop("parameters", "auto")
     draws = int(options.pop("draws", _DRAWS))
     begun = time.process_time()
-    model = _made(configuration, case)
+    model = made_for(configuration, case)
     fitted = fit(model, data, seed=seed, **{"optimiser": "auto", **configuration["fit"]})
     found = impute(fitted, data, draws=draws, seed=seed, check=False, **options)
     point, sampled = found.mean, found.draws(draws)
@@ -165,7 +165,8 @@ def _by_model(configuration: Mapping[str, Any], case: Case) -> Completed:
     return Completed(point, seconds, chances, sampled, tables, cost, extra)
 
 
-def _made(configuration: Mapping[str, Any], case: Case) -> Any:
+def made_for(configuration: Mapping[str, Any], case: Case) -> Any:
+    """Make the model of a method for a case."""
     options = dict(configuration["model"])
     if isinstance(options.get("latent_dim"), str):
         options["latent_dim"] = latent_size(options["latent_dim"], len(case.data.columns))
