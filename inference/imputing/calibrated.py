@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -12,10 +13,11 @@ import pandas as pd
 from ...data import IncompleteData
 from ...data.errors import InputError
 from ...models.programs.base import RowModel
+from ..fitting.result import FitResult
 from ..gibbs.posterior import Posterior
 from . import conformal
 from .cells import MissingCells
-from .left_out import LeftOut, left_out
+from .left_out import LeftOut, Refits, left_out
 
 #: the share of a column's missing values for which the odds of its seen ones must stand
 _REPRESENTED = 0.5
@@ -35,39 +37,67 @@ class Calibrated:
         data: the table, as the model reads it.
         posterior: draws of the parameters, None where they are held at one value.
         settings: those of the imputation.
+        fitted: the fit, if it is one of these rows.
     """
 
     model: RowModel
     data: IncompleteData
     posterior: Posterior | None
     settings: dict[str, Any]
+    fitted: FitResult | None = None
+    _known: dict[int, LeftOut] = field(default_factory=dict)
 
-    @cached_property
-    def _left_out(self) -> LeftOut:
-        seed = int(self.settings["seed"])
-        return left_out(self.model, self.data, self.posterior, self.settings, seed + 1)
+    def _left_out(self, folds: int) -> LeftOut:
+        """Return the cells that are left out, from as many refits; they are kept for other levels.
 
-    def table(self, level: float, gamma: float) -> pd.DataFrame:
+        A fit that has draws of its parameters, or none of these rows, is not refitted.
+        """
+        refits = self.fitted is not None and self.posterior is None and not self.model.frozen
+        folds = min(folds, len(self.data)) if refits else 0
+        if folds not in self._known:
+            seed = int(self.settings["seed"]) + 1
+            made = self._refits(folds, seed)
+            self._known[folds] = left_out(
+                self.model, self.data, self.posterior, self.settings, seed, made
+            )
+        return self._known[folds]
+
+    def _refits(self, folds: int, seed: int) -> Refits:
+        if not folds or self.fitted is None:
+            return []
+        from ..uncertainty.sources import refitted  # which imputes, too
+
+        rows = np.arange(len(self.data))
+        order = np.random.default_rng([seed, 23]).permutation(rows)
+        parts = [np.sort(part) for part in np.array_split(order, folds)]
+        others = [self.data.rows(np.delete(rows, part)) for part in parts]
+        return [
+            (part, refitted(self.fitted, other, seed + k))
+            for k, (part, other) in enumerate(zip(parts, others, strict=True))
+        ]
+
+    def table(self, level: float, gamma: float, folds: int) -> pd.DataFrame:
         """Tabulate the calibration of each incomplete column of numbers."""
+        _check(gamma, folds)
         rows = {}
         for j, column in enumerate(self.data.schema):
             if column.levels or bool(self.data.s[:, j].all()):
                 continue
-            rows[column.name] = self._column(j, level, gamma)
+            rows[column.name] = self._column(j, level, gamma, folds)
         names = ["cells", "effective", "represented", "plain", "stretch", "refused"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
         table.index.name = "column"
         return table.astype({"refused": object})
 
-    def _column(self, j: int, level: float, gamma: float) -> tuple[Any, ...]:
+    def _column(self, j: int, level: float, gamma: float, folds: int) -> tuple[Any, ...]:
         if self.model.delta is not None:
             why = "a pattern mixture shifts values and has no odds of being missing"
             return 0, 0.0, np.nan, np.nan, np.inf, why
-        left = self._left_out
+        left = self._left_out(folds)
         mine = left.columns == j
         if not mine.any():
             return 0, 0.0, np.nan, np.nan, np.inf, "the column has no seen value"
-        odds, scores = left.odds[mine], self._scores(mine, level)
+        odds, scores = left.odds[mine], self._scores(left, mine, level)
         size, missing = conformal.effective(odds), int((~self.data.s[:, j]).sum())
         represented = float(odds.sum() / left.share[j] / missing)
         found = conformal.stretch(scores, odds, level, gamma)
@@ -75,8 +105,7 @@ class Calibrated:
         plain = conformal.covered(scores, odds)
         return int(mine.sum()), size, represented, plain, found, why
 
-    def _scores(self, cells: np.ndarray, level: float) -> np.ndarray:
-        left = self._left_out
+    def _scores(self, left: LeftOut, cells: np.ndarray, level: float) -> np.ndarray:
         draws = left.draws[:, cells]
         low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
         least = self._least[left.columns[cells]]
@@ -89,7 +118,7 @@ class Calibrated:
         return np.where(counts, 0.5 / self.data.scaler.scale, 1e-9)
 
     def ends(
-        self, cells: MissingCells, level: float, gamma: float, refused: Refused
+        self, cells: MissingCells, level: float, gamma: float, refused: Refused, folds: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends (M,) of calibrated intervals of the missing cells, in the model's units.
 
@@ -97,12 +126,13 @@ class Calibrated:
             ValueError: seen cells of a column cannot stand for its missing ones, and ``refused`` is
                 ``"error"``; gamma is below 1.
         """
-        _check(gamma, refused)
+        if refused not in get_args(Refused):
+            raise InputError(f"refused is {refused!r}; give error or plain")
         schema = self.data.schema
         low, middle, high = (
             cells.quantiles(schema, q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2)
         )
-        table = self.table(level, gamma)
+        table = self.table(level, gamma, folds)
         bad = table[table["refused"] != ""]
         if len(bad) and refused == "error":
             raise InputError(_sentence(bad))
@@ -130,14 +160,16 @@ class Calibrated:
         return found
 
 
-def _check(gamma: float, refused: str) -> None:
+def _check(gamma: float, folds: int) -> None:
     if not 1 <= gamma < np.inf:
         raise InputError(
             f"gamma is {gamma}; give 1 to trust the model's odds of being missing, or a larger "
             f"number, the factor by which they may be wrong"
         )
-    if refused not in get_args(Refused):
-        raise InputError(f"refused is {refused!r}; give error or plain")
+    if isinstance(folds, bool) or not isinstance(folds, Integral) or folds < 0 or folds == 1:
+        raise InputError(
+            f"folds is {folds!r}; give the number of refits, at least 2, or 0 for none"
+        )
 
 
 def _refusal(size: float, represented: float, found: float, level: float, gamma: float) -> str:

@@ -165,6 +165,7 @@ class Imputation:
         calibrate: Literal["odds"] | None = None,
         gamma: float = 1.0,
         refused: Refused = "error",
+        folds: int = 5,
         frame: Literal[False] = False,
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -176,6 +177,7 @@ class Imputation:
         calibrate: Literal["odds"] | None = None,
         gamma: float = 1.0,
         refused: Refused = "error",
+        folds: int = 5,
         frame: Literal[True],
     ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
 
@@ -186,6 +188,7 @@ class Imputation:
         calibrate: Literal["odds"] | None = None,
         gamma: float = 1.0,
         refused: Refused = "error",
+        folds: int = 5,
         frame: bool = False,
     ) -> tuple[Any, Any]:
         """Return lower and upper ends (n, p) of equal-tailed posterior intervals.
@@ -201,8 +204,8 @@ class Imputation:
         with the odds that the fitted mechanism gives (weighted conformal prediction: Tibshirani et
         al., NeurIPS 2019). If these odds are right, such intervals hold their level on average over
         a column's missing cells, whatever the decoder; see :meth:`calibration`. Columns of levels
-        keep their intervals. The first call takes about as long as imputing the predicted cells'
-        rows, at most 500 a column and 10,000 in all.
+        keep their intervals. The first call refits the model and imputes the predicted cells' rows,
+        at most 500 a column and 10,000 in all.
 
         Args:
             level: the coverage, a probability.
@@ -212,6 +215,10 @@ class Imputation:
             refused: what to do where seen cells cannot stand for the missing ones, as beyond a
                 limit: ``"error"``, or ``"plain"`` to keep the intervals of such columns as they
                 are.
+            folds: the number of refits, each without a part of the rows, whose cells it predicts:
+                parameters that have seen a cell predict it too well. 0 predicts by the fit as it
+                is. A fit that has draws of its parameters needs no refit, since they are weighted,
+                nor has one whose rows are not these.
             frame: return two tables in the original dtypes instead of arrays of numbers.
 
         Raises:
@@ -227,10 +234,10 @@ class Imputation:
         if calibrate is None:
             ends = self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
         else:
-            ends = self._calibrated_ends(level, gamma, refused)
+            ends = self._calibrated_ends(level, gamma, refused, folds)
         return (self.to_frame(ends[0]), self.to_frame(ends[1])) if frame else ends
 
-    def calibration(self, level: float = 0.9, gamma: float = 1.0) -> pd.DataFrame:
+    def calibration(self, level: float = 0.9, gamma: float = 1.0, folds: int = 5) -> pd.DataFrame:
         """Tabulate what calibrated intervals are made of, one row per incomplete column of numbers.
 
         The columns are ``cells``, the seen cells that were predicted; ``effective``, the number of
@@ -244,7 +251,7 @@ class Imputation:
         if not 0 < level < 1:
             raise InputError(f"level is {level}; give a probability such as 0.9")
         self.quantile((1 - level) / 2)  # which refuses too few draws
-        return self._calibrating().table(level, gamma)
+        return self._calibrating().table(level, gamma, folds)
 
     def _calibrating(self) -> Calibrated:
         """Return what calibrates the intervals of the model's own columns."""
@@ -257,11 +264,11 @@ class Imputation:
         return found
 
     def _calibrated_ends(
-        self, level: float, gamma: float, refused: Refused
+        self, level: float, gamma: float, refused: Refused, folds: int
     ) -> tuple[np.ndarray, np.ndarray]:
         own = self.modelled
         own.quantile((1 - level) / 2)  # which refuses too few draws
-        ends = self._calibrating().ends(own._cells, level, gamma, refused)
+        ends = self._calibrating().ends(own._cells, level, gamma, refused, folds)
         low, high = (own._completed(values) for values in ends)
         whole = own.data.whole
         if own is self or whole is None:
@@ -276,6 +283,7 @@ class Imputation:
         calibrate: Literal["odds"] | None = None,
         gamma: float = 1.0,
         refused: Refused = "error",
+        folds: int = 5,
     ) -> pd.DataFrame:
         """Tabulate the imputed cells: one row each, with its value and interval.
 
@@ -285,7 +293,7 @@ class Imputation:
         """
         rows, columns = self._cells.rows, self._cells.columns
         low, high = self.interval(
-            level, calibrate=calibrate, gamma=gamma, refused=refused, frame=True
+            level, calibrate=calibrate, gamma=gamma, refused=refused, folds=folds, frame=True
         )
         tables = {"value": self.to_frame(), "lower": low, "upper": high}
         names = np.array(self.data.columns, dtype=object)[columns]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,9 @@ _CELLS, _OF_A_COLUMN = 10_000, (50, 500)
 #: the most draws of cells that are held at once
 _DRAWS_AT_ONCE = 20_000_000
 _PARTICLES = 1000
+
+#: pairs of rows, and a model that has not seen them
+Refits = Sequence[tuple[np.ndarray, RowModel]]
 
 
 class LeftOut(NamedTuple):
@@ -48,6 +51,7 @@ def left_out(
     posterior: Posterior | None,
     settings: dict[str, Any],
     seed: int,
+    refits: Refits = (),
 ) -> LeftOut:
     """Predict seen cells of incomplete columns as :func:`absentia.impute` would, were they missing.
 
@@ -58,7 +62,7 @@ def left_out(
 
     truncated at the square root of their number times the mean (Ionides, 2008), which turns draws
     given the table into draws given the table without the cell. Where the parameters are held at
-    one value, they remain those of a fit that has seen the cell.
+    one value, each cell is predicted by the refit that has not seen its row, if there are any.
 
     Args:
         model: the model.
@@ -66,23 +70,28 @@ def left_out(
         posterior: draws of the parameters, None where they are held.
         settings: those of the imputation.
         seed: the seed of the random numbers.
+        refits: pairs of rows and a model that has not seen them; the model itself if none.
     """
     rows, columns, share = _chosen(data, seed)
-    used, place = np.unique(rows, return_inverse=True)
-    seen = data.without_target().rows(used)
     ignored = model.missingness.dependence(len(data.columns)).ignorable.cpu().numpy()
     if posterior is None:
-        odds = odds_of_missing(model, programs_of(model), seen, _PARTICLES, seed)[0]
-        draws = _hidden_draws(model, data, rows, columns, settings, seed)[0]
-        found, sampled = odds[place, columns], np.sort(draws, axis=0)
+        found, sampled = np.empty(len(rows)), np.empty((settings["draws"], len(rows)))
+        for part, one in refits or [(np.arange(len(data)), model)]:
+            mine = np.flatnonzero(np.isin(rows, part))
+            if not len(mine):
+                continue
+            used, place = np.unique(rows[mine], return_inverse=True)
+            seen = data.without_target().rows(used)
+            odds = odds_of_missing(one, programs_of(one), seen, _PARTICLES, seed)[0]
+            found[mine] = odds[place, columns[mine]]
+            draws = _hidden_draws(one, data, rows[mine], columns[mine], settings, seed)[0]
+            sampled[:, mine] = np.sort(draws, axis=0)
     else:
-        found, sampled = _under_draws(
-            model, data, posterior, (rows, columns), (seen, place), settings, seed
-        )
+        found, sampled = _under_draws(model, data, posterior, (rows, columns), settings, seed)
     mine = ignored[columns]
     if mine.any():
-        one = data.without_target().rows(rows[mine])
-        found[mine] = odds_at_random(data, ignored, one, _hidden(one, columns[mine]))
+        here = data.without_target().rows(rows[mine])
+        found[mine] = odds_at_random(data, ignored, here, _hidden(here, columns[mine]))
     x = data.x.double().cpu().numpy()
     return LeftOut(rows, columns, x[rows, columns], found, sampled, share)
 
@@ -147,7 +156,6 @@ def _under_draws(
     data: IncompleteData,
     posterior: Posterior,
     cells: tuple[np.ndarray, np.ndarray],
-    seen: tuple[IncompleteData, np.ndarray],
     settings: dict[str, Any],
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +165,9 @@ def _under_draws(
     _, count, size, kept = divided(posterior, settings["particles"], settings["draws"])
     own = copy.deepcopy(model)
     each = {**settings, "particles": size, "draws": kept, "refine": False, "tolerance": None}
-    (rows, columns), (table, place) = cells, seen
+    rows, columns = cells
+    used, place = np.unique(rows, return_inverse=True)
+    table = data.without_target().rows(used)
     odds, drawn, log_ratio = np.zeros(len(rows)), [], []
     for part, draw in enumerate(posterior.chosen(count)):
         posterior.put(own, draw)

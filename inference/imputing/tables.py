@@ -231,7 +231,8 @@ def impute(
     else:
         found = imputed(model, data, programs_of(model), progress=progress, **settings.to_dict())
     posterior = None if fit is None else fit.posterior
-    found.calibrated = Calibrated(model, data, posterior, settings.to_dict())
+    own = fit if fit is not None and fit.rows == len(data) else None
+    found.calibrated = Calibrated(model, data, posterior, settings.to_dict(), own)
     _log.info("refined %d of %d rows", found.refined.sum(), len(data))
     if check:
         with computing(model):

@@ -161,6 +161,17 @@ def _settings(fitted: FitResult, steps: int, seed: int) -> dict[str, Any]:
     return {**plan, "validation": 0.0, "patience": None, "evaluations": 1, "progress": False}
 
 
+def refitted(fitted: FitResult, data: IncompleteData, seed: int) -> RowModel:
+    """Fit the model again to other rows, as it was fitted, from new initial weights.
+
+    A fit that its held-out rows have ended takes the steps to its best state, as in an ensemble.
+    """
+    if _ended_by_rows(fitted):
+        return _from_scratch(fitted, data, refit_steps(fitted, "ensemble"), seed)
+    settings = {**fitted.settings.to_dict(), "seed": seed, "progress": False}
+    return fit(_initial(fitted, data, seed), data, check=False, **settings).model
+
+
 def _bootstrapped(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> RowModel:
     rows = np.random.default_rng(seed).integers(len(data), size=len(data))
     model = copy.deepcopy(fitted.model)
@@ -168,8 +179,13 @@ def _bootstrapped(fitted: FitResult, data: IncompleteData, steps: int, seed: int
 
 
 def _from_scratch(fitted: FitResult, data: IncompleteData, steps: int, seed: int) -> RowModel:
-    with own_settings(), seeded(seed):
-        model = rebuild(fitted.model.config)
-        model.missingness.initialise(data.s.cpu().float().mean(0))
-    model.to(data.x)
+    model = _initial(fitted, data, seed)
     return fit(model, data, check=False, **_settings(fitted, steps, seed)).model
+
+
+def _initial(fitted: FitResult, data: IncompleteData, seed: int) -> RowModel:
+    """Make the model of a fit anew, with new initial weights."""
+    with own_settings(), seeded(seed):
+        model: RowModel = rebuild(fitted.model.config)
+        model.missingness.initialise(data.s.cpu().float().mean(0))
+    return model.to(data.x)

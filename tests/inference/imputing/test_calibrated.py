@@ -1,5 +1,7 @@
 """Calibrated intervals of cells: odds against quadrature, cells left out, coverage, refusals."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from absentia.inference.imputing.by_draws import imputed_by_draws
 from absentia.inference.imputing.left_out import evened, left_out
 from absentia.inference.imputing.odds import odds_of_missing
 from absentia.inference.prepare import prepared, programs_of
+from absentia.inference.uncertainty import sources
 from absentia.models import AveragedMissingness, SelfMasking, Threshold
 
 WEIGHT, NOISE = np.array([1.0, 0.8, 0.5]), np.array([0.4, 0.6, 0.8])
@@ -179,7 +182,8 @@ def test_what_cannot_be_asked_for():
     with pytest.raises(ab.AbsentiaError, match=r"count for 40.* cells, and 99 are needed"):
         filled.interval(0.99, calibrate="odds")
     for wrong in ({"calibrate": "mcar"}, {"gamma": 2.0}, {"calibrate": "odds", "gamma": 0.5},
-                  {"calibrate": "odds", "refused": "no"}):  # fmt: skip
+                  {"calibrate": "odds", "refused": "no"},
+                  {"calibrate": "odds", "folds": 1}):  # fmt: skip
         with pytest.raises(ab.AbsentiaError, match=next(reversed(wrong))):
             filled.interval(0.9, **wrong)
     with pytest.raises(ab.AbsentiaError, match="level"):
@@ -269,3 +273,48 @@ def test_a_fit_with_draws_calibrates_under_them():
     )
     with pytest.raises(ab.AbsentiaError, match="does not know its model"):
         again.interval(0.8, calibrate="odds")
+
+
+def test_each_row_is_predicted_by_a_refit_that_has_not_seen_it(monkeypatch):
+    rows = rows_of(60, seed=15)
+    rows[::3, 0] = np.nan
+    data = ab.IncompleteData.from_numpy(rows)
+    fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, steps=10, progress=False)
+    seen_by = []
+
+    def refitted(of, part, seed):
+        """A model that predicts its number, whatever it is given."""
+        model = copy.deepcopy(of.model)
+        with torch.no_grad():
+            model.decoder.mean.weight.zero_()
+            model.decoder.mean.bias.fill_(100.0 * len(seen_by))
+        seen_by.append({tuple(row) for row in part.values[:, 1:].tolist()})
+        return model
+
+    monkeypatch.setattr(sources, "refitted", refitted)
+    filled = ab.impute(fitted, data, 50, draws=30)
+    left = filled.calibrated._left_out(4)
+    number = (left.draws.mean(0) / 100).round().astype(int)
+    assert set(number) == {0, 1, 2, 3}
+    for row, k in zip(left.rows, number, strict=True):
+        assert tuple(rows[row, 1:]) not in seen_by[k]
+    assert all(len(part) == 45 for part in seen_by)
+    filled.interval(0.5, calibrate="odds", folds=4)
+    assert len(seen_by) == 4  # they are kept
+    others = ab.impute(fitted, data.rows(slice(0, 30)), 50, draws=30)
+    others.interval(0.5, calibrate="odds")
+    filled.interval(0.5, calibrate="odds", folds=0)
+    assert len(seen_by) == 4  # rows that are not those of the fit, and a fit that is trusted
+
+
+def test_a_refit_is_the_fit_of_its_rows():
+    rows = rows_of(80, seed=16)
+    rows[::4, 0] = np.nan
+    data = ab.IncompleteData.from_numpy(rows)
+    fitted = ab.fit(ab.PPCA(data, latent_dim=1), data, progress=False, seed=3)
+    part = prepared(fitted, data)[1].rows(slice(0, 40))
+    again = sources.refitted(fitted, part, seed=3)
+    other = ab.fit(ab.PPCA(part, latent_dim=1, seed=3), part, progress=False, seed=3).model
+    for one, two in zip(again.decoder.parameters(), other.decoder.parameters(), strict=True):
+        torch.testing.assert_close(one.square(), two.square(), atol=0.05, rtol=0.05)
+    assert not torch.equal(again.decoder.mean.bias, fitted.model.decoder.mean.bias)
