@@ -28,7 +28,7 @@ from ..targets import with_matching_target
 from .checking import check_slopes
 from .checkpoint import checkpoint_path
 from .loggers import Logger
-from .quasi_newton import is_plain
+from .quasi_newton import is_plain, is_quick
 from .result import FitResult
 from .run import Run, Table
 from .sampled import averages_forms, usual_sweeps, with_columns
@@ -72,7 +72,8 @@ def fit(
     The optimiser is ``"adam"`` on minibatches, for every
     model, or ``"l-bfgs"`` on the whole table, which is some ten times faster and serves linear
     decoders with the guide that they determine (``encoder="exact"`` or ``"mode"``). ``"auto"``
-    takes L-BFGS where it can, unless a setting of Adam's is given (``steps``, ``batch_size``, the
+    takes L-BFGS where it can (with ``"mode"`` up to 2,000 cells), unless a setting of Adam's is
+    given (``steps``, ``batch_size``, the
     two rates, ``schedule``, ``gradient``,
     ``evaluations``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
     at the latest after ``steps`` iterations. It fits all rows and holds none out, unless
@@ -283,7 +284,8 @@ def _with_optimiser(
     asked_of_adam = any(name in given for name in OF_ADAM)
     plain = is_plain(model, data, plan.unobserved)
     if plan.optimiser == "auto":
-        return replace(plan, optimiser="l-bfgs" if plain and not asked_of_adam else "adam")
+        quick = plain and is_quick(model, data)
+        return replace(plan, optimiser="l-bfgs" if quick and not asked_of_adam else "adam")
     if not plain:
         raise InputError(
             "optimiser='l-bfgs' needs a bound that is a smooth function of the parameters: a "

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from ...models.configurable import argument_of
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.mixed_decoder import MixedDecoder
-from .quasi_newton import is_plain
+from .quasi_newton import is_plain, is_quick
 from .sampled import averages_forms
 from .settings import NOT_OF_SWEEPS, OF_ADAM, FitSettings, goes_until_flat
 
@@ -63,7 +63,7 @@ def usual_settings(
         return {} if steps is None else {"steps": steps}
     adam = given.get("optimiser") == "adam" or any(name in given for name in OF_ADAM)
     free = steps is None and learning_rate is None and not adam
-    plain = is_plain(model, data, given.get("unobserved", "auto"))
+    plain = is_plain(model, data, given.get("unobserved", "auto")) and is_quick(model, data)
     if free and plain:
         return {}
     rate = usual_rate(model) if learning_rate is None else learning_rate

@@ -43,3 +43,15 @@ def log_ndtr(x: Tensor) -> Tensor:
 def inverse_mills(x: Tensor) -> Tensor:
     """Return phi(x) / Phi(x) for any x: about -x far below zero, 0 far above."""
     return _SQRT_2_OVER_PI / torch.special.erfcx(-x * _SQRT_HALF)
+
+
+def inverse_softplus(value: Tensor) -> Tensor:
+    """Return the number whose softplus is this one, for positive numbers of any size.
+
+    >>> import torch
+    >>> from torch.nn.functional import softplus
+    >>> from absentia.models.distributions.special import inverse_softplus
+    >>> softplus(inverse_softplus(torch.tensor([0.1, 50.0])))
+    tensor([ 0.1000, 50.0000])
+    """
+    return value + torch.log(-torch.expm1(-value))

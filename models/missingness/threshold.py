@@ -14,6 +14,7 @@ from torch.nn.functional import softplus
 from ...data import IncompleteData, Standardiser
 from ...data.errors import InputError
 from ..distributions.mask import ProbitBernoulli
+from ..distributions.special import inverse_softplus
 from .affine import Affine, Link
 from .base import Missingness
 from .dependence import Dependence
@@ -70,9 +71,9 @@ class Threshold(Missingness):
         self.raw_sharpness: Tensor
         self.threshold: Tensor
         if sharpness is None:
-            self.raw_sharpness = nn.Parameter(_inverse_softplus(start))
+            self.raw_sharpness = nn.Parameter(inverse_softplus(start))
         else:
-            self.register_buffer("raw_sharpness", _inverse_softplus(start.double()).float())
+            self.register_buffer("raw_sharpness", inverse_softplus(start.double()).float())
         if threshold is None:
             self.threshold = nn.Parameter(torch.zeros(num_columns))
         else:
@@ -187,10 +188,6 @@ class Threshold(Missingness):
     def known(self, column: int) -> str | None:
         """Return "given" for given thresholds, else "direction", since the side is known."""
         return "given" if self.given else "direction"
-
-
-def _inverse_softplus(value: Tensor) -> Tensor:
-    return value + torch.log(-torch.expm1(-value))
 
 
 _HARD = 1000.0  # a step within a thousandth of a standard deviation

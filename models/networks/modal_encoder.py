@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -91,6 +93,26 @@ def serves(decoder: Decoder) -> bool:
     return decoder.df is None and (decoder.scale is None or decoder.scale.kind != "entry")
 
 
+class _Finite(NamedTuple):
+    """Columns with finitely many values, J of them with V values at most.
+
+    Attributes:
+        base: (J, V) the logits at z = 0.
+        weight: (J, V, d) by how much they grow with z.
+        flat: (J V, d) the same.
+        outer: (J V, d^2) the products w w^T of each of them.
+        found: (n, J, V) indicators of what was observed.
+        seen: (n, J, 1) which cells were.
+    """
+
+    base: Tensor
+    weight: Tensor
+    flat: Tensor
+    outer: Tensor
+    found: Tensor
+    seen: Tensor
+
+
 class _LogLikelihood:
     """log p(x_o | z) of some rows under a decoder that is linear in z, by its derivatives.
 
@@ -107,17 +129,19 @@ class _LogLikelihood:
         # a linear function is known from its values at zero and at the unit vectors
         places = decoder(torch.cat([torch.zeros_like(eye[:1]), eye]))
         precision, shift = eye.expand(n, d, d), x.new_zeros(n, d)
-        #: of columns with finitely many values: base (J, V), weights (J, V, d), indicators of
-        #: what was observed (n, J, V), and which cells were (n, J)
-        self.finite: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        #: of columns with finitely many values: what :meth:`newton` reads
+        self.finite: list[_Finite] = []
         for columns, fn in places.parts:
             seen, values = s[:, columns].to(x.dtype), x[:, columns]
             if isinstance(fn, FiniteValues):
                 base = fn.logits[0]
                 # a level that a column does not have has the logit -inf everywhere
                 weight = (fn.logits[1:] - base).nan_to_num(0.0).movedim(0, -1)
+                flat = weight.flatten(0, 1)
+                outer = (flat.unsqueeze(-1) * flat.unsqueeze(-2)).flatten(1)
                 found = one_hot(values.long(), base.shape[-1]) * seen.unsqueeze(-1)
-                self.finite.append((base, weight, found.to(x.dtype), seen))
+                cells = found.to(x.dtype), seen.unsqueeze(-1)
+                self.finite.append(_Finite(base, weight, flat, outer, *cells))
                 continue
             loc, variance = fn.loc[0], fn.scale[0].square()
             weight = (fn.loc[1:] - loc).mT  # (J, d)
@@ -132,15 +156,14 @@ class _LogLikelihood:
         """Return I + H (n, d, d) and H z + G (n, d) at z (n, d)."""
         precision, shift = self._precision, self._shift
         d = z.shape[-1]
-        for base, weight, found, seen in self.finite:
-            flat = weight.flatten(0, 1)  # (J V, d)
-            logits = base + (z @ flat.mT).unflatten(-1, base.shape)
-            chance = torch.softmax(logits, -1) * seen.unsqueeze(-1)  # (n, J, V)
-            outer = (flat.unsqueeze(-1) * flat.unsqueeze(-2)).flatten(1)
-            mean = torch.einsum("njv,jvd->njd", chance, weight)
-            second = (chance.flatten(1) @ outer).unflatten(-1, (d, d))
+        for own in self.finite:
+            logits = own.base + (z @ own.flat.mT).unflatten(-1, own.base.shape)
+            chance = torch.softmax(logits, -1) * own.seen  # (n, J, V)
+            # the sum over v of (n, V) (V, d), column by column
+            mean = (chance.movedim(1, 0) @ own.weight).movedim(0, 1)
+            second = (chance.flatten(1) @ own.outer).unflatten(-1, (d, d))
             curvature = second - mean.mT @ mean
             precision = precision + curvature
-            gradient = (found - chance).flatten(1) @ flat
+            gradient = (own.found - chance).flatten(1) @ own.flat
             shift = shift + gradient + (curvature @ z.unsqueeze(-1)).squeeze(-1)
         return precision, shift

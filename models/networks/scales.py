@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...data.errors import InputError
+from ..distributions.special import inverse_softplus
 
 ScaleKind = Literal["entry", "column", "shared"]
 
@@ -33,7 +33,7 @@ class Scale(nn.Module):
             raise InputError(f"floor is {floor}; give the smallest scale, a number >= 0")
         self.kind = kind
         self.floor = floor
-        start = _inverse_softplus(initial)
+        start = float(inverse_softplus(torch.tensor(initial, dtype=torch.float64)))
         if kind == "entry":
             self.head = nn.Linear(features, columns)
             nn.init.constant_(self.head.bias, start)
@@ -41,16 +41,13 @@ class Scale(nn.Module):
             self.raw = nn.Parameter(torch.full((columns if kind == "column" else 1,), start))
 
     @torch.no_grad()
-    def start_at(self, value: float) -> None:
-        """Set the initial scale of every column to this value."""
+    def start_at(self, value: float | Tensor) -> None:
+        """Set the initial scale of every column to this value, or each to its own."""
         raw = self.head.bias if self.kind == "entry" else self.raw
-        raw.fill_(_inverse_softplus(max(value - self.floor, 1e-3)))
+        above = (torch.as_tensor(value, dtype=torch.float64) - self.floor).clamp_min(1e-3)
+        raw.copy_(inverse_softplus(above))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return the scale, ``(..., n, p)`` for ``"entry"``, else broadcastable to it."""
         raw = self.head(hidden) if self.kind == "entry" else self.raw
         return self.floor + softplus(raw)
-
-
-def _inverse_softplus(value: float) -> float:
-    return math.log(math.expm1(value))

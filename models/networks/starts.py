@@ -80,13 +80,25 @@ def moments_at_random(
     >>> bool(mean[1] > 0.2)  # the missing value is likely high, as the first column is
     True
     """
-    p = len(data.columns)
-    rows = min(len(data), _MOST_ROWS, max(_MOST_WORK // p**3, 1))
-    if rows < min(len(data), 10 * p):
+    return moments_of(data.x, data.s, latent_dim, least_noise, iterations, tolerance)
+
+
+def moments_of(
+    x: Tensor,
+    s: Tensor,
+    latent_dim: int,
+    least_noise: float,
+    iterations: int = 30,
+    tolerance: float = 0.01,
+) -> Moments | None:
+    """Estimate moments as :func:`moments_at_random` does, from values and mask, both (n, p)."""
+    n, p = x.shape
+    rows = min(n, _MOST_ROWS, max(_MOST_WORK // p**3, 1))
+    if rows < min(n, 10 * p):
         return None
-    s = data.s[:rows].cpu()
+    s = s[:rows].cpu()
     seen = s.double()
-    x = data.x[:rows].cpu().double() * seen
+    x = x[:rows].cpu().double() * seen
     patterns, pattern_of = torch.unique(s, dim=0, return_inverse=True)
     parts = patterns.double().split(max(_AT_ONCE // p**2, 1))
     count = torch.bincount(pattern_of)

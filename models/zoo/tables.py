@@ -20,6 +20,7 @@ from ..networks.decoders import Decoder, LinearGaussianDecoder
 from ..networks.encoders import Encoder
 from ..networks.families import REAL, all_real, families_of
 from ..networks.mixed_decoder import MixedDecoder
+from ..networks.mixed_start import start_mixed
 from ..networks.modal_encoder import serves
 from ..networks.scales import ScaleKind
 from ..networks.starts import available_covariance
@@ -40,8 +41,6 @@ _P = ParamSpec("_P")
 _MOST_DIRECT, _FACTORS = 32, 16
 #: the sd of their noise at the start
 _START_NOISE = 0.3
-#: tables of columns of several kinds with more cells are fitted part by part
-_MOST_CELLS_AT_ONCE = 2_000
 
 
 def _hands_over(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionModel]:
@@ -177,10 +176,9 @@ def NotMIWAEPPCA(
 
     * ``encoder`` is by default ``"exact"`` if all columns are real numbers. Otherwise the decoder
       is linear in z for every kind of column, and the encoder is ``"mode"``
-      (:class:`~absentia.models.ModalEncoder`), a Normal at the mode of p(x_o, z), so that L-BFGS
-      can fit the model. ``hidden`` and ``activation`` are for encoders with a network; where they
-      are given, or ``scale="entry"``, or where the table has more than 2,000 cells, of which
-      Adam reads a part at a time, the encoder is ``"mask-aware"``;
+      (:class:`~absentia.models.ModalEncoder`), a Normal at the mode of p(x_o, z), which has
+      nothing to learn. ``hidden`` and ``activation`` are for encoders with a network; where they
+      are given, or ``scale="entry"``, the encoder is ``"mask-aware"``;
     * ``scale="column"`` makes the model factor analysis;
     * ``latent_dim`` is by default min(p - 1, 32): up to 33 columns have a full covariance.
 
@@ -199,9 +197,10 @@ def NotMIWAEPPCA(
             linear.start_from(available_covariance(data))
             decoder: Decoder = linear
         else:
-            decoder = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
-        small = data.num_rows * data.num_columns <= _MOST_CELLS_AT_ONCE
-        modal = "mode" if small and serves(decoder) and not network else "mask-aware"
+            mixed = MixedDecoder(latent_dim, families, hidden=[], scale=scale, floor=floor)
+            start_mixed(mixed, data)
+            decoder = mixed
+        modal = "mode" if serves(decoder) and not network else "mask-aware"
         chosen = encoder or ("exact" if all_real(families) else modal)
         z_given_x = encoder_for(chosen, families, latent_dim, {**network}, linear=True)
         s_given_x = mechanism_for(

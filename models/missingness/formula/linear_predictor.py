@@ -8,7 +8,7 @@ from typing import Any
 
 import pyro
 import torch
-from pyro.distributions import FoldedDistribution, Normal
+from pyro.distributions import FoldedDistribution
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -136,13 +136,13 @@ class LinearPredictor(nn.Module):
             found[self.site(name)] = pyro.sample(self.site(name), prior)
         return found
 
-    def log_prior(self) -> Tensor | None:
-        """Return log Normal(0, shrinkage), summed over the coefficients that are shrunk."""
-        places = [k for k, q in enumerate(self.free) if self._reads_own(q)]
-        places = [k for k in places if self.names[self.free[k]] not in self.signs]
-        if self.shrinkage is None or self.raw is None or not places:
-            return None
-        return Normal(0.0, self.shrinkage).log_prob(self.raw[places]).sum()
+    def shrunk(self) -> list[int]:
+        """Return the places of the coefficients that are shrunk, among all formulas' own."""
+        if self.shrinkage is None or not self.free:
+            return []
+        own = [k for k, q in enumerate(self.free) if self._reads_own(q)]
+        first = self.places.start
+        return [first + k for k in own if self.names[self.free[k]] not in self.signs]
 
     def coefficients(self, context: Mapping[str, Any]) -> tuple[Tensor, Tensor | None]:
         """Return the coefficients (q,) per standard deviation of each term, and the intercept."""

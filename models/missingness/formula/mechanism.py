@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from pyro.distributions import Bernoulli, TorchDistribution
+from pyro.distributions import Bernoulli, Normal, TorchDistribution
 from torch import Tensor, nn
 
 from ....data import IncompleteData
@@ -79,6 +79,9 @@ class FormulaMissingness(Missingness):
         self.background: Tensor
         self.register_buffer("background", score_of_rate(torch.tensor(self.rates)), False)
         self.grouped = Grouped(self.part_of, self.names, self.learnt)
+        shrunk = [(k, part.shrinkage) for part in parts for k in part.shrunk()]
+        #: the places of the coefficients that are shrunk, and the sds of their priors
+        self._shrunk = [k for k, _ in shrunk], [float(spread or 0.0) for _, spread in shrunk]
         self.mask_latent_dim = mask_latent_dim
         self.reads = Reads.of({j: part.design for j, part in self.part_of.items()}, self.columns)
         self.asks = self.reads.asks
@@ -280,9 +283,11 @@ class FormulaMissingness(Missingness):
 
     def log_prior(self) -> Tensor | None:
         """Return the log-density of the shrunk coefficients, summed over the columns."""
-        found = [part.log_prior() for part in self.part_of.values()]
-        terms = [term for term in found if term is not None]
-        return torch.stack(terms).sum() if terms else None
+        if self.learnt.coefficients is None or not self._shrunk[0]:
+            return None
+        places, spread = self._shrunk
+        shrunk = self.learnt.coefficients[places]
+        return Normal(0.0, shrunk.new_tensor(spread)).log_prob(shrunk).sum()
 
     def coefficients(self, features: Any) -> dict[str, Tensor]:
         """Sample one site per coefficient with a prior, named ``"income ~ age"``."""

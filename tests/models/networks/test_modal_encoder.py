@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import absentia as ab
+from absentia.inference.fitting.usual import usual_settings
 from absentia.models import ExactConditionalEncoder, LinearGaussianDecoder, MixedDecoder
 from absentia.models.networks.modal_encoder import ModalEncoder, serves
 
@@ -118,10 +119,14 @@ def test_small_tables_have_it_and_larger_ones_a_network():
     small = ab.PPCA(ab.IncompleteData.from_frame(frame))
     assert isinstance(small.encoder, ModalEncoder)
     long = pd.concat([frame] * 170, ignore_index=True)
-    larger = ab.PPCA(ab.IncompleteData.from_frame(long))
-    assert isinstance(larger.encoder, ab.models.MaskAwareEncoder)
-    asked = ab.PPCA(ab.IncompleteData.from_frame(long), encoder="mode")
-    assert isinstance(asked.encoder, ModalEncoder)
+    data = ab.IncompleteData.from_frame(long)
+    larger = ab.PPCA(data)
+    assert isinstance(larger.encoder, ModalEncoder)
+    quick = ab.fit(small, ab.IncompleteData.from_frame(frame), progress=False, check=False)
+    assert quick.settings.optimiser == "l-bfgs"
+    # a pass over many rows takes longer than a step of few
+    assert usual_settings(larger, data, None, None) == {"learning_rate": 0.01}
+    assert usual_settings(small, ab.IncompleteData.from_frame(frame), None, None) == {}
     with_network = ab.PPCA(ab.IncompleteData.from_frame(frame), hidden=[4])
     assert isinstance(with_network.encoder, ab.models.MaskAwareEncoder)
 
