@@ -8,12 +8,14 @@ from typing import Any, TypedDict
 from ...models.configurable import argument_of
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.mixed_decoder import MixedDecoder
+from ...models.networks.modal_encoder import ModalEncoder
 from .quasi_newton import is_plain, is_quick
 from .sampled import averages_forms
 from .settings import NOT_OF_SWEEPS, OF_ADAM, FitSettings, goes_until_flat
 
-#: learning rates where none is given: linear decoders bear larger steps than networks
-_RATE_OF_LINEAR, _RATE_OF_NETWORKS = 1e-2, 2e-3
+#: learning rates where none is given: linear decoders bear larger steps than networks, and those
+#: that begin near where they end need no large ones
+_RATE_OF_LINEAR, _RATE_OF_STARTED, _RATE_OF_NETWORKS = 1e-2, 3e-3, 2e-3
 
 
 class Pace(TypedDict, total=False):
@@ -77,7 +79,10 @@ def usual_settings(
 
 def usual_rate(model: Any) -> float:
     """Return the learning rate of Adam where none is given."""
-    decoder = dict(model.named_children()).get("decoder")
+    parts = dict(model.named_children())
+    decoder = parts.get("decoder")
+    if isinstance(decoder, MixedDecoder) and isinstance(parts.get("encoder"), ModalEncoder):
+        return _RATE_OF_STARTED
     return _RATE_OF_LINEAR if _is_linear(decoder) else _RATE_OF_NETWORKS
 
 

@@ -125,7 +125,7 @@ def test_small_tables_have_it_and_larger_ones_a_network():
     quick = ab.fit(small, ab.IncompleteData.from_frame(frame), progress=False, check=False)
     assert quick.settings.optimiser == "l-bfgs"
     # a pass over many rows takes longer than a step of few
-    assert usual_settings(larger, data, None, None) == {"learning_rate": 0.01}
+    assert usual_settings(larger, data, None, None) == {"learning_rate": 0.003}
     assert usual_settings(small, ab.IncompleteData.from_frame(frame), None, None) == {}
     with_network = ab.PPCA(ab.IncompleteData.from_frame(frame), hidden=[4])
     assert isinstance(with_network.encoder, ab.models.MaskAwareEncoder)
