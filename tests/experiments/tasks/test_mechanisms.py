@@ -280,7 +280,7 @@ def test_a_method_that_is_told_may_have_the_decoder_of_another():
     found = completed({**told, **options}, case_of(told))
     assert found.extra["mechanism"].count("its direction is given") == 2
     form = {**told, "kind": "told the form"}
-    assert imputers._made(form, case_of(form)).missingness.forms == ("own value",)
+    assert imputers.made_for(form, case_of(form)).missingness.forms == ("own value",)
 
 
 TOY = """
