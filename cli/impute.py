@@ -62,7 +62,7 @@ def impute(
         typer.Option(
             help="Which values tend to be missing: high, low, or free (not known), for limits and "
             "for self-masking, which it stands for where no mechanism is given. For one column: "
-            "income=high. Repeatable."
+            "income=high, or its limit: 'crp=<0.5'. Repeatable."
         ),
     ] = None,
     slope_prior: Annotated[
@@ -235,6 +235,7 @@ def impute(
             check_several,
             prior_in,
             signs_of,
+            with_limits_of_the_file,
             without_effect,
         )
         from .kinds import declared_in
@@ -316,6 +317,8 @@ def impute(
                 return
             for line in without_effect(missing, known, data.gaps(None), data.columns):
                 warn(line)
+            words = fields.gaps.read
+            known = with_limits_of_the_file(known, missingness, words, data.columns)
             built = build_model(
                 model, missing, missingness, known, prior, data, latent_dim, seed, learning_rate
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +13,7 @@ import typer
 from ..data.errors import InputError
 from ..models.zoo.mechanism_names import SlopePrior
 from .choices import MechanismName, ModelName, ParameterSource
-from .console import listed
+from .console import listed, say
 
 
 def check_options(
@@ -104,6 +104,40 @@ def check_several(
         raise InputError("--multiple 1 has no variance between tables; give 5 or more")
 
 
+def with_limits_of_the_file(
+    sign: str | dict[str, str] | None,
+    missingness: MechanismName,
+    read_as_missing: Mapping[str, Mapping[str, int]],
+    columns: Sequence[str],
+) -> str | dict[str, str] | None:
+    """Put the limits that the file states, such as ">400", in the place of directions.
+
+    Args:
+        sign: the directions that were given.
+        missingness: the mechanism; only a limit takes them.
+        read_as_missing: the words that were read as missing, with the number in each column.
+        columns: the columns that are modelled.
+    """
+    from ..models.missingness.directions import direction, limit_in
+
+    if missingness is not MechanismName.limit or sign is None:
+        return sign
+    stated: dict[str, set[str]] = {}
+    for word, where in read_as_missing.items():
+        for name in where:
+            if limit_in(word) is not None and name in columns:
+                stated.setdefault(name, set()).add(word)
+    own = dict.fromkeys(columns, sign) if isinstance(sign, str) else dict(sign)
+    for name, words in stated.items():
+        word = sorted(words)[0]
+        limit, side = limit_in(word), own.get(name, "free")
+        alike = len(words) == 1 and limit is not None and limit_in(side) is None
+        if alike and limit is not None and direction(side) == limit.direction:
+            own[name] = word
+            say(f"limit of '{name}': {limit.value:g}, as the file writes it ({word})")
+    return own if any(limit_in(one) for one in own.values()) else sign
+
+
 def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
     """Read --sign: a direction for all columns, directions by column name, or None.
 
@@ -111,12 +145,15 @@ def signs_of(given: list[str] | None) -> str | dict[str, str] | None:
         InputError: for a word that is no direction, or if a direction for all columns stands
             beside another.
     """
-    from ..models.missingness.directions import direction
+    from ..models.missingness.directions import direction, limit_in
 
     found: dict[str, str] = {}
     for one in given or []:
         name, named, value = one.rpartition("=")
-        own = direction(value, name if named else None) or "free"
+        if name[-1:] in ("<", ">"):  # crp=<=0.5
+            (name, named, _), value = name.rpartition("="), f"{name[-1]}={value}"
+        limited = limit_in(value) is not None
+        own = value if limited else direction(value, name if named else None) or "free"
         if named and name in found:
             raise InputError(f"--sign gives two directions for column '{name}'; drop one")
         found[name] = own

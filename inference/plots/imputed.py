@@ -13,7 +13,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from ...data.columns.column import Column
 from ...data.errors import InputError
 from ..imputing.imputation import Imputation
+from .names import short, shorts
 from .style import IMPUTED, OBSERVED, QUIET, panels, plain, shown
+
+#: the characters that levels beside each other have room for
+_ROOM = 40
 
 
 def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -> Figure:
@@ -62,7 +66,7 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
                 label="imputed",
             )  # fmt: skip
         share = 100 * np.mean(~seen[:, j])
-        plain(panel, f"{name} ({share:.0f} % missing)", name, "density")
+        plain(panel, f"{short(name, 60)} ({share:.0f} % missing)", "", "density")
         if column.kind == "datetime":
             _as_dates(panel, column)
     axes[0].legend(frameon=False, fontsize=8)
@@ -144,4 +148,7 @@ def _levels(panel: Any, levels: Sequence[Any], there: np.ndarray, drawn: np.ndar
     ):
         share = np.array([(values == k).mean() if len(values) else 0.0 for k in at])
         panel.bar(at + shift, share, 0.4, color=colour, label=label)
-    panel.set_xticks(at, [str(level) for level in levels])
+    crowded = max(len(str(level)) for level in levels) * len(levels) > _ROOM
+    panel.set_xticks(at, shorts(levels))
+    if crowded:
+        panel.tick_params(axis="x", labelrotation=60, labelsize=8 if len(levels) <= 15 else 6)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ...data import IncompleteData
 from ..checks import MaskCheck
+from .names import short, shorts
 from .patterns import missingness_figure
 from .style import MECHANISM, OBSERVED, QUIET, panels, plain, shown
 
@@ -60,13 +61,17 @@ def plot_mask_check(check: MaskCheck, columns: Sequence[str] | None = None) -> F
     >>> len(ab.plots.plot_mask_check(ab.check.check_mask(model, data, replications=20)).axes)
     3
     """
-    figure, (left, middle, right) = panels(3)
     names, left_out = shown(
         list(check.rates.index), columns, check.rates["observed"].tolist(), _MOST_RATES
     )
     rates = check.rates.loc[names]
+    written = shorts(list(rates.index))
+    # long names below the left panel leave it as much height as short ones
+    room = 0.08 * max(max(map(len, written), default=0) - 6, 0)
+    figure, axes = panels(2 + bool(len(check.calibration)), size=(4.2, 3.2 + room))
+    left, middle = axes[:2]
     _beside(left, rates)
-    left.set_xticks(range(len(rates)), rates.index, rotation=60, ha="right")
+    left.set_xticks(range(len(rates)), written, rotation=60, ha="right", rotation_mode="anchor")
     left.tick_params(axis="x", labelsize=10 if len(rates) <= 10 else 6)
     plain(left, "missing, by column", "", "share")
     figure.suptitle(left_out and f"rates: {left_out}", fontsize=10)
@@ -79,13 +84,14 @@ def plot_mask_check(check: MaskCheck, columns: Sequence[str] | None = None) -> F
         tenths = pd.DataFrame(deciles.xs((missing, by), level=["missing", "by"]))
         _beside(middle, tenths)
         middle.set_xticks(range(len(tenths)), tenths.index)
+        missing, by = short(missing, 34), short(by, 34)
         plain(middle, f"{missing} missing, by {by}", f"tenth of {by}, as observed", "share")
-    if len(check.calibration):
+    for right in axes[2:]:
         right.plot([0, 1], [0, 1], color=QUIET, lw=1)
         right.plot(
             check.calibration["predicted"], check.calibration["missing"], "o-", color=OBSERVED
         )
-    plain(right, "calibration", "P(missing), by the mechanism", "share that was missing")
+        plain(right, "calibration", "P(missing), by the mechanism", "share that was missing")
     return figure
 
 
@@ -97,4 +103,4 @@ def _beside(panel: Axes, frame: pd.DataFrame) -> None:
         at, middle, yerr=error, fmt="none", color=QUIET, capsize=3, label="replicates, 90 %"
     )
     panel.plot(at, frame["observed"], "o", color=MECHANISM, ms=4, label="seen")
-    panel.legend(frameon=False, fontsize=8)
+    panel.legend(frameon=True, edgecolor="none", framealpha=0.85, fontsize=8)

@@ -122,7 +122,7 @@ def plot_mechanism(
             ends = np.quantile(bands[name], [(1 - level) / 2, (1 + level) / 2], axis=0)
             panel.fill_between(grids[name], *ends, color=MECHANISM, alpha=0.25, lw=0)
         panel.set_ylim(-0.02, 1.02)
-        plain(panel, name, name, "P(missing | value)")
+        plain(panel, "", name, "P(missing | value)")
     figure.suptitle(left_out, fontsize=10)
     return figure
 

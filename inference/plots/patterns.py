@@ -12,10 +12,10 @@ import pandas as pd
 from ...data.errors import InputError
 from ...data.patterns import Table, missing_mask, pattern_masks
 from ...data.system.files import write_figure_atomic
+from .names import shorts
 
 _MOST_PATTERNS = 20
 _MOST_COLUMNS = 30
-_LONGEST_NAME = 24
 _INK, _PALE, _GREY = "#b5432f", "#e9e5dc", "#6b7a83"
 
 
@@ -69,7 +69,7 @@ def missingness_figure(table: Table, columns: Sequence[str] | None = None) -> An
     p, m = max(drawn.shape[1], 1), len(masks)
     if not drawn.shape[1]:
         masks = np.zeros((m, 1), dtype=bool)
-    names = [_short(str(name)) for name in drawn.columns]
+    names = shorts(list(drawn.columns))
     side = max(0.42 * p, 2.6)
     tall = max(0.26 * m + 2.2, side) + 0.07 * max(map(len, names), default=0)
     figure = ShownFigure(figsize=(2 * side + 4.6, tall), layout="constrained")
@@ -121,12 +121,6 @@ def _title(n: int, width: int, lacking: int, patterns: int) -> str:
     if patterns > _MOST_PATTERNS:
         cut.append(f"the {_MOST_PATTERNS} most frequent of {patterns} patterns")
     return text + (f"\n(shown: {' and '.join(cut)})" if cut else "")
-
-
-def _short(name: str) -> str:
-    # a dollar sign would start a formula
-    cut = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
-    return cut.replace("$", r"\$")
 
 
 def _pattern_panel(axes: Any, masks: np.ndarray, names: list[str]) -> None:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...data.errors import InputError
+from .names import lines
 from .shown_figure import ShownFigure
 
 OBSERVED, IMPUTED, MECHANISM, TRUE = "#56B4E9", "#E69F00", "#D55E00", "#000000"
@@ -78,7 +79,7 @@ def shown(
 
 
 def plain(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
-    """Set the labels, and remove the frame at the top and right."""
-    axes.set(title=title, xlabel=x, ylabel=y)
+    """Set the labels, in lines that fit the panel, and remove the frame at the top and right."""
+    axes.set(title=lines(title), xlabel=lines(x), ylabel=lines(y, 32))
     axes.title.set_fontsize(10)
     axes.spines[["top", "right"]].set_visible(False)

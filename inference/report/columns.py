@@ -18,6 +18,11 @@ CAPTION = (
 )
 
 
+def _telling(why: str | None) -> bool:
+    """Whether the reason for a column's kind says more than how the file stores it."""
+    return bool(why) and not str(why).startswith("dtype")
+
+
 def column_table(data: IncompleteData, filled: Imputation) -> pd.DataFrame:
     """Return one row a column, for a reader; dates are shown as days."""
     means = filled.by_column()
@@ -30,7 +35,7 @@ def column_table(data: IncompleteData, filled: Imputation) -> pd.DataFrame:
         ordered = column.kind != "categorical" or column.num_values <= 2
         numeric = ordered and column.kind != "datetime"
         row = {
-            "kind": f"{column.kind} ({column.why})" if column.why else column.kind,
+            "kind": f"{column.kind} ({column.why})" if _telling(column.why) else column.kind,
             "missing": f"{known['missing']} ({100 * known['share']:.1f}\u00a0%)",
             "mean, observed": known["mean"] if numeric else np.nan,
             "completed": float(values.mean()) if numeric else np.nan,

@@ -46,6 +46,7 @@ def head_of(fitted: Fitted, about: About, seed: int) -> dict[str, str]:
             for one in fields(FitSettings)
             if getattr(fit.settings, one.name) != one.default
         ]
+        lines["seed of the fit"] = str(fit.settings.seed)
         lines["settings of the fit"] = ", ".join(changed) or "the defaults"
         lines["bound"] = f"{fit.bound:.4g} nats per row"
     lines["seed of the report"] = str(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..prepare import Fitted, prepared
 from ..sensitivity import SensitivityCurve
 from ..uncertainty import MultipleImputation, Pooled
 from .answers import Beside, answers, completed_tables
+from .assumptions import assumptions, how_to_report, settings
 from .cautions import LOOKED_AT, cautions
 from .head import About, head_of, versions
 from .section import Section
@@ -43,11 +45,12 @@ def report(
 ) -> Path:
     """Write one HTML page about a fit and its imputations, with all pictures embedded.
 
-    Every warning, with what to do; the pooled answer, if given; the table and its columns before
-    and after; the mechanism's equations and graph, and what identifies them; its coefficients with
-    intervals and curves with bands; imputed beside observed values; how far weights can be trusted;
-    replicated tables beside the observed one; sensitivity curves, if given; versions, settings, and
-    how to cite. A part that does not apply says so. The same numbers stand in a JSON file beside.
+    Every warning, with what to do; the pooled answer, if given; what it rests on; the table and its
+    columns before and after; the mechanism's equations and graph, and what identifies them; its
+    coefficients with intervals and curves with bands; imputed beside observed values; how far
+    weights can be trusted; replicated tables beside the observed one; sensitivity curves, if given;
+    settings, seeds and versions, and sentences to cite. A part that does not apply says so. The
+    same numbers stand in a JSON file beside. Browsers print the page with page numbers.
 
     Args:
         imputation: the imputation of these data by this fit, with draws; computed when left out.
@@ -91,7 +94,9 @@ def report(
         filled = imputation.modelled if imputation else impute(fitted, data, seed=seed, check=False)
         first = [answers(pooled, beside or {})] if pooled else []
         first += [completed_tables(multiple, at_random)] if multiple is not None else []
+        first.append(assumptions(fitted, multiple))
         sections = writer.sections(filled, curves, first)
+        sections.append(settings(fitted, filled, multiple, replications, seed))
     said = cautions(fitted, filled, writer.identification, writer.p_values, replications)
     said += [_sentence(w.message) for w in heard if issubclass(w.category, AbsentiaWarning)]
     said = list(dict.fromkeys(said))
@@ -102,7 +107,9 @@ def report(
         "missing_values": int((~data.s).sum()),
         "weights_good": float(np.mean(filled.reliable)),
     }
-    write_text_atomic(path, _rendered(title, head, numbers, data, sections, said))
+    digest = head.get("SHA-256", "")
+    reporting = how_to_report(fitted, data, multiple, bool(pooled), digest)
+    write_text_atomic(path, _rendered(title, head, numbers, data, sections, said, reporting))
     write_text_atomic(path.with_suffix(".json"), twin(title, head, numbers, said, sections))
     return path
 
@@ -114,6 +121,7 @@ def _rendered(
     data: IncompleteData,
     sections: list[Section],
     warned: list[str],
+    reporting: str,
 ) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -122,6 +130,8 @@ def _rendered(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # a quotation mark or a backslash would end the text of the style
+    margin = re.sub(r"[^\w .,:;()+-]", " ", f"{title}, {head['date']}, {versions()[0]}")
     return environment.get_template("page.html").render(
         title=title,
         head=head,
@@ -133,7 +143,8 @@ def _rendered(
         looked_at=LOOKED_AT,
         sections=sections,
         warnings=warned,
-        versions=", ".join(versions()),
+        reporting=reporting,
+        margin=margin,
     )
 
 

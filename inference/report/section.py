@@ -39,9 +39,11 @@ class Section:
     tables: list[tuple[str, str, int]] = field(default_factory=list)
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
 
-    def table(self, caption: str, frame: pd.DataFrame, name: str | None = None) -> None:
-        """Add a table under a caption, and under a name for a program."""
-        folded = len(frame) if len(frame) > _MOST_ROWS else 0
+    def table(
+        self, caption: str, frame: pd.DataFrame, name: str | None = None, fold: bool = True
+    ) -> None:
+        """Add a table under a caption, and under a name for a program; long ones are folded."""
+        folded = len(frame) if fold and len(frame) > _MOST_ROWS else 0
         self.tables.append((caption, html(frame), folded))
         if name is not None:
             self.frames[name] = frame
@@ -62,18 +64,34 @@ def png(draw: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[str,
     return picture, round(figure.get_figwidth() * _SHOWN)
 
 
+def number(value: float) -> str:
+    """Write a number to four figures, without an exponent up to ten million.
+
+    >>> number(0.012345), number(12674.2), number(3.0e9), number(1234.56)
+    ('0.01235', '12674', '3e+09', '1235')
+    """
+    return f"{value:.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
 def html(frame: pd.DataFrame) -> str:
     """Write a table in HTML; the name of its rows stands in the same line as its columns."""
     named = frame.rename_axis(columns=None)
     if named.index.nlevels == 1 and named.index.name is not None:
         named = named.rename_axis(index=None).rename_axis(columns=str(frame.index.name))
-    text = named.to_html(border=0, float_format=lambda value: f"{value:.4g}", na_rep="")
+    text = named.to_html(border=0, float_format=number, na_rep="")
     head, mark, body = text.partition("</thead>")
-    for k, name in enumerate(named.columns):
-        if _is_text(named.iloc[:, k]):
+    words = [_is_text(named.iloc[:, k]) for k in range(named.shape[1])]
+    for name, is_text in zip(named.columns, words, strict=True):
+        if is_text:
             heading = f"<th>{escape(str(name), quote=False)}</th>"
             head = head.replace(heading, heading.replace("<th>", '<th class="text">'), 1)
-    return head + mark + _TEXT.sub('<td class="text">', body)
+    rows = body.split("<tr>")
+    for k, row in enumerate(rows):
+        cells = row.split("<td>")
+        for j, is_text in enumerate(words[: len(cells) - 1], 1):
+            cells[j] = f'<td class="text">{cells[j]}' if is_text else f"<td>{cells[j]}"
+        rows[k] = "".join(cells)
+    return head + mark + "<tr>".join(rows)
 
 
 def _is_text(column: pd.Series[Any]) -> bool:

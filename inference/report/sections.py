@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,8 @@ class Writer:
                 "values are averages over all of them."
             )
             found.points = fit.odds_in_words()
-            found.table("Odds of the mechanisms", fit.odds, "odds")
+            found.table("Odds of the mechanisms", _odds(fit.odds))
+            found.frames["odds"] = fit.odds
             return found
         with warnings.catch_warnings():
             # the warnings at the top of the page include this one
@@ -174,15 +176,22 @@ class Writer:
         return bool(reads[j, j]) and not self.data.schema[name].levels
 
     def _imputations(self, filled: Imputation) -> Section:
+        fit = fit_of(self.fitted)
+        known = (
+            "All draws use the fitted parameters, as if these were known."
+            if fit is None or fit.posterior is None
+            else "Imputed values are averages over draws of the parameters from their posterior."
+        )
         found = Section(
             "What was imputed, and how far to trust it",
             "Values were imputed by self-normalised importance sampling. The weights of a row with "
             "a Pareto k-hat above the threshold are too uneven: raise the number of particles "
             "there. Good weights mean that the numbers are what the fitted model implies, not that "
-            "the model is right. All draws use the fitted parameters, as if these were known. "
-            "For analyses use multiple_imputation and pool, which carry their uncertainty.",
+            f"the model is right. {known} For analyses use multiple_imputation and pool, which "
+            "carry the uncertainty about parameters into standard errors.",
         )
-        found.table("Weights", _weights(filled), "weights")
+        found.table("Weights", _weights(filled))
+        found.frames["weights"] = _weights(filled, words=False)
         if not self.columns:
             found.text = "Nothing is missing in this table."
             return found
@@ -193,7 +202,6 @@ class Writer:
         if self.data.index.is_unique:
             label = self.data.index[most_uneven]
             found.figure("The row with the most uneven weights", plot_row, filled, label)
-        fit = fit_of(self.fitted)
         if fit is not None:
             found.figure("The fit", plot_history, fit)
         return found
@@ -277,9 +285,33 @@ def without_names(described: Description, own: pd.DataFrame) -> Description:
     return replace(described, columns=columns)
 
 
-def _weights(filled: Imputation) -> pd.DataFrame:
-    """Return the diagnostics of the weights, in words."""
-    words = {
+#: headings of the odds of the forms, where a reader needs other words than a program
+_ODDS = {
+    "slope": "slope",
+    "slope_low": "5\u00a0%",
+    "slope_high": "95\u00a0%",
+    "together": "shared with other columns",
+}
+_SLOPES = [_ODDS[name] for name in ("slope", "slope_low", "slope_high")]
+
+
+def _odds(odds: pd.DataFrame) -> pd.DataFrame:
+    """Write the odds of the forms to two places."""
+    shown = odds.rename(columns=_ODDS).astype(object)
+    for name in shown.columns:
+        shown[name] = [_share(value, name) for value in shown[name]]
+    return shown
+
+
+def _share(value: float, name: str) -> str:
+    if np.isnan(value):
+        return ""
+    return "<.01" if 0 <= value < 0.005 and name not in _SLOPES else f"{value:.2f}"
+
+
+def _weights(filled: Imputation, words: bool = True) -> pd.DataFrame:
+    """Return the diagnostics of the weights, for a reader with shares as percentages."""
+    named = {
         "particles": "importance samples of a row (median)",
         "median_ess_share": "effective share of them (median)",
         "khat_threshold": "k-hat up to which weights are good",
@@ -287,7 +319,13 @@ def _weights(filled: Imputation) -> pd.DataFrame:
         "weights_good": "rows with good weights",
         "refined_rows": "rows that were refined",
     }
-    found = pd.DataFrame({"value": filled.summary()}).rename(index=words)
+    values: dict[str, Any] = dict(filled.summary())
+    if words:
+        for key in ("median_ess_share", "weights_good_before", "weights_good", "refined_rows"):
+            values[key] = f"{100 * values[key]:.1f} %"
+        values["particles"] = f"{values['particles']:g}"
+        values["khat_threshold"] = f"{values['khat_threshold']:.2f}"
+    found = pd.DataFrame({"value": values}).rename(index=named)
     return found.rename_axis("of all rows")
 
 

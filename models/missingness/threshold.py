@@ -89,14 +89,25 @@ class Threshold(Missingness):
         return cls(len(data.columns), threshold=data.scaler.apply(given)[0].tolist(), **options)
 
     @classmethod
-    def limit_of(cls, data: IncompleteData, hides: str | Sequence[str] = "above") -> Threshold:
+    def limit_of(
+        cls,
+        data: IncompleteData,
+        hides: str | Sequence[str] = "above",
+        limits: Sequence[float | None] | None = None,
+    ) -> Threshold:
         """Make a hard limit: all values beyond it are missing, and none of the others.
 
-        The limit is the largest observed value (the smallest, where low values are missing), which
-        has the highest likelihood.
+        Where it is not given, the limit is the largest observed value (the smallest, where low
+        values are missing), which has the highest likelihood.
+
+        Args:
+            data: the table.
+            hides: the side on which values are missing, once or for each column.
+            limits: the limit of each column in its own units, None where it is not known.
 
         Raises:
-            ValueError: for a table with a column of levels or counts.
+            ValueError: for a table with a column of levels or counts, or with values beyond the
+                limit that was given for their column.
 
         >>> import numpy as np
         >>> import absentia as ab
@@ -114,10 +125,14 @@ class Threshold(Missingness):
         low = np.broadcast_to(np.array(hides) == "below", columns)
         x = data.scaler.apply(data.values)
         seen = data.s.cpu().numpy()
-        most = np.where(seen, x, -np.inf).max(0) + _CLEAR / _HARD
-        least = np.where(seen, x, np.inf).min(0) - _CLEAR / _HARD
-        at = np.where(low, least, most).tolist()
-        return cls(columns, hides, sharpness=_HARD, threshold=at, link="probit")
+        clear = _CLEAR / _HARD
+        most = np.where(seen, x, -np.inf).max(0) + clear
+        least = np.where(seen, x, np.inf).min(0) - clear
+        at = np.where(low, least, most)
+        for j, limit in enumerate(limits or []):
+            if limit is not None:
+                at[j] = _scaled(data, j, limit, bool(low[j])) + (-1 if low[j] else 1) * clear
+        return cls(columns, hides, sharpness=_HARD, threshold=at.tolist(), link="probit")
 
     @property
     def hard(self) -> bool:
@@ -188,6 +203,25 @@ class Threshold(Missingness):
     def known(self, column: int) -> str | None:
         """Return "given" for given thresholds, else "direction", since the side is known."""
         return "given" if self.given else "direction"
+
+
+def _scaled(data: IncompleteData, column: int, limit: float, low: bool) -> float:
+    """Return a limit in standard units, after a look at the values that should be within it."""
+    name, kind = data.columns[column], data.schema[column].kind
+    values = data.values[data.s[:, column].cpu().numpy(), column]
+    beyond = values[values < limit] if low else values[values > limit]
+    if len(beyond):
+        odd = beyond.min() if low else beyond.max()
+        raise InputError(
+            f"column '{name}' has the limit {limit:g}, and {len(beyond)} observed values beyond "
+            f"it, such as {odd:g}; correct the limit, or give only the side: "
+            f"sign={{'{name}': '{'low' if low else 'high'}'}}"
+        )
+    if kind == "positive" and limit <= 0:
+        raise InputError(f"column '{name}' is positive; its limit {limit:g} must be, too")
+    row = np.nanmax(data.values, axis=0, keepdims=True)
+    row[0, column] = limit
+    return float(data.scaler.apply(row)[0, column])
 
 
 _HARD = 1000.0  # a step within a thousandth of a standard deviation

@@ -25,7 +25,7 @@ from ..missingness import (
 )
 from ..missingness.affine import Link
 from ..missingness.covariate_design import units_of_covariates
-from ..missingness.directions import Sign, direction, directions
+from ..missingness.directions import Sign, direction, directions, sides_and_limits
 from ..missingness.formula.declaration import Declared, declared, missing
 from ..networks.families import all_real, families_of
 from .modelled import of_modelled
@@ -169,7 +169,7 @@ def _named(
     elif name == "auto":
         mechanism = _averaged(data, latent_dim, mask_latent_dim, mixed, sampled and not mixed)
     elif name == "limit":
-        return Threshold.limit_of(data, _sides(sign, data))
+        return Threshold.limit_of(data, *_sides(sign, data))
     elif name == "nonlinear":
         mechanism = NonLinearMissingness(columns, families=families if mixed else None)
     elif name in ("latent", "mask-latent"):
@@ -214,9 +214,12 @@ def _averaged(
     )
 
 
-def _sides(sign: Sign, data: IncompleteData) -> list[str]:
-    """Return the side on which a limit hides values, in each column; any for complete ones."""
-    found = directions(sign, data.columns)
+def _sides(sign: Sign, data: IncompleteData) -> tuple[list[str], list[float | None]]:
+    """Return the side on which a limit hides values, in each column, and where it was given.
+
+    The side is any for complete columns.
+    """
+    found, limits = sides_and_limits(sign, data.columns)
     complete = data.s.all(0).tolist()
     open_ = [c for c, d, full in zip(data.columns, found, complete, strict=True) if not (d or full)]
     if open_:
@@ -225,7 +228,7 @@ def _sides(sign: Sign, data: IncompleteData) -> list[str]:
             f"sign='high' where high values go missing, or 'low' where low values do, for all "
             f"columns or by name: sign={{'{open_[0]}': 'high'}}"
         )
-    return ["below" if one == "-" else "above" for one in found]
+    return ["below" if one == "-" else "above" for one in found], limits
 
 
 def _by_formula(

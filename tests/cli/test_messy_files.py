@@ -110,6 +110,23 @@ def test_limits_of_a_laboratory_name_the_mechanism_at_the_shell(tmp_path):
     assert "--leave-out crp" not in out  # there is another cure
 
 
+def test_a_limit_that_the_file_states_is_that_of_the_model(tmp_path):
+    age = np.random.default_rng(2).normal(50, 9, N).round(1)
+    dose = np.minimum(age + np.random.default_rng(3).normal(300, 40, N), 1000).round(1)
+    frame = pd.DataFrame({"age": age, "dose": [">400" if d > 400 else str(d) for d in dose]})
+    path, out = tmp_path / "lab.csv", tmp_path / "filled.csv"
+    frame.to_csv(path, index=False)
+    options = ["--na-values", "dose=>400", "--missingness", "limit", "--steps", 20, "--out", out]
+    for sign in ("dose=high", "high", "dose=>400"):
+        code, said, errors = invoke("impute", path, "--sign", sign, *options)
+        assert code == 0, errors
+        assert ("limit of 'dose': 400" in said) == (sign != "dose=>400")
+        assert pd.read_csv(out).loc[dose > 400, "dose"].min() > 400
+    code, _, errors = invoke("impute", path, "--sign", "dose=>350", *options)
+    assert code == 2
+    assert "beyond it" in errors
+
+
 def test_marks_of_thousands_and_decimals_are_named_together(tmp_path):
     path = tmp_path / "firms.tsv"
     sales = np.random.default_rng(3).lognormal(7.5, 0.4, N)

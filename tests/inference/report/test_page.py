@@ -18,6 +18,7 @@ from absentia.cli.documents import schema_of
 from absentia.inference import MultipleImputation
 from absentia.inference.report import About
 from absentia.inference.report.answers import completed_tables, pooled_means
+from absentia.inference.report.assumptions import values_in_words
 from absentia.inference.report.cautions import cautions
 from absentia.inference.report.section import Section, html
 from absentia.inference.report.sections import without_names
@@ -72,6 +73,29 @@ def test_its_head_says_what_was_analysed_and_how(page):
     # what speaks for or against the answer comes first
     assert text.index('<p class="fine"') < text.index("people.csv")
     assert text.index("The answer") < text.index("The table")
+
+
+def test_it_can_be_filed(page):
+    path, model, data = page
+    text, twin_of = path.read_text(), json.loads(path.with_suffix(".json").read_text())
+    rest = text[text.index("What the answers rest on") : text.index("<h2>The table")]
+    assert values_in_words(model) in rest
+    assert "logit link" in rest
+    assert "intervals are too narrow" in rest  # the parameters were those of the fit
+    found = {row["setting"]: row["value"] for row in twin_of["tables"]["settings"]}
+    assert found["seed of the fit"] == "0"
+    assert found["steps of the fit"] == "300"
+    assert found["completed tables"] == "4"
+    assert found["replicated tables of the checks"] == "20"
+    assert {"Python", "absentia", "torch", "scipy"} <= set(found)
+    cited = re.search("<blockquote>(.*?)</blockquote>", text, re.DOTALL).group(1)
+    assert f"Of 400 values (200 rows, 2 columns) {int((~data.s).sum())}" in cited
+    assert "in 1 column." in cited
+    assert "absentia 0." in cited
+    assert "4 tables were completed" in cited
+    assert hashlib.sha256(b"a table").hexdigest()[:16] in cited
+    # the margin of the printed page is text of a style, which markup would end
+    assert re.search(r'@bottom-left { content: "Pay   age, [\w .,:+-]+"', text)
 
 
 def test_columns_stand_in_one_table_before_and_after(page):

@@ -80,6 +80,35 @@ def test_sides_must_be_given():
             ab.NotMIWAE(data, "limit", sign=sign)
 
 
+def test_a_limit_as_the_laboratory_writes_it():
+    table = truncated(60)[1].values
+    data = ab.IncompleteData.from_numpy(table, columns=["dose", "age"])
+    seen = np.nanmax(table[:, 0])
+    for sign in ({"dose": ">7.5"}, {"dose": "≥7,5"}, [">=7.5", None]):
+        model = ab.NotMIWAEPPCA(data, "limit", sign=sign, latent_dim=1)
+        found = model.missingness.describe(data)["dose"].equation
+        assert found == "dose missing where dose > 7.5"
+    # values between the largest that was seen and the limit are observed
+    places = np.array([[0.5 * (seen + 7.5), 0.0], [7.6, 0.0]])
+    within, beyond = model.missingness(torch.tensor(data.scaler.apply(places))).mean[:, 0].tolist()
+    assert within > 0.99
+    assert beyond < 0.01
+    with pytest.raises(ab.AbsentiaError, match="beyond it"):
+        ab.NotMIWAEPPCA(data, "limit", sign={"dose": ">5"})
+    with pytest.raises(ab.AbsentiaError, match="missingness='limit'"):
+        ab.NotMIWAEPPCA(data, "self-masking", sign={"dose": ">7.5"})
+
+
+def test_a_limit_of_a_positive_column_is_in_its_own_units():
+    values = np.exp(np.random.default_rng(0).normal(size=(80, 1)))
+    values[values < 0.5] = np.nan
+    data = ab.IncompleteData.from_numpy(values, columns=["crp"], schema={"crp": "positive"})
+    limit = ab.models.Threshold.limit_of(data, "below", [0.45])
+    assert limit.describe(data)["crp"].equation == "crp missing where crp < 0.45"
+    with pytest.raises(ab.AbsentiaError, match="positive"):
+        ab.models.Threshold.limit_of(data, "below", [0.0])
+
+
 def test_levels_have_no_limit():
     frame = pd.DataFrame({"age": [30.5, 41.0, None], "smokes": ["yes", "no", "yes"]})
     with pytest.raises(ValueError, match="'smokes' is binary"):
