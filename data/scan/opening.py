@@ -69,7 +69,9 @@ def scan(
         schema: as for ``IncompleteData.from_frame``.
         covariates: as for ``IncompleteData.from_frame``.
         key: a column whose values identify the rows. Rows that are held out or sampled are chosen
-            by a hash of it; when left out, by a hash of the row's position.
+            by a hash of it, and all random numbers of :func:`absentia.impute` are hashes of it: a
+            row is imputed alike in shuffled files and in a part of the table, up to rounding. When
+            left out, the row's position takes its place.
         standardise: as for ``IncompleteData.from_frame``.
         like: data or a fit from which columns, kinds and scale are taken over. The rows are not
             read then before they are needed; schema, covariates and standardise are ignored.

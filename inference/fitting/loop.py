@@ -246,10 +246,15 @@ def fit(
 
 
 def _in_memory(scan: Scan, rows: int, seed: int) -> IncompleteData:
-    """Read so many rows of a scan at random; all of them, in their order, if it has no more."""
+    """Read so many rows of a scan at random; all of them if it has no more.
+
+    They come in the order of the files, or of the hashes of their keys, if there is a key.
+    """
     if rows < 1:
         raise InputError(f"rows_in_memory is {rows}; give at least 1")
-    return scan.range(0, len(scan)) if len(scan) <= rows else scan.sample(rows, seed)
+    if len(scan) <= rows and scan.key is None:
+        return scan.range(0, len(scan))
+    return scan.sample(rows, seed)  # with a key in an order that follows from the keys
 
 
 def _with_optimiser(

@@ -6,6 +6,7 @@ import copy
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from ...data import IncompleteData
@@ -36,6 +37,7 @@ def imputed_by_draws(
     independent_rows: bool,
     seed: int,
     progress: bool,
+    keys: np.ndarray | None = None,
 ) -> Imputation:
     """Impute :func:`~absentia.inference.prepare.prepared` data under draws of the parameters.
 
@@ -53,6 +55,7 @@ def imputed_by_draws(
         posterior: the draws.
         particles, draws, rule, unobserved, independent_rows, seed, progress: as for
             :func:`absentia.impute`; ``"auto"`` stands for 1,000 particles.
+        keys: (n,) numbers that stand for the rows' keys, as for :class:`.Task`.
     """
     number, count, share, kept = divided(posterior, particles, draws)
     own = copy.deepcopy(model)
@@ -62,7 +65,9 @@ def imputed_by_draws(
         with evaluating(own, at, data.x.device):
             programs = programs_of(own)
             shown = progress and part == 0
-            task = Task(programs, data, num_draws, unobserved, rule, at, independent_rows, shown)
+            task = Task(
+                programs, data, num_draws, unobserved, rule, at, independent_rows, shown, keys
+            )
             return task.fixed(size, refine=False).estimates
 
     whole = estimates(0, number, 0)

@@ -13,15 +13,16 @@ from torch.nn.functional import one_hot
 from ...data import Standardiser
 from ...models.sites import X_UNOBSERVED
 from ..importance import Weighted
-from ..integration.conditionals import Tilted, Together
+from ..integration.conditionals import Tilted, Together, given
 from ..integration.dispatch import IgnoredInOtherUnits, tilt
 from ..integration.summed import TiltedQuadrature
 from ..integrator import Marginal
+from ..randomness.by_key import ByKey, Numbers
 from ..randomness.shared import CommonNoise
 from .calibration import Calibration
 from .proposal import PROPOSAL, RowMixture
 from .settings import Rule
-from .stream import Estimates, Stream
+from .stream import ChunkNumbers, Estimates, Stream
 
 #: particles times rows of one evaluation: enough to keep a processor busy, and few enough for its
 #: cache
@@ -31,18 +32,22 @@ PAIRS_AT_ONCE = 16_384
 _VALUES_AT_ONCE = 2_000_000
 
 
+#: particles of a chunk where random numbers belong to rows by their keys
+BY_KEY_AT_ONCE = 64
+
+
 class _IntegratedCells:
     """Missing cells that were integrated out: moments and samples of their conditional."""
 
     def __init__(self, tilted: Tilted, shape: tuple[int, int]) -> None:
         self.tilted, self.shape = tilted, shape
 
-    def moments(self) -> tuple[Tensor, Tensor]:
-        mean, variance = self.tilted.moments()
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
+        mean, variance = self.tilted.moments(*given(numbers))
         return mean.expand(self.shape), variance.expand(self.shape)
 
-    def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
-        return self.tilted.select(particles, cells).sample().squeeze(0)
+    def draw(self, particles: Tensor, cells: Tensor, numbers: Numbers | None = None) -> Tensor:
+        return self.tilted.select(particles, cells).sample(*given(numbers)).squeeze(0)
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
         return self.tilted.probabilities(cells, num_values)
@@ -55,10 +60,10 @@ class _SampledCells:
         self.values = values
         self.report = values if report is None else report
 
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         return self.report, torch.zeros_like(self.report)
 
-    def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
+    def draw(self, particles: Tensor, cells: Tensor, numbers: Numbers | None = None) -> Tensor:
         return self.values[particles, cells]
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
@@ -129,14 +134,28 @@ class Sampler:
             noise = CommonNoise(particles, x, self.common)
         done = 0
         while done < particles:
-            chunk = self._chunk(x, particles - done, group, done % group)
+            at_once = BY_KEY_AT_ONCE if isinstance(noise, ByKey) else None
+            chunk = self._chunk(x, particles - done, group, done % group, at_once)
             run, tilted = self.run(x, s, chunk, noise, **extras)
             cells = self._cells(run, tilted, rows, columns, chunk)
-            stream.add(run.log_weight, cells, _controls(run))
+            own = None
+            if isinstance(noise, ByKey):
+                own = ChunkNumbers.of(noise.numbers(), rows, columns, done)
+            stream.add(run.log_weight, cells, _controls(run), own)
             done += chunk
         return stream.finish()
 
-    def _chunk(self, x: Tensor, left: int, group: int, begun: int) -> int:
+    def rows_by_key(self, num_columns: int) -> int:
+        """Return how many rows make a block where random numbers belong to rows by keys.
+
+        The particles of a chunk are always as many, since draws depend on where chunks begin.
+        """
+        pairs = min(self.pairs_at_once, _VALUES_AT_ONCE // max(num_columns, 1))
+        return max(4, pairs // BY_KEY_AT_ONCE)
+
+    def _chunk(
+        self, x: Tensor, left: int, group: int, begun: int, at_once: int | None = None
+    ) -> int:
         """Return how many particles come next: whole replicates of them, or a part of one.
 
         Args:
@@ -144,9 +163,12 @@ class Sampler:
             left: the particles that are still to come.
             group: the particles of a replicate.
             begun: those of the current replicate that have come already.
+            at_once: the most particles; as many as memory has room for when left out.
         """
-        pairs = min(self.pairs_at_once, _VALUES_AT_ONCE // max(x.shape[-1], 1))
-        most = max(1, min(left, pairs // len(x)))
+        if at_once is None:
+            pairs = min(self.pairs_at_once, _VALUES_AT_ONCE // max(x.shape[-1], 1))
+            at_once = pairs // len(x)
+        most = max(1, min(left, at_once))
         if group == 1:  # chunks of the same size, each of which is enough for a calibration
             return math.ceil(left / math.ceil(left / most))
         if begun or most < group:

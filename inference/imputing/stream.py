@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...data.errors import InputError
 from ..diagnostics import khat_from_largest, tail_length
+from ..randomness.by_key import Numbers
 from .calibration import Calibration
 
 #: in the sums of a stream, the powers of the weights
@@ -24,14 +25,37 @@ _POWER = torch.tensor([1, 1, 1, 2, 2, 2]).unsqueeze(1)
 class CellSource(Protocol):
     """The values of one chunk at the missing cells."""
 
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the cells given each particle, (C, M) each."""
 
-    def draw(self, particles: Tensor, cells: Tensor) -> Tensor:
+    def draw(self, particles: Tensor, cells: Tensor, numbers: Numbers | None = None) -> Tensor:
         """Sample cell cells[i] given particle particles[i], (len(cells),)."""
 
     def probabilities(self, cells: Tensor, num_values: int) -> Tensor:
         """Return P(x_j = v) of discrete cells given each particle, (V, C, len(cells))."""
+
+
+class ChunkNumbers(NamedTuple):
+    """The random numbers of a chunk of particles that belong to rows and cells, by use.
+
+    Attributes:
+        moves: of the n rows, which draws are replaced.
+        chosen: of the n rows, by which particles.
+        moments: of the M cells, for moments that are computed from samples.
+        draws: of the M cells, for the values that are drawn.
+    """
+
+    moves: Numbers
+    chosen: Numbers
+    moments: Numbers
+    draws: Numbers
+
+    @classmethod
+    def of(cls, rows: Numbers, of_cell: Tensor, column: Tensor, chunk: int) -> ChunkNumbers:
+        """Make them from those of the rows (n,), at cells (M,) of these rows and columns."""
+        own = rows.branch(chunk)
+        cells = own.branch(2).at(of_cell).branch(column.cpu().numpy())
+        return cls(own.branch(0), own.branch(1), cells.branch(0), cells.branch(1))
 
 
 class Estimates(NamedTuple):
@@ -108,7 +132,11 @@ class Stream:
         self._cells_of_row = (order, counts, counts.cumsum(0) - counts)
 
     def add(
-        self, log_weight: Tensor, source: CellSource, calibration: Calibration | None = None
+        self,
+        log_weight: Tensor,
+        source: CellSource,
+        calibration: Calibration | None = None,
+        numbers: ChunkNumbers | None = None,
     ) -> None:
         """Add the particles of one chunk.
 
@@ -117,6 +145,8 @@ class Stream:
             source: the cells given the chunk's particles.
             calibration: factors of the weights from variables of known mean; standard errors are
                 then those of the regression estimator.
+            numbers: the random numbers of this chunk that belong to rows and cells; those of
+                torch's generator when left out.
         """
         rows = self.rows
         if calibration is not None:
@@ -127,7 +157,7 @@ class Stream:
         old = (self.peak - level).exp()[rows]
         of_row = (log_weight - level.to(log_weight.dtype)).exp()
         weight = of_row[:, rows]  # (C, M)
-        h, variance = source.moments()
+        h, variance = source.moments(*(() if numbers is None else (numbers.moments,)))
         if not len(self.largest):
             self.reference = h.mean(0).nan_to_num(0.0).double()
         h = h - self.reference.to(h.dtype)
@@ -149,7 +179,7 @@ class Stream:
         keep = min(tail_length(self.particles) + 1, len(self.largest) + len(log_weight))
         self.largest = torch.cat([self.largest.to(log_weight), log_weight]).topk(keep, 0).values
         if len(self.draws):
-            self._resample(log_weight, source)
+            self._resample(log_weight, source, numbers)
 
     def _add_replicates(
         self,
@@ -189,7 +219,9 @@ class Stream:
         self.sums[4] += (total * weighted).sum(0)
         self.sums[5] += weighted.square().sum(0)
 
-    def _resample(self, log_weight: Tensor, source: CellSource) -> None:
+    def _resample(
+        self, log_weight: Tensor, source: CellSource, numbers: ChunkNumbers | None
+    ) -> None:
         """Replace each kept draw by one from this chunk, with a probability.
 
         The probability is the chunk's share of the row's weight so far.
@@ -199,10 +231,18 @@ class Stream:
         """
         slots, num_rows = len(self.draws), log_weight.shape[1]
         chunk_share = (log_weight.double().logsumexp(0) - self.log_sum).exp().nan_to_num(0.0)
-        moves = torch.rand(slots, num_rows, device=log_weight.device) < chunk_share
+        if numbers is None:
+            moves = torch.rand(slots, num_rows, device=log_weight.device) < chunk_share
+        else:
+            moves = numbers.moves.uniform(chunk_share.expand(slots, -1)) < chunk_share
         slot, row = moves.nonzero(as_tuple=True)
         share = torch.softmax(log_weight, 0).nan_to_num(0.0) + 1e-30
-        chosen = torch.multinomial(share.T, slots, replacement=True)  # (n, D)
+        if numbers is None:
+            chosen = torch.multinomial(share.T, slots, replacement=True)  # (n, D)
+        else:  # by inversion of the distribution function
+            upper = share.T.double().cumsum(-1)
+            wanted = numbers.chosen.uniform(upper.new_empty(slots, num_rows)).T * upper[:, -1:]
+            chosen = torch.searchsorted(upper, wanted.contiguous()).clamp_max(len(share) - 1)
         particle = chosen[row, slot]
         order, counts, starts = self._cells_of_row
         repeats = counts[row]
@@ -212,7 +252,10 @@ class Stream:
         ).repeat_interleave(repeats)
         cells = order[starts[row][which] + within]
         if len(cells):
-            values = source.draw(particle[which], cells)
+            own = ()
+            if numbers is not None:
+                own = (numbers.draws.at(cells).branch(slot[which].cpu().numpy()),)
+            values = source.draw(particle[which], cells, *own)
             self.draws[slot[which], cells] = values.to(self.draws.dtype)
 
     def finish(self) -> Estimates:

@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
+import numpy as np
+
 from ...data import IncompleteData
 from ...data.arguments import checked_and_renamed
 from ...data.errors import InputError
@@ -120,7 +122,10 @@ def impute(
             with the parts that are missing. Rows are imputed in blocks of 4,096 by their position
             in the whole table, by one thread each, so that the files hold the same bits however
             the rows are spread over files, whatever ``jobs`` is and however often the run was
-            killed.
+            killed. With ``scan(key=...)`` random numbers belong to rows by their keys instead, so
+            that a row has the same means, draws and diagnostics, up to rounding, wherever it lies
+            and whichever rows are imputed with it; refined rows are then refined one by one, which
+            takes longer.
         particles: the number L of importance samples per row, or ``"auto"``, which chooses it row
             by row from 128 to 4,096: evenly spread samples (randomised quasi-Monte Carlo) until the
             error of the row's means is below ``tolerance``, and more only for hard rows. See
@@ -213,6 +218,27 @@ def impute(
             f"{name} belongs to a scan, and the table is in memory; drop it: the result has "
             "to_frame(), interval() and frames(m)"
         )
+    return impute_rows(fitted, data, settings, progress=progress, check=check, unfitted=unfitted)
+
+
+def impute_rows(
+    fitted: Fitted,
+    data: IncompleteData,
+    settings: ImputeSettings,
+    *,
+    keys: np.ndarray | None = None,
+    progress: bool = False,
+    check: bool = True,
+    unfitted: bool = False,
+) -> Imputation:
+    """Impute a table in memory, as :func:`impute` does.
+
+    Args:
+        fitted: as there, and so are settings, progress, check and unfitted.
+        data: the rows.
+        keys: (n,) whole numbers of 64 bits that stand for the rows' keys, by which all random
+            numbers then belong to rows; those of the order of rows when left out.
+    """
     given = data
     model, data = prepared(fitted, data)
     if not unfitted:
@@ -227,9 +253,10 @@ def impute(
     if fit is not None and fit.posterior is not None:
         by_row = ("refine", "tolerance")  # neither is done where particles are divided among draws
         asked = {name: value for name, value in settings.to_dict().items() if name not in by_row}
-        found = imputed_by_draws(model, data, fit.posterior, progress=progress, **asked)
+        found = imputed_by_draws(model, data, fit.posterior, progress=progress, keys=keys, **asked)
     else:
-        found = imputed(model, data, programs_of(model), progress=progress, **settings.to_dict())
+        asked = settings.to_dict()
+        found = imputed(model, data, programs_of(model), progress=progress, keys=keys, **asked)
     posterior = None if fit is None else fit.posterior
     own = fit if fit is not None and fit.rows == len(data) else None
     found.calibrated = Calibrated(model, data, posterior, settings.to_dict(), own)
@@ -271,12 +298,13 @@ def imputed(
     independent_rows: bool = False,
     seed: int = 0,
     progress: bool = False,
+    keys: np.ndarray | None = None,
 ) -> Imputation:
     """Impute :func:`prepared` data by the given programs of the model, as :func:`impute` does."""
     number = None if particles == "auto" else particles
     asked = asked_for("impute", particles=number, draws=draws)
     with asked, evaluating(model, seed, data.x.device):
-        task = Task(programs, data, draws, unobserved, rule, seed, independent_rows, progress)
+        task = Task(programs, data, draws, unobserved, rule, seed, independent_rows, progress, keys)
         if number is None:
             done = task.adaptive(TOLERANCE if tolerance is None else tolerance, refine)
         else:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from ...data import IncompleteData
 from ..prepare import Programs
+from ..randomness.by_key import ByKey, Independent
 from ..randomness.by_row import ByRow
+from ..randomness.points import seed_of
 from ..randomness.shared import CommonNoise
 from .enough import PILOT, REPLICATES, particles_needed, sizes
 from .gathered import Gathered
@@ -60,7 +63,8 @@ class Task:
     """One table to impute, in blocks of rows; the arguments are those of ``impute``.
 
     ``seed`` is that of the evenly spread random numbers; others come from torch's generator.
-    ``common`` says whether all rows share them.
+    ``common`` says whether all rows share them. Where ``keys`` (n,) stand for rows, all random
+    numbers belong to the rows by them.
     """
 
     def __init__(
@@ -73,10 +77,11 @@ class Task:
         seed: int,
         common: bool,
         progress: bool,
+        keys: np.ndarray | None = None,
     ) -> None:
         self.programs, self.data, self.num_draws = programs, data, num_draws
         self.unobserved, self.rule, self.seed, self.common = unobserved, rule, seed, common
-        self.progress = progress
+        self.progress, self.keys = progress, keys
         levels = [column.num_values if column.levels else 0 for column in data.schema]
         self.num_values = torch.tensor(levels)
         #: one sampler for the model's own guide, since it remembers how the cells are integrated
@@ -92,14 +97,16 @@ class Task:
         """
         everything = torch.arange(len(self.data))
         found = self._gathered(self.num_draws)
-        self._run(found, everything, particles, self.num_draws)
+        self._run(
+            found, everything, particles, self.num_draws, self._independent("main", particles)
+        )
         count = torch.full((len(self.data),), particles)
         before = found.estimates.khat.clone()
         refined = torch.zeros(len(self.data), dtype=torch.bool)
         if refine:
             size = min(particles, max(_PILOT_LEAST, particles // _PILOT_DIVISOR))
             pilot = self._gathered(0)
-            self._run(pilot, everything, size, 0)
+            self._run(pilot, everything, size, 0, self._independent("pilot", size))
             uneven = self._uneven(pilot, everything, size)
             more = REFINED_PARTICLES * particles
             self._refine(found, pilot, uneven, size, refined, count, lambda _: more)
@@ -131,7 +138,7 @@ class Task:
                 uneven, size = uneven | (count >= _WORTH_A_MODE), PILOT
             rows = uneven.nonzero().flatten()
             if size != PILOT:
-                self._run(pilot, rows, size, 0)
+                self._run(pilot, rows, size, 0, self._independent("second pilot", size))
                 rows = self._uneven(pilot, rows, size)
             before[rows] = pilot.estimates.khat[rows]
             self._refine(
@@ -176,9 +183,13 @@ class Task:
             needed: returns the particles of each row from its trial run.
         """
         data = self.data
-        chunks = uneven.split(_REFINED_AT_ONCE) if len(uneven) else ()
+        # a row's torch generator begins with its key where rows have one, so each stands by itself
+        at_once = _REFINED_AT_ONCE if self.keys is None else 1
+        chunks = uneven.split(at_once) if len(uneven) else ()
         for rows in tqdm(chunks, desc="refine", disable=not self.progress, leave=False):
             here = rows.to(data.x.device)
+            if self.keys is not None:
+                torch.manual_seed(seed_of(f"{self.seed} refined {self.keys[int(rows)]}"))
             x, s, extras = data.x[here], data.s[here], data.extras(here)
             proposal = refined_proposal(self.programs, x, s, self.unobserved, **extras)
             estimates = self._proposing(proposal).estimate(x, s, size, 0, None, **extras)
@@ -214,7 +225,10 @@ class Task:
         noise: CommonNoise | None = None,
     ) -> None:
         """Compute estimates of some rows with the model's own guide, block by block."""
-        data, blocks = self.data, rows.split(_rows_at_once(particles)) if len(rows) else ()
+        data = self.data
+        blocks: Iterable[Tensor] = rows.split(_rows_at_once(particles)) if len(rows) else ()
+        if isinstance(noise, ByKey):
+            blocks = self._blocks_by_key(rows)
         for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False):
             here = block.to(data.x.device)
             if noise is not None:
@@ -224,12 +238,28 @@ class Task:
             )
             into.put(block, found)
 
+    def _blocks_by_key(self, rows: Tensor) -> Iterator[Tensor]:
+        """Yield blocks of rows, of a size that each run of the sampler sees anew."""
+        while len(rows):
+            size = self.sampler.rows_by_key(self.data.x.shape[-1])
+            yield rows[:size]
+            rows = rows[size:]
+
     def _gathered(self, num_draws: int) -> Gathered:
         most = int(self.num_values.max())
         return Gathered(self.data.s, num_draws, most, self.data.x.dtype)
 
+    def _independent(self, key: str, particles: int) -> Independent | None:
+        """Return independent random numbers of the rows' keys; None for those of torch."""
+        if self.keys is None or self.common:
+            return None
+        return Independent(particles, self.data.x, f"{self.seed} {key}", particles, self.keys)
+
     def _noise(self, key: str, particles: int) -> CommonNoise:
         """Return evenly spread random numbers for blocks of rows, in replicates."""
+        if self.keys is not None and not self.common:
+            name = f"{self.seed} {key} {particles}"
+            return ByKey(particles, self.data.x, name, REPLICATES, self.keys)
         kind = CommonNoise if self.common else ByRow
         return kind(particles, self.data.x, f"{self.seed} {key} {particles}", REPLICATES)
 
@@ -237,7 +267,8 @@ class Task:
         """Return a sampler whose rows have proposals of their own."""
         guide = guide_from(self.programs.guide, proposal.guide, lambda: proposal)
         sampler = self._sampler(guide)
-        sampler.pairs_at_once = self.sampler.pairs_at_once
+        if self.keys is None:  # else a row's chunks follow from the row alone
+            sampler.pairs_at_once = self.sampler.pairs_at_once
         return sampler
 
     def _sampler(self, guide: Callable[..., Any]) -> Sampler:

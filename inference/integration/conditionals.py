@@ -18,6 +18,8 @@ from torch import Tensor
 from ...data.errors import KindError
 from ...models.distributions.special import inverse_mills, log_ndtr
 from ...models.missingness import Affine
+from ..randomness.by_key import Numbers, normal
+from ..randomness.shared import inverted
 from .logistic_normal import LogisticNormal, log_expected_sigmoid, logistic_normal
 from .packing import Picker, distinct, pick
 from .truncated import logistic_tilted, truncated_above
@@ -32,12 +34,20 @@ class Tilted(ABC):
         """Return log P(s_j = 0 | z) = log int p(x_j | z) (1 - pi_j(x_j)) dx_j, (K, M)."""
 
     @abstractmethod
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Return E[x_j | z, s_j = 0] and Var[x_j | z, s_j = 0], (K, M) each, without gradients."""
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
+        """Return E[x_j | z, s_j = 0] and Var[x_j | z, s_j = 0], (K, M) each, without gradients.
+
+        Args:
+            numbers: the cells' own random numbers, where moments are computed from samples.
+        """
 
     @abstractmethod
-    def sample(self) -> Tensor:
-        """Sample one x_j per particle and cell, (K, M)."""
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
+        """Sample one x_j per particle and cell, (K, M).
+
+        Args:
+            numbers: the cells' own random numbers; those of torch's generator when left out.
+        """
 
     @abstractmethod
     def select(self, particles: Tensor, cells: Tensor) -> Tilted:
@@ -71,13 +81,15 @@ class Untilted(Tilted):
             return self._log_missing
         return torch.zeros((), device=self.decoder.mean.device, dtype=self.decoder.mean.dtype)
 
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the decoder."""
         return self.decoder.mean.detach(), self.decoder.variance.detach()
 
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Sample from the decoder."""
-        return self.decoder.sample()
+        if numbers is None:
+            return self.decoder.sample()
+        return inverted(self.decoder, numbers.uniform(self.decoder.mean), "a missing cell has a")
 
     def select(self, particles: Tensor, cells: Tensor) -> Untilted:
         """Select the chosen particles and cells."""
@@ -111,12 +123,12 @@ class Sampled(Tilted):
         """Return log P(s_j = 0 | x) at the sampled values."""
         return self._log_missing
 
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return the sampled values with variance zero; the particles carry the spread."""
         report = self.report.detach()
         return report, torch.zeros_like(report)
 
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Return the values that were already sampled."""
         return self.values.detach()
 
@@ -159,7 +171,7 @@ class TiltedNormal(Tilted):
         return logistic_normal(self.m, self.r)
 
     @torch.no_grad()
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance given z and s_j = 0."""
         if self.link == "probit":
             root = (1 + self.r.square()).sqrt()
@@ -173,21 +185,22 @@ class TiltedNormal(Tilted):
         return self.loc - shift * first, variance.clamp_min(0)
 
     @torch.no_grad()
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Sample exactly: a truncated (probit) or logistic-tilted t, then x given t."""
         variance = self.r.square()
+        other = None if numbers is None else numbers.branch(1)
         if self.link == "probit":
             # y = t + Normal(0, 1) is truncated to y > 0; t given y is Normal
             root = (1 + variance).sqrt()
-            y = self.m + root * truncated_above(-self.m / root).to(self.m.dtype)
+            y = self.m + root * truncated_above(-self.m / root, numbers=numbers).to(self.m.dtype)
             spread = self.scale / root
             gain = self.slope * self.scale.square() / root.square()
-            return self.loc - gain * (y - self.m) + spread * torch.randn_like(self.m)
-        t = logistic_tilted(self.m, self.r).to(self.m.dtype)
+            return self.loc - gain * (y - self.m) + spread * normal(self.m, other)
+        t = logistic_tilted(self.m, self.r, numbers=numbers).to(self.m.dtype)
         # where the slope vanishes t says nothing of x
         steep = self.r > 1e-4
         inverse = torch.where(steep, -(t + self.offset) / torch.where(steep, self.slope, 1.0), 0.0)
-        return torch.where(steep, inverse, self.loc + self.scale * torch.randn_like(self.m))
+        return torch.where(steep, inverse, self.loc + self.scale * normal(self.m, other))
 
     def select(self, particles: Tensor, cells: Tensor) -> TiltedNormal:
         """Select the chosen particles and cells."""
@@ -240,14 +253,15 @@ class InOtherUnits(Tilted):
         return self.own.log_missing
 
     @torch.no_grad()
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance of eight samples of every particle and cell."""
-        values = torch.stack([self.report(self.own.sample()) for _ in range(_SAMPLES)])
+        several = [None if numbers is None else numbers.branch(k) for k in range(_SAMPLES)]
+        values = torch.stack([self.report(self.own.sample(*given(one))) for one in several])
         return values.mean(0), values.var(0, correction=0)
 
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Sample in the model's units."""
-        return self.own.sample()
+        return self.own.sample(*given(numbers))
 
     def select(self, particles: Tensor, cells: Tensor) -> Tilted:
         """Select the chosen particles and cells, which are only sampled."""
@@ -280,14 +294,15 @@ class Together(Tilted):
         """Return log P(s_j = 0 | z), computed part by part."""
         return self._joined([tilted.log_missing for _, tilted in self.parts])
 
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance, computed part by part."""
-        mean, variance = zip(*(tilted.moments() for _, tilted in self.parts), strict=True)
+        found = (tilted.moments(*given(numbers, cells)) for cells, tilted in self.parts)
+        mean, variance = zip(*found, strict=True)
         return self._joined(list(mean)), self._joined(list(variance))
 
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Sample the cells part by part."""
-        return self._joined([tilted.sample() for _, tilted in self.parts])
+        return self._joined([tilted.sample(*given(numbers, cells)) for cells, tilted in self.parts])
 
     def _part_and_place(self) -> tuple[Tensor, Tensor]:
         count = len(self.order)
@@ -320,6 +335,20 @@ class Together(Tilted):
                 result = found.new_zeros(num_values, *self.leading, len(cells))
             result[..., here] = found.expand(num_values, *self.leading, len(here))
         return torch.zeros(num_values, *self.leading, 0) if result is None else result
+
+
+def given(numbers: Numbers | None, cells: Tensor | None = None) -> tuple[Numbers, ...]:
+    """Return numbers as an argument, which is left out where there are none.
+
+    A conditional of a user's own need not take them.
+
+    Args:
+        numbers: the numbers.
+        cells: the cells whose numbers are wanted; all when left out.
+    """
+    if numbers is None:
+        return ()
+    return (numbers if cells is None else numbers.at(cells),)
 
 
 def filled_up(found: Tensor, num_values: int) -> Tensor:

@@ -14,6 +14,7 @@ from ...data import Standardiser
 from ...data.errors import KindError
 from ...models.distributions.mask import MaskDistribution
 from ...models.missingness import Affine
+from ..randomness.by_key import Numbers
 from . import quadrature
 from .conditionals import InOtherUnits, Sampled, Tilted, Together, Untilted, closed_form
 from .packing import pack, parts_of
@@ -237,13 +238,13 @@ class IgnoredInOtherUnits(Untilted):
         """Return zero, since the column is ignorable."""
         return torch.zeros((), device=self.rule.joint.device, dtype=self.rule.joint.dtype)
 
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance in the reported units."""
-        return self.rule.moments()
+        return self.rule.moments(numbers)
 
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Sample from the quadrature rule."""
-        return self.rule.sample()
+        return self.rule.sample(numbers)
 
     def select(self, particles: Tensor, cells: Tensor) -> IgnoredInOtherUnits:
         """Select the chosen particles and cells."""

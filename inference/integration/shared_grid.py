@@ -19,6 +19,7 @@ import torch
 from pyro.distributions import Normal
 from torch import Tensor
 
+from ..randomness.by_key import Numbers
 from .conditionals import Tilted
 from .packing import pick
 
@@ -195,23 +196,27 @@ class SharedGrid(Tilted):
         return self._integrals[0]
 
     @torch.no_grad()
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance given z and s_j = 0."""
         _, first, second = self._integrals
         loc, scale = self.decoder.loc.detach(), self.decoder.scale.detach()
         return loc + scale * first, scale.square() * (second - first.square()).clamp_min(0)
 
     @torch.no_grad()
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Sample by inversion of the distribution function."""
         loc, scale = self.decoder.loc, self.decoder.scale
         laid = _lay_out(self.decoder, self.columns, _FOR_DRAWS, self.log_missing_at, 0)
         if laid is None:
-            return self.rule(self.decoder, self.rows, self.columns).sample()
+            return self.rule(self.decoder, self.rows, self.columns).sample(numbers)
         found = loc.new_empty(loc.numel())
         for cells, _, u, share in _shares(*laid, loc):
             upper = share.cumsum(-1)
-            wanted = torch.rand_like(upper[:, :1]) * upper[:, -1:]
+            wanted = upper[:, :1]
+            if numbers is None:
+                wanted = torch.rand_like(wanted) * upper[:, -1:]
+            else:
+                wanted = numbers.at_places(cells, upper).unsqueeze(-1) * upper[:, -1:]
             index = torch.searchsorted(upper, wanted).clamp_max_(upper.shape[-1] - 1)
             # a node's share lies evenly between the middles to its neighbours
             own = share.gather(-1, index)

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..randomness.by_key import Numbers, uniform
 from .conditionals import Tilted, filled_up
 from .packing import Picker
 
@@ -34,15 +35,20 @@ class TiltedDiscrete(Tilted):
         return self.joint.logsumexp(0)
 
     @torch.no_grad()
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance over the values' posterior."""
         weight = (self.joint - self.log_missing).exp()
         mean = (weight * self.values).sum(0)
         return mean, (weight * (self.values - mean).square()).sum(0)
 
     @torch.no_grad()
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Sample a value from its posterior."""
+        if numbers is not None:
+            upper = (self.joint - self.log_missing).exp().cumsum(0)
+            reached = numbers.uniform(self.log_missing) * upper[-1] > upper[:-1]
+            best = reached.sum(0, keepdim=True)
+            return self.values.expand_as(self.joint).gather(0, best).squeeze(0)
         gumbel = -torch.empty_like(self.joint).exponential_().log()
         best = (self.joint + gumbel).argmax(0, keepdim=True)
         return self.values.expand_as(self.joint).gather(0, best).squeeze(0)
@@ -71,7 +77,7 @@ class TiltedQuadrature(TiltedDiscrete):
     report: Tensor | None = None
 
     @torch.no_grad()
-    def moments(self) -> tuple[Tensor, Tensor]:
+    def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the reported values."""
         weight = (self.joint - self.log_missing).exp()
         values = self.values if self.report is None else self.report
@@ -83,12 +89,12 @@ class TiltedQuadrature(TiltedDiscrete):
         return Tilted.probabilities(self, cells, num_values)
 
     @torch.no_grad()
-    def sample(self) -> Tensor:
+    def sample(self, numbers: Numbers | None = None) -> Tensor:
         """Sample by inversion of the interpolated distribution function."""
         mass = (self.joint - self.log_missing).exp()
         # each node's mass lies between the midpoints to its neighbours
         upper = mass.cumsum(0)
-        u = torch.rand_like(self.log_missing) * upper[-1]
+        u = uniform(self.log_missing, numbers) * upper[-1]
         index = torch.searchsorted(
             upper.movedim(0, -1).contiguous(), u.unsqueeze(-1).contiguous()
         ).movedim(-1, 0)

@@ -7,12 +7,16 @@ import math
 import torch
 from torch import Tensor
 
+from ..randomness.by_key import Numbers
+
 _SQRT_HALF = math.sqrt(0.5)
 #: beyond this bound Phi underflows, and the exceedance is exponential to within 1/900
 _DEEP_TAIL = 30.0
 
 
-def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def truncated_above(
+    bound: Tensor, generator: torch.Generator | None = None, numbers: Numbers | None = None
+) -> Tensor:
     """Sample eps ~ Normal(0, 1) given eps > bound, elementwise, computed in float64.
 
     The sample is made by inversion in the lower tail, where the distribution function keeps its
@@ -25,8 +29,14 @@ def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> 
     True
     """
     bound = bound.double()
+    if numbers is not None:  # the cells' own
+        return _above(bound, numbers.uniform(bound))
     u = torch.rand(bound.shape, dtype=bound.dtype, device=bound.device, generator=generator)
-    u = 1 - u  # in (0, 1]
+    return _above(bound, 1 - u)  # in (0, 1]
+
+
+def _above(bound: Tensor, u: Tensor) -> Tensor:
+    """Return the samples that belong to uniform numbers."""
     # erfc, since torch's own ndtr loses its relative accuracy below -8
     tail = 0.5 * torch.special.erfc(bound.clamp(max=_DEEP_TAIL) * _SQRT_HALF)
     body = -torch.special.ndtri(u * tail)
@@ -34,7 +44,12 @@ def truncated_above(bound: Tensor, generator: torch.Generator | None = None) -> 
     return torch.where(bound > _DEEP_TAIL, deep, body).maximum(bound)
 
 
-def logistic_tilted(m: Tensor, r: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def logistic_tilted(
+    m: Tensor,
+    r: Tensor,
+    generator: torch.Generator | None = None,
+    numbers: Numbers | None = None,
+) -> Tensor:
     """Sample t with density proportional to sigmoid(t) Normal(t; m, r^2), by exact rejection.
 
     sigmoid(t) <= exp(t) below 0 and <= 1 above 0, and both bounds are at most twice as high. The
@@ -60,14 +75,26 @@ def logistic_tilted(m: Tensor, r: Tensor, generator: torch.Generator | None = No
     todo = finite.nonzero().flatten()
     flat_m, flat_r, flat_share, out = m.reshape(-1), r.reshape(-1), share.reshape(-1), None
     out = result.reshape(-1)
+    tries = 0
     while len(todo):
         mean, sd = flat_m[todo], flat_r[todo]
-        uniform = torch.rand(2, len(todo), dtype=m.dtype, device=m.device, generator=generator)
+        uniform = torch.empty(3, len(todo), dtype=m.dtype, device=m.device)
+        if numbers is None:
+            uniform[:2] = torch.rand(
+                2, len(todo), dtype=m.dtype, device=m.device, generator=generator
+            )
+        else:
+            tries += 1
+            for k, part in enumerate(uniform):
+                part.copy_(numbers.branch(3 * tries + k).at_places(todo, m))
         upper = uniform[0] < flat_share[todo]
         shifted = torch.where(upper, mean, mean + sd * sd)
         # eps > -shifted/sd for t above zero and eps < -shifted/sd for t below: mirror the second
         side = torch.where(upper, 1.0, -1.0)
-        t = shifted + sd * side * truncated_above(-side * shifted / sd, generator)
+        bound = -side * shifted / sd
+        own = numbers is not None
+        eps = _above(bound, uniform[2]) if own else truncated_above(bound, generator)
+        t = shifted + sd * side * eps
         accept = torch.sigmoid(t.abs())  # sigmoid(t) over its envelope, on either side
         taken = uniform[1] < accept
         out[todo[taken]] = t[taken]

@@ -88,16 +88,29 @@ class CommonNoise:
         Raises:
             TypeError: if :func:`from_uniform` has no rule for the distribution.
         """
-        uniform = self.of_rows(name, fn.batch_shape[-1])  # (count, 1, m)
-        try:
-            return from_uniform(fn, uniform)
-        except (NotImplementedError, AttributeError) as error:
-            raise KindError(
-                f"site '{name}' has a {type(fn).__name__}, which has no inverse distribution "
-                f"function (icdf), so that rows cannot share its random numbers; impute with "
-                f"independent_rows=False, or register a transformation with "
-                f"absentia.inference.randomness.shared.from_uniform"
-            ) from error
+        return inverted(fn, self.of_rows(name, fn.batch_shape[-1]), f"site '{name}' has a")
+
+
+def inverted(fn: TorchDistribution, uniform: Tensor, what: str) -> Tensor:
+    """Transform uniform numbers by :func:`from_uniform`, or say that there is no rule for it.
+
+    Args:
+        fn: the distribution.
+        uniform: the numbers.
+        what: the beginning of the error's sentence, such as "site 'z' has a".
+
+    Raises:
+        TypeError: no rule is registered, and the distribution has no ``icdf``.
+    """
+    try:
+        return from_uniform(fn, uniform)
+    except (NotImplementedError, AttributeError) as error:
+        raise KindError(
+            f"{what} {type(fn).__name__}, which has no inverse distribution function (icdf), so "
+            f"that its values cannot be made from random numbers that belong to rows or that rows "
+            f"share; impute with independent_rows=False and scan without key=, or register a "
+            f"transformation with absentia.inference.randomness.shared.from_uniform"
+        ) from error
 
 
 @functools.singledispatch

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,17 @@ from tqdm import tqdm
 from ...data import IncompleteData
 from ...data.columns.column import Column
 from ...data.errors import AbsentiaWarning, InputError
+from ...data.foreign import as_frame
 from ...data.scan import Scan
 from ...data.scan.filled import filled
+from ...data.scan.keys import keys_of
 from ...data.scan.out_folder import OutFolder
 from ...data.system.backends import on_backend
 from ...data.system.files import atomic_path
 from ...data.system.workers import in_workers, workers_stopped_with_us
 from ..imputing.imputation import Imputation
 from ..imputing.settings import ImputeSettings
-from ..imputing.tables import impute
+from ..imputing.tables import impute, impute_rows
 from ..prepare import Fitted, check_was_fitted, fit_of, model_of
 from ..randomness.points import seed_of
 from .digest import digest_of
@@ -211,11 +213,14 @@ def _imputed(filling: Filling, part: pa.Table, start: int) -> Imputation:
     scan, settings = filling.scan, filling.settings
     number = start // filling.block
     data: IncompleteData = scan.read(part.select(scan.read_columns), start)
-    options: dict[str, Any] = settings.to_dict()
-    options["seed"] = seed_of(f"{settings.seed} block {number}") if number else settings.seed
+    keys = None
+    if scan.key is not None:
+        keys = keys_of(as_frame(part.select([scan.key])).iloc[:, 0])
+    elif number:
+        settings = replace(settings, seed=seed_of(f"{settings.seed} block {number}"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AbsentiaWarning)  # of the whole table, not of each block
-        return impute(filling.fitted, data, **options, check=False, unfitted=True)
+        return impute_rows(filling.fitted, data, settings, keys=keys, check=False, unfitted=True)
 
 
 def _completed(part: pa.Table, frame: pd.DataFrame, columns: dict[str, Column]) -> pa.Table:
@@ -302,6 +307,7 @@ def _identity(filling: Filling) -> dict[str, Any]:
     files = {
         os.path.relpath(path, above): [rows, path.stat().st_size] for path, rows in counts.items()
     }
+    by_key = {} if scan.key is None else {"key": scan.key}
     return {
         "table": files,
         "fit": digest_of(filling.fitted),
@@ -311,6 +317,7 @@ def _identity(filling: Filling) -> dict[str, Any]:
             "interval": filling.interval,
             "rows_per_file": out.rows_per_file,
             "block": filling.block,
+            **by_key,
         },
     }
 

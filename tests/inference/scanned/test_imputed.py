@@ -314,3 +314,69 @@ def test_a_fit_that_averages_over_forms(tmp_path):
     made = ab.impute(fitted, scan, 60, out=tmp_path / "out", check=False)
     assert pd.read_parquet(made.path).notna().all(axis=None)
     assert fitted.odds is not None
+
+
+@pytest.fixture(scope="module")
+def numbers_fit():
+    """A table of numbers under a mechanism that reads other columns, so that values are sampled."""
+    data = ab.IncompleteData.from_frame(table().select(["pay", "age"]))
+    model = ab.NotMIWAEPPCA(data, "linear", latent_dim=1)
+    return ab.fit(model, data, steps=30, progress=False, check=False)
+
+
+@pytest.mark.parametrize(
+    ("which", "particles", "refine"),
+    [
+        ("kinds", "auto", False),
+        ("numbers", 100, False),
+        pytest.param("kinds", 60, True, marks=pytest.mark.slow),
+    ],
+)
+def test_a_row_is_imputed_alike_wherever_it_lies(
+    fitted, numbers_fit, tmp_path, which, particles, refine
+):
+    """By its key: in files that are shuffled, in a part of the rows, and in other files."""
+    fit = fitted if which == "kinds" else numbers_fit
+    whole, order = table().slice(0, 90), np.random.default_rng(4).permutation(90)
+    tables = {"whole": whole, "shuffled": whole.take(order), "few": whole.take(order[:70])}
+    found = {}
+    for name, rows in tables.items():
+        (tmp_path / name).mkdir()
+        for k in range(2):
+            part = rows.slice(60 * k, 60 if k == 0 else None)
+            pq.write_table(part, tmp_path / name / f"{k}.parquet")
+        scan = ab.scan(tmp_path / name, like=fit, key="id")
+        made = ab.impute(
+            fit, scan, particles, out=tmp_path / f"{name}-out", refine=refine, **OPTIONS
+        )
+        draws = pd.read_parquet(made.draws)
+        found[name] = {
+            "table": pd.read_parquet(made.path).set_index("id"),
+            "rows": pd.read_parquet(made.rows).drop(columns="row").set_index("id"),
+            "first": draws[draws["imputation"] == 1].set_index("id"),
+            "second": draws[draws["imputation"] == 2].set_index("id"),
+        }
+    assert not found["whole"]["first"].equals(found["whole"]["second"])
+    for name in ("shuffled", "few"):
+        for part, frame in found[name].items():
+            own = found["whole"][part].loc[frame.index]
+            # up to rounding, which depends on the rows that are computed together
+            numbers = frame.select_dtypes("number").columns
+            np.testing.assert_allclose(
+                frame[numbers].astype(float), own[numbers].astype(float), rtol=1e-4, atol=1e-4
+            )
+            others = frame.columns.difference(numbers)
+            assert frame[others].astype(str).equals(own[others].astype(str)), (name, part)
+
+
+def test_rows_of_a_small_scan_come_in_the_order_of_their_keys(tmp_path):
+    """So that what is held out follows the rows in shuffled files, too."""
+    fits = []
+    for name, rows in (("a", table()), ("b", table().take(np.arange(N)[::-1]))):
+        (tmp_path / name).mkdir()
+        pq.write_table(rows, tmp_path / name / "0.parquet")
+        scan = ab.scan(tmp_path / name, ["pay", "age"], key="id")
+        build = lambda data: ab.PPCA(data, latent_dim=1)  # noqa: E731
+        options = {"optimiser": "adam", "schedule": "constant", "progress": False}
+        fits.append(ab.fit(build, scan, steps=20, **options))
+    assert fits[0].history["bound"].tolist() == pytest.approx(fits[1].history["bound"].tolist())
