@@ -2,8 +2,10 @@
 
 from .inference import (
     Calibration,
+    CellCheck,
     MaskCheck,
     calibration,
+    check_cells,
     check_identification,
     check_mask,
     check_values,
@@ -14,8 +16,10 @@ from .inference import (
 
 __all__ = [
     "Calibration",
+    "CellCheck",
     "MaskCheck",
     "calibration",
+    "check_cells",
     "check_identification",
     "check_mask",
     "check_values",

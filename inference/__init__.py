@@ -8,8 +8,10 @@ from ..data.moved import old_name
 if TYPE_CHECKING:
     from .checks import (
         Calibration,
+        CellCheck,
         MaskCheck,
         calibration,
+        check_cells,
         check_mask,
         check_values,
         compare,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CSVLogger",
     "Calibration",
+    "CellCheck",
     "FitResult",
     "FitSettings",
     "FormatError",
@@ -89,6 +92,7 @@ __all__ = [
     "Weighted",
     "answers",
     "calibration",
+    "check_cells",
     "check_identification",
     "check_mask",
     "check_values",
@@ -119,8 +123,10 @@ __all__ = [
 _NAMES = {
     "checks": (
         "Calibration",
+        "CellCheck",
         "MaskCheck",
         "calibration",
+        "check_cells",
         "check_mask",
         "check_values",
         "compare",

@@ -47,7 +47,7 @@ class Calibrated:
     fitted: FitResult | None = None
     _known: dict[int, LeftOut] = field(default_factory=dict)
 
-    def _left_out(self, folds: int) -> LeftOut:
+    def left_out(self, folds: int) -> LeftOut:
         """Return the cells that are left out, from as many refits; they are kept for other levels.
 
         A fit that has draws of its parameters, or none of these rows, is not refitted.
@@ -93,7 +93,7 @@ class Calibrated:
         if self.model.delta is not None:
             why = "a pattern mixture shifts values and has no odds of being missing"
             return 0, 0.0, np.nan, np.nan, np.inf, why
-        left = self._left_out(folds)
+        left = self.left_out(folds)
         mine = left.columns == j
         if not mine.any():
             return 0, 0.0, np.nan, np.nan, np.inf, "the column has no seen value"

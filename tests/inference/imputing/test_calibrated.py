@@ -293,7 +293,7 @@ def test_each_row_is_predicted_by_a_refit_that_has_not_seen_it(monkeypatch):
 
     monkeypatch.setattr(sources, "refitted", refitted)
     filled = ab.impute(fitted, data, 50, draws=30)
-    left = filled.calibrated._left_out(4)
+    left = filled.calibrated.left_out(4)
     number = (left.draws.mean(0) / 100).round().astype(int)
     assert set(number) == {0, 1, 2, 3}
     for row, k in zip(left.rows, number, strict=True):
