@@ -18,10 +18,9 @@ def at_random(n=500, seed=0):
     return ab.IncompleteData.from_frame(frame)
 
 
-def fitted(data, why, steps=500):
+def fitted(data, why):
     model = ab.NotMIWAEPPCA(data, why, scale="column")
-    options = {"learning_rate": 1e-2, "validation": 0.0, "progress": False}
-    return ab.fit(model, data, steps=steps, **options)
+    return ab.fit(model, data, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def test_what_goes_missing_together():
     both = rng.random(400) < 0.3
     frame.loc[both, ["a", "b"]] = np.nan
     data = ab.IncompleteData.from_frame(frame)
-    found = ab.check.check_mask(fitted(data, ["a ~ 1", "b ~ 1"], 400), data, replications=100)
+    found = ab.check.check_mask(fitted(data, ["a ~ 1", "b ~ 1"]), data, replications=100)
     row = found.pairs.loc[("a", "b")]
     assert row["observed"] == both.mean()
     # independent in the replicates
@@ -77,19 +76,19 @@ def test_columns_without_a_formula_are_left_out():
     frame.loc[rng.random(150) < 0.3, "a"] = np.nan
     frame.loc[rng.random(150) < 0.3, "b"] = np.nan
     data = ab.IncompleteData.from_frame(frame)
-    found = ab.check.check_mask(fitted(data, "a ~ c", 200), data, replications=10)
+    found = ab.check.check_mask(fitted(data, "a ~ c"), data, replications=10)
     assert list(found.rates.index) == ["a"]
     assert found.pairs.empty
     assert set(found.deciles.index.get_level_values("by")) == {"b", "c"}
     assert found.calibration["missing"].mean() == pytest.approx(0.3, abs=0.2)
     several = ab.missing("a ~ is_missing(b)") & ab.missing("b ~ 1")
-    both = ab.check.check_mask(fitted(data, several, 200), data, replications=10)
+    both = ab.check.check_mask(fitted(data, several), data, replications=10)
     assert list(both.rates.index) == ["a", "b"]
 
 
 def test_an_ignorable_mechanism_has_no_mask_to_check(data):
     with pytest.raises(ValueError, match=r"ignorable.*mask"):
-        ab.check.check_mask(fitted(data, "ignorable", 20), data)
+        ab.check.check_mask(fitted(data, "ignorable"), data)
 
 
 def test_values_of_the_right_shape_pass_and_skewed_ones_do_not(data, right_one):
@@ -99,7 +98,7 @@ def test_values_of_the_right_shape_pass_and_skewed_ones_do_not(data, right_one):
     skewed = ab.IncompleteData.from_numpy(
         np.random.default_rng(0).exponential(size=(400, 2)), columns=["a", "b"]
     )
-    poor = ab.check.check_values(fitted(skewed, "ignorable", 300), skewed, replications=100)
+    poor = ab.check.check_values(fitted(skewed, "ignorable"), skewed, replications=100)
     assert poor.loc[("a", "skewness"), "p_value"] < 0.05
 
 
@@ -193,10 +192,10 @@ def test_nuts_is_for_few_real_numbers():
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_models_are_compared_by_leaving_rows_out(data):
     few = data.rows(slice(0, 120))
-    fits = {why: fitted(few, why, 400) for why in ("a ~ b", "a ~ 1")}
+    fits = {why: fitted(few, why) for why in ("a ~ b", "a ~ 1")}
     found = ab.check.compare(fits, few, particles=20)
     assert list(found.index) == ["a ~ b", "a ~ 1"]
     with pytest.raises(ValueError, match=r"'mar'.*density.*column 'a'"):
-        ab.check.compare({"mar": fitted(few, "ignorable", 5), **fits}, few)
+        ab.check.compare({"mar": fitted(few, "ignorable"), **fits}, few)
     with pytest.raises(ValueError, match=r"1 model\(s\) to compare"):
         ab.check.compare({"one": fits["a ~ b"]}, few)

@@ -20,7 +20,7 @@ def fitted():
     frame.loc[rng.random(200) < 1 / (1 + np.exp(-0.2 * (frame["pay"] - 50))), "pay"] = np.nan
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAEPPCA(data, "pay ~ +pay", scale="column")
-    result = ab.fit(model, data, steps=600, learning_rate=1e-2, progress=False)
+    result = ab.fit(model, data, progress=False)
     return result, data, ab.impute(result, data, 100)
 
 

@@ -121,8 +121,7 @@ def test_the_profile_far_from_the_fit_is_the_exact_one():
         why = ab.missing("a ~ a", fixed={"a": slope})
         return ab.NotMIWAEPPCA(data, why, scale="column")
 
-    options = {"learning_rate": 1e-2, "validation": 0.0, "progress": False}
-    fitted = ab.fit(family(0.0), data, steps=400, **options)
+    fitted = ab.fit(family(0.0), data, progress=False)
     posterior = ParameterPosterior(fitted, data)
 
     def height(slope):
@@ -141,9 +140,7 @@ def test_the_profile_far_from_the_fit_is_the_exact_one():
 def test_a_curve_has_the_exact_interval():
     """The grid holds neither the maximum nor an end."""
     data = table(slope=1.0, n=100)
-    curve = ab.sensitivity.slope_sensitivity(
-        "a", data, lambda t: t["a"].mean(), [0.3], m=2, fit_options={"steps": 300}
-    )
+    curve = ab.sensitivity.slope_sensitivity("a", data, lambda t: t["a"].mean(), [0.3], m=2)
     want = Exact(data).interval(-2.0, 8.0)
     assert curve.supported() == pytest.approx(want, abs=0.03)
     assert curve.support() in repr(curve)

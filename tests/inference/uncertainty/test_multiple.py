@@ -25,7 +25,7 @@ def mar():
     frame = monotone()
     data = ab.IncompleteData.from_frame(frame)
     model = ab.PPCA(data, latent_dim=1, scale="column")
-    fitted = ab.fit(model, data, steps=600, learning_rate=1e-2, validation=0.0, progress=False)
+    fitted = ab.fit(model, data, progress=False)
     return frame, data, fitted
 
 

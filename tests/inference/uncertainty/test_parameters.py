@@ -21,7 +21,7 @@ def complete(n=400, seed=0):
 def posterior():
     table, data = complete()
     model = ab.PPCA(data, latent_dim=2, scale="column")
-    fitted = ab.fit(model, data, steps=600, learning_rate=1e-2, validation=0.0, progress=False)
+    fitted = ab.fit(model, data, progress=False)
     return table, ParameterPosterior(fitted, data)
 
 
@@ -77,7 +77,7 @@ def test_what_does_not_change_the_distribution_is_held(posterior):
 
 def test_turns_alone_are_idle_where_the_table_is_wide():
     data = ab.IncompleteData.from_numpy(np.random.default_rng(0).normal(size=(50, 8)))
-    fitted = ab.fit(ab.PPCA(data, latent_dim=2), data, steps=200, progress=False)
+    fitted = ab.fit(ab.PPCA(data, latent_dim=2), data, progress=False)
     found = ParameterPosterior(fitted, data, polish=0)
     assert found.target.redundant().shape == (8 * 3 + 1, 1)
 

@@ -56,7 +56,7 @@ def test_fitted_it_recovers_the_hidden_half():
     """The mean of what is hidden, within four standard errors of a mean of so many values."""
     x, data = truncated()
     model = ab.NotMIWAEPPCA(data, "limit", sign=["+", "-"], latent_dim=1)
-    fitted = ab.fit(model, data, steps=600, learning_rate=1e-2, validation=0.0, progress=False)
+    fitted = ab.fit(model, data, progress=False)
     filled = ab.impute(fitted, data, particles=200, draws=0)
     hidden = ~data.s[:, 0].numpy()
     error = filled.mean[hidden, 0].mean() - x[hidden, 0].mean()
