@@ -191,7 +191,7 @@ def test_nuts_is_for_few_real_numbers():
 # ArviZ says which rows are influential; of 120 rows and 400 draws it may find one
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_models_are_compared_by_leaving_rows_out(data):
-    few = data.rows(slice(0, 120))
+    few = data.rows(slice(0, 60))
     fits = {why: fitted(few, why) for why in ("a ~ b", "a ~ 1")}
     found = ab.check.compare(fits, few, particles=20)
     assert list(found.index) == ["a ~ b", "a ~ 1"]

@@ -64,27 +64,30 @@ def test_it_ends_above_adam_and_near_the_slope():
     assert gap.abs().max() < 0.15
 
 
+class Stop(Exception):
+    """What a callback raises, as a key that is pressed would."""
+
+
+def stopped_and_resumed(data, path, evaluations):
+    """A fit that is stopped at an evaluation, counted from one, and goes on from its checkpoint."""
+    seen = []
+
+    def stop(row):
+        seen.append(row)
+        if len(seen) == evaluations:
+            raise Stop
+
+    first, second = (ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2) for _ in range(2))
+    with pytest.raises(Stop):
+        fitted(first, data, checkpoint=path, callback=stop)
+    return fitted(second, data, checkpoint=path)
+
+
 def test_a_stopped_fit_goes_on_as_if_it_had_not(tmp_path):
     data = ab.IncompleteData.from_numpy(hidden(rows()))
     whole = fitted(ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data)
     assert whole.history["step"].iloc[-1] > 10
-
-    class Stop(Exception):
-        pass
-
-    def stop(row):
-        if row["step"] >= 10:
-            raise Stop
-
-    path = tmp_path / "state"
-    with pytest.raises(Stop):
-        fitted(
-            ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2),
-            data,
-            checkpoint=path,
-            callback=stop,
-        )
-    resumed = fitted(ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data, checkpoint=path)
+    resumed = stopped_and_resumed(data, tmp_path / "state", 1)
     assert resumed.history.equals(whole.history)
     for mine, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -95,26 +98,7 @@ def test_a_killed_fit_in_a_late_stage_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(quasi_newton, "_FIRST_STAGE", 40)
     data = ab.IncompleteData.from_numpy(hidden(rows(400)))
     whole = fitted(ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data)
-
-    class Stop(Exception):
-        pass
-
-    seen = []
-
-    def stop(row):
-        seen.append(row["step"])
-        if len(seen) == len(whole.history) - 1:
-            raise Stop
-
-    path = tmp_path / "state"
-    with pytest.raises(Stop):
-        fitted(
-            ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2),
-            data,
-            checkpoint=path,
-            callback=stop,
-        )
-    resumed = fitted(ab.NotMIWAEPPCA(data, "self-masking", latent_dim=2), data, checkpoint=path)
+    resumed = stopped_and_resumed(data, tmp_path / "state", len(whole.history) - 1)
     assert resumed.history.equals(whole.history)
 
 

@@ -193,8 +193,8 @@ def test_binary_values_under_self_masking_train_and_beat_miwae():
     data = ab.IncompleteData.from_frame(frame)
     brier, bias = {}, {}
     for name, what in (("not-MIWAE", "self-masking"), ("MIWAE", "ignorable")):
-        model = ab.NotMIWAEPPCA(data, what, latent_dim=1, hidden=[32])
-        fitted = ab.fit(model, data, steps=1500, learning_rate=5e-3, progress=False, seed=0)
+        model = ab.NotMIWAEPPCA(data, what, latent_dim=1)
+        fitted = ab.fit(model, data, steps=300, learning_rate=1e-2, progress=False, seed=0)
         found = ab.impute(fitted, data, particles=200, seed=0)
         error = (found.mean - whole)[gone]
         brier[name], bias[name] = float(np.mean(error**2)), float(error.mean())

@@ -35,7 +35,8 @@ def page(tmp_path_factory):
     frame.loc[rng.random(200) < 1 / (1 + np.exp(-0.12 * (income - 50))), "income <k>"] = np.nan
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAEPPCA(data, "`income <k>` ~ +`income <k>`", scale="column")
-    fitted = ab.fit(model, data, progress=False)
+    options = {"steps": 300, "learning_rate": 1e-2, "progress": False}
+    fitted = ab.fit(model, data, **options)
     tables = ab.multiple_imputation(fitted, data, 4, parameters="fixed")
     curve = ab.sensitivity.delta_sensitivity(
         tables, "income <k>", lambda t: t["income <k>"].mean(), [-1, 0, 1]
