@@ -62,6 +62,8 @@ def as_frame(table: Any) -> pd.DataFrame:
         remedy = "give a DataFrame: series.to_frame()"
     elif isinstance(table, dict):
         remedy = "give a DataFrame: pd.DataFrame(...)"
+    elif name == "Scan":
+        remedy = "take some of its rows, which are IncompleteData already: scan.sample(10_000)"
     elif hasattr(table, "collect"):
         remedy = "give a DataFrame: .collect() makes one"
     raise InputError(f"from_frame was given a {name}; {remedy}.")

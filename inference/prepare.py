@@ -96,7 +96,11 @@ def prepared(fitted: Fitted, data: Any) -> tuple[RowModel, IncompleteData]:
     if not isinstance(data, IncompleteData):
         ratings = isinstance(data, Ratings)
         way = "use predict_ratings for ratings" if ratings else "read it with from_frame"
-        way = "take some of its rows: scan.sample(10_000)" if isinstance(data, Scan) else way
+        if isinstance(data, Scan):
+            way = (
+                "of a scan there are fit(model, scan) and impute(fit, scan, out=, m=, interval=); "
+                "for all else take some of its rows: scan.sample(10_000)"
+            )
         raise KindError(f"data is a {type(data).__name__}, not IncompleteData; {way}")
     model, data = placed(fitted, data)
     return model, with_matching_target(model, data)

@@ -176,6 +176,12 @@ def files_of(where: Where, suffixes: tuple[str, ...] = (".parquet",)) -> list[Pa
     given = [where] if isinstance(where, str | os.PathLike) else where
     found: list[Path] = []
     for one in given:
+        if "://" in str(one):
+            raise TableError(
+                f"{one}: this is an address, and files of this machine are read; let pyarrow read "
+                "it: absentia.scan(pyarrow.dataset.dataset(address).scanner().to_reader()), or "
+                "copy or mount the files."
+            )
         path = Path(one)
         if path.is_dir():
             found += _not_hidden(path.rglob(f"*{suffixes[0]}"), path)
@@ -192,6 +198,18 @@ def files_of(where: Where, suffixes: tuple[str, ...] = (".parquet",)) -> list[Pa
         if not path.name.lower().endswith(suffixes):
             raise TableError(f"{path}: this is no file of {', '.join(suffixes)}; convert it.")
     return sorted(dict.fromkeys(found))
+
+
+def partition_columns(paths: Sequence[Path]) -> list[str]:
+    """Return the names of columns that stand in the names of folders by which the files differ.
+
+    >>> partition_columns([Path(f"sales/year={year}/0.parquet") for year in (2023, 2024)])
+    ['year']
+    """
+    above = os.path.commonpath([path.parent for path in paths])
+    below = (Path(os.path.relpath(path.parent, above)) for path in paths)
+    folders = (name for path in below for name in path.parts if "=" in name)
+    return list(dict.fromkeys(name.partition("=")[0] for name in folders))
 
 
 def _not_hidden(paths: Iterable[Path], below: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from ..arguments import checked_names
 from ..checks import check_real
-from ..columns.cautions import warn_of_columns
+from ..columns.cautions import ColumnWarning, warn_of_columns
 from ..columns.types import column_names
 from ..csv.format import CSVFormat
 from ..errors import InputError
@@ -23,7 +24,7 @@ from ..layout import Layout, SchemaLike, schemas_of
 from ..table_reading import words_for_missing
 from .converted import TEXT, from_batches, from_csv, is_text
 from .facts import facts_of
-from .files import Files, Where, files_of
+from .files import Files, Where, files_of, partition_columns
 from .table import Scan, check_unique
 
 #: the rows in which codes that may stand for missing values are looked for
@@ -96,7 +97,8 @@ def scan(
         ValueError: as ``IncompleteData.from_frame``.
 
     Warns:
-        ColumnWarning: as ``IncompleteData.from_frame``, of what a sample of 10,000 rows shows.
+        ColumnWarning: as ``IncompleteData.from_frame``, of what a sample of 10,000 rows shows; and
+            of columns that stand in the names of folders only, such as ``year=2024``.
 
     >>> import tempfile
     >>> import pandas as pd
@@ -115,6 +117,7 @@ def scan(
     form = CSVFormat(sep, decimal, thousands, encoding, words, skip=skip)
     paths, temporary = _paths(where, cache, form)
     files = Files.of(paths)
+    _warn_of_partitions(files)
     if key is not None:
         _check_there(files, [key], "key")
     if like is not None:
@@ -161,6 +164,20 @@ def _paths(where: Any, cache: str | Path | None, form: CSVFormat) -> tuple[list[
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return made, folder if cache is None else None
+
+
+def _warn_of_partitions(files: Files) -> None:
+    """Warn of columns that stand in the names of folders, which the files themselves lack."""
+    absent = [name for name in partition_columns(files.paths) if name not in files.arrow.names]
+    if absent:
+        warnings.warn(
+            f"the folders are named by {', '.join(absent)}, which the files do not hold as columns "
+            "and which are left out; to have them, let pyarrow read the folder: "
+            "absentia.scan(pyarrow.dataset.dataset(folder, partitioning='hive').scanner()"
+            ".to_reader())",
+            ColumnWarning,
+            stacklevel=5,
+        )
 
 
 def _check_needless(form: CSVFormat, what: str) -> None:

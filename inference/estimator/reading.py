@@ -12,8 +12,9 @@ from sklearn.utils.validation import validate_data
 from ...data import Schema
 from ...data.columns.levels import distinct
 from ...data.columns.types import column_names
-from ...data.errors import InputError
+from ...data.errors import InputError, KindError
 from ...data.foreign import EXACT, as_frame, is_table
+from ...data.scan import Scan
 from .markers import has_inexact, with_gaps
 
 if TYPE_CHECKING:
@@ -39,9 +40,15 @@ def given_table(imputer: MNARImputer, X: Any, reset: bool) -> Given:
         reset: whether ``fit`` calls, so that the columns are learnt and not compared.
 
     Raises:
+        TypeError: the table is a scan.
         ValueError: there is no row or no column, the columns are not those of ``fit``, or a value
             is infinite.
     """
+    if isinstance(X, Scan):
+        raise KindError(
+            "X is a Scan, and an imputer holds its table in memory; use absentia.fit(model, scan) "
+            "and absentia.impute(fit, scan, out='folder')"
+        )
     array = not is_table(X)
     frame = _of_array(imputer, X, reset) if array else _of_table(imputer, as_frame(X), reset)
     marked = with_gaps(frame, imputer.missing_values, column_names(frame.columns))

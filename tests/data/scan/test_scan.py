@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
 import absentia as ab
+from absentia.data.columns.cautions import ColumnWarning
 from absentia.data.errors import InputError
 from absentia.data.scan import Scan, facts
 from absentia.data.scan import files as scan_files
@@ -300,3 +302,19 @@ def test_a_repeated_column_is_refused(tmp_path):
     pq.write_table(pa.Table.from_arrays([column, column], ["v", "v"]), tmp_path / "t.parquet")
     with pytest.raises(TableError, match=r"t.parquet: column name 'v' occurs more than once"):
         ab.scan(tmp_path)
+
+
+def test_addresses_and_columns_in_names_of_folders_have_a_way_out(tmp_path):
+    with pytest.raises(TableError, match=r"s3://b/\*.parquet: this is an address, .* pyarrow"):
+        ab.scan("s3://b/*.parquet")
+    for year in (2023, 2024):
+        (tmp_path / f"year={year}").mkdir()
+        part = pd.DataFrame({"a": [1.0, None, year - 2000.0], "b": [2.0, 1.0, 0.5]})
+        part.to_parquet(tmp_path / f"year={year}" / "0.parquet")
+    with pytest.warns(ColumnWarning, match="named by year, .* partitioning='hive'"):
+        left_out = ab.scan(tmp_path)
+    assert left_out.columns == ("a", "b")
+    # as the messages say
+    whole = ab.scan(ds.dataset(tmp_path, partitioning="hive").scanner().to_reader())
+    assert whole.columns == ("a", "b", "year")
+    assert len(whole) == 6

@@ -256,6 +256,10 @@ def test_arguments_are_refused_before_any_work(fitted, tmp_path):
         ab.impute(fitted, scan, out=tmp_path / "o", interval=90)
     with pytest.raises(TypeError, match=r"data is a Scan, .* take some of its rows: scan.sample"):
         ab.multiple_imputation(fitted, scan, 2)
+    with pytest.raises(TypeError, match=r"X is a Scan, .* use absentia.fit"):
+        ab.MNARImputer().fit(scan)
+    with pytest.raises(InputError, match=r"given a Scan; take some of its rows, .* scan.sample"):
+        ab.IncompleteData.from_frame(scan)
     with pytest.raises(InputError, match="jobs is 0"):
         ab.impute(fitted, scan, out=tmp_path / "o", jobs=0)
     with pytest.raises(InputError, match="out belongs to a scan"):
