@@ -25,8 +25,10 @@ from . import (
     sensitivity,
     tune,
 )
+from .usage import OneLineGroup
 
 app = typer.Typer(
+    cls=OneLineGroup,
     help="Impute tables with values that are missing not at random (MNAR).",
     no_args_is_help=True,
     add_completion=False,

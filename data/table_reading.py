@@ -186,16 +186,16 @@ def typed_table(
 def _check_applies(form: CSVFormat, file: TableFile, sheet: str | int | None) -> None:
     """Refuse what says nothing about a file of this format."""
     if sheet is not None and file.format != "sheet":
-        raise InputError(f"{file.shown} is not an Excel file, so that it has no --sheet; drop it")
+        raise InputError(f"{file.shown} is not an Excel file, so that it has no sheet=; drop it")
     if file.format == "sheet" and (form.separator is not None or form.encoding != "utf-8"):
         raise InputError(
-            f"{file.path} is an Excel file, so that --sep and --encoding do not apply to it; "
+            f"{file.path} is an Excel file, so that sep= and encoding= do not apply to it; "
             f"drop them"
         )
     if file.format == "parquet" and replace(form, na_values=()) != CSVFormat():
         raise InputError(
-            f"{file.path} is a Parquet file, so that --sep, --decimal, --thousands, --encoding, "
-            f"--keep-na, --date-format and --skip do not apply to it; drop them"
+            f"{file.path} is a Parquet file, so that sep=, decimal=, thousands=, encoding=, "
+            f"keep_na=, date_format= and skip= do not apply to it; drop them"
         )
 
 

@@ -8,6 +8,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE / "_ext"))
 
+import commands
 from inventories import inventories
 
 import absentia
@@ -26,6 +27,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "sphinx_design",
     "myst_nb",
+    "decision_tree",
     "mathml",
     "program_graph",
 ]
@@ -100,6 +102,12 @@ def _copy_notebooks(app: object) -> None:
             shutil.copyfile(path, copy)
 
 
+def _write_commands(app: object) -> None:
+    """Write a page for each command, from the command line itself."""
+    commands.write(HERE / "commands")
+
+
 def setup(app) -> None:
-    """Copy the notebooks before pages are read."""
+    """Copy the notebooks and write the commands' pages before pages are read."""
     app.connect("builder-inited", _copy_notebooks)
+    app.connect("builder-inited", _write_commands)

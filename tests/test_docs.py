@@ -2,8 +2,15 @@
 
 import ast
 import importlib
+import importlib.util
 import re
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+
+from absentia.cli import app
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -102,3 +109,65 @@ def test_messages_that_the_errors_page_explains_are_said():
 def test_the_site_is_not_shipped():
     packages = (ROOT / "pyproject.toml").read_text("utf-8").partition("packages = [")[2]
     assert "absentia.docs" not in packages.partition("]")[0]
+
+
+def extension(name):
+    """A module of the site's own extensions."""
+    path = DOCS / "_ext" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_command_has_a_page_with_all_its_options():
+    pages = extension("commands").pages()
+    commands = typer.main.get_command(app).commands
+    assert set(pages) == {*commands, "index"}
+    for name, command in commands.items():
+        assert f"({name}.md)" in pages["index"]
+        for parameter in command.params:
+            if parameter.name != "help":
+                for spelled in parameter.opts:
+                    shown = spelled if spelled.startswith("-") else spelled.upper()
+                    assert f"`{shown}`" in pages[name], f"{name} does not list {shown}"
+
+
+def addresses():
+    """Every address outside that pages, the bibliography and the lists of names give."""
+    found = {}
+    for path in [
+        ROOT / "README.md",
+        ROOT / "CITATION.cff",
+        *DOCS.rglob("*.md"),
+        *DOCS.rglob("*.txt"),
+    ]:
+        if {"_build", "generated", "commands"} & set(path.parts):
+            continue
+        for one in re.findall(r"https?://[^\s)>\]\"'`]+", path.read_text("utf-8")):
+            found[one.rstrip(".,;")] = path
+    return found
+
+
+def test_addresses_outside_are_well_formed():
+    for address, path in addresses().items():
+        parts = urlsplit(address)
+        assert parts.scheme == "https", f"{path.name} has {address}, which is not https"
+        assert re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}", parts.netloc), f"{path.name}: {address}"
+        assert not re.search(r"\s|[<>{}|\\^]", address), f"{path.name}: {address}"
+
+
+def test_entries_of_the_bibliography_can_be_found():
+    text = (DOCS / "bibliography.bib").read_text("utf-8")
+    entries = re.split(r"^@", text, flags=re.MULTILINE)[1:]
+    assert len(entries) > 25
+    for entry in entries:
+        key = re.match(r"\w+\{(\w+),", entry).group(1)
+        field = dict(re.findall(r"(\w+)=\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}", entry))
+        assert {"author", "title", "year"} <= set(field), key
+        where = {"booktitle", "journal", "publisher", "howpublished", "note"}
+        assert where & set(field), f"{key} says nowhere where it appeared"
+        if "doi" in field:
+            assert re.fullmatch(r"10\.\d{4,9}/\S+", field["doi"]), key
+    assert text.count("doi={") > 15

@@ -30,7 +30,7 @@ _MAGIC = {
     b"%PDF": "a PDF; export the table as CSV in UTF-8",
 }
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_SEPARATORS = {";": "--sep ';'", "\t": "--sep '\\t'", "|": "--sep '|'"}
+_SEPARATORS = {";": "sep=';'", "\t": "sep='\\t'", "|": "sep='|'"}
 
 
 @dataclass(frozen=True)
@@ -131,13 +131,13 @@ def _rows(file: TableFile, form: CSVFormat) -> tuple[list[str], list[list[str]]]
                         f"{file.shown}: line {lines.line_num} has {len(line)} fields but the "
                         f"header has {len(header)}; the file is damaged or not separated by "
                         f"{_named(separator)}"
-                        + (", or a title stands above the names (give --skip 1)." if title else ".")
+                        + (", or a title stands above the names (give skip=1)." if title else ".")
                     )
                 rows.append(line)
     except UnicodeError as error:
         raise TableError(
             f"{file.shown}: the file is not text in {form.encoding.upper()}; give its encoding "
-            "(--encoding cp1252 is common for spreadsheets), or save the file as CSV in UTF-8."
+            "(encoding='cp1252' is common for spreadsheets), or save the file as CSV in UTF-8."
         ) from error
     except csv.Error as error:
         raise TableError(
@@ -174,8 +174,8 @@ def _encoding(start: bytes, file: TableFile, form: CSVFormat) -> str:
     for bom, name in _BOMS.items():
         if start.startswith(bom) and not encoding.lower().startswith("utf-16"):
             raise TableError(
-                f"{file.shown}: the file is not text in UTF-8 but in UTF-16; give --encoding "
-                f"{name}."
+                f"{file.shown}: the file is not text in UTF-8 but in UTF-16; give "
+                f"encoding='{name}'."
             )
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
@@ -226,10 +226,10 @@ def check_header(header: list[str], file: TableFile, form: CSVFormat, separator:
         if separator != "," and "," in names[0]:
             raise TableError(
                 f"{path}: the fields are not separated by {_named(separator)}; "
-                f"{'drop --sep' if form.separator else 'give --sep ,'}."
+                + ("drop sep=." if form.separator else "give sep=','.")
             )
     if "" in names[1:]:
-        title = ", or give --skip 1 if it holds a title" if names.count("") > len(names) / 2 else ""
+        title = ", or give skip=1 if it holds a title" if names.count("") > len(names) / 2 else ""
         raise TableError(
             f"{path}: column {names.index('', 1) + 1} has no name; name it in the first line"
             f"{title}."

@@ -1,15 +1,19 @@
 """Whatever goes wrong: exit status 2, one line that says what to do, nothing printed or written."""
 
+import json
 import os
 import shlex
 import tempfile
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import absentia as ab
 from absentia.cli import app
+from absentia.cli.documents import schema_of
 
 FAILURES = {
     "impute none.csv --out o.csv": "no such file",
@@ -103,19 +107,51 @@ def test_a_failure_is_one_line_with_status_2_and_leaves_nothing(place, command):
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "named"),
     [
-        "impute t.csv", "impute t.csv --out", "impute t.csv --out o.csv --nonsense",
-        "impute t.csv --out o.csv --model banana", "impute t.csv --out o.csv --steps 0",
-        "impute t.csv --out o.csv --steps abc", "pool t.csv", "inspect t.csv --by nonsense",
-        "nonsense", "schema",
+        ("impute t.csv", "--out"), ("impute t.csv --out", "--out"),
+        ("impute t.csv --out o.csv --nonsense", "--nonsense"),
+        ("impute t.csv --out o.csv --multipel 5", "--multiple"),
+        ("impute t.csv --out o.csv --model banana", "banana"),
+        ("impute t.csv --out o.csv --steps 0", "--steps"),
+        ("impute t.csv --out o.csv --steps abc", "--steps"), ("pool t.csv", "absentia pool"),
+        ("inspect t.csv --by nonsense", "nonsense"), ("nonsense", "nonsense"), ("schema", "schema"),
+        ("--nonsense", "--nonsense"),
     ],
 )  # fmt: skip
-def test_words_that_are_no_option_or_value_have_status_2_too(place, command):
-    done = CliRunner().invoke(app, shlex.split(command))
+def test_words_that_are_no_option_or_value_are_one_line_too(place, command, named):
+    done = CliRunner().invoke(app, shlex.split(command), prog_name="absentia")
     assert done.exit_code == 2
-    assert "Error" in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert named in done.stderr
+    assert "--help lists what there is" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_program_reads_what_was_typed_wrong(place):
+    done = CliRunner().invoke(app, ["impute", "t.csv", "--nonsense", "--json"])
+    document = json.loads(done.stdout)
+    assert document["exit_code"] == done.exit_code == 2
+    assert done.stderr == f"error: {document['error']}\n"
+    jsonschema.validate(document, schema_of("error"))
+
+
+def test_errors_of_reading_name_arguments_in_python_and_options_at_the_shell(place):
+    (place / "semi.csv").write_text("x;y\n1;2\n")
+    with pytest.raises(ab.AbsentiaError, match=r"give sep=';'"):
+        ab.read_table(place / "semi.csv")
+    done = CliRunner().invoke(app, ["inspect", str(place / "semi.csv")])
+    assert "give --sep ';'" in done.stderr
+    done = CliRunner().invoke(app, ["inspect", str(place / "t.csv"), "--sheet", "2"])
+    assert "no --sheet; drop it" in done.stderr
+
+
+def test_help_and_version_end_well():
+    assert CliRunner().invoke(app, ["--version"]).exit_code == 0
+    assert CliRunner().invoke(app, ["impute", "--help"]).exit_code == 0
+    shown = CliRunner().invoke(app, [])
+    assert "Commands" in shown.output
 
 
 def test_a_full_disk_is_found_before_the_fit(place, monkeypatch):

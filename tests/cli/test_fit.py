@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import absentia as ab
 from absentia.cli import app
+from tests.parts import people, written_in_parts
 
 FILE = """
 table = "data/*.parquet"
@@ -42,14 +43,7 @@ def invoke(*arguments):
 
 @pytest.fixture
 def folder(tmp_path):
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(80, 3)) + 5, columns=["age", "income", "bmi"])
-    frame.loc[frame["income"] > 5.3, "income"] = np.nan
-    frame.insert(0, "id", [f"p{i}" for i in range(80)])
-    (tmp_path / "data").mkdir()
-    for k in range(2):
-        part = frame.iloc[40 * k : 40 * k + 40]
-        part.to_parquet(tmp_path / "data" / f"{k}.parquet", index=False, row_group_size=10)
+    written_in_parts(people(80), tmp_path / "data", 2, row_group_size=10)
     (tmp_path / "fit.toml").write_text(FILE)
     return tmp_path
 

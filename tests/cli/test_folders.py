@@ -1,12 +1,12 @@
 """Tables larger than memory at the command line: patterns and folders of Parquet files."""
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from absentia.cli import app
+from tests.parts import people, written_in_parts
 
 QUICK = ["--particles", "50", "--missingness", "self-masking", "--steps", "20"]
 
@@ -17,14 +17,8 @@ def invoke(*arguments):
 
 @pytest.fixture
 def folder(tmp_path):
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(60, 3)) + 5, columns=["age", "income", "bmi"])
-    frame.loc[frame["income"] > 5.3, "income"] = np.nan
-    frame.insert(0, "id", [f"p{i}" for i in range(60)])
-    (tmp_path / "data").mkdir()
-    for k in range(3):
-        frame.iloc[20 * k : 20 * k + 20].to_parquet(tmp_path / "data" / f"{k}.parquet", index=False)
-    return tmp_path / "data", frame
+    frame = people(60)
+    return written_in_parts(frame, tmp_path / "data", 3), frame
 
 
 def test_a_pattern_is_completed_into_a_folder(folder, tmp_path):
