@@ -41,6 +41,9 @@ myst_heading_anchors = 3
 # cells of a notebook may end in text whose first heading is not of the first level
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
+# quotation marks and dashes stay as they are typed: many are those of options
+smartquotes = False
+
 # The reference. Docstrings are in Google style.
 autosummary_generate = True
 autodoc_default_options = {"members": True, "show-inheritance": True}

@@ -23,7 +23,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-_BOX, _TRUNK, _ANSWER, _TAKE, _WIDTH = 210, 232, 258, 540, 900
+_BOX, _TRUNK, _ANSWER, _TAKE, _WIDTH = 214, 236, 262, 548, 900
 _LINE, _ROW, _GAP = 19, 30, 34
 
 
@@ -70,7 +70,7 @@ def _text(x: float, y: float, text: str, kind: str) -> str:
 def _drawn(questions: list[_Question], caption: str) -> str:
     body, top = [], 2.0
     for question in questions:
-        lines = textwrap.wrap(question.text, 24)
+        lines = textwrap.wrap(question.text, 21)
         box = _LINE * len(lines) + 18
         body.append(f'<rect x="2" y="{top:g}" width="{_BOX}" height="{box}" rx="8" class="asked"/>')
         for k, line in enumerate(lines):
