@@ -1,4 +1,4 @@
-"""Weights of chains that end in different modes of the posterior."""
+"""Weights of chains that end in different modes of the posterior, for the bends that all share."""
 
 from __future__ import annotations
 
