@@ -252,7 +252,7 @@ class Stream:
         ).repeat_interleave(repeats)
         cells = order[starts[row][which] + within]
         if len(cells):
-            own = ()
+            own: tuple[Numbers, ...] = ()
             if numbers is not None:
                 own = (numbers.draws.at(cells).branch(slot[which].cpu().numpy()),)
             values = source.draw(particle[which], cells, *own)
