@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...data import IncompleteData
 from ...models.programs.base import RowModel
@@ -57,24 +59,56 @@ def imputed_by_draws(
             :func:`absentia.impute`; ``"auto"`` stands for 1,000 particles.
         keys: (n,) numbers that stand for the rows' keys, as for :class:`.Task`.
     """
-    number, count, share, kept = divided(posterior, particles, draws)
+    plan = divided(len(posterior), particles, draws)
     own = copy.deepcopy(model)
+    models = ((posterior.put(own, place), None) for place in posterior.chosen(plan.sets))
+    options = {"rule": rule, "unobserved": unobserved, "independent_rows": independent_rows}
+    return imputed_by_models(
+        model, data, models, plan, draws=draws, seed=seed, progress=progress, keys=keys, **options
+    )
 
-    def estimates(part: int, size: int, num_draws: int) -> Estimates:
+
+def imputed_by_models(
+    model: RowModel,
+    data: IncompleteData,
+    models: Iterable[tuple[RowModel, Mapping[str, Tensor] | None]],
+    plan: Divided,
+    *,
+    draws: int,
+    rule: Rule,
+    unobserved: str,
+    independent_rows: bool,
+    seed: int,
+    progress: bool,
+    keys: np.ndarray | None = None,
+) -> Imputation:
+    """Impute data by equally weighted models, each of which is used before the next is made.
+
+    Args:
+        model: the model of the fit, from which k-hat comes.
+        data: the rows.
+        models: models, and the values of their coefficients where these have priors.
+        plan: how particles and draws are divided among them.
+        draws, rule, unobserved, independent_rows, seed, progress, keys: as for
+            :func:`imputed_by_draws`.
+    """
+    number, count, share, kept = plan
+
+    def estimates(
+        one: RowModel, given: Mapping[str, Tensor] | None, part: int, size: int, num_draws: int
+    ) -> Estimates:
         at = seed + part
-        with evaluating(own, at, data.x.device):
-            programs = programs_of(own)
+        rows = data.to(dtype=next(one.parameters(), data.x).dtype)
+        with evaluating(one, at, data.x.device):
+            programs = programs_of(one, given)
             shown = progress and part == 0
             task = Task(
-                programs, data, num_draws, unobserved, rule, at, independent_rows, shown, keys
+                programs, rows, num_draws, unobserved, rule, at, independent_rows, shown, keys
             )
             return task.fixed(size, refine=False).estimates
 
-    whole = estimates(0, number, 0)
-    parts = []
-    for part, place in enumerate(posterior.chosen(count), 1):
-        posterior.put(own, place)
-        parts.append(estimates(part, share, kept))
+    whole = estimates(model, None, 0, number, 0)
+    parts = [estimates(one, given, k, share, kept) for k, (one, given) in enumerate(models, 1)]
     pooled = _pooled(parts)._replace(khat=whole.khat)
     # draws of one set of parameters stand next to each other; users take the first few
     order = torch.randperm(
@@ -102,10 +136,10 @@ class Divided(NamedTuple):
     kept: int
 
 
-def divided(posterior: Posterior, particles: Particles, draws: int) -> Divided:
-    """Divide the particles, and the draws of cells, among draws of the parameters."""
+def divided(sets: int, particles: Particles, draws: int) -> Divided:
+    """Divide the particles, and the draws of cells, among up to so many draws of parameters."""
     number = _PARTICLES if particles == "auto" else particles
-    count = max(min(len(posterior), _MOST_DRAWS, number // _LEAST_PARTICLES), 1)
+    count = max(min(sets, _MOST_DRAWS, number // _LEAST_PARTICLES), 1)
     return Divided(number, count, math.ceil(number / count), math.ceil(draws / count))
 
 

@@ -162,7 +162,7 @@ def _under_draws(
     """Return odds (C,) and sorted draws (D, C) of hidden cells, under draws of the parameters."""
     from .by_draws import divided
 
-    _, count, size, kept = divided(posterior, settings["particles"], settings["draws"])
+    _, count, size, kept = divided(len(posterior), settings["particles"], settings["draws"])
     own = copy.deepcopy(model)
     each = {**settings, "particles": size, "draws": kept, "refine": False, "tolerance": None}
     rows, columns = cells

@@ -13,6 +13,8 @@ from ..fitting.settings import whole
 from ..integrator import Unobserved
 
 Rule = Literal["posterior", "decoder-mean"]
+#: whether the parameters are drawn from their posterior, or held at those of the fit
+ImputeParameters = Literal["auto", "posterior", "fixed"]
 #: a number of importance samples per row, or "auto" for a number that is chosen row by row
 Particles = int | Literal["auto"]
 #: where the number of particles is chosen, Monte-Carlo standard errors are to be below this share

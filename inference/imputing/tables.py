@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, get_args, overload
 
 import numpy as np
 
@@ -20,14 +20,21 @@ from ..identification import MOST_COLUMNS, identification_table, warn_of
 from ..integrator import Unobserved
 from ..prepare import Fitted, Programs, check_was_fitted, fit_of, prepared, programs_of
 from .beside import warn_outside
-from .by_draws import imputed_by_draws
+from .by_draws import Divided, divided, imputed_by_draws, imputed_by_models
 from .calibrated import Calibrated
 from .imputation import Imputation
-from .settings import TOLERANCE, ImputeSettings, Particles, Rule
+from .settings import TOLERANCE, ImputeParameters, ImputeSettings, Particles, Rule
 from .task import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..fitting.result import FitResult
     from ..scanned.imputed import FilledFolder
+    from ..uncertainty.sources import Source
+
+#: draws of the parameters of small models, and refits of others, where a fit has no draws
+_DRAWS_OF_SMALL, _REFITS = 20, 10
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +45,7 @@ def impute(
     data: IncompleteData,
     particles: Particles = "auto",
     *,
+    parameters: ImputeParameters = "auto",
     draws: int = 200,
     tolerance: float | None = None,
     rule: Rule = "posterior",
@@ -82,6 +90,7 @@ def impute(
     data: IncompleteData | Scan,
     particles: Particles = "auto",
     *,
+    parameters: ImputeParameters = "auto",
     draws: int = 200,
     tolerance: float | None = None,
     rule: Rule = "posterior",
@@ -141,6 +150,13 @@ def impute(
             are is decided by a pilot run and not by the weights that are then used, since weights
             that are kept because they happen to be even would bias log p(x_o, s) downwards. See
             ``refined`` and ``khat_before`` of the result.
+        parameters: what becomes of the uncertainty about the parameters: ``"posterior"`` averages
+            over draws of them, from the fit where it has draws, else from 20 of a Normal
+            approximation of small models, and from 10 bootstrap refits of others, each of which
+            takes a quarter of the fit's steps (see :func:`absentia.multiple_imputation`);
+            ``"fixed"`` holds them at those of the fit, as if they were known; ``"auto"`` averages
+            where the fit has draws. Without draws in the fit, ``"posterior"`` needs the table that
+            was fitted.
         draws: the number of posterior draws of every missing cell to keep, for quantiles,
             intervals and completed tables; of a scan, those that ``interval`` is made from.
         unobserved: what happens to the missing values: ``"integrate"`` integrates them out
@@ -194,7 +210,14 @@ def impute(
         independent_rows=independent_rows,
         seed=seed,
     )
+    if parameters not in get_args(ImputeParameters):
+        raise InputError(f"parameters is {parameters!r}; give auto, posterior or fixed")
     if isinstance(data, Scan):
+        if parameters != "auto":
+            raise InputError(
+                f"parameters is {parameters!r}, which belongs to a table in memory; drop it for a "
+                f"scan"
+            )
         from ..scanned.imputed import impute_scan  # which imputes each block by this function
 
         return impute_scan(
@@ -218,7 +241,15 @@ def impute(
             f"{name} belongs to a scan, and the table is in memory; drop it: the result has "
             "to_frame(), interval() and frames(m)"
         )
-    return impute_rows(fitted, data, settings, progress=progress, check=check, unfitted=unfitted)
+    return impute_rows(
+        fitted,
+        data,
+        settings,
+        parameters=parameters,
+        progress=progress,
+        check=check,
+        unfitted=unfitted,
+    )
 
 
 def impute_rows(
@@ -226,6 +257,7 @@ def impute_rows(
     data: IncompleteData,
     settings: ImputeSettings,
     *,
+    parameters: ImputeParameters = "auto",
     keys: np.ndarray | None = None,
     progress: bool = False,
     check: bool = True,
@@ -234,7 +266,7 @@ def impute_rows(
     """Impute a table in memory, as :func:`impute` does.
 
     Args:
-        fitted: as there, and so are settings, progress, check and unfitted.
+        fitted: as there, and so are settings, parameters, progress, check and unfitted.
         data: the rows.
         keys: (n,) whole numbers of 64 bits that stand for the rows' keys, by which all random
             numbers then belong to rows; those of the order of rows when left out.
@@ -250,21 +282,42 @@ def impute_rows(
         "lower draws",
     )
     fit = fit_of(fitted)
-    if fit is not None and fit.posterior is not None:
-        by_row = ("refine", "tolerance")  # neither is done where particles are divided among draws
-        asked = {name: value for name, value in settings.to_dict().items() if name not in by_row}
-        found = imputed_by_draws(model, data, fit.posterior, progress=progress, keys=keys, **asked)
-    else:
-        asked = settings.to_dict()
-        found = imputed(model, data, programs_of(model), progress=progress, keys=keys, **asked)
-    posterior = None if fit is None else fit.posterior
     own = fit if fit is not None and fit.rows == len(data) else None
-    found.calibrated = Calibrated(model, data, posterior, settings.to_dict(), own)
+    posterior = None if fit is None or parameters == "fixed" else fit.posterior
+    by_row = ("refine", "tolerance")  # neither is done where particles are divided among draws
+    asked = {name: value for name, value in settings.to_dict().items() if name not in by_row}
+    options: dict[str, Any] = {"progress": progress, "keys": keys}
+    if posterior is not None:
+        found = imputed_by_draws(model, data, posterior, **options, **asked)
+    elif parameters == "posterior":
+        plan, models = _sources(own, data, settings)
+        del asked["particles"]
+        found = imputed_by_models(model, data, models, plan, **options, **asked)
+    else:
+        found = imputed(model, data, programs_of(model), **options, **settings.to_dict())
+    if posterior is not None or parameters != "posterior":
+        found.calibrated = Calibrated(model, data, posterior, settings.to_dict(), own)
     _log.info("refined %d of %d rows", found.refined.sum(), len(data))
     if check:
         with computing(model):
             _check(fitted, model, found)
     return found if tuple(given.columns) == tuple(data.columns) else found.beside_constants()
+
+
+def _sources(
+    fit: FitResult | None, data: IncompleteData, settings: ImputeSettings
+) -> tuple[Divided, Iterator[Source]]:
+    """Return models with parameters of their own, where the fit has no draws of them."""
+    from ..uncertainty.sources import is_small, sources  # which imputes, too
+
+    if fit is None:
+        raise InputError(
+            "parameters='posterior' needs a fit, and the table that was fitted, from which the "
+            "uncertainty about the parameters comes; impute that table, or give parameters='fixed'"
+        )
+    asked = _DRAWS_OF_SMALL if is_small(fit.model) else _REFITS
+    plan = divided(asked, settings.particles, settings.draws)
+    return plan, sources(fit, data, plan.sets, "auto", seed=settings.seed).models
 
 
 def _check(fitted: Fitted, model: RowModel, found: Imputation) -> None:
