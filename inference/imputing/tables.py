@@ -328,13 +328,13 @@ def _check(fitted: Fitted, model: RowModel, found: Imputation) -> None:
     averaged = fit is not None and fit.posterior is not None  # its odds say what is known
     if found.identification is None and found.num_draws and few_columns and not averaged:
         found.identification = identification_table(model, found.data, found.draws(1)[0])
-        warn_of(found.identification, stacklevel=4)
+        warn_of(found.identification, stacklevel=5)
     if not few_columns or model.missingness.ignorable:
         return
     table = found.by_column()
     given = [name for j, name in enumerate(found.data.columns)
              if model.missingness.known(j) == "given"]  # fmt: skip
-    warn_outside(table.drop(index=given, errors="ignore"), found.data.schema, stacklevel=4)
+    warn_outside(table.drop(index=given, errors="ignore"), found.data.schema, stacklevel=5)
 
 
 def imputed(
