@@ -60,6 +60,7 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
         else:
             span = np.concatenate([there, drawn])
             bins = _bins(span)
+            panel.xaxis.set_major_locator(MaxNLocator(4))  # long numbers stay apart
             panel.hist(there, bins=bins, density=True, color=OBSERVED, alpha=0.75, label="observed")
             panel.hist(
                 drawn, bins=bins, density=True, histtype="step", color=IMPUTED, lw=2,

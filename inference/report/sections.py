@@ -155,8 +155,9 @@ class Writer:
             columns = [name for name in self.columns if self._depends_on_itself(name)]
             if columns:
                 found.figure(
-                    "Probability of being missing by the value, other columns at their means, with "
-                    "a 90 % band; below it observed (blue) and imputed values (orange)",
+                    "Probability of being missing by the value, other columns at their means"
+                    + (", with a 90 % band" if is_small(self.model) else "")
+                    + "; below it observed (blue) and imputed values (orange)",
                     plot_mechanism,
                     self.fitted,
                     self.data,
