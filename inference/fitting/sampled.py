@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...data import IncompleteData, Standardiser
 from ...data.columns.warps import Warp
+from ...models.distributions.special import inverse_softplus
 from ...models.missingness.averaged import ALWAYS_SEEN, AveragedMissingness
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.encoders import ExactConditionalEncoder, PriorEncoder
@@ -230,7 +231,7 @@ class PosteriorSampling:
         noise = chains.decoder.noise
         floor = chains.decoder.floor
         raw = (noise.sqrt() - floor).clamp_min(1e-6)
-        raw = raw + torch.log(-torch.expm1(-raw))  # the inverse of softplus
+        raw = inverse_softplus(raw)
         kind = self.model.decoder.scale.kind  # type: ignore[union-attr]
         slope, offset = noise.new_zeros(k, p), noise.new_full((k, p), ALWAYS_SEEN)
         mechanism: AveragedMissingness = self.model.missingness  # type: ignore[assignment]
