@@ -122,7 +122,7 @@ def _coded(decoder: MixedDecoder, data: IncompleteData) -> _Codes:
         for j in decoder.get_buffer(f"{family}_columns").tolist():
             own = torch.where(s[:, j], x[:, j], 0.0).unsqueeze(-1)
             if family == NOMINAL:
-                levels = decoder.nominal_beyond.shape[-1]
+                levels = decoder.get_buffer("nominal_beyond").shape[-1]
                 own = one_hot(own.squeeze(-1).long(), levels)[:, 1:].double()
             pieces.append(own)
             masks.append(s[:, j : j + 1].expand_as(own))
@@ -137,7 +137,7 @@ def _start_shares(decoder: MixedDecoder, data: IncompleteData, variance: dict[in
 
     The dispersion r of a count of mean m comes from its own variance u = m + m^2 / r.
     """
-    levels = decoder.nominal_beyond.shape[-1] - 1
+    levels = decoder.get_buffer("nominal_beyond").shape[-1] - 1
     first = len(decoder.real_columns)
     for k, j in enumerate(decoder.nominal_columns.tolist()):
         share = _shares(data, j, levels + 1)
