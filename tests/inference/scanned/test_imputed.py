@@ -364,11 +364,13 @@ def test_a_row_is_imputed_alike_wherever_it_lies(
     for name in ("shuffled", "few"):
         for part, frame in found[name].items():
             own = found["whole"][part].loc[frame.index]
-            # up to rounding, which depends on the rows that are computed together
+            # up to rounding, which depends on the rows that are computed together; k-hat is a shape
+            # fitted to the differences of the largest weights, where rounding weighs most
             numbers = frame.select_dtypes("number").columns
-            np.testing.assert_allclose(
-                frame[numbers].astype(float), own[numbers].astype(float), rtol=1e-4, atol=1e-4
-            )
+            for column in numbers:
+                found_there, found_here = frame[column].astype(float), own[column].astype(float)
+                within = 0.01 if column.startswith("khat") else 1e-4
+                np.testing.assert_allclose(found_there, found_here, rtol=1e-4, atol=within)
             others = frame.columns.difference(numbers)
             assert frame[others].astype(str).equals(own[others].astype(str)), (name, part)
 
