@@ -62,9 +62,18 @@ def imputed_by_draws(
     plan = divided(len(posterior), particles, draws)
     own = copy.deepcopy(model)
     models = ((posterior.put(own, place), None) for place in posterior.chosen(plan.sets))
-    options = {"rule": rule, "unobserved": unobserved, "independent_rows": independent_rows}
     return imputed_by_models(
-        model, data, models, plan, draws=draws, seed=seed, progress=progress, keys=keys, **options
+        model,
+        data,
+        models,
+        plan,
+        draws=draws,
+        rule=rule,
+        unobserved=unobserved,
+        independent_rows=independent_rows,
+        seed=seed,
+        progress=progress,
+        keys=keys,
     )
 
 

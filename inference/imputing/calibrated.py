@@ -160,7 +160,7 @@ class Calibrated:
         return found
 
 
-def _check(gamma: float, folds: int) -> None:
+def _check(gamma: float, folds: Any) -> None:
     if not 1 <= gamma < np.inf:
         raise InputError(
             f"gamma is {gamma}; give 1 to trust the model's odds of being missing, or a larger "
