@@ -22,7 +22,7 @@ WORKERS ?= 2
 SHARED := -n $(WORKERS) --dist worksteal
 ARGS ?=
 
-.PHONY: help demo test test-slow test-all notebooks docs lint format bench bench-peers bench-answers bench-growth clean
+.PHONY: help demo test test-slow notebooks docs lint format bench bench-peers bench-answers bench-growth clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,9 +35,6 @@ test: $(READY) ## Tests, doctests and README examples (ARGS="-k weights" for a s
 
 test-slow: $(READY) ## Only the tests marked slow, the notebooks among them
 	$(ONE_THREAD) $(BIN)/python -m pytest tests -m slow $(SHARED) $(ARGS)
-
-test-all: $(READY) ## The quick and the slow tests in one run, which keeps all workers busy
-	$(ONE_THREAD) $(BIN)/python -m pytest tests -m "slow or not slow" $(SHARED) $(ARGS)
 
 notebooks: $(READY) ## Run the notebooks, and compare with the outputs that are stored
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/experiments/test_notebooks.py -m slow $(SHARED)
