@@ -50,7 +50,9 @@ def test_there_is_one_default():
     assert asked["model"].default == CHOSEN == ab.MNARImputer().model
     assert [one.value for one in choices.ModelName] == [CHOSEN, *BUILDERS]
     assert {one.value for one in choices.MechanismName} == {*MISSINGNESS} - {"ignorable"}
-    for make in (ab.models.MaskedNotMIWAE, ab.models.SupervisedNotMIWAE, ab.models.RatingsNotMIWAE):
+    for make in (ab.models.RatingsNotMIWAE, ab.models.ImageNotMIWAE):
+        assert inspect.signature(make).parameters["missingness"].default == USUAL
+    for make in (ab.models.MaskedNotMIWAE, ab.models.SupervisedNotMIWAE):
         assert inspect.signature(make).parameters["missingness"].default == "self-masking"
 
 
