@@ -22,6 +22,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from svg import framed
 
 _BOX, _TRUNK, _ANSWER, _TAKE, _WIDTH = 214, 236, 262, 548, 900
 _LINE, _ROW, _GAP = 19, 30, 34
@@ -94,13 +95,8 @@ def _drawn(questions: list[_Question], caption: str) -> str:
             )
             body.append(_text(42, (top + box + end + _GAP) / 2, question.onward, "answer"))
         top = end + _GAP
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{caption}" '
-        f'viewBox="0 0 {_WIDTH} {top - _GAP + 8:g}">'
-        '<defs><marker id="onward" viewBox="0 0 10 10" refX="2" refY="5" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M 0 0 L 10 5 L 0 10 z"/></marker></defs>'
-        f"{''.join(body)}</svg>"
-    )
+    view = f'viewBox="0 0 {_WIDTH} {top - _GAP + 8:g}"'
+    return framed(body, caption, view, "onward")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

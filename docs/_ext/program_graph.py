@@ -23,6 +23,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from svg import framed
 
 _STEP_X, _STEP_Y, _R = 118, 96, 27
 _KINDS = ("latent", "partly", "seen", "given")
@@ -115,13 +116,8 @@ def _drawn(
             body.append(f'<circle cx="{x:g}" cy="{y:g}" r="{_R}" class="ring"/>')
         body.append(_label(label, x, y))
     width, height = right - left, bottom - top
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{html.escape(caption)}" '
-        f'viewBox="{left:g} {top:g} {width:g} {height:g}" width="{width:g}" height="{height:g}">'
-        '<defs><marker id="arrow" viewBox="0 0 10 10" refX="2" refY="5" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M 0 0 L 10 5 L 0 10 z"/></marker></defs>'
-        f"{''.join(body)}</svg>"
-    )
+    view = f'viewBox="{left:g} {top:g} {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+    return framed(body, html.escape(caption), view, "arrow")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -286,12 +286,8 @@ class PosteriorSampling:
         weighed by their evidence, one mode takes nearly all of the weight, and often not that of
         the smaller error, since the evidence of a draw goes up and down by tens of nats.
         """
-        weight = torch.full((_CHAINS,), 1 / _CHAINS).to(self.odds)
-        edges = (weight.cumsum(0) * _DRAWS).round().long().tolist()
-        picks = []
-        for chain, (start, stop) in enumerate(zip([0, *edges[:-1]], edges, strict=True)):
-            at = torch.linspace(0, len(self.kept) - 1, stop - start).round().long().tolist()
-            picks += [(place, chain) for place in at]
+        at = torch.linspace(0, len(self.kept) - 1, _DRAWS // _CHAINS).round().long().tolist()
+        picks = [(place, chain) for chain in range(_CHAINS) for place in at]
         dtype = next(self.model.parameters()).dtype
         drawn = {
             name: torch.stack([self.kept[place][name][chain] for place, chain in picks])
@@ -299,11 +295,11 @@ class PosteriorSampling:
         }
         forms = drawn.pop("form").cpu()
         odds = torch.zeros(len(self.train.columns), self.odds.shape[-1])
-        odds[self.chains.columns.cpu()] = (
-            (weight[:, None, None] * self.odds).sum(0).to(odds.dtype).cpu()
-        )
+        odds[self.chains.columns.cpu()] = self.odds.mean(0).to(odds.dtype).cpu()
         tensors = {name: value.to(dtype) for name, value in drawn.items()}
-        return Posterior(tensors, forms, odds, self.scaler(), weight.cpu())
+        return Posterior(
+            tensors, forms, odds, self.scaler(), self.odds.new_full((_CHAINS,), 1 / _CHAINS).cpu()
+        )
 
     def scaler(self) -> Standardiser:
         """Return the standardisation of the columns with their bends."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from .affine import Affine
 from .base import Missingness
 from .dependence import Dependence
 from .equations import equation, in_units
+from .shrinkage import checked_shrinkage
 from .starts import score_of_rate
 
 _ALWAYS = 30.0  # log-odds of a pixel that never goes missing
@@ -46,12 +46,8 @@ class ChannelSelfMasking(Missingness):
 
     def __init__(self, shape: Sequence[int], shrinkage: float | None = None) -> None:
         super().__init__()
-        if shrinkage is not None and not 0 < shrinkage < math.inf:
-            raise InputError(
-                f"shrinkage is {shrinkage}; give a positive number, or None for no prior"
-            )
         self.channels, self.pixels = _channels_and_pixels(shape)
-        self.shrinkage = shrinkage
+        self.shrinkage = checked_shrinkage(shrinkage)
         self.slope = nn.Parameter(torch.zeros(self.channels))
         self.offset = nn.Parameter(torch.zeros(self.channels))
 
@@ -66,7 +62,7 @@ class ChannelSelfMasking(Missingness):
         return Affine(slope, offset, "logit")
 
     def log_prior(self) -> Tensor | None:
-        """Return the log-density of the slopes under their prior, up to a constant."""
+        """Return the log-density Normal(0, shrinkage) of the slopes, summed."""
         if self.shrinkage is None:
             return None
         return Normal(0.0, self.shrinkage).log_prob(self.slope).sum()

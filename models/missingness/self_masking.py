@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from .dependence import Dependence
 from .directions import Sign, directions
 from .equations import equation, in_units
 from .shown import in_own_units, incomplete, term_of
+from .shrinkage import checked_shrinkage
 from .starts import score_of_rate
 
 
@@ -96,17 +96,13 @@ class SelfMasking(Missingness):
                 "prior_scale= is a prior on a slope for each column; leave out shared= or "
                 "prior_scale="
             )
-        if shrinkage is not None and not 0 < shrinkage < math.inf:
-            raise InputError(
-                f"shrinkage is {shrinkage}; give a positive number, or None for no prior"
-            )
         if shrinkage is not None and (slope is not None or prior_scale is not None):
             raise InputError(
                 "shrinkage= is for slopes that are learnt and have no other prior; leave out "
                 "slope= and prior_scale=, or leave out shrinkage="
             )
         self.link, self.shared = link, shared
-        self.shrinkage = shrinkage
+        self.shrinkage = checked_shrinkage(shrinkage)
         self.prior_scale = prior_scale
         slopes = 1 if shared else num_columns
         self.register_buffer("sign", _signs(sign, slopes))

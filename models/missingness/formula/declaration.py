@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ....data.errors import InputError, KindError
 from ..affine import Link
 from ..directions import direction
+from ..shrinkage import checked_shrinkage
 from . import Formula, parse
 from .priors import prior_to_dict
 
@@ -104,8 +105,7 @@ def missing(
         raise InputError(f"link {link!r} is not one of logit, probit")
     if units not in ("sd", "data"):
         raise InputError(f"units {units!r} is not one of sd, data")
-    if shrinkage is not None and not 0 < shrinkage < math.inf:
-        raise InputError(f"shrinkage is {shrinkage}; give a positive number, or None for none")
+    checked_shrinkage(shrinkage)
     parsed = _parsed(formulas)
     names = [name for formula in parsed for name in formula.response]
     _check_options(names, sign=sign, prior=prior, fixed=fixed)
