@@ -1,4 +1,4 @@
-r"""log E[sigmoid(t)] for t ~ Normal(m, v) in single precision, by a smooth function of two numbers.
+r"""log E[sigmoid(t)] for t ~ Normal(m, v), by a smooth function of two numbers.
 
 The series of :mod:`.series` asks for an erfcx a term, which torch does not vectorise. Here the
 same function is read off polynomials, with one matrix product for all cells. Three identities
@@ -7,8 +7,9 @@ make that possible. With P(m) = E[sigmoid(t)], v = r^2:
 - P(-m) = 1 - P(m), so that lower tails suffice;
 - P(-y) = exp(-y + v/2) P(y - v), as sigmoid(t) = exp(t) sigmoid(-t): it takes the exponential
   tail out, and what is left is never smaller than P(-v/2), where the Gaussian reigns;
-- z(m) = Phi^-1(P(m)) is odd in m, and on |m| <= v/2 + 17 it is close to m / s, s^2 = v + 8/pi
-  (MacKay, 1992). Beyond, P is one to single precision.
+- z(m) = Phi^-1(P(m)) is odd in m, and on |m| <= v/2 + reach it is close to m / s, s^2 = v + 8/pi
+  (MacKay, 1992). Beyond, P is one to the accuracy that is asked for: exp(-17) is 4e-8, and exp(-20)
+  is 2e-9.
 
 So z s / m, and with it the derivatives of z by m and by v, are smooth and even in m, in all limits
 too. They are Chebyshev series in
@@ -16,22 +17,33 @@ too. They are Chebyshev series in
     a = (sqrt(1 + (m/k)^2) - 1) / (its value at the end),  k = v/2 + 3,    b = v / (v + 12),
 
 both in [0, 1]. Their coefficients are interpolated from the exact series when they are first asked
-for. The polynomials are within 5e-7 of log P and 6e-6 of its derivative, relative to them and in
-both tails; rounding adds up to 2e-6.
+for. In single precision the polynomials are within 5e-7 of log P and 6e-6 of its derivative,
+relative to them and in both tails, and rounding adds up to 2e-6. In double precision there are
+more of them, which are within 1e-11 and 2e-10; what is cut off beyond the reach is 2e-9.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .series import by_series
 
-_DEGREE_A, _DEGREE_B = 15, 24
-_REACH, _WIDTH, _HALF_WAY = 17.0, 3.0, 12.0
+
+class _Size(NamedTuple):
+    """How many polynomials there are in a and in b, and how far they reach."""
+
+    in_a: int
+    in_b: int
+    reach: float
+
+
+_SIZES = {torch.float32: _Size(15, 24, 17.0), torch.float64: _Size(32, 48, 20.0)}
+_WIDTH, _HALF_WAY = 3.0, 12.0
 _MACKAY = 8 / math.pi
 _SQRT_2PI = math.sqrt(2 * math.pi)
 _AT_ONCE = 16_384  # cells, so that what is computed stays in a processor's cache
@@ -44,7 +56,7 @@ def by_table(m: Tensor, r: Tensor, derivatives: bool = True) -> tuple[Tensor, Te
     """Return log P, E[sigmoid'(t)] / P and E[sigmoid''(t)] / P, in the shape of m.
 
     Args:
-        m: single precision.
+        m: in single or double precision.
         r: broadcasts to m; where it is the same for many cells, that spares work.
         derivatives: whether they are wanted; log P stands in their place otherwise.
     """
@@ -88,23 +100,24 @@ def _at_once(m: Tensor, r: Tensor, derivatives: bool) -> tuple[Tensor, Tensor, T
 def _probits(x: Tensor, v: Tensor, derivatives: bool) -> Tensor:
     """Return z = Phi^-1(P(x)), and its derivatives by x and by v if wanted: (1 or 3, ...)."""
     count = 3 if derivatives else 1
+    size = _SIZES[x.dtype]
     half = 0.5 * v
     inverse = (half + _WIDTH).reciprocal()
     # the roots less one, without cancellation; the end is (v/2 + reach) / k
-    end = (inverse * (_REACH - _WIDTH) + 1).square()
+    end = (inverse * (size.reach - _WIDTH) + 1).square()
     scale = 2 * ((1 + end).sqrt() + 1) / end
-    x = torch.minimum(x, half + _REACH)
+    x = torch.minimum(x, half + size.reach)
     square = (x * inverse).square_()
     a = scale * square / (1 + square).sqrt_().add_(1)
     b = 1 - (2 * _HALF_WAY) / (v + _HALF_WAY)
-    in_b = _polynomials(b, _DEGREE_B)
+    in_b = _polynomials(b, size.in_b)
     lower = (1,) * (x.dim() - v.dim())
-    in_a = _polynomials(a.sub_(1).clamp_max_(1), _DEGREE_A)
+    in_a = _polynomials(a.sub_(1).clamp_max_(1), size.in_a)
     found = x.new_empty(count, *x.shape)
     product = torch.empty_like(in_a)
     # one function after the other, since memory for all at once costs more than it saves
-    for table, total in zip(_table(x.dtype, x.device).split(_DEGREE_A), found, strict=False):
-        row = _product(table, in_b.reshape(_DEGREE_B, -1)).view(_DEGREE_A, *lower, *v.shape)
+    for table, total in zip(_table(x.dtype, x.device).split(size.in_a), found, strict=False):
+        row = _product(table, in_b.reshape(size.in_b, -1)).view(size.in_a, *lower, *v.shape)
         torch.sum(torch.mul(row, in_a, out=product), 0, out=total)
     inverse = (v + _MACKAY).rsqrt()  # 1 / s
     x = x * inverse
@@ -116,15 +129,9 @@ def _probits(x: Tensor, v: Tensor, derivatives: bool) -> Tensor:
 
 
 def log_ndtr_and_mills(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log Phi(z) and phi(z) / Phi(z) in single precision."""
+    """Return log Phi(z) and phi(z) / Phi(z), in single or double precision."""
     size = z.abs()
-    place = size + _MILLS_SCALE
-    t = 1 - (2 * _MILLS_SCALE) / place
-    first, *others = _mills_coefficients(z.dtype, z.device)
-    ratio = first.expand(t.shape).clone()  # Phi(-|z|) exp(z^2/2), by Horner's rule
-    for coefficient in others:
-        torch.addcmul(coefficient, ratio, t, out=ratio)
-    ratio.div_(place)
+    ratio = _upper_tail(size)
     exponent = size.square_().mul_(-0.5)
     density = exponent.exp()
     below = z < 0
@@ -132,6 +139,19 @@ def log_ndtr_and_mills(z: Tensor) -> tuple[Tensor, Tensor]:
     log_phi = torch.where(below, exponent.add_(ratio.log()), torch.log1p(-upper))
     mills = torch.where(below, ratio.reciprocal_(), density.div_(1 - upper))
     return log_phi, mills.div_(_SQRT_2PI)
+
+
+def _upper_tail(size: Tensor) -> Tensor:
+    """Return Phi(-y) exp(y^2/2) for y >= 0, in new memory."""
+    if size.dtype == torch.float64:
+        return torch.special.erfcx(size * math.sqrt(0.5)).mul_(0.5)
+    place = size + _MILLS_SCALE
+    t = 1 - (2 * _MILLS_SCALE) / place
+    first, *others = _mills_coefficients(size.dtype, size.device)
+    ratio = first.expand(t.shape).clone()
+    for coefficient in others:  # by Horner's rule
+        torch.addcmul(coefficient, ratio, t, out=ratio)
+    return ratio.div_(place)
 
 
 def _polynomials(t: Tensor, count: int) -> Tensor:
@@ -163,21 +183,22 @@ def _product(table: Tensor, columns: Tensor) -> Tensor:
 
 @functools.cache
 def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the coefficients of z s / x, and of its derivatives, (3 degree_a, degree_b)."""
+    """Return the coefficients of z s / x, and of its derivatives, (3 in_a, in_b)."""
+    size = _SIZES[dtype]
     with torch.inference_mode(False), torch.no_grad():
-        a, b = torch.meshgrid(_nodes(_DEGREE_A), _nodes(_DEGREE_B), indexing="ij")
+        a, b = torch.meshgrid(_nodes(size.in_a), _nodes(size.in_b), indexing="ij")
         a, b = (a + 1) / 2, (b + 1) / 2
         v = _HALF_WAY * b / (1 - b)
         k = 0.5 * v + _WIDTH
-        end = (1 + (1 + (_REACH - _WIDTH) / k).square()).sqrt()
+        end = (1 + (1 + (size.reach - _WIDTH) / k).square()).sqrt()
         x = k * ((1 + a * (end - 1)).square() - 1).sqrt()
         log_prob, first, second = by_series(-x, v.sqrt(), terms=24)
         z = _probit_of_log(log_prob)
         mills = (2 / math.pi) ** 0.5 / torch.special.erfcx(-z / math.sqrt(2))
         s = (v + _MACKAY).sqrt()
         functions = torch.stack([-z * s / x, first / mills * s, 0.5 * second / mills * s**3 / -x])
-        in_a, in_b = _interpolation(_DEGREE_A), _interpolation(_DEGREE_B)
-        return (in_a @ functions @ in_b.mT).reshape(-1, _DEGREE_B).to(device, dtype)
+        in_a, in_b = _interpolation(size.in_a), _interpolation(size.in_b)
+        return (in_a @ functions @ in_b.mT).reshape(-1, size.in_b).to(device, dtype)
 
 
 def _nodes(count: int) -> Tensor:

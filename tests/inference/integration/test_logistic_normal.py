@@ -181,6 +181,23 @@ def test_single_precision_agrees_with_the_series_relatively_in_both_tails(r):
     assert bool(((second - exact[2]).abs() <= 1e-5 * scale + 1e-30).all())
 
 
+@pytest.mark.parametrize("r", [0.0, 1e-6, 0.03, 0.4, 1.0, 2.5, 6.0, 14.0, 40.0, 300.0, 1e4])
+def test_double_precision_agrees_with_the_series_relatively_in_both_tails(r):
+    """To eight digits and more; above, where P is one, to the 2e-9 that are cut off there."""
+    m = torch.cat([-torch.logspace(-4, 6, 400), torch.logspace(-4, 1.9, 200)]).double()
+    m = torch.cat([m, -r * torch.linspace(0, 9, 200), r * torch.linspace(0, 6, 100)])
+    steep = torch.tensor(r, dtype=torch.float64)
+    exact = by_series(*torch.broadcast_tensors(m, steep), terms=24)
+    m.requires_grad_()
+    value = log_expected_sigmoid(m, steep)
+    value.sum().backward()
+    torch.testing.assert_close(value, exact[0], rtol=1e-10, atol=3e-9)
+    torch.testing.assert_close(m.grad, exact[1], rtol=1e-9, atol=3e-9)
+    second = logistic_normal(m, steep).second + m.grad.square()
+    scale = exact[1] + exact[2].abs()
+    assert bool(((second - exact[2]).abs() <= 2e-8 * scale + 3e-9).all())
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (600,), (1, 600), (70, 1), (70, 600)])
 def test_a_steepness_that_cells_share_is_computed_once_and_gets_all_their_gradients(shape):
     torch.manual_seed(0)
