@@ -43,8 +43,10 @@ from .networks.encoders import (
     SetEncoder,
     ZeroFilledEncoder,
 )
+from .networks.gauss_newton import GaussNewtonEncoder
 from .networks.mixed_decoder import MixedDecoder
 from .networks.modal_encoder import ModalEncoder
+from .networks.residual import ResidualDecoder
 from .networks.target_heads import Predictor
 from .programs.base import Prior, RowModel, StandardNormalPrior
 from .programs.margins import KnownMargins
@@ -81,6 +83,7 @@ __all__ = [
     "ExactMixtureEncoder",
     "FormulaMissingness",
     "FunctionMissingness",
+    "GaussNewtonEncoder",
     "GaussianDecoder",
     "GroupMissingness",
     "Ignorable",
@@ -110,6 +113,7 @@ __all__ = [
     "PriorEncoder",
     "RandomIntercepts",
     "RatingsNotMIWAE",
+    "ResidualDecoder",
     "RowModel",
     "SelectionModel",
     "SelfMasking",

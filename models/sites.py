@@ -23,7 +23,7 @@ X_UNOBSERVED = "x_unobserved"
 Y = "y"  # a target that is predicted from x
 S = "s"  # the mask: which features are observed
 MARGINS = "margins"  # the log-density of known means and standard deviations, outside the rows
-SHRINKAGE = "shrinkage"  # the log-prior of the mechanism's learnt slopes, outside the rows
+SHRINKAGE = "shrinkage"  # the log-prior of learnt slopes and of gates, outside the rows
 
 PARTICLE_DIM = -3
 ROW_DIM = -2

@@ -31,6 +31,7 @@ from absentia.models import (
     FormulaMissingness,
     FunctionMissingness,
     GaussianDecoder,
+    GaussNewtonEncoder,
     GroupMissingness,
     Ignorable,
     LinearGaussianDecoder,
@@ -47,6 +48,7 @@ from absentia.models import (
     OutshinesOthers,
     PriorEncoder,
     RandomIntercepts,
+    ResidualDecoder,
     SelfMasking,
     SetEncoder,
     SplineMissingness,
@@ -71,6 +73,14 @@ FAMILIES = [
 def exact_encoder() -> Encoder:
     encoder = ExactConditionalEncoder(P, D)
     encoder.attach(LinearGaussianDecoder(D, P))
+    return encoder
+
+
+def gauss_newton_encoder() -> Encoder:
+    decoder = ResidualDecoder(D, P, hidden=[8])
+    torch.nn.init.constant_(decoder.gate, 0.3)
+    encoder = GaussNewtonEncoder(P, D)
+    encoder.attach(decoder)
     return encoder
 
 
@@ -118,6 +128,10 @@ DECODERS: dict[type, dict[str, Callable[[], Decoder]]] = {
         "shared": lambda: LinearGaussianDecoder(D, P),
         "column": lambda: LinearGaussianDecoder(D, P, scale="column"),
     },
+    ResidualDecoder: {
+        "shared": lambda: ResidualDecoder(D, P, hidden=[8]),
+        "column": lambda: ResidualDecoder(D, P, hidden=[8, 6], scale="column"),
+    },
 }
 
 DECODERS[MixedDecoder] = {
@@ -139,6 +153,7 @@ ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
     ConvEncoder: {"conv": lambda: ConvEncoder((1, 2, 2), D, channels=[3, 4])},
     ExactConditionalEncoder: {"exact": exact_encoder},
     ExactMixtureEncoder: {"exact-mixture": mixture_encoder},
+    GaussNewtonEncoder: {"gauss-newton": gauss_newton_encoder},
     ModalEncoder: {"mode": modal_encoder},
     PriorEncoder: {"prior": lambda: PriorEncoder(P, D)},
 }

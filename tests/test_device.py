@@ -14,7 +14,7 @@ import torch
 from pyro.distributions import Normal
 
 import absentia as ab
-from absentia.models import ExactConditionalEncoder, ModalEncoder
+from absentia.models import ExactConditionalEncoder, GaussNewtonEncoder, ModalEncoder
 from tests.contracts import DECODERS, ENCODERS, MECHANISMS, D, N, P, cases, context_of, randomised
 
 DEVICE = os.environ.get("ABSENTIA_TEST_DEVICE", "cuda")
@@ -133,7 +133,7 @@ def test_every_part_has_the_same_distribution(make):
     value = here.sample()
     expected = here.log_prob(value)
     module = module.to(DEVICE)
-    if isinstance(module, ExactConditionalEncoder | ModalEncoder):
+    if isinstance(module, ExactConditionalEncoder | GaussNewtonEncoder | ModalEncoder):
         vars(module)["decoder"].to(DEVICE)
     there = module(
         *(part.to(DEVICE) for part in inputs), **{k: v.to(DEVICE) for k, v in known.items()}

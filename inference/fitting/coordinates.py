@@ -11,6 +11,7 @@ from ...data import IncompleteData
 from ...data.system.process import seeded
 from ...models.missingness import Missingness
 from ...models.networks.decoders import LinearGaussianDecoder
+from ...models.networks.residual import linear_part
 from ...models.programs.base import RowModel
 
 #: how many rows are sampled to measure the mechanism's information
@@ -48,9 +49,10 @@ class Coordinates:
     def __init__(self, model: RowModel, data: IncompleteData, seed: int) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self._decoder, factors = [], {}
-        if isinstance(model.decoder, LinearGaussianDecoder):
-            self._decoder = _positions(self.parameters, model.decoder.mean.parameters())
-            factors["decoder"] = _factor(model.decoder.covariance())
+        linear = linear_part(model.decoder)
+        if linear is not None:
+            self._decoder = _positions(self.parameters, linear.mean.parameters())
+            factors["decoder"] = _factor(linear.covariance())
         self._mechanism = _positions(self.parameters, model.missingness.parameters())
         information = _information(model, data, seed) if self._mechanism else None
         if information is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from ...data import IncompleteData
 from ...data.system.process import seeded
-from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.encoders import ExactConditionalEncoder
+from ...models.networks.gauss_newton import GaussNewtonEncoder
 from ...models.networks.modal_encoder import ModalEncoder
+from ...models.networks.residual import ResidualDecoder, linear_part
 from ...models.networks.starts import moments_at_random
-from ...models.never_fitted import never_fitted
+from ...models.never_fitted import never_fitted, remember_start
 from ...models.programs.base import RowModel
+from ...models.programs.selection import SelectionModel
 from ..integrator import Marginal
 from .coordinates import Coordinates
 from .curvature import curvature
@@ -59,7 +62,8 @@ def is_plain(model: Any, data: Any, unobserved: str) -> bool:
     """
     if not (isinstance(model, RowModel) and isinstance(data, IncompleteData)):
         return False
-    exact = isinstance(model.encoder, ExactConditionalEncoder | ModalEncoder)
+    without_parameters = ExactConditionalEncoder | GaussNewtonEncoder | ModalEncoder
+    exact = isinstance(model.encoder, without_parameters)
     if not exact or unobserved == "sample":
         return False
     other_parts = (model.coefficient_guide, model.predictor, model.trunk, model.margins)
@@ -130,13 +134,16 @@ class QuasiNewton:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.finished = False
         if never_fitted(model):
-            self._start_at_random()
+            if isinstance(model.decoder, ResidualDecoder):
+                self._start_linear()
+            else:
+                self._start_at_random()
         self._begin_stage(min(_FIRST_STAGE, len(train)), min(_FEW, self.most_particles))
 
     def _start_at_random(self) -> None:
         """Start the decoder as if values were missing at random, which EM finds in a moment."""
-        decoder = self.model.decoder
-        if not isinstance(decoder, LinearGaussianDecoder):
+        decoder = linear_part(self.model.decoder)
+        if decoder is None:
             return
         if not all(p.requires_grad for p in decoder.parameters()):
             return
@@ -149,6 +156,20 @@ class QuasiNewton:
             start_on_the_better_side(
                 self.model, self.train, lambda: self._bound(rows, few), self.plan.seed
             )
+
+    def _start_linear(self) -> None:
+        """Start from the fit with closed gates, so that a network only adds to what is linear."""
+        model = self.model
+        assert isinstance(model.decoder, ResidualDecoder)
+        exact = ExactConditionalEncoder(model.decoder.num_columns, model.decoder.latent_dim)
+        parts = copy.deepcopy((model.decoder.linear, model.missingness))
+        twin = SelectionModel(parts[0], exact, parts[1], model.columns)
+        remember_start(twin)
+        fitted, taken = QuasiNewton(twin, self.train, self.plan), 0
+        while taken < self.plan.steps and not fitted.finished:
+            taken += fitted.advance(taken)[1]
+        model.decoder.linear.load_state_dict(twin.decoder.state_dict())
+        model.missingness.load_state_dict(twin.missingness.state_dict())
 
     def _begin_stage(self, rows: int, particles: int) -> None:
         """Begin a stage: split its rows, fix their random numbers, choose the coordinates."""

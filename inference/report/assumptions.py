@@ -11,6 +11,7 @@ import pandas as pd
 from ...data import IncompleteData
 from ...models.missingness.averaged import FORMS, AveragedMissingness
 from ...models.networks.decoders import LinearGaussianDecoder
+from ...models.networks.residual import ResidualDecoder
 from ...models.programs.base import RowModel
 from ...models.programs.mixture import DirectDecoder, MixturePrior
 from ...models.programs.parallel import ParallelModel
@@ -36,6 +37,8 @@ def values_in_words(model: RowModel) -> str:
         return f"a mixture of {prior.components} Normal distributions of {of}"
     if isinstance(decoder, LinearGaussianDecoder):
         return f"a Normal distribution, linear in {many} (probabilistic PCA)"
+    if isinstance(decoder, ResidualDecoder):
+        return f"a Normal distribution, linear in {many} but for a shrunk residual network"
     network = "a function" if decoder is None else f"a function ({type(decoder).__name__})"
     return f"distributions that are {network} of {many}, each of its column's kind"
 

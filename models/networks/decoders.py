@@ -30,6 +30,13 @@ class Decoder(Configurable):
         """Return the distribution of x given z, batch shape (..., n, p)."""
         raise NotImplementedError
 
+    def log_prior(self) -> Tensor | None:
+        """Return the log-density of a prior on the decoder's parameters, or None without one.
+
+        The model adds it to its joint density, so a fit ends at the posterior's mode.
+        """
+        return None
+
     def margins(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """Estimate each column's mean and variance (p,) over z, from ``nodes``, values of z."""
         x = self(nodes)

@@ -119,9 +119,10 @@ class SelectionModel(RowModel):
         coefficients = self.missingness.coefficients(features)
         if self.margins is not None:
             pyro.factor(MARGINS, self.margins(self.decoder))
-        log_prior = self.missingness.log_prior()
-        if log_prior is not None:
-            pyro.factor(SHRINKAGE, log_prior)
+        own = [part.log_prior() for part in (self.missingness, self.decoder)]
+        log_priors = [log_prior for log_prior in own if log_prior is not None]
+        if log_priors:
+            pyro.factor(SHRINKAGE, sum(log_priors))
         with rows, latent:
             z = pyro.sample(Z, self.prior())
         z_mask = self._mask_latent(rows, self.mask_prior)

@@ -18,10 +18,12 @@ from ..missingness.directions import Sign
 from ..missingness.formula.declaration import Declared
 from ..networks.decoders import Decoder, LinearGaussianDecoder
 from ..networks.encoders import Encoder
-from ..networks.families import REAL, all_real, families_of
+from ..networks.families import REAL, Families, all_real, families_of
+from ..networks.gauss_newton import GaussNewtonEncoder
 from ..networks.mixed_decoder import MixedDecoder
 from ..networks.mixed_start import start_mixed
 from ..networks.modal_encoder import serves
+from ..networks.residual import ResidualDecoder
 from ..networks.scales import ScaleKind
 from ..networks.starts import available_covariance
 from ..programs.base import Prior
@@ -44,12 +46,16 @@ _START_NOISE = 0.3
 
 
 def _hands_over(make: Callable[_P, SelectionModel]) -> Callable[_P, SelectionModel]:
-    """Hand linear and mixture decoders over to their builders, with the options that were given."""
+    """Hand decoders with builders of their own over to these, with the options that were given."""
 
     @functools.wraps(make)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> SelectionModel:
         decoder = kwargs.get("decoder")
-        builders: dict[Any, Any] = {"linear": NotMIWAEPPCA, "mixture": mixture_of_normals}
+        builders: dict[Any, Any] = {
+            "linear": NotMIWAEPPCA,
+            "mixture": mixture_of_normals,
+            "residual": linear_and_residual,
+        }
         if not isinstance(decoder, str) or decoder not in builders:
             return make(*args, **kwargs)
         given: dict[str, Any] = {k: v for k, v in kwargs.items() if k != "decoder"}
@@ -113,7 +119,9 @@ def NotMIWAE(
         latent_dim: the number of latent dimensions, by default min(p - 1, 10) for p columns.
         decoder: ``"gaussian"``, ``"student-t"`` (for the real columns), ``"linear"`` for the
             model of :func:`NotMIWAEPPCA` with its defaults, ``"mixture"`` for a mixture of Normals
-            with full covariances (:class:`~absentia.models.MixturePrior`), or a module.
+            with full covariances (:class:`~absentia.models.MixturePrior`), ``"residual"`` for the
+            linear decoder with a shrunk network for what it misses
+            (:class:`~absentia.models.ResidualDecoder`), or a module.
         encoder: how q(z | x_o, s) reads a row with gaps: ``"mask-aware"`` (zeros in the gaps, and
             the mask), ``"zero-filled"`` (zeros alone), ``"set"`` (the set of observed cells), or a
             module.
@@ -231,14 +239,7 @@ def mixture_of_normals(
     """Make a mixture model, whose latents are up to 32 columns themselves, or factors of more."""
     data = modelled(data, missingness)
     families = families_of(data)
-    if not all_real(families):
-        names = [
-            name for name, own in zip(data.columns, families, strict=True) if own["family"] != REAL
-        ]
-        raise InputError(
-            f"decoder='mixture' is for tables whose columns are all real numbers, but "
-            f"'{names[0]}' is {data.schema[names[0]].kind}; use decoder='gaussian' or 'linear'"
-        )
+    _all_real(data, families, "mixture")
     p = len(families)
     latent_dim = (p if p <= _MOST_DIRECT else _FACTORS) if latent_dim is None else latent_dim
     latent_dim = checked_latent_dim(latent_dim, p, _MOST_DIRECT)
@@ -257,6 +258,48 @@ def mixture_of_normals(
             missingness, data, sign, latent_dim, mask_latent_dim, slope_prior, sampled=True
         )
         return assembled(data, decoder, encoder, s_given_x, {}, None, prior)
+
+
+@building
+def linear_and_residual(
+    data: IncompleteData,
+    missingness: Why = USUAL,
+    *,
+    sign: Sign = None,
+    slope_prior: SlopePrior = "weak",
+    latent_dim: int | None = None,
+    hidden: Sequence[int] = (32,),
+    scale: ScaleKind = "shared",
+    floor: float = 1e-2,
+    mask_latent_dim: int = 1,
+    margins: Margins | None = None,
+    seed: int = 0,
+) -> SelectionModel:
+    """Make a model with a linear decoder and a gated residual network, and its own guide."""
+    data = modelled(data, missingness)
+    families = families_of(data)
+    _all_real(data, families, "residual")
+    latent_dim = checked_latent_dim(latent_dim, len(families), 32)
+    with seeded(seed):
+        decoder = ResidualDecoder(latent_dim, len(families), hidden, scale, floor)
+        decoder.linear.start_from(available_covariance(data))
+        encoder = GaussNewtonEncoder(len(families), latent_dim)
+        s_given_x = mechanism_for(missingness, data, sign, latent_dim, mask_latent_dim, slope_prior)
+        return assembled(data, decoder, encoder, s_given_x, {}, margins)
+
+
+def _all_real(data: IncompleteData, families: Families, decoder: str) -> None:
+    """Refuse a decoder of real numbers for a table with columns of other kinds.
+
+    Raises:
+        ValueError: names the first of these columns.
+    """
+    for name, own in zip(data.columns, families, strict=True):
+        if own["family"] != REAL:
+            raise InputError(
+                f"decoder='{decoder}' is for tables whose columns are all real numbers, but "
+                f"'{name}' is {data.schema[name].kind}; use decoder='gaussian' or 'linear'"
+            )
 
 
 @checked_and_renamed(LINEAR_DECODER)
