@@ -12,6 +12,7 @@ from ..checks import Calibration
 from ..diagnostics import khat_threshold
 from ..fitting.result import FitResult
 from ..imputing.imputation import Imputation
+from .names import TITLE, shorts
 from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain, shown
 
 
@@ -97,7 +98,7 @@ def plot_calibration(found: Calibration, columns: Sequence[str] | None = None) -
     names, left_out = shown(list(found.ranks), columns)
     figure, axes = panels(len(names))
     table = found.table
-    for panel, name in zip(axes, names, strict=True):
+    for panel, name, written in zip(axes, names, shorts(names, TITLE), strict=True):
         counts = found.counts(name)
         panel.bar(np.arange(found.bins) + 0.5, counts, 0.95, color=OBSERVED)
         low, high = binom.interval(0.99, counts.sum(), 1 / found.bins)
@@ -105,6 +106,6 @@ def plot_calibration(found: Calibration, columns: Sequence[str] | None = None) -
         edges = np.linspace(0, found.bins, 3)
         panel.set_xticks(edges, [f"{edge * (found.draws + 1) / found.bins:.0f}" for edge in edges])
         p_value = float(table["p_value"][name])
-        plain(panel, f"{name}, p = {p_value:.2g}", "rank of the truth", "simulations")
+        plain(panel, f"{written}, p = {p_value:.2g}", "rank of the truth", "simulations")
     figure.suptitle(left_out, fontsize=10)
     return figure

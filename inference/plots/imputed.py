@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ...data.columns.column import Column
 from ...data.errors import InputError
 from ..imputing.imputation import Imputation
-from .names import short, shorts
+from .axis import value_axis
+from .names import TITLE, short, shorts
 from .style import IMPUTED, OBSERVED, QUIET, panels, plain, shown
-
-#: the characters that levels beside each other have room for
-_ROOM = 40
 
 
 def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -> Figure:
@@ -51,25 +46,26 @@ def plot_imputed(imputation: Imputation, columns: Sequence[str] | None = None) -
     columns, left_out = shown(gaps, columns, [rates[name] for name in gaps])
     draws = imputation.draws(min(50, imputation.num_draws))
     figure, axes = panels(len(columns))
-    for panel, name in zip(axes, columns, strict=True):
+    for panel, name, written in zip(axes, columns, shorts(columns, TITLE), strict=True):
         j = list(data.columns).index(name)
         column = data.schema[name]
         there, drawn = data.values[seen[:, j], j], draws[:, ~seen[:, j], j].ravel()
         if column.levels:
-            _levels(panel, column.levels, there, drawn)
+            _levels(panel, len(column.levels), there, drawn)
         else:
             span = np.concatenate([there, drawn])
             bins = _bins(span)
-            panel.xaxis.set_major_locator(MaxNLocator(4))  # long numbers stay apart
             panel.hist(there, bins=bins, density=True, color=OBSERVED, alpha=0.75, label="observed")
             panel.hist(
                 drawn, bins=bins, density=True, histtype="step", color=IMPUTED, lw=2,
                 label="imputed",
             )  # fmt: skip
         share = 100 * np.mean(~seen[:, j])
-        plain(panel, f"{short(name, 60)} ({share:.0f} % missing)", "", "density")
+        what = "share" if column.levels else "density"
+        plain(panel, f"{written} ({share:.0f} % missing)", "", what)
+        value_axis(panel, column)
         if column.kind == "datetime":
-            _as_dates(panel, column)
+            panel.set_yticks([])  # densities are per second
     axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(left_out, fontsize=10)
     return figure
@@ -105,34 +101,29 @@ def plot_row(imputation: Imputation, row: Any, columns: Sequence[str] | None = N
     names, left_out = shown([data.columns[j] for j in missing], columns)
     draws = imputation.draws(imputation.num_draws)[:, i]
     figure, axes = panels(len(names))
-    for panel, name in zip(axes, names, strict=True):
+    for panel, name, written in zip(axes, names, shorts(names, TITLE), strict=True):
         j = list(data.columns).index(name)
+        column = data.schema[name]
         seen = data.values[~np.isnan(data.values[:, j]), j]
-        panel.hist(
-            seen, bins=30, density=True, color=OBSERVED, alpha=0.35, label="column, observed"
-        )
-        panel.hist(draws[:, j], bins=30, density=True, color=IMPUTED, alpha=0.75, label="this cell")
-        panel.axvline(imputation.mean[i, j], color=QUIET, lw=1.5, label="mean")
-        plain(panel, f"row {row}", name, "density")
-        if data.schema[name].kind == "datetime":
-            _as_dates(panel, data.schema[name])
+        if column.levels:
+            _levels(panel, len(column.levels), seen, draws[:, j], ("column, observed", "this cell"))
+        else:
+            panel.hist(
+                seen, bins=30, density=True, color=OBSERVED, alpha=0.35, label="column, observed"
+            )
+            panel.hist(
+                draws[:, j], bins=30, density=True, color=IMPUTED, alpha=0.75, label="this cell"
+            )
+            panel.axvline(imputation.mean[i, j], color=QUIET, lw=1.5, label="mean")
+        plain(panel, "", written, "share" if column.levels else "density")
+        value_axis(panel, column)
+        if column.kind == "datetime":
+            panel.set_yticks([])  # densities are per second
     axes[0].legend(frameon=False, fontsize=8)
     khat = imputation.khat[i]
-    title = f"k-hat {khat:.2f}, ESS {imputation.ess[i]:.0f}"
+    title = f"row {short(row)}: k-hat {khat:.2f}, ESS {imputation.ess[i]:.0f}"
     figure.suptitle("\n".join(filter(None, (title, left_out))), fontsize=10)
     return figure
-
-
-def _as_dates(panel: Any, column: Column) -> None:
-    """Write seconds on the axis as days, and leave out densities, which are per second."""
-
-    def day(seconds: float, _: int) -> str:
-        return str((pd.Timestamp(column.origin or 0) + pd.Timedelta(seconds=seconds)).date())
-
-    panel.xaxis.set_major_locator(MaxNLocator(3))
-    panel.xaxis.set_major_formatter(FuncFormatter(day))
-    panel.xaxis.get_offset_text().set_visible(False)
-    panel.set_yticks([])
 
 
 def _bins(values: np.ndarray) -> list[float]:
@@ -141,15 +132,17 @@ def _bins(values: np.ndarray) -> list[float]:
     return found
 
 
-def _levels(panel: Any, levels: Sequence[Any], there: np.ndarray, drawn: np.ndarray) -> None:
-    at = np.arange(len(levels))
+def _levels(
+    panel: Any,
+    count: int,
+    there: np.ndarray,
+    drawn: np.ndarray,
+    labels: tuple[str, str] = ("observed", "imputed"),
+) -> None:
+    at = np.arange(count)
     for shift, values, colour, label in (
-        (-0.2, there, OBSERVED, "observed"),
-        (0.2, drawn, IMPUTED, "imputed"),
+        (-0.2, there, OBSERVED, labels[0]),
+        (0.2, drawn, IMPUTED, labels[1]),
     ):
         share = np.array([(values == k).mean() if len(values) else 0.0 for k in at])
         panel.bar(at + shift, share, 0.4, color=colour, label=label)
-    crowded = max(len(str(level)) for level in levels) * len(levels) > _ROOM
-    panel.set_xticks(at, shorts(levels))
-    if crowded:
-        panel.tick_params(axis="x", labelrotation=60, labelsize=8 if len(levels) <= 15 else 6)

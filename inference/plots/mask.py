@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ...data import IncompleteData
 from ..checks import MaskCheck
-from .names import short, shorts
+from .names import shorts
 from .patterns import missingness_figure
 from .style import MECHANISM, OBSERVED, QUIET, panels, plain, shown
 
@@ -66,13 +66,16 @@ def plot_mask_check(check: MaskCheck, columns: Sequence[str] | None = None) -> F
     )
     rates = check.rates.loc[names]
     written = shorts(list(rates.index))
+    many = max(len(rates) - 10, 0)
     # long names below the left panel leave it as much height as short ones
     room = 0.08 * max(max(map(len, written), default=0) - 6, 0)
-    figure, axes = panels(2 + bool(len(check.calibration)), size=(4.2, 3.2 + room))
+    count = 2 + bool(len(check.calibration))
+    # and many names beside each other as much width as few
+    figure, axes = panels(count, size=(4.2, 3.2 + room), first=1 + many / 24)
     left, middle = axes[:2]
     _beside(left, rates)
     left.set_xticks(range(len(rates)), written, rotation=60, ha="right", rotation_mode="anchor")
-    left.tick_params(axis="x", labelsize=10 if len(rates) <= 10 else 6)
+    left.tick_params(axis="x", labelsize=8 if many else 10)
     plain(left, "missing, by column", "", "share")
     figure.suptitle(left_out and f"rates: {left_out}", fontsize=10)
     deciles = check.deciles
@@ -84,7 +87,9 @@ def plot_mask_check(check: MaskCheck, columns: Sequence[str] | None = None) -> F
         tenths = pd.DataFrame(deciles.xs((missing, by), level=["missing", "by"]))
         _beside(middle, tenths)
         middle.set_xticks(range(len(tenths)), tenths.index)
-        missing, by = short(missing, 34), short(by, 34)
+        names = sorted({*rates.index, missing, by})
+        told = dict(zip(names, shorts(names, 28), strict=True))
+        missing, by = told[missing], told[by]
         plain(middle, f"{missing} missing, by {by}", f"tenth of {by}, as observed", "share")
     for right in axes[2:]:
         right.plot([0, 1], [0, 1], color=QUIET, lw=1)

@@ -16,6 +16,8 @@ from ...models.programs.base import RowModel
 from ..imputing.imputation import Imputation
 from ..prepare import Fitted, coefficient_medians, fit_of, prepared
 from ..uncertainty.sources import Parameters, sources
+from .axis import value_axis
+from .names import TITLE, shorts
 from .style import IMPUTED, MECHANISM, OBSERVED, panels, plain, shown
 
 _POINTS = 200
@@ -111,18 +113,27 @@ def plot_mechanism(
                 )
                 bands[name].append(curve)
     figure, axes = panels(len(columns))
-    for panel, name in zip(axes, columns, strict=True):
+    for panel, name, written in zip(axes, columns, shorts(columns, TITLE), strict=True):
         below = panel.twinx()
         _distributions(below, data, name, imputation)
         panel.set_zorder(below.get_zorder() + 1)
         panel.patch.set_visible(False)
         line = np.median(bands[name], axis=0) if bands[name] else middle[name]
-        panel.plot(grids[name], line, color=MECHANISM, lw=2)
+        ends = None
         if bands[name]:
             ends = np.quantile(bands[name], [(1 - level) / 2, (1 + level) / 2], axis=0)
-            panel.fill_between(grids[name], *ends, color=MECHANISM, alpha=0.25, lw=0)
+        column = data.schema[name]
+        if column.levels:  # there is nothing between two levels
+            panel.plot(grids[name], line, "o", color=MECHANISM)
+            if ends is not None:
+                panel.vlines(grids[name], *ends, color=MECHANISM, alpha=0.4, lw=4)
+        else:
+            panel.plot(grids[name], line, color=MECHANISM, lw=2)
+            if ends is not None:
+                panel.fill_between(grids[name], *ends, color=MECHANISM, alpha=0.25, lw=0)
         panel.set_ylim(-0.02, 1.02)
-        plain(panel, "", name, "P(missing | value)")
+        plain(panel, "", written, "P(missing | value)")
+        value_axis(panel, column)
     figure.suptitle(left_out, fontsize=10)
     return figure
 
@@ -146,6 +157,8 @@ def mechanism_curve(
 
 def _grid(data: IncompleteData, name: str, imputation: Imputation | None) -> np.ndarray:
     j = list(data.columns).index(name)
+    if data.schema[j].levels:
+        return np.arange(float(len(data.schema[j].levels)))
     shown = data.values[:, j] if imputation is None else imputation.mean[:, j]
     low, high = np.nanmin(shown), np.nanmax(shown)
     room = 0.15 * (high - low)
@@ -169,7 +182,9 @@ def _distributions(
     if imputation is not None:
         parts.append(imputation.draws(1)[0][~seen, j])
         colours.append(IMPUTED)
-    panel.hist(parts, bins=30, color=colours, stacked=True, alpha=0.6)
+    levels = len(data.schema[j].levels)
+    bins: Any = np.arange(levels + 1) - 0.5 if levels else 30
+    panel.hist(parts, bins=bins, color=colours, stacked=True, alpha=0.6)
     panel.set_ylim(0, 3 * panel.get_ylim()[1])
     panel.set_yticks([])
     panel.spines[["top", "right"]].set_visible(False)

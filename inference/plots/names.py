@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
+import itertools
+import re
 from collections.abc import Sequence
 
-#: the characters of a line below or above a panel, and of a name beside an axis
-LINE, TICK = 42, 24
+#: the characters of a line below or above a panel, of a name in it, and of one beside an axis
+LINE, TITLE, TICK = 42, 54, 24
+
+#: names are read in words, and are often joined of them
+_WORD = re.compile(r"[^\s_./,;:()-]+")
 
 
 def short(name: object, most: int = TICK) -> str:
@@ -21,27 +25,24 @@ def short(name: object, most: int = TICK) -> str:
 
 
 def shorts(names: Sequence[object], most: int = TICK) -> list[str]:
-    """Cut long names, and show those that would look alike by where they differ.
+    """Cut long names, and show those that would look alike by the words in which they differ.
 
     >>> shorts(["blood pressure at the first visit", "blood pressure at the next visit"], 12)
     ['…first…', '…next…']
+    >>> shorts([f"{what}_in_serum_at_visit_{k}" for what in ("iron", "zinc") for k in (1, 2)], 12)
+    ['iron…1', 'iron…2', 'zinc…1', 'zinc…2']
     """
     full = [str(name) for name in names]
-    cut = [_cut(name, most) for name in full]
-    for alike in {one for one in cut if cut.count(one) > 1}:
-        places = [k for k, one in enumerate(cut) if one == alike]
-        group = sorted({full[k] for k in places})
-        if len(group) == 1:
-            continue
-        head = _alike(group)
-        tail = _alike([name[head:][::-1] for name in group])
-        for k in places:
-            # whole words are easier to read than the letters that differ
-            start = full[k].rfind(" ", 0, head + 1) + 1
-            end = full[k].find(" ", len(full[k]) - tail)
-            middle = full[k][start : end if end >= 0 else len(full[k])]
-            cut[k] = f"…{_cut(middle, most - 2)}…"
-    return [_text(one) for one in cut]
+    cut = {name: _cut(name, most) for name in full}
+    if _groups(cut):
+        cut |= _by_words([name for name in cut if len(name) > most], most)
+    # where words do not tell them apart, letters may; a number always does
+    for alike in _groups(cut):
+        cut |= _by_letters(alike, most)
+    for alike in _groups(cut):
+        for k, name in enumerate(alike, 1):
+            cut[name] = f"{_cut(name, max(most - 5, 1))} ({k})"
+    return [_text(cut[name]) for name in full]
 
 
 def lines(text: str, width: int = LINE, most: int = 2) -> str:
@@ -51,10 +52,64 @@ def lines(text: str, width: int = LINE, most: int = 2) -> str:
     concentration of glucose in
     serum at the second visit
     """
-    parts = textwrap.wrap(text, width, break_on_hyphens=False)
-    if len(parts) > most:
-        parts = textwrap.wrap(_cut(text, most * width - width // 3), width)
-    return _text("\n".join(parts[:most]))
+    parts = _wrapped(text, width)
+    room = most * width
+    while len(parts) > most:
+        parts = _wrapped(_cut(text, room), width)
+        room -= 2
+    return _text("\n".join(parts))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text after blanks and underscores, and elsewhere where there are none."""
+    found = [""]
+    for part in re.split(r"(?<=[\s_/])", " ".join(text.split())):
+        if found[-1] and len((found[-1] + part).rstrip()) > width:
+            found.append("")
+        found[-1] += part
+        while len(found[-1].rstrip()) > width:
+            found[-1:] = [found[-1][:width], found[-1][width:]]
+    return [line.strip() for line in found]
+
+
+def _groups(cut: dict[str, str]) -> list[list[str]]:
+    """Return the names that look alike, in groups."""
+    alike: dict[str, list[str]] = {}
+    for name, one in cut.items():
+        alike.setdefault(one, []).append(name)
+    return [group for group in alike.values() if len(group) > 1]
+
+
+def _by_words(names: list[str], most: int) -> dict[str, str]:
+    """Write of each name the words that not all names of as many words have in that place."""
+    found: dict[str, str] = {}
+    of_words: dict[int, list[str]] = {}
+    for name in names:
+        of_words.setdefault(len(_WORD.findall(name)), []).append(name)
+    for group in of_words.values():
+        words = [list(_WORD.finditer(name)) for name in group]
+        differ = [len({one[0] for one in place}) > 1 for place in zip(*words, strict=True)]
+        for name, own in zip(group, words, strict=True):
+            runs = [
+                list(run)
+                for varies, run in itertools.groupby(range(len(own)), key=differ.__getitem__)
+                if varies
+            ]
+            if not runs:
+                found[name] = _cut(name, most)
+                continue
+            parts = [name[own[run[0]].start() : own[run[-1]].end()] for run in runs]
+            head = "…" if own[runs[0][0]].start() else ""
+            tail = "…" if own[runs[-1][-1]].end() < len(name) else ""
+            found[name] = _cut(head + "…".join(parts) + tail, most)
+    return found
+
+
+def _by_letters(alike: list[str], most: int) -> dict[str, str]:
+    """Write of each name what is between the letters that all begin and end with."""
+    head = _alike(alike)
+    tail = _alike([name[head:][::-1] for name in alike])
+    return {name: f"…{_cut(name[head : len(name) - tail], most - 2)}…" for name in alike}
 
 
 def _alike(texts: Sequence[str]) -> int:
@@ -69,7 +124,7 @@ def _cut(name: str, most: int) -> str:
     if len(name) <= most:
         return name
     tail = (most - 1) // 2
-    return f"{name[: most - 1 - tail]}…{name[-tail:]}"
+    return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"
 
 
 def _text(name: str) -> str:

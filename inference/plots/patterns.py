@@ -70,7 +70,8 @@ def missingness_figure(table: Table, columns: Sequence[str] | None = None) -> An
     if not drawn.shape[1]:
         masks = np.zeros((m, 1), dtype=bool)
     names = shorts(list(drawn.columns))
-    side = max(0.42 * p, 2.6)
+    # many columns stand closer, so that the letters stay large where a page narrows the figure
+    side = max(0.42 * min(p, 8) + 0.24 * max(p - 8, 0), 2.6)
     tall = max(0.26 * m + 2.2, side) + 0.07 * max(map(len, names), default=0)
     figure = ShownFigure(figsize=(2 * side + 4.6, tall), layout="constrained")
     FigureCanvasAgg(figure)

@@ -10,7 +10,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .style import MECHANISM, QUIET, TRUE
+from .style import MECHANISM, ink_on
 
 
 class RatioCell(NamedTuple):
@@ -52,20 +52,16 @@ def plot_ratios(
         figsize=(2.6 + 0.62 * len(scenarios), 2.4 + 0.5 * len(methods)), layout="constrained"
     )
     axes = figure.subplots()
-    image = axes.imshow(
-        table, cmap="RdBu_r", norm=TwoSlopeNorm(1.0, 0.5, 1.5), aspect="auto", alpha=0.8
-    )
+    norm = TwoSlopeNorm(1.0, 0.5, 1.5)
+    image = axes.imshow(table, cmap="RdBu_r", norm=norm, aspect="auto")
     for i in range(len(methods)):
         for j in range(len(scenarios)):
             if np.isfinite(table[i, j]):
-                dark = abs(table[i, j] - 1) > 0.3
-                for up, value, size, ink in (
-                    (-0.14, table[i, j], 8, TRUE),
-                    (0.24, worst[i, j], 6.5, QUIET),
-                ):
+                ink = ink_on(image.cmap(norm(table[i, j])))
+                for up, value, size in ((-0.14, table[i, j], 8), (0.24, worst[i, j], 6.5)):
                     axes.text(
                         j, i + up, f"{value:.2f}", ha="center", va="center", fontsize=size,
-                        color="white" if dark else ink,
+                        color=ink,
                     )  # fmt: skip
         if np.isfinite(worst[i]).any():
             j = int(np.nanargmax(worst[i]))

@@ -6,7 +6,11 @@ from matplotlib.figure import Figure
 from scipy.stats import chi2
 
 from ..sensitivity import SensitivityCurve
+from .axis import numbers
+from .names import short
 from .style import IMPUTED, MECHANISM, OBSERVED, QUIET, panels, plain
+
+_WIDTH = 54
 
 
 def plot_sensitivity(
@@ -52,7 +56,7 @@ def plot_sensitivity(
         for at in curve.tipping_points(value, estimand):
             panel.plot(at, value, "v", color=MECHANISM, ms=8)
             panel.annotate(
-                f"{at:.2f}", (at, value), (0, 7), textcoords="offset points", ha="center"
+                _three_digits(at), (at, value), (0, 7), textcoords="offset points", ha="center"
             )
     if has_profile:
         low, high = curve.supported()
@@ -61,7 +65,9 @@ def plot_sensitivity(
         panel.set_xlim(left, right)
     panel.legend(frameon=False, fontsize=8)
     name = estimand or curve.estimands[0]
-    plain(panel, curve.column, curve.assumption.rstrip(","), f"estimate: {name}")
+    # the figure is wider than others, and so are its lines
+    varied = f"{curve.assumption.rstrip(',')} of {short(curve.column, 44)}"
+    plain(panel, name, varied, "estimate", width=_WIDTH)
     if has_profile:
         profile = curve.profile.sort_index()
         axes[1].plot(profile.index, profile - profile.max(), "o-", color=IMPUTED, ms=4)
@@ -73,3 +79,7 @@ def plot_sensitivity(
             axes[1], "what the data say of the slope", "slope", "log-likelihood, less its maximum"
         )
     return figure
+
+
+def _three_digits(value: float) -> str:
+    return numbers([float(f"{value:.3g}")])[0]

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
 
 from ...data.errors import InputError
-from .names import lines
+from .axis import write_whole
+from .names import LINE, lines
 from .shown_figure import ShownFigure
 
 OBSERVED, IMPUTED, MECHANISM, TRUE = "#56B4E9", "#E69F00", "#D55E00", "#000000"
@@ -20,16 +23,21 @@ _PANEL = (4.2, 3.2)
 MOST_PANELS, _MOST_NAMED = 12, 48
 
 
-def panels(count: int, across: int = 3, size: tuple[float, float] = _PANEL) -> tuple[Figure, Any]:
+def panels(
+    count: int, across: int = 3, size: tuple[float, float] = _PANEL, first: float = 1.0
+) -> tuple[Figure, Any]:
     """Make a figure with this many panels, in rows of up to ``across``, and list its axes.
+
+    The panels at the left are ``first`` times as wide as the others.
 
     A figure of its own, not pyplot's, which keeps figures and a backend for the whole process; a
     notebook shows it as the value of a cell.
     """
     across = max(min(across, count), 1)
     down = max(-(-count // across), 1)
-    figure = ShownFigure(figsize=(size[0] * across, size[1] * down), layout="constrained")
-    axes = list(figure.subplots(down, across, squeeze=False).flat)
+    widths = [first] + [1.0] * (across - 1)
+    figure = ShownFigure(figsize=(size[0] * sum(widths), size[1] * down), layout="constrained")
+    axes = list(figure.subplots(down, across, squeeze=False, width_ratios=widths).flat)
     for spare in axes[count:]:
         spare.set_visible(False)
     return figure, axes[:count]
@@ -78,8 +86,20 @@ def shown(
     return kept, f"the {most} most missing of {len(of)} columns; columns= names others"
 
 
-def plain(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
-    """Set the labels, in lines that fit the panel, and remove the frame at the top and right."""
-    axes.set(title=lines(title), xlabel=lines(x), ylabel=lines(y, 32))
+def plain(axes: Axes, title: str = "", x: str = "", y: str = "", width: int = LINE) -> None:
+    """Set the labels, in lines that fit the panel, and remove the frame at the top and right.
+
+    Numbers on the axes are written in full.
+    """
+    write_whole(axes)
+    axes.set(title=lines(title, width), xlabel=lines(x, width), ylabel=lines(y, 32))
     axes.title.set_fontsize(10)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def ink_on(colour: ColorType) -> str:
+    """Return black or white, whichever is easier to read on a colour (by WCAG's contrast)."""
+    parts = np.asarray(to_rgb(colour))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
+    return "black" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "white"
