@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import warnings
 from types import TracebackType
@@ -11,18 +10,10 @@ from typing import TextIO
 import typer
 
 from ..data.errors import AbsentiaError, AbsentiaWarning
-from .console import errors, print_document, quoted, say, warn, warned
+from .console import errors, print_document, say, warn, warned
 from .stopping import signal_of, signals_that_stop
+from .words import at_the_shell
 
-#: what the library calls things, and what they are called at the shell
-_AT_THE_SHELL = {
-    "parameters='bootstrap'": "--parameters bootstrap",
-    "slope_sensitivity": "absentia sensitivity",
-}
-#: the arguments of reading, as ``sep=';'`` or ``sep=``, which are options here
-_ARGUMENT = re.compile(
-    r"\b(sep|decimal|thousands|encoding|keep_na|date_format|skip|sheet)=('[^']*'|\d+)?"
-)
 #: what a mistake in the input or a limit of the machine raises
 _MISTAKES = (AbsentiaError, ValueError, OSError, FloatingPointError, MemoryError)
 
@@ -58,7 +49,7 @@ class one_line_errors:
             line: str | None = None,
         ) -> None:
             if issubclass(category, AbsentiaWarning):
-                warn(_at_the_shell(str(message)))
+                warn(at_the_shell(str(message)))
             else:
                 usual(message, category, filename, lineno, file, line)
 
@@ -81,20 +72,8 @@ class one_line_errors:
             say(f"stopped by {signal.Signals(number).name}{more}", errors)
             raise typer.Exit(128 + number) from None
         if isinstance(error, _MISTAKES):
-            what = _at_the_shell(str(error)) or "there is not enough memory"
+            what = at_the_shell(str(error)) or "there is not enough memory"
             say(f"error: {' '.join(what.split())}", errors)
             if self.document:
                 print_document({"error": " ".join(what.split()), "exit_code": 2})
             raise typer.Exit(2) from None
-
-
-def _at_the_shell(text: str) -> str:
-    """Replace names of Python by those of the command line."""
-    for name, option in _AT_THE_SHELL.items():
-        text = text.replace(name, option)
-    return _ARGUMENT.sub(_as_option, text)
-
-
-def _as_option(found: re.Match[str]) -> str:
-    option = f"--{found[1].replace('_', '-')}"
-    return option if found[2] is None else f"{option} {quoted(found[2].strip(chr(39)))}"

@@ -26,6 +26,7 @@ from .csv_options import FinishOptions
 from .fields import Fields
 from .finish import finished
 from .pooling import Answers, answers_from
+from .words import at_the_shell
 
 
 class Several(NamedTuple):
@@ -80,7 +81,7 @@ def drawn_tables(
         at_random = multiple_imputation(plain, data, multiple, seed=seed, progress=progress)
     for one in heard:
         if issubclass(one.category, AbsentiaWarning):
-            warn(f"of the tables under missing at random: {one.message}")
+            warn(f"of the tables under missing at random: {at_the_shell(str(one.message))}")
     return Several(list(tables), list(at_random), tables, at_random)
 
 

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .console import errors, print_document, say
+from .words import speak_of
 
 
 class OneLineGroup(TyperGroup):
@@ -17,6 +18,12 @@ class OneLineGroup(TyperGroup):
 
     Typer draws a box of several lines, which a log file or a script cannot read.
     """
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command, whose options are then named in what it says."""
+        found = super().resolve_command(ctx, args)
+        speak_of(getattr(found[1], "params", ()))
+        return found
 
     def main(
         self,

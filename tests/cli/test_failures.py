@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import tempfile
 
@@ -9,11 +10,13 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import absentia as ab
 from absentia.cli import app
 from absentia.cli.documents import schema_of
+from absentia.cli.words import at_the_shell, speak_of
 
 FAILURES = {
     "impute none.csv --out o.csv": "no such file",
@@ -145,6 +148,41 @@ def test_errors_of_reading_name_arguments_in_python_and_options_at_the_shell(pla
     assert "give --sep ';'" in done.stderr
     done = CliRunner().invoke(app, ["inspect", str(place / "t.csv"), "--sheet", "2"])
     assert "no --sheet; drop it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "at_impute"),
+    [
+        ("give parameters='bootstrap', or more", "give --parameters bootstrap, or more"),
+        ("leave out sign= and prior_scale=", "leave out --sign and prior_scale="),
+        ("by name: sign={'crp mg': 'high'}", "by name: --sign 'crp mg=high'"),
+        ("impute with draws=20 or more", "impute with --draws 20 or more"),
+        ("out='folder' for them", "--out folder for them"),
+        ("use decoder='linear'", "use decoder='linear'"),
+        ("column 'seed=3' has no value", "column 'seed=3' has no value"),
+        ("--sign 'crp=<0.5' and --seed=2", "--sign 'crp=<0.5' and --seed=2"),
+        ("leave out slope_prior=0.5.", "leave out --slope-prior 0.5."),
+        ("give seed=[1, 2]", "give seed=[1, 2]"),
+        ("look at slope_sensitivity", "look at absentia sensitivity"),
+    ],
+)
+def test_texts_of_the_library_name_the_options_of_the_command(said, at_impute):
+    commands = typer.main.get_command(app).commands
+    speak_of(commands["impute"].params)
+    assert at_the_shell(said) == at_impute
+    speak_of(commands["fit"].params)  # whose settings are in a file, as sep=";"
+    assert at_the_shell("give sep=';' or parameters='fixed'") == (
+        "give sep=';' or parameters='fixed'"
+    )
+
+
+def test_a_command_says_its_own_options(place):
+    (place / "two.csv").write_text("a,b\n1.5,\n,3.5\n2.5,4.5\n3,5\n")
+    options = ["impute", "two.csv", "--out", "o.csv", "--missingness", "limit", "--sign", "a=high"]
+    done = CliRunner().invoke(app, options)
+    assert "--missingness limit needs to know which side is hidden in column 'b'" in done.stderr
+    assert "give --sign high where" in done.stderr
+    assert not re.search(r"\b(sign|missingness)=", done.stderr)
 
 
 def test_help_and_version_end_well():
