@@ -210,6 +210,15 @@ def test_seeds_repeat_and_leave_the_generators_alone():
     assert same.mean() > 0.98
 
 
+def test_hidden_layers_in_bfloat16():
+    data = ab.IncompleteData.from_frame(numbers()[list("abcd")])
+    quick = {"device": DEVICE, "steps": 30, "evaluations": 3, "progress": False, "check": False}
+    exact, lower = (
+        ab.fit(MODELS["NotMIWAE"](data), data, autocast=lower, **quick) for lower in (False, True)
+    )
+    assert lower.bound == pytest.approx(exact.bound, abs=0.05)
+
+
 def test_a_stopped_fit_goes_on(tmp_path):
     """From its checkpoint on the accelerator, as if it had never stopped."""
     data = ab.IncompleteData.from_frame(numbers(), covariates=["w"])

@@ -25,6 +25,7 @@ from ..prepare import of_model
 from ..scanned.ranks import Ranks
 from ..scanned.streamed import MOST_HELD_OUT, StreamedRows, split_scan
 from ..targets import with_matching_target
+from .autocast import hidden_in_bfloat16
 from .checking import check_slopes
 from .checkpoint import checkpoint_path
 from .loggers import Logger
@@ -66,8 +67,10 @@ def fit(
     mechanism's coefficients learn faster), ``schedule`` (of the rate, see below), ``gradient``,
     ``unobserved`` (whether missing values are integrated out or sampled), ``validation`` (the share
     of rows held out; 0 fits all rows and keeps the last state), ``evaluations`` (their number in
-    all), ``patience`` (stop after so many evaluations without a better bound), ``seed`` and
-    ``optimiser``.
+    all), ``patience`` (stop after so many evaluations without a better bound), ``seed``,
+    ``optimiser`` and ``autocast`` (True computes the hidden layers of networks in bfloat16 during
+    the fit, which is quicker on GPUs that have it, and slower on most processors; parameters,
+    densities and weights keep their precision).
 
     The optimiser is ``"adam"`` on minibatches, for every
     model, or ``"l-bfgs"`` on the whole table, which is some ten times faster and serves linear
@@ -206,7 +209,8 @@ def fit(
                 for logger in loggers:
                     logger.start(plan.to_dict(), resumed=path is not None and path.exists())
                 # each process has random numbers of its own
-                with seeded(plan.seed + 104_729 * ranks.rank, parameter.device):
+                own = seeded(plan.seed + 104_729 * ranks.rank, parameter.device)
+                with own, hidden_in_bfloat16(model, plan.autocast):
                     run.go(progress and ranks.first, listeners if ranks.first else ())
             finally:
                 run.restore_best()

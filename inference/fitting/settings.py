@@ -47,6 +47,7 @@ class FitOptions(TypedDict, total=False):
     patience: int | None
     seed: int
     optimiser: Optimiser
+    autocast: bool
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class FitSettings:
     patience: int | None = None
     seed: int = 0
     optimiser: Optimiser = "auto"
+    autocast: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> FitSettings:
@@ -110,6 +112,8 @@ class FitSettings:
         if self.optimiser not in get_args(Optimiser):
             known = ", ".join(get_args(Optimiser))
             raise InputError(f"optimiser is {self.optimiser!r}; give one of {known}")
+        if not isinstance(self.autocast, bool):
+            raise InputError(f"autocast is {self.autocast!r}; give True or False")
         if not 0 <= self.validation < 1:
             raise InputError(
                 f"validation is {self.validation}; give the share of rows to hold out, at least 0 "
