@@ -89,7 +89,8 @@ def check_cells(imputation: Imputation, *, folds: int = 5) -> CellCheck:
         mine = left.columns == j
         if column.levels or not mine.any():
             continue
-        weight, size = left.odds[mine], effective(left.odds[mine])
+        weight = left.odds[:, mine].mean(0)
+        size = effective(weight)
         if not size:  # no seen cell could have been missing
             continue
         weight = weight / weight.sum()

@@ -21,9 +21,13 @@ from .left_out import LeftOut, Refits, left_out
 
 #: the share of a column's missing values for which the odds of its seen ones must stand
 _REPRESENTED = 0.5
+#: the effective number of seen cells below which even their median is left to chance
+_FEWEST = 5
 #: how many columns a message names
 _NAMED = 4
 
+#: by what intervals are calibrated, None for those of the model
+Calibrate = Literal["odds"] | None
 #: what is done with columns in which seen cells cannot stand for the missing ones
 Refused = Literal["error", "plain"]
 
@@ -97,11 +101,12 @@ class Calibrated:
         mine = left.columns == j
         if not mine.any():
             return 0, 0.0, np.nan, np.nan, np.inf, "the column has no seen value"
-        odds, scores = left.odds[mine], self._scores(left, mine, level)
+        draws, scores = left.odds[:, mine], self._scores(left, mine, level)
+        odds = draws.mean(0)
         size, missing = conformal.effective(odds), int((~self.data.s[:, j]).sum())
         represented = float(odds.sum() / left.share[j] / missing)
-        found = conformal.stretch(scores, odds, level, gamma)
-        why = _refusal(size, represented, found, level, gamma)
+        found = conformal.upper_stretch(scores, draws, level, gamma)
+        why = _refusal(size, represented, found)
         plain = conformal.covered(scores, odds)
         return int(mine.sum()), size, represented, plain, found, why
 
@@ -172,7 +177,7 @@ def _check(gamma: float, folds: Any) -> None:
         )
 
 
-def _refusal(size: float, represented: float, found: float, level: float, gamma: float) -> str:
+def _refusal(size: float, represented: float, found: float) -> str:
     """Say why the intervals of a column cannot be calibrated; nothing where they can."""
     if not size:
         return (
@@ -185,13 +190,17 @@ def _refusal(size: float, represented: float, found: float, level: float, gamma:
             f"missing ones; the others are where hardly any value is seen (a limit, a step, or a "
             f"steep slope)"
         )
-    if np.isfinite(found):
-        return ""
-    needed = level / (1 - level) * gamma**2
-    return (
-        f"seen values that could have been missing count for {size:.1f} cells, and {needed:.0f} "
-        f"are needed" + (f" at gamma = {gamma:g}" if gamma > 1 else "")
-    )
+    if size < _FEWEST:
+        return (
+            f"seen values that could have been missing count for {size:.1f} cells, and {_FEWEST} "
+            f"are needed"
+        )
+    if not np.isfinite(found):
+        return (
+            "in a tenth of the draws of the parameters no seen value could have been missing "
+            "(a limit or a step)"
+        )
+    return ""
 
 
 def _sentence(bad: pd.DataFrame) -> str:

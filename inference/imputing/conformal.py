@@ -24,11 +24,27 @@ sizes can give is
     A_k = sum_{i <= k} o_i,  A = sum_i o_i
 
 (Jin, Ren & Candes, "Sensitivity analysis of individual treatment effects", PNAS 2023).
+
+Where too few cells stand for the missing ones, no v_k is large enough. Scores beyond their weighted
+median t are then taken for exponential, which those of Normal errors nearly are: they exceed t by s
+on average, are worth k equal ones, and a further one is beyond
+
+    t + s k (r^(1/k) - 1)
+
+with the chance 1/r of those beyond t: the predictive distribution of an exponential variable after
+k others. For the level, r is their share of the weight by that of what may be outside.
+
+Odds that are not known have draws, each with its own Q. What the intervals are multiplied by is the
+90 % quantile of these, and at least 1: of the rules that were tried on simulated tables
+(``experiments/results/README.md``) it is the one that comes nearest to the level.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+#: the quantile, over draws of the odds, of the stretches that they ask for
+_UPPER = 0.9
 
 
 def scores(
@@ -90,6 +106,51 @@ def stretch(scores: np.ndarray, odds: np.ndarray, level: float, gamma: float = 1
     outside = np.maximum(1 - np.cumsum(share), 0.0) + 1 / size
     enough = inside >= level * (inside + gamma * outside) * (1 - 1e-12)
     return float(scores[order][enough.argmax()]) if enough.any() else np.inf
+
+
+def tail_stretch(scores: np.ndarray, odds: np.ndarray, level: float, gamma: float = 1.0) -> float:
+    """Return the stretch by an exponential tail beyond the weighted median of the scores.
+
+    >>> round(tail_stretch(np.linspace(0.0, 1.0, 21), np.ones(21), 0.5), 2)
+    0.5
+
+    Args:
+        scores, odds, level, gamma: as for :func:`stretch`.
+    """
+    if not effective(odds):
+        return np.inf
+    order = np.argsort(scores, kind="stable")
+    ascending, share = scores[order], odds[order] / odds.sum()
+    start = ascending[(np.cumsum(share) >= 0.5 * (1 - 1e-12)).argmax()]
+    share = np.where(ascending > start, share, 0.0)
+    beyond, size = share.sum(), effective(share)
+    # the odds may be gamma times larger for what is outside, and as much smaller for the rest
+    outside = (1 - level) / (1 - level + gamma**2 * level)
+    if beyond <= outside:
+        return float(start)
+    excess = share @ (ascending - start) / beyond
+    return float(start + excess * size * np.expm1(np.log(beyond / outside) / size))
+
+
+def upper_stretch(scores: np.ndarray, draws: np.ndarray, level: float, gamma: float = 1.0) -> float:
+    """Return by what intervals are multiplied where the odds are known by draws of them.
+
+    >>> upper_stretch(np.linspace(0.0, 2.0, 201), np.ones((1, 201)), 0.9)  # of one, it is that one
+    1.81
+    >>> upper_stretch(np.linspace(0.0, 0.5, 201), np.ones((1, 201)), 0.9)  # and never a shorter one
+    1.0
+
+    Args:
+        scores: (C,) scores of seen cells.
+        draws: (M, C) draws of their odds of being missing.
+        level, gamma: as for :func:`stretch`.
+    """
+    found = [stretch(scores, odds, level, gamma) for odds in draws]
+    for k, odds in enumerate(draws):
+        if not np.isfinite(found[k]):  # not even the largest score is enough
+            found[k] = max(tail_stretch(scores, odds, level, gamma), scores.max())
+    place = int(np.ceil(_UPPER * len(found) - 1e-9)) - 1
+    return max(float(np.sort(found)[place]), 1.0)
 
 
 def covered(scores: np.ndarray, odds: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from ...data.errors import InputError, NameLookupError
 from ..diagnostics import khat_threshold
 from .at_random import at_random_cells
 from .beside import beside, lines
-from .calibrated import Calibrated, Refused
+from .calibrated import Calibrate, Calibrated, Refused
 from .cells import MissingCells, as_numpy
 from .stream import Estimates
 
@@ -157,35 +157,25 @@ class Imputation:
             )
         return self._completed(self._cells.quantiles(self.data.schema, q))
 
+    # fmt: off
     @overload
     def interval(
-        self,
-        level: float = 0.9,
-        *,
-        calibrate: Literal["odds"] | None = None,
-        gamma: float = 1.0,
-        refused: Refused = "error",
-        folds: int = 5,
-        frame: Literal[False] = False,
+        self, level: float = ..., *, calibrate: Calibrate = ..., gamma: float = ...,
+        refused: Refused = ..., folds: int = ..., frame: Literal[False] = ...,
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
     @overload
     def interval(
-        self,
-        level: float = 0.9,
-        *,
-        calibrate: Literal["odds"] | None = None,
-        gamma: float = 1.0,
-        refused: Refused = "error",
-        folds: int = 5,
-        frame: Literal[True],
+        self, level: float = ..., *, calibrate: Calibrate = ..., gamma: float = ...,
+        refused: Refused = ..., folds: int = ..., frame: Literal[True],
     ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+    # fmt: on
 
     def interval(
         self,
         level: float = 0.9,
         *,
-        calibrate: Literal["odds"] | None = None,
+        calibrate: Calibrate = None,
         gamma: float = 1.0,
         refused: Refused = "error",
         folds: int = 5,
@@ -202,10 +192,13 @@ class Imputation:
             sum_{v_i <= v_k} o_i >= level (sum_i o_i + sum_i o_i^2 / sum_i o_i),
 
         with the odds that the fitted mechanism gives (weighted conformal prediction: Tibshirani et
-        al., NeurIPS 2019). If these odds are right, such intervals hold their level on average over
-        a column's missing cells, whatever the decoder; see :meth:`calibration`. Columns of levels
-        keep their intervals. The first call refits the model and imputes the predicted cells' rows,
-        at most 500 a column and 10,000 in all.
+        al., NeurIPS 2019), or by an exponential tail of the scores where too few cells count. If
+        these odds are right, such intervals hold their level on average over a column's missing
+        cells, whatever the decoder. A fit with draws of its parameters gives as many odds of each
+        cell: Q is the 90 % quantile of what they ask for. It is at least 1, so that no interval is
+        shortened; see :meth:`calibration`. Columns of levels keep their intervals. The first call
+        refits the model and imputes the predicted cells' rows, at most 500 a column and 10,000 in
+        all.
 
         Args:
             level: the coverage, a probability.
@@ -280,7 +273,7 @@ class Imputation:
         self,
         level: float = 0.9,
         *,
-        calibrate: Literal["odds"] | None = None,
+        calibrate: Calibrate = None,
         gamma: float = 1.0,
         refused: Refused = "error",
         folds: int = 5,

@@ -32,7 +32,7 @@ class LeftOut(NamedTuple):
         rows: (C,) the row of each cell.
         columns: (C,) its column.
         values: (C,) its value, in the model's units.
-        odds: (C,) its odds of being missing.
+        odds: (M, C) its odds of being missing, under draws of the parameters or under one value.
         draws: (D, C) draws from its distribution as if it were missing, each column in order.
         share: (p,) the share of the column's seen cells that are here.
     """
@@ -75,7 +75,7 @@ def left_out(
     rows, columns, share = _chosen(data, seed)
     ignored = model.missingness.dependence(len(data.columns)).ignorable.cpu().numpy()
     if posterior is None:
-        found, sampled = np.empty(len(rows)), np.empty((settings["draws"], len(rows)))
+        found, sampled = np.empty((1, len(rows))), np.empty((settings["draws"], len(rows)))
         for part, one in refits or [(np.arange(len(data)), model)]:
             mine = np.flatnonzero(np.isin(rows, part))
             if not len(mine):
@@ -83,7 +83,7 @@ def left_out(
             used, place = np.unique(rows[mine], return_inverse=True)
             seen = data.without_target().rows(used)
             odds = odds_of_missing(one, programs_of(one), seen, _PARTICLES, seed)[0]
-            found[mine] = odds[place, columns[mine]]
+            found[:, mine] = odds[place, columns[mine]]
             draws = _hidden_draws(one, data, rows[mine], columns[mine], settings, seed)[0]
             sampled[:, mine] = np.sort(draws, axis=0)
     else:
@@ -91,7 +91,7 @@ def left_out(
     mine = ignored[columns]
     if mine.any():
         here = data.without_target().rows(rows[mine])
-        found[mine] = odds_at_random(data, ignored, here, _hidden(here, columns[mine]))
+        found[:, mine] = odds_at_random(data, ignored, here, _hidden(here, columns[mine]))
     x = data.x.double().cpu().numpy()
     return LeftOut(rows, columns, x[rows, columns], found, sampled, share)
 
@@ -159,7 +159,7 @@ def _under_draws(
     settings: dict[str, Any],
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return odds (C,) and sorted draws (D, C) of hidden cells, under draws of the parameters."""
+    """Return odds (M, C) and sorted draws (D, C) of hidden cells, under draws of the parameters."""
     from .by_draws import divided
 
     _, count, size, kept = divided(len(posterior), settings["particles"], settings["draws"])
@@ -168,17 +168,17 @@ def _under_draws(
     rows, columns = cells
     used, place = np.unique(rows, return_inverse=True)
     table = data.without_target().rows(used)
-    odds, drawn, log_ratio = np.zeros(len(rows)), [], []
+    odds, drawn, log_ratio = [], [], []
     for part, draw in enumerate(posterior.chosen(count)):
         posterior.put(own, draw)
         at = seed + part
         found, evidence = odds_of_missing(own, programs_of(own), table, size, at)
         draws, without = _hidden_draws(own, data, rows, columns, each, at)
-        odds += found[place, columns] / count
+        odds.append(found[place, columns])
         drawn.append(draws)
         log_ratio.append(without - evidence[place])
     weight = np.repeat(_truncated(np.stack(log_ratio)), kept, axis=0)
-    return odds, evened(np.concatenate(drawn), weight)
+    return np.stack(odds), evened(np.concatenate(drawn), weight)
 
 
 def _truncated(log_ratio: np.ndarray) -> np.ndarray:

@@ -103,7 +103,7 @@ def test_odds_of_an_ignorable_mechanism_are_those_of_a_regression():
     rows[np.random.default_rng(14).random(1500) < expit(logits), 0] = np.nan
     model, data = gaussian(rows, ab.models.Ignorable(3))
     left = left_out(model, data, None, {"particles": 20, "draws": 5}, seed=0)
-    off = np.log(left.odds) - logits[left.rows]
+    off = np.log(left.odds[0]) - logits[left.rows]
     assert np.abs(off).mean() < 0.25
 
 
@@ -123,7 +123,7 @@ def test_hidden_cells_are_predicted_from_the_rest_of_their_rows():
     assert np.abs(left.draws.mean(0) - WEIGHT[0] * z).max() < 5 * error
     np.testing.assert_allclose(left.draws.std(0), sd, rtol=0.1)
     assert np.all(np.diff(left.draws, axis=0) >= 0)
-    np.testing.assert_allclose(left.odds, left.odds[0])  # nothing to be read from the mask
+    np.testing.assert_allclose(left.odds, left.odds[0, 0])  # nothing to be read from the mask
 
 
 @pytest.mark.parametrize("slope", [None, -1.5])
@@ -179,8 +179,12 @@ def test_what_cannot_be_asked_for():
     rows[::3, 0] = np.nan
     model, data = gaussian(rows, ab.models.Ignorable(3))
     filled = ab.impute(model, data, 100, refine=False, unfitted=True)
-    with pytest.raises(ab.AbsentiaError, match=r"count for 40.* cells, and 99 are needed"):
-        filled.interval(0.99, calibrate="odds")
+    few = rows[[0, 1, 2, 3, 4, 5, 6]]
+    few = ab.impute(
+        model, gaussian(few, ab.models.Ignorable(3))[1], 50, draws=60, refine=False, unfitted=True
+    )
+    with pytest.raises(ab.AbsentiaError, match=r"count for 4.0 cells, and 5 are needed"):
+        few.interval(0.9, calibrate="odds")
     for wrong in ({"calibrate": "mcar"}, {"gamma": 2.0}, {"calibrate": "odds", "gamma": 0.5},
                   {"calibrate": "odds", "refused": "no"},
                   {"calibrate": "odds", "folds": 1}):  # fmt: skip
@@ -245,7 +249,8 @@ def test_draws_of_the_parameters_are_weighted_to_leave_the_cell_out():
     np.testing.assert_allclose(found, exact, atol=0.2)
     assert abs(found[3] - exact[3]) < 0.3 * abs(seen.mean() - exact[3])
     assert left.draws.std(0)[1] == pytest.approx(np.sqrt(1 + 1 / 3), rel=0.1)
-    np.testing.assert_allclose(left.odds, left.odds[0])
+    assert left.odds.shape == (count, 4)
+    np.testing.assert_allclose(left.odds, left.odds[0, 0])
 
 
 def test_draws_without_weights_are_quantiles_of_weighted_ones():

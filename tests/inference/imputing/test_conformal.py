@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from absentia.inference.imputing.conformal import covered, effective, halves, scores, stretch
+from absentia.inference.imputing.conformal import (
+    covered,
+    effective,
+    halves,
+    scores,
+    stretch,
+    tail_stretch,
+    upper_stretch,
+)
 
 
 def by_loops(scores, odds, level):
@@ -68,6 +76,44 @@ def test_too_few_cells_or_none():
     assert effective(np.zeros(5)) == effective(np.empty(0)) == effective(np.array([np.inf])) == 0
     assert stretch(np.arange(5.0), np.zeros(5), 0.9) == np.inf
     assert np.isnan(covered(np.arange(5.0), np.zeros(5)))
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1.5])
+def test_the_tail_of_exponential_scores(gamma):
+    """Many scores: the quantile itself. Few: a further score is outside as often as it should."""
+    rng = np.random.default_rng(5)
+    wrong = gamma**2
+    outside = 0.1 / (0.1 + 0.9 * wrong)
+    many = tail_stretch(rng.exponential(size=200_000), np.ones(200_000), 0.9, gamma)
+    assert many == pytest.approx(-np.log(outside), rel=0.01)
+    few = [tail_stretch(rng.exponential(size=12), rng.lognormal(size=12), 0.9, gamma)
+           for _ in range(4000)]  # fmt: skip
+    missed = np.exp(-np.array(few))
+    error = missed.std() / np.sqrt(len(few))
+    # lognormal weights have other effective numbers than six; the median of few is not exact
+    assert abs(missed.mean() - outside) < 4 * error + 0.3 * outside
+    plain = np.exp(-many)
+    assert missed.mean() < 1.5 * plain
+
+
+def test_the_stretch_of_draws_is_an_upper_one_and_finite():
+    rng = np.random.default_rng(6)
+    v, draws = 2 * rng.exponential(size=40), rng.lognormal(size=(20, 40))
+    each = np.sort([stretch(v, odds, 0.8) for odds in draws])
+    assert upper_stretch(v, draws, 0.8) == each[17]
+    assert upper_stretch(v / 100, draws, 0.8) == 1.0  # never shorter than the model's own
+    found = [upper_stretch(v, draws, level, gamma)
+             for level in (0.5, 0.8, 0.9, 0.95, 0.99) for gamma in (1.0, 1.5, 3.0)]  # fmt: skip
+    assert np.isfinite(found).all()
+    table = np.array(found).reshape(5, 3)
+    assert (np.diff(table, axis=0) >= 0).all()
+    assert (np.diff(table, axis=1) >= 0).all()
+    assert table[-1, -1] > v.max()
+    # one draw in ten may be hopeless, and two may not
+    draws[:2] = 0.0
+    assert np.isfinite(upper_stretch(v, draws, 0.8))
+    draws[2] = 0.0
+    assert upper_stretch(v, draws, 0.8) == np.inf
 
 
 def test_scores_are_the_stretch_that_reaches_the_value():
