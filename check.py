@@ -4,6 +4,7 @@ from .inference import (
     Calibration,
     CellCheck,
     MaskCheck,
+    RowScore,
     calibration,
     check_cells,
     check_identification,
@@ -11,6 +12,8 @@ from .inference import (
     check_values,
     compare,
     cross_check,
+    energy_iscore,
+    energy_score,
     held_out_bound,
 )
 
@@ -18,6 +21,7 @@ __all__ = [
     "Calibration",
     "CellCheck",
     "MaskCheck",
+    "RowScore",
     "calibration",
     "check_cells",
     "check_identification",
@@ -25,5 +29,7 @@ __all__ = [
     "check_values",
     "compare",
     "cross_check",
+    "energy_iscore",
+    "energy_score",
     "held_out_bound",
 ]

@@ -18,6 +18,7 @@ from ..gibbs.posterior import Posterior
 from . import conformal
 from .cells import MissingCells
 from .left_out import LeftOut, Refits, left_out
+from .left_rows import LeftRows, left_rows
 
 #: the share of a column's missing values for which the odds of its seen ones must stand
 _REPRESENTED = 0.5
@@ -50,23 +51,47 @@ class Calibrated:
     settings: dict[str, Any]
     fitted: FitResult | None = None
     _known: dict[int, LeftOut] = field(default_factory=dict)
+    _made: dict[int, Refits] = field(default_factory=dict)
 
     def left_out(self, folds: int) -> LeftOut:
         """Return the cells that are left out, from as many refits; they are kept for other levels.
 
         A fit that has draws of its parameters, or none of these rows, is not refitted.
         """
-        refits = self.fitted is not None and self.posterior is None and not self.model.frozen
-        folds = min(folds, len(self.data)) if refits else 0
+        folds = self._folds(folds)
         if folds not in self._known:
-            seed = int(self.settings["seed"]) + 1
-            made = self._refits(folds, seed)
             self._known[folds] = left_out(
-                self.model, self.data, self.posterior, self.settings, seed, made
+                self.model,
+                self.data,
+                self.posterior,
+                self.settings,
+                self._seed,
+                self._refits(folds),
             )
         return self._known[folds]
 
-    def _refits(self, folds: int, seed: int) -> Refits:
+    def left_rows(self, cells: tuple[np.ndarray, np.ndarray], folds: int) -> LeftRows:
+        """Return rows, some of whose cells are hidden, as :func:`.left_rows.left_rows` does."""
+        refits = self._refits(self._folds(folds))
+        return left_rows(
+            self.model, self.data, self.posterior, self.settings, self._seed, cells, refits
+        )
+
+    @property
+    def _seed(self) -> int:
+        return int(self.settings["seed"]) + 1
+
+    def _folds(self, folds: int) -> int:
+        refits = self.fitted is not None and self.posterior is None and not self.model.frozen
+        return min(folds, len(self.data)) if refits else 0
+
+    def _refits(self, folds: int) -> Refits:
+        if folds in self._made:
+            return self._made[folds]
+        self._made[folds] = self._refitted(folds, self._seed)
+        return self._made[folds]
+
+    def _refitted(self, folds: int, seed: int) -> Refits:
         if not folds or self.fitted is None:
             return []
         from ..uncertainty.sources import refitted  # which imputes, too

@@ -25,14 +25,15 @@ sizes can give is
 
 (Jin, Ren & Candes, "Sensitivity analysis of individual treatment effects", PNAS 2023).
 
-Where too few cells stand for the missing ones, no v_k is large enough. Scores beyond their weighted
-median t are then taken for exponential, which those of Normal errors nearly are: they exceed t by s
-on average, are worth k equal ones, and a further one is beyond
+Where fewer than ten effective cells would be beyond Q, it is left to chance, and often no v_k is
+large enough. Scores beyond the point t that leaves ten (their weighted median, if there are not as
+many) are then taken for exponential, which those of Normal errors nearly are. If they exceed t by s
+on average, are worth k equal ones, and have the share r (1 - level) of the weight,
 
-    t + s k (r^(1/k) - 1)
+    Q = t + s k (r^(1/k) - 1),
 
-with the chance 1/r of those beyond t: the predictive distribution of an exponential variable after
-k others. For the level, r is their share of the weight by that of what may be outside.
+beyond which a further score is with the chance 1 - level: the predictive distribution of an
+exponential variable after k others.
 
 Odds that are not known have draws, each with its own Q. What the intervals are multiplied by is the
 90 % quantile of these, and at least 1: of the rules that were tried on simulated tables
@@ -45,6 +46,8 @@ import numpy as np
 
 #: the quantile, over draws of the odds, of the stretches that they ask for
 _UPPER = 0.9
+#: the effective number of scores from which a tail is read
+_TAIL = 10
 
 
 def scores(
@@ -109,19 +112,26 @@ def stretch(scores: np.ndarray, odds: np.ndarray, level: float, gamma: float = 1
 
 
 def tail_stretch(scores: np.ndarray, odds: np.ndarray, level: float, gamma: float = 1.0) -> float:
-    """Return the stretch by an exponential tail beyond the weighted median of the scores.
+    """Return Q, or a larger one by an exponential tail where too few cells are beyond it.
 
-    >>> round(tail_stretch(np.linspace(0.0, 1.0, 21), np.ones(21), 0.5), 2)
-    0.5
+    >>> tail_stretch(np.arange(1.0, 1000.0), np.ones(999), 0.9)
+    900.0
+    >>> round(tail_stretch(np.arange(1.0, 9.0), np.ones(8), 0.9), 2)
+    8.95
 
     Args:
         scores, odds, level, gamma: as for :func:`stretch`.
     """
-    if not effective(odds):
+    size = effective(odds)
+    if not size:
         return np.inf
     order = np.argsort(scores, kind="stable")
     ascending, share = scores[order], odds[order] / odds.sum()
-    start = ascending[(np.cumsum(share) >= 0.5 * (1 - 1e-12)).argmax()]
+    most = min(_TAIL / size, 0.5)
+    start = ascending[(np.cumsum(share) >= (1 - most) * (1 - 1e-12)).argmax()]
+    found = stretch(scores, odds, level, gamma)
+    if found <= start:
+        return found
     share = np.where(ascending > start, share, 0.0)
     beyond, size = share.sum(), effective(share)
     # the odds may be gamma times larger for what is outside, and as much smaller for the rest
@@ -145,10 +155,7 @@ def upper_stretch(scores: np.ndarray, draws: np.ndarray, level: float, gamma: fl
         draws: (M, C) draws of their odds of being missing.
         level, gamma: as for :func:`stretch`.
     """
-    found = [stretch(scores, odds, level, gamma) for odds in draws]
-    for k, odds in enumerate(draws):
-        if not np.isfinite(found[k]):  # not even the largest score is enough
-            found[k] = max(tail_stretch(scores, odds, level, gamma), scores.max())
+    found = [tail_stretch(scores, odds, level, gamma) for odds in draws]
     place = int(np.ceil(_UPPER * len(found) - 1e-9)) - 1
     return max(float(np.sort(found)[place]), 1.0)
 

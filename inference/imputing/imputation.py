@@ -192,7 +192,7 @@ class Imputation:
             sum_{v_i <= v_k} o_i >= level (sum_i o_i + sum_i o_i^2 / sum_i o_i),
 
         with the odds that the fitted mechanism gives (weighted conformal prediction: Tibshirani et
-        al., NeurIPS 2019), or by an exponential tail of the scores where too few cells count. If
+        al., NeurIPS 2019), or by an exponential tail of the scores where few cells count. If
         these odds are right, such intervals hold their level on average over a column's missing
         cells, whatever the decoder. A fit with draws of its parameters gives as many odds of each
         cell: Q is the 90 % quantile of what they ask for. It is at least 1, so that no interval is

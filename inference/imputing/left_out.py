@@ -19,7 +19,7 @@ from .odds import odds_at_random, odds_of_missing
 _CELLS, _OF_A_COLUMN = 10_000, (50, 500)
 #: the most draws of cells that are held at once
 _DRAWS_AT_ONCE = 20_000_000
-_PARTICLES = 1000
+PARTICLES = 1000
 
 #: pairs of rows, and a model that has not seen them
 Refits = Sequence[tuple[np.ndarray, RowModel]]
@@ -82,16 +82,19 @@ def left_out(
                 continue
             used, place = np.unique(rows[mine], return_inverse=True)
             seen = data.without_target().rows(used)
-            odds = odds_of_missing(one, programs_of(one), seen, _PARTICLES, seed)[0]
+            odds = odds_of_missing(one, programs_of(one), seen, PARTICLES, seed)[0]
             found[:, mine] = odds[place, columns[mine]]
-            draws = _hidden_draws(one, data, rows[mine], columns[mine], settings, seed)[0]
+            masks = _single(columns[mine], len(ignored))
+            draws = hidden_draws(one, data, rows[mine], masks, settings, seed)[0]
             sampled[:, mine] = np.sort(draws, axis=0)
     else:
         found, sampled = _under_draws(model, data, posterior, (rows, columns), settings, seed)
     mine = ignored[columns]
     if mine.any():
         here = data.without_target().rows(rows[mine])
-        found[:, mine] = odds_at_random(data, ignored, here, _hidden(here, columns[mine]))
+        found[:, mine] = odds_at_random(
+            data, ignored, here, _hidden(here, _single(columns[mine], len(ignored)))
+        )
     x = data.x.double().cpu().numpy()
     return LeftOut(rows, columns, x[rows, columns], found, sampled, share)
 
@@ -114,10 +117,15 @@ def _chosen(data: IncompleteData, seed: int) -> tuple[np.ndarray, np.ndarray, np
     return np.concatenate(rows), np.concatenate(columns), share
 
 
-def _hidden(rows: IncompleteData, columns: np.ndarray) -> IncompleteData:
-    """Hide one cell of each row."""
+def _single(columns: np.ndarray, width: int) -> np.ndarray:
+    """Return masks (C, p) of one cell a row."""
+    return np.arange(width) == columns[:, None]
+
+
+def _hidden(rows: IncompleteData, hidden: np.ndarray) -> IncompleteData:
+    """Hide cells (C, p) of rows."""
     values = rows.values.copy()
-    values[np.arange(len(values)), columns] = np.nan
+    values[hidden] = np.nan
     return rows.with_values(values)
 
 
@@ -128,24 +136,30 @@ def _blocks(data: IncompleteData, rows: np.ndarray, draws: int) -> Iterator[np.n
         yield np.flatnonzero(held == block)
 
 
-def _hidden_draws(
+def hidden_draws(
     model: RowModel,
     data: IncompleteData,
     rows: np.ndarray,
-    columns: np.ndarray,
+    hidden: np.ndarray,
     settings: dict[str, Any],
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return draws (D, C) of hidden cells, and log p(x_o, s) of their rows without them (C,)."""
+    """Return draws (D, M) of hidden cells, row by row, and log p(x_o, s) of what is left (C,).
+
+    Args:
+        model, data, settings, seed: as for :func:`left_out`.
+        rows: (C,) the rows, each of which is taken by itself.
+        hidden: (C, p) the cells that are hidden.
+    """
     from .tables import imputed  # which returns an imputation, to which this belongs
 
     data = data.without_target()
     drawn, evidence = [np.empty((settings["draws"], 0))], [np.empty(0)]
     for block in _blocks(data, rows, settings["draws"]):
-        hidden = _hidden(data.rows(rows[block]), columns[block])
-        found = imputed(model, hidden, programs_of(model), **{**settings, "seed": seed})
+        table = _hidden(data.rows(rows[block]), hidden[block])
+        found = imputed(model, table, programs_of(model), **{**settings, "seed": seed})
         cells = found._cells
-        own = cells.columns == columns[block][cells.rows]
+        own = hidden[block][cells.rows, cells.columns]
         drawn.append(cells.draws[:, own].astype(np.float64))
         evidence.append(found.log_evidence)
     return np.concatenate(drawn, axis=1), np.concatenate(evidence)
@@ -168,20 +182,21 @@ def _under_draws(
     rows, columns = cells
     used, place = np.unique(rows, return_inverse=True)
     table = data.without_target().rows(used)
+    masks = _single(columns, len(data.columns))
     odds, drawn, log_ratio = [], [], []
     for part, draw in enumerate(posterior.chosen(count)):
         posterior.put(own, draw)
         at = seed + part
         found, evidence = odds_of_missing(own, programs_of(own), table, size, at)
-        draws, without = _hidden_draws(own, data, rows, columns, each, at)
+        draws, without = hidden_draws(own, data, rows, masks, each, at)
         odds.append(found[place, columns])
         drawn.append(draws)
         log_ratio.append(without - evidence[place])
-    weight = np.repeat(_truncated(np.stack(log_ratio)), kept, axis=0)
+    weight = np.repeat(truncated(np.stack(log_ratio)), kept, axis=0)
     return np.stack(odds), evened(np.concatenate(drawn), weight)
 
 
-def _truncated(log_ratio: np.ndarray) -> np.ndarray:
+def truncated(log_ratio: np.ndarray) -> np.ndarray:
     """Return importance weights (M, C) that sum to 1, truncated at sqrt(M) times their mean."""
     ratio = np.exp(log_ratio - log_ratio.max(0))
     ratio = np.minimum(ratio, ratio.mean(0) * math.sqrt(len(ratio)))

@@ -60,6 +60,46 @@ def odds_of_missing(
     return odds, evidence.double().cpu().numpy()
 
 
+def odds_of_pattern(
+    model: RowModel,
+    programs: Programs,
+    data: IncompleteData,
+    pattern: np.ndarray,
+    particles: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the odds P(s = pattern | x_o) / P(s as it is | x_o) (n,), and log p(x_o, s).
+
+    They are posterior means of the mechanism's odds, as :func:`odds_of_missing` has them for single
+    cells, and leave out columns with an ignorable mechanism.
+
+    Args:
+        model, programs, particles, seed: as for that function.
+        data: rows in which all is seen that the pattern has, and more.
+        pattern: (p,) a mask.
+    """
+    mechanism = model.missingness
+    counted = ~mechanism.dependence(len(data.columns)).ignorable
+    after = torch.as_tensor(pattern, device=data.x.device)
+
+    def of(whole: Tensor, run: Weighted) -> Tensor:
+        if not bool(counted.any()):
+            return torch.ones_like(whole[..., :1])
+        mask = run.sites[S].fn
+        given = (mask.given if isinstance(mask, IntegratedMask) else mask).context
+        now = run.sites[S].value.bool().expand(whole.shape[1:])
+        then = after.expand(whole.shape[1:])
+        found = []
+        for s in (then, now):
+            context = {**given, "s": s} if "s" in given else given
+            cells = mechanism(whole, **context).log_prob(s.to(whole.dtype)).expand_as(whole)
+            found.append(cells[..., counted].sum(-1, keepdim=True))
+        return ((found[0] - found[1]) / (float(mechanism.alpha) or 1.0)).exp()
+
+    found, _, evidence = average(model, programs, data, particles, of, seed)
+    return found[:, 0].double().cpu().numpy(), evidence.double().cpu().numpy()
+
+
 def _log_odds(mechanism: Any, whole: Tensor, context: dict[str, Any]) -> Tensor:
     """Return log P(s_j = 0) - log P(s_j = 1) of every cell, the rest of the mask as it is."""
     mask = mechanism(whole, **context)

@@ -99,7 +99,7 @@ def test_the_tail_of_exponential_scores(gamma):
 def test_the_stretch_of_draws_is_an_upper_one_and_finite():
     rng = np.random.default_rng(6)
     v, draws = 2 * rng.exponential(size=40), rng.lognormal(size=(20, 40))
-    each = np.sort([stretch(v, odds, 0.8) for odds in draws])
+    each = np.sort([tail_stretch(v, odds, 0.8) for odds in draws])
     assert upper_stretch(v, draws, 0.8) == each[17]
     assert upper_stretch(v / 100, draws, 0.8) == 1.0  # never shorter than the model's own
     found = [upper_stretch(v, draws, level, gamma)
@@ -109,6 +109,8 @@ def test_the_stretch_of_draws_is_an_upper_one_and_finite():
     assert (np.diff(table, axis=0) >= 0).all()
     assert (np.diff(table, axis=1) >= 0).all()
     assert table[-1, -1] > v.max()
+    many = rng.exponential(size=500)
+    assert tail_stretch(many, np.ones(500), 0.9) == stretch(many, np.ones(500), 0.9)
     # one draw in ten may be hopeless, and two may not
     draws[:2] = 0.0
     assert np.isfinite(upper_stretch(v, draws, 0.8))
