@@ -9,8 +9,7 @@ from absentia.inference.sensitivity import SensitivityCurve
 from absentia.inference.sensitivity.curve import fit_settings
 from absentia.inference.sensitivity.profile import interval
 
-SHORT = {"steps": 600}
-FIT = {"learning_rate": 1e-2, "validation": 0.0, "progress": False, **SHORT}
+FIT = {"validation": 0.0, "progress": False}
 
 
 def gaussian(n=300, seed=0, rate=0.4):
@@ -40,9 +39,7 @@ def at_random(data):
 
 @pytest.fixture(scope="module")
 def curve(data):
-    return ab.sensitivity.slope_sensitivity(
-        "a", data, mean_of_a, [-0.4, 0.8], m=30, fit_options=SHORT
-    )
+    return ab.sensitivity.slope_sensitivity("a", data, mean_of_a, [-0.4, 0.8], m=30)
 
 
 @pytest.mark.slow
@@ -58,7 +55,7 @@ def test_slope_zero_is_missing_at_random(curve, at_random):
 @pytest.mark.slow
 def test_weights_and_refits_agree(data, curve):
     refitted = ab.sensitivity.slope_sensitivity(
-        "a", data, mean_of_a, [-0.4, 0.8], m=30, reweight=False, seed=1, fit_options=SHORT
+        "a", data, mean_of_a, [-0.4, 0.8], m=30, reweight=False, seed=1
     ).of()
     found = curve.of().loc[refitted.index]
     assert (found["how"] == "reweighted").sum() >= 1
@@ -74,7 +71,7 @@ def test_weights_and_refits_agree(data, curve):
 def test_the_profile_is_the_likelihoods(data, curve):
     """Refitted or reached from the anchor, the maximum is the same within .05 nats."""
     refitted = ab.sensitivity.slope_sensitivity(
-        "a", data, mean_of_a, [0.8], m=2, reweight=False, fit_options=SHORT
+        "a", data, mean_of_a, [0.8], m=2, reweight=False
     ).profile
     both = [0.0, 0.8]
     assert np.allclose(curve.profile[both], refitted[both], atol=0.05)
@@ -96,9 +93,7 @@ def test_a_shift_is_a_slope_times_the_variance(data):
     frame = gaussian()
     seen = frame.dropna()
     v = seen["a"].var() * (1 - seen["a"].corr(seen["b"]) ** 2) / sd**2
-    tilted = ab.sensitivity.slope_sensitivity(
-        "a", data, mean_of_a, [slope], m=100, fit_options=SHORT
-    ).of()["estimate"]
+    tilted = ab.sensitivity.slope_sensitivity("a", data, mean_of_a, [slope], m=100).of()["estimate"]
     model = ab.PPCA(data, latent_dim=1, scale="column")
     fitted = ab.fit(model, data, **FIT)
     tables = ab.multiple_imputation(fitted, data, 40)
