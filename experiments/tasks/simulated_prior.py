@@ -143,16 +143,15 @@ def posterior_of(drawn: Drawn, seed: int) -> tuple[Posterior, Tensor]:
     return sampling.posterior(), torch.stack(sampling.means)
 
 
-def ranks(draws: Tensor, weight: Tensor, truth: Sequence[float]) -> list[float]:
+def ranks(draws: Tensor, truth: Sequence[float]) -> list[float]:
     """Return the posterior probabilities that quantities are below their true values.
 
     Args:
-        draws: (M, K, q) draws of q quantities in K chains.
-        weight: (K,) the weights of the chains.
+        draws: (M, K, q) draws of q quantities in K chains, which count alike.
         truth: the q true values.
 
-    >>> ranks(torch.tensor([[[0.0], [2.0]], [[1.0], [3.0]]]), torch.tensor([0.8, 0.2]), [1.5])
-    [0.8]
+    >>> ranks(torch.tensor([[[0.0], [2.0]], [[1.0], [3.0]]]), [1.5])
+    [0.5]
     """
-    below = (draws < torch.tensor(truth)).to(weight).mean(0)
-    return [round(float(one), 6) for one in weight @ below]
+    below = (draws < torch.tensor(truth)).double().mean((0, 1))
+    return [round(float(one), 6) for one in below]

@@ -297,9 +297,7 @@ class PosteriorSampling:
         odds = torch.zeros(len(self.train.columns), self.odds.shape[-1])
         odds[self.chains.columns.cpu()] = self.odds.mean(0).to(odds.dtype).cpu()
         tensors = {name: value.to(dtype) for name, value in drawn.items()}
-        return Posterior(
-            tensors, forms, odds, self.scaler(), self.odds.new_full((_CHAINS,), 1 / _CHAINS).cpu()
-        )
+        return Posterior(tensors, forms, odds, self.scaler())
 
     def scaler(self) -> Standardiser:
         """Return the standardisation of the columns with their bends."""

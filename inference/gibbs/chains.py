@@ -205,7 +205,7 @@ class Chains:
             prior = decoder.prior_of_shift(j)
         else:  # components and the intercepts of columns that read the value move with it
             read = forms.loading[..., j]
-            spread, means = mixture.spread, mixture.mean[..., j]
+            spread, means = mixture.mean_variance[:, j], mixture.mean[..., j]
             prior = torch.stack(
                 [
                     means.shape[1] / spread + forms.intercept_precision * read.square().sum(-1),

@@ -12,10 +12,12 @@ from .random import gamma, normal
 
 #: the concentration of the Dirichlet prior of the weights, which the components share
 _CONCENTRATION = 1.0
-#: parameters of the inverse gamma prior of the variance of the components' means
+#: parameters of the inverse gamma prior of the variances of the components' means
 _SPREAD_SHAPE, _SPREAD_RATE = 2.0, 2.0
-#: degrees of freedom of the components' covariances, beyond the d + 1 below which they have no mean
-_FREEDOM = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+#: degrees of freedom of the components' covariances, beyond the d + 1 below which they have no mean;
+#: the typical covariance counts for so many rows. With fewer than 16 a component of one far row is
+#: so wide in all directions that the row's missing values are sampled ten and more sds away.
+_FREEDOM = (16.0, 32.0, 64.0, 128.0, 256.0)
 #: the share of the rows whose components are sampled in one sweep
 _SHARE = 0.25
 
@@ -24,9 +26,10 @@ class Components:
     """z | c ~ Normal(mean_c, S_c), c ~ Categorical(weight) in K chains, with conjugate priors.
 
     The weights are Dirichlet(1 / C), which leaves components empty that nothing supports (Rousseau
-    & Mengersen, JRSS-B 2011). Means are Normal(0, v I) with v ~ InverseGamma(2, 2). The covariances
-    are InverseWishart(f, (f - d - 1) T), so that T is their mean, and f, which has a uniform prior
-    on a grid, says how alike they are. T ~ Wishart(d + 2, I / (d + 2)) where the decoder's weights
+    & Mengersen, JRSS-B 2011). Means are Normal(0, diag(v)) with v_k ~ InverseGamma(2, 2), so that a
+    column with values far out moves a component there instead of widening it. The covariances are
+    InverseWishart(f, (f - d - 1) T), so that T is their mean, and f, which has a uniform prior on a
+    grid, says how alike they are. T ~ Wishart(d + 2, I / (d + 2)) where the decoder's weights
     are fixed, and otherwise T = I. One component is Normal(0, I).
 
     Args:
@@ -57,9 +60,10 @@ class Components:
         #: (K, C) the logarithms of the precisions' determinants
         self.log_det = like.new_zeros(shape[:2])
         self.log_weight = like.new_full(shape[:2], -math.log(components))
-        self.spread = like.new_ones(chains)
+        #: (K, d) the prior variances of the means
+        self.mean_variance = like.new_ones(chains, latent_dim)
         self.typical = eye.expand(chains, latent_dim, latent_dim).clone()
-        self.freedom = like.new_full((chains,), latent_dim + 1 + _FREEDOM[3])
+        self.freedom = like.new_full((chains,), latent_dim + 1 + _FREEDOM[0])
 
     def choose(
         self, information: Tensor, pattern: Tensor, shift: Tensor, generator: torch.Generator
@@ -161,7 +165,7 @@ class Components:
         freedom = self.freedom.unsqueeze(1)
         rate = left.mT @ left + scale.unsqueeze(1)
         self.precision, self.log_det = wishart(freedom + count, rate, generator)
-        prior = torch.eye(d).to(z) / self.spread[:, None, None]
+        prior = torch.diag_embed(1 / self.mean_variance)
         factor = torch.linalg.cholesky(count[..., None, None] * self.precision + prior.unsqueeze(1))
         moment = self.precision @ total.unsqueeze(-1)
         noise = normal(moment.shape, z, generator)
@@ -169,9 +173,9 @@ class Components:
         self.mean = (torch.cholesky_solve(moment, factor) + spread).squeeze(-1)
         parts = gamma(_CONCENTRATION / self.number + count, generator).clamp_min(1e-300)
         self.log_weight = (parts / parts.sum(-1, keepdim=True)).log()
-        rate = _SPREAD_RATE + 0.5 * self.mean.square().sum((-2, -1))
-        size = torch.full_like(rate, _SPREAD_SHAPE + 0.5 * self.number * d)
-        self.spread = rate / gamma(size, generator)
+        rate = _SPREAD_RATE + 0.5 * self.mean.square().sum(-2)
+        size = torch.full_like(rate, _SPREAD_SHAPE + 0.5 * self.number)
+        self.mean_variance = rate / gamma(size, generator)
         self._freedom(generator)
         if self.samples_typical:
             own = (self.freedom - d - 1)[:, None, None] * self.precision.sum(1)

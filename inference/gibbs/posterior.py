@@ -29,14 +29,12 @@ class Posterior:
             :data:`~absentia.models.missingness.averaged.FORMS`, -1 where nothing is missing.
         odds: (p, F) the posterior probabilities of the forms, 0 where nothing is missing.
         scaler: the standardisation of the model's columns under which the draws were made.
-        chains: (K,) the weights of the chains from which the draws were taken.
     """
 
     tensors: Mapping[str, Tensor]
     forms: Tensor
     odds: Tensor
     scaler: Standardiser
-    chains: Tensor
 
     def __len__(self) -> int:
         return len(self.forms)
@@ -99,7 +97,7 @@ def tensors_of_posterior(posterior: Posterior | None) -> dict[str, Tensor]:
     """Return the tensors of a posterior by the names under which a saved fit keeps them."""
     if posterior is None:
         return {}
-    parts = {"forms": posterior.forms, "odds": posterior.odds, "chains": posterior.chains}
+    parts = {"forms": posterior.forms, "odds": posterior.odds}
     return {f"{_PREFIX}{name}": value for name, value in {**posterior.tensors, **parts}.items()}
 
 
@@ -111,6 +109,7 @@ def posterior_of_tensors(
     others = {k: v for k, v in tensors.items() if not k.startswith(_PREFIX)}
     if not found:
         return None, others
-    forms, odds, chains = (found.pop(name) for name in ("forms", "odds", "chains"))
+    forms, odds = found.pop("forms"), found.pop("odds")
+    found.pop("chains", None)  # the weights of the chains, which did not always count alike
     scaler = Standardiser.from_dict(document["posterior_scaler"])
-    return Posterior(found, forms, odds, scaler, chains), others
+    return Posterior(found, forms, odds, scaler), others

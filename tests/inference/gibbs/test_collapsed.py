@@ -131,7 +131,7 @@ def test_the_prior_of_a_shift_is_that_of_all_that_moves_with_it(direct):
     j = int(chains.columns[0])
     for k in range(2):
         if direct:
-            spread = float(chains.mixture.spread[k]) ** 0.5
+            spread = float(chains.mixture.mean_variance[k, j]) ** 0.5
             before = chains.mixture.mean[k, :, j].numpy()
             expected = stats.norm.logpdf(before + t, 0, spread).sum()
             expected -= stats.norm.logpdf(before, 0, spread).sum()

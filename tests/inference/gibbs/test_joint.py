@@ -119,11 +119,12 @@ def test_two_components_keep_their_prior(direct):
         found.append(
             [
                 *(forms.form[0] == place for place in range(len(FORMS))),
-                mixture.component[0] == 0,
+                # the shares of single components move too slowly
+                mixture.component[0, 1:] == mixture.component[0, :-1],
                 mixture.log_weight[0].exp() < 0.1,
                 mixture.mean[0].abs() < 1.0,
-                mixture.spread[0] < 1.0,
-                mixture.freedom[0] < d + 1 + 12,
+                mixture.mean_variance[0] < 1.0,
+                mixture.freedom[0] < d + 1 + 48,
                 torch.special.gammainc((mixture.freedom[0] - d + 1) / 2, 0.5 / chi) < 0.3,
                 chains.decoder.noise[0] < 0.3,
                 forms.loading[0, 0, : chains.of_rows.shape[-1]] > 0,
@@ -137,11 +138,11 @@ def test_two_components_keep_their_prior(direct):
     latent = sum(share[place] for place, form in enumerate(FORMS) if "latent" in form)
     expected = [
         *share,
-        0.5,
+        0.75,  # E[w^2 + (1 - w)^2] for w ~ Beta(1/2, 1/2)
         stats.beta(0.5, 0.5).cdf(0.1),
         1 - 2 * stats.t(4).sf(1.0),
         stats.invgamma(2.0, scale=2.0).cdf(1.0),
-        3 / 8,
+        2 / 5,
         0.3,
         stats.invgamma(1.0, scale=0.1).cdf(0.3),
         # a column does not read the latent that is its own value

@@ -240,7 +240,6 @@ def test_draws_of_the_parameters_are_weighted_to_leave_the_cell_out():
         torch.zeros(count, 1, dtype=torch.long),
         torch.zeros(1, 6),
         Standardiser.identity(1),
-        torch.ones(1),
     )
     left = left_out(model, data, posterior, {"particles": 1000, "draws": 4000}, seed=0)
     found = left.draws.mean(0)
