@@ -14,7 +14,7 @@ from .random import gamma, normal
 _CONCENTRATION = 1.0
 #: parameters of the inverse gamma prior of the variances of the components' means
 _SPREAD_SHAPE, _SPREAD_RATE = 2.0, 2.0
-#: degrees of freedom of the components' covariances, beyond the d + 1 below which they have no mean;
+#: degrees of freedom of components' covariances, beyond the d + 1 below which they have no mean;
 #: the typical covariance counts for so many rows. With fewer than 16 a component of one far row is
 #: so wide in all directions that the row's missing values are sampled ten and more sds away.
 _FREEDOM = (16.0, 32.0, 64.0, 128.0, 256.0)
