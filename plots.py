@@ -2,6 +2,7 @@
 
 from .inference.plots import (
     plot_calibration,
+    plot_cell_check,
     plot_graph,
     plot_history,
     plot_imputed,
@@ -15,6 +16,7 @@ from .inference.plots import (
 
 __all__ = [
     "plot_calibration",
+    "plot_cell_check",
     "plot_graph",
     "plot_history",
     "plot_imputed",

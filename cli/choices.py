@@ -38,6 +38,12 @@ class Grounds(StrEnum):
     values = "values"
 
 
+class CalibratedBy(StrEnum):
+    """The ways in which intervals are calibrated."""
+
+    odds = "odds"
+
+
 class ParameterSource(StrEnum):
     """The sources of the parameters of a multiple imputation."""
 

@@ -33,6 +33,7 @@ class Places:
         rows: the diagnostics of its rows; None if the completed table is printed.
         draws: the completed tables of --draws or --multiple, if any.
         at_random: for --multiple, as many completed tables under missing at random.
+        intervals: for --interval, the ends of intervals of its missing values.
         imputed: for --multiple and --flags, the table that says which cells were imputed.
         report: the HTML page, if any.
         checkpoint: the file to resume the fit from, if any.
@@ -43,6 +44,7 @@ class Places:
     draws: Path | None
     at_random: Path | None
     imputed: Path | None
+    intervals: Path | None
     report: Path | None
     checkpoint: Path | None
 
@@ -53,6 +55,7 @@ class Places:
         draws: bool,
         multiple: bool,
         flags: bool,
+        intervals: bool,
         report: Path | None,
         checkpoint: Path | None,
     ) -> Places:
@@ -64,16 +67,17 @@ class Places:
         """
         file = TableFile.of(out)
         if file.standard:
-            if draws or multiple or flags:
+            if draws or multiple or flags or intervals:
                 raise InputError(
-                    "--out - prints the completed table, and draws and flags need files of their "
-                    "own; give --out FILE"
+                    "--out - prints the completed table, and draws, flags and intervals need "
+                    "files of their own; give --out FILE"
                 )
-            return cls(out, None, None, None, None, report, checkpoint)
+            return cls(out, None, None, None, None, None, report, checkpoint)
         drawn = file.beside("draws") if draws or multiple else None
         at_random = file.beside("at-random") if multiple else None
         imputed = file.beside("imputed") if multiple or flags else None
-        return cls(out, file.beside("rows"), drawn, at_random, imputed, report, checkpoint)
+        ends = file.beside("intervals") if intervals else None
+        return cls(out, file.beside("rows"), drawn, at_random, imputed, ends, report, checkpoint)
 
     def files(self) -> dict[str, str]:
         """Return the paths of the tables and the page that are written, by what they hold."""
@@ -83,6 +87,7 @@ class Places:
             "draws": self.draws,
             "at_random": self.at_random,
             "imputed": self.imputed,
+            "intervals": self.intervals,
             "report": self.report,
         }
         return {name: str(path) for name, path in every.items() if path is not None}
@@ -94,7 +99,9 @@ class Places:
             InputError: as :func:`absentia.cli.paths.check_outputs`.
             FileError: likewise.
         """
-        tables = (self.out, self.rows, self.draws, self.at_random, self.imputed)
+        tables = (
+            self.out, self.rows, self.draws, self.at_random, self.imputed, self.intervals
+        )  # fmt: skip
         named = [("--out", path) for path in tables]
         twin = None if self.report is None else self.report.with_suffix(".json")
         named += [("--report", self.report), ("--report", twin), ("--checkpoint", self.checkpoint)]
@@ -127,6 +134,7 @@ def write_completed(
     several: Several,
     id_column: str | None,
     finish: FinishOptions,
+    intervals: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Write the completed table, the diagnostics of its rows, and draws: all files or none.
 
@@ -157,6 +165,8 @@ def write_completed(
     if places.imputed is not None:
         flags = imputed_cells(fields.frame, complete)
         tables[places.imputed] = fields.labelled(flags)
+    if places.intervals is not None and intervals is not None:
+        tables[places.intervals] = fields.labelled(intervals)
     make_folders([*tables, places.report])
     write_tables(tables, fields.form)
     return complete

@@ -29,7 +29,7 @@ _ROWS_IN_MEMORY = 50_000
 _OF_MEMORY = (
     "multiple", "parameters", "formula", "family", "weights", "report", "title", "sep", "decimal",
     "thousands", "encoding", "na_values", "keep_na", "date_format", "skip", "drop_empty", "sheet",
-    "digits", "flags", "add_indicator", "json",
+    "digits", "flags", "add_indicator", "json", "calibrate",
 )  # fmt: skip
 
 

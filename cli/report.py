@@ -11,6 +11,7 @@ import typer
 
 from ..data.errors import InputError
 from ..data.table_files import STANDARD
+from .choices import CalibratedBy
 from .console import print_document, quoted, say, talking
 from .csv_options import (
     USUAL_CSV,
@@ -30,6 +31,7 @@ from .sensitivity import DELTA, SLOPES
 if TYPE_CHECKING:
     from ..data import IncompleteData
     from ..inference import FitResult, Imputation, SensitivityCurve
+    from ..inference.imputing.calibrated import Calibrate
     from .pooling import Answers
     from .several import Several
 
@@ -63,6 +65,13 @@ def report(
     ] = None,
     slopes: Annotated[str | None, SLOPES] = None,
     delta: Annotated[str | None, DELTA] = None,
+    calibrate: Annotated[
+        CalibratedBy | None,
+        typer.Option(
+            help="Show intervals calibrated by seen values, with their odds of being missing, "
+            "beside the model's own, and which columns' margins do not fit."
+        ),
+    ] = None,
     csv: CSVOptions = USUAL_CSV,
     talk: TalkOptions = USUAL_TALK,
 ) -> None:
@@ -120,7 +129,8 @@ def report(
             how = (column, tried, delta is None, None, multiple, 0.95, seed, False)
             curves = [curve_of(data, questions[0], *how)]
         make_folders([out])
-        write_report(result, data, out, filled, seed, table, title, answers, several, curves)
+        by = None if calibrate is None else calibrate.value
+        write_report(result, data, out, filled, seed, table, title, answers, several, curves, by)
         if talk.json:
             print_document({**head("report"), "page": out, "numbers": twin_of(out)})
 
@@ -162,6 +172,7 @@ def write_report(
     answers: Mapping[str, Answers] | None = None,
     several: Several | None = None,
     curves: Sequence[SensitivityCurve] = (),
+    calibrate: Calibrate = None,
 ) -> None:
     """Write the page, and print its path."""
     from ..inference.report import About
@@ -180,6 +191,7 @@ def write_report(
         at_random=None if several is None else several.plain,
         about=About(None if table == STANDARD else table, _command()),
         title=title,
+        calibrate=calibrate,
         seed=seed,
     )
     say(f"report: {path} (for a program: {twin_of(path)})")

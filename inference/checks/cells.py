@@ -13,6 +13,8 @@ from ..imputing.imputation import Imputation
 
 #: into how many parts the values of a probability integral transform are counted
 _PARTS = 10
+#: the levels of central intervals
+_LEVELS = np.arange(1, 20) / 20
 #: p-values below this are taken for a misfit
 _SMALL = 0.01
 #: how far the mean of the transform may be from a half, or its spread from one, to be named
@@ -27,10 +29,13 @@ class CellCheck:
         columns: one row per incomplete column of numbers; see :func:`check_cells`.
         pit: the histogram of the probability integral transform, one row per column and one
             column per tenth: shares of the weight, .1 each if the model is right.
+        reliability: one row per column and one column per level, .05 to .95: the share of the
+            weight inside central intervals of this level.
     """
 
     columns: pd.DataFrame
     pit: pd.DataFrame
+    reliability: pd.DataFrame
 
 
 def check_cells(imputation: Imputation, *, folds: int = 5) -> CellCheck:
@@ -84,7 +89,7 @@ def check_cells(imputation: Imputation, *, folds: int = 5) -> CellCheck:
     below = (left.draws < left.values).mean(0)
     ties = (left.draws == left.values).mean(0)
     u = below + ties * rng.random(len(left.values))  # uniform also for counts and heaps
-    rows, shares = {}, {}
+    rows, shares, held = {}, {}, {}
     for j, column in enumerate(own.data.schema):
         mine = left.columns == j
         if column.levels or not mine.any():
@@ -108,11 +113,17 @@ def check_cells(imputation: Imputation, *, folds: int = 5) -> CellCheck:
         )  # fmt: skip
         part = np.minimum((u[mine] * _PARTS).astype(int), _PARTS - 1)
         shares[column.name] = np.bincount(part, weight, minlength=_PARTS)
+        held[column.name] = weight @ (2 * np.abs(u[mine] - 0.5)[:, None] <= _LEVELS)
     names = ["cells", "effective", "crps", "mean", "spread", "distance", "p_value", "finding"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
     table.index.name = "column"
     pit = pd.DataFrame.from_dict(shares, orient="index", columns=range(1, _PARTS + 1))
-    return CellCheck(table, pit.rename_axis("column").rename_axis(columns="tenth"))
+    curves = pd.DataFrame.from_dict(held, orient="index", columns=_LEVELS)
+    return CellCheck(
+        table,
+        pit.rename_axis("column").rename_axis(columns="tenth"),
+        curves.rename_axis("column").rename_axis(columns="level"),
+    )
 
 
 def crps_of(draws: np.ndarray, values: np.ndarray) -> np.ndarray:

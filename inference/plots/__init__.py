@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .cells import plot_cell_check
     from .diagnostics import plot_calibration, plot_history, plot_reliability
     from .graph import plot_graph
     from .imputed import plot_imputed, plot_row
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "plot_calibration",
+    "plot_cell_check",
     "plot_graph",
     "plot_history",
     "plot_imputed",
@@ -26,6 +28,7 @@ __all__ = [
 
 _HOMES = {
     "plot_calibration": "diagnostics",
+    "plot_cell_check": "cells",
     "plot_graph": "graph",
     "plot_history": "diagnostics",
     "plot_imputed": "imputed",

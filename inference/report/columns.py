@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,16 @@ def _telling(why: str | None) -> bool:
     return bool(why) and not str(why).startswith("dtype")
 
 
-def column_table(data: IncompleteData, filled: Imputation) -> pd.DataFrame:
-    """Return one row a column, for a reader; dates are shown as days."""
+def column_table(
+    data: IncompleteData, filled: Imputation, margins: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Return one row a column, for a reader; dates are shown as days.
+
+    Args:
+        data: the table.
+        filled: its imputation.
+        margins: by column, whether its margin fits, where this was checked.
+    """
     means = filled.by_column()
     described = data.describe()
     completed = filled.mean
@@ -53,5 +62,7 @@ def column_table(data: IncompleteData, filled: Imputation) -> pd.DataFrame:
             )
             row["mean, imputed"] = f"{imputed} (OUTSIDE)" if found["outside"] else imputed
             row["at random"], row["observed range"] = random, f"{low} to {high}"
+        if margins:
+            row["margin"] = margins.get(column.name, "")
         rows[column.name] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("column")

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ...data import IncompleteData
 from ...data.errors import AbsentiaWarning, InputError
 from ...data.system.files import write_text_atomic
+from ..imputing.calibrated import Calibrate
 from ..imputing.imputation import Imputation
 from ..imputing.tables import impute
 from ..prepare import Fitted, prepared
@@ -40,6 +41,7 @@ def report(
     at_random: MultipleImputation | None = None,
     about: About | None = None,
     title: str = "Analysis of missing values",
+    calibrate: Calibrate = None,
     replications: int = 100,
     seed: int = 0,
 ) -> Path:
@@ -63,6 +65,8 @@ def report(
         at_random: a multiple imputation of the same table under missing at random, to stand beside.
         about: the file and the command, for the head of the page.
         title: the heading of the page.
+        calibrate: ``"odds"`` to show calibrated intervals beside the model's own, and whether seen
+            values fit the margins, as :func:`absentia.check.check_cells` does; it may refit.
         replications: the number of tables to replicate for the checks.
 
     Returns:
@@ -88,7 +92,9 @@ def report(
     if imputation is not None and not imputation.num_draws:
         raise InputError("the imputation has no draws to show; impute with draws=200")
     _, data = prepared(fitted, data)
-    writer = Writer(fitted, data, replications, seed)
+    if calibrate not in (None, "odds"):
+        raise InputError(f"calibrate is {calibrate!r}; give 'odds' or None")
+    writer = Writer(fitted, data, replications, seed, calibrate)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         filled = imputation.modelled if imputation else impute(fitted, data, seed=seed, check=False)
@@ -98,6 +104,7 @@ def report(
         sections = writer.sections(filled, curves, first)
         sections.append(settings(fitted, filled, multiple, replications, seed))
     said = cautions(fitted, filled, writer.identification, writer.p_values, replications)
+    said += [f"The margin of '{n}' {text}." for n, text in writer.margins.items() if text != "fits"]
     said += [_sentence(w.message) for w in heard if issubclass(w.category, AbsentiaWarning)]
     said = list(dict.fromkeys(said))
     head = head_of(fitted, about or About(), seed)

@@ -15,6 +15,7 @@ from ...models.missingness.description import IDENTIFIED, Description
 from ..checks import check_mask, check_values
 from ..checks.predictive import MOST_COLUMNS
 from ..identification import IdentificationWarning
+from ..imputing.calibrated import Calibrate
 from ..imputing.imputation import Imputation
 from ..plots import (
     plot_graph,
@@ -32,6 +33,7 @@ from ..sensitivity import SensitivityCurve, check_identification
 from ..uncertainty.coefficients import coefficient_posterior
 from ..uncertainty.sources import is_small
 from .columns import CAPTION, column_table
+from .margins import intervals
 from .section import Section
 
 #: how many columns have figures
@@ -46,11 +48,19 @@ class Writer:
         data: the table.
         replications: the number of tables to simulate for the checks of the model.
         seed: the seed of all random numbers.
+        calibrate: "odds" to calibrate intervals, None to show the model's own only.
     """
 
-    def __init__(self, fitted: Fitted, data: IncompleteData, replications: int, seed: int) -> None:
+    def __init__(
+        self,
+        fitted: Fitted,
+        data: IncompleteData,
+        replications: int,
+        seed: int,
+        calibrate: Calibrate = None,
+    ) -> None:
         self.fitted, self.data = fitted, data
-        self.replications, self.seed = replications, seed
+        self.replications, self.seed, self.calibrate = replications, seed, calibrate
         self.model = model_of(fitted)
         missing = (~data.s).double().mean(0).cpu().numpy()
         order = [j for j in np.argsort(-missing, kind="stable") if missing[j] > 0]
@@ -59,6 +69,7 @@ class Writer:
         #: what the sections find for the warnings at the top of the page
         self.identification: pd.DataFrame | None = None
         self.p_values: dict[str, np.ndarray] = {}
+        self.margins: dict[str, str] = {}
 
     def sections(
         self,
@@ -67,18 +78,23 @@ class Writer:
         first: Sequence[Section] = (),
     ) -> list[Section]:
         """Return all sections, in order, after those that stand first."""
+        held = []
+        if self.calibrate is not None:  # first, since the table of columns says what it found
+            section, self.margins = intervals(filled, self.columns)
+            held.append(section)
         return [
             *first,
             self._table(filled),
             self._mechanism(filled),
             self._imputations(filled),
+            *held,
             self._checks(),
             self._sensitivity(curves),
         ]
 
     def _table(self, filled: Imputation) -> Section:
         found = Section("The table", _which_are_shown(self.left_out))
-        found.table(CAPTION, column_table(self.data, filled), "columns")
+        found.table(CAPTION, column_table(self.data, filled, self.margins), "columns")
         found.figure("What is missing, and together with what", plot_missingness, self.data)
         return found
 
@@ -189,7 +205,13 @@ class Writer:
             "a Pareto k-hat above the threshold are too uneven: raise the number of particles "
             "there. Good weights mean that the numbers are what the fitted model implies, not that "
             f"the model is right. {known} For analyses use multiple_imputation and pool, which "
-            "carry the uncertainty about parameters into standard errors.",
+            "carry the uncertainty about parameters into standard errors."
+            + (
+                ""
+                if self.calibrate
+                else " Intervals are the model's own: --calibrate odds shows "
+                "whether seen values support them."
+            ),
         )
         found.table("Weights", _weights(filled))
         found.frames["weights"] = _weights(filled, words=False)

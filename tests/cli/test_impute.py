@@ -1,6 +1,7 @@
 """The command line: the main job, what it writes, and what it says to bad input."""
 
 import gzip
+import json
 import os
 
 import numpy as np
@@ -50,6 +51,32 @@ def test_impute_completes_the_table_and_keeps_observed_cells(table, tmp_path, su
     assert draws["imputation"].value_counts().to_dict() == {1: 40, 2: 40, 3: 40}
     hidden = draws["income"].to_numpy().reshape(3, 40)[:, frame["income"].isna()]
     assert (hidden[0] != hidden[1]).all()
+
+
+def test_intervals_of_missing_cells_are_written_and_calibrated(tmp_path):
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(50, 1)) + 0.7 * rng.normal(size=(50, 2))
+    frame = pd.DataFrame(rows, columns=["a", "b"]).round(3)
+    frame["arm"] = rng.choice(["x", "y"], 50)
+    frame.loc[::4, "a"] = np.nan
+    path, page = tmp_path / "t.csv", tmp_path / "page.html"
+    frame.to_csv(path, index=False)
+    command = ["impute", path, "--model", "ppca", "--schema", "infer", "--interval", ".8", *QUICK]
+    for name, more in {"own": [], "held": ["--calibrate", "odds", "--report", page]}.items():
+        result = invoke(*command, "--out", tmp_path / f"{name}.csv", *more)
+        assert result.exit_code == 0, result.output
+    own, held = (pd.read_csv(tmp_path / f"{n}-intervals.csv") for n in ("own", "held"))
+    gone = frame["a"].isna().to_numpy()
+    for ends in (own, held):
+        assert (ends["a_lower"].notna() == gone).all()
+        assert ends[["b_lower", "b_upper"]].isna().all(axis=None)
+    assert (held["a_lower"] <= own["a_lower"])[gone].all()
+    assert (held["a_upper"] >= own["a_upper"])[gone].all()
+    text = page.read_text()
+    assert "Do intervals of missing values hold?" in text
+    numbers = json.loads(page.with_suffix(".json").read_text())["tables"]
+    assert numbers["intervals"][0]["column"] == "a"
+    assert "fit" in numbers["columns"][0]["margin"]
 
 
 def test_columns_left_out_and_complete_columns_come_back_as_read(table, tmp_path):

@@ -48,6 +48,8 @@ def test_a_right_model_has_uniform_transforms(slope):
     assert row["mean"] == pytest.approx(0.5, abs=4 * 0.29 / row["effective"] ** 0.5)
     assert row["spread"] == pytest.approx(1.0, abs=0.25)
     assert found.pit.loc["x1"].sum() == pytest.approx(1)
+    held = found.reliability.loc["x1"]
+    assert np.abs(held - held.index).max() < 4 * 0.5 / row["effective"] ** 0.5
     assert list(found.columns.index) == ["x1"]
 
 
@@ -69,6 +71,7 @@ def test_a_wrong_noise_is_named(noise, word):
     assert row["p_value"] < 1e-3
     assert word in row["finding"]
     assert (row["spread"] > 1) == (noise < 0.6)
+    assert (found.reliability.loc["x1", 0.5] < 0.5) == (noise < 0.6)
     right = ab.check.check_cells(filled_by(rows_of(400, seed=2), ab.models.Ignorable(2), 0.6))
     assert right.columns.loc["x1", "crps"] < row["crps"]
 

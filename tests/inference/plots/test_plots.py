@@ -236,3 +236,19 @@ def test_columns_chooses_what_is_drawn(wide):
             draw(data, ["nix"])
         with pytest.raises(ValueError, match="columns= is empty"):
             draw(data, [])
+
+
+def test_the_check_of_cells_is_drawn_as_it_is():
+    rng = np.random.default_rng(0)
+    names = [f"a{k}" for k in range(8)]
+    pit = pd.DataFrame(rng.dirichlet(np.ones(10), 8), index=names, columns=range(1, 11))
+    levels = np.arange(1, 20) / 20
+    held = pd.DataFrame(np.sort(rng.random((8, 19)), axis=1), index=names, columns=levels)
+    columns = pd.DataFrame({"effective": 50.0, "p_value": 0.3}, index=names)
+    found = ab.check.CellCheck(columns, pit, held)
+    bars, curve = ab.plots.plot_cell_check(found, ["a3"]).axes
+    np.testing.assert_allclose([bar.get_height() for bar in bars.patches[:10]], pit.loc["a3"])
+    np.testing.assert_allclose(curve.lines[1].get_ydata(), held.loc["a3"])
+    whole = ab.plots.plot_cell_check(found)
+    assert len(whole.axes) == 12
+    assert "first 6 of 8" in whole.get_suptitle()
