@@ -17,7 +17,9 @@ COLUMNS = ["kind", "observed", "missing", "share", "mean", "sd", "lowest", "high
 def described(data: TableTensors) -> pd.DataFrame:
     """Tabulate what each column is, how much of it is missing, and its observed values.
 
-    The mean of a binary column is the share of its second level; categories and dates have no mean.
+    The mean of a binary column is the share of its second level; that of an ordinal one is of its
+    levels, if these are numbers equally far apart, and else of their places 0, 1, ...; categories
+    and dates have no mean.
     """
     rows = {column.name: _row(column, data.values[:, j]) for j, column in enumerate(data.schema)}
     found = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
@@ -37,8 +39,9 @@ def _row(column: Column, values: np.ndarray) -> tuple[Any, ...]:
         ]
         numbers[2:] = ends
     elif len(seen) and ordered:
-        sd = float(seen.std(ddof=1)) if len(seen) > 1 else np.nan
-        numbers = [float(seen.mean()), sd, float(seen.min()), float(seen.max())]
+        answers = column.as_answers(seen)
+        sd = float(answers.std(ddof=1)) if len(seen) > 1 else np.nan
+        numbers = [float(answers.mean()), sd, float(seen.min()), float(seen.max())]
         if column.levels:
             numbers[2:] = [column.levels[int(seen.min())], column.levels[int(seen.max())]]
     levels = ", ".join(map(str, column.levels or ()))

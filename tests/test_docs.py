@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -51,6 +52,32 @@ def test_tests_that_pages_name_are_there():
     for page in DOCS.rglob("*.md"):
         for path in re.findall(r"`((?:tests|experiments)/[\w/.-]+)`", page.read_text("utf-8")):
             assert (ROOT / path).exists(), f"{page.relative_to(ROOT)} names {path}"
+
+
+def test_every_model_has_a_page_of_the_same_parts():
+    pages = [page for page in (DOCS / "models").glob("*.md") if page.stem != "index"]
+    assert len(pages) >= 12
+    parts = ("```{program-graph}", "$$", "**Assumes**", "**Identified**", "**When not**",
+             "**Call**", "**Reference**")  # fmt: skip
+    for page in pages:
+        text = page.read_text("utf-8")
+        lacking = [part for part in parts if part not in text]
+        assert not lacking, f"{page.name} lacks {', '.join(lacking)}"
+    every = "\n".join(page.read_text("utf-8") for page in pages)
+    models = importlib.import_module("absentia.models")
+    builders = [
+        n for n in models.__all__ if inspect.isfunction(getattr(models, n)) and n[0].isupper()
+    ]
+    assert len(builders) >= 8
+    for name in builders:
+        assert re.search(rf"absentia\.(models\.)?{name}\b", every), f"no page calls {name}"
+
+
+def test_every_estimator_names_its_tests():
+    sections = re.split(r"^## ", (DOCS / "statistics.md").read_text("utf-8"), flags=re.MULTILINE)
+    assert len(sections) > 18
+    for section in sections[1:]:
+        assert "`tests/" in section, section.partition("\n")[0]
 
 
 def test_every_page_stands_in_a_table_of_contents():

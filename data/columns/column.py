@@ -110,6 +110,26 @@ class Column:
             return Warp("logit", self.lower, self.upper)
         return None
 
+    def as_answers(self, codes: Any) -> Any:
+        """Return codes of ordinal levels as the levels, if these are numbers equally far apart.
+
+        Means of codes 0 to 4 would say little of answers from 1 to 5. All else stays as it is.
+
+        >>> Column("mark", "ordinal", levels=(1, 2, 3)).as_answers(0.5)
+        1.5
+        """
+        levels = self.levels
+        if self.kind != "ordinal" or len(levels) < 2:
+            return codes
+        if any(isinstance(level, str | bool) for level in levels):
+            return codes
+        numbers = [float(level) for level in levels]
+        step = numbers[1] - numbers[0]
+        even = [numbers[0] + k * step for k in range(len(numbers))]
+        if not all(map(math.isclose, numbers, even)):
+            return codes
+        return numbers[0] + step * codes
+
     @property
     def allowed(self) -> str:
         """The values that the column can take, described in words."""

@@ -43,9 +43,10 @@ def beside(data: IncompleteData, imputed: np.ndarray, at_random: np.ndarray) -> 
         mean, other = float(imputed[mine].mean()), float(at_random[mine].mean())
         if column.levels:
             other = float(np.clip(other, 0, column.num_values - 1))
+        mean, other, low, high = (column.as_answers(one) for one in (mean, other, low, high))
         tiny = 1e-6 * max(high - low, abs(high), abs(low))
         outside = bool(mean < low - tiny or mean > high + tiny)
-        observed = float(seen.mean()) if len(seen) else np.nan
+        observed = column.as_answers(float(seen.mean())) if len(seen) else np.nan
         rows[column.name] = (int(mine.sum()), observed, mean, other, low, high, outside)
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
     frame.index.name = "column"

@@ -40,7 +40,7 @@ def column_table(
     rows: dict[str, dict[str, Any]] = {}
     for j, column in enumerate(data.schema):
         known = described.loc[column.name]
-        values = completed[:, j]
+        values = column.as_answers(completed[:, j])
         ordered = column.kind != "categorical" or column.num_values <= 2
         numeric = ordered and column.kind != "datetime"
         row = {
