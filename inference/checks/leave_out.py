@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from scipy.special import logsumexp
+
 from ...data import IncompleteData
 from ...data.errors import InputError
 from ..fitting.result import FitResult
 from ..held_out import check_same_density
+from .few_rows import warn_if_few_rows_decide
 
 
 def compare(
@@ -26,7 +30,8 @@ def compare(
     other scales. Those with an ignorable mechanism leave the mask's density out and are not
     comparable with others; give such a model a mechanism that reads observed columns only. Draws
     are of the parameters (see :func:`absentia.to_arviz`), so that leaving a row out means
-    something; with ``parameters="fixed"`` nothing is left out.
+    something; with ``parameters="fixed"`` nothing is left out. Where a hundredth of the rows, the
+    outlying ones, decide which model is best, there is a warning.
 
     Args:
         fits: fits by name, all of this data.
@@ -61,4 +66,12 @@ def compare(
         name: to_arviz(fitted, data, draws=draws, particles=particles, seed=seed, **options)
         for name, fitted in fits.items()
     }
+    warn_if_few_rows_decide({name: _of_rows(tree) for name, tree in exports.items()})
     return arviz_compare(exports)
+
+
+def _of_rows(tree: Any) -> np.ndarray:
+    """Return log p(x_o, s) of each row, averaged over the draws of the parameters."""
+    values = np.asarray(tree["log_likelihood"]["row"])
+    density: np.ndarray = logsumexp(values, axis=(0, 1)) - np.log(values.shape[0] * values.shape[1])
+    return density
