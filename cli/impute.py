@@ -225,6 +225,7 @@ def impute(
         from ..data.table_writing import check_table
         from ..inference import Regression, load
         from ..inference import impute as impute_table
+        from ..inference.imputing.calibrated import Calibrate
         from .completed import (
             Places,
             check_draws,
@@ -290,7 +291,7 @@ def impute(
                 f"{name} belongs to a table that is read part by part (a folder of Parquet files, "
                 f"or a pattern); drop it"
             )
-        by = None if calibrate is None else calibrate.value
+        by: Calibrate = None if calibrate is None else "odds"
         check_interval(interval, by, max(200, draws), report is not None)
         form = csv.format()
         option = "--multiple" if multiple else "--draws"

@@ -129,7 +129,7 @@ def report(
             how = (column, tried, delta is None, None, multiple, 0.95, seed, False)
             curves = [curve_of(data, questions[0], *how)]
         make_folders([out])
-        by = None if calibrate is None else calibrate.value
+        by: Calibrate = None if calibrate is None else "odds"
         write_report(result, data, out, filled, seed, table, title, answers, several, curves, by)
         if talk.json:
             print_document({**head("report"), "page": out, "numbers": twin_of(out)})

@@ -211,9 +211,9 @@ def _scored(
         left = evened(values[:, t, seen], weight[:, t, seen])
         for level in _LEVELS:
             tails = [(1 - level) / 2, 0.5, (1 + level) / 2]
-            ends = np.quantile(left, tails, axis=0)
+            low, middle, high = np.quantile(left, tails, axis=0)
             least = np.full(int(seen.sum()), 1e-9)
-            scores = conformal.scores(tables.x[t, seen], *ends, least)
+            scores = conformal.scores(tables.x[t, seen], low, middle, high, least)
             low, middle, high = np.quantile(values[:, t, gone], tails, axis=0)
             for name, rule in RULES.items():
                 q = rule(scores, odds[:, t, seen], level)

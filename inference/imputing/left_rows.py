@@ -60,22 +60,22 @@ def left_rows(
             if len(mine):
                 odds[mine] = _odds(one, data, rows[mine], hidden[mine], PARTICLES, seed)[0]
                 found = hidden_draws(one, data, rows[mine], hidden[mine], settings, seed)[0]
-                for k, own in zip(mine, _by_row(found, hidden[mine]), strict=True):
-                    draws[k] = own
+                for k, drawn in zip(mine, _by_row(found, hidden[mine]), strict=True):
+                    draws[k] = drawn
         return LeftRows(rows, hidden, odds * _ignored(model, data, cells), draws, weight)
     _, count, size, kept = divided(len(posterior), settings["particles"], settings["draws"])
-    own = copy.deepcopy(model)
+    one = copy.deepcopy(model)
     each = {**settings, "particles": size, "draws": kept, "refine": False, "tolerance": None}
-    odds, drawn, ratio = np.zeros(len(rows)), [], []
-    for part, draw in enumerate(posterior.chosen(count)):
-        posterior.put(own, draw)
-        found, evidence = _odds(own, data, rows, hidden, size, seed + part)
-        sampled, without = hidden_draws(own, data, rows, hidden, each, seed + part)
-        odds += found / count
-        drawn.append(sampled)
+    odds, sampled, ratio = np.zeros(len(rows)), [], []
+    for number, draw in enumerate(posterior.chosen(count)):
+        posterior.put(one, draw)
+        own, evidence = _odds(one, data, rows, hidden, size, seed + number)
+        part_drawn, without = hidden_draws(one, data, rows, hidden, each, seed + number)
+        odds += own / count
+        sampled.append(part_drawn)
         ratio.append(without - evidence)
     weight = np.repeat(truncated(np.stack(ratio)).T, kept, axis=1) / kept
-    together = _by_row(np.concatenate(drawn), hidden)
+    together = _by_row(np.concatenate(sampled), hidden)
     return LeftRows(rows, hidden, odds * _ignored(model, data, cells), together, weight)
 
 

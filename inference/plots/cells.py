@@ -45,13 +45,13 @@ def plot_cell_check(found: CellCheck, columns: Sequence[str] | None = None) -> F
     figure, axes = panels(2 * len(names), across=4 if len(names) > 1 else 2, size=(3.4, 2.8))
     for k, name in enumerate(names):
         bars, curve = axes[2 * k], axes[2 * k + 1]
-        size = max(int(found.columns.loc[name, "effective"]), 1)
+        size = max(int(found.columns["effective"][name]), 1)
         share = found.pit.loc[name].to_numpy()
         parts = len(share)
         low, high = binom.interval(0.99, size, 1 / parts)
         bars.bar((np.arange(parts) + 0.5) / parts, share, 0.95 / parts, color=OBSERVED)
         bars.axhspan(low / size, high / size, color=QUIET, alpha=0.25, lw=0)
-        p_value = float(found.columns.loc[name, "p_value"])
+        p_value = float(found.columns["p_value"][name])
         plain(bars, f"{name}, p = {p_value:.2g}", "place in the prediction", "share")
         held = found.reliability.loc[name]
         levels = held.index.to_numpy(float)
