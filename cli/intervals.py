@@ -34,7 +34,8 @@ def check_interval(interval: float | None, calibrate: Calibrate, draws: int, rep
 def interval_table(filled: Imputation, level: float, calibrate: Calibrate) -> pd.DataFrame:
     """Return the ends of intervals, NAME_lower and NAME_upper, empty where a value was seen.
 
-    Where a column cannot be calibrated, its intervals are the model's own, and a warning says why.
+    Columns of which nothing is missing have none. Where a column cannot be calibrated, its
+    intervals are the model's own, and a warning says why.
 
     Args:
         filled: the imputation.
@@ -49,7 +50,7 @@ def interval_table(filled: Imputation, level: float, calibrate: Calibrate) -> pd
     gone = pd.DataFrame(filled.data.values, columns=list(filled.data.columns)).isna()
     found = {}
     for column in filled.data.schema:
-        if column.kind == "categorical" and column.num_values > 2:
+        if (column.kind == "categorical" and column.num_values > 2) or not gone[column.name].any():
             continue  # without an order there is no interval
         for end, table in zip(("lower", "upper"), ends, strict=True):
             found[f"{column.name}_{end}"] = table[column.name].where(gone[column.name].to_numpy())
