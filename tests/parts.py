@@ -1,4 +1,4 @@
-"""A small table in several Parquet files: people whose high incomes are missing."""
+"""What several tests share: a small table in several Parquet files, and a toy experiment."""
 
 import numpy as np
 import pandas as pd
@@ -21,3 +21,36 @@ def written_in_parts(frame, folder, files, **options):
         part = frame.iloc[each * k : each * (k + 1)]
         part.to_parquet(folder / f"{k}.parquet", index=False, **options)
     return folder
+
+
+#: an experiment of one table, one baseline and one fit, for two seeds
+TOY = """
+title = "A toy"
+source = "nobody"
+tables = ["breast"]
+
+[[scenario]]
+name = "above mean"
+amputation = "above_mean"
+
+[budget.quick]
+seeds = 2
+rows = 120
+fit = {steps = 20}
+impute = {particles = 50}
+
+[[method]]
+name = "mean"
+kind = "mean"
+published = {breast = [1.82, 0.01]}
+
+[[method]]
+name = "ours"
+kind = "not-miwae-ppca"
+model = {sign = "+", latent_dim = 2}
+
+[[method]]
+name = "others"
+kind = "published"
+published = {breast = 1.22}
+"""

@@ -20,37 +20,7 @@ from absentia.experiments.metrics import crps, interval_scores
 from absentia.experiments.runner import Report, Spec, markdown, plan, run, spec_names
 from absentia.experiments.runner.running import run_cell
 from absentia.experiments.tasks.tables import hidden_table
-
-TOY = """
-title = "A toy"
-source = "nobody"
-tables = ["breast"]
-
-[[scenario]]
-name = "above mean"
-amputation = "above_mean"
-
-[budget.quick]
-seeds = 2
-rows = 120
-fit = {steps = 20}
-impute = {particles = 50}
-
-[[method]]
-name = "mean"
-kind = "mean"
-published = {breast = [1.82, 0.01]}
-
-[[method]]
-name = "ours"
-kind = "not-miwae-ppca"
-model = {sign = "+", latent_dim = 2}
-
-[[method]]
-name = "others"
-kind = "published"
-published = {breast = 1.22}
-"""
+from tests.parts import TOY
 
 
 @pytest.fixture

@@ -13,32 +13,13 @@ from typer.testing import CliRunner
 import absentia as ab
 from absentia.cli import app
 from absentia.experiments.tuning import Sweep, tune
+from tests.parts import TOY
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # those of the clusters
     pytest.mark.parametrize("backend", ["dask", "ray"]),
 ]
-TOY = """
-title = "A toy"
-source = "nobody"
-tables = ["breast"]
-[[scenario]]
-name = "above mean"
-amputation = "above_mean"
-[budget.quick]
-seeds = 2
-rows = 120
-fit = {steps = 20}
-impute = {particles = 50}
-[[method]]
-name = "mean"
-kind = "mean"
-[[method]]
-name = "ours"
-kind = "not-miwae-ppca"
-model = {sign = "+", latent_dim = 2}
-"""
 SWEEP = """
 title = "A toy"
 file = "table.csv"
