@@ -8,9 +8,11 @@ import tomllib
 import zipfile
 from email.message import Message
 from email.parser import Parser
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 import absentia
 
@@ -123,6 +125,25 @@ def test_metadata(metadata, names):
 def test_citation_is_of_this_version():
     lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {absentia.__version__}" in lines
+
+
+def test_constraints_are_for_every_python_that_is_supported():
+    """Debian 12 has Python 3.11.2; a pin that asks for more cannot be installed there."""
+    asked = SpecifierSet(PROJECT["project"]["requires-python"])
+    pythons = [f"3.{minor}.0" for minor in range(8, 20) if asked.contains(f"3.{minor}.0")]
+    assert len(pythons) == 3
+    checked = 0
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        name, _, version = line.partition("==")
+        try:
+            found = distribution(name).metadata
+        except PackageNotFoundError:
+            continue
+        if found["Version"] == version and found["Requires-Python"]:
+            checked += 1
+            allowed = SpecifierSet(found["Requires-Python"])
+            assert all(map(allowed.contains, pythons)), f"{line} is for {allowed}"
+    assert checked > 50
 
 
 def test_constraints_hold_names_and_versions_only():
