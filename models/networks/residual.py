@@ -22,11 +22,11 @@ class ResidualDecoder(Decoder):
     h is a network of tanh layers and g_j a gate of column j. All gates start at nought, where the
     decoder is that of :class:`LinearGaussianDecoder`, and have the prior Normal(0, gate_scale); the
     network's weights have priors Normal(0, 1 / number of inputs), and its biases Normal(0, 1). At
-    the mode, the least price of a bend of size g_j |v_j|, with v_j the last weights of column j, is
-    proportional to this size itself (as in the group lasso; Tibshirani, "Equivalences between
-    sparse models and neural networks", 2021). A column whose bend gains less than its price stays
-    linear, and the fewer the rows are, the more columns do. Since tanh levels off, the decoder is
-    nearly linear outside the range of what was seen.
+    the mode, the least price of a bend, whose size is g_j times the length of the last weights of
+    column j, is proportional to this size itself (as in the group lasso; Tibshirani, "Equivalences
+    between sparse models and neural networks", 2021). A column whose bend gains less than its price
+    stays linear, and the fewer the rows are, the more columns do. Since tanh levels off, the
+    decoder is nearly linear outside the range of what was seen.
 
     Args:
         latent_dim: the number d of latent dimensions.
