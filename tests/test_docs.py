@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 import typer
 
 from absentia.cli import app
@@ -159,6 +160,24 @@ def test_every_command_has_a_page_with_all_its_options():
                 for spelled in parameter.opts:
                     shown = spelled if spelled.startswith("-") else spelled.upper()
                     assert f"`{shown}`" in pages[name], f"{name} does not list {shown}"
+
+
+def test_options_are_written_as_code():
+    for name, text in extension("commands").pages().items():
+        bare = re.findall(r"--[a-z]+", re.sub(r"(`+).*?\1", "", text, flags=re.DOTALL))
+        assert not bare, f"{name} writes {bare[0]} as text"
+
+
+def test_formulas_have_no_command_that_is_not_known():
+    pytest.importorskip("ziamath")
+    mathml = extension("mathml").mathml
+    assert ">{<" in mathml(r"\min\Big\{v : v > 1\Big\}")
+    with pytest.raises(ValueError, match="nonsense"):
+        mathml(r"\nonsense x")
+    for page in DOCS.rglob("*.md"):
+        if not {"_build", "generated"} & {*page.parts}:
+            for formula in re.findall(r"\$\$(.+?)\$\$", page.read_text("utf-8"), re.DOTALL):
+                mathml(formula, "block")
 
 
 def addresses():

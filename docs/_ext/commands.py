@@ -89,8 +89,9 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """Write a paragraph so that Markdown shows its letters."""
-    return re.sub(r"([*_<>\[\]{}$])", r"\\\1", text)
+    """Write a paragraph so that Markdown shows its letters, and options are not broken in two."""
+    text = re.sub(r"([*_<>\[\]{}$])", r"\\\1", text)
+    return re.sub(r"(?<![\w`-])(--[a-z][a-z-]*[a-z])", r"`\1`", text)
 
 
 def _cell(text: str) -> str:

@@ -32,6 +32,9 @@ def mathml(formula: str, display: str = "inline") -> str:
     """Convert a formula, with letters and spaces as browsers want them."""
     drawn = convert(formula, display=display)
     drawn = re.sub(r'<mi mathvariant="(script|double-struck)">([A-Z])</mi>', _letter, drawn)
+    drawn = re.sub(r">\\([{}|])<", r">\1<", drawn)  # large braces keep a backslash
+    if "\\" in drawn:
+        raise ValueError(f"the formula {formula!r} has a command that is not known: {drawn}")
     return re.sub(r"<mi>log</mi>(?=<m[isr])", '<mi>log</mi><mspace width="0.17em"/>', drawn)
 
 

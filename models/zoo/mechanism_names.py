@@ -226,7 +226,8 @@ def _sides(sign: Sign, data: IncompleteData) -> tuple[list[str], list[float | No
         raise InputError(
             f"missingness='limit' needs to know which side is hidden in column '{open_[0]}'; give "
             f"sign='high' where high values go missing, or 'low' where low values do, for all "
-            f"columns or by name: sign={{'{open_[0]}': 'high'}}"
+            f"columns or by name: sign={{'{open_[0]}': 'high'}}. If its values are missing for "
+            f"another reason, give a formula for each column with a limit instead, 'lead ~ -lead'"
         )
     return ["below" if one == "-" else "above" for one in found], limits
 
