@@ -111,12 +111,13 @@ def decoders_table(cells: Cells) -> list[list[str]]:
                       if seed in linear[heading]]  # fmt: skip
             line.append(f"{_mean(ratios):.3f} ({len(ratios)})" if ratios else "")
         rows.append(line)
-    for key, title in (("khat_good_before", "good k-hat before refinement"),
-                       ("cpu_seconds", "CPU seconds")):  # fmt: skip
-        own = [[r[key] for of in method.values() for r in of.values()]
-               for method in (linear, *found.values())]  # fmt: skip
+    for key, title in (
+        ("khat_good_before", "good k-hat before refinement"),
+        ("cpu_seconds", "CPU seconds"),
+    ):
         form: Callable[[float], str] = "{:.3f}".format if key[0] == "k" else "{:.1f}".format
-        rows.append([f"*{title}*", *(form(_mean(values)) if values else "" for values in own)])
+        means = [_mean_of_all(method, key) for method in (linear, *found.values())]
+        rows.append([f"*{title}*", *("" if np.isnan(mean) else form(mean) for mean in means)])
     return rows
 
 
@@ -132,9 +133,8 @@ def density_table(cells: Cells) -> list[list[str]]:
         best = np.nanmax(values)
         shown = ["" if np.isnan(v) else f"**{v:.3f}**" if v == best else f"{v:.3f}" for v in values]
         rows.append([heading, *shown])
-    seconds = [[r["cpu_seconds"] for of in own.values() for r in of.values()]
-               for own in found.values()]  # fmt: skip
-    rows.append(["*CPU seconds*", *(f"{_mean(values):.1f}" for values in seconds)])
+    seconds = [_mean_of_all(own, "cpu_seconds") for own in found.values()]
+    rows.append(["*CPU seconds*", *(f"{mean:.1f}" for mean in seconds)])
     return rows
 
 
@@ -145,6 +145,12 @@ def _by_method(cells: Cells) -> dict[str, dict[str, dict[int, Mapping[str, float
         seed = int(result["configuration"]["seed"])
         found.setdefault(method, {}).setdefault(heading, {})[seed] = result["metrics"]
     return found
+
+
+def _mean_of_all(own: Mapping[str, Mapping[int, Mapping[str, float]]], key: str) -> float:
+    """Return the mean of a metric over all cells of a method; nan if there are none."""
+    values = [result[key] for of in own.values() for result in of.values()]
+    return _mean(values) if values else np.nan
 
 
 def _mean(values: Sequence[float]) -> float:

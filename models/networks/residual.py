@@ -79,7 +79,7 @@ class ResidualDecoder(Decoder):
         h, slope = z, torch.eye(self.latent_dim, dtype=z.dtype, device=z.device)
         for layer in self.layers:
             h = torch.tanh(layer(h))
-            slope = (1 - h.square()).unsqueeze(-1) * (layer.weight @ slope)
+            slope = (1 - h.square()).unsqueeze(-1) * (layer.get_parameter("weight") @ slope)
         location = self.linear.mean(z) + self.gate * self.bend(h)
         return location, self.linear.mean.weight + (
             self.gate.unsqueeze(-1) * self.bend.weight

@@ -74,6 +74,7 @@ class PatternMixtureModel(SelectionModel):
         rows, latent, features = self.plates(x, size)
         if self.margins is not None:
             pyro.factor(MARGINS, self.margins(self.decoder))
+        self._shrink()
         with rows, latent:
             z = pyro.sample(Z, self.prior())
         with rows, features:

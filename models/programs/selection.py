@@ -119,10 +119,7 @@ class SelectionModel(RowModel):
         coefficients = self.missingness.coefficients(features)
         if self.margins is not None:
             pyro.factor(MARGINS, self.margins(self.decoder))
-        own = [part.log_prior() for part in (self.missingness, self.decoder)]
-        log_priors = [log_prior for log_prior in own if log_prior is not None]
-        if log_priors:
-            pyro.factor(SHRINKAGE, sum(log_priors))
+        self._shrink()
         with rows, latent:
             z = pyro.sample(Z, self.prior())
         z_mask = self._mask_latent(rows, self.mask_prior)
@@ -144,6 +141,13 @@ class SelectionModel(RowModel):
         with rows, latent:
             pyro.sample(Z, self.encoder(x, s))
         self._mask_latent(rows, self.mask_encoder, x, s)
+
+    def _shrink(self) -> None:
+        """Add the log-priors of learnt slopes and gates to the joint density."""
+        own = [part.log_prior() for part in (self.missingness, self.decoder)]
+        log_priors = [log_prior for log_prior in own if log_prior is not None]
+        if log_priors:
+            pyro.factor(SHRINKAGE, sum(log_priors))
 
     def _mask_latent(self, rows: Any, distribution: Any, *given: Tensor) -> Tensor | None:
         """Sample the site ``z_mask``, where the mechanism reads a latent of the mask alone."""

@@ -82,9 +82,15 @@ def test_the_joint_density_holds_the_priors():
     expected += Normal(0.0, 1.0).log_prob(decoder.layers[0].weight).sum()
     expected += Normal(0.0, 1.0).log_prob(decoder.layers[0].bias).sum()
     expected += Normal(0.0, 2**-0.5).log_prob(decoder.bend.weight).sum()
-    trace = pyro.poutine.trace(model.model).get_trace(data.x, data.s)
-    trace.compute_log_prob()
-    assert trace.nodes[SHRINKAGE]["log_prob_sum"].item() == pytest.approx(expected.item(), rel=1e-5)
+    pattern = ab.models.PatternMixture(
+        data, {"x1": -1.0}, decoder="residual", latent_dim=1, hidden=[2]
+    )
+    pattern.decoder.load_state_dict(decoder.state_dict())
+    for program in (model.model, pattern.model):
+        trace = pyro.poutine.trace(program).get_trace(data.x, data.s)
+        trace.compute_log_prob()
+        found = trace.nodes[SHRINKAGE]["log_prob_sum"].item()
+        assert found == pytest.approx(expected.item(), rel=1e-5)
 
 
 def table_of(bent):
