@@ -67,10 +67,11 @@ def helped(found: Iterable[Suspicion]) -> set[str]:
 
 
 def lines_of(found: Iterable[Suspicion]) -> list[str]:
-    """Write one line per suspicion; many of one kind share a line."""
-    alike: dict[str, list[Suspicion]] = {}
+    """Write one line per suspicion; many of one kind and with one cure share a line."""
+    alike: dict[tuple[str, str], list[Suspicion]] = {}
     for one in found:
-        alike.setdefault(one.kind, []).append(one)
+        cure = one.option.replace(one.column, "")  # 99 in one column is not 9 in another
+        alike.setdefault((one.kind, cure), []).append(one)
     lines = []
     for those in alike.values():
         if len(those) > _MOST_ALIKE:

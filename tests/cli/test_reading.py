@@ -344,3 +344,15 @@ def test_a_wide_table_takes_a_line_a_column(tmp_path):
     shown = invoke("inspect", path)
     assert shown.stdout.count("\n") <= 60 + 70
     assert len(re.findall(r"^│ x\d+ ", shown.stdout, flags=re.MULTILINE)) >= 60
+
+
+def test_columns_share_a_line_only_if_they_share_the_cure(tmp_path):
+    """One survey has 9 in its items and -9 in its hours."""
+    rng = np.random.default_rng(0)
+    codes = np.where(rng.random((300, 7)) < 0.1, 9, rng.integers(1, 6, (300, 7)))
+    frame = pd.DataFrame(codes, columns=[f"item{k}" for k in range(7)])
+    frame["hours"] = np.where(rng.random(300) < 0.1, -9, rng.integers(20, 40, 300))
+    frame.to_csv(tmp_path / "survey.csv", index=False)
+    said = invoke("inspect", tmp_path / "survey.csv").stdout
+    assert "--na-values item0=9; likewise item1, item2" in said
+    assert said.count("'hours' is -9") == said.count("give --na-values hours=-9") == 1
