@@ -242,8 +242,10 @@ class Chains:
             Whether a proposal was accepted, (K,).
         """
         column, forms = self.collapsed(place), self.forms
-        proposal = Proposal(column, forms.prior(place), forms.modes[:, place])
+        first = not bool(forms.sought[place])
+        proposal = Proposal(column, forms.prior(place), forms.modes[:, place], first)
         if adapt:
+            forms.sought[place] = True
             forms.modes[:, place] = proposal.mode
             forms.modes[:, place, :, -1] = 0.0
         now = forms.form[:, place], forms.coefficients(place)

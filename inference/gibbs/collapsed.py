@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .random import gamma, normal
 
-_STEPS = 1  # of Gauss and Newton's method
+_STEPS, _FIRST_STEPS = 1, 5  # of Gauss and Newton's method
 _SHARES = (1.0, 0.3)  # of a step that are tried
 _FLAT = 0.1  # the search ends where a step gains no more in log density
 _FREEDOM = 8.0  # degrees of freedom of the proposals
@@ -161,10 +161,13 @@ class Proposal:
         column: the column.
         prior: the prior of its mechanism.
         start: (K, G, t) where the search for the modes starts.
+        first: whether no search was made before. From far away it takes several steps to come so
+            close that proposals are accepted; later ones go on from there.
     """
 
-    def __init__(self, column: Column, prior: Prior, start: Tensor) -> None:
+    def __init__(self, column: Column, prior: Prior, start: Tensor, first: bool = False) -> None:
         self.column, self.prior = column, prior
+        self.steps = _FIRST_STEPS if first else _STEPS
         self.all_terms = nn.functional.pad(prior.terms, (0, 1), value=True)  # (F, t)
         self.terms = self.all_terms[prior.group]  # (G, t)
         self.count = self.terms.sum(-1).to(start)
@@ -187,7 +190,7 @@ class Proposal:
         seen = ~column.missing
         sign = torch.where(column.missing, 1.0, -1.0).to(at)
         height = self._height(at)
-        for step in range(_STEPS + 1):
+        for step in range(self.steps + 1):
             mean, variance, steep = _linearised(column, at)
             assert steep is not None
             t = sign * mean / variance.sqrt()
@@ -202,7 +205,7 @@ class Proposal:
             slope = (slope - penalty.unsqueeze(1) * at + start.unsqueeze(1)) * terms
             information = (information + torch.diag_embed(penalty).unsqueeze(1)) * both
             factor = torch.linalg.cholesky(information + torch.diag_embed(1 - terms))
-            if step == _STEPS:
+            if step == self.steps:
                 break
             move = torch.cholesky_solve(slope.unsqueeze(-1), factor).squeeze(-1)
             gained = torch.zeros_like(height)

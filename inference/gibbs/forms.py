@@ -93,6 +93,8 @@ class Forms:
         size = self.terms.shape[-1] + 1
         #: (K, q, G, t + 1) where they are sought, as :meth:`coefficients` and a shift of the mean
         self.modes = rates.new_zeros(*shape, len(signs), size)
+        #: (q,) the columns whose modes have been sought
+        self.sought = torch.zeros(len(rates), dtype=torch.bool, device=rates.device)
         self.modes[..., 0] = start.unsqueeze(-1)
         self.modes[..., 1] = rates.new_tensor([slope for _, slope in signs])
         self.slope = rates.new_zeros(shape)

@@ -204,7 +204,7 @@ def test_forms_are_visited_by_their_posterior(direct):
         weight = (proposal.log_target(form, at) - proposal.log_density(form, at)).exp()
         found[torch.arange(2), form] += weight
     expected = found / found.sum(-1, keepdim=True)
-    steps = []
+    steps, chains.forms.sought[0] = [], True  # as the proposals above
     for _ in range(600):
         chains._mechanism(0, adapt=False)
         steps.append(one_hot(chains.forms.form[:, 0], len(FORMS)).to(DOUBLE))
@@ -214,3 +214,25 @@ def test_forms_are_visited_by_their_posterior(direct):
     # the steps move, and leave what is observed as it is
     assert len({int(one) for step in steps for one in step.argmax(-1)}) > 2
     assert torch.equal(chains.y[:, chains.seen], made(direct, rows=40).y[:, chains.seen])
+
+
+def test_the_first_proposals_are_accepted_as_later_ones_are(monkeypatch):
+    """Large tables visit a column five times in all; the first time was in vain in all chains."""
+    monkeypatch.setattr("absentia.inference.gibbs.chains._RARELY", 10**6)
+    source = generator(0)
+    x = torch.randn(800, 3, generator=source, dtype=DOUBLE)
+    x = x @ torch.randn(3, 12, generator=source, dtype=DOUBLE)
+    x = x + 0.7 * torch.randn(800, 12, generator=source, dtype=DOUBLE)
+    x = (x - x.mean(0)) / x.std(0)
+    seen = torch.ones(800, 12, dtype=torch.bool)
+    for j in (0, 2):
+        seen[:, j] = torch.rand(800, generator=source, dtype=DOUBLE) > (2 * x[:, j] - 1.2).sigmoid()
+    chains = Chains(
+        torch.where(seen, x, 0.0), seen, torch.ones(12, dtype=torch.bool), latent_dim=12,
+        mask_latent_dim=1, chains=8, shared=False, floor=0.01, forms=tuple(FORMS),
+        generator=source, components=2, direct=True,
+    )  # fmt: skip
+    for _ in range(6):
+        chains.sweep(bend=True)
+    assert int(chains._mechanism(0, adapt=True).sum()) >= 3
+    assert chains.forms.sought.tolist() == [True, False]

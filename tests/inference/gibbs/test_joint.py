@@ -26,8 +26,16 @@ def made(seed, **options):
 
 
 def new_data(chains):
-    """Sample values, utilities and mask anew, given the parameters and the latents."""
-    decoder, forms, g = chains.decoder, chains.forms, chains.generator
+    """Sample values, utilities and mask anew, given the parameters and the latents.
+
+    Those of a mixture are new, too, given the components, since their means move slowly otherwise.
+    """
+    decoder, forms, g, mixture = chains.decoder, chains.forms, chains.generator, chains.mixture
+    if mixture.number > 1:
+        root = torch.linalg.cholesky(mixture.precision[0].inverse())[mixture.component[0]]
+        noise = normal((1, N, root.shape[-1]), chains.z, g).unsqueeze(-1)
+        of_rows = mixture.mean[:, mixture.component[0]] + (root @ noise).squeeze(-1)
+        chains.z = torch.cat([of_rows, chains.z[..., of_rows.shape[-1] :]], -1)
     mean = decoder.predicted(chains.of_rows)
     chains.y = mean + normal(mean.shape, mean, g) * decoder.noise.sqrt().unsqueeze(1)
     # the mask's own latent has its mean from the complete column, which is new
