@@ -37,8 +37,8 @@ class WholeNumbers(Formatter):
 def numbers(values: Sequence[float]) -> list[str]:
     """Write numbers with as many digits as tell them apart, with a power of ten where shorter.
 
-    >>> numbers([0.0, 500000.0, 1000000.0]), numbers([100.0, 100.005])
-    (['0', '5e5', '1e6'], ['100.000', '100.005'])
+    >>> numbers([0.0, 5000000.0, 10000000.0]), numbers([100.0, 100.005])
+    (['0', '5e6', '1e7'], ['100.000', '100.005'])
     """
     there = np.asarray(values, dtype=float)
     top = float(np.abs(there).max(initial=0.0))

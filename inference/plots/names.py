@@ -29,8 +29,8 @@ def shorts(names: Sequence[object], most: int = TICK) -> list[str]:
 
     >>> shorts(["blood pressure at the first visit", "blood pressure at the next visit"], 12)
     ['…first…', '…next…']
-    >>> shorts([f"{what}_in_serum_at_visit_{k}" for what in ("iron", "zinc") for k in (1, 2)], 12)
-    ['iron…1', 'iron…2', 'zinc…1', 'zinc…2']
+    >>> shorts([f"serum_{what}_visit_{k}_morning" for what in ("iron", "zinc") for k in (1, 2)], 12)
+    ['…iron…1…', '…iron…2…', '…zinc…1…', '…zinc…2…']
     """
     full = [str(name) for name in names]
     cut = {name: _cut(name, most) for name in full}

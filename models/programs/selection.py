@@ -144,7 +144,9 @@ class SelectionModel(RowModel):
 
     def _shrink(self) -> None:
         """Add the log-priors of learnt slopes and gates to the joint density."""
-        own = [part.log_prior() for part in (self.missingness, self.decoder)]
+        own = [self.missingness.log_prior()]
+        if isinstance(self.decoder, Decoder):  # and no module of somebody's own
+            own.append(self.decoder.log_prior())
         log_priors = [log_prior for log_prior in own if log_prior is not None]
         if log_priors:
             pyro.factor(SHRINKAGE, sum(log_priors))
