@@ -190,18 +190,26 @@ def _compared(
     observed: tuple[np.ndarray, np.ndarray],
     tables: list[tuple[np.ndarray, np.ndarray]],
 ) -> pd.DataFrame:
-    """Compare statistics of the data, which ``of`` computes, with those of replicates."""
+    """Compare statistics of the data, which ``of`` computes, with those of replicates.
+
+    A statistic may have no value (NaN) in some replicates, which then do not count.
+    """
     here = of(*observed)
     several = np.stack([of(*table) for table in tables])
     with np.errstate(invalid="ignore"):
         above = (several >= here).sum(0) + 1
         below = (several <= here).sum(0) + 1
-    p_value = np.minimum(2 * np.minimum(above, below) / (len(tables) + 1), 1.0)
-    low, high = np.nanquantile(several, [0.05, 0.95], axis=0) if here.size else (here, here)
+    defined = (~np.isnan(several)).sum(0)
+    p_value = np.minimum(2 * np.minimum(above, below) / (defined + 1), 1.0)
+    mean, low, high = np.full((3, *here.shape), np.nan)
+    known = defined > 0
+    if known.any():
+        mean[known] = np.nanmean(several[:, known], 0)
+        low[known], high[known] = np.nanquantile(several[:, known], [0.05, 0.95], axis=0)
     return pd.DataFrame(
         {
             "observed": here,
-            "mean": np.nanmean(several, 0) if here.size else here,
+            "mean": mean,
             "lower": low,
             "upper": high,
             "p_value": np.where(np.isnan(here), 1.0, p_value),

@@ -7,6 +7,7 @@ from scipy.stats import binom
 
 import absentia as ab
 from absentia.inference.checks import Calibration
+from absentia.inference.checks.predictive import _compared
 
 
 def at_random(n=500, seed=0):
@@ -199,3 +200,15 @@ def test_models_are_compared_by_leaving_rows_out(data):
         ab.check.compare({"mar": fitted(few, "ignorable"), **fits}, few)
     with pytest.raises(ValueError, match=r"1 model\(s\) to compare"):
         ab.check.compare({"one": fits["a ~ b"]}, few)
+
+
+def test_replicates_without_a_value_of_a_statistic_do_not_count():
+    """Such as the rate of a tenth of the values in which a replicate has no row."""
+    observed = np.array([[1.0, 2.0, 3.0, np.nan]])
+    tables = [np.array([[k, np.nan, 1.0 if k < 5 else np.nan, 1.0]]) for k in range(9)]
+    pairs = [(table, table) for table in tables]
+    found = _compared(lambda x, _: x[0], (observed, observed), pairs)
+    # of 0, ..., 8 two are at most 1; nothing is known of the second; five stay, all below 3
+    np.testing.assert_allclose(found["p_value"], [2 * 3 / 10, 1.0, 2 * 1 / 6, 1.0])
+    np.testing.assert_allclose(found["mean"], [4.0, np.nan, 1.0, 1.0])
+    assert found["lower"].isna().tolist() == [False, True, False, False]
