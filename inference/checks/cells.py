@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...data.errors import InputError
 from ..imputing.conformal import effective
 from ..imputing.imputation import Imputation
+from .seen import by_odds
 
 #: into how many parts the values of a probability integral transform are counted
 _PARTS = 10
@@ -76,14 +76,7 @@ def check_cells(imputation: Imputation, *, folds: int = 5) -> CellCheck:
     True
     """
     own = imputation.modelled
-    own.calibration(0.5, folds=folds)  # refuses an imputation without draws or model
-    calibrated = own.calibrated
-    assert calibrated is not None
-    if calibrated.model.delta is not None:
-        raise InputError(
-            "a pattern mixture has no odds of being missing, by which seen cells would stand for "
-            "missing ones; check another model"
-        )
+    calibrated = by_odds(own, folds)
     left = calibrated.left_out(folds)
     rng = np.random.default_rng(0)
     below = (left.draws < left.values).mean(0)

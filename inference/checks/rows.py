@@ -13,6 +13,7 @@ from ...data import IncompleteData
 from ...data.errors import InputError
 from ..imputing.conformal import effective
 from ..imputing.imputation import Imputation
+from .seen import by_odds
 
 #: the most names of columns in a pattern's label
 _NAMED = 4
@@ -113,14 +114,7 @@ def energy_iscore(
     (True, ['a'])
     """
     own = imputation.modelled
-    own.calibration(0.5, folds=folds)  # refuses an imputation without draws or model
-    calibrated = own.calibrated
-    assert calibrated is not None
-    if calibrated.model.delta is not None:
-        raise InputError(
-            "a pattern mixture has no odds of being missing, by which seen rows would stand for "
-            "others; score another model"
-        )
+    calibrated = by_odds(own, folds)
     data = own.data
     s, numbers = data.s.cpu().numpy(), _numbers(data)
     kinds, counts = np.unique(s[(~s & numbers).any(1)], axis=0, return_counts=True)

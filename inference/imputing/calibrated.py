@@ -107,7 +107,7 @@ class Calibrated:
 
     def table(self, level: float, gamma: float, folds: int) -> pd.DataFrame:
         """Tabulate the calibration of each incomplete column of numbers."""
-        _check(gamma, folds)
+        check_arguments(gamma, folds)
         rows = {}
         for j, column in enumerate(self.data.schema):
             if column.levels or bool(self.data.s[:, j].all()):
@@ -190,7 +190,12 @@ class Calibrated:
         return found
 
 
-def _check(gamma: float, folds: Any) -> None:
+def check_arguments(gamma: float, folds: Any) -> None:
+    """Refuse a factor of the odds, or a number of refits, that is out of range.
+
+    Raises:
+        ValueError: the message names the argument.
+    """
     if not 1 <= gamma < np.inf:
         raise InputError(
             f"gamma is {gamma}; give 1 to trust the model's odds of being missing, or a larger "

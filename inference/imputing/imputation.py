@@ -244,9 +244,9 @@ class Imputation:
         if not 0 < level < 1:
             raise InputError(f"level is {level}; give a probability such as 0.9")
         self.quantile((1 - level) / 2)  # which refuses too few draws
-        return self._calibrating().table(level, gamma, folds)
+        return self.calibrating().table(level, gamma, folds)
 
-    def _calibrating(self) -> Calibrated:
+    def calibrating(self) -> Calibrated:
         """Return what calibrates the intervals of the model's own columns."""
         found = self.modelled.calibrated
         if found is None:
@@ -261,7 +261,7 @@ class Imputation:
     ) -> tuple[np.ndarray, np.ndarray]:
         own = self.modelled
         own.quantile((1 - level) / 2)  # which refuses too few draws
-        ends = self._calibrating().ends(own._cells, level, gamma, refused, folds)
+        ends = self.calibrating().ends(own._cells, level, gamma, refused, folds)
         low, high = (own._completed(values) for values in ends)
         whole = own.data.whole
         if own is self or whole is None:

@@ -93,7 +93,7 @@ def left_out(
     if mine.any():
         here = data.without_target().rows(rows[mine])
         found[:, mine] = odds_at_random(
-            data, ignored, here, _hidden(here, _single(columns[mine], len(ignored)))
+            data, ignored, here, hide(here, _single(columns[mine], len(ignored)))
         )
     x = data.x.double().cpu().numpy()
     return LeftOut(rows, columns, x[rows, columns], found, sampled, share)
@@ -122,7 +122,7 @@ def _single(columns: np.ndarray, width: int) -> np.ndarray:
     return np.arange(width) == columns[:, None]
 
 
-def _hidden(rows: IncompleteData, hidden: np.ndarray) -> IncompleteData:
+def hide(rows: IncompleteData, hidden: np.ndarray) -> IncompleteData:
     """Hide cells (C, p) of rows."""
     values = rows.values.copy()
     values[hidden] = np.nan
@@ -156,7 +156,7 @@ def hidden_draws(
     data = data.without_target()
     drawn, evidence = [np.empty((settings["draws"], 0))], [np.empty(0)]
     for block in _blocks(data, rows, settings["draws"]):
-        table = _hidden(data.rows(rows[block]), hidden[block])
+        table = hide(data.rows(rows[block]), hidden[block])
         found = imputed(model, table, programs_of(model), **{**settings, "seed": seed})
         cells = found._cells
         own = hidden[block][cells.rows, cells.columns]

@@ -11,7 +11,7 @@ from ...data import IncompleteData
 from ...models.programs.base import RowModel
 from ..gibbs.posterior import Posterior
 from ..prepare import programs_of
-from .left_out import PARTICLES, Refits, hidden_draws, truncated
+from .left_out import PARTICLES, Refits, hidden_draws, hide, truncated
 from .odds import odds_at_random, odds_of_pattern
 
 
@@ -113,6 +113,4 @@ def _ignored(
     if not (ignored & hidden.any(0)).any():
         return np.ones(len(rows))
     seen = data.without_target().rows(rows)
-    values = seen.values.copy()
-    values[hidden] = np.nan
-    return odds_at_random(data, ignored, seen, seen.with_values(values))
+    return odds_at_random(data, ignored, seen, hide(seen, hidden))

@@ -50,9 +50,7 @@ def odds_of_missing(
     else:
 
         def of(whole: Tensor, run: Weighted) -> Tensor:
-            mask = run.sites[S].fn
-            given = mask.given if isinstance(mask, IntegratedMask) else mask
-            return _log_odds(mechanism, whole, given.context).exp()
+            return _log_odds(mechanism, whole, _context(run)).exp()
 
     found, _, evidence = average(model, programs, data, particles, of, seed)
     odds = found.double().cpu().numpy()
@@ -85,8 +83,7 @@ def odds_of_pattern(
     def of(whole: Tensor, run: Weighted) -> Tensor:
         if not bool(counted.any()):
             return torch.ones_like(whole[..., :1])
-        mask = run.sites[S].fn
-        given = (mask.given if isinstance(mask, IntegratedMask) else mask).context
+        given = _context(run)
         now = run.sites[S].value.bool().expand(whole.shape[1:])
         then = after.expand(whole.shape[1:])
         found = []
@@ -98,6 +95,13 @@ def odds_of_pattern(
 
     found, _, evidence = average(model, programs, data, particles, of, seed)
     return found[:, 0].double().cpu().numpy(), evidence.double().cpu().numpy()
+
+
+def _context(run: Weighted) -> dict[str, Any]:
+    """Return what the mechanism read besides the values, which may be integrated out."""
+    mask = run.sites[S].fn
+    context: dict[str, Any] = (mask.given if isinstance(mask, IntegratedMask) else mask).context
+    return context
 
 
 def _log_odds(mechanism: Any, whole: Tensor, context: dict[str, Any]) -> Tensor:

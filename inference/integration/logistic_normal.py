@@ -27,9 +27,8 @@ class LogisticNormal(NamedTuple):
 
 def _evaluate(m: Tensor, r: Tensor, derivatives: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """Return log P, E[sigmoid'(t)] / P and E[sigmoid''(t)] / P in the shape of m."""
-    if m.dtype == torch.float64:
-        return by_table(m, r.double(), derivatives)
-    log_prob, first, second = by_table(m.float(), r.float(), derivatives)
+    dtype = torch.float64 if m.dtype == torch.float64 else torch.float32
+    log_prob, first, second = by_table(m.to(dtype), r.to(dtype), derivatives)
     return log_prob.to(m.dtype), first.to(m.dtype), second.to(m.dtype)
 
 
