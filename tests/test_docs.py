@@ -1,6 +1,7 @@
 """The site's sources: every public name has one place, and what pages name is there."""
 
 import ast
+import html
 import importlib
 import importlib.util
 import inspect
@@ -178,6 +179,21 @@ def test_formulas_have_no_command_that_is_not_known():
         if not {"_build", "generated"} & {*page.parts}:
             for formula in re.findall(r"\$\$(.+?)\$\$", page.read_text("utf-8"), re.DOTALL):
                 mathml(formula, "block")
+
+
+def test_the_decision_tree_fits_a_narrow_screen(monkeypatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    tree = extension("decision_tree")
+    lines = (DOCS / "choose.md").read_text("utf-8").partition("```{decision-tree}")[2]
+    questions = tree._read(lines.partition("```")[0].splitlines()[1:])
+    narrow = tree._drawn(questions, "", tree._NARROW)
+    assert tree._NARROW.width < 420
+    letter = {"question": 8.2, "answer": 7.5, "take": 8.1}  # at most, in pixels
+    drawn = re.findall(r'<text x="(\d+)" y="\d+" class="(\w+)">(.+?)</text>', narrow)
+    assert len(drawn) > 30
+    for x, kind, text in drawn:
+        assert int(x) + letter[kind] * len(html.unescape(text)) < tree._NARROW.width, text
 
 
 def addresses():

@@ -48,6 +48,7 @@ def shown(
     columns: Sequence[str] | None,
     missing: Sequence[float] | None = None,
     most: int = MOST_PANELS,
+    which: str = "most missing",
 ) -> tuple[list[str], str]:
     """Return the names that one figure has room for, and a line that says how many are left out.
 
@@ -57,8 +58,9 @@ def shown(
     Args:
         names: the names of all columns that could be drawn.
         columns: the names that were asked for; None for as many as there is room for.
-        missing: the share missing of each name: the most missing come first.
+        missing: the share missing of each name, or another measure: those of the largest are kept.
         most: the most columns to draw where none was asked for.
+        which: in words, the columns of which the measure is large.
 
     Raises:
         ValueError: there is no column of a name, or a name is repeated.
@@ -83,7 +85,7 @@ def shown(
         return of[:most], f"the first {most} of {len(of)}; columns= names others"
     rank = np.argsort(-np.asarray(missing, dtype=float), kind="stable")[:most]
     kept = [of[k] for k in sorted(rank)]
-    return kept, f"the {most} most missing of {len(of)} columns; columns= names others"
+    return kept, f"the {most} {which} of {len(of)} columns; columns= names others"
 
 
 def plain(axes: Axes, title: str = "", x: str = "", y: str = "", width: int = LINE) -> None:

@@ -247,8 +247,25 @@ def test_the_check_of_cells_is_drawn_as_it_is():
     columns = pd.DataFrame({"effective": 50.0, "p_value": 0.3}, index=names)
     found = ab.check.CellCheck(columns, pit, held)
     bars, curve = ab.plots.plot_cell_check(found, ["a3"]).axes
-    np.testing.assert_allclose([bar.get_height() for bar in bars.patches[:10]], pit.loc["a3"])
+    shares = [bar.get_height() for bar in bars.containers[0]]
+    np.testing.assert_allclose(shares, pit.loc["a3"])
     np.testing.assert_allclose(curve.lines[1].get_ydata(), held.loc["a3"])
+    columns["p_value"] = [0.3, 1e-9, 0.2, 0.1, 0.5, 0.04, 0.6, 0.7]
     whole = ab.plots.plot_cell_check(found)
     assert len(whole.axes) == 12
-    assert "first 6 of 8" in whole.get_suptitle()
+    assert "the 6 worst fitting of 8" in whole.get_suptitle()
+    titles = [axes.get_title() for axes in whole.axes[::2]]
+    assert titles[:2] == ["a0, p = 0.3", "a1, p < .001"]
+    assert "a6" not in " ".join(titles)
+    band = next(p for p in bars.patches if p not in bars.containers[0])
+    assert band.get_zorder() < bars.containers[0][0].get_zorder()  # behind the bars, not over them
+
+
+def test_the_check_of_cells_tells_long_names_apart():
+    begin, end = "baseline_concentration_in_the_serum_of_", "_at_the_second_visit_in_mmol_per_litre"
+    names = [f"{begin}{what}{end}" for what in ("iron", "zinc")]
+    pit = pd.DataFrame(np.full((2, 10), 0.1), index=names, columns=range(1, 11))
+    held = pd.DataFrame([[0.1, 0.5]] * 2, index=names, columns=[0.1, 0.5])
+    columns = pd.DataFrame({"effective": 50.0, "p_value": 0.3}, index=names)
+    axes = ab.plots.plot_cell_check(ab.check.CellCheck(columns, pit, held)).axes
+    assert [one.get_title() for one in axes[::2]] == ["…iron…, p = 0.3", "…zinc…, p = 0.3"]
