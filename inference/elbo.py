@@ -15,7 +15,7 @@ from ..data.arguments import checked_and_renamed
 from ..data.errors import InputError
 from ..data.renamed import INTEGRATION_MODE
 from ..models.sites import MAX_PLATE_NESTING, ROWS
-from .importance import Weighted
+from .importance import Site, Weighted
 from .integrator import Marginal, Unobserved, owner_of
 from .vimco import has_scores, score_terms
 
@@ -85,19 +85,24 @@ class ImportanceWeightedELBO(ELBO):
         self.row_plate = row_plate
         #: models that sample discrete values, whose gradient needs score terms
         self._scored: weakref.WeakSet[Any] = weakref.WeakSet()
+        #: per model, the names of guide sites that were found not to depend on each other
+        self._independent: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def __call__(self, model: Any, guide: Any) -> ELBOWithParameters:
         """Return a module that computes the loss and holds the model's and guide's parameters."""
         return ELBOWithParameters(model, guide, self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Drop the per-model cache; it is rebuilt on use."""
-        return {**self.__dict__, "_scored": None}
+        """Drop the per-model caches; they are rebuilt on use."""
+        return {**self.__dict__, "_scored": None, "_independent": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state with an empty per-model cache."""
+        """Restore the state with empty per-model caches."""
         self.__dict__.update(state)
         self._scored = weakref.WeakSet()
+        self._independent = weakref.WeakKeyDictionary()
 
     def found(self, model: Any) -> dict[str, Any]:
         """Return what earlier runs found out about a model, to be kept in a checkpoint.
@@ -151,8 +156,11 @@ class ImportanceWeightedELBO(ELBO):
             self._scored.add(owner)
             return self.differentiable_loss(model, guide, *args, **kwargs)
         if gradient == "dreg":
-            share = torch.softmax(run.log_weight.detach(), 0)
-            _weigh_gradients_of_samples(run, share)
+            samples = _samples_with_gradient(run)
+            if self._independent.get(owner) != tuple(samples):  # a program's sites do not change
+                _refuse_dependent(samples)
+                self._independent[owner] = tuple(samples)
+            _weigh_gradients(samples, torch.softmax(run.log_weight.detach(), 0))
         # all three estimators start from the gradient of log mean_k w_k by log w_k, which is the
         # normalised weight w~_k
         value = self._value(run)
@@ -232,29 +240,38 @@ def _refuse_without_gradient(run: Weighted) -> None:
         )
 
 
-def _weigh_gradients_of_samples(run: Weighted, share: Tensor) -> None:
-    """Multiply the gradient that reaches the guide's samples by the normalised weights w~.
-
-    The gradient of the loss has a factor w~ already, so that DReG's w~^2 results.
-
-    Args:
-        run: the run whose samples get the factor.
-        share: (K, n) the normalised weights.
-    """
-    samples = [
-        (name, site)
+def _samples_with_gradient(run: Weighted) -> dict[str, Site]:
+    """Return the sites that the guide samples, where a gradient reaches the samples, by name."""
+    return {
+        name: site
         for name, site in run.sites.items()
         if site.in_guide and not site.is_observed and site.value.requires_grad
-    ]
-    for later in range(1, len(samples)):
-        name, site = samples[later]
-        for earlier_name, earlier in samples[:later]:
+    }
+
+
+def _refuse_dependent(samples: Mapping[str, Site]) -> None:
+    """Refuse guide sites that depend on each other, which the DReG gradient does not support."""
+    sites = list(samples.items())
+    for later in range(1, len(sites)):
+        name, site = sites[later]
+        for earlier_name, earlier in sites[:later]:
             if _depends(site.value, earlier.value):
                 raise InputError(
                     f"guide site '{name}' depends on guide site '{earlier_name}', which the DReG "
                     f"gradient does not support; give gradient='iwae'"
                 )
-    for _, site in samples:
+
+
+def _weigh_gradients(samples: Mapping[str, Site], share: Tensor) -> None:
+    """Multiply the gradient that reaches the guide's samples by the normalised weights w~.
+
+    The gradient of the loss has a factor w~ already, so that DReG's w~^2 results.
+
+    Args:
+        samples: the sites whose samples get the factor.
+        share: (K, n) the normalised weights.
+    """
+    for site in samples.values():
         assert site.row_dim is not None
         shape = [1] * site.value.dim()
         shape[0], shape[site.row_dim - site.fn.event_dim] = share.shape

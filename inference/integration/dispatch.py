@@ -73,55 +73,58 @@ class _Tilting:
             self.affine = mask.affine()
         self.way = self._ways(sampled)
 
-    def _ways(self, sampled: Tensor | None) -> Tensor:
-        """Choose how each column (p,) is treated."""
+    def _ways(self, sampled: Tensor | None) -> list[int]:
+        """Choose how each column is treated."""
         p = self.decoder.batch_shape[-1]
         if self.mask is None:
-            return torch.full((p,), _IGNORED)
-        mechanism = self.mask.missingness
-        way = torch.full((p,), _GENERAL)
+            return [_IGNORED] * p
+        way = [_GENERAL] * p
         if self.affine is not None:
             closed = self.affine.columns
-            way = torch.full((p,), _AFFINE) if closed is None else way.where(~closed.cpu(), _AFFINE)
-        dependence = mechanism.dependence(p)
-        way[dependence.free & (way == _GENERAL)] = _FREE
-        way[dependence.ignorable] = _IGNORED
-        if sampled is not None:
-            way[sampled.cpu()] = _SAMPLED
+            way = [_AFFINE] * p
+            if closed is not None:
+                way = [_AFFINE if own else _GENERAL for own in closed.tolist()]
+        dependence = self.mask.missingness.dependence(p)
+        if _GENERAL in way:
+            free = dependence.free.tolist()
+            way = [_FREE if w == _GENERAL and f else w for w, f in zip(way, free, strict=True)]
+        for given, instead in ((dependence.ignorable, _IGNORED), (sampled, _SAMPLED)):
+            if given is not None:
+                pairs = zip(way, given.tolist(), strict=True)
+                way = [instead if replaced else w for w, replaced in pairs]
         return way
 
     def tilted(self) -> Tilted:
         """Return the conditional of all cells, in parts if they are treated in several ways."""
         p = self.decoder.batch_shape[-1]
-        families = parts_of(self.decoder)
-        warped = torch.zeros(p, dtype=torch.bool)
-        if self.units is not None:
-            warped = torch.from_numpy(~self.units.linear)
-        kinds: list[tuple[Tensor, int, bool, Any, Tensor]] = []
-        for own, fn in families:
-            place = torch.zeros(p, dtype=torch.long)
-            place[own] = torch.arange(len(own))
-            codes = self.way[own] * 2 + warped[own]
-            for code in sorted(set(codes.tolist())):
-                chosen = own[codes == code]
-                kinds.append((chosen, code // 2, bool(code % 2), fn, place))
+        warped = [False] * p if self.units is None else (~self.units.linear).tolist()
+        # by Python's numbers, since every step of a fit comes here and tables have few columns
+        kinds: list[tuple[int, bool, Any]] = []
+        kind_of, place_of = [0] * p, [0] * p
+        for own, fn in parts_of(self.decoder):
+            found: dict[tuple[int, bool], int] = {}
+            columns = own.tolist()
+            for kind in sorted({(self.way[j], bool(warped[j])) for j in columns}):
+                found[kind] = len(kinds)
+                kinds.append((*kind, fn))
+            for place, j in enumerate(columns):
+                place_of[j] = place
+                kind_of[j] = found[self.way[j], bool(warped[j])]
         if len(kinds) == 1:  # all cells are treated alike
-            _, way, warp, fn, _ = kinds[0]
-            return self._part(way, warp, fn, self.rows, self.columns, self.columns)
+            return self._part(*kinds[0], self.rows, self.columns, self.columns)
+        device = self.columns.device
+        kind_of_cell = torch.tensor(kind_of, device=device)[self.columns]
+        local = torch.tensor(place_of, device=device)[self.columns]
         parts = []
-        for chosen, way, warp, fn, place in kinds:
-            mine = torch.zeros(p, dtype=torch.bool)
-            mine[chosen] = True
-            cells = mine.to(self.columns.device)[self.columns].nonzero().flatten()
+        for number, kind in enumerate(kinds):
+            cells = (kind_of_cell == number).nonzero().flatten()
             if len(cells):
-                rows, columns = self.rows[cells], self.columns[cells]
-                local = place.to(columns.device)[columns]
-                parts.append((cells, self._part(way, warp, fn, rows, columns, local)))
+                of_cells = self.rows[cells], self.columns[cells], local[cells]
+                parts.append((cells, self._part(*kind, *of_cells)))
         if len(parts) == 1:  # the other columns miss nothing here
             return parts[0][1]
         if not parts:
-            _, way, warp, fn, _ = kinds[0]
-            return self._part(way, warp, fn, self.rows, self.columns, self.columns)
+            return self._part(*kinds[0], self.rows, self.columns, self.columns)
         return Together(parts, self.leading)
 
     def _part(

@@ -70,6 +70,8 @@ class _Solved(torch.autograd.Function):
 
 def _solve(inverse: Tensor, right: Tensor) -> Tensor:
     """Return A^-1 b for the inverse of A's Cholesky factor."""
+    if inverse.dim() == 3 and right.dim() == 2:  # a batch of rows, without the steps around @
+        return torch.bmm(inverse.mT, torch.bmm(inverse, right.unsqueeze(-1))).squeeze(-1)
     return (inverse.mT @ (inverse @ right.unsqueeze(-1))).squeeze(-1)
 
 

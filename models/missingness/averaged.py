@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,6 @@ from typing import Literal
 
 import pandas as pd
 import torch
-from pyro.distributions import Cauchy, Normal, StudentT
 from torch import Tensor, nn
 
 from ...data import IncompleteData, Standardiser
@@ -196,12 +196,11 @@ class AveragedMissingness(Missingness):
 
     def dependence(self, num_columns: int) -> Dependence:
         """Each column's absence depends on its own value, and on those it has coefficients for."""
-        own = torch.eye(num_columns, dtype=torch.bool, device=self.others.device)
-        reads = own | (self.others != 0)
-        if self.of_complete is not None:
-            reads[:, self.complete] = True
-            reads[self.complete] = own[self.complete]
-        reads = reads.cpu()
+        complete = () if self.of_complete is None else tuple(self.complete.tolist())
+        if not bool(self.others.any()):
+            return _of_own_and(complete, num_columns)
+        reads = _of_own_and(complete, num_columns).reads | (self.others != 0).cpu()
+        reads[list(complete)] = torch.eye(num_columns, dtype=torch.bool)[list(complete)]
         return Dependence(reads, torch.zeros(num_columns, dtype=torch.bool))
 
     @torch.no_grad()
@@ -214,16 +213,14 @@ class AveragedMissingness(Missingness):
         """Return the log-density of the slopes and loadings where no form is left out."""
         total = self.offset.new_zeros(())
         if self.slope.requires_grad:
-            total = total + StudentT(SLOPE_DF, 0.0, SLOPE_SCALE).log_prob(self.slope).sum()
+            total = total + _student(self.slope)
         if self.loading.requires_grad:
-            variance = LOADING_RATE / (LOADING_SHAPE + 1) / self.loading.shape[1]
-            total = total + Normal(0.0, math.sqrt(variance)).log_prob(self.loading).sum()
+            total = total + _normal(self.loading)
         for read in (self.of_complete, self.of_covariates):
             if read is not None:
-                variance = LOADING_RATE / (LOADING_SHAPE + 1) / read.shape[1]
-                total = total + Normal(0.0, math.sqrt(variance)).log_prob(read).sum()
+                total = total + _normal(read)
         if self.shared is not None:
-            total = total + Cauchy(0.0, SHARED_SCALE).log_prob(self.shared).sum()
+            total = total + _cauchy(self.shared)
         return total
 
     def known(self, column: int) -> str | None:
@@ -283,6 +280,53 @@ _SMALL = 0.5
 _SAID = 0.7
 #: that columns go missing together is said where their own latent has this share in the score
 _TOGETHER = 0.5
+
+
+# Every step asks for these sums of log-densities. A distribution would make tensors of its numbers
+# and subtract its constant cell by cell, ten operations more for each.
+
+
+def _student(value: Tensor) -> Tensor:
+    """Return the log-density of slopes under their Student-t prior, summed."""
+    terms = (value / SLOPE_SCALE).square().div(SLOPE_DF).log1p().sum()
+    return -0.5 * (SLOPE_DF + 1) * terms - value.numel() * _LOG_STUDENT
+
+
+def _normal(value: Tensor) -> Tensor:
+    """Return the log-density of loadings (p, d) at their prior's typical variance, summed."""
+    if not value.numel():
+        return value.sum()
+    variance = LOADING_RATE / (LOADING_SHAPE + 1) / value.shape[1]
+    constant = 0.5 * math.log(2 * math.pi * variance)
+    return -(value.square() / (2 * variance)).sum() - value.numel() * constant
+
+
+def _cauchy(value: Tensor) -> Tensor:
+    """Return the log-density of shared loadings under their Cauchy prior, summed."""
+    terms = (value / SHARED_SCALE).square().log1p().sum()
+    return -terms - value.numel() * math.log(math.pi * SHARED_SCALE)
+
+
+@functools.lru_cache(maxsize=64)  # every step of a fit asks for it several times
+def _of_own_and(complete: tuple[int, ...], num_columns: int) -> Dependence:
+    """Each column but the complete ones depends on its own value, and on the complete columns."""
+    if not complete:
+        return Dependence.of_own_value(num_columns)
+    with torch.inference_mode(False):
+        own = torch.eye(num_columns, dtype=torch.bool)
+        reads = own.clone()
+        reads[:, complete] = True
+        reads[list(complete)] = own[list(complete)]
+        return Dependence(reads, torch.zeros(num_columns, dtype=torch.bool))
+
+
+#: minus the constant of the Student-t prior's log-density
+_LOG_STUDENT = (
+    math.log(SLOPE_SCALE)
+    + 0.5 * math.log(SLOPE_DF * math.pi)
+    + math.lgamma(SLOPE_DF / 2)
+    - math.lgamma((SLOPE_DF + 1) / 2)
+)
 
 
 def sentence(row: pd.Series[float]) -> str:

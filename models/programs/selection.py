@@ -155,7 +155,11 @@ class SelectionModel(RowModel):
         """Sample the site ``z_mask``, where the mechanism reads a latent of the mask alone."""
         if distribution is None:
             return None
-        with rows, pyro.plate(MASK_LATENT, self.missingness.mask_latent_dim, dim=COLUMN_DIM):
+        size = self.missingness.mask_latent_dim
+        if MASK_LATENT not in self._plates:  # as plates() does, once
+            with pyro.poutine.block():
+                self._plates[MASK_LATENT] = Plate(MASK_LATENT, size, dim=COLUMN_DIM)
+        with rows, self._plates[MASK_LATENT]:
             value: Tensor = pyro.sample(Z_MASK, distribution(*given))
         return value
 
