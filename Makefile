@@ -21,6 +21,7 @@ WORKERS ?= 2
 # Tests of one file stay together, as they share fits, until a worker has nothing left to do.
 SHARED := -n $(WORKERS) --dist worksteal
 ARGS ?=
+comma := ,
 
 .PHONY: help demo test test-slow notebooks docs lint format bench bench-peers bench-answers bench-growth clean
 
@@ -73,13 +74,20 @@ clean: ## Remove everything made here, .venv included
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints.txt
+# Only what is imported is compiled, when it first is: half of what pip would compile never is.
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
+define install_with
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=..."; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet torch==2.13.0 setuptools -c constraints.txt
-	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[dev]" -c constraints.txt
+	$(INSTALL) torch==2.13.0 setuptools
+	$(INSTALL) --no-build-isolation -e ".[$(1)]"
+endef
+
+$(READY): pyproject.toml constraints.txt
+	$(call install_with,dev)
 	touch $@
 
-$(DOCS_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[docs]" -c constraints.txt
-	touch $@
+# what is installed at once is resolved once
+$(DOCS_READY): pyproject.toml constraints.txt
+	$(call install_with,dev$(comma)docs)
+	touch $(READY) $@

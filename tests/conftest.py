@@ -21,8 +21,9 @@ LONGEST = (
     "test_parameters_keep_their_prior_when_data_are_sampled_anew",
     "8-my-report-warns",
     "test_notebooks",
+    "test_shell_examples_run",
     "test_python_blocks_run",
-    "test_two_processes_end_alike",
+    "test_a_killed_process_leaves",
     "test_nuts",
     "test_binary_values_under_self_masking_train",
     "test_two_components_keep_their_prior",
@@ -30,10 +31,18 @@ LONGEST = (
     "test_a_run_that_is_killed",
     "test_curves",
 )
+_QUICK, _PASTED = "::test_python_blocks_run[", "::test_python_blocks_run_as_pasted["
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests first: at the end, the other workers would wait for them."""
+@pytest.hookimpl(trylast=True)  # of those that are left by -m and -k
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest tests first: at the end, the other workers would wait for them.
+
+    Where the blocks of a page run as pasted, they need not run with lowered budgets before.
+    """
+    pasted = {item.nodeid.replace(_PASTED, _QUICK) for item in items if _PASTED in item.nodeid}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in pasted])
+    items[:] = [item for item in items if item.nodeid not in pasted]
 
     def place(item: pytest.Item) -> int:
         found = (k for k, name in enumerate(LONGEST) if name in item.nodeid)

@@ -166,7 +166,7 @@ def test_nuts_agrees_with_importance_sampling():
     table[rng.random(60) < 0.3, 2] = np.nan
     data = ab.IncompleteData.from_numpy(table)
     model = ab.NotMIWAEPPCA(data, sign="+", latent_dim=2)
-    found = ab.check.cross_check(model, data, rows=4, draws=600, warm_up=300)
+    found = ab.check.cross_check(model, data, rows=2, draws=400, warm_up=150)
     assert (found["ess"] > 50).all()
     assert found["difference"].abs().max() < 4
     # a mechanism of the other sign is another posterior, and NUTS says so
@@ -192,9 +192,9 @@ def test_nuts_is_for_few_real_numbers():
 # ArviZ says which rows are influential; of 120 rows and 400 draws it may find one
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_models_are_compared_by_leaving_rows_out(data):
-    few = data.rows(slice(0, 60))
+    few = data.rows(slice(0, 120))
     fits = {why: fitted(few, why) for why in ("a ~ b", "a ~ 1")}
-    found = ab.check.compare(fits, few, particles=20)
+    found = ab.check.compare(fits, few, particles=20, draws=200)
     assert list(found.index) == ["a ~ b", "a ~ 1"]
     with pytest.raises(ValueError, match=r"'mar'.*density.*column 'a'"):
         ab.check.compare({"mar": fitted(few, "ignorable"), **fits}, few)

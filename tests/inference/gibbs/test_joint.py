@@ -57,7 +57,7 @@ def test_parameters_keep_their_prior_when_data_are_sampled_anew_from_them():
     with a standard error from batches.
     """
     chains, found = made(seed=3), []
-    for _ in range(16_000):
+    for _ in range(6_000):
         chains.sweep(bend=False)
         new_data(chains)
         decoder, forms = chains.decoder, chains.forms
@@ -117,7 +117,7 @@ def test_two_components_keep_their_prior(direct):
     """The same with a mixture of two Normals, of factors or of the values themselves."""
     d = P if direct else D
     chains, found = made(seed=5, components=2, direct=direct, latent_dim=d), []
-    for _ in range(4_000):
+    for _ in range(3_000):
         chains.sweep(bend=False)
         new_data(chains)
         mixture, forms = chains.mixture, chains.forms

@@ -1,8 +1,12 @@
-"""Programs that torchrun starts in two processes and more, and that save what they find."""
+"""Programs that torchrun starts in two processes and more, and that save what they find.
+
+``fits`` starts its processes itself, as torchrun would: as copies of one that has imported torch.
+"""
 
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -45,6 +49,34 @@ def fit(folder: Path, out: Path, steps: int, killed_at: int) -> None:
     )
     state = {"model": fitted.model.state_dict(), "bounds": fitted.history["bound"].tolist()}
     torch.save({**state, "steps": fitted.history["step"].tolist()}, out / f"state-{rank}")
+
+
+def fits(folder: Path, out: str, steps: int, killed_at: int, processes: int) -> bool:
+    """Fit in several processes, as :func:`fit`; return whether all of them ended well."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = set()
+    for rank in range(processes):
+        copy = os.fork()
+        if not copy:
+            place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes}
+            place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            os.environ.update({name: str(value) for name, value in place.items()})
+            try:
+                fit(folder, Path(out), steps, killed_at)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        running.add(copy)
+    well = True
+    while running:
+        ended, status = os.wait()
+        running.discard(ended)
+        well = well and status == 0
+        for other in running if status else ():  # as torchrun does
+            os.kill(other, signal.SIGKILL)
+    return well
 
 
 def compare(folder: Path, out: Path) -> None:
@@ -126,7 +158,8 @@ def steps(folder: Path, ranks: Ranks) -> float:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "fit":
-        fit(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    if sys.argv[1] == "fits":
+        for line in sys.stdin:
+            print(fits(Path(sys.argv[2]), **json.loads(line)), flush=True)
     else:
         compare(Path(sys.argv[2]), Path(sys.argv[3]))

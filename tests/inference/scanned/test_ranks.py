@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from absentia.inference.scanned.ranks import Ranks
 from absentia.inference.scanned.streamed import StreamedRows
 
 PROGRAM = Path(__file__).with_name("ranks_program.py")
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
@@ -82,8 +85,25 @@ def test_processes_are_those_of_torchrun(folder, monkeypatch):
 def run(processes: int, *arguments: object) -> int:
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*start, f"--nproc-per-node={processes}", str(PROGRAM), *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True).returncode
+    return subprocess.run(command, env=ONE_THREAD, capture_output=True).returncode
+
+
+@contextmanager
+def fits(folder: Path) -> Iterator[Callable[..., bool]]:
+    """Give a function that fits in processes of its own; true if all of them ended well."""
+    command = [sys.executable, str(PROGRAM), "fits", str(folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=ONE_THREAD
+    ) as program:
+
+        def fit(**options: object) -> bool:
+            program.stdin.write(json.dumps({"steps": 200, **options}, default=str) + "\n")
+            program.stdin.flush()
+            return json.loads(program.stdout.readline().lower())
+
+        yield fit
+        program.stdin.close()
 
 
 @pytest.mark.slow
@@ -101,20 +121,21 @@ def test_a_killed_process_leaves_a_checkpoint_for_any_number(folder, tmp_path):
     two, stopped, alone = tmp_path / "two", tmp_path / "stopped", tmp_path / "alone"
     for out in (two, stopped):
         out.mkdir()
-    assert run(2, "fit", folder, stopped, 200, 100) != 0  # SIGKILL
-    assert (stopped / "checkpoint").exists()
-    assert not (stopped / "state-0").exists()
-    shutil.copytree(stopped, alone)
     ended = {}
-    for out, processes in ((two, 2), (stopped, 3), (alone, 1)):
-        assert run(processes, "fit", folder, out, 200, -1) == 0
-        assert not (out / "checkpoint").exists()
-        states = [torch.load(out / f"state-{rank}") for rank in range(processes)]
-        ended[processes] = states[0]
-        for state in states:  # all processes end alike
-            assert state["bounds"] == states[0]["bounds"]
-            for name, value in state["model"].items():
-                assert torch.equal(value, states[0]["model"][name]), name
+    with fits(folder) as fit:
+        assert not fit(out=stopped, processes=2, killed_at=100)  # SIGKILL
+        assert (stopped / "checkpoint").exists()
+        assert not (stopped / "state-0").exists()
+        shutil.copytree(stopped, alone)
+        for out, processes in ((two, 2), (stopped, 3), (alone, 1)):
+            assert fit(out=out, processes=processes, killed_at=-1)
+            assert not (out / "checkpoint").exists()
+            states = [torch.load(out / f"state-{rank}") for rank in range(processes)]
+            ended[processes] = states[0]
+            for state in states:  # all processes end alike
+                assert state["bounds"] == states[0]["bounds"]
+                for name, value in state["model"].items():
+                    assert torch.equal(value, states[0]["model"][name]), name
     for processes in (1, 3):  # the first half is that of the run that was killed
         assert ended[processes]["steps"] == ended[2]["steps"]
         assert ended[processes]["bounds"][:5] == ended[2]["bounds"][:5]
