@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit, log_expit
 from torch import Tensor
 
 from ..data import IncompleteData
@@ -67,6 +66,8 @@ class MaskAtRandom:
 
     def log_prob(self, data: IncompleteData) -> Tensor:
         """Return the log-density per row's mask (n,), for data standardised as in the fit."""
+        from scipy.special import log_expit  # a tenth of a second, which every first fit would take
+
         x, s = _arrays(data)
         total = np.zeros(len(s))
         for factor in self.factors:
@@ -138,11 +139,15 @@ def _factor(x: np.ndarray, s: np.ndarray, column: int, before: np.ndarray) -> _F
 
 
 def _cost(logits: np.ndarray, seen: np.ndarray) -> float:
+    from scipy.special import log_expit
+
     return -float(log_expit(np.where(seen, 1.0, -1.0) * logits).sum())
 
 
 def _slopes(features: np.ndarray, logits: np.ndarray, variance: float) -> float:
     """Return the number of free slopes that a penalised regression is equivalent to."""
+    from scipy.special import expit
+
     weight = expit(logits) * expit(-logits)
     centred = features - weight @ features / weight.sum()
     information = np.linalg.eigvalsh((centred * weight[:, None]).T @ centred).clip(0)

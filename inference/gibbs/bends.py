@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -71,8 +73,9 @@ class Bends:
         columns: Tensor,
         adapt: bool,
         generator: torch.Generator,
+        times: int = 1,
     ) -> None:
-        """Take one Metropolis step of every column's bend, given all else.
+        """Take Metropolis steps of every column's bend, given all else.
 
         Args:
             predicted: (K, n, p) the decoder's means.
@@ -82,24 +85,37 @@ class Bends:
             columns: (q,) the columns that have missing values.
             adapt: whether to adapt the length of the steps; not valid after warm-up.
             generator: the source of random numbers.
+            times: the number of steps.
         """
-
-        shape = self.skew.shape
-        skew = self.skew + self.step * normal(shape, left, generator)
-        log_tail = self.log_tail + self.step * normal(shape, left, generator)
-        y, log_slope, mean, sd = self._bent(skew, log_tail)
+        of_columns = self.share[:, columns]
 
         def height(y: Tensor, log_slope: Tensor, skew: Tensor, log_tail: Tensor) -> Tensor:
             decoder = ((y - predicted).square() * self.share).sum(1) / variance
-            own = (left - slope.unsqueeze(1) * y[..., columns]).square() * self.share[:, columns]
+            own = (left - slope.unsqueeze(1) * y[..., columns]).square() * of_columns
             prior = (skew / _SKEW_SD).square() + (log_tail / _LOG_TAIL_SD).square()
             total = (log_slope * self.share).sum(1) - 0.5 * (decoder + prior)
             return total.index_add(1, columns, -0.5 * own.sum(1))
 
-        gain = height(y, log_slope, skew, log_tail) - height(
-            self.y, self.log_slope, self.skew, self.log_tail
-        )
-        uniform = torch.rand(shape, generator=generator, dtype=left.dtype, device=left.device)
+        now = height(self.y, self.log_slope, self.skew, self.log_tail)
+        for _ in range(times):
+            now = self._moved(now, height, adapt, generator)
+
+    def _moved(
+        self,
+        now: Tensor,
+        height: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+        adapt: bool,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Take one step from where the log-density by column is ``now``, and return the next."""
+        shape = self.skew.shape
+        skew = self.skew + self.step * normal(shape, self.y, generator)
+        log_tail = self.log_tail + self.step * normal(shape, self.y, generator)
+        y, log_slope, mean, sd = self._bent(skew, log_tail)
+
+        then = height(y, log_slope, skew, log_tail)
+        gain = then - now
+        uniform = torch.rand(shape, generator=generator, dtype=now.dtype, device=now.device)
         moved = (uniform.log() < gain) & ~self.straight
         self.skew = torch.where(moved, skew, self.skew)
         self.log_tail = torch.where(moved, log_tail, self.log_tail)
@@ -108,7 +124,8 @@ class Bends:
         self.log_slope = torch.where(cells, log_slope, self.log_slope)
         self.mean, self.sd = torch.where(moved, mean, self.mean), torch.where(moved, sd, self.sd)
         if adapt:
-            self.step = self.step * torch.exp((moved.to(left) - _ACCEPT) * _ADAPT)
+            self.step = self.step * torch.exp((moved.to(now) - _ACCEPT) * _ADAPT)
+        return torch.where(moved, then, now)
 
 
 def _shares(x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:

@@ -113,18 +113,18 @@ class Chains:
             self._mechanism(place, adapt=bend)
         self.z = self._latents()
         predicted = decoder.predicted(self.of_rows)
-        self._missing_values(predicted)
+        score = self._missing_values(predicted)
         if bend:
-            for _ in range(2):
-                self.bends.move(
-                    predicted,
-                    decoder.noise,
-                    self.u - forms.score(self.z),
-                    forms.slope,
-                    columns,
-                    True,
-                    self.generator,
-                )
+            self.bends.move(
+                predicted,
+                decoder.noise,
+                self.u - score,
+                forms.slope,
+                columns,
+                True,
+                self.generator,
+                times=2,
+            )
             self.y = torch.where(self.seen, self.bends.y, self.y)
         decoder.step(self.y, self.of_rows, self.generator)
         self.mixture.step(self.of_rows, self.generator)
@@ -146,8 +146,8 @@ class Chains:
         information, shift = self._of_row()
         self.mixture.choose(information, self.pattern, shift, self.generator)
         component = self.mixture.component
-        _, root, pull = self.mixture.posterior(information, self.pattern, component)
-        shift = shift + pull
+        _, inverse, at, pull = self.mixture.posterior(information, self.pattern, component)
+        root, shift = inverse[at], shift + pull
         half = (root @ shift.unsqueeze(-1)).squeeze(-1) + normal(shift.shape, shift, self.generator)
         found: Tensor = (root.mT @ half.unsqueeze(-1)).squeeze(-1)
         return found
@@ -168,19 +168,24 @@ class Chains:
         through = slope * weight[:, columns] + forms.loading  # (K, q, d + e)
         variance = 1 + forms.slope.square() * noise[:, columns]
         shrunk = through / variance.unsqueeze(-1)
-        counts = torch.ones(len(columns)).to(weight)
-        values = torch.ones(self.seen.shape[1]).to(weight)
-        if without is not None:
-            counts[without] = values[columns[without]] = 0.0
-        seen = self.patterns.to(weight)
+        seen, slopes = self.patterns.to(weight), forms.slope
         own = seen[:, columns]
-        precision = (seen * values) @ _outer(scaled, weight)
-        precision = precision + (own * counts) @ _outer(forms.loading, forms.loading)
-        information = precision + ((1 - own) * counts) @ _outer(shrunk, through)
-        left = (self.u - forms.base()) * counts  # (K, n, q)
-        at_seen = left - forms.slope.unsqueeze(1) * self.y[..., columns] * counts
-        at_missing = left - (forms.slope * decoder.mean[:, columns] * counts).unsqueeze(1)
-        shift = ((self.y - decoder.mean.unsqueeze(1)) * self.seen * values) @ scaled
+        gone, left = 1 - own, self.u - forms.base()  # (K, n, q)
+        values = (self.y - decoder.mean.unsqueeze(1)) * self.seen
+        if without is not None:
+            j = columns[without]
+            for part in (seen, values):
+                part[..., j] = 0.0
+            for part in (own, gone, left):
+                part[..., without] = 0.0
+            slopes = slopes.clone()
+            slopes[:, without] = 0.0
+        precision = seen @ _outer(scaled, weight)
+        precision = precision + own @ _outer(forms.loading, forms.loading)
+        information = precision + gone @ _outer(shrunk, through)
+        at_seen = left - slopes.unsqueeze(1) * self.y[..., columns]
+        at_missing = left - (slopes * decoder.mean[:, columns]).unsqueeze(1)
+        shift = values @ scaled
         shift = shift + (at_seen * ~self.missing) @ forms.loading
         shift = shift + (at_missing * self.missing) @ shrunk  # (K, n, d + e)
         shift[..., decoder.weight.shape[-1] :] += self.shared.mean()
@@ -195,7 +200,8 @@ class Chains:
         decoder, mixture, forms = self.decoder, self.mixture, self.forms
         j = int(self.columns[place])
         information, shift = self._of_row(place)
-        _, root, pull = mixture.posterior(information, self.pattern, mixture.component)
+        _, inverse, at, pull = mixture.posterior(information, self.pattern, mixture.component)
+        root = inverse[at]
         half = root @ (shift + pull).unsqueeze(-1)
         mean = (root.mT @ half).squeeze(-1)
         weight = self._weight()[:, j]
@@ -274,8 +280,12 @@ class Chains:
         """Return the decoder's weights of all latents, 0 where only the mask reads them."""
         return nn.functional.pad(self.decoder.weight, (0, self.shared.size))
 
-    def _missing_values(self, predicted: Tensor) -> None:
-        """Sample utilities with missing values integrated out, and then the missing values."""
+    def _missing_values(self, predicted: Tensor) -> Tensor:
+        """Sample utilities with missing values integrated out, and then the missing values.
+
+        Returns:
+            The score without the part of the column itself, (K, n, q).
+        """
         forms, columns, missing = self.forms, self.columns, self.missing
         slope, noise = forms.slope.unsqueeze(1), self.decoder.noise[:, columns].unsqueeze(1)
         score, mean = forms.score(self.z), predicted[..., columns]
@@ -285,6 +295,7 @@ class Chains:
         mean = (mean / noise + slope * (self.u - score)) / precision
         drawn = mean + normal(mean.shape, mean, self.generator) / precision.sqrt()
         self.y = self.y.index_copy(2, columns, torch.where(missing, drawn, self.y[..., columns]))
+        return score
 
     def _utilities(self, score: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and sd of u given z and x_o, with missing values integrated out, (K, n, q).
@@ -338,8 +349,8 @@ class Chains:
         values = log_odds.logsumexp(-1) - 0.5 * (squares + logs) + self.bends.log_slope.sum(-1)
         shift[..., decoder.weight.shape[-1] :] += self.shared.mean()
         drawn = mixture.drawn(log_odds, self.generator)
-        factor, inverse, pull = mixture.posterior(information, self.pattern, drawn)
-        return values + self._of_mask(factor, inverse, shift + pull, particles)
+        factor, inverse, at, pull = mixture.posterior(information, self.pattern, drawn)
+        return values + self._of_mask(factor[at], inverse[at], shift + pull, particles)
 
     def _of_mask(self, root: Tensor, inverse: Tensor, shift: Tensor, particles: int) -> Tensor:
         """Estimate log p(s | x_o, c), the mean of the mask's probability over z ~ p(z | x_o, c).

@@ -77,7 +77,11 @@ def scores(column: Column, at: Tensor) -> tuple[Tensor, Tensor]:
 
 def log_likelihood(column: Column, at: Tensor) -> Tensor:
     """Return log p(s_j, x_j | other columns, their utilities) of a column, (K, G)."""
-    mean, variance = scores(column, at)
+    return _of_scores(column, at, *scores(column, at))
+
+
+def _of_scores(column: Column, at: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """Return the log-likelihood where means and variances of u (K, G, n) are known."""
     sign = torch.where(column.missing, 1.0, -1.0).to(at)
     mask = torch.special.log_ndtr(sign * mean / variance.sqrt()).sum(-1)
     left = _left(column, at)
@@ -177,9 +181,13 @@ class Proposal:
         log_share = height - self.log_det + 0.5 * math.log(2 * math.pi) * self.count
         self.log_share = (log_share + prior.log_weight[:, prior.group]).log_softmax(-1)
 
-    def _height(self, at: Tensor) -> Tensor:
+    def _seen_from(self, at: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """Return the log density at some coefficients, and what the next step is computed from."""
+        mean, variance, steep = _linearised(self.column, at)
+        assert steep is not None
         prior = log_prior(self.column, at, self.prior.precision, self.terms)
-        return log_likelihood(self.column, at) + prior
+        height = _of_scores(self.column, at, mean, variance) + prior
+        return height, (mean, variance, steep)
 
     def _search(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return modes, Cholesky factors of the information there, and the log densities."""
@@ -189,10 +197,8 @@ class Proposal:
         start = torch.cat([torch.zeros_like(self.prior.precision), column.shift[:, 1:]], -1)
         seen = ~column.missing
         sign = torch.where(column.missing, 1.0, -1.0).to(at)
-        height = self._height(at)
+        height, (mean, variance, steep) = self._seen_from(at)
         for step in range(self.steps + 1):
-            mean, variance, steep = _linearised(column, at)
-            assert steep is not None
             t = sign * mean / variance.sqrt()
             log_phi = torch.special.log_ndtr(t)
             mills = torch.exp(-0.5 * t.square() - log_phi) / math.sqrt(2 * math.pi)
@@ -211,11 +217,15 @@ class Proposal:
             gained = torch.zeros_like(height)
             for share in _SHARES:  # mostly the first one is taken by all
                 tried = at + share * move
-                found = self._height(tried)
+                found, beside = self._seen_from(tried)
                 better = (found > height) & (gained == 0)
                 gained = torch.where(better, found - height, gained)
-                at = torch.where(better.unsqueeze(-1), tried, at)
-                move = move.masked_fill(better.unsqueeze(-1), 0.0)
+                cells = better.unsqueeze(-1)
+                at = torch.where(cells, tried, at)
+                mean = torch.where(cells, beside[0], mean)
+                variance = torch.where(cells, beside[1], variance)
+                steep = torch.where(cells.unsqueeze(-1), beside[2], steep)
+                move = move.masked_fill(cells, 0.0)
                 height = torch.where(better, found, height)
                 if bool((gained > 0).all()):
                     break

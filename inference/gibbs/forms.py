@@ -167,7 +167,9 @@ class Forms:
         """
         gram, moment = _moments(y, torch.cat([z, self.others.expand(len(z), -1, -1)], -1), u)
         precision = self._prior_precision()
-        terms = self.terms.to(u)
+        # of the forms, those that some chain may choose now
+        kept = self.allowed.any(0).nonzero().flatten()
+        terms = self.terms[:, kept].to(u)
         both = terms.unsqueeze(-1) * terms.unsqueeze(-2)  # (q, F, t, t)
         system = (gram + torch.diag_embed(precision)).unsqueeze(2) * both
         factor = torch.linalg.cholesky(system + torch.diag_embed(1 - terms))  # (K, q, F, t, t)
@@ -177,12 +179,15 @@ class Forms:
         diagonal = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         prior = 0.5 * (precision.log().unsqueeze(2) * terms).sum(-1)
         evidence = 0.5 * root.square().sum(-1) + prior - diagonal
-        log_odds = evidence + self.weight.log().unsqueeze(1)
+        log_odds = evidence + self.weight.log()[:, kept].unsqueeze(1)
+        none = log_odds.new_full((*log_odds.shape[:2], len(FORMS)), -math.inf)
+        log_odds = none.index_copy(2, kept, log_odds)
         log_odds = log_odds.masked_fill(~self.allowed.unsqueeze(1), -math.inf)
         self.probability = log_odds.softmax(-1)
         chosen = torch.multinomial(self.probability.flatten(0, 1), 1, generator=generator)
         self.form = chosen.view(self.form.shape)
-        pick = self.form[..., None, None]
+        place = torch.searchsorted(kept, self.form)
+        pick = place[..., None, None]
         root = root.gather(2, pick.expand(-1, -1, 1, root.shape[-1])).squeeze(2)
         size = factor.shape[-1]
         factor = factor.gather(2, pick.unsqueeze(-1).expand(-1, -1, 1, size, size)).squeeze(2)
@@ -194,7 +199,7 @@ class Forms:
         found = torch.linalg.solve_triangular(
             factor.mT, (root + noise).unsqueeze(-1), upper=True
         ).squeeze(-1)
-        found = found * terms[torch.arange(len(terms), device=u.device), self.form]
+        found = found * terms[torch.arange(len(terms), device=u.device), place]
         end = 2 + z.shape[-1]
         self.offset, self.slope = found[..., 0], found[..., 1]
         self.loading, self.coefficient = found[..., 2:end], found[..., end:]

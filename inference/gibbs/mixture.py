@@ -117,8 +117,11 @@ class Components:
 
     def posterior(
         self, information: Tensor, pattern: Tensor, component: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what the components add to the rows' posteriors of their latents.
+
+        Rows of the same pattern and component share a factor. Most callers need one of the two
+        matrices for each row, which takes longer than to find them.
 
         Args:
             information: as for :meth:`choose`.
@@ -126,23 +129,28 @@ class Components:
             component: (K, n) the rows' components.
 
         Returns:
-            L and L^-1 (K, n, D, D) with L L^T = precision of the component + information, and what
-            the component adds to the shift, (K, n, D).
+            The different L and L^-1 (M, D, D) with L L^T = precision of the component +
+            information, which of them each row has (K, n), and what the component adds to the
+            shift, (K, n, D) or (K, 1, D).
         """
         size = math.isqrt(information.shape[-1])
         precision, pull = self._widened(size)
         chains, kinds = information.shape[:2]
         chain = torch.arange(chains, device=pattern.device).unsqueeze(1)
-        # rows of the same pattern and component share a factor
-        key = (chain * kinds + pattern) * self.number + component
-        keys, at = key.unique(return_inverse=True)
-        at_pattern = keys // self.number
-        own = at_pattern // kinds * self.number + keys % self.number
-        given = information.flatten(0, 1)[at_pattern].unflatten(-1, (size, size))
-        factor = torch.linalg.cholesky(given + precision.flatten(0, 1)[own])
+        at = chain * kinds + pattern
+        if self.number == 1:
+            given = information.unflatten(-1, (size, size)) + precision
+            factor = torch.linalg.cholesky(given.flatten(0, 1))
+        else:
+            keys, at = (at * self.number + component).unique(return_inverse=True)
+            at_pattern = keys // self.number
+            own = at_pattern // kinds * self.number + keys % self.number
+            given = information.flatten(0, 1)[at_pattern].unflatten(-1, (size, size))
+            factor = torch.linalg.cholesky(given + precision.flatten(0, 1)[own])
+            pull = pull[chain, component]
         eye = torch.eye(size).to(factor)
         inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
-        return factor[at], inverse[at], pull[chain, component]
+        return factor, inverse, at, pull
 
     def _widened(self, size: int) -> tuple[Tensor, Tensor]:
         """Return precisions (K, C, D, D) and precisions times means, with latents ~ N(0, I)."""

@@ -204,6 +204,29 @@ def test_bends_have_their_posterior():
         assert float(found.std()) == pytest.approx(sd, rel=4 / (2 * chains) ** 0.5)
 
 
+def test_two_steps_of_a_bend_are_one_after_the_other():
+    n, chains = 20, 3
+    x, seen = random(n, 2), torch.ones(n, 2, dtype=torch.bool)
+    seen[:5, 1] = False
+    parts = (
+        random(chains, n, 2, seed=1),
+        torch.full((chains, 2), 0.7, dtype=DOUBLE),
+        random(chains, n, 1, seed=2),
+        torch.full((chains, 1), 0.4, dtype=DOUBLE),
+        torch.tensor([1]),
+        True,
+    )
+    once, twice = (Bends(x, seen, torch.zeros(2, dtype=torch.bool), chains) for _ in range(2))
+    one, other = generator(), generator()
+    for _ in range(20):
+        for _ in range(2):
+            once.move(*parts, one)
+        twice.move(*parts, other, times=2)
+    assert bool((once.skew != 0).any())
+    assert once.skew.equal(twice.skew) and once.log_tail.equal(twice.log_tail)
+    assert once.y.equal(twice.y) and once.step.equal(twice.step)
+
+
 def skewness(bends: Bends, cells: slice) -> float:
     """The skewness of some of the bent values, on average over the chains."""
     bent = bends.y[:, cells, 0]

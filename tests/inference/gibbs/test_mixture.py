@@ -142,6 +142,31 @@ def test_a_component_that_nothing_supports_is_left():
     assert not set(first.nonzero().flatten().tolist()) & set(second.tolist())
 
 
+def test_rows_get_the_factors_of_their_own_pattern_and_component():
+    """Against one factor for each row, of one component and of several."""
+    for components in (1, 3):
+        source = generator(5)
+        mixture = Components(12, 2, components, 2, True, torch.zeros(1, dtype=DOUBLE), source)
+        mixture.step(torch.randn(2, 12, 2, generator=source, dtype=DOUBLE), source)
+        pattern = torch.tensor([0, 1, 2, 2, 1, 0, 2, 1, 0, 0, 2, 1])
+        component = torch.randint(components, (2, 12), generator=source)
+        half = torch.randn(2, 3, 3, 3, generator=source, dtype=DOUBLE)
+        information = half @ half.mT
+        factor, inverse, at, pull = mixture.posterior(information.flatten(-2), pattern, component)
+        pull = pull.expand(2, 12, 3)
+        for chain in range(2):
+            for row in range(12):
+                own = component[chain, row]
+                precision = torch.eye(3, dtype=DOUBLE)
+                precision[:2, :2] = mixture.precision[chain, own]
+                expected = precision[:2, :2] @ mixture.mean[chain, own]
+                torch.testing.assert_close(pull[chain, row, :2], expected)
+                whole = precision + information[chain, pattern[row]]
+                root = factor[at[chain, row]]
+                torch.testing.assert_close(root @ root.mT, whole)
+                torch.testing.assert_close(inverse[at[chain, row]] @ root, torch.eye(3).double())
+
+
 def test_a_row_far_out_does_not_widen_a_component_in_all_directions():
     """One of 100 rows on a plane is 9 sds off it in what is observed of it, half of its columns.
 
@@ -163,7 +188,8 @@ def test_a_row_far_out_does_not_widen_a_component_in_all_directions():
     mixture, sampled = Components(rows, d, 8, 4, True, z, source), []
     for _ in range(200):
         mixture.choose(information, pattern, shift, source)
-        _, root, pull = mixture.posterior(information, pattern, mixture.component)
+        _, inverse, at, pull = mixture.posterior(information, pattern, mixture.component)
+        root = inverse[at]
         half = (root @ (shift + pull).unsqueeze(-1)).squeeze(-1)
         half = half + torch.randn(half.shape, generator=source, dtype=DOUBLE)
         drawn = (root.mT @ half.unsqueeze(-1)).squeeze(-1)
