@@ -223,8 +223,10 @@ def test_two_steps_of_a_bend_are_one_after_the_other():
             once.move(*parts, one)
         twice.move(*parts, other, times=2)
     assert bool((once.skew != 0).any())
-    assert once.skew.equal(twice.skew) and once.log_tail.equal(twice.log_tail)
-    assert once.y.equal(twice.y) and once.step.equal(twice.step)
+    assert once.skew.equal(twice.skew)
+    assert once.log_tail.equal(twice.log_tail)
+    assert once.y.equal(twice.y)
+    assert once.step.equal(twice.step)
 
 
 def skewness(bends: Bends, cells: slice) -> float:
