@@ -27,6 +27,7 @@ from .paths import check_outputs, make_folders
 from .pool import FAMILY, WEIGHTS, Family
 from .reading import say_how_it_was_read
 from .sensitivity import DELTA, SLOPES
+from .words import at_the_shell
 
 if TYPE_CHECKING:
     from ..data import IncompleteData
@@ -189,7 +190,7 @@ def write_report(
         beside={text: one.others for text, one in asked.items()},
         multiple=None if several is None else several.multiple,
         at_random=None if several is None else several.plain,
-        about=About(None if table == STANDARD else table, _command()),
+        about=About(None if table == STANDARD else table, _command(), words=at_the_shell),
         title=title,
         calibrate=calibrate,
         seed=seed,

@@ -9,7 +9,10 @@ from typing import Any
 from .console import quoted
 
 #: what is another command here
-_COMMANDS = {"slope_sensitivity": "absentia sensitivity"}
+_COMMANDS = {
+    "slope_sensitivity": "absentia sensitivity",
+    "multiple_imputation": "absentia impute --multiple",
+}
 #: an argument, as in ``parameters='bootstrap'``, ``sign={'crp': 'low'}`` or ``sep=``; a name that
 #: begins behind a quote is that of a column
 _ARGUMENT = re.compile(

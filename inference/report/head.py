@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -23,11 +23,14 @@ class About:
         file: the file that the table was read from, if there is one.
         command: the command that wrote the report.
         further: further lines, by what they say.
+        words: writes a text of this library in the reader's words, such as ``parameters="fixed"``
+            as an option of the command.
     """
 
     file: Path | None = None
     command: str = ""
     further: Mapping[str, str] = field(default_factory=dict)
+    words: Callable[[str], str] = str
 
 
 def head_of(fitted: Fitted, about: About, seed: int) -> dict[str, str]:

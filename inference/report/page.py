@@ -106,8 +106,12 @@ def report(
     said = cautions(fitted, filled, writer.identification, writer.p_values, replications)
     said += [f"The margin of '{n}' {text}." for n, text in writer.margins.items() if text != "fits"]
     said += [_sentence(w.message) for w in heard if issubclass(w.category, AbsentiaWarning)]
-    said = list(dict.fromkeys(said))
-    head = head_of(fitted, about or About(), seed)
+    about = about or About()
+    said = [about.words(one) for one in dict.fromkeys(said)]
+    for section in sections:
+        section.text = about.words(section.text)
+        section.points = [about.words(point) for point in section.points]
+    head = head_of(fitted, about, seed)
     numbers = {
         "rows": len(data),
         "columns": len(data.columns),

@@ -204,13 +204,13 @@ class Writer:
             "Values were imputed by self-normalised importance sampling. The weights of a row with "
             "a Pareto k-hat above the threshold are too uneven: raise the number of particles "
             "there. Good weights mean that the numbers are what the fitted model implies, not that "
-            f"the model is right. {known} For analyses use multiple_imputation and pool, which "
-            "carry the uncertainty about parameters into standard errors."
+            f"the model is right. {known} For analyses take the tables of multiple_imputation, "
+            "pooled, which carry the uncertainty about parameters into standard errors."
             + (
                 ""
                 if self.calibrate
-                else " Intervals are the model's own: --calibrate odds shows "
-                "whether seen values support them."
+                else " Intervals are the model's own: calibrate='odds' shows whether seen values "
+                "support them."
             ),
         )
         found.table("Weights", _weights(filled))

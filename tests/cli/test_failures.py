@@ -168,6 +168,7 @@ def test_errors_of_reading_name_arguments_in_python_and_options_at_the_shell(pla
         ("leave out slope_prior=0.5.", "leave out --slope-prior 0.5."),
         ("give seed=[1, 2]", "give seed=[1, 2]"),
         ("look at slope_sensitivity", "look at absentia sensitivity"),
+        ("tables of multiple_imputation", "tables of absentia impute --multiple"),
     ],
 )
 def test_texts_of_the_library_name_the_options_of_the_command(said, at_impute):

@@ -45,7 +45,8 @@ def page(tmp_path_factory):
     pooled = {"`income <k>` ~ age": tables.pool("`income <k>` ~ age")}
     table = path.with_name("people.csv")
     table.write_text("a table")
-    about = About(table, "absentia report people.csv", {"ward": "<3>"})
+    about = About(table, "absentia report people.csv", {"ward": "<3>"},
+                  lambda text: text.replace("calibrate='odds'", "--calibrate odds"))  # fmt: skip
     more = {"curves": [curve], "pooled": pooled, "about": about, "title": "Pay & age"}
     cases = pd.DataFrame({"estimate": [1.25, 2.0], "se": [0.5, 0.1]}, ["Intercept", "age"])
     more["beside"] = {"`income <k>` ~ age": {"complete cases (9 rows)": cases}}
@@ -229,6 +230,12 @@ def test_skewed_values_hidden_at_random(tmp_path):
         assert "eliable" not in text.replace("unreliable", "")
         if schema is None:
             assert re.search(r"\d+ of 12 statistics of observed values lie outside", text)
+
+
+def test_its_texts_are_in_the_words_of_who_asked(page):
+    text = page[0].read_text()
+    assert "own: --calibrate odds shows" in text
+    assert "calibrate=" not in text
 
 
 def test_what_failed_is_counted():
