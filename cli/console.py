@@ -10,10 +10,48 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
-console = Console()
-errors = Console(stderr=True)
+from ..data.errors import FileError
+
+#: narrower screens break the lines of a table, as its columns would be cut to nothing otherwise
+_NARROWEST = 76
+
+
+class _Literal(Console):
+    """A console that writes what it is given: ":m:" in a formula or a name is no emoji.
+
+    Args:
+        stderr: whether it writes on standard error.
+    """
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, emoji=False)
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """The size of the screen, of 76 columns at least."""
+        found = super().size
+        return found._replace(width=max(found.width, _NARROWEST))
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does, and say what could not be written where a disk is full."""
+        with _writing("standard error" if self.stderr else "standard output"):
+            super().print(*objects, **options)
+
+
+@contextmanager
+def _writing(stream: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileError(f"cannot write {stream}: {error.strerror}") from error
+
+
+console = _Literal()
+errors = _Literal(stderr=True)
 
 
 @contextmanager
@@ -44,8 +82,11 @@ def talking(quiet: bool = False, aside: bool = False, verbose: bool = False) -> 
 def print_document(document: Any) -> None:
     """Print a document as JSON on standard output; numbers that are not finite become null."""
     text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    if sys.stdout is None:  # a shell has closed it
+        raise FileError("standard output is closed; give it a file or a pipe")
+    with _writing("standard output"):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def plain(value: Any) -> Any:

@@ -73,6 +73,8 @@ def values_in(text: str, option: str) -> list[float]:
         parts = [float(part) for part in text.split(":" if ":" in text else ",")]
     except ValueError as error:
         raise InputError(_unread(text, option)) from error
+    if not all(map(math.isfinite, parts)):
+        raise InputError(_unread(text, option))
     found = sorted(set(parts))
     if ":" in text:
         if len(parts) != 3 or not parts[2] > 0 or not parts[0] < parts[1]:
@@ -80,7 +82,7 @@ def values_in(text: str, option: str) -> list[float]:
         low, high, step = parts
         count = math.floor((high - low) / step + 1e-9) + 1
         found = [float(round(low + k * step, 12)) for k in range(min(count, _MOST + 1))]
-    if not all(map(math.isfinite, found)) or len(found) > _MOST:
+    if len(found) > _MOST:
         raise InputError(f"{option} '{text}' stands for too many numbers; give {_MOST} at most")
     return found
 

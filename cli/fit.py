@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .fit_file import FitFile
 
 _FILE = typer.Argument(
-    metavar="{file}", help="TOML file that names the table and the model.", show_default=False
+    metavar="file", help="TOML file that names the table and the model.", show_default=False
 )
 
 

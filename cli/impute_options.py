@@ -13,7 +13,7 @@ import typer
 from ..data.errors import InputError
 from ..models.zoo.mechanism_names import SlopePrior
 from .choices import MechanismName, ModelName, ParameterSource
-from .console import listed, say
+from .console import listed, quoted, say
 
 
 def check_options(
@@ -237,6 +237,10 @@ def carried(
     named += [] if id_column is None else [("--id", id_column)]
     for option, name in named:
         if name not in frame.columns:
+            parts = [part.strip() for part in name.split(",")]
+            if option == "--leave-out" and parts[1:] and all(p in frame.columns for p in parts):
+                each = " ".join(f"--leave-out {quoted(part)}" for part in parts)
+                raise InputError(f"--leave-out names one column at a time; give {each}")
             raise InputError(
                 f"{table} has no column '{name}' ({option}); it has {listed(frame.columns, 10)}"
             )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import warnings
+from contextlib import suppress
 from types import TracebackType
 from typing import TextIO
 
@@ -71,9 +74,14 @@ class one_line_errors:
             more = f"; {self.after_stop}" if self.after_stop else ""
             say(f"stopped by {signal.Signals(number).name}{more}", errors)
             raise typer.Exit(128 + number) from None
+        if isinstance(error, BrokenPipeError):  # who reads the output has read enough
+            with suppress(OSError, ValueError):  # so that Python, too, does not write there
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
         if isinstance(error, _MISTAKES):
             what = at_the_shell(str(error)) or "there is not enough memory"
             say(f"error: {' '.join(what.split())}", errors)
             if self.document:
-                print_document({"error": " ".join(what.split()), "exit_code": 2})
+                with suppress(OSError):  # which may be what went wrong
+                    print_document({"error": " ".join(what.split()), "exit_code": 2})
             raise typer.Exit(2) from None

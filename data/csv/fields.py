@@ -154,6 +154,8 @@ def _rows(file: TableFile, form: CSVFormat) -> tuple[list[str], list[list[str]]]
 @contextmanager
 def _opened(file: TableFile, form: CSVFormat) -> Iterator[io.TextIOWrapper]:
     """Open a file of text, unpacked, after a look at its first bytes."""
+    if file.standard and sys.stdin is None:  # a shell has closed it
+        raise TableError("standard input is closed; give a table with column names and rows.")
     with ExitStack() as stack:
         binary: Any = io.BytesIO(sys.stdin.buffer.read()) if file.standard else file.path.open("rb")
         binary = stack.enter_context(io.BufferedReader(binary) if file.standard else binary)

@@ -98,14 +98,22 @@ class Regression:
             table = _with_binary_response(table, str(_parsed(self.formula).lhs[0]))
         if self.weights is not None:
             table = table[table[self.weights].notna()]
-        matrices = formulaic.model_matrix(self.formula, table, na_action="drop")
+        with np.errstate(all="ignore"):  # what is no number is refused below, by its name
+            matrices = formulaic.model_matrix(self.formula, table, na_action="drop")
         y, x = pd.DataFrame(matrices.lhs), pd.DataFrame(matrices.rhs).astype(float)
         if y.shape[1] != 1:
             raise InputError(
                 f"the left side of '{self.formula}' is no number; give a column of numbers, or "
                 f"family binomial for a column of two values"
             )
+        response = y.iloc[:, 0].astype(float)
+        self._check_numbers(table, response.to_frame(), x)
         self._check_design(x)
+        if self.family == "poisson" and not (response >= 0).all():
+            raise InputError(
+                f"family poisson needs counts, and the response of '{self.formula}' is negative in "
+                f"{int((response < 0).sum())} of {len(response)} rows"
+            )
         weights = None
         if self.weights is not None:
             weights = table.loc[y.index, self.weights].to_numpy(float)
@@ -115,7 +123,6 @@ class Regression:
                 )
             weights = weights / weights.mean()
         robust = {"cov_type": "HC1"} if self.robust or weights is not None else {}
-        response = y.iloc[:, 0].astype(float)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
             if self.family == "gaussian":
@@ -131,6 +138,26 @@ class Regression:
                 f"{why if self.family == 'binomial' else 'the fit does not converge'}; drop a term"
             )
         return found
+
+    def _check_numbers(self, table: pd.DataFrame, *sides: pd.DataFrame) -> None:
+        """Refuse terms without a finite number where the columns that they read have values.
+
+        Rows in which a term is no number would be left out without a word.
+        """
+        for side in sides:
+            bad = ~np.isfinite(side)
+            for name in side.columns[bad.any()]:
+                raise InputError(
+                    f"'{name}' in '{self.formula}' is infinite in {int(bad[name].sum())} of "
+                    f"{len(side)} rows; write it so that it has a value for each"
+                )
+        lost = int(table[self.columns].notna().all(axis=1).sum()) - len(sides[0])
+        if lost > 0:
+            raise InputError(
+                f"a term of '{self.formula}' is no number in {lost} rows in which its columns have "
+                f"values, as the logarithm of a negative number is; write it so that it has a "
+                f"value for each"
+            )
 
     def _check_design(self, x: pd.DataFrame) -> None:
         n, q = x.shape
@@ -151,9 +178,10 @@ def _parsed(formula: str) -> Any:
     try:
         return formulaic.Formula(formula)
     except Exception as error:  # its parser raises errors of several kinds
+        # what follows a blank line is the place, in colours
+        why = " ".join(str(error).partition("\n\n")[0].split()).rstrip(".")
         raise InputError(
-            f"the formula {formula!r} cannot be read ({' '.join(str(error).split())}); write it as "
-            f"in 'y ~ x + z'"
+            f"the formula {formula!r} cannot be read ({why}); write it as in 'y ~ x + z'"
         ) from error
 
 

@@ -1,9 +1,11 @@
 """Whatever goes wrong: exit status 2, one line that says what to do, nothing printed or written."""
 
+import io
 import json
 import os
 import re
 import shlex
+import sys
 import tempfile
 
 import jsonschema
@@ -15,7 +17,9 @@ from typer.testing import CliRunner
 
 import absentia as ab
 from absentia.cli import app
+from absentia.cli.console import _Literal
 from absentia.cli.documents import schema_of
+from absentia.cli.one_line_errors import one_line_errors
 from absentia.cli.words import at_the_shell, speak_of
 
 FAILURES = {
@@ -35,6 +39,7 @@ FAILURES = {
     "impute t.csv --out o.csv --report parts": "it is a folder",
     "impute t.csv --out o.csv --checkpoint parts": "it is a folder",
     "impute t.csv --out o.csv --leave-out nobody": "'nobody'",
+    "impute t.csv --out o.csv --leave-out y,x": "give --leave-out y --leave-out x",
     "impute t.csv --out o.csv --id nobody": "it has y, x",
     "impute t.csv --out o.csv --covariate nobody": "'nobody'",
     "impute t.csv --out o.csv --covariate y": "must be complete",
@@ -66,11 +71,14 @@ FAILURES = {
     "inspect t.csv --schema bad.toml": "not valid TOML",
     "pool none.csv 'y ~ x'": "no such file",
     "pool t.csv 'y ~ x'": "no column 'imputation'",
+    "pool t.csv 'y x'": "(Missing operator between `y` and `x`); write",
     "report t.csv --fitted parts": "no saved model",
     "sensitivity t.csv 'y ~ x' --column y": "either --slopes or --delta",
     "sensitivity t.csv 'y ~ x' --column nobody --delta 0,1": "no modelled column",
     "sensitivity t.csv 'y ~ x' --column x --delta 0,1": "has no missing value",
     "sensitivity t.csv 'y ~ x' --column y --delta a:b": "FROM:TO:STEP",
+    "sensitivity t.csv 'y ~ x' --column y --delta 1:-1:1": "--delta is '1:-1:1'; give FROM",
+    "sensitivity t.csv 'y ~ x' --column y --delta nan": "--delta is 'nan'; give FROM",
     "sensitivity t.csv y --column y --delta 0,1": "'y ~ 1'",
     "sensitivity t.csv 'y ~ x' --column y --delta 0,1 --term w": "Intercept, x",
     "sensitivity t.csv 'y ~ x' --column y --delta 0,1 --picture p.doc": "no PNG file",
@@ -123,7 +131,7 @@ def test_a_failure_is_one_line_with_status_2_and_leaves_nothing(place, command):
         ("impute t.csv --out o.csv --steps 0", "--steps"),
         ("impute t.csv --out o.csv --steps abc", "--steps"), ("pool t.csv", "absentia pool"),
         ("inspect t.csv --by nonsense", "nonsense"), ("nonsense", "nonsense"), ("schema", "schema"),
-        ("--nonsense", "--nonsense"),
+        ("--nonsense", "--nonsense"), ("fit", "argument 'file'"),
     ],
 )  # fmt: skip
 def test_words_that_are_no_option_or_value_are_one_line_too(place, command, named):
@@ -134,6 +142,47 @@ def test_words_that_are_no_option_or_value_are_one_line_too(place, command, name
     assert named in done.stderr
     assert "--help lists what there is" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["inspect t.csv", "inspect t.csv --json"])
+def test_a_full_disk_below_standard_output_is_one_line(place, command, monkeypatch, capsys):
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(SystemExit, match="2"):
+        app(shlex.split(command))
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == "error: cannot write standard output: No space left on device"
+
+
+def test_streams_that_a_shell_has_closed_are_named(place, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SystemExit, match="2"):
+        app(["inspect", "-"])
+    assert "error: standard input is closed" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit, match="2"):
+        app(["inspect", "t.csv", "--json"])
+    assert "error: standard output is closed" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_read_enough_is_no_mistake(capsys):
+    with pytest.raises(typer.Exit) as ended, one_line_errors(document=True):
+        raise BrokenPipeError(32, "Broken pipe")
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_colons_are_no_emoji_and_tables_have_room_on_narrow_screens(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    for stderr in (False, True):
+        shown = _Literal(stderr=stderr)
+        assert shown.size.width == 76
+        with shown.capture() as said:
+            shown.print("y ~ x:m:z, -1:-1:1")
+        assert said.get() == "y ~ x:m:z, -1:-1:1\n"
 
 
 def test_a_program_reads_what_was_typed_wrong(place):

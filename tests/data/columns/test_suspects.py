@@ -210,3 +210,8 @@ def test_codes_near_the_other_values_are_known_by_how_often_they_occur():
         np.r_[incomes, [150.0] * 30],  # no code
     ):
         assert sentinel_in(rare) is None
+
+
+def test_infinite_numbers_are_no_constant():
+    found = suspects(pd.DataFrame({"v": [1.0, np.inf, 2.0, 5.0]}))
+    assert "constant" not in set(found["kind"])

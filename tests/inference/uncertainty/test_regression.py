@@ -112,6 +112,23 @@ def test_separated_classes_are_an_error_and_no_estimate(table):
         Regression("ill ~ x", "binomial")(separated)
 
 
+@pytest.mark.parametrize(
+    ("formula", "family", "message"),
+    [
+        ("y ~ np.log(x)", "gaussian", "is no number in 2 rows in which its columns have values"),
+        ("y ~ np.log(x + 2)", "gaussian", r"'np.log\(x \+ 2\)' in .* is infinite in 1 of 6 rows"),
+        ("np.log(y) ~ x", "gaussian", r"'np.log\(y\)' in .* is infinite in 1 of 6 rows"),
+        ("x ~ y", "poisson", "needs counts, and the response of 'x ~ y' is negative in 2 of 6"),
+    ],
+)
+def test_terms_without_a_value_are_named_and_not_left_out(formula, family, message):
+    frame = pd.DataFrame({"y": [0.0, 1, 2, 4, 3, 5], "x": [-2.0, -1, 1, 2, 3, 4]})
+    with pytest.raises(InputError, match=message):
+        Regression(formula, family)(frame)
+    gap = pd.DataFrame({"y": [1.0, 2, np.nan, 4, 3], "x": [1.0, 2, 3, 3, np.nan]})
+    assert Regression("y ~ np.log(x)")(gap).nobs == 3  # a gap of a column is no such thing
+
+
 def test_completed_tables_are_counted_from_0():
     data = ab.IncompleteData.from_frame(pd.DataFrame({"a": [1.0, None], "b": [2, 3]}))
     values = np.arange(8.0).reshape(2, 2, 2)
