@@ -93,12 +93,17 @@ def _fitted(configuration: Mapping[str, Any], case: Case) -> Any:
 
 
 Cells = Sequence[tuple[str, str, Mapping[str, Any]]]
+#: the metrics of a method by heading and seed
+ByHeading = Mapping[str, Mapping[int, Mapping[str, Any]]]
+#: the key of a cell's peak memory
+_MEMORY = "peak_memory_mb"
 
 
 def decoders_table(cells: Cells) -> list[list[str]]:
     """Tabulate the linear decoder's error and the others' ratios to it, pair by pair of cells.
 
-    Below the tables stand each decoder's weights and seconds: means over all cells.
+    Below the tables stand each decoder's weights and seconds, means over all cells, and the peak
+    memory of its largest cell.
     """
     found = _by_method(cells)
     linear = found.pop(_LINEAR, {})
@@ -118,6 +123,7 @@ def decoders_table(cells: Cells) -> list[list[str]]:
         form: Callable[[float], str] = "{:.3f}".format if key[0] == "k" else "{:.1f}".format
         means = [_mean_of_all(method, key) for method in (linear, *found.values())]
         rows.append([f"*{title}*", *("" if np.isnan(mean) else form(mean) for mean in means)])
+    rows.append(_peak_memory([linear, *found.values()]))
     return rows
 
 
@@ -135,19 +141,28 @@ def density_table(cells: Cells) -> list[list[str]]:
         rows.append([heading, *shown])
     seconds = [_mean_of_all(own, "cpu_seconds") for own in found.values()]
     rows.append(["*CPU seconds*", *(f"{mean:.1f}" for mean in seconds)])
+    rows.append(_peak_memory(list(found.values())))
     return rows
 
 
-def _by_method(cells: Cells) -> dict[str, dict[str, dict[int, Mapping[str, float]]]]:
-    """Return the metrics by method, heading and seed."""
-    found: dict[str, dict[str, dict[int, Mapping[str, float]]]] = {}
+def _peak_memory(methods: Sequence[ByHeading]) -> list[str]:
+    """Return a row of the peak memory of each method's largest cell, of its whole process."""
+    peaks = [[r.get(_MEMORY) for of in own.values() for r in of.values()] for own in methods]
+    known = [[float(peak) for peak in of if peak is not None] for of in peaks]
+    return ["*peak memory, MB*", *(f"{max(of):.0f}" if of else "" for of in known)]
+
+
+def _by_method(cells: Cells) -> dict[str, dict[str, dict[int, Mapping[str, Any]]]]:
+    """Return the metrics by method, heading and seed, with the peak memory among them."""
+    found: dict[str, dict[str, dict[int, Mapping[str, Any]]]] = {}
     for method, heading, result in cells:
         seed = int(result["configuration"]["seed"])
-        found.setdefault(method, {}).setdefault(heading, {})[seed] = result["metrics"]
+        own = {**result["metrics"], _MEMORY: result.get(_MEMORY)}
+        found.setdefault(method, {}).setdefault(heading, {})[seed] = own
     return found
 
 
-def _mean_of_all(own: Mapping[str, Mapping[int, Mapping[str, float]]], key: str) -> float:
+def _mean_of_all(own: ByHeading, key: str) -> float:
     """Return the mean of a metric over all cells of a method; nan if there are none."""
     values = [result[key] for of in own.values() for result in of.values()]
     return _mean(values) if values else np.nan

@@ -9,22 +9,25 @@ from absentia.experiments.tasks.decoders import decoders_table, density_table
 
 
 def cell(method, heading, seed, **metrics):
-    return method, heading, {"configuration": {"seed": seed}, "metrics": metrics}
+    configuration, peak = {"seed": seed}, metrics.pop("peak_memory_mb", None)
+    result = {"configuration": configuration, "metrics": metrics, "peak_memory_mb": peak}
+    return method, heading, result
 
 
 def test_errors_are_ratios_of_the_same_seed():
     more = {"khat_good_before": 1.0, "cpu_seconds": 2.0}
     cells = [
-        cell("linear", "wine, MCAR", 0, rmse=0.5, **more),
-        cell("linear", "wine, MCAR", 1, rmse=1.0, **more),
+        cell("linear", "wine, MCAR", 0, rmse=0.5, **more, peak_memory_mb=480),
+        cell("linear", "wine, MCAR", 1, rmse=1.0, **more, peak_memory_mb=490),
         cell("residual", "wine, MCAR", 1, rmse=0.9, **{**more, "khat_good_before": 0.5}),
         cell("residual", "wine, MCAR", 2, rmse=0.1, **more),  # without its linear cell
     ]
-    head, line, before, seconds = decoders_table(cells)
+    head, line, before, seconds, memory = decoders_table(cells)
     assert head == ["table and mechanism", "linear", "residual / linear"]
     assert line == ["wine, MCAR", "0.750", "0.900 (1)"]
     assert before[1:] == ["1.000", "0.750"]
     assert seconds[1:] == ["2.0", "2.0"]
+    assert memory[1:] == ["490", ""]  # of the largest cell; nothing where it was not measured
 
 
 def test_the_best_density_is_bold():
