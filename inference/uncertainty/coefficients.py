@@ -15,8 +15,8 @@ from ...data.errors import AbsentiaWarning, InputError
 from ...data.renamed import INTEGRATION_MODE
 from ..evaluating import computing, learning
 from ..prepare import Fitted
-from .laplace import Maximum, Target, maximum
-from .parameters import target_of
+from .laplace import Maximum, Target
+from .parameters import maximum_of, target_of
 
 #: all three are in standard errors. Up to this distance from the fit to the maximum, the guide can
 #: be trusted
@@ -93,8 +93,9 @@ def coefficient_posterior(
             f"a {type(target.model.missingness).__name__} has no coefficient to estimate, since "
             f"all are given; declare a mechanism with a coefficient that is learnt"
         )
+    found = maximum_of(target, polish, target.digest(polish))
     with computing(target.model), learning():
-        return _table(target, maximum(target, target.start(), polish), level)
+        return _table(target, found, level)
 
 
 def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from ..integrator import Marginal
 from ..prepare import coefficient_medians
 from ..randomness.noise import Noise
 from ..vimco import has_scores
+from .known import digest
 from .redundancy import redundant
 
 #: of more parameters the information matrix takes too long
@@ -97,6 +98,15 @@ class Target:
         context: dict[str, Any] = self.sites()
         found: dict[str, Tensor] = self.model.missingness.shown(self.data, **context)
         return found
+
+    def digest(self, *further: Any) -> str | None:
+        """Return a digest of further things and of what the values depend on, as it is now."""
+        settings = self.joint, self.particles, self.unobserved, self.seed
+        rows = torch.arange(len(self.data), device=self.data.x.device)
+        table = self.data.x, self.data.s, self.data.extras(rows)
+        # every copy has another number, by which Pyro tells models apart
+        parts = {name: part for name, part in vars(self.model).items() if name != "_number"}
+        return digest(type(self.model), parts, self.raw, settings, table, further)
 
     def __len__(self) -> int:
         return sum(tensor.numel() for tensor in self.tensors)

@@ -16,6 +16,7 @@ from ..diagnostics import pareto_khat
 from ..evaluating import computing
 from ..prepare import Fitted, prepared
 from ..randomness.shifted import ShiftedSobol
+from .known import Known
 from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
 
 #: directions whose effect on mean and covariance of x is this share of the largest are held
@@ -24,6 +25,7 @@ _FLAT = 0.02  # gradient per standard error at which the search ends, about 1e-4
 _MOST_STEPS = 60
 #: samples with which a maximum is evaluated: those of all rows, and the least and most per row
 _DRAWS_IN_ALL, _DRAWS_A_ROW = 200_000, (64, 1024)
+_KNOWN = Known()
 
 
 class ParameterDraws(NamedTuple):
@@ -91,8 +93,8 @@ class ParameterPosterior:
         seed: int = 0,
     ) -> None:
         self.target = target_of(fitted, data, decoder, particles, unobserved, seed)
-        with computing(self.target.model):
-            self.maximum: Maximum = maximum(self.target, self.target.start(), polish)
+        self._key = self.target.digest(polish)
+        self.maximum = maximum_of(self.target, polish, self._key)
         held = self.target.redundant(_NO_EFFECT)
         self._basis = np.linalg.svd(held, full_matrices=True)[0][:, held.shape[1] :]
         # conditional on the held directions: the inverse of a part of the information, and not a
@@ -103,6 +105,10 @@ class ParameterPosterior:
 
     def draws(self, count: int, seed: int = 0) -> ParameterDraws:
         """Sample ``count`` weighted draws, of which k-hat needs at least 100."""
+        key = None if self._key is None else f"{count} draws, seed {seed}: {self._key}"
+        return _KNOWN.of(key, lambda: self._drawn(count, seed))
+
+    def _drawn(self, count: int, seed: int) -> ParameterDraws:
         noise = np.random.default_rng(seed).normal(size=(count, self._root.shape[0]))
         vectors = self.maximum.at + noise @ self._root.T @ self._basis.T
         with computing(self.target.model):
@@ -140,6 +146,7 @@ class ParameterPosterior:
         from scipy.optimize import minimize  # slow to import
 
         moved = copy.copy(self)
+        moved._key = None
         moved.target = self.target.of(model, data)
         # in units of the Normal's covariance the curvature is nearly that of u^2/2: a short search
         within = self._basis @ self._root
@@ -168,6 +175,24 @@ class ParameterPosterior:
         self.target.put(vector)
         sites = {name: value.detach() for name, value in self.target.sites().items()}
         return self.target.model, sites or None
+
+
+def maximum_of(target: Target, polish: int, key: str | None) -> Maximum:
+    """Return the maximum near a fit, which imputation, tables and report of the fit all ask for.
+
+    Args:
+        target: minus the log-posterior, with gradient.
+        polish: as for :class:`ParameterPosterior`.
+        key: a digest of both.
+    """
+
+    def search() -> tuple[Maximum, np.ndarray]:
+        with computing(target.model):
+            return maximum(target, target.start(), polish), target.start()
+
+    found, last = _KNOWN.of(None if key is None else f"maximum: {key}", search)
+    target.put(last)  # as the search leaves it
+    return found
 
 
 def weighted_draws(vectors: np.ndarray, log_ratio: np.ndarray) -> ParameterDraws:

@@ -57,31 +57,40 @@ def test_parameters_keep_their_prior_when_data_are_sampled_anew_from_them():
     with a standard error from batches.
     """
     chains, found = made(seed=3), []
-    for _ in range(6_000):
+    for _ in range(50):  # as a warm-up does, so that modes are sought from where they were
+        chains.sweep(bend=True)
+        new_data(chains)
+    decoder, forms, shared = chains.decoder, chains.forms, chains.shared
+    for _ in range(10_000):
         chains.sweep(bend=False)
         new_data(chains)
-        decoder, forms = chains.decoder, chains.forms
-        own = forms.own[forms.form[0]]
-        found.append(
-            [
-                *(forms.form[0] == place for place in range(len(FORMS))),
-                own * (forms.slope[0].abs() < SLOPE_SCALE),
-                own * (forms.slope[0] > 0),
-                forms.offset[0] < 1.5,
-                decoder.mean[0] < 1.0,
-                decoder.noise[0] < 0.1,
-                decoder.noise[0] < 0.3,
-                decoder.weight[0, :, 0].abs() < 1.0,
-                forms.shared_variance[0] < SHARED_SCALE**2,
-                forms.loading[0, :, D].abs() < SHARED_SCALE,
-                forms.loading[0, :, D] * forms.loading[0, :, D].roll(1) > 0,
-                chains.shared.variance[0] < 0.5,
-                chains.shared.coefficient[0, 0].abs() < 0.5,
-                chains.z[0, :, D] < chains.shared.mean()[0, :, 0],
-            ]
-        )
-    values = np.array([[float(torch.as_tensor(v).double().mean()) for v in row] for row in found])
-    batches = values[: len(values) // 40 * 40].reshape(40, -1, values.shape[1]).mean(1)
+        now = (
+            forms.form, forms.slope, forms.offset, decoder.mean, decoder.noise, decoder.weight,
+            forms.shared_variance, forms.loading, shared.variance, shared.coefficient,
+            chains.z[..., D] - shared.mean()[..., 0],
+        )  # fmt: skip
+        found.append([value[0].clone() for value in now])
+    of_all = (torch.stack(values) for values in zip(*found, strict=True))
+    form, slope, offset, mean, noise, weight, spread, loading, variance, coefficient, z = of_all
+    own = forms.own[form]
+    bounded = [
+        *(form == place for place in range(len(FORMS))),
+        own * (slope.abs() < SLOPE_SCALE),
+        own * (slope > 0),
+        offset < 1.5,
+        mean < 1.0,
+        noise < 0.1,
+        noise < 0.3,
+        weight[..., 0].abs() < 1.0,
+        spread < SHARED_SCALE**2,
+        loading[..., D].abs() < SHARED_SCALE,
+        loading[..., D] * loading[..., D].roll(1, -1) > 0,
+        variance < 0.5,
+        coefficient[:, 0].abs() < 0.5,
+        z < 0,
+    ]
+    values = np.array([v.double().flatten(1).mean(1).numpy() for v in bounded]).T
+    batches = values.reshape(40, -1, values.shape[1]).mean(1)
     error = batches.std(0, ddof=1) / math.sqrt(40)
     share = np.array(list(FORMS.values()))
     with_own = share[3:].sum()
