@@ -44,6 +44,7 @@ def test_at_random_it_is_a_logistic_regression(at_random):
         assert found.loc[name, "upper"] == pytest.approx(high, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_a_prior_pulls_by_its_precision(at_random):
     frame = table()
     free, data = at_random
@@ -101,7 +102,13 @@ def test_what_is_given_has_no_row():
     ]
 
 
-@pytest.mark.parametrize("prior", [None, Normal(0.0, 1.0)], ids=["free", "prior"])
+@pytest.mark.parametrize(
+    "prior",
+    [
+        pytest.param(None, id="free"),
+        pytest.param(Normal(0.0, 1.0), id="prior", marks=pytest.mark.slow),
+    ],
+)
 def test_a_direction_that_the_data_contradict_is_said(prior):
     """w is seen, and a goes missing where w is high: '-w' ends at zero."""
     result, data = fitted(table(), ab.missing("a ~ -w", prior=prior, units="data"))
