@@ -116,11 +116,11 @@ class _Tilting:
         kind_of_cell = torch.tensor(kind_of, device=device)[self.columns]
         local = torch.tensor(place_of, device=device)[self.columns]
         parts = []
-        for number, kind in enumerate(kinds):
+        for number, (way, warp, fn) in enumerate(kinds):
             cells = (kind_of_cell == number).nonzero().flatten()
             if len(cells):
                 of_cells = self.rows[cells], self.columns[cells], local[cells]
-                parts.append((cells, self._part(*kind, *of_cells)))
+                parts.append((cells, self._part(way, warp, fn, *of_cells)))
         if len(parts) == 1:  # the other columns miss nothing here
             return parts[0][1]
         if not parts:

@@ -89,7 +89,7 @@ class RowModel(Configurable):
         self.delta: Tensor | None
         #: (p,) given shifts of the missing values
         self.register_buffer("delta", None)
-        self._plates: dict[Any, tuple[Any, Any, Any]] = {}
+        self._plates: dict[Any, Any] = {}
         self._number = next(
             _COUNT
         )  # under SVI models share a global store, where each needs a name
@@ -120,7 +120,8 @@ class RowModel(Configurable):
                     Plate(LATENT, self.prior.latent_dim, dim=COLUMN_DIM),
                     Plate(FEATURES, len(self.columns), dim=COLUMN_DIM),
                 )
-        return self._plates[key]
+        found: tuple[Any, Any, Any] = self._plates[key]
+        return found
 
     def declare_parameters(self) -> None:
         """Register the parameters with Pyro, for Pyro's own optimisers.
