@@ -25,6 +25,10 @@ from .task import Task
 _PARTICLES = 1000
 #: draws of the parameters over which an imputation averages, and the least particles under each
 _MOST_DRAWS, _LEAST_PARTICLES = 50, 5
+#: particles of a row whose weights k-hat is estimated from
+_MOST_FOR_KHAT = 256
+#: samples of a particle's cell in bent columns; with particles under many draws a few are enough
+_SAMPLES = 2
 
 
 def imputed_by_draws(
@@ -49,7 +53,7 @@ def imputed_by_draws(
         E[x] = mean_m E_m[x],  Var[x] = mean_m Var_m[x] + var_m E_m[x]
 
     (nested rules: Siddique, Harel & Crespi, AOAS 2012). The particles are divided among up to 50
-    draws. k-hat comes from a run with the model's own parameters and all particles.
+    draws. k-hat comes from a run with the model's own parameters and up to 256 particles.
 
     Args:
         model: the model of the fit.
@@ -114,9 +118,10 @@ def imputed_by_models(
             task = Task(
                 programs, rows, num_draws, unobserved, rule, at, independent_rows, shown, keys
             )
+            task.sampler.samples = _SAMPLES
             return task.fixed(size, refine=False).estimates
 
-    whole = estimates(model, None, 0, number, 0)
+    whole = estimates(model, None, 0, min(number, _MOST_FOR_KHAT), 0)
     parts = [estimates(one, given, k, share, kept) for k, (one, given) in enumerate(models, 1)]
     pooled = _pooled(parts)._replace(khat=whole.khat)
     # draws of one set of parameters stand next to each other; users take the first few

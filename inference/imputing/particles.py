@@ -16,10 +16,11 @@ from ..importance import Weighted
 from ..integration.conditionals import Tilted, Together, given
 from ..integration.dispatch import IgnoredInOtherUnits, tilt
 from ..integration.summed import TiltedQuadrature
-from ..integrator import Marginal
+from ..integrator import Marginal, owner_of
 from ..randomness.by_key import ByKey, Numbers
 from ..randomness.shared import CommonNoise
 from .calibration import Calibration
+from .exact import run_exact, serves
 from .proposal import PROPOSAL, RowMixture
 from .settings import Rule
 from .stream import ChunkNumbers, Estimates, Stream
@@ -100,8 +101,13 @@ class Sampler:
     ) -> None:
         self.model, self.guide, self.rule = model, guide, rule
         self.units = None if units is None or bool(units.linear.all()) else units
+        warps = () if self.units is None else self.units.warps
+        #: whether cells in other units need no quadrature where mechanisms are affine
+        self._no_nodes = all(warp is None or warp.kind == "sinh-arcsinh" for warp in warps)
         self.marginal = Marginal(unobserved, self.units)
         self.num_values, self.common = num_values, common
+        #: samples of a particle's cell that moments in other units come from; None for the usual
+        self.samples: int | None = None
         #: particles times rows of a chunk: few until a first run has shown how cells are integrated
         self.pairs_at_once = PAIRS_AT_ONCE if unobserved == "sample" else PAIRS_AT_ONCE // 16
 
@@ -132,11 +138,18 @@ class Sampler:
         stream = Stream(len(x), rows, particles, num_draws, discrete, most, group, x.dtype)
         if noise is None and self.common is not None:
             noise = CommonNoise(particles, x, self.common)
+        exact = self._exact(s)
+        if exact and self._no_nodes:  # no trial has to show how the cells are integrated
+            self.pairs_at_once = PAIRS_AT_ONCE
         done = 0
         while done < particles:
             at_once = BY_KEY_AT_ONCE if isinstance(noise, ByKey) else None
             chunk = self._chunk(x, particles - done, group, done % group, at_once)
-            run, tilted = self.run(x, s, chunk, noise, **extras)
+            if exact:
+                own = {"noise": noise, "units": self.units, "samples": self.samples}
+                run, tilted = run_exact(owner_of(self.model), x, s, chunk, **own, **extras)
+            else:
+                run, tilted = self.run(x, s, chunk, noise, **extras)
             cells = self._cells(run, tilted, rows, columns, chunk)
             own = None
             if isinstance(noise, ByKey):
@@ -197,6 +210,11 @@ class Sampler:
         # quadrature takes many nodes per cell, so chunks must be small
         self.pairs_at_once = PAIRS_AT_ONCE // 64 if _many_nodes(tilted) else PAIRS_AT_ONCE
         return run, tilted
+
+    def _exact(self, s: Tensor) -> bool:
+        """Whether only the mask's density has to be computed of rows with this mask."""
+        wanted = self.marginal.unobserved != "sample" and self.rule == "posterior"
+        return wanted and serves(self.model, self.guide, s)
 
     def _cells(
         self, run: Weighted, tilted: Tilted | None, rows: Tensor, columns: Tensor, chunk: int

@@ -236,16 +236,19 @@ _SAMPLES = 8
 class InOtherUnits(Tilted):
     """Cells whose moments are wanted in other units, and are computed from samples.
 
-    For each particle the mean of eight samples is unbiased, and so is what a stream of particles
+    For each particle the mean of a few samples is unbiased, and so is what a stream of particles
     makes of it; a rule with nodes for every cell would take much longer.
 
     Args:
         own: the conditional in the model's units.
         report: the map from the model's units, of values (..., M).
+        samples: how many samples of every particle; eight when left out.
     """
 
-    def __init__(self, own: Tilted, report: Callable[[Tensor], Tensor]) -> None:
-        self.own, self.report = own, report
+    def __init__(
+        self, own: Tilted, report: Callable[[Tensor], Tensor], samples: int | None = None
+    ) -> None:
+        self.own, self.report, self.samples = own, report, samples or _SAMPLES
 
     @property
     def log_missing(self) -> Tensor:
@@ -254,8 +257,8 @@ class InOtherUnits(Tilted):
 
     @torch.no_grad()
     def moments(self, numbers: Numbers | None = None) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of eight samples of every particle and cell."""
-        several = [None if numbers is None else numbers.branch(k) for k in range(_SAMPLES)]
+        """Return mean and variance of some samples of every particle and cell."""
+        several = [None if numbers is None else numbers.branch(k) for k in range(self.samples)]
         values = torch.stack([self.report(self.own.sample(*given(one))) for one in several])
         return values.mean(0), values.var(0, correction=0)
 

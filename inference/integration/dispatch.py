@@ -34,6 +34,7 @@ def tilt(
     columns: Tensor,
     sampled: Tensor | None = None,
     units: Standardiser | None = None,
+    samples: int | None = None,
 ) -> Tilted:
     """Return p(x_j | z, s_j = 0) at the missing cells (rows[c], columns[c]).
 
@@ -47,11 +48,13 @@ def tilt(
         sampled: (p,) booleans, columns whose missing values were sampled, so that x holds them.
         units: the scaler of a table with warped columns, whose moments are then computed in the
             data's own units.
+        samples: how many samples of every particle these moments come from, where they come from
+            samples; eight when left out.
 
     Raises:
         TypeError: there is no rule for the family of a column.
     """
-    return _Tilting(decoder, mask, s, rows, columns, sampled, units).tilted()
+    return _Tilting(decoder, mask, s, rows, columns, sampled, units, samples).tilted()
 
 
 class _Tilting:
@@ -64,9 +67,11 @@ class _Tilting:
         columns: Tensor,
         sampled: Tensor | None,
         units: Standardiser | None,
+        samples: int | None,
     ) -> None:
         self.decoder, self.mask, self.s = decoder, mask, s
         self.rows, self.columns, self.units = rows, columns, units
+        self.samples = samples
         self.leading = tuple(decoder.batch_shape[:-2])
         self.affine: Affine | None = None
         if mask is not None and not mask.missingness.ignorable:
@@ -152,7 +157,8 @@ class _Tilting:
             closed = closed_form(packed, self.affine.at(rows, columns))
             if closed is not None and warped:
                 assert self.units is not None
-                return InOtherUnits(closed, functools.partial(self._reported, columns=columns))
+                report = functools.partial(self._reported, columns=columns)
+                return InOtherUnits(closed, report, self.samples)
             if closed is not None:
                 return closed
 

@@ -114,11 +114,17 @@ class RowNormalMixture(TorchDistribution):
         within = ((first - start) / (stop - start).clamp_min(tiny)).unsqueeze(-1)
         rest = torch.cat([within, uniform[..., 1:]], -1).clamp(tiny, 1 - tiny)
         eps = math.sqrt(2) * torch.erfinv(2 * rest - 1)
-        value = torch.zeros_like(eps)
-        for c, part in enumerate(self.components):
-            moved = part.transformed(eps) if eps.dim() == 3 else _moved(part, eps)
-            value = torch.where((chosen == c).unsqueeze(-1), moved, value)
-        return value
+        # only of the chosen components, which takes C times less than all of them
+        at = chosen.unsqueeze(-1)
+        loc = self.loc.mT.expand(*chosen.shape, -1, -1)
+        tril = self.precision_tril.movedim(-2, -3).expand(*chosen.shape, -1, -1, -1)
+        size = eps.shape[-1]
+        loc = loc.gather(-2, at.unsqueeze(-1).expand(*at.shape, size)).squeeze(-2)
+        index = at[..., None, None].expand(*at.shape, size, size)
+        tril = tril.gather(-3, index).squeeze(-3)
+        solved = torch.linalg.solve_triangular(tril.mT, eps.unsqueeze(-1), upper=True)
+        found: Tensor = loc + solved.squeeze(-1)
+        return found
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-density of the whole vector, divided evenly among its dimensions."""
@@ -130,10 +136,3 @@ class RowNormalMixture(TorchDistribution):
 def _at(bound: Tensor, chosen: Tensor) -> Tensor:
     """Return the entries of (..., C) at positions (K, ...)."""
     return bound.expand(*chosen.shape, -1).gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
-
-
-def _moved(part: RowNormal, eps: Tensor) -> Tensor:
-    """Return loc + L^-T eps for numbers of any number of leading dimensions."""
-    solved = torch.linalg.solve_triangular(part.precision_tril.mT, eps.unsqueeze(-1), upper=True)
-    found: Tensor = part.loc + solved.squeeze(-1)
-    return found

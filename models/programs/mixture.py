@@ -124,14 +124,18 @@ class ExactMixtureEncoder(ExactEncoder):
     def forward(self, x: Tensor, s: Tensor) -> RowNormalMixture:
         """Return a RowNormalMixture of batch shape (n, d)."""
         prior: MixturePrior = self.__dict__["prior"]
-        given, shift = self.information(x, s)
+        # rows with the same values missing share their precisions, and so the factors of these
+        patterns, pattern = s.unique(dim=0, return_inverse=True)
+        given = self.information(x.new_zeros(patterns.shape), patterns)[0]
+        shift = self.information(x, s)[1]
         own = prior.precision_tril()  # (C, d, d)
         pull = own @ (own.mT @ prior.mean.unsqueeze(-1))  # S_c^-1 m_c
-        mean, tril, inverse, log_diagonal = solved(
-            given.unsqueeze(1) + own @ own.mT, shift.unsqueeze(1) + pull.squeeze(-1)
-        )
-        half = (inverse @ (shift.unsqueeze(1) + pull.squeeze(-1)).unsqueeze(-1)).squeeze(-1)
-        evidence = 0.5 * half.square().sum(-1) - log_diagonal.sum(-1)
+        precision = given.unsqueeze(1) + own @ own.mT
+        _, tril, inverse, log_diagonal = solved(precision, torch.zeros_like(precision[..., 0]))
+        tril, inverse, log_diagonal = tril[pattern], inverse[pattern], log_diagonal[pattern]
+        half = inverse @ (shift.unsqueeze(1) + pull.squeeze(-1)).unsqueeze(-1)
+        mean = (inverse.mT @ half).squeeze(-1)
+        evidence = 0.5 * half.squeeze(-1).square().sum(-1) - log_diagonal.sum(-1)
         start = 0.5 * (prior.mean.unsqueeze(-1) * pull).sum((-2, -1))
         log_root = own.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return RowNormalMixture.of(prior.logit + log_root - start + evidence, mean, tril)
