@@ -15,14 +15,8 @@ from ...data.errors import AbsentiaWarning, InputError
 from ...data.renamed import INTEGRATION_MODE
 from ..evaluating import computing, learning
 from ..prepare import Fitted
-<<<<<<< HEAD
 from .laplace import Maximum, Target
 from .parameters import maximum_of, target_of
-=======
-from .known import known_of
-from .laplace import Maximum, Target
-from .parameters import target_of
->>>>>>> 74e910f6 (The maximum of one fit's posterior is sought once for completed tables, coefficients and curves; the same answers)
 
 #: all three are in standard errors. Up to this distance from the fit to the maximum, the guide can
 #: be trusted
@@ -101,11 +95,7 @@ def coefficient_posterior(
         )
     found = maximum_of(target, polish, target.digest(polish))
     with computing(target.model), learning():
-<<<<<<< HEAD
         return _table(target, found, level)
-=======
-        return _table(target, known_of(fitted, target, polish).maximum_of(target, polish), level)
->>>>>>> 74e910f6 (The maximum of one fit's posterior is sought once for completed tables, coefficients and curves; the same answers)
 
 
 def _table(target: Target, found: Maximum, level: float) -> pd.DataFrame:

@@ -16,13 +16,8 @@ from ..diagnostics import pareto_khat
 from ..evaluating import computing
 from ..prepare import Fitted, prepared
 from ..randomness.shifted import ShiftedSobol
-<<<<<<< HEAD
 from .known import Known
 from .laplace import MOST_PARAMETERS, Maximum, Target, exact, maximum
-=======
-from .known import Known, known_of
-from .laplace import MOST_PARAMETERS, Maximum, Target, exact
->>>>>>> 74e910f6 (The maximum of one fit's posterior is sought once for completed tables, coefficients and curves; the same answers)
 
 #: directions whose effect on mean and covariance of x is this share of the largest are held
 _NO_EFFECT = 0.01
@@ -98,14 +93,8 @@ class ParameterPosterior:
         seed: int = 0,
     ) -> None:
         self.target = target_of(fitted, data, decoder, particles, unobserved, seed)
-<<<<<<< HEAD
         self._key = self.target.digest(polish)
         self.maximum = maximum_of(self.target, polish, self._key)
-=======
-        self._known: Known | None = known_of(fitted, self.target, polish)
-        with computing(self.target.model):
-            self.maximum: Maximum = self._known.maximum_of(self.target, polish)
->>>>>>> 74e910f6 (The maximum of one fit's posterior is sought once for completed tables, coefficients and curves; the same answers)
         held = self.target.redundant(_NO_EFFECT)
         self._basis = np.linalg.svd(held, full_matrices=True)[0][:, held.shape[1] :]
         # conditional on the held directions: the inverse of a part of the information, and not a
@@ -116,25 +105,16 @@ class ParameterPosterior:
 
     def draws(self, count: int, seed: int = 0) -> ParameterDraws:
         """Sample ``count`` weighted draws, of which k-hat needs at least 100."""
-<<<<<<< HEAD
         key = None if self._key is None else f"{count} draws, seed {seed}: {self._key}"
         return _KNOWN.of(key, lambda: self._drawn(count, seed))
 
     def _drawn(self, count: int, seed: int) -> ParameterDraws:
-=======
-        if self._known is not None and (count, seed) in self._known.draws:
-            self.target.put(self.maximum.at)
-            return self._known.draws[count, seed]
->>>>>>> 74e910f6 (The maximum of one fit's posterior is sought once for completed tables, coefficients and curves; the same answers)
         noise = np.random.default_rng(seed).normal(size=(count, self._root.shape[0]))
         vectors = self.maximum.at + noise @ self._root.T @ self._basis.T
         with computing(self.target.model):
             log_p = np.array([-self.target.value(vector) for vector in vectors])
         self.target.put(self.maximum.at)
-        found = weighted_draws(vectors, log_p + 0.5 * np.square(noise).sum(1))
-        if self._known is not None:
-            self._known.draws[count, seed] = found
-        return found
+        return weighted_draws(vectors, log_p + 0.5 * np.square(noise).sum(1))
 
     def height(self) -> float:
         """Return the log-posterior at its maximum: log p(x_o, s), and priors of coefficients.
@@ -166,11 +146,7 @@ class ParameterPosterior:
         from scipy.optimize import minimize  # slow to import
 
         moved = copy.copy(self)
-<<<<<<< HEAD
         moved._key = None
-=======
-        moved._known = None
->>>>>>> 74e910f6 (The maximum of one fit's posterior is sought once for completed tables, coefficients and curves; the same answers)
         moved.target = self.target.of(model, data)
         # in units of the Normal's covariance the curvature is nearly that of u^2/2: a short search
         within = self._basis @ self._root

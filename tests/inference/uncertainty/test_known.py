@@ -1,17 +1,12 @@
-<<<<<<< HEAD
 """The posterior of a fit's parameters is sought once, and only for what is wholly the same."""
 
 import copy
-=======
-"""The maximum of one fit's posterior is sought once, and anew where anything has changed."""
->>>>>>> 74e910f6 (The maximum of one fit's posterior is sought once for completed tables, coefficients and curves; the same answers)
 
 import numpy as np
 import pytest
 import torch
 
 import absentia as ab
-<<<<<<< HEAD
 from absentia.inference.uncertainty import parameters
 from absentia.inference.uncertainty.known import Known, digest
 from absentia.inference.uncertainty.parameters import target_of
@@ -92,63 +87,3 @@ def test_what_was_not_asked_for_lately_is_forgotten():
         known.of("0", list)
     assert known.of("0", list) == 0
     assert known.of("1", list) == []
-=======
-from absentia.inference.uncertainty import known
-from absentia.inference.uncertainty.coefficients import coefficient_posterior
-from absentia.inference.uncertainty.sources import sources
-
-
-@pytest.fixture
-def fitted():
-    rows = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], size=40)
-    rows[rows[:, 0] > 0.8, 0] = np.nan
-    data = ab.IncompleteData.from_numpy(rows, columns=["a", "b"])
-    return ab.fit(ab.NotMIWAEPPCA(data, "a ~ +a"), data, progress=False, check=False), data
-
-
-@pytest.fixture
-def searches(monkeypatch):
-    """The searches that were made."""
-    made, search = [], known.maximum
-
-    def counted(*arguments):
-        made.append(arguments)
-        return search(*arguments)
-
-    monkeypatch.setattr(known, "maximum", counted)
-    return made
-
-
-def drawn(fitted, data, seed=0):
-    models = sources(fitted, data, 3, "laplace", seed=seed).models
-    return torch.stack(
-        [torch.cat([p.detach().flatten() for p in m.parameters()]) for m, _ in models]
-    )
-
-
-@pytest.mark.filterwarnings("ignore::absentia.AbsentiaWarning")  # of a small table
-def test_answers_about_one_fit_share_it(fitted, searches):
-    result, data = fitted
-    table, parameters = coefficient_posterior(result, data), drawn(result, data)
-    assert len(searches) == 1
-    assert drawn(result, data).equal(parameters)
-    assert coefficient_posterior(result, data).equals(table)
-    assert len(searches) == 1
-    known._known.clear()
-    assert drawn(result, data).equal(parameters)
-    assert coefficient_posterior(result, data).equals(table)
-
-
-@pytest.mark.filterwarnings("ignore::absentia.AbsentiaWarning")  # of a small table
-def test_it_is_sought_anew_where_something_has_changed(fitted, searches):
-    result, data = fitted
-    table = coefficient_posterior(result, data)
-    other = coefficient_posterior(result, data.rows(torch.arange(30)))
-    assert not other.equals(table)
-    coefficient_posterior(result, data, seed=1)
-    assert len(searches) == 3
-    with torch.no_grad():
-        result.model.decoder.mean.bias += 0.5
-    coefficient_posterior(result, data, seed=1)
-    assert len(searches) == 4
->>>>>>> 74e910f6 (The maximum of one fit's posterior is sought once for completed tables, coefficients and curves; the same answers)
