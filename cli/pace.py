@@ -10,7 +10,8 @@ from typing import Any
 
 from ..data import IncompleteData
 from ..inference import fit
-from ..inference.fitting.sampled import averages_forms, usual_sweeps
+from ..inference.fitting.averaging import averages_forms
+from ..inference.fitting.sampled import usual_sweeps
 from ..models import RowModel
 from .console import console, errors, say
 

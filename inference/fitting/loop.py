@@ -26,13 +26,15 @@ from ..scanned.ranks import Ranks
 from ..scanned.streamed import MOST_HELD_OUT, StreamedRows, split_scan
 from ..targets import with_matching_target
 from .autocast import hidden_in_bfloat16
+from .averaging import averages_forms
+from .bent_scaler import with_columns
 from .checking import check_slopes
 from .checkpoint import checkpoint_path
 from .loggers import Logger
 from .quasi_newton import is_plain, is_quick
 from .result import FitResult
 from .run import Run, Table
-from .sampled import averages_forms, usual_sweeps, with_columns
+from .sampled import usual_sweeps
 from .settings import NOT_OF_SWEEPS, OF_ADAM, FitOptions, FitSettings, goes_until_flat
 from .until_flat import MOST_ROWS
 from .usual import usual_rate

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...data import IncompleteData, Standardiser
-from ...data.columns.warps import Warp
-from ...models.distributions.special import inverse_softplus
-from ...models.missingness.averaged import ALWAYS_SEEN, AveragedMissingness
+from ...data import IncompleteData
+from ...models.missingness.averaged import AveragedMissingness
 from ...models.networks.decoders import LinearGaussianDecoder
-from ...models.networks.encoders import ExactConditionalEncoder, PriorEncoder
-from ...models.programs.base import RowModel, StandardNormalPrior
-from ...models.programs.mixture import (
-    DirectDecoder,
-    ExactMixtureEncoder,
-    MixturePrior,
-    raw_factor,
-)
-from ...models.programs.selection import SelectionModel
+from ...models.programs.base import RowModel
+from ...models.programs.mixture import DirectDecoder, MixturePrior
 from ..gibbs.chains import Chains
-from ..gibbs.posterior import NO_FORM, Posterior
+from ..gibbs.evidence import log_evidence
+from ..gibbs.posterior import Posterior
 from ..gibbs.weighing import chain_weights
+from .bent_scaler import bent_scaler
+from .chain_parameters import parameters
 from .settings import FitSettings
 
 _CHAINS = 4
@@ -49,28 +42,6 @@ _MOST_WORK, _LEAST_ROWS = 1_000_000, 1_000
 _QUICK, _LEAST_SWEEPS = 25, 400
 #: a bend within so many posterior standard deviations of a straight line is left out
 _STRAIGHT = 2.0
-#: decoder, encoder and prior of the models that are sampled
-_SAMPLED = (
-    (LinearGaussianDecoder, ExactConditionalEncoder, StandardNormalPrior),
-    (LinearGaussianDecoder, ExactMixtureEncoder, MixturePrior),
-    (DirectDecoder, ExactMixtureEncoder, MixturePrior),
-)
-
-
-def averages_forms(model: Any, data: Any) -> bool:
-    """Tell whether the posterior of a model can be sampled here."""
-    parts = tuple(type(getattr(model, name, None)) for name in ("decoder", "encoder", "prior"))
-    return (
-        type(model) is SelectionModel
-        and isinstance(model.missingness, AveragedMissingness)
-        and parts in _SAMPLED
-        and isinstance(model.mask_encoder, PriorEncoder | None)
-        and model.margins is None
-        and model.delta is None
-        and isinstance(data, IncompleteData)
-        and data.target is None
-        and not bool(data.s.all())
-    )
 
 
 def usual_sweeps(model: Any, data: IncompleteData) -> int:
@@ -166,9 +137,9 @@ class PosteriorSampling:
         block = min(max(self.total // number, 1), self.total - self.sweeps)
         for _ in range(block):
             self._sweep()
-        found = self.chains.log_evidence(_PARTICLES)
+        found = log_evidence(self.chains, _PARTICLES)
         mean = found.mean(-1)
-        self._show(self._state(), int(mean.argmax()))
+        self._show(parameters(self.chains, self.model), int(mean.argmax()))
         return -float(mean.max()), block
 
     def judged(self, step: int, bounds: Tensor | None) -> bool:
@@ -185,14 +156,14 @@ class PosteriorSampling:
             if self.sweeps > self.warm_up / 2 and (last or self.sweeps % self.looks == 0):
                 self.bends.append(torch.stack([chains.bends.skew, chains.bends.log_tail]))
                 if self.sweeps > 3 * self.warm_up / 4:
-                    self.evidence.append(chains.log_evidence(_PARTICLES))
+                    self.evidence.append(log_evidence(chains, _PARTICLES))
             if last:
                 self._hold_bends()
             return
         self.odds += chains.forms.probability / (self.total - self.warm_up)
         last = self.sweeps == self.total
         if self.sweeps % self.every == 0 or (last and not self.kept):
-            self.kept.append(self._state())
+            self.kept.append(parameters(self.chains, self.model))
 
     def _allowed(self) -> Tensor:
         """Return the forms that each chain may choose now, (K, F)."""
@@ -224,53 +195,6 @@ class PosteriorSampling:
         self.chains.read_bent()
         self.evidence = []
 
-    def _state(self) -> dict[str, Tensor]:
-        """Return the parameters of every chain, by their names in the model, (K, ...)."""
-        chains, (k, p) = self.chains, self.chains.decoder.mean.shape
-        forms, columns = chains.forms, chains.columns
-        noise = chains.decoder.noise
-        floor = chains.decoder.floor
-        raw = (noise.sqrt() - floor).clamp_min(1e-6)
-        raw = inverse_softplus(raw)
-        kind = self.model.decoder.scale.kind  # type: ignore[union-attr]
-        slope, offset = noise.new_zeros(k, p), noise.new_full((k, p), ALWAYS_SEEN)
-        mechanism: AveragedMissingness = self.model.missingness  # type: ignore[assignment]
-        d, e = chains.decoder.weight.shape[-1], mechanism.mask_latent_dim
-        loading, shared = noise.new_zeros(k, p, d), noise.new_zeros(k, p, e)
-        own, mask_own = forms.loading.tensor_split([d], -1)
-        others = noise.new_zeros(k, p, p)
-        slots = torch.cartesian_prod(columns, chains.complete)
-        # v less its mean is Normal(0, I): what complete columns add to the mean goes through them
-        read = -(forms.coefficient + mask_own @ chains.shared.coefficient) @ chains.directions.T
-        read, of_covariates = read.tensor_split([len(chains.complete)], -1)
-        others[:, slots[:, 0], slots[:, 1]] = read.flatten(1)
-        form = torch.full((k, p), NO_FORM, device=noise.device)
-        slope[:, columns], offset[:, columns] = -forms.slope, -forms.offset
-        loading[:, columns], shared[:, columns, : chains.shared.size] = -own, -mask_own
-        form[:, columns] = forms.form
-        found = {
-            "decoder.mean.weight": chains.decoder.weight,
-            "decoder.mean.bias": chains.decoder.mean,
-            "decoder.scale.raw": raw[:, :1] if kind == "shared" else raw,
-            "missingness.slope": slope,
-            "missingness.offset": offset,
-            "missingness.loading": loading,
-            "missingness.others": others,
-            "form": form,
-        }
-        if e:
-            found["missingness.shared"] = shared
-        if of_covariates.shape[-1]:
-            size = of_covariates.shape[-1]
-            found["missingness.of_covariates"] = noise.new_zeros(k, p, size).index_copy(
-                1, columns, of_covariates
-            )
-        mixture = chains.mixture
-        if mixture.number > 1:
-            found["prior.logit"], found["prior.mean"] = mixture.log_weight, mixture.mean
-            found["prior.factor"] = raw_factor(torch.linalg.cholesky(mixture.precision))
-        return found
-
     @torch.no_grad()
     def _show(self, state: dict[str, Tensor], chain: int) -> None:
         """Give the model the parameters of one chain; a checkpoint does not let buffers change."""
@@ -297,31 +221,7 @@ class PosteriorSampling:
         odds = torch.zeros(len(self.train.columns), self.odds.shape[-1])
         odds[self.chains.columns.cpu()] = self.odds.mean(0).to(odds.dtype).cpu()
         tensors = {name: value.to(dtype) for name, value in drawn.items()}
-        return Posterior(tensors, forms, odds, self.scaler())
-
-    def scaler(self) -> Standardiser:
-        """Return the standardisation of the columns with their bends."""
-        bends, given = self.chains.bends, self.train.scaler
-        mean, sd = bends.mean[0].cpu().numpy(), bends.sd[0].cpu().numpy()
-        center, scale = given.center + given.scale * mean, given.scale * sd
-        warps = list(given.warps)
-        low = torch.where(self.seen, self.x, math.inf).amin(0).cpu().numpy()
-        high = torch.where(self.seen, self.x, -math.inf).amax(0).cpu().numpy()
-        for j in range(len(warps)):
-            if bool(bends.straight[j]):
-                continue
-            unit, start = float(given.scale[j]), float(given.center[j])
-            warps[j] = Warp(
-                "sinh-arcsinh",
-                start + unit * float(low[j]),
-                start + unit * float(high[j]),
-                centre=start,
-                spread=unit,
-                skew=float(bends.skew[0, j]),
-                tail=float(bends.log_tail[0, j].exp()),
-            )
-            center[j], scale[j] = mean[j], sd[j]
-        return Standardiser(center, scale, tuple(warps))
+        return Posterior(tensors, forms, odds, bent_scaler(self.chains, self.train.scaler, self.x))
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
@@ -342,14 +242,3 @@ class PosteriorSampling:
         self.generator.set_state(held["generator"])
         self.chains.restore(state["schedule"])
         self.sweeps = int(state["batches"]["sweeps"])
-
-
-def with_columns(
-    whole: Standardiser, names: Sequence[str], part: Standardiser, chosen: Sequence[str]
-) -> Standardiser:
-    """Return the standardisation of a whole table, with that of some of its columns replaced."""
-    center, scale, warps = whole.center.copy(), whole.scale.copy(), list(whole.warps)
-    for k, name in enumerate(chosen):
-        j = list(names).index(name)
-        center[j], scale[j], warps[j] = part.center[k], part.scale[k], part.warps[k]
-    return Standardiser(center, scale, tuple(warps))

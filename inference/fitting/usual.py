@@ -9,8 +9,8 @@ from ...models.configurable import argument_of
 from ...models.networks.decoders import LinearGaussianDecoder
 from ...models.networks.mixed_decoder import MixedDecoder
 from ...models.networks.modal_encoder import ModalEncoder
+from .averaging import averages_forms
 from .quasi_newton import is_plain, is_quick
-from .sampled import averages_forms
 from .settings import NOT_OF_SWEEPS, OF_ADAM, FitSettings, goes_until_flat
 
 #: learning rates where none is given: linear decoders bear larger steps than networks, and those

@@ -9,7 +9,10 @@ import torch
 
 import absentia as ab
 from absentia.inference.fitting import sampled
+from absentia.inference.fitting.bent_scaler import bent_scaler
+from absentia.inference.fitting.chain_parameters import parameters
 from absentia.inference.fitting.settings import FitSettings
+from absentia.inference.gibbs import evidence
 
 ROWS = 300
 #: sweeps of quick fits
@@ -127,11 +130,13 @@ def test_the_model_has_the_scores_of_the_sampler(short):
         sampling.advance(0)
     assert not bool(sampling.chains.bends.straight[0])
     chains, forms = sampling.chains, sampling.chains.forms
-    under = data.rescaled(sampling.scaler())
+    under = data.rescaled(bent_scaler(sampling.chains, data.scaler, sampling.x))
     v = chains.z[..., 2:] - chains.shared.mean()
     for chain in range(2):
-        sampling._show(sampling._state(), chain)
-        model.missingness.others.copy_(sampling._state()["missingness.others"][chain])
+        sampling._show(parameters(sampling.chains, model), chain)
+        model.missingness.others.copy_(
+            parameters(sampling.chains, model)["missingness.others"][chain]
+        )
         context = {"z": chains.of_rows[chain], "z_mask": v[chain], **under.extras()}
         context = {name: value.float() for name, value in context.items()}
         found = model.missingness(under.x, **context).base.score[:, 2]
@@ -326,18 +331,20 @@ def mixture_of(gaps, latent_dim=None):
 
 
 @pytest.mark.parametrize("latent_dim", [None, 2])
-def test_a_mixture_has_the_density_of_its_sampler(short, latent_dim):
+def test_a_mixture_has_the_density_of_its_sampler(short, latent_dim, monkeypatch):
     data, model = mixture_of(short, latent_dim)
     sampling = sampled.PosteriorSampling(model.double(), data, FitSettings(steps=FEW))
     while not sampling.finished:
         sampling.advance(0)
     chains, z = sampling.chains, torch.randn(80, latent_dim or 3, dtype=torch.float64)
     assert len(set(chains.mixture.component.flatten().tolist())) > 1
-    chains._of_mask = lambda *given: 0.0
-    density = chains.log_evidence(1) - chains.bends.log_slope.sum(-1)
-    x = torch.where(data.s, data.rescaled(sampling.scaler()).x.double(), 0.0)
+    monkeypatch.setattr(evidence, "_of_mask", lambda *given: 0.0)
+    density = evidence.log_evidence(chains, 1) - chains.bends.log_slope.sum(-1)
+    x = torch.where(
+        data.s, data.rescaled(bent_scaler(sampling.chains, data.scaler, sampling.x)).x.double(), 0.0
+    )
     for chain in range(2):
-        sampling._show(sampling._state(), chain)
+        sampling._show(parameters(sampling.chains, model), chain)
         guide = model.encoder(x, data.s)
         # log p(x_o, z) - log p(z | x_o) is log p(x_o), whatever z
         found = model.prior().log_prob(z).sum(-1) - guide.log_prob(z).sum(-1)

@@ -12,6 +12,7 @@ from absentia.inference.gibbs import forms as forms_module
 from absentia.inference.gibbs import mask_latent
 from absentia.inference.gibbs.bends import Bends
 from absentia.inference.gibbs.chains import Chains
+from absentia.inference.gibbs.evidence import log_evidence
 from absentia.inference.gibbs.forms import Forms
 from absentia.inference.gibbs.mask_latent import MaskLatent
 from absentia.inference.gibbs.tilted import tilted
@@ -329,7 +330,7 @@ def test_the_evidence_of_a_row_by_quadrature():
     made.bends.skew = random(1, 3, seed=10) * 0.3
     made.bends.refresh()
     made.y = torch.where(made.seen, made.bends.y, 0.0)
-    runs = torch.stack([made.log_evidence(400) for _ in range(20)])
+    runs = torch.stack([log_evidence(made, 400) for _ in range(20)])
     grid = torch.linspace(-8, 8, 301, dtype=DOUBLE)
     z, v = (part.flatten() for part in torch.meshgrid(grid, grid, indexing="ij"))
     weight, noise = made.decoder.weight[0, :, 0], made.decoder.noise[0]

@@ -10,6 +10,7 @@ from torch.nn.functional import one_hot
 
 from absentia.inference.gibbs.chains import Chains
 from absentia.inference.gibbs.collapsed import Proposal, log_likelihood, log_prior, scores
+from absentia.inference.gibbs.mechanism import collapsed, propose
 from absentia.models.missingness.averaged import FORMS
 
 N, P, E, C = 8, 3, 1, 2
@@ -84,7 +85,7 @@ def given(mean, cov, known, values, asked):
 @pytest.mark.parametrize("place", [0, 1])
 def test_the_likelihood_of_a_column_by_the_joint_normal_of_values_and_utilities(direct, place):
     chains = made(direct)
-    column = chains.collapsed(place)
+    column = collapsed(chains, place)
     j, q = int(chains.columns[place]), len(chains.columns)
     now = chains.forms.coefficients(place)
     at = now + 0.5 * random(*now.shape, seed=20)
@@ -126,7 +127,7 @@ def test_the_likelihood_of_a_column_by_the_joint_normal_of_values_and_utilities(
 @pytest.mark.parametrize("direct", [False, True])
 def test_the_prior_of_a_shift_is_that_of_all_that_moves_with_it(direct):
     chains = made(direct)
-    column, t = chains.collapsed(0), 0.7
+    column, t = collapsed(chains, 0), 0.7
     found = -0.5 * column.shift[:, 0] * t**2 + column.shift[:, 1] * t
     j = int(chains.columns[0])
     for k in range(2):
@@ -148,7 +149,7 @@ def test_modes_are_those_that_a_plain_search_finds(monkeypatch):
     monkeypatch.setattr("absentia.inference.gibbs.collapsed._STEPS", 30)
     monkeypatch.setattr("absentia.inference.gibbs.collapsed._FLAT", 1e-12)
     chains = made(False, rows=120)
-    proposal = Proposal(chains.collapsed(1), chains.forms.prior(1), chains.forms.modes[:, 1])
+    proposal = Proposal(collapsed(chains, 1), chains.forms.prior(1), chains.forms.modes[:, 1])
     column, prior = proposal.column, chains.forms.prior(1)
     for g, form in enumerate(prior.group.tolist()):
         there = proposal.terms[g]
@@ -177,7 +178,7 @@ def test_modes_are_those_that_a_plain_search_finds(monkeypatch):
 def test_proposals_have_the_density_that_is_said():
     """The mean over proposals of f / density is the integral of f, here of a Normal by form."""
     chains = made(False, rows=40)
-    proposal = Proposal(chains.collapsed(0), chains.forms.prior(0), chains.forms.modes[:, 0])
+    proposal = Proposal(collapsed(chains, 0), chains.forms.prior(0), chains.forms.modes[:, 0])
     source, both, ratios = generator(3), torch.arange(2), []
     for _ in range(3000):
         form, at = proposal.draw(source)
@@ -197,7 +198,7 @@ def test_proposals_have_the_density_that_is_said():
 def test_forms_are_visited_by_their_posterior(direct):
     """Of a column given the other utilities: by importance sampling, and by steps of the chain."""
     chains = made(direct, rows=40)
-    proposal = Proposal(chains.collapsed(0), chains.forms.prior(0), chains.forms.modes[:, 0])
+    proposal = Proposal(collapsed(chains, 0), chains.forms.prior(0), chains.forms.modes[:, 0])
     found, source = torch.zeros(2, len(FORMS), dtype=DOUBLE), generator(4)
     for _ in range(1500):
         form, at = proposal.draw(source)
@@ -206,7 +207,7 @@ def test_forms_are_visited_by_their_posterior(direct):
     expected = found / found.sum(-1, keepdim=True)
     steps, chains.forms.sought[0] = [], True  # as the proposals above
     for _ in range(600):
-        chains._mechanism(0, adapt=False)
+        propose(chains, 0, adapt=False)
         steps.append(one_hot(chains.forms.form[:, 0], len(FORMS)).to(DOUBLE))
     batches = torch.stack(steps).unflatten(0, (20, -1)).mean(1)  # (20, K, F)
     error = batches.std(0) / 20**0.5 + 0.01
@@ -234,5 +235,5 @@ def test_the_first_proposals_are_accepted_as_later_ones_are(monkeypatch):
     )  # fmt: skip
     for _ in range(6):
         chains.sweep(bend=True)
-    assert int(chains._mechanism(0, adapt=True).sum()) >= 3
+    assert int(propose(chains, 0, adapt=True).sum()) >= 3
     assert chains.forms.sought.tolist() == [True, False]
