@@ -147,10 +147,10 @@ def test_a_network_is_fitted_until_its_bound_is_flat():
     data = table()
     short = fitted(data)
     assert short.settings.schedule == "until-flat"
-    assert short.history["step"].iloc[-1] < 2_500
-    longer = fitted(data, steps=2_500)
+    assert short.history["step"].iloc[-1] < 1_500
+    longer = fitted(data, steps=1_500)
     assert longer.settings.schedule == "one-cycle"
-    assert longer.history["step"].iloc[-1] == 2_500
+    assert longer.history["step"].iloc[-1] == 1_500
     # what more steps bring is within the noise of the fifteen rows held out
     assert short.bound > longer.bound - 0.05
 

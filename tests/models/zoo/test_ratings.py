@@ -89,7 +89,7 @@ def test_self_selection_is_undone():
     error = {}
     for name in ("self-masking", "ignorable"):
         model = ab.models.RatingsNotMIWAE(data, name, latent_dim=3, hidden=[], seed=0)
-        fitted = ab.fit(model, data, steps=1500, particles=5, learning_rate=5e-3, progress=False)
+        fitted = ab.fit(model, data, steps=600, particles=5, learning_rate=1e-2, progress=False)
         found = ab.inference.predict_ratings(fitted, data, user, item, 200)
         error[name] = np.mean((found - whole[user, item]) ** 2)
     assert error["self-masking"] < 0.75 * error["ignorable"]
