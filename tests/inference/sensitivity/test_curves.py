@@ -93,7 +93,7 @@ def test_a_shift_is_a_slope_times_the_variance(data):
     frame = gaussian()
     seen = frame.dropna()
     v = seen["a"].var() * (1 - seen["a"].corr(seen["b"]) ** 2) / sd**2
-    tilted = ab.sensitivity.slope_sensitivity("a", data, mean_of_a, [slope], m=100).of()["estimate"]
+    tilted = ab.sensitivity.slope_sensitivity("a", data, mean_of_a, [slope], m=40).of()["estimate"]
     model = ab.PPCA(data, latent_dim=1, scale="column")
     fitted = ab.fit(model, data, **FIT)
     tables = ab.multiple_imputation(fitted, data, 40)
