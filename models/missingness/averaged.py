@@ -344,14 +344,17 @@ def sentence(row: pd.Series[float]) -> str:
     >>> odds = [0.7, 0.15, 0.05, 0.1, 0.0, 0.0, 0.1, -0.3, 0.4, 0.9]
     >>> sentence(pd.Series(odds, index=names))
     '0.90 not its own value: 0.70 together with others, 0.15 other columns that are complete'
+    >>> odds = [0.0, 0.26, 0.22, 0.21, 0.15, 0.16, 0.9, -0.4, 1.9, 0.0]
+    >>> sentence(pd.Series(odds, index=names))
+    'the data do not say: 0.52 its own value (then slope 0.9 a sd, -0.4 to 1.9); imputed under both'
     """
     own = sum(row[form] for form in FORMS if "own value" in form)
     together = row["together"] >= _TOGETHER
+    slopes = f"slope {row['slope']:.2g} a sd, {row['slope_low']:.2g} to {row['slope_high']:.2g}"
     if own >= _SAID:
         text = f"{own:.2f} its own value"
         if row["slope_low"] > 0 or row["slope_high"] < 0:
             text += f", {'high' if row['slope'] > 0 else 'low'} values missing"
-        slopes = f"slope {row['slope']:.2g} a sd, {row['slope_low']:.2g} to {row['slope_high']:.2g}"
         return f"{text} ({slopes}){', and together with others' if together else ''}"
     if own <= 1 - _SAID:
         parts = {
@@ -361,4 +364,4 @@ def sentence(row: pd.Series[float]) -> str:
         }
         said = [f"{row[form]:.2f} {text}" for form, text in parts.items() if row[form] >= 0.1]
         return f"{1 - own:.2f} not its own value: {', '.join(said)}"
-    return f"the data do not say ({own:.2f} its own value)"
+    return f"the data do not say: {own:.2f} its own value (then {slopes}); imputed under both"
