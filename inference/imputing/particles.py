@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 from ...data import Standardiser
 from ...models.sites import X_UNOBSERVED
 from ..importance import Weighted
-from ..integration.conditionals import Tilted, Together, given
+from ..integration.conditionals import Sampled, Tilted, Together, given
 from ..integration.dispatch import IgnoredInOtherUnits, tilt
 from ..integration.summed import TiltedQuadrature
 from ..integrator import Marginal, owner_of
@@ -109,6 +109,8 @@ class Sampler:
         #: samples of a particle's cell that moments in other units come from; None for the usual
         self.samples: int | None = None
         #: particles times rows of a chunk: few until a first run has shown how cells are integrated
+        #: whether the last run integrated all missing cells out, so that weights depend on z alone
+        self.exact = False
         self.pairs_at_once = PAIRS_AT_ONCE if unobserved == "sample" else PAIRS_AT_ONCE // 16
 
     @torch.no_grad()
@@ -207,6 +209,7 @@ class Sampler:
         run, tilted = self.marginal.run(
             self.model, self.guide, x, s, num_particles=particles, noise=noise, **extras
         )
+        self.exact = tilted is not None and not _any(tilted, Sampled)
         # quadrature takes many nodes per cell, so chunks must be small
         self.pairs_at_once = PAIRS_AT_ONCE // 64 if _many_nodes(tilted) else PAIRS_AT_ONCE
         return run, tilted
@@ -248,6 +251,11 @@ def _controls(run: Weighted) -> Calibration | None:
 
 def _many_nodes(tilted: Tilted | None) -> bool:
     """Whether cells are integrated by quadrature, with many nodes each."""
+    return _any(tilted, TiltedQuadrature) or _any(tilted, IgnoredInOtherUnits)
+
+
+def _any(tilted: Tilted | None, kind: type[Tilted]) -> bool:
+    """Whether the conditionals of some cells are of a kind."""
     if isinstance(tilted, Together):
-        return any(_many_nodes(part) for _, part in tilted.parts)
-    return isinstance(tilted, TiltedQuadrature | IgnoredInOtherUnits)
+        return any(_any(part, kind) for _, part in tilted.parts)
+    return isinstance(tilted, kind)

@@ -77,7 +77,7 @@ def refined_proposal(
     dim = loc.shape[-1]
     tried = torch.ones(len(x), dtype=torch.bool, device=x.device)
     if has_one_mode(model.model):
-        joint = functools.partial(_log_joint, model, sites, x, s, unobserved=unobserved, **extras)
+        joint = functools.partial(log_joint, model, sites, x, s, unobserved=unobserved, **extras)
         loc, curvature = mode(joint, loc)
         tril = _cholesky(torch.linalg.inv(curvature))
         tried = _uneven(joint, RowMixture(loc, tril, sites))
@@ -96,7 +96,7 @@ def refined_proposal(
         draws = mixture.sample((particles,))
         given = {name: value[rows] for name, value in extras.items()}
         values = draws.squeeze(-2)
-        log_weight = _log_joint(model, sites, x[rows], s[rows], values, unobserved, **given)
+        log_weight = log_joint(model, sites, x[rows], s[rows], values, unobserved, **given)
         log_weight = log_weight - mixture.log_prob(draws).squeeze(-1)
         beta = _largest_temper(log_weight, enough)
         share = torch.softmax(beta * log_weight, 0)
@@ -137,7 +137,7 @@ def _at(sites: list[LatentSite], rows: Tensor) -> list[LatentSite]:
     return [site.at(rows) for site in sites]
 
 
-def _log_joint(
+def log_joint(
     model: Any,
     sites: list[LatentSite],
     x: Tensor,

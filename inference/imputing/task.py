@@ -16,6 +16,7 @@ from ..randomness.by_key import ByKey, Independent
 from ..randomness.by_row import ByRow
 from ..randomness.points import seed_of
 from ..randomness.shared import CommonNoise
+from .around_mode import Around, around_modes, may_help
 from .enough import PILOT, REPLICATES, particles_needed, sizes
 from .gathered import Gathered
 from .imputation import REFINED_PARTICLES
@@ -39,6 +40,8 @@ _EVEN_SHARE, _EVEN_KHAT = 0.1, 0.35
 _SECOND_PILOT = 256
 #: where a proposal of its own lies around a mode, rows that need so many particles get one
 _WORTH_A_MODE = 768
+#: rows whose modes are searched together
+_MOVED_AT_ONCE = 256
 #: rows that are refined together
 _REFINED_AT_ONCE = 64
 
@@ -119,7 +122,8 @@ class Task:
         Rows whose weights look uneven in the pilot run have a second one of 256 particles, which
         decides about refinement as in :meth:`fixed`. Where a proposal at the mode of the latents
         costs less than the particles of many rows, each of these rows gets one
-        (:func:`~absentia.inference.imputing.mode.cheaper_than_particles`). No row has particles of
+        (:func:`~absentia.inference.imputing.mode.cheaper_than_particles`; under networks a mixture
+        with the guide, :mod:`~absentia.inference.imputing.around_mode`). No row has particles of
         a pilot run in its estimates, whose number and weights would not be independent otherwise.
         """
         everything = torch.arange(len(self.data))
@@ -130,12 +134,14 @@ class Task:
         refined = torch.zeros(len(self.data), dtype=torch.bool)
         found = self._gathered(self.num_draws)
         before = torch.full((len(self.data),), torch.nan, dtype=torch.float64)
+        moved = self._move(found, first.khat, count, tolerance)
         if refine:
             uneven = (first.khat > _EVEN_KHAT) | (first.ess < _EVEN_SHARE * PILOT)
             size = _SECOND_PILOT
             if cheaper_than_particles(self.programs.model):
                 # a proposal around the mode costs less than the particles that these rows need
                 uneven, size = uneven | (count >= _WORTH_A_MODE), PILOT
+            uneven &= ~moved
             rows = uneven.nonzero().flatten()
             if size != PILOT:
                 self._run(pilot, rows, size, 0, self._independent("second pilot", size))
@@ -151,10 +157,86 @@ class Task:
                 lambda trial: particles_needed(trial, size, 1, tolerance, self.num_draws),
             )
         for size in sizes():
-            rows = ((count == size) & ~refined).nonzero().flatten()
+            rows = ((count == size) & ~refined & ~moved).nonzero().flatten()
             self._run(found, rows, size, self.num_draws, self._noise("main", size))
         before[~refined] = found.estimates.khat[~refined]
         return Outcome(found.estimates, count, refined, before)
+
+    def _move(self, found: Gathered, before: Tensor, count: Tensor, tolerance: float) -> Tensor:
+        """Estimate rows by proposals around their modes, where these need fewer particles.
+
+        A trial run decides, whose particles are in no estimate.
+
+        Args:
+            found: the estimates, where those of such rows are put.
+            before: (n,) the k-hat of each row under the guide.
+            count: (n,) the particles of each row; set here for such rows.
+            tolerance: the share of the posterior standard deviation.
+
+        Returns:
+            Which rows were estimated, (n,).
+        """
+        data, moved = self.data, torch.zeros(len(self.data), dtype=torch.bool)
+        if self.keys is not None or not self.sampler.exact or not may_help(self.programs):
+            return moved
+        hard = (count >= _WORTH_A_MODE).nonzero().flatten()
+        for rows in hard.split(_MOVED_AT_ONCE) if len(hard) else ():
+            here = rows.to(data.x.device)
+            s, extras = data.s[here], data.extras(here)
+            around = around_modes(self.programs, data.x[here], s, self.unobserved, **extras)
+            if around is None:
+                break
+            trial = Gathered(s, 0, int(self.num_values.max()), data.x.dtype)
+            every = torch.arange(len(rows))
+            self._run_around(trial, around, rows, every, every, PILOT, 0, "moved pilot")
+            needed = particles_needed(trial, PILOT, PILOT // REPLICATES, tolerance, self.num_draws)
+            khat = trial.estimates.khat
+            better = (needed < count[rows]) & ((khat < before[rows]) | (khat <= _HEAVY_TAILED))
+            for size in needed[better].unique().tolist():
+                those = (better & (needed == size)).nonzero().flatten()
+                self._run_around(
+                    found, around, rows, those, rows[those], size, self.num_draws, "moved"
+                )
+            moved[rows[better]] = True
+            count[rows[better]] = needed[better]
+        return moved
+
+    def _run_around(
+        self,
+        into: Gathered,
+        around: Around,
+        rows: Tensor,
+        chosen: Tensor,
+        places: Tensor,
+        particles: int,
+        num_draws: int,
+        key: str,
+    ) -> None:
+        """Compute estimates of some rows with proposals around their modes, block by block.
+
+        Args:
+            into: takes the estimates.
+            around: the proposals.
+            rows: (m,) the numbers of their rows in the table.
+            chosen: which of these rows are estimated, by their positions.
+            places: where the estimates of the chosen rows go.
+            particles: their number.
+            num_draws: the draws to keep.
+            key: tells the random numbers of one run from those of another.
+        """
+        data, noise = self.data, self._noise(key, particles)
+        size = _rows_at_once(particles)
+        for part, place in zip(chosen.split(size), places.split(size), strict=True):
+            here = rows[part].to(data.x.device)
+            noise.at(rows[part])
+            guide = around.at(part.to(here.device)).guide(self.programs.guide)
+            sampler = self._sampler(guide)
+            sampler.pairs_at_once = self.sampler.pairs_at_once
+            some = data.extras(here)
+            into.put(
+                place,
+                sampler.estimate(data.x[here], data.s[here], particles, num_draws, noise, **some),
+            )
 
     def _uneven(self, pilot: Gathered, rows: Tensor, size: int) -> Tensor:
         """Return those of the rows that a pilot run of ``size`` particles finds unreliable."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from torch import nn
 
 from ...data.errors import InputError
+from .tanh import Tanh
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "tanh": nn.Tanh,
+    "tanh": Tanh,
     "relu": nn.ReLU,
     "elu": nn.ELU,
     "gelu": nn.GELU,
