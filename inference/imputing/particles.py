@@ -110,7 +110,7 @@ class Sampler:
         self.samples: int | None = None
         #: particles times rows of a chunk: few until a first run has shown how cells are integrated
         #: whether the last run integrated all missing cells out, so that weights depend on z alone
-        self.exact = False
+        self.integrates = False
         self.pairs_at_once = PAIRS_AT_ONCE if unobserved == "sample" else PAIRS_AT_ONCE // 16
 
     @torch.no_grad()
@@ -209,7 +209,7 @@ class Sampler:
         run, tilted = self.marginal.run(
             self.model, self.guide, x, s, num_particles=particles, noise=noise, **extras
         )
-        self.exact = tilted is not None and not _any(tilted, Sampled)
+        self.integrates = tilted is not None and not _any(tilted, Sampled)
         # quadrature takes many nodes per cell, so chunks must be small
         self.pairs_at_once = PAIRS_AT_ONCE // 64 if _many_nodes(tilted) else PAIRS_AT_ONCE
         return run, tilted

@@ -177,7 +177,7 @@ class Task:
             Which rows were estimated, (n,).
         """
         data, moved = self.data, torch.zeros(len(self.data), dtype=torch.bool)
-        if self.keys is not None or not self.sampler.exact or not may_help(self.programs):
+        if self.keys is not None or not self.sampler.integrates or not may_help(self.programs):
             return moved
         hard = (count >= _WORTH_A_MODE).nonzero().flatten()
         for rows in hard.split(_MOVED_AT_ONCE) if len(hard) else ():
