@@ -36,6 +36,7 @@ class Sizes:
     impute_rows: int = 5_000
     impute_particles: int = 10_000
     impute_rounds: int = 5
+    impute_fit_steps: int = 200
 
 
 QUICK = Sizes(
@@ -49,6 +50,7 @@ QUICK = Sizes(
     impute_rows=60,
     impute_particles=100,
     impute_rounds=2,
+    impute_fit_steps=5,
 )
 
 
@@ -96,6 +98,7 @@ def _measure(sizes: Sizes, only: str | None, seed: int) -> dict[str, Any]:
             sizes.impute_rows,
             sizes.impute_particles,
             sizes.hidden,
+            sizes.impute_fit_steps,
             sizes.impute_rounds,
             seed,
             _say,

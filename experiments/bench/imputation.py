@@ -31,19 +31,25 @@ MEMORY_TARGET = 1000.0
 
 
 def imputation_figures(
-    num_rows: int, particles: int, hidden: int, rounds: int, seed: int, say: Callable[[str], None]
+    num_rows: int,
+    particles: int,
+    hidden: int,
+    steps: int,
+    rounds: int,
+    seed: int,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Measure peak memory and seconds with 0 and with 200 draws, then the time beside one shot."""
     full = []
     for num_draws in (0, 200):
         say(f"imputing {num_rows} rows, {particles} particles, {num_draws} draws")
-        full.append(in_own_process(imputing, num_rows, particles, num_draws, hidden, seed))
+        full.append(in_own_process(imputing, num_rows, particles, num_draws, hidden, steps, seed))
     say("one-shot evaluation")
     return {
         "num_rows": num_rows,
         "particles": particles,
         "full": full,
-        "one_shot": one_shot_figures(num_rows, particles, hidden, rounds, seed),
+        "one_shot": one_shot_figures(num_rows, particles, hidden, steps, rounds, seed),
     }
 
 
@@ -65,12 +71,12 @@ def peak_memory() -> float:
 
 
 def imputing(
-    num_rows: int, particles: int, num_draws: int, hidden: int, seed: int
+    num_rows: int, particles: int, num_draws: int, hidden: int, steps: int, seed: int
 ) -> dict[str, Any]:
     """Impute a synthetic table with a briefly fitted model, in a process of its own."""
     torch.set_num_threads(1)
     imported = peak_memory()
-    data, model = _fitted(num_rows, hidden, seed)
+    data, model = _fitted(num_rows, hidden, steps, seed)
     before = peak_memory()
     start = time.perf_counter()
     result = impute(model, data, particles, refine=False, draws=num_draws, seed=seed, check=False)
@@ -86,16 +92,18 @@ def imputing(
     }
 
 
-def _fitted(num_rows: int, hidden: int, seed: int) -> tuple[IncompleteData, SelectionModel]:
+def _fitted(
+    num_rows: int, hidden: int, steps: int, seed: int
+) -> tuple[IncompleteData, SelectionModel]:
     data = synthetic_table(num_rows, latent_dim=10, seed=seed)
     how: dict[str, Any] = {"hidden": [hidden, hidden], "slope_prior": "flat", "seed": seed}
     model = NotMIWAE(data, "self-masking", latent_dim=10, **how)
-    fit(model, data, steps=200, validation=0, seed=seed, progress=False, check=False)
+    fit(model, data, steps=steps, validation=0, seed=seed, progress=False, check=False)
     return data, model
 
 
 def one_shot_figures(
-    num_rows: int, particles: int, hidden: int, rounds: int, seed: int
+    num_rows: int, particles: int, hidden: int, steps: int, rounds: int, seed: int
 ) -> dict[str, Any]:
     """Time the imputation of some rows, streamed and in one shot, interleaved.
 
@@ -104,7 +112,7 @@ def one_shot_figures(
     """
     count = min(num_rows, 256)
     rows_at_once = min(count, max(1, int(100e6 / (4 * particles * hidden))))
-    data, model = _fitted(num_rows, hidden, seed)
+    data, model = _fitted(num_rows, hidden, steps, seed)
     part = data.rows(slice(0, count))
     with pyro.validation_enabled(False):
         times = interleaved(
@@ -121,7 +129,7 @@ def one_shot_figures(
         "rows": count,
         "rows_at_once": rows_at_once,
         "times": {name: timing._asdict() for name, timing in times.items()},
-        "peak_mb": in_own_process(_one_shot_peak, particles, rows_at_once, hidden, seed),
+        "peak_mb": in_own_process(_one_shot_peak, particles, rows_at_once, hidden, steps, seed),
     }
 
 
@@ -135,8 +143,8 @@ def one_shot(
     return [sampler.estimate(x, s, particles, num_draws=0) for x, s in blocks]
 
 
-def _one_shot_peak(particles: int, rows_at_once: int, hidden: int, seed: int) -> float:
+def _one_shot_peak(particles: int, rows_at_once: int, hidden: int, steps: int, seed: int) -> float:
     torch.set_num_threads(1)
-    data, model = _fitted(max(64, rows_at_once), hidden, seed)
+    data, model = _fitted(max(64, rows_at_once), hidden, steps, seed)
     one_shot(model, data.rows(slice(0, rows_at_once)), particles, rows_at_once)
     return peak_memory()

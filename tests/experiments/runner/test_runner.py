@@ -114,7 +114,7 @@ def test_a_result_of_another_configuration_or_half_a_file_is_no_result(toy, tmp_
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_twice_goes_on(toy, tmp_path):
-    toy.write_text(TOY.replace("seeds = 2", "seeds = 4").replace("steps = 20", "steps = 150"))
+    toy.write_text(TOY.replace("seeds = 2", "seeds = 4").replace("steps = 20", "steps = 60"))
     spec, folder = Spec.named(str(toy)), tmp_path / "out"
     command = [
         *(sys.executable, "-m", "absentia", "reproduce", str(toy)),

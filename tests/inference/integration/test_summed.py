@@ -194,7 +194,7 @@ def test_binary_values_under_self_masking_train_and_beat_miwae():
     brier, bias = {}, {}
     for name, what in (("not-MIWAE", "self-masking"), ("MIWAE", "ignorable")):
         model = ab.NotMIWAEPPCA(data, what, latent_dim=1)
-        fitted = ab.fit(model, data, steps=300, learning_rate=1e-2, progress=False, seed=0)
+        fitted = ab.fit(model, data, steps=150, learning_rate=2e-2, progress=False, seed=0)
         found = ab.impute(fitted, data, particles=200, seed=0)
         error = (found.mean - whole)[gone]
         brier[name], bias[name] = float(np.mean(error**2)), float(error.mean())
