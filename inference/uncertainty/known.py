@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import io
 import pickle
@@ -11,6 +12,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from torch import Tensor
+from torch.nn import Module
 
 Found = TypeVar("Found")
 
@@ -25,6 +27,10 @@ class _Contents(pickle.Pickler):
         if isinstance(thing, Tensor):
             values = thing.detach().cpu().contiguous()
             return bytes, (values.numpy().tobytes(),), (str(values.dtype), tuple(values.shape))
+        if isinstance(thing, Module):  # sets of a copy may have another order
+            state = thing.__getstate__() if hasattr(thing, "__getstate__") else vars(thing)
+            state = {n: sorted(v) if isinstance(v, set) else v for n, v in dict(state).items()}
+            return copyreg.__newobj__, (type(thing),), state  # type: ignore[attr-defined]
         if isinstance(thing, type | FunctionType) and thing.__module__ == "__main__":
             raise pickle.PicklingError  # of which pickle writes the name only: it may be rewritten
         return NotImplemented

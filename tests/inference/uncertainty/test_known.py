@@ -69,6 +69,17 @@ def test_what_is_wholly_the_same_has_the_same_digest(fitted, data):
         assert key(other, data) != own
 
 
+def test_the_order_of_a_modules_sets_does_not_count():
+    """Colliding names come out of a set by the order in which they went in."""
+    one, other = torch.nn.Module(), torch.nn.Module()
+    for module, numbers in ((one, (0, 8, 16)), (other, (16, 8, 0))):  # all begin at one place
+        module._non_persistent_buffers_set = set()
+        for number in numbers:
+            module._non_persistent_buffers_set.add(number)
+    assert list(one._non_persistent_buffers_set) != list(other._non_persistent_buffers_set)
+    assert digest(one) == digest(other) is not None
+
+
 def test_what_may_be_rewritten_under_the_same_name_has_none():
     def within(x):
         return x
