@@ -147,9 +147,18 @@ class Sampler:
         while done < particles:
             at_once = BY_KEY_AT_ONCE if isinstance(noise, ByKey) else None
             chunk = self._chunk(x, particles - done, group, done % group, at_once)
+            tilted: Tilted | None
             if exact:
-                own = {"noise": noise, "units": self.units, "samples": self.samples}
-                run, tilted = run_exact(owner_of(self.model), x, s, chunk, **own, **extras)
+                run, tilted = run_exact(
+                    owner_of(self.model),
+                    x,
+                    s,
+                    chunk,
+                    noise=noise,
+                    units=self.units,
+                    samples=self.samples,
+                    covariates=extras.get("covariates"),
+                )
             else:
                 run, tilted = self.run(x, s, chunk, noise, **extras)
             cells = self._cells(run, tilted, rows, columns, chunk)
