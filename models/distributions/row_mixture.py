@@ -11,6 +11,9 @@ from torch.distributions import constraints
 
 from .row_normal import RowNormal
 
+#: up to so many draws for each component, each draw is made from the chosen one alone
+_FEW = 2
+
 
 class RowNormalMixture(TorchDistribution):
     """sum over c of w_c Normal(m_c, (L_c L_c^T)^-1), over the last batch dimension.
@@ -114,23 +117,58 @@ class RowNormalMixture(TorchDistribution):
         within = ((first - start) / (stop - start).clamp_min(tiny)).unsqueeze(-1)
         rest = torch.cat([within, uniform[..., 1:]], -1).clamp(tiny, 1 - tiny)
         eps = math.sqrt(2) * torch.erfinv(2 * rest - 1)
-        # only of the chosen components, which takes C times less than all of them
         at = chosen.unsqueeze(-1)
-        loc = self.loc.mT.expand(*chosen.shape, -1, -1)
-        tril = self.precision_tril.movedim(-2, -3).expand(*chosen.shape, -1, -1, -1)
-        size = eps.shape[-1]
-        loc = loc.gather(-2, at.unsqueeze(-1).expand(*at.shape, size)).squeeze(-2)
-        index = at[..., None, None].expand(*at.shape, size, size)
-        tril = tril.gather(-3, index).squeeze(-3)
-        solved = torch.linalg.solve_triangular(tril.mT, eps.unsqueeze(-1), upper=True)
-        found: Tensor = loc + solved.squeeze(-1)
-        return found
+        index = at.unsqueeze(-1).expand(*eps.shape[:-1], 1, eps.shape[-1])
+        loc = self.loc.mT.expand(*chosen.shape, -1, -1).gather(-2, index).squeeze(-2)
+        tril = self.precision_tril.movedim(-2, -3)
+        if eps.dim() < 3 or len(eps) <= _FEW * self.loc.shape[-1]:
+            # only of the chosen components, which takes C times less than all of them
+            index = index.unsqueeze(-2).expand(*at.shape, *tril.shape[-2:])
+            tril = tril.expand(*chosen.shape, -1, -1, -1).gather(-3, index).squeeze(-3)
+            own = torch.linalg.solve_triangular(tril.mT, eps.unsqueeze(-1), upper=True).squeeze(-1)
+            return loc + own
+        # many draws of a row: those of all its components by one product
+        eye = torch.eye(eps.shape[-1], dtype=eps.dtype, device=eps.device)
+        inverse = torch.linalg.solve_triangular(tril, eye, upper=False)
+        product, by_row = _products(eps, inverse.movedim(-3, -2))
+        product = product.movedim(-3, 0) if by_row else product
+        return loc + product.gather(-2, index).squeeze(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-density of the whole vector, divided evenly among its dimensions."""
-        parts = torch.stack([part.log_prob(value).sum(-1) for part in self.components], -1)
-        total = (parts + self.log_share).logsumexp(-1, keepdim=True)
+        total = (self._log_densities(value) + self.log_share).logsumexp(-1, keepdim=True)
         return total.expand(value.shape) / value.shape[-1]
+
+    def _log_densities(self, value: Tensor) -> Tensor:
+        """Return the log-density of each component (..., C), all of them by one product.
+
+        Values and means are taken from the mixture's mean, so that little is lost where the
+        components lie far from zero and the difference of two products is small.
+        """
+        d = value.shape[-1]
+        centre = (self.log_weight.exp() * self.loc).sum(-1).detach()  # (..., d)
+        product, by_row = _products(value - centre, self.precision_tril)
+        means = (self.loc - centre.unsqueeze(-1)).mT.unsqueeze(-2)  # (..., C, 1, d)
+        own = (means @ self.precision_tril.movedim(-2, -3)).squeeze(-2)  # (..., C, d)
+        squares = (product - (own.unsqueeze(-3) if by_row else own)).square().sum(-1)
+        squares = squares.movedim(-2, 0) if by_row else squares
+        log_root = self.precision_tril.diagonal(dim1=-3, dim2=-1).log().sum(-1)
+        return log_root - 0.5 * squares - 0.5 * d * math.log(2 * math.pi)
+
+
+def _products(numbers: Tensor, matrices: Tensor) -> tuple[Tensor, bool]:
+    """Multiply numbers (K, n, d) with the matrices (n, d, C, d) or (d, C, d) of C components.
+
+    Returns:
+        The products (K, n, C, d) and False, or (n, K, C, d) and True, where all samples of a row
+        are multiplied at once and rows come first.
+    """
+    root, shape = matrices.flatten(-2), matrices.shape[-2:]
+    if root.dim() == numbers.dim() == 3:
+        return (numbers.movedim(0, -2) @ root).unflatten(-1, shape), True
+    if root.dim() == 2:
+        return (numbers @ root).unflatten(-1, shape), False
+    return (numbers.unsqueeze(-2) @ root).squeeze(-2).unflatten(-1, shape), False
 
 
 def _at(bound: Tensor, chosen: Tensor) -> Tensor:

@@ -1,6 +1,9 @@
 """The mixture of Normals over a row's latents, against SciPy and by its moments."""
 
+import math
+
 import numpy as np
+import pytest
 import torch
 from scipy import stats
 
@@ -35,6 +38,37 @@ def test_the_density_is_that_of_a_mixture():
             ]
             exact = np.log(np.exp(log_weight[i].numpy()) @ density)
             np.testing.assert_allclose(found[k, i].sum(), exact, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("rows", "draws"),
+    [((), ()), ((), (5,)), ((), (9,)), ((N,), ()), ((N,), (5,)), ((N,), (9,)), ((N,), (9, 5))],
+)
+def test_all_components_at_once_are_each_by_itself(rows, draws):
+    batch = (*draws, N)
+    log_weight, loc, tril = (part.float() for part in parts(rows=rows))
+    loc = loc + 100  # far from zero, where differences of products would lose digits
+    mixture = RowNormalMixture.of(log_weight, loc, tril)
+    uniform = torch.rand(*batch, D, generator=torch.Generator().manual_seed(0))
+    drawn = mixture.transformed(uniform)
+    upper = mixture.log_share.exp().cumsum(-1).expand(*batch, C)
+    chosen = (uniform[..., :1] > upper).sum(-1)  # (...)
+    width = mixture.log_share.exp().expand(*batch, C).gather(-1, chosen[..., None])
+    within = (uniform[..., :1] - upper.gather(-1, chosen[..., None])) / width + 1
+    eps = math.sqrt(2) * torch.erfinv(2 * torch.cat([within, uniform[..., 1:]], -1) - 1)
+    densities = []
+    for c in range(C):
+        root = tril[..., c, :, :].expand(*batch, D, D).double()
+        place = loc[..., c, :].expand(*batch, D).double()
+        moved = place + (root.mT.inverse() @ eps.double()[..., None]).squeeze(-1)
+        own = chosen == c
+        torch.testing.assert_close(drawn[own].double(), moved[own], rtol=1e-5, atol=1e-3)
+        normal = torch.distributions.MultivariateNormal(place, precision_matrix=root @ root.mT)
+        densities.append(normal.log_prob(drawn.double()) + mixture.log_share[..., c])
+    exact = torch.stack(densities, -1).logsumexp(-1)
+    torch.testing.assert_close(
+        mixture.log_prob(drawn).sum(-1).double(), exact, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_samples_have_its_moments_and_components():
