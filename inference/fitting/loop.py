@@ -36,6 +36,7 @@ from .result import FitResult
 from .run import Run, Table
 from .sampled import usual_sweeps
 from .settings import NOT_OF_SWEEPS, OF_ADAM, FitOptions, FitSettings, goes_until_flat
+from .starts import start_at_the_best
 from .until_flat import MOST_ROWS
 from .usual import usual_rate
 from .warm_start import start_mechanism
@@ -70,6 +71,7 @@ def fit(
     ``unobserved`` (whether missing values are integrated out or sampled), ``validation`` (the share
     of rows held out; 0 fits all rows and keeps the last state), ``evaluations`` (their number in
     all), ``patience`` (stop after so many evaluations without a better bound), ``seed``,
+    ``n_init`` (the starts of a mixture's components, of which the best after a short fit goes on),
     ``optimiser`` and ``autocast`` (True computes the hidden layers of networks in bfloat16 during
     the fit, which is quicker on GPUs that have it, and slower on most processors; parameters,
     densities and weights keep their precision).
@@ -78,9 +80,8 @@ def fit(
     model, or ``"l-bfgs"`` on the whole table, which is some ten times faster and serves linear
     decoders with the guide that they determine (``encoder="exact"`` or ``"mode"``). ``"auto"``
     takes L-BFGS where it can (with ``"mode"`` up to 2,000 cells), unless a setting of Adam's is
-    given (``steps``, ``batch_size``, the
-    two rates, ``schedule``, ``gradient``,
-    ``evaluations``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
+    given (``steps``, ``batch_size``, the two rates, ``schedule``, ``gradient``, ``evaluations``,
+    ``n_init``). L-BFGS ends when ten iterations bring less than .001 nats per row, and
     at the latest after ``steps`` iterations. It fits all rows and holds none out, unless
     ``validation`` or ``patience`` is given. Where a linear model or a mixture averages over forms
     of its mechanism (``missingness="auto"``), ``"auto"`` takes ``"gibbs"``, which samples the
@@ -200,9 +201,12 @@ def fit(
                     taken = plan.optimiser, len(data), len(streamed)
                     _log.info("%s is given a sample of %d of %d rows", *taken)
             begins = path is None or not path.exists()
-            if plan.schedule == "until-flat" and begins and never_fitted(model):
+            new = begins and never_fitted(model)
+            if plan.schedule == "until-flat" and new:
                 with seeded(plan.seed, parameter.device):
                     start_mechanism(model, train if streamed is None else data, plan)
+            if plan.optimiser == "adam" and new:
+                start_at_the_best(model, train if streamed is None else data, plan)
             ranks.same_start(model)
             run = Run(model, train, held_out, plan, path)
             was_training = model.training

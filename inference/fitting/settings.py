@@ -24,11 +24,16 @@ OF_ADAM = (
     "schedule",
     "gradient",
     "evaluations",
+    "n_init",
 )
 #: settings with which ``optimiser="auto"`` does not sample: ``steps`` may also count sweeps
 NOT_OF_SWEEPS = (*(name for name in OF_ADAM if name != "steps"), "patience")
 #: settings with which ``schedule="auto"`` takes all steps: they count steps or evaluations
 OF_COUNTED_STEPS = ("steps", "evaluations", "patience")
+
+
+#: fields that are whole numbers
+_WHOLE = ("particles", "steps", "batch_size", "evaluations", "patience", "seed", "n_init")
 
 
 class FitOptions(TypedDict, total=False):
@@ -48,6 +53,7 @@ class FitOptions(TypedDict, total=False):
     seed: int
     optimiser: Optimiser
     autocast: bool
+    n_init: int
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ class FitSettings:
     seed: int = 0
     optimiser: Optimiser = "auto"
     autocast: bool = False
+    n_init: int = 4
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> FitSettings:
@@ -92,11 +99,11 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         """Convert numbers to Python's own types, and refuse invalid values."""
-        for name in ("particles", "steps", "batch_size", "evaluations", "patience", "seed"):
+        for name in _WHOLE:
             if name == "patience" and self.patience is None:
                 continue
             object.__setattr__(self, name, whole(name, getattr(self, name)))
-        for name in ("particles", "steps", "batch_size", "evaluations"):
+        for name in ("particles", "steps", "batch_size", "evaluations", "n_init"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
         for name in ("learning_rate", "mechanism_rate", "validation"):

@@ -74,20 +74,41 @@ def _sides(mechanism: Any, train: IncompleteData) -> list[tuple[Tensor, Tensor]]
     sqrt(1 - q h - h^2) times that of the column, and its mean lies h sds of the column below, with
     q the quantile of 1 - f and h = phi(q) / (1 - f). A share of either difference is taken.
     """
+    rate, height, wider = _threshold(train)
+    size = torch.where(rate > 0, _SHARE * height * wider * _seen_sd(train), 0.0)
+    stretch = torch.where(rate > 0, 1 + _SHARE * (wider - 1), 1.0)
+    signs = signs_of(mechanism, len(size))
+    free = (signs == 0) & (rate > 0)
+    both = (1.0, -1.0) if bool(free.any()) else (1.0,)
+    return [(size * torch.where(signs == 0, side, signs), stretch) for side in both]
+
+
+def hidden_beyond(train: IncompleteData) -> Tensor:
+    """Return how far the mean of what is hidden lies from that of what is seen, (p,).
+
+    A threshold that hides the share f of a Normal column has h / f sds of the column between them,
+    with h as in :func:`_sides`.
+    """
+    rate, height, wider = _threshold(train)
+    return torch.where(rate > 0, height / rate.clamp(1e-3, 0.9) * wider * _seen_sd(train), 0.0)
+
+
+def signs_of(mechanism: Any, columns: int) -> Tensor:
+    """Return the signs (p,) of a mechanism's slopes, 0 where none is given."""
+    given = getattr(mechanism, "sign", None)
+    signs = torch.zeros(columns, dtype=torch.float64)
+    if isinstance(given, Tensor):
+        signs = given.detach().cpu().double().expand_as(signs)
+    return signs
+
+
+def _threshold(train: IncompleteData) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the share hidden of each column, h of :func:`_sides`, and its sd by that seen."""
     rate = (~train.s).double().mean(0).cpu()
     f = rate.clamp(1e-3, 0.9)
     q = torch.special.ndtri(1 - f)
     h = (-0.5 * q.square()).exp() / math.sqrt(2 * math.pi) / (1 - f)
-    wider = (1 - q * h - h.square()).clamp_min(0.1).rsqrt()
-    size = torch.where(rate > 0, _SHARE * h * wider * _seen_sd(train), 0.0)
-    stretch = torch.where(rate > 0, 1 + _SHARE * (wider - 1), 1.0)
-    given = getattr(mechanism, "sign", None)
-    signs = torch.zeros_like(size)
-    if isinstance(given, Tensor):
-        signs = given.detach().cpu().double().expand_as(size)
-    free = (signs == 0) & (rate > 0)
-    both = (1.0, -1.0) if bool(free.any()) else (1.0,)
-    return [(size * torch.where(signs == 0, side, signs), stretch) for side in both]
+    return rate, h, (1 - q * h - h.square()).clamp_min(0.1).rsqrt()
 
 
 def _seen_sd(train: IncompleteData) -> Tensor:

@@ -97,9 +97,18 @@ class RowNormalMixture(TorchDistribution):
 
     @torch.no_grad()
     def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
-        """Sample values of shape sample_shape + (..., n, d)."""
+        """Sample values of shape sample_shape + (..., n, d).
+
+        Samples of the same row are spread evenly over the components: of K of them each falls into
+        another Kth part of the shares, in random order. Each by itself is as before, and few
+        particles seldom miss a component that a row's mask, which no share knows of, asks for.
+        """
         shape = Size(sample_shape) + self.batch_shape
-        return self.transformed(torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device))
+        uniform = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device)
+        if len(shape) > 2 and shape[0] > 1:
+            part = torch.rand_like(uniform[..., 0]).argsort(0)
+            uniform[..., 0] = (part + uniform[..., 0]) / shape[0]
+        return self.transformed(uniform)
 
     @torch.no_grad()
     def transformed(self, uniform: Tensor) -> Tensor:

@@ -45,6 +45,8 @@ class Moments(NamedTuple):
 _MOST_ROWS, _MOST_WORK = 4096, 200_000_000
 #: how many numbers may be held at once in a batch of matrices
 _AT_ONCE = 4_000_000
+#: the least noise variance where rows are filled
+_LEAST_NOISE = 1e-2
 
 
 def moments_at_random(
@@ -126,6 +128,33 @@ def moments_of(
         centred = filled - mean
         covariance = _nearest((centred.T @ centred + residual) / rows, latent_dim, least_noise)
     return Moments(mean, covariance)
+
+
+def filled_at_random(data: IncompleteData) -> tuple[Tensor, Tensor]:
+    """Draw missing values given the observed ones, as if they were missing at random.
+
+    The Normal is that which EM finds, or that of independent columns where EM would take long.
+
+    Returns:
+        The rows (n, p) with their missing values at the conditional means, and what the draws
+        differ from these, 0 in observed cells.
+    """
+    x, s = data.x.cpu().double(), data.s.cpu()
+    noise = torch.randn(x.shape, dtype=x.dtype)
+    found = moments_at_random(data, x.shape[1], _LEAST_NOISE)
+    if found is None:
+        return torch.where(s, x, 0.0), torch.where(s, 0.0, noise)
+    patterns, pattern_of = torch.unique(s, dim=0, return_inverse=True)
+    inverse = _regressions(found.covariance, patterns.double())[0][pattern_of]
+
+    def rest(deviation: Tensor) -> Tensor:
+        """Predict deviations of the missing cells from those of the observed ones."""
+        given = torch.where(s, deviation, 0.0)
+        return (inverse @ given.unsqueeze(-1)).squeeze(-1) @ found.covariance
+
+    draw = noise @ torch.linalg.cholesky(found.covariance).mT
+    mean = torch.where(s, x, found.mean + rest(x - found.mean))
+    return mean, torch.where(s, 0.0, draw - rest(draw))
 
 
 def _regressions(covariance: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -65,6 +65,29 @@ class MixturePrior(Prior):
         self.factor.copy_(raw_factor(torch.linalg.cholesky(precision)).to(self.factor))
         self.mean.copy_(self.mean @ (vector * value.sqrt()).mT.to(self.mean))
 
+    @torch.no_grad()
+    def start_at(self, z: Tensor, label: Tensor) -> None:
+        """Start at the means, covariances and shares of groups.
+
+        The covariance of a group counts beside that of all of them, which has the weight of as many
+        rows as there are dimensions.
+
+        Args:
+            z: the latents (n, d) of some rows.
+            label: the group (n,) of each row, from 0 to C - 1; each has one row at least.
+        """
+        d = self.latent_dim
+        one = torch.nn.functional.one_hot(label, self.components).to(z.device, torch.float64)
+        count, z = one.sum(0), z.double()
+        mean = one.mT @ z / count.unsqueeze(-1)
+        left = z - mean[label]
+        products = torch.einsum("nc,ni,nj->cij", one, left, left)
+        common = products.sum(0) / len(z) + _LEAST_VARIANCE * torch.eye(d, device=z.device)
+        covariance = (products + d * common) / (count + d)[:, None, None]
+        self.factor.copy_(raw_factor(torch.linalg.cholesky(covariance.inverse())))
+        self.mean.copy_(mean)
+        self.logit.copy_((count / len(z)).log())
+
 
 def raw_factor(tril: Tensor) -> Tensor:
     """Return what :class:`MixturePrior` keeps of factors of precisions (..., d, d)."""

@@ -119,3 +119,15 @@ def test_one_component_is_the_normal():
         one.expand((6, N, D)).log_prob(value).sum(-1),
         RowNormal(loc[0], tril[0]).log_prob(value).sum(-1),
     )
+
+
+def test_particles_of_a_row_are_spread_over_the_components():
+    torch.manual_seed(0)
+    share = torch.tensor([0.75, 0.25])
+    apart = torch.tensor([[-50.0], [50.0]])
+    two = RowNormalMixture.of(share.log(), apart, torch.ones(2, 1, 1)).expand((4, 2_000, 1))
+    right = (two.sample() > 0).float()
+    # one of four particles is in the second component, in every row
+    assert bool((right.sum(0) == 1).all())
+    # and any of the four is, with the same chance: sd of its share sqrt(.25 * .75 / 2,000)
+    assert float((right.mean((1, 2)) - 0.25).abs().max()) < 4 * 0.0097
