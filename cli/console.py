@@ -28,7 +28,7 @@ class _Literal(Console):
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, emoji=False)
 
-    @property
+    @property  # type: ignore[misc]  # rich's has a setter, too
     def size(self) -> ConsoleDimensions:
         """The size of the screen, of 76 columns at least."""
         found = super().size

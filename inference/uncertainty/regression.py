@@ -146,7 +146,7 @@ class Regression:
         """
         for side in sides:
             bad = ~np.isfinite(side)
-            for name in side.columns[bad.any()]:
+            for name in (n for n in side.columns if bad[n].any()):
                 raise InputError(
                     f"'{name}' in '{self.formula}' is infinite in {int(bad[name].sum())} of "
                     f"{len(side)} rows; write it so that it has a value for each"
