@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from ...data import IncompleteData
@@ -114,6 +113,8 @@ def _moves(model: SelectionModel, train: IncompleteData, number: int) -> Tensor:
 @torch.no_grad()
 def _start_at_clusters(model: SelectionModel, filled: Tensor, seed: int) -> None:
     """Put the components of the prior at clusters of rows (n, p) without gaps."""
+    from sklearn.cluster import KMeans
+
     prior, encoder = model.prior, model.encoder
     assert isinstance(prior, MixturePrior)
     assert isinstance(encoder, ExactMixtureEncoder)
