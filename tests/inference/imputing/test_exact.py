@@ -88,7 +88,7 @@ def test_an_imputation_over_draws_is_that_of_the_programs_within_its_error(monke
             **options,
         )
 
-    fast = imputation(1)
+    fast = imputation(11)
     monkeypatch.setattr(particles, "serves", lambda *_: False)
     slow = imputation(2)
     gap = ~bent.s.numpy()
