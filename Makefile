@@ -17,6 +17,9 @@ DOCS_READY := .venv/.docs-ready
 SHIPPED := build/typecheck
 # One thread a process: OpenMP threads that wait for each other cost more than they bring.
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+# Modules are compiled once and kept, whatever the environment says: otherwise every process that a
+# test starts compiles torch anew, which takes longer than many a test.
+export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 2
 # Tests of one file stay together, as they share fits, until a worker has nothing left to do.
 SHARED := -n $(WORKERS) --dist worksteal
