@@ -138,8 +138,8 @@ def impute(
         particles: the number L of importance samples per row, or ``"auto"``, which chooses it row
             by row from 128 to 4,096: evenly spread samples (randomised quasi-Monte Carlo) until the
             error of the row's means is below ``tolerance``, and more only for hard rows. Under a
-            network, rows that need many get a proposal around the mode of their latents, where a
-            trial run finds that it needs fewer. See
+            network and with ``refine=False``, rows that need many get a proposal around the mode
+            of their latents, where a trial run finds that it needs fewer. See
             ``row_particles`` and ``mcse`` of the result.
         tolerance: for ``particles="auto"``, the share of the posterior standard deviation that the
             Monte-Carlo standard error of an imputed mean may have, on average over the row; 0.03

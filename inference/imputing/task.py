@@ -122,8 +122,9 @@ class Task:
         Rows whose weights look uneven in the pilot run have a second one of 256 particles, which
         decides about refinement as in :meth:`fixed`. Where a proposal at the mode of the latents
         costs less than the particles of many rows, each of these rows gets one
-        (:func:`~absentia.inference.imputing.mode.cheaper_than_particles`; under networks a mixture
-        with the guide, :mod:`~absentia.inference.imputing.around_mode`). No row has particles of
+        (:func:`~absentia.inference.imputing.mode.cheaper_than_particles`). Without refinement rows
+        of networks that need many particles get a mixture of such a proposal and the guide
+        (:mod:`~absentia.inference.imputing.around_mode`). No row has particles of
         a pilot run in its estimates, whose number and weights would not be independent otherwise.
         """
         everything = torch.arange(len(self.data))
@@ -134,14 +135,15 @@ class Task:
         refined = torch.zeros(len(self.data), dtype=torch.bool)
         found = self._gathered(self.num_draws)
         before = torch.full((len(self.data),), torch.nan, dtype=torch.float64)
-        moved = self._move(found, first.khat, count, tolerance)
-        if refine:
+        moved = torch.zeros_like(refined)
+        if not refine:
+            moved = self._move(found, first.khat, count, tolerance)
+        else:
             uneven = (first.khat > _EVEN_KHAT) | (first.ess < _EVEN_SHARE * PILOT)
             size = _SECOND_PILOT
             if cheaper_than_particles(self.programs.model):
                 # a proposal around the mode costs less than the particles that these rows need
                 uneven, size = uneven | (count >= _WORTH_A_MODE), PILOT
-            uneven &= ~moved
             rows = uneven.nonzero().flatten()
             if size != PILOT:
                 self._run(pilot, rows, size, 0, self._independent("second pilot", size))
