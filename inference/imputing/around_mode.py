@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from pyro.distributions import Normal
@@ -37,45 +37,26 @@ _SHARES, _WIDER = (0.6, 0.3), (0.0, 1.5)
 _SHARE_OF_GUIDE = 0.1
 
 
-class Around(NamedTuple):
-    """A site of the rows' latents, and the proposal that takes the place of the guide's."""
+def guide_with(original: Callable[..., Any], site: LatentSite) -> Callable[..., None]:
+    """Return the guide, with another distribution at one of its sites."""
 
-    site: str
-    proposal: RowNormalMixture
+    def guide(*args: Any, **kwargs: Any) -> None:
+        with _Replaced(site):
+            original(*args, **kwargs)
 
-    def at(self, rows: Tensor) -> Around:
-        """Select the proposals of some of the rows."""
-        given = self.proposal
-        return Around(
-            self.site,
-            RowNormalMixture(
-                given.log_weight[rows],
-                given.loc[rows],
-                given.precision_tril[rows],
-                validate_args=False,
-            ),
-        )
-
-    def guide(self, original: Callable[..., Any]) -> Callable[..., None]:
-        """Return the guide with this proposal at the site."""
-
-        def guide(*args: Any, **kwargs: Any) -> None:
-            with _Replaced(self.site, self.proposal):
-                original(*args, **kwargs)
-
-        return guide
+    return guide
 
 
 class _Replaced(Messenger):
     """The handler that gives a site another distribution."""
 
-    def __init__(self, site: str, fn: RowNormalMixture) -> None:
+    def __init__(self, site: LatentSite) -> None:
         super().__init__()
-        self.site, self.fn = site, fn
+        self.site = site
 
     def _pyro_sample(self, msg: Any) -> None:
-        if msg["name"] == self.site:
-            msg["fn"] = self.fn
+        if msg["name"] == self.site.name:
+            msg["fn"] = self.site.fn
 
 
 def may_help(programs: Programs) -> bool:
@@ -93,8 +74,10 @@ def may_help(programs: Programs) -> bool:
 @torch.no_grad()
 def around_modes(
     programs: Programs, x: Tensor, s: Tensor, unobserved: str, **extras: Tensor
-) -> Around | None:
+) -> LatentSite | None:
     """Return proposals around the modes of some rows; None where the guide has no single Normal.
+
+    They take the place of the guide's own distribution at its latent site, whose name they bear.
 
     Args:
         programs: the model and its guide.
@@ -107,17 +90,7 @@ def around_modes(
     sites = latent_sites(programs.guide, x, s, **extras)
     if len(sites) != 1 or not isinstance(sites[0].fn, Normal):
         return None
-    return _around(sites[0], programs, x, s, unobserved, extras)
-
-
-def _around(
-    site: LatentSite,
-    programs: Programs,
-    x: Tensor,
-    s: Tensor,
-    unobserved: str,
-    extras: dict[str, Tensor],
-) -> Around:
+    (site,) = sites
     own, dim = site.fn, site.size
     shape = (len(x), dim)
     start, scale = own.loc.expand(shape), own.scale.expand(shape)
@@ -129,4 +102,4 @@ def _around(
     factors = torch.stack([tril / w for w in widths] + [torch.diag_embed(1 / scale)], 1)
     share = torch.tensor([*_SHARES, _SHARE_OF_GUIDE], dtype=x.dtype, device=x.device)
     log_weight = share.log().expand(len(x), -1)
-    return Around(site.name, RowNormalMixture.of(log_weight, centres, factors))
+    return site._replace(fn=RowNormalMixture.of(log_weight, centres, factors))

@@ -16,13 +16,13 @@ from ..randomness.by_key import ByKey, Independent
 from ..randomness.by_row import ByRow
 from ..randomness.points import seed_of
 from ..randomness.shared import CommonNoise
-from .around_mode import Around, around_modes, may_help
+from .around_mode import around_modes, guide_with, may_help
 from .enough import PILOT, REPLICATES, particles_needed, sizes
 from .gathered import Gathered
 from .imputation import REFINED_PARTICLES
 from .mode import cheaper_than_particles
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
-from .proposal import RowMixture, guide_from
+from .proposal import LatentSite, RowMixture, guide_from
 from .refine import refined_proposal
 from .stream import Estimates
 
@@ -206,7 +206,7 @@ class Task:
     def _run_around(
         self,
         into: Gathered,
-        around: Around,
+        around: LatentSite,
         rows: Tensor,
         chosen: Tensor,
         places: Tensor,
@@ -231,8 +231,8 @@ class Task:
         for part, place in zip(chosen.split(size), places.split(size), strict=True):
             here = rows[part].to(data.x.device)
             noise.at(rows[part])
-            guide = around.at(part.to(here.device)).guide(self.programs.guide)
-            sampler = self._sampler(guide)
+            own = around.at(part.to(here.device))
+            sampler = self._sampler(guide_with(self.programs.guide, own))
             sampler.pairs_at_once = self.sampler.pairs_at_once
             some = data.extras(here)
             into.put(

@@ -10,8 +10,8 @@ class Tanh(nn.Tanh):
     """The hyperbolic tangent of every number, as ``torch.nn.Tanh``.
 
     Imputation evaluates networks at millions of particles without gradients, and torch has a
-    vectorised sigmoid but a slow tanh. There it is 2 sigmoid(2 x) - 1, which is within a rounding
-    error of 1; where gradients are wanted it is torch's own.
+    vectorised sigmoid but a slow tanh. So it is computed as 2 sigmoid(2 x) - 1 there, with an
+    absolute error of at most 2.5e-7 in single precision. Where gradients are wanted it is torch's.
 
     >>> import torch
     >>> from absentia.models.networks.tanh import Tanh

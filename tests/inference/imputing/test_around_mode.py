@@ -65,15 +65,15 @@ def test_the_proposal_is_around_the_mode_and_keeps_the_guide(fitted):
     found, data = fitted
     programs = Programs(found.model.model, found.model.guide)
     around = around_modes(programs, data.x, data.s, "auto", **data.extras())
-    proposal = around.proposal
-    assert around.site == "z"
+    proposal = around.fn
+    assert around.name == "z"
     guide = found.model.encoder(data.x, data.s)
     torch.testing.assert_close(proposal.loc[..., -1], guide.loc)
     torch.testing.assert_close(proposal.log_share.exp().sum(-1), torch.ones(len(data)))
     # the curvature is at least the prior's, which is one
     precision = proposal.precision_tril[..., 0, :]
     assert float(torch.linalg.eigvalsh(precision @ precision.mT).min()) > 0.99
-    some = around.at(torch.tensor([3, 1])).proposal
+    some = around.at(torch.tensor([3, 1])).fn
     torch.testing.assert_close(some.loc, proposal.loc[[3, 1]])
 
 
