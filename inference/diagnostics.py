@@ -90,7 +90,9 @@ def _generalised_pareto_shape(excess: np.ndarray) -> np.ndarray:
     size = excess.shape[1]
     points = 30 + int(size**0.5)
     grid = 1 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))
-    b = grid / (3 * excess[:, int(size / 4 + 0.5) - 1, None]) + 1 / excess[:, -1:]
+    # an excess below the smallest normal number, of a tail over hundreds of nats, has no inverse
+    quartile = np.maximum(excess[:, int(size / 4 + 0.5) - 1, None], np.finfo(float).tiny * 1e8)
+    b = grid / (3 * quartile) + 1 / excess[:, -1:]
     k = np.log1p(-b[:, :, None] * excess[:, None, :]).mean(2)
     profile = size * (np.log(-b / k) - k - 1)
     with np.errstate(over="ignore"):  # a grid point without weight gives 1 / inf = 0

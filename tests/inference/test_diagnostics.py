@@ -57,6 +57,19 @@ def test_khat_is_arvizs(tail, particles):
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6, rtol=1e-6)
 
 
+def test_a_tail_over_hundreds_of_nats_has_a_khat():
+    """Its lower quartile is above the cutoff by a number that has no inverse."""
+    particles = 1000
+    tail = tail_length(particles)
+    cutoff = math.log(np.finfo(float).tiny)
+    low = cutoff + 1e-3 * np.arange(1, tail // 2 + 1)
+    high = np.linspace(-700.0, 0.0, tail - len(low))
+    rows = np.r_[np.full(particles - tail, -800.0), low, high]
+    excess = np.sort(np.exp(rows))[-tail:][tail // 4] - math.exp(cutoff)
+    assert 0 < excess < np.finfo(float).tiny
+    assert pareto_khat(torch.from_numpy(rows[:, None])).item() > 10
+
+
 def test_khat_of_an_exact_pareto_tail_is_its_shape():
     """w = U^-k has a generalised Pareto tail of shape k."""
     rng = np.random.default_rng(0)
