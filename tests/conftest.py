@@ -34,6 +34,21 @@ LONGEST = (
 _QUICK, _PASTED = "::test_python_blocks_run[", "::test_python_blocks_run_as_pasted["
 
 
+@pytest.hookimpl(specname="pytest_collection_modifyitems", tryfirst=True)  # before -m selects
+def pytest_thin_out(items: list[pytest.Item]) -> None:
+    """Leave to the slow run all but ``n`` evenly spread cases of tests marked ``thin(n)``."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("thin"):
+            cases.setdefault(item.nodeid.split("[")[0], []).append(item)
+    for each in cases.values():
+        (keep,) = each[0].get_closest_marker("thin").args  # type: ignore[union-attr]
+        quick = {i * (len(each) - 1) // max(keep - 1, 1) for i in range(keep)}
+        for place, item in enumerate(each):
+            if place not in quick:
+                item.add_marker("slow")
+
+
 @pytest.hookimpl(trylast=True)  # of those that are left by -m and -k
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the longest tests first: at the end, the other workers would wait for them.

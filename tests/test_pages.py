@@ -107,6 +107,7 @@ def run_blocks(page, tmp_path, monkeypatch, quick):
 # of what was hardly fitted, much is said; as pasted, nothing may be
 @pytest.mark.filterwarnings("ignore::absentia.AbsentiaWarning")
 @pytest.mark.parametrize("page", pages_with("python", without=LONG))
+@pytest.mark.thin(5)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     run_blocks(page, tmp_path, monkeypatch, quick=True)
 

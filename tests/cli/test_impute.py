@@ -53,6 +53,7 @@ def test_impute_completes_the_table_and_keeps_observed_cells(table, tmp_path, su
     assert (hidden[0] != hidden[1]).all()
 
 
+@pytest.mark.slow
 def test_intervals_of_missing_cells_are_written_and_calibrated(tmp_path):
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(50, 1)) + 0.7 * rng.normal(size=(50, 2))

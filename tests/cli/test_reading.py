@@ -296,6 +296,7 @@ QUIET = {
         ("--na-values age=-99", []),
     ],
 )
+@pytest.mark.thin(3)
 def test_columns_that_are_not_what_they_seem_are_named_with_the_option(tmp_path, option, columns):
     age = ["-99" if k % 4 == 0 else f for k, f in enumerate(QUIET["age"])]
     table = {name: [f'"{v}"' for v in QUIET[name]] for name in columns}

@@ -215,6 +215,7 @@ def test_empty_tables_are_refused(function, shape):
 
 @pytest.mark.parametrize("columns", [1, 3, 45])
 @pytest.mark.parametrize("rate", [0.0, 0.2, 1.0])
+@pytest.mark.thin(4)
 def test_the_figure_of_odd_tables(tmp_path, columns, rate):
     rng = np.random.default_rng(0)
     values = np.where(rng.random((60, columns)) < rate, np.nan, 1.0)

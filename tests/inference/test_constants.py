@@ -55,6 +55,7 @@ def alone() -> tuple[ab.inference.FitResult, ab.inference.Imputation, float]:
 @pytest.mark.parametrize(
     ("kind", "place"), list(zip(CONSTANTS, itertools.cycle([0, 1, 3]), strict=False))
 )
+@pytest.mark.thin(4)
 def test_a_constant_is_filled_and_changes_nothing_else(alone, kind, place):
     table = BASE.copy()
     table.insert(place, "k", CONSTANTS[kind])

@@ -183,6 +183,7 @@ def test_renyi_with_a_subsample_is_no_bound():
 
 
 @pytest.mark.parametrize("how", ["size", "scale"])
+@pytest.mark.thin(1)
 def test_minibatches_of_a_tenth(how):
     x, s = mcar(60)
     data, model = as_data(x, s), ppca(Broadened(P, D))

@@ -25,6 +25,7 @@ def problem(link="logit", slope=SLOPE):
 @pytest.mark.parametrize("unobserved", ["integrate", "sample"])
 @pytest.mark.parametrize("link", ["logit", "probit"])
 @pytest.mark.parametrize("slope", [SLOPE, pytest.param(40.0, marks=pytest.mark.slow)])
+@pytest.mark.thin(2)
 def test_posterior_means_and_evidence(link, unobserved, slope):
     if unobserved == "sample" and slope == 40.0:
         pytest.skip("sampled values almost never agree with a steep mechanism: no usable weights")

@@ -86,6 +86,7 @@ def assert_equal_in_expectation(one, other):
 
 @pytest.mark.parametrize("unobserved", ["integrate", "sample"])
 @pytest.mark.parametrize("mechanism", ["logit", "probit"])
+@pytest.mark.thin(2)
 def test_dreg_and_iwae_agree_in_expectation(mechanism, unobserved):
     model = small_model(mechanism)
     runs = [
@@ -116,6 +117,7 @@ def test_dreg_and_iwae_agree_under_a_coupled_mechanism():
 
 
 @pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+@pytest.mark.thin(1)
 def test_dreg_and_iwae_agree_where_the_guide_shares_the_decoders_parameters(unobserved):
     model = small_model(exact=True)
     runs = [

@@ -61,6 +61,7 @@ def test_slopes_of_the_maps_are_their_derivatives():
 @pytest.mark.parametrize(
     "missingness", ["ignorable", "self-masking", "a ~ a", "b ~ b + is_missing(a)"]
 )
+@pytest.mark.thin(2)
 def test_over_every_row_that_there_can_be_the_densities_sum_to_one(missingness):
     """Two yes/no columns, each 0, 1 or missing: nine rows."""
     rng = np.random.default_rng(1)

@@ -135,6 +135,7 @@ def test_a_number_of_the_row_is_no_shadow_variable(numbers):
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(60, 40), (60, 100), (400, 80)])
+@pytest.mark.thin(1)
 def test_many_columns_explain_nothing_by_chance(rows, columns):
     rng = np.random.default_rng(0)
     identified = []

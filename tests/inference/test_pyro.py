@@ -100,6 +100,7 @@ def test_predictive_from_the_prior_has_the_models_moments(data):
 
 
 @pytest.mark.parametrize("gradient", ["dreg", "iwae"])
+@pytest.mark.thin(5)
 def test_svi_with_the_importance_weighted_bound(model, data, gradient):
     before = snapshot(model)
     elbo = ImportanceWeightedELBO(5, gradient=gradient)
@@ -110,6 +111,7 @@ def test_svi_with_the_importance_weighted_bound(model, data, gradient):
     assert np.isfinite(svi.evaluate_loss(data.x, data.s))
 
 
+@pytest.mark.thin(3)
 def test_svi_with_a_stock_elbo(model, data):
     """It runs; where values are missing it adds log p(x_m | z), so it is another objective."""
     before = snapshot(model)
@@ -123,6 +125,7 @@ def test_svi_with_a_stock_elbo(model, data):
     assert_all_moved(model, before)
 
 
+@pytest.mark.thin(3)
 def test_torch_optimisers(model, data):
     before = snapshot(model)
     loss = ImportanceWeightedELBO(5)(model.model, model.guide)

@@ -27,6 +27,7 @@ def fitted_and_imputed(rows, seed, kind=ab.NotMIWAE):
 
 
 @pytest.mark.parametrize("kind", [ab.NotMIWAE, ab.NotMIWAEPPCA, ab.models.GNR])
+@pytest.mark.thin(1)
 def test_fits_and_imputations_beside_each_other(rows, kind):
     expected = [fitted_and_imputed(rows, seed, kind) for seed in range(4)]
     with ThreadPoolExecutor(4) as pool:

@@ -32,6 +32,7 @@ def hidden_by_quad(mu, sigma, slope, offset, link):
 
 @pytest.mark.parametrize("link", ["logit", "probit"])
 @pytest.mark.parametrize("steepness", [0.1, 1.0, 5.0, 30.0, -30.0])
+@pytest.mark.thin(5)
 def test_a_hidden_entry_agrees_with_adaptive_quadrature(link, steepness):
     sigma, offset = 0.6, 0.4
     slope = steepness / sigma
@@ -93,6 +94,7 @@ def test_the_marginal_is_the_multivariate_normal(d):
 @pytest.mark.parametrize("link", ["logit", "probit"])
 @pytest.mark.parametrize("d", [1, 2])
 @pytest.mark.parametrize("slope", [-1.5, 40.0])
+@pytest.mark.thin(4)
 def test_one_missing_entry_is_a_single_integral(d, slope, link):
     """x_j | x_o is a univariate normal, so no latent is needed at all."""
     truth = LinearGaussian.random(4, d, sigma=0.5, seed=3)
@@ -114,6 +116,7 @@ def test_one_missing_entry_is_a_single_integral(d, slope, link):
 
 
 @pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.thin(1)
 def test_two_missing_entries_are_a_double_integral(d):
     truth = LinearGaussian.random(3, d, sigma=0.6, seed=5)
     _, x = truth.sample(1, seed=6)

@@ -101,6 +101,7 @@ def check_same(found: Scan, whole: ab.IncompleteData) -> None:
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 @pytest.mark.parametrize(("cuts", "group"), [([], 240), ([1, 60, 239], 100), ([77], 31)])
+@pytest.mark.thin(4)
 def test_any_partition_is_the_whole_table(tmp_path, cuts, group, schema):
     table = mixed()
     folder = written(table, tmp_path / "t", cuts, group)

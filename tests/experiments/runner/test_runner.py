@@ -95,6 +95,7 @@ def test_cells_and_their_results(toy, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
 
 
+@pytest.mark.slow
 def test_a_result_of_another_configuration_or_half_a_file_is_no_result(toy, tmp_path):
     spec, folder = Spec.named(str(toy)), tmp_path / "out"
     run(spec, "quick", folder)

@@ -75,6 +75,7 @@ def test_a_table_from_the_prior_is_sampled_as_it_is(monkeypatch):
 
 
 @pytest.mark.parametrize("scenario", ["bounded", "prior", EXACT])
+@pytest.mark.thin(1)
 def test_one_small_cell(scenario, monkeypatch):
     for name in ("SWEEPS", "_LEAST_SWEEPS"):
         monkeypatch.setattr(sampled, name, 100)

@@ -55,6 +55,7 @@ def test_baselines_complete_and_keep_what_was_seen(method):
 
 
 @pytest.mark.parametrize("method", [mice, miss_forest], ids=lambda f: f.__name__)
+@pytest.mark.thin(1)
 def test_dependence_is_used_in_every_column(method):
     frame, gone, data = dependent()
     truth, base, completed = encoded(frame, data), mean_mode(data), method(data)

@@ -131,6 +131,7 @@ def test_the_model_that_is_chosen(options, decoder):
     assert kind_of(imputer, levels) is ab.NotMIWAEPPCA
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_where_other_columns_decide(tmp_path):
     """That much is won where values decide is tested beside the sampler, on more sweeps."""
     x, gaps = table("other", rows=100)

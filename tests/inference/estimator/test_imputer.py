@@ -86,6 +86,7 @@ def mixed(rows=80, seed=0):
 
 
 @pytest.mark.parametrize("what", ["self-masking", "two-sided", "spline", "x0 ~ x0 * x1"])
+@pytest.mark.thin(2)
 def test_a_row_does_not_depend_on_its_company(what):
     _, holed = table()
     imputer = quick(steps=60, missingness=what).fit(holed)

@@ -96,6 +96,7 @@ def alike(first, second):
     ],
     ids=lambda options: next(iter(options)),
 )  # fmt: skip
+@pytest.mark.thin(13)
 def test_every_setting_comes_back_as_it_was(options, tmp_path):
     holed = table(40)
     imputer = quick(**options).fit(holed)
@@ -160,6 +161,7 @@ def labelled(columns):
     ],
     ids=lambda columns: type(columns).__name__,
 )
+@pytest.mark.thin(4)
 def test_labels_come_back(columns, tmp_path):
     frame = labelled(columns)
     imputer = quick().fit(frame)
@@ -198,6 +200,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.thin(6)
 def test_dtypes_come_back(kind, tmp_path):
     frame = pd.DataFrame({"q": COLUMNS[kind](24), "x": np.linspace(-1, 1, 24)})
     frame.loc[::5, "q"] = None if frame["q"].dtype == object else pd.NA

@@ -120,6 +120,7 @@ EMPTY = {
 
 
 @pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.thin(4)
 def test_settings_of_a_column_without_values_go_with_the_column(name):
     given = frame(d=np.nan)
     before = json.dumps(str(EMPTY[name]))

@@ -46,6 +46,7 @@ def tree_of(index: pd.Index) -> object:
 
 
 @pytest.mark.parametrize("kind", [*LABELS, "levels"])
+@pytest.mark.thin(4)
 def test_labels_through_to_the_file(kind, tmp_path):
     if kind == "levels":
         dates = pd.date_range("2020", periods=2, tz="UTC")

@@ -130,6 +130,7 @@ def test_the_direction_of_the_mechanism_is_learnt(missingness):
 
 
 @pytest.mark.parametrize("make", [network, linear])
+@pytest.mark.thin(1)
 def test_the_same_seed_gives_the_same_fit(make):
     data = table()
     torch.manual_seed(1)
@@ -318,6 +319,7 @@ def coupled(data, **options):
         pytest.param("constant", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.thin(1)
 def test_an_interrupted_fit_goes_on_as_if_it_never_stopped(tmp_path, make, schedule):
     data, path = table(), tmp_path / "fit.pt"
     options = {"schedule": schedule, "seed": 6, "evaluations": 6}
@@ -350,6 +352,7 @@ def mixed(n=90):
 @pytest.mark.parametrize(
     "formulas", [["x ~ x + c"], ["x ~ x + n", "c ~ x"], ["n ~ n + c + x"]], ids=str
 )
+@pytest.mark.thin(1)
 def test_an_interrupted_fit_that_draws_discrete_columns(tmp_path, formulas):
     """That scores are needed shows in the first step, with random numbers drawn for nothing."""
     data, path = mixed(), tmp_path / "fit.pt"
@@ -715,6 +718,7 @@ def test_the_best_state_so_far_is_kept():
     ],
     ids=lambda part: getattr(part, "__name__", str(part)),
 )
+@pytest.mark.thin(9)
 def test_every_combination_trains(make, options, how):
     data = table(60)
     model = make(data, latent_dim=2, **options)

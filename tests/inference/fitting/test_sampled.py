@@ -148,6 +148,7 @@ def test_the_model_has_the_scores_of_the_sampler(short):
         )
 
 
+@pytest.mark.slow
 def test_a_covariate_that_decides_is_found_and_kept(monkeypatch, tmp_path):
     """A covariate is not modelled: 150 rows, of which those of one place have no c."""
     monkeypatch.setattr(sampled, "SWEEPS", 100)

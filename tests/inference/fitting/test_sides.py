@@ -31,6 +31,7 @@ def mean_and_slope(found):
 
 @pytest.mark.parametrize("way", [1, -1])
 @pytest.mark.parametrize("told", [True, False])
+@pytest.mark.thin(2)
 def test_values_beyond_what_was_seen_are_found(way, told):
     sign = "+" if way == 1 else "-"
     mean, slope = mean_and_slope(

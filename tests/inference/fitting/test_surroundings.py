@@ -56,6 +56,7 @@ SURROUNDINGS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", SURROUNDINGS)
+@pytest.mark.thin(4)
 def test_the_surroundings_change_nothing(kind, name, tmp_path):
     fitted, expected = run(kind)
     fitted.save(tmp_path / "fit")

@@ -159,6 +159,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_stops_where_it_would_have_stopped(tmp_path):
     data, path = table(80), tmp_path / "fit.pt"
     whole = fitted(data, steps=120, schedule="until-flat")

@@ -197,6 +197,7 @@ def test_what_cannot_be_asked_for():
         few.interval(0.9, calibrate="odds")
 
 
+@pytest.mark.slow
 def test_counts_stay_whole_and_levels_and_constants_stay_as_they_are():
     rng = np.random.default_rng(9)
     frame = pd.DataFrame(

@@ -55,6 +55,7 @@ def exact_means(truth, data):
 
 
 @pytest.mark.parametrize("unobserved", ["integrate", "sample"])
+@pytest.mark.thin(1)
 def test_means_and_evidence_are_the_exact_ones(truth, data, unobserved):
     found = ab.impute(true_model(truth, data), data, 4000, unobserved=unobserved, draws=0)
     s = data.s.numpy()

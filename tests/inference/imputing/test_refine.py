@@ -176,6 +176,7 @@ def one_row_many_times(loc, spread, rows=600):
 
 
 @pytest.mark.parametrize(("loc", "spread"), [(0.0, 0.5), (1.0, 0.8), (2.0, 1.0)])
+@pytest.mark.thin(1)
 def test_the_evidence_is_unbiased_whichever_rows_are_refined(loc, spread):
     """Six hundred repetitions of a row whose weights look well in some and poor in others."""
     data, model, exact = one_row_many_times(loc, spread)
@@ -249,6 +250,7 @@ def test_the_weights_become_steadier(truth, data, dtype):
 
 
 @pytest.mark.parametrize("unobserved", ["auto", "sample"])
+@pytest.mark.thin(1)
 def test_coupled_mechanisms(truth, data, unobserved):
     mechanism = LinearMissingness(P)
     with torch.no_grad():

@@ -182,6 +182,7 @@ def check_mask_density(model, trace, x, s, score, link, knees, atol=1e-6):
 
 @pytest.mark.parametrize("steepness", [1.0, 100.0])
 @pytest.mark.parametrize("decoder", [GaussianDecoder, StudentTDecoder])
+@pytest.mark.thin(2)
 def test_two_sided_mechanisms(decoder, steepness):
     @missingness(elementwise=True)
     def hides_both_ends(x):
@@ -198,6 +199,7 @@ def test_two_sided_mechanisms(decoder, steepness):
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("slope", [1.0, 100.0])
+@pytest.mark.thin(2)
 def test_student_decoder_under_self_masking(link, slope):
     model = made(StudentTDecoder(2, P, hidden=[5]), SelfMasking(P, link, slope=slope, offset=0.4))
     x, s = table()
@@ -282,6 +284,7 @@ def test_particles_stay_apart():
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("slope", [1.0, 6.0])
+@pytest.mark.thin(2)
 def test_the_collapsed_bound_is_never_below_the_sampled_one(link, slope):
     truth = LinearGaussian.random(P, 2, sigma=0.6, seed=2)
     x, s = self_masked_table(truth, 8, -slope, 0.5, link)

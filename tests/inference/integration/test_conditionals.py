@@ -151,6 +151,7 @@ def by_rule(decoder, log_missing):
 @pytest.mark.parametrize("name", DECODERS)
 @pytest.mark.parametrize("log_missing", [two_sided, steep_two_sided, steep_step])
 @pytest.mark.parametrize(("mu", "sigma"), [(0.3, 0.7), (-1.2, 0.2), (0.9, 2.0)])
+@pytest.mark.thin(6)
 def test_quadrature_integral_moments_and_draws(name, log_missing, mu, sigma):
     if name == "normal" and log_missing is steep_step and sigma == 0.2:
         pytest.skip("the step is 17 sd away: P = exp(-167) is beyond any rule of nodes")

@@ -28,6 +28,7 @@ def evaluated(m, r, dtype=torch.float64):
     ("m", "r"),
     [(-200, 1), (-200, 10), (-200, 100), (-50, 5), (-1, 0.1), (0, 100), (3, 5), (20, 2), (60, 20)],
 )
+@pytest.mark.thin(3)
 def test_the_oracle_agrees_with_mpmath(m, r):
     np.testing.assert_allclose(by_panels(m, r), by_mpmath(m, r), rtol=1e-12, atol=1e-15)
 

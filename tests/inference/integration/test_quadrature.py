@@ -28,6 +28,7 @@ def integral(decoder, function):
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("slope", [0.0, 1.0, -8.0, 100.0])
 @pytest.mark.parametrize("knee", [-1.0, 0.3])
+@pytest.mark.thin(11)
 def test_integrals_of_a_sigmoid(name, slope, knee):
     """Many cells with other locations and scales in one rule."""
     make, pdf = FAMILIES[name]

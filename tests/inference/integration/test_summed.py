@@ -143,6 +143,7 @@ def test_imputed_probabilities_are_the_posterior_s(what):
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_partial_draws_are_unbiased():
     """Columns that others read are drawn, the rest is summed: weights average to p(x_o, s)."""
     data = discrete_table(seed=2)
@@ -278,6 +279,7 @@ def test_every_kind_of_column_from_one_end_to_the_other(make):
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_warped_columns_have_means_in_their_own_units():
     """E[exp(y)] of a log-Normal, not exp(E[y])."""
     _, data = mixed_table()

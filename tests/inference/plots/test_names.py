@@ -138,6 +138,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.thin(4)
 def test_no_label_is_cut_or_written_over(kind, hard):
     figure = figure_of(kind, hard)
     boxes, whole = drawn(figure)

@@ -206,6 +206,7 @@ def transform_against_impute(what, rows, particles, fits):
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.thin(4)
 def test_transform_says_what_impute_says(name):
     slow = name in ("two-sided", "spline")  # a rule of many nodes a cell
     drawn = name in ("linear", "nonlinear") or name.startswith("formulas")

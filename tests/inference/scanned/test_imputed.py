@@ -143,6 +143,7 @@ def test_a_small_table_is_imputed_as_in_memory(fitted, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("cuts", "group", "rows_per_file"), [([], 1000, 64), ([13, 77, 150], 20, 200), ([100], 60, 1)]
 )
+@pytest.mark.thin(1)
 def test_any_partition_gives_the_same_bits(fitted, one_file, tmp_path, cuts, group, rows_per_file):
     scan = ab.scan(written(tmp_path / "in", cuts, group), like=fitted)
     made = ab.impute(fitted, scan, out=tmp_path / "out", rows_per_file=rows_per_file, **OPTIONS)
@@ -359,6 +360,7 @@ def numbers_fit():
         pytest.param("kinds", 60, True, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.thin(1)
 def test_a_row_is_imputed_alike_wherever_it_lies(
     fitted, numbers_fit, tmp_path, which, particles, refine
 ):

@@ -96,6 +96,7 @@ def test_an_exclusion_restriction_silences_it():
     ],
     ids=["given", "others", "ignorable"],
 )
+@pytest.mark.thin(1)
 def test_what_rests_on_nothing_is_not_warned_of(why):
     data = skewed()
     with warnings.catch_warnings():

@@ -128,6 +128,7 @@ def frame():
     ],
     ids=["spline", "nonlinear", "mask-latent", "formula", "prior"],
 )
+@pytest.mark.thin(2)
 def test_whole_fits(why, frame):
     data = ab.IncompleteData.from_frame(frame)
     model = ab.NotMIWAE(data, why, hidden=[3], latent_dim=1)

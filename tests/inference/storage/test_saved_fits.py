@@ -56,6 +56,7 @@ MODELS = {
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.thin(8)
 def test_a_model_comes_back_to_the_last_bit(data, tmp_path, make, dtype):
     fitted = fit(make(data), data, dtype=dtype)
     fitted.save(tmp_path / "model")

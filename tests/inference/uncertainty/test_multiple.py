@@ -78,6 +78,7 @@ def hidden_by_itself():
 
 @pytest.mark.filterwarnings("ignore:a Normal approximation")  # of 60 rows, after 50 steps
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.thin(2)
 def test_observed_cells_stay_and_seeds_decide(kind, hidden_by_itself):
     frame, data, fitted = hidden_by_itself
     before = {name: value.clone() for name, value in fitted.model.state_dict().items()}

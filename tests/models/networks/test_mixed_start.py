@@ -46,6 +46,7 @@ def bound(data, decoder):
 
 
 @pytest.mark.parametrize("scale", ["shared", "column"])
+@pytest.mark.thin(1)
 def test_it_starts_near_where_a_fit_ends(scale):
     data = table()
     decoder = decoder_for(data, scale=scale)

@@ -41,6 +41,7 @@ def test_the_bound_is_miwaes_whatever_delta(delta, unobserved):
 
 
 @pytest.mark.parametrize("decoder", ["gaussian", "student-t", "linear"])
+@pytest.mark.thin(1)
 def test_delta_moves_the_imputations_by_itself(decoder):
     data = table(40)
     options = {"latent_dim": 1, "decoder": decoder}
