@@ -36,10 +36,10 @@ _QUICK, _PASTED = "::test_python_blocks_run[", "::test_python_blocks_run_as_past
 
 @pytest.hookimpl(specname="pytest_collection_modifyitems", tryfirst=True)  # before -m selects
 def pytest_thin_out(items: list[pytest.Item]) -> None:
-    """Leave to the slow run all but ``n`` evenly spread cases of tests marked ``thin(n)``."""
+    """Leave to the slow run all but ``n`` evenly spread quick cases of tests marked ``thin(n)``."""
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("thin"):
+        if item.get_closest_marker("thin") and not item.get_closest_marker("slow"):
             cases.setdefault(item.nodeid.split("[")[0], []).append(item)
     for each in cases.values():
         (keep,) = each[0].get_closest_marker("thin").args  # type: ignore[union-attr]
