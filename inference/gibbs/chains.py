@@ -53,12 +53,7 @@ class Chains(State):
         """
         information, shift = self.of_row()
         self.mixture.choose(information, self.pattern, shift, self.generator)
-        component = self.mixture.component
-        _, inverse, at, pull = self.mixture.posterior(information, self.pattern, component)
-        root, shift = inverse[at], shift + pull
-        half = (root @ shift.unsqueeze(-1)).squeeze(-1) + normal(shift.shape, shift, self.generator)
-        found: Tensor = (root.mT @ half.unsqueeze(-1)).squeeze(-1)
-        return found
+        return self.mixture.latents(information, self.pattern, shift, self.generator)
 
     def _missing_values(self, predicted: Tensor) -> Tensor:
         """Sample utilities with missing values integrated out, and then the missing values.

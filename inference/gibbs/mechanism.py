@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .collapsed import Column, Proposal, scores
+from .collapsed import Column, scores
+from .proposal import Proposal
 from .state import State
 from .truncated_normal import of_known_sign
 
@@ -21,21 +22,24 @@ def collapsed(state: State, place: int) -> Column:
     j = int(state.columns[place])
     information, shift = state.of_row(place)
     _, inverse, at, pull = mixture.posterior(information, state.pattern, mixture.component)
-    root = inverse[at]
-    half = root @ (shift + pull).unsqueeze(-1)
-    mean = (root.mT @ half).squeeze(-1)
+    spread = inverse.mT @ inverse
+    mean = (spread[at] @ (shift + pull).unsqueeze(-1)).squeeze(-1)
+    owner = at.new_zeros(len(spread))
+    owner[at] = torch.arange(len(at), device=at.device).unsqueeze(1).expand_as(at)
     weight = state.weight()[:, j]
-    along = torch.einsum("knij,kj->kni", root, weight)
-    centre = decoder.mean[:, j, None] + torch.einsum("kni,ki->kn", mean, weight)
+    of_weight = (spread @ weight[owner].unsqueeze(-1)).squeeze(-1)
+    pull = of_weight[at]
+    centre = decoder.mean[:, j, None] + (mean @ weight.unsqueeze(-1)).squeeze(-1)
     if not decoder.direct:
         prior = decoder.prior_of_shift(j)
     else:  # components and the intercepts of columns that read the value move with it
         read = forms.loading[..., j]
-        spread, means = mixture.mean_variance[:, j], mixture.mean[..., j]
+        prior_variance, means = mixture.mean_variance[:, j], mixture.mean[..., j]
         prior = torch.stack(
             [
-                means.shape[1] / spread + forms.intercept_precision * read.square().sum(-1),
-                forms.intercept_precision * (read * forms.offset).sum(-1) - means.sum(-1) / spread,
+                means.shape[1] / prior_variance + forms.intercept_precision * read.square().sum(-1),
+                forms.intercept_precision * (read * forms.offset).sum(-1)
+                - means.sum(-1) / prior_variance,
             ],
             -1,
         )
@@ -43,10 +47,12 @@ def collapsed(state: State, place: int) -> Column:
         missing=state.missing[:, place],
         x=state.y[..., j],
         centre=centre,
-        variance=decoder.noise[:, j, None] + along.square().sum(-1),
+        variance=decoder.noise[:, j, None] + (of_weight * weight[owner]).sum(-1)[at],
         mean=mean,
-        root=root,
-        pull=(root.mT @ along.unsqueeze(-1)).squeeze(-1),
+        spread=spread,
+        owner=owner,
+        which=at,
+        pull=pull,
         others=state.forms.others,
         shift=prior,
     )
@@ -63,18 +69,24 @@ def propose(state: State, place: int, adapt: bool) -> Tensor:
     Args:
         state: the chains.
         place: the column's place in ``columns``.
-        adapt: whether modes are sought next time where they are now; not valid after warm-up.
+        adapt: whether modes are sought next time where they are now, and which of them are likely
+            is found anew; not valid after warm-up, when only likely ones are sought.
 
     Returns:
         Whether a proposal was accepted, (K,).
     """
     column, forms = collapsed(state, place), state.forms
     first = not bool(forms.sought[place])
-    proposal = Proposal(column, forms.prior(place), forms.modes[:, place], first)
     if adapt:
+        proposal = Proposal(column, forms.prior(place), forms.modes[:, place], first)
         forms.sought[place] = True
         forms.modes[:, place] = proposal.mode
         forms.modes[:, place, :, -1] = 0.0
+        forms.likely[place] = proposal.likely
+    else:
+        prior, likely = forms.prior(place), forms.likely[place]
+        prior = prior._replace(group=prior.group[likely])
+        proposal = Proposal(column, prior, forms.modes[:, place, likely], first)
     now = forms.form[:, place], forms.coefficients(place)
     new = proposal.draw(state.generator)
     gain = proposal.log_target(*new) - proposal.log_target(*now)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from .factors import MANY, drawn_by_row, log_integral
 from .random import gamma, normal
 
 #: the concentration of the Dirichlet prior of the weights, which the components share
@@ -99,13 +100,10 @@ class Components:
         size = shift.shape[-1]
         precision, pull = self._widened(size)
         given = information.unflatten(-1, (size, size))
-        factor = torch.linalg.cholesky(given.unsqueeze(1) + precision.unsqueeze(2))
-        pulled = (shift.unsqueeze(1) + pull.unsqueeze(2)).unsqueeze(-1)  # (K, C, n, D, 1)
-        half = torch.linalg.solve_triangular(factor[:, :, pattern], pulled, upper=False)
-        log_root = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, :, pattern]
         own = self.log_weight + 0.5 * self.log_det
         own = own - 0.5 * (self.mean * pull[..., : self.mean.shape[-1]]).sum(-1)
-        return (own.unsqueeze(2) + 0.5 * half.square().sum((-2, -1)) - log_root).mT
+        pulled = shift.unsqueeze(1) + pull.unsqueeze(2)  # (K, C, n, D)
+        return (own.unsqueeze(2) + log_integral(given, precision, pattern, pulled)).mT
 
     def drawn(self, log_odds: Tensor, generator: torch.Generator) -> Tensor:
         """Sample the components (K, n) of all rows by their odds (K, n, C)."""
@@ -114,6 +112,27 @@ class Components:
         share = log_odds.softmax(-1).flatten(0, 1)
         found = torch.multinomial(share, 1, generator=generator)
         return found.view(self.component.shape)
+
+    def latents(
+        self, information: Tensor, pattern: Tensor, shift: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Sample the latents (K, n, D) given components.
+
+        Args:
+            information, pattern, shift: as for :meth:`choose`.
+            generator: the source of random numbers.
+        """
+        size = shift.shape[-1]
+        noise = normal(shift.shape, shift, generator)
+        if len(pattern) < MANY * information.shape[1]:
+            precision, pull = self._widened(size)
+            given = information.unflatten(-1, (size, size))
+            return drawn_by_row(given, precision, pull, pattern, self.component, shift, noise)
+        _, inverse, at, pull = self.posterior(information, pattern, self.component)
+        root = inverse[at]
+        half = (root @ (shift + pull).unsqueeze(-1)).squeeze(-1) + noise
+        found: Tensor = (root.mT @ half.unsqueeze(-1)).squeeze(-1)
+        return found
 
     def posterior(
         self, information: Tensor, pattern: Tensor, component: Tensor

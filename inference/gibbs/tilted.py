@@ -11,6 +11,8 @@ from torch import Tensor
 _STEPS = 8
 #: shares of a step that are tried
 _SHARES = (1.0, 0.5, 0.2)
+#: the search ends where a step gains about half as much in log-density at most
+_FLAT = 1e-6
 
 
 def tilted(
@@ -50,25 +52,23 @@ def tilted(
         curve = mills * (mills + t)
         inner = (curve * ~missing) @ seen_outer + (curve * missing) @ missing_outer
         factor = torch.linalg.cholesky(precision + inner.unflatten(-1, precision.shape[-2:]))
-        if step == _STEPS:
-            break
         pull = sign * mills
         pull = (pull * ~missing) @ at_seen + (pull * missing) @ at_missing
-        straight = (precision @ h.unsqueeze(-1)).squeeze(-1)
-        move = torch.cholesky_solve((shift - straight + pull).unsqueeze(-1), factor).squeeze(-1)
+        slope = shift - (precision @ h.unsqueeze(-1)).squeeze(-1) + pull
+        move = torch.cholesky_solve(slope.unsqueeze(-1), factor).squeeze(-1)
+        if step == _STEPS or bool(((slope * move).sum(-1) < _FLAT).all()):
+            break
         along = sign * score(move)
         bent = (precision @ move.unsqueeze(-1)).squeeze(-1)
-        slope, square = ((shift - straight) * move).sum(-1), (bent * move).sum(-1)
-        gains = torch.stack(
-            [
-                share * slope
-                - 0.5 * share**2 * square
-                + torch.special.log_ndtr(t + share * along).sum(-1)
-                for share in _SHARES
-            ],
-            -1,
-        )
-        share = offset.new_tensor(_SHARES)[gains.argmax(-1)].unsqueeze(-1)
+        linear, square = ((slope - pull) * move).sum(-1), (bent * move).sum(-1)
+        share, before = torch.zeros_like(linear), log_phi.sum(-1)
+        for tried in _SHARES:
+            gain = tried * linear - 0.5 * tried**2 * square - before
+            gain = gain + torch.special.log_ndtr(t + tried * along).sum(-1)
+            share = torch.where((share == 0) & (gain > 0), tried, share)
+            if bool((share > 0).all()):
+                break
+        share = share.unsqueeze(-1)
         h, t = h + share * move, t + share * along
     return h, factor
 

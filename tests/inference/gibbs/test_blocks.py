@@ -9,7 +9,7 @@ from scipy import stats
 
 from absentia.inference.gibbs import chains as chains_module
 from absentia.inference.gibbs import forms as forms_module
-from absentia.inference.gibbs import mask_latent
+from absentia.inference.gibbs import mask_latent, mixture
 from absentia.inference.gibbs.bends import Bends
 from absentia.inference.gibbs.chains import Chains
 from absentia.inference.gibbs.evidence import log_evidence
@@ -74,7 +74,7 @@ def test_a_normal_of_known_sign(mean, sd, positive):
 
 def test_latents_have_their_posterior_mean_with_missing_values_integrated_out(monkeypatch):
     made = some_chains()
-    monkeypatch.setattr(chains_module, "normal", lambda shape, like, g: like.new_zeros(shape))
+    monkeypatch.setattr(mixture, "normal", lambda shape, like, g: like.new_zeros(shape))
     found = made._latents()
     columns = made.columns.tolist()
     for k in range(2):

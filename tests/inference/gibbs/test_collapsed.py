@@ -9,8 +9,9 @@ from scipy import optimize, stats
 from torch.nn.functional import one_hot
 
 from absentia.inference.gibbs.chains import Chains
-from absentia.inference.gibbs.collapsed import Proposal, log_likelihood, log_prior, scores
+from absentia.inference.gibbs.collapsed import log_likelihood, log_prior, scores
 from absentia.inference.gibbs.mechanism import collapsed, propose
+from absentia.inference.gibbs.proposal import Proposal
 from absentia.models.missingness.averaged import FORMS
 
 N, P, E, C = 8, 3, 1, 2
@@ -146,8 +147,8 @@ def test_the_prior_of_a_shift_is_that_of_all_that_moves_with_it(direct):
 
 
 def test_modes_are_those_that_a_plain_search_finds(monkeypatch):
-    monkeypatch.setattr("absentia.inference.gibbs.collapsed._STEPS", 30)
-    monkeypatch.setattr("absentia.inference.gibbs.collapsed._FLAT", 1e-12)
+    monkeypatch.setattr("absentia.inference.gibbs.proposal._STEPS", 30)
+    monkeypatch.setattr("absentia.inference.gibbs.proposal._FLAT", 1e-12)
     chains = made(False, rows=120)
     proposal = Proposal(collapsed(chains, 1), chains.forms.prior(1), chains.forms.modes[:, 1])
     column, prior = proposal.column, chains.forms.prior(1)
@@ -215,6 +216,30 @@ def test_forms_are_visited_by_their_posterior(direct):
     # the steps move, and leave what is observed as it is
     assert len({int(one) for step in steps for one in step.argmax(-1)}) > 2
     assert torch.equal(chains.y[:, chains.seen], made(direct, rows=40).y[:, chains.seen])
+
+
+def test_after_the_warm_up_only_likely_modes_are_sought():
+    chains = made(True, rows=200)
+    forms, seen = chains.forms, []
+    for _ in range(8):
+        propose(chains, 0, adapt=True)
+    proposal = Proposal(collapsed(chains, 0), forms.prior(0), forms.modes[:, 0])
+    likely = (proposal.log_share > -9).any(0)
+    assert torch.equal(proposal.likely, likely)
+    # a form that some chain may not choose now may be likely later
+    forms.allowed[1, forms.own] = False
+    restricted = Proposal(collapsed(chains, 0), forms.prior(0), forms.modes[:, 0])
+    assert restricted.likely[forms.own[forms.group]].all()
+    forms.allowed[:] = True
+    forms.likely[0] = forms.group == 0
+    forms.put(0, torch.zeros(2, dtype=torch.long), chains.forms.coefficients(0))
+    for _ in range(20):
+        propose(chains, 0, adapt=False)
+        seen.append(forms.form[:, 0].clone())
+    assert not torch.stack(seen).any()  # the only form that is proposed
+    forms.form[0, 0] = 3
+    assert not propose(chains, 0, adapt=False)[0]  # since there is no way back
+    assert forms.likely[1].all()
 
 
 def test_the_first_proposals_are_accepted_as_later_ones_are(monkeypatch):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy import stats
 
-from absentia.inference.gibbs import chains as chains_module
+from absentia.inference.gibbs import factors
+from absentia.inference.gibbs import mixture as mixture_module
 from absentia.inference.gibbs.chains import Chains
 from absentia.inference.gibbs.mixture import Components, wishart
 from absentia.models.missingness.averaged import FORMS
@@ -48,17 +49,21 @@ def made(direct):
     return made
 
 
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("direct", [False, True])
-def test_components_and_latents_with_missing_values_integrated_out(direct, monkeypatch):
+def test_components_and_latents_with_missing_values_integrated_out(direct, shared, monkeypatch):
     """log p(c | row) and E[z | c, row], by the joint Normal of values and utilities."""
     made_ = made(direct)
+    for module in (factors, mixture_module):
+        monkeypatch.setattr(module, "MANY", 0 if shared else 10**6)
+    monkeypatch.setattr(factors, "_MEMORY", 5_000)  # one or a few rows at a time
     kept = {}
 
     def keep(self, information, pattern, shift, source):
         kept["odds"] = self.log_odds(information, pattern, shift)
 
     monkeypatch.setattr(Components, "choose", keep)
-    monkeypatch.setattr(chains_module, "normal", lambda shape, like, g: like.new_zeros(shape))
+    monkeypatch.setattr(mixture_module, "normal", lambda shape, like, g: like.new_zeros(shape))
     found = made_._latents()
     columns, d = made_.columns.tolist(), made_.of_rows.shape[-1]
     q = len(columns)
@@ -94,6 +99,31 @@ def test_components_and_latents_with_missing_values_integrated_out(direct, monke
             np.testing.assert_allclose(
                 kept["odds"][k, i].softmax(-1), share / share.sum(), rtol=1e-7
             )
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_latents_have_the_covariance_of_their_component_and_pattern(shared, monkeypatch):
+    """The map from noise to draws is a root of the covariance, whichever way it is factored."""
+    part = Components(5, 2, C, 2, True, torch.zeros((), dtype=DOUBLE), generator())
+    root = random(2, C, 2, 2, seed=1)
+    part.precision = root @ root.mT + torch.eye(2, dtype=DOUBLE)
+    part.component = torch.randint(C, (2, 5), generator=generator(2))
+    root = random(2, 3, 3, 3, seed=3)
+    information, pattern = (root @ root.mT).flatten(-2), torch.tensor([2, 0, 1, 2, 0])
+    monkeypatch.setattr(mixture_module, "MANY", 0 if shared else 10**6)
+    shift, drawn = random(2, 5, 3, seed=4), []
+    for direction in [None, *torch.eye(3, dtype=DOUBLE)]:
+        noise = torch.zeros(3, dtype=DOUBLE) if direction is None else direction
+        monkeypatch.setattr(
+            mixture_module, "normal", lambda shape, like, g, noise=noise: noise.expand(*shape)
+        )
+        drawn.append(part.latents(information, pattern, shift, generator()))
+    moved = torch.stack(drawn[1:], -1) - drawn[0].unsqueeze(-1)  # (K, n, D, D) L^-T
+    wide = torch.eye(3, dtype=DOUBLE).repeat(2, C, 1, 1)
+    wide[..., :2, :2] = part.precision
+    chain = torch.arange(2).unsqueeze(1)
+    precision = information.unflatten(-1, (3, 3))[:, pattern] + wide[chain, part.component]
+    np.testing.assert_allclose(moved @ moved.mT, precision.inverse(), rtol=1e-9)
 
 
 def test_only_some_rows_change_their_component_and_by_the_odds():
