@@ -53,6 +53,9 @@ USUAL: Final = "auto"
 #: the mechanism of the papers, for models that are known by it
 PUBLISHED: Final = "self-masking"
 
+#: a mask latent of two dimensions takes five columns to be found, as two factors of a correlation
+#: matrix do (Ledermann, Psychometrika 1937)
+_COLUMNS_FOR_TWO = 5
 #: the standard deviation of the weakly informative prior, per standard deviation of the column
 WEAK = 0.5
 
@@ -62,7 +65,7 @@ def mechanism_for(
     data: IncompleteData,
     sign: Sign,
     latent_dim: int,
-    mask_latent_dim: int,
+    mask_latent_dim: int | None,
     slope_prior: SlopePrior = "flat",
     sampled: bool = False,
 ) -> Missingness:
@@ -74,7 +77,7 @@ def mechanism_for(
         data: the table.
         sign: the directions, for self-masking and limits.
         latent_dim: the dimensions of the row's latent.
-        mask_latent_dim: the dimensions of a latent that only the mask depends on.
+        mask_latent_dim: the dimensions of a latent that only the mask depends on; chosen if None.
         slope_prior: the prior on slopes of self-masking without a sign.
         sampled: whether the posterior of a model with this decoder can be sampled under "auto".
 
@@ -109,7 +112,7 @@ def mechanism_for(
     formulas = of_modelled(declared(what), data)
     if not formulas.columns:  # all formulas are of columns with one value
         return _named("ignorable", data, None, latent_dim, mask_latent_dim, None)
-    return FormulaMissingness.declared(formulas, data, latent_dim, mask_latent_dim)
+    return FormulaMissingness.declared(formulas, data, latent_dim, _one(mask_latent_dim))
 
 
 def means_self_masking(what: Any, sign: Sign, slope_prior: SlopePrior) -> bool:
@@ -118,6 +121,10 @@ def means_self_masking(what: Any, sign: Sign, slope_prior: SlopePrior) -> bool:
     A direction and a prior of slopes are about the size of the value itself.
     """
     return isinstance(what, str) and what == USUAL and not (sign is None and slope_prior == "weak")
+
+
+def _one(mask_latent_dim: int | None) -> int:
+    return 1 if mask_latent_dim is None else mask_latent_dim
 
 
 def _shrinkage(slope_prior: SlopePrior) -> float | None:
@@ -143,7 +150,7 @@ def _named(
     data: IncompleteData,
     sign: Sign,
     latent_dim: int,
-    mask_latent_dim: int,
+    mask_latent_dim: int | None,
     shrinkage: float | None,
     sampled: bool = False,
 ) -> Missingness:
@@ -173,7 +180,7 @@ def _named(
     elif name == "nonlinear":
         mechanism = NonLinearMissingness(columns, families=families if mixed else None)
     elif name in ("latent", "mask-latent"):
-        dims = latent_dim if name == "latent" else mask_latent_dim
+        dims = latent_dim if name == "latent" else _one(mask_latent_dim)
         mechanism = NoSelfCensoring(columns, dims, "z" if name == "latent" else "mask")
     else:
         kinds: dict[str, Any] = {
@@ -188,7 +195,7 @@ def _named(
 
 
 def _averaged(
-    data: IncompleteData, latent_dim: int, mask_latent_dim: int, mixed: bool, sampled: bool
+    data: IncompleteData, latent_dim: int, mask_latent_dim: int | None, mixed: bool, sampled: bool
 ) -> AveragedMissingness:
     """Make the mechanism that averages over forms, with the units of codes and counts.
 
@@ -202,6 +209,9 @@ def _averaged(
         elif column.kind not in ("continuous", "positive", "bounded"):
             codes = data.x[data.s[:, j], j].double()
             units[j] = float(codes.std(correction=0)) if len(codes) else 0.0
+    if mask_latent_dim is None:
+        incomplete = p - int(data.s.all(0).sum())
+        mask_latent_dim = 2 if sampled and incomplete >= _COLUMNS_FOR_TWO else 1
     whole = [] if sampled else data.s.all(0).nonzero().flatten().tolist()
     return AveragedMissingness(
         p,

@@ -62,4 +62,4 @@ class MechanismOptions(PartOptions, total=False):
     slope_prior: SlopePrior
     decoder: str | Decoder
     skip: bool
-    mask_latent_dim: int
+    mask_latent_dim: int | None

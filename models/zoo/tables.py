@@ -81,7 +81,7 @@ def NotMIWAE(
     scale: ScaleKind = "entry",
     floor: float = 1e-2,
     skip: bool = False,
-    mask_latent_dim: int = 1,
+    mask_latent_dim: int | None = None,
     margins: Margins | None = None,
     prior: Prior | None = None,
     seed: int = 0,
@@ -130,7 +130,8 @@ def NotMIWAE(
         scale, floor, skip: arguments of the decoder; see
             :class:`~absentia.models.NetworkDecoder`.
         mask_latent_dim: the number of dimensions of a latent variable that only the mask depends
-            on, if the mechanism reads one.
+            on, if the mechanism reads one; when left out 1, and 2 where the posterior is sampled
+            under ``"auto"`` and five or more columns are incomplete.
         margins: known means and standard deviations of columns, ``{"income": (52e3, 31e3)}`` in the
             data's own units, each of which counts as much as 1,000 rows; see
             :class:`~absentia.models.KnownMargins` for other weights.
@@ -173,7 +174,7 @@ def NotMIWAEPPCA(
     encoder: str | Encoder | None = None,
     scale: ScaleKind = "shared",
     floor: float = 1e-2,
-    mask_latent_dim: int = 1,
+    mask_latent_dim: int | None = None,
     margins: Margins | None = None,
     seed: int = 0,
     **network: Unpack[NetworkOptions],
@@ -233,7 +234,7 @@ def mixture_of_normals(
     latent_dim: int | None = None,
     scale: ScaleKind = "column",
     floor: float = 1e-2,
-    mask_latent_dim: int = 1,
+    mask_latent_dim: int | None = None,
     seed: int = 0,
 ) -> SelectionModel:
     """Make a mixture model, whose latents are up to 32 columns themselves, or factors of more."""
@@ -271,7 +272,7 @@ def linear_and_residual(
     hidden: Sequence[int] = (32,),
     scale: ScaleKind = "shared",
     floor: float = 1e-2,
-    mask_latent_dim: int = 1,
+    mask_latent_dim: int | None = None,
     margins: Margins | None = None,
     seed: int = 0,
 ) -> SelectionModel:
