@@ -95,8 +95,6 @@ class Forms:
         self.modes = rates.new_zeros(*shape, len(signs), size)
         #: (q,) the columns whose modes have been sought
         self.sought = torch.zeros(len(rates), dtype=torch.bool, device=rates.device)
-        #: (q, G) which of them are likely enough to be sought after the warm-up
-        self.likely = torch.ones_like(self.modes[0, ..., 0], dtype=torch.bool)
         self.modes[..., 0] = start.unsqueeze(-1)
         self.modes[..., 1] = rates.new_tensor([slope for _, slope in signs])
         self.slope = rates.new_zeros(shape)

@@ -69,24 +69,18 @@ def propose(state: State, place: int, adapt: bool) -> Tensor:
     Args:
         state: the chains.
         place: the column's place in ``columns``.
-        adapt: whether modes are sought next time where they are now, and which of them are likely
-            is found anew; not valid after warm-up, when only likely ones are sought.
+        adapt: whether modes are sought next time where they are now; not valid after warm-up.
 
     Returns:
         Whether a proposal was accepted, (K,).
     """
     column, forms = collapsed(state, place), state.forms
     first = not bool(forms.sought[place])
+    proposal = Proposal(column, forms.prior(place), forms.modes[:, place], first)
     if adapt:
-        proposal = Proposal(column, forms.prior(place), forms.modes[:, place], first)
         forms.sought[place] = True
         forms.modes[:, place] = proposal.mode
         forms.modes[:, place, :, -1] = 0.0
-        forms.likely[place] = proposal.likely
-    else:
-        prior, likely = forms.prior(place), forms.likely[place]
-        prior = prior._replace(group=prior.group[likely])
-        proposal = Proposal(column, prior, forms.modes[:, place, likely], first)
     now = forms.form[:, place], forms.coefficients(place)
     new = proposal.draw(state.generator)
     gain = proposal.log_target(*new) - proposal.log_target(*now)

@@ -21,8 +21,6 @@ from .random import gamma, normal
 _STEPS, _FIRST_STEPS = 1, 5  # of Gauss and Newton's method
 _SHARES = (1.0, 0.3)  # of a step that are tried
 _FLAT = 0.1  # the search ends where a step gains no more in log density
-#: a proposal whose log probability is below this at the end of the warm-up is not made later
-_HARDLY = -9.0
 _FREEDOM = 8.0  # degrees of freedom of the proposals
 
 
@@ -53,16 +51,6 @@ class Proposal:
         # a component's share by Laplace's approximation
         log_share = height - self.log_det + 0.5 * math.log(2 * math.pi) * self.count
         self.log_share = (log_share + prior.log_weight[:, prior.group]).log_softmax(-1)
-
-    @property
-    def likely(self) -> Tensor:
-        """Which components some chain proposes more than hardly ever, or may not choose now (G,).
-
-        To leave out the others once and for all is valid: forms are chosen in every sweep given
-        utilities, too.
-        """
-        open_to_all = self.prior.log_weight[:, self.prior.group].isfinite().all(0)
-        return (self.log_share > _HARDLY).any(0) | ~open_to_all
 
     def _seen_from(self, at: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Return the log density at some coefficients, and what the next step is computed from."""

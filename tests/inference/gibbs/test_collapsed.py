@@ -218,30 +218,6 @@ def test_forms_are_visited_by_their_posterior(direct):
     assert torch.equal(chains.y[:, chains.seen], made(direct, rows=40).y[:, chains.seen])
 
 
-def test_after_the_warm_up_only_likely_modes_are_sought():
-    chains = made(True, rows=200)
-    forms, seen = chains.forms, []
-    for _ in range(8):
-        propose(chains, 0, adapt=True)
-    proposal = Proposal(collapsed(chains, 0), forms.prior(0), forms.modes[:, 0])
-    likely = (proposal.log_share > -9).any(0)
-    assert torch.equal(proposal.likely, likely)
-    # a form that some chain may not choose now may be likely later
-    forms.allowed[1, forms.own] = False
-    restricted = Proposal(collapsed(chains, 0), forms.prior(0), forms.modes[:, 0])
-    assert restricted.likely[forms.own[forms.group]].all()
-    forms.allowed[:] = True
-    forms.likely[0] = forms.group == 0
-    forms.put(0, torch.zeros(2, dtype=torch.long), chains.forms.coefficients(0))
-    for _ in range(20):
-        propose(chains, 0, adapt=False)
-        seen.append(forms.form[:, 0].clone())
-    assert not torch.stack(seen).any()  # the only form that is proposed
-    forms.form[0, 0] = 3
-    assert not propose(chains, 0, adapt=False)[0]  # since there is no way back
-    assert forms.likely[1].all()
-
-
 def test_the_first_proposals_are_accepted_as_later_ones_are(monkeypatch):
     """Large tables visit a column five times in all; the first time was in vain in all chains."""
     monkeypatch.setattr("absentia.inference.gibbs.chains._RARELY", 10**6)
