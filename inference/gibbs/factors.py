@@ -13,11 +13,16 @@ import torch
 from torch import Tensor
 
 #: rows for each pattern, from which on factors are shared
-MANY = 8
+_MANY = 8
 #: bytes of the matrices that are factored at a time
 _MEMORY = 4_000_000
 #: larger than the squared length of any vector here
 _LARGE = 1e200
+
+
+def rarely_shared(pattern: Tensor, given: Tensor) -> bool:
+    """Return whether rows (n,) share their patterns' matrices (K, R, ...) too rarely to gain."""
+    return len(pattern) < _MANY * given.shape[1]
 
 
 def log_integral(given: Tensor, precision: Tensor, pattern: Tensor, shift: Tensor) -> Tensor:
@@ -31,7 +36,7 @@ def log_integral(given: Tensor, precision: Tensor, pattern: Tensor, shift: Tenso
         pattern: (n,) which of the R each row has.
         shift: (K, C, n, D) b.
     """
-    if len(pattern) < MANY * given.shape[1]:
+    if rarely_shared(pattern, given):
         found = []
         for rows, part in _few(pattern, shift):
             wide = given[:, rows].unsqueeze(1) + precision.unsqueeze(2)
@@ -97,5 +102,5 @@ def _factored(precision: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     both = shift.new_zeros(*shift.shape[:-1], size + 1, size + 1)
     both[..., :-1, :-1] = precision
     both[..., :-1, -1], both[..., -1, -1] = shift, _LARGE
-    factor = torch.linalg.cholesky(both.mT)  # which reads the upper half, without a copy
+    factor = torch.linalg.cholesky(both.mT)  # stored by columns, as LAPACK wants it
     return factor[..., :-1, :-1], factor[..., -1, :-1]

@@ -28,7 +28,6 @@ def collapsed(state: State, place: int) -> Column:
     owner[at] = torch.arange(len(at), device=at.device).unsqueeze(1).expand_as(at)
     weight = state.weight()[:, j]
     of_weight = (spread @ weight[owner].unsqueeze(-1)).squeeze(-1)
-    pull = of_weight[at]
     centre = decoder.mean[:, j, None] + (mean @ weight.unsqueeze(-1)).squeeze(-1)
     if not decoder.direct:
         prior = decoder.prior_of_shift(j)
@@ -52,7 +51,7 @@ def collapsed(state: State, place: int) -> Column:
         spread=spread,
         owner=owner,
         which=at,
-        pull=pull,
+        pull=of_weight[at],
         others=state.forms.others,
         shift=prior,
     )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from .factors import MANY, drawn_by_row, log_integral
+from .factors import drawn_by_row, log_integral, rarely_shared
 from .random import gamma, normal
 
 #: the concentration of the Dirichlet prior of the weights, which the components share
@@ -124,7 +124,7 @@ class Components:
         """
         size = shift.shape[-1]
         noise = normal(shift.shape, shift, generator)
-        if len(pattern) < MANY * information.shape[1]:
+        if rarely_shared(pattern, information):
             precision, pull = self._widened(size)
             given = information.unflatten(-1, (size, size))
             return drawn_by_row(given, precision, pull, pattern, self.component, shift, noise)

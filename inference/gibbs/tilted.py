@@ -11,7 +11,7 @@ from torch import Tensor
 _STEPS = 8
 #: shares of a step that are tried
 _SHARES = (1.0, 0.5, 0.2)
-#: the search ends where a step gains about half as much in log-density at most
+#: the search ends where the log-density's slope along a step, twice its gain there, is below this
 _FLAT = 1e-6
 
 

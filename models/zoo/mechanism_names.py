@@ -77,7 +77,8 @@ def mechanism_for(
         data: the table.
         sign: the directions, for self-masking and limits.
         latent_dim: the dimensions of the row's latent.
-        mask_latent_dim: the dimensions of a latent that only the mask depends on; chosen if None.
+        mask_latent_dim: the dimensions of a latent that only the mask depends on; None for 2 where
+            "auto" is sampled and five or more columns are incomplete, and 1 otherwise.
         slope_prior: the prior on slopes of self-masking without a sign.
         sampled: whether the posterior of a model with this decoder can be sampled under "auto".
 
@@ -88,6 +89,8 @@ def mechanism_for(
     shrinkage = _shrinkage(slope_prior)
     if means_self_masking(what, sign, slope_prior):
         what = PUBLISHED
+    if mask_latent_dim is None:
+        mask_latent_dim = _usual_mask_latents(what, data, sampled)
     masking = isinstance(what, str) and what.startswith("self-masking") and "~" not in what
     if not isinstance(slope_prior, str) and not masking:
         raise InputError(
@@ -112,7 +115,7 @@ def mechanism_for(
     formulas = of_modelled(declared(what), data)
     if not formulas.columns:  # all formulas are of columns with one value
         return _named("ignorable", data, None, latent_dim, mask_latent_dim, None)
-    return FormulaMissingness.declared(formulas, data, latent_dim, _one(mask_latent_dim))
+    return FormulaMissingness.declared(formulas, data, latent_dim, mask_latent_dim)
 
 
 def means_self_masking(what: Any, sign: Sign, slope_prior: SlopePrior) -> bool:
@@ -123,8 +126,12 @@ def means_self_masking(what: Any, sign: Sign, slope_prior: SlopePrior) -> bool:
     return isinstance(what, str) and what == USUAL and not (sign is None and slope_prior == "weak")
 
 
-def _one(mask_latent_dim: int | None) -> int:
-    return 1 if mask_latent_dim is None else mask_latent_dim
+def _usual_mask_latents(what: Any, data: IncompleteData, sampled: bool) -> int:
+    """Return the dimensions of the mask's own latent where their number is not given."""
+    averaged = isinstance(what, str) and what == USUAL
+    incomplete = int((~data.s.all(0)).sum())
+    two = averaged and sampled and all_real(families_of(data)) and incomplete >= _COLUMNS_FOR_TWO
+    return 2 if two else 1
 
 
 def _shrinkage(slope_prior: SlopePrior) -> float | None:
@@ -150,7 +157,7 @@ def _named(
     data: IncompleteData,
     sign: Sign,
     latent_dim: int,
-    mask_latent_dim: int | None,
+    mask_latent_dim: int,
     shrinkage: float | None,
     sampled: bool = False,
 ) -> Missingness:
@@ -180,7 +187,7 @@ def _named(
     elif name == "nonlinear":
         mechanism = NonLinearMissingness(columns, families=families if mixed else None)
     elif name in ("latent", "mask-latent"):
-        dims = latent_dim if name == "latent" else _one(mask_latent_dim)
+        dims = latent_dim if name == "latent" else mask_latent_dim
         mechanism = NoSelfCensoring(columns, dims, "z" if name == "latent" else "mask")
     else:
         kinds: dict[str, Any] = {
@@ -195,7 +202,7 @@ def _named(
 
 
 def _averaged(
-    data: IncompleteData, latent_dim: int, mask_latent_dim: int | None, mixed: bool, sampled: bool
+    data: IncompleteData, latent_dim: int, mask_latent_dim: int, mixed: bool, sampled: bool
 ) -> AveragedMissingness:
     """Make the mechanism that averages over forms, with the units of codes and counts.
 
@@ -209,9 +216,6 @@ def _averaged(
         elif column.kind not in ("continuous", "positive", "bounded"):
             codes = data.x[data.s[:, j], j].double()
             units[j] = float(codes.std(correction=0)) if len(codes) else 0.0
-    if mask_latent_dim is None:
-        incomplete = p - int(data.s.all(0).sum())
-        mask_latent_dim = 2 if sampled and incomplete >= _COLUMNS_FOR_TWO else 1
     whole = [] if sampled else data.s.all(0).nonzero().flatten().tolist()
     return AveragedMissingness(
         p,

@@ -130,8 +130,8 @@ def NotMIWAE(
         scale, floor, skip: arguments of the decoder; see
             :class:`~absentia.models.NetworkDecoder`.
         mask_latent_dim: the number of dimensions of a latent variable that only the mask depends
-            on, if the mechanism reads one; when left out 1, and 2 where the posterior is sampled
-            under ``"auto"`` and five or more columns are incomplete.
+            on, if the mechanism reads one. When it is left out, it is 2 where the posterior is
+            sampled under ``"auto"`` and five or more columns are incomplete, and 1 otherwise.
         margins: known means and standard deviations of columns, ``{"income": (52e3, 31e3)}`` in the
             data's own units, each of which counts as much as 1,000 rows; see
             :class:`~absentia.models.KnownMargins` for other weights.

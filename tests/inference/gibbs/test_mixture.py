@@ -54,8 +54,7 @@ def made(direct):
 def test_components_and_latents_with_missing_values_integrated_out(direct, shared, monkeypatch):
     """log p(c | row) and E[z | c, row], by the joint Normal of values and utilities."""
     made_ = made(direct)
-    for module in (factors, mixture_module):
-        monkeypatch.setattr(module, "MANY", 0 if shared else 10**6)
+    monkeypatch.setattr(factors, "_MANY", 0 if shared else 10**6)
     monkeypatch.setattr(factors, "_MEMORY", 5_000)  # one or a few rows at a time
     kept = {}
 
@@ -110,7 +109,7 @@ def test_latents_have_the_covariance_of_their_component_and_pattern(shared, monk
     part.component = torch.randint(C, (2, 5), generator=generator(2))
     root = random(2, 3, 3, 3, seed=3)
     information, pattern = (root @ root.mT).flatten(-2), torch.tensor([2, 0, 1, 2, 0])
-    monkeypatch.setattr(mixture_module, "MANY", 0 if shared else 10**6)
+    monkeypatch.setattr(factors, "_MANY", 0 if shared else 10**6)
     shift, drawn = random(2, 5, 3, seed=4), []
     for direction in [None, *torch.eye(3, dtype=DOUBLE)]:
         noise = torch.zeros(3, dtype=DOUBLE) if direction is None else direction
