@@ -15,7 +15,7 @@ from ..data.system.memory import check_memory
 from ..data.table_files import TableFile
 from ..data.table_writing import write_table, write_tables
 from ..inference import Imputation
-from .console import say, warn
+from .console import counted, say, warn
 from .csv_options import FinishOptions
 from .fields import Fields
 from .finish import finished, indicators
@@ -200,7 +200,7 @@ def say_how_far_to_trust(filled: Imputation, rows_path: Path | None) -> None:
     elif unreliable:
         where = "" if rows_path is None else f"see {rows_path}, and "
         warn(
-            f"the importance weights of {unreliable} rows are unreliable (their Pareto "
+            f"the importance weights of {counted(unreliable, 'row')} are unreliable (their Pareto "
             f"k-hat is above the threshold); {where}"
             f"give more particles, such as --particles 10000"
         )

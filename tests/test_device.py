@@ -1,8 +1,8 @@
 """On an accelerator: the same densities, fits, imputations and files as on the processor.
 
-Where torch sees no CUDA device, the test of the parts runs on the processor, as it
-must know every part that there is. The others are skipped; ``ABSENTIA_TEST_DEVICE=cpu`` runs them
-anyway, to try the tests themselves.
+Where torch sees no CUDA device, the test of the parts runs on the processor, as it must know every
+part that there is. The others are skipped; ``ABSENTIA_TEST_DEVICE=cpu`` runs them anyway, to try
+the tests themselves.
 """
 
 import os
@@ -16,7 +16,7 @@ from pyro.distributions import Normal
 
 import absentia as ab
 from absentia.models import Decoder
-from tests.contracts import DECODERS, ENCODERS, MECHANISMS, D, N, P, cases, context_of, randomised
+from tests.contracts import DECODERS, ENCODERS, MECHANISMS, N, P, cases, context_of, randomised
 
 HAS_CUDA = torch.cuda.is_available()
 DEVICE = os.environ.get("ABSENTIA_TEST_DEVICE", "cuda" if HAS_CUDA else "cpu")

@@ -16,10 +16,11 @@ from ...models.programs.base import RowModel
 from ..evaluating import evaluating
 from ..gibbs.posterior import Posterior
 from ..prepare import programs_of
+from .blocks import Blocks
+from .by_rows import fixed
 from .imputation import Imputation
 from .settings import Particles, Rule
 from .stream import Estimates
-from .task import Task
 
 #: particles of a row, over all draws, where their number is left to the imputation
 _PARTICLES = 1000
@@ -115,11 +116,11 @@ def imputed_by_models(
         with evaluating(one, at, data.x.device):
             programs = programs_of(one, given)
             shown = progress and part == 0
-            task = Task(
+            blocks = Blocks(
                 programs, rows, num_draws, unobserved, rule, at, independent_rows, shown, keys
             )
-            task.sampler.samples = _SAMPLES
-            return task.fixed(size, refine=False).estimates
+            blocks.sampler.samples = _SAMPLES
+            return fixed(blocks, size, refine=False).estimates
 
     whole = estimates(model, None, 0, min(number, _MOST_FOR_KHAT), 0)
     parts = [estimates(one, given, k, share, kept) for k, (one, given) in enumerate(models, 1)]

@@ -20,11 +20,12 @@ from ..identification import MOST_COLUMNS, identification_table, warn_of
 from ..integrator import Unobserved
 from ..prepare import Fitted, Programs, check_was_fitted, fit_of, prepared, programs_of
 from .beside import warn_outside
+from .blocks import Blocks
 from .by_draws import Divided, divided, imputed_by_draws, imputed_by_models
+from .by_rows import adaptive, fixed
 from .calibrated import Calibrated
 from .imputation import Imputation
 from .settings import TOLERANCE, ImputeParameters, ImputeSettings, Particles, Rule
-from .task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -359,11 +360,13 @@ def imputed(
     number = None if particles == "auto" else particles
     asked = asked_for("impute", particles=number, draws=draws)
     with asked, evaluating(model, seed, data.x.device):
-        task = Task(programs, data, draws, unobserved, rule, seed, independent_rows, progress, keys)
+        blocks = Blocks(
+            programs, data, draws, unobserved, rule, seed, independent_rows, progress, keys
+        )
         if number is None:
-            done = task.adaptive(TOLERANCE if tolerance is None else tolerance, refine)
+            done = adaptive(blocks, TOLERANCE if tolerance is None else tolerance, refine)
         else:
-            done = task.fixed(number, refine)
+            done = fixed(blocks, number, refine)
     return Imputation(
         data, done.estimates, number, rule, done.khat_before, done.refined, done.row_particles
     )

@@ -101,7 +101,7 @@ def report(
         first = [answers(pooled, beside or {})] if pooled else []
         first += [completed_tables(multiple, at_random)] if multiple is not None else []
         first.append(assumptions(fitted, multiple))
-        sections = writer.sections(filled, curves, first)
+        sections = writer.sections(filled, curves, first, completed=multiple is not None)
         sections.append(settings(fitted, filled, multiple, replications, seed))
     said = cautions(fitted, filled, writer.identification, writer.p_values, replications)
     said += [f"The margin of '{n}' {text}." for n, text in writer.margins.items() if text != "fits"]

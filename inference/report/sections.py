@@ -76,8 +76,12 @@ class Writer:
         filled: Imputation,
         curves: Sequence[SensitivityCurve],
         first: Sequence[Section] = (),
+        completed: bool = False,
     ) -> list[Section]:
-        """Return all sections, in order, after those that stand first."""
+        """Return all sections, in order, after those that stand first.
+
+        ``completed`` says that a section on completed tables is among these.
+        """
         held = []
         if self.calibrate is not None:  # first, since the table of columns says what it found
             section, self.margins = intervals(filled, self.columns)
@@ -86,7 +90,7 @@ class Writer:
             *first,
             self._table(filled),
             self._mechanism(filled),
-            self._imputations(filled),
+            self._imputations(filled, completed),
             *held,
             self._checks(),
             self._sensitivity(curves),
@@ -192,20 +196,25 @@ class Writer:
         reads = self.model.missingness.dependence(len(self.data.columns)).reads
         return bool(reads[j, j]) and not self.data.schema[name].levels
 
-    def _imputations(self, filled: Imputation) -> Section:
+    def _imputations(self, filled: Imputation, completed: bool) -> Section:
         fit = fit_of(self.fitted)
         known = (
             "All draws use the fitted parameters, as if these were known."
             if fit is None or fit.posterior is None
             else "Imputed values are averages over draws of the parameters from their posterior."
         )
+        advice = (
+            "Analyses of the completed tables, pooled, carry"
+            if completed
+            else "For analyses take the tables of multiple_imputation, pooled, which carry"
+        )
         found = Section(
             "What was imputed, and how far to trust it",
             "Values were imputed by self-normalised importance sampling. The weights of a row with "
             "a Pareto k-hat above the threshold are too uneven: raise the number of particles "
             "there. Good weights mean that the numbers are what the fitted model implies, not that "
-            f"the model is right. {known} For analyses take the tables of multiple_imputation, "
-            "pooled, which carry the uncertainty about parameters into standard errors."
+            f"the model is right. {known} {advice} the uncertainty about parameters into standard "
+            "errors."
             + (
                 ""
                 if self.calibrate

@@ -6,7 +6,7 @@ import torch
 
 import absentia as ab
 from absentia.data.datasets.synthetic import LinearGaussian
-from absentia.inference.imputing import task as tasks
+from absentia.inference.imputing import blocks
 from absentia.inference.imputing.enough import FEWEST, MOST, particles_needed, sizes
 from absentia.inference.imputing.gathered import Gathered
 from absentia.inference.imputing.particles import Sampler
@@ -83,7 +83,7 @@ def test_hard_rows_get_more_particles(found):
 
 def test_blocks_and_rows_beside_do_not_matter(model, data, monkeypatch):
     whole = ab.impute(model, data, refine=False, draws=3)
-    monkeypatch.setattr(tasks, "_rows_at_once", lambda particles: 7)
+    monkeypatch.setattr(blocks.Blocks, "at_once", lambda self, particles: 7)
     for again in (ab.impute(model, data, refine=False, draws=3),
                   ab.impute(model, data.rows(slice(0, 30)), refine=False, draws=3)):  # fmt: skip
         some = slice(0, len(again.khat))
@@ -204,6 +204,6 @@ def test_a_chunk_holds_no_more_values_of_wide_tables_or_of_many_particles():
     for rows, columns, group in [(16, 10, 1), (16, 1500, 1), (128, 784, 16), (1, 5, 4000)]:
         chunk = sampler._chunk(torch.zeros(rows, columns), 100_000, group, 0)
         assert chunk * rows * columns <= 2_000_000
-        assert chunk * rows <= tasks.PAIRS_AT_ONCE
+        assert chunk * rows <= blocks.PAIRS_AT_ONCE
         assert chunk % group == 0 or chunk < group
     assert sampler._chunk(torch.zeros(16, 1500), 100_000, 100, 80) == 20  # ends a replicate

@@ -1,16 +1,13 @@
 """Proposals around the modes of the latents under networks: the same answers, fewer particles."""
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
 
 import absentia as ab
+from absentia.inference.imputing import own_proposals
 from absentia.inference.imputing.around_mode import around_modes, may_help
 from absentia.inference.prepare import Programs
-
-TASK = importlib.import_module("absentia.inference.imputing.task")
 
 
 def table(n=40, seed=0):
@@ -30,7 +27,7 @@ def fitted():
 
 def imputed(fitted, monkeypatch, worth, **options):
     found, data = fitted
-    monkeypatch.setattr(TASK, "_WORTH_A_MODE", worth)
+    monkeypatch.setattr(own_proposals, "_WORTH_A_MODE", worth)
     return ab.impute(
         found, data, refine=False, check=False, independent_rows=True, **{"seed": 1, **options}
     )
@@ -54,7 +51,7 @@ def test_answers_are_those_of_the_guide(fitted, monkeypatch):
 def test_a_row_by_itself_is_the_same(fitted, monkeypatch):
     found, _ = fitted
     whole = imputed(fitted, monkeypatch, 128)
-    monkeypatch.setattr(TASK, "_MOVED_AT_ONCE", 7)
+    monkeypatch.setattr(own_proposals, "_MOVED_AT_ONCE", 7)
     few = ab.IncompleteData.from_numpy(table()[5:20], like=found)
     part = ab.impute(found, few, refine=False, check=False, independent_rows=True, seed=1)
     assert (part.row_particles == whole.row_particles[5:20]).all()

@@ -1,14 +1,12 @@
 """Modes of the latents: against closed forms, and proposals around them against rounds."""
 
-import importlib
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 import absentia as ab
-from absentia.inference.imputing import refine
+from absentia.inference.imputing import by_rows, own_proposals, refine
 from absentia.inference.imputing.mode import cheaper_than_particles, has_one_mode, mode
 
 
@@ -82,10 +80,9 @@ def both(fitted):
     """The same rows with proposals around their modes, and with rounds."""
     found, data = fitted
     with pytest.MonkeyPatch.context() as patch:
-        module = importlib.import_module("absentia.inference.imputing.task")
-        patch.setattr(module, "_WORTH_A_MODE", 1)
+        patch.setattr(own_proposals, "_WORTH_A_MODE", 1)
         around = ab.impute(found, data, draws=20, seed=1, tolerance=0.02, check=False)
-        patch.setattr(module, "cheaper_than_particles", lambda _: False)
+        patch.setattr(by_rows, "cheaper_than_particles", lambda _: False)
         patch.setattr(refine, "has_one_mode", lambda _: False)
         rounds = ab.impute(found, data, draws=20, seed=2, tolerance=0.02, check=False)
     return around, rounds

@@ -1,7 +1,6 @@
 """Proposals of their own for the rows where the amortised guide fails."""
 
 import copy
-import importlib
 
 import numpy as np
 import pyro
@@ -13,6 +12,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 import absentia as ab
 from absentia.data.datasets.synthetic import LinearGaussian
 from absentia.inference import khat_threshold, pareto_khat, refined_guide, weights
+from absentia.inference.imputing import own_proposals
 from absentia.inference.imputing.proposal import (
     SHARE_OF_GUIDE,
     SHARES,
@@ -144,9 +144,7 @@ def test_the_better_of_the_two_is_kept(truth, data, monkeypatch):
         scale = 0.05 * torch.eye(D).expand(len(x), D, D)
         return RowMixture(torch.full((len(x), D), 9.0), scale, latent_sites(model.guide, x, s))
 
-    # the module, which the function of the same name hides
-    module = importlib.import_module("absentia.inference.imputing.task")
-    monkeypatch.setattr(module, "refined_proposal", worse)
+    monkeypatch.setattr(own_proposals, "refined_proposal", worse)
     found = ab.impute(model, data, L, draws=5)
     assert (found.khat <= expected.khat).all()
     kept = ~found.refined

@@ -117,6 +117,7 @@ def test_answers_stand_beside_others_and_means_over_the_completed_tables(page):
     path, _, data = page
     text = path.read_text()
     assert "complete cases (9 rows)" in text
+    assert "For analyses take" not in text  # these are there
     assert "1.25 (0.50)" in text
     tables = json.loads(path.with_suffix(".json").read_text())["tables"]
     assert [row["complete_cases_se"] for row in tables["pooled"]] == [0.5, 0.1]
