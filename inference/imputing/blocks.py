@@ -18,7 +18,7 @@ from ..randomness.shared import CommonNoise
 from .enough import REPLICATES
 from .gathered import Gathered
 from .particles import PAIRS_AT_ONCE, Rule, Sampler
-from .proposal import RowMixture, guide_from
+from .stream import Estimates
 
 
 class Blocks:
@@ -47,7 +47,7 @@ class Blocks:
         levels = [column.num_values if column.levels else 0 for column in data.schema]
         self.num_values = torch.tensor(levels)
         #: one sampler for the model's own guide, since it remembers how the cells are integrated
-        self.sampler = self.sampler_of(programs.guide)
+        self.sampler = self._sampler_of(programs.guide)
 
     def run(
         self,
@@ -58,18 +58,26 @@ class Blocks:
         noise: CommonNoise | None = None,
     ) -> None:
         """Compute estimates of some rows with the model's own guide, block by block."""
-        data = self.data
         blocks: Iterable[Tensor] = rows.split(self.at_once(particles)) if len(rows) else ()
         if isinstance(noise, ByKey):
             blocks = self._blocks_by_key(rows)
         for block in tqdm(blocks, desc="impute", disable=not self.progress, leave=False):
-            here = block.to(data.x.device)
-            if noise is not None:
-                noise.at(block)
-            found = self.sampler.estimate(
-                data.x[here], data.s[here], particles, num_draws, noise, **data.extras(here)
-            )
-            into.put(block, found)
+            into.put(block, self.estimates(self.sampler, block, particles, num_draws, noise))
+
+    def estimates(
+        self,
+        sampler: Sampler,
+        rows: Tensor,
+        particles: int,
+        num_draws: int,
+        noise: CommonNoise | None = None,
+    ) -> Estimates:
+        """Return estimates of some rows, all at once, by a sampler of theirs."""
+        here = rows.to(self.data.x.device)
+        if noise is not None:
+            noise.at(rows)
+        x, s = self.data.x[here], self.data.s[here]
+        return sampler.estimate(x, s, particles, num_draws, noise, **self.data.extras(here))
 
     def _blocks_by_key(self, rows: Tensor) -> Iterator[Tensor]:
         """Yield blocks of rows, of a size that each run of the sampler sees anew."""
@@ -78,10 +86,10 @@ class Blocks:
             yield rows[:size]
             rows = rows[size:]
 
-    def gathered(self, num_draws: int) -> Gathered:
-        """Return a place for the estimates of all rows."""
-        most = int(self.num_values.max())
-        return Gathered(self.data.s, num_draws, most, self.data.x.dtype)
+    def gathered(self, num_draws: int, rows: Tensor | None = None) -> Gathered:
+        """Return a place for the estimates of some rows, or of all."""
+        s = self.data.s if rows is None else self.data.s[rows.to(self.data.x.device)]
+        return Gathered(s, num_draws, int(self.num_values.max()), self.data.x.dtype)
 
     def independent(self, key: str, particles: int) -> Independent | None:
         """Return independent random numbers of the rows' keys; None for those of torch."""
@@ -91,22 +99,20 @@ class Blocks:
 
     def noise(self, key: str, particles: int) -> CommonNoise:
         """Return evenly spread random numbers for blocks of rows, in replicates."""
+        name = f"{self.seed} {key} {particles}"
         if self.keys is not None and not self.common:
-            name = f"{self.seed} {key} {particles}"
             return ByKey(particles, self.data.x, name, REPLICATES, self.keys)
         kind = CommonNoise if self.common else ByRow
-        return kind(particles, self.data.x, f"{self.seed} {key} {particles}", REPLICATES)
+        return kind(particles, self.data.x, name, REPLICATES)
 
-    def proposing(self, proposal: RowMixture) -> Sampler:
-        """Return a sampler whose rows have proposals of their own."""
-        guide = guide_from(self.programs.guide, proposal.guide, lambda: proposal)
-        sampler = self.sampler_of(guide)
+    def proposing(self, guide: Callable[..., Any]) -> Sampler:
+        """Return a sampler of rows that have proposals of their own, by this guide."""
+        sampler = self._sampler_of(guide)
         if self.keys is None:  # else a row's chunks follow from the row alone
             sampler.pairs_at_once = self.sampler.pairs_at_once
         return sampler
 
-    def sampler_of(self, guide: Callable[..., Any]) -> Sampler:
-        """Return a sampler that proposes by this guide."""
+    def _sampler_of(self, guide: Callable[..., Any]) -> Sampler:
         return Sampler(
             self.programs.model,
             guide,

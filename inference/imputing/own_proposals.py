@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from .blocks import Blocks
 from .enough import PILOT, REPLICATES, particles_needed
 from .gathered import Gathered
 from .imputation import REFINED_PARTICLES
-from .proposal import LatentSite
+from .proposal import LatentSite, RowMixture, guide_from
 from .refine import refined_proposal
 
 #: a row with a higher k-hat is unreliable: above it the variance of the weights is infinite
@@ -54,7 +55,7 @@ def move_to_modes(
         around = around_modes(blocks.programs, data.x[here], s, blocks.unobserved, **extras)
         if around is None:
             break
-        trial = Gathered(s, 0, int(blocks.num_values.max()), data.x.dtype)
+        trial = blocks.gathered(0, rows)
         every = torch.arange(len(rows))
         _run_around(blocks, trial, around, rows, every, every, PILOT, 0, "moved pilot")
         needed = particles_needed(trial, PILOT, PILOT // REPLICATES, tolerance, blocks.num_draws)
@@ -94,19 +95,11 @@ def _run_around(
         num_draws: the draws to keep.
         key: tells the random numbers of one run from those of another.
     """
-    data, noise = blocks.data, blocks.noise(key, particles)
-    size = blocks.at_once(particles)
+    noise, size = blocks.noise(key, particles), blocks.at_once(particles)
     for part, place in zip(chosen.split(size), places.split(size), strict=True):
-        here = rows[part].to(data.x.device)
-        noise.at(rows[part])
-        own = around.at(part.to(here.device))
-        sampler = blocks.sampler_of(guide_with(blocks.programs.guide, own))
-        sampler.pairs_at_once = blocks.sampler.pairs_at_once
-        some = data.extras(here)
-        into.put(
-            place,
-            sampler.estimate(data.x[here], data.s[here], particles, num_draws, noise, **some),
-        )
+        own = around.at(part.to(blocks.data.x.device))
+        sampler = blocks.proposing(guide_with(blocks.programs.guide, own))
+        into.put(place, blocks.estimates(sampler, rows[part], particles, num_draws, noise))
 
 
 def refine_rows(
@@ -141,9 +134,9 @@ def refine_rows(
             torch.manual_seed(seed_of(f"{blocks.seed} refined {blocks.keys[int(rows)]}"))
         x, s, extras = data.x[here], data.s[here], data.extras(here)
         proposal = refined_proposal(blocks.programs, x, s, blocks.unobserved, **extras)
-        estimates = blocks.proposing(proposal).estimate(x, s, size, 0, None, **extras)
-        trial = Gathered(s, 0, int(blocks.num_values.max()), x.dtype)
-        trial.put(torch.arange(len(rows)), estimates)
+        trial = blocks.gathered(0, rows)
+        sampler = blocks.proposing(_guide_of(blocks, proposal))
+        trial.put(torch.arange(len(rows)), blocks.estimates(sampler, rows, size, 0))
         khat, ess = trial.estimates.khat, trial.estimates.ess
         better = REFINED_PARTICLES * ess > pilot.estimates.ess[rows]
         better &= _tails_serve(khat, pilot.estimates.khat[rows])
@@ -151,19 +144,18 @@ def refine_rows(
         for particles in own_count[better].unique().tolist():
             mine = (better & (own_count == particles)).nonzero().flatten()
             for part in mine.split(blocks.at_once(particles)):
-                block = here[part.to(here.device)]
-                some = proposal.at(part.to(here.device))
-                second = blocks.proposing(some).estimate(
-                    data.x[block],
-                    data.s[block],
-                    particles,
-                    blocks.num_draws,
-                    None,
-                    **data.extras(block),
+                own = _guide_of(blocks, proposal.at(part.to(here.device)))
+                second = blocks.estimates(
+                    blocks.proposing(own), rows[part], particles, blocks.num_draws
                 )
                 found.put(rows[part], second)
         refined[rows[better]] = True
         count[rows[better]] = own_count[better]
+
+
+def _guide_of(blocks: Blocks, proposal: RowMixture) -> Callable[..., Any]:
+    """Return the guide in which the proposals of rows stand for those of the model's own."""
+    return guide_from(blocks.programs.guide, proposal.guide, lambda: proposal)
 
 
 def worth_a_mode(count: Tensor) -> Tensor:
