@@ -39,7 +39,6 @@ from .networks.encoders import (
     Encoder,
     ExactConditionalEncoder,
     MaskAwareEncoder,
-    PriorEncoder,
     SetEncoder,
     ZeroFilledEncoder,
 )
@@ -50,6 +49,7 @@ from .networks.residual import ResidualDecoder
 from .networks.target_heads import Predictor
 from .programs.base import Prior, RowModel, StandardNormalPrior
 from .programs.margins import KnownMargins
+from .programs.mask_latent import MaskLatentEncoder
 from .programs.mixture import DirectDecoder, ExactMixtureEncoder, MixturePrior
 from .programs.parallel import ParallelModel, Trunk
 from .programs.pattern_mixture import PatternMixtureModel
@@ -92,6 +92,7 @@ __all__ = [
     "LinearGaussianDecoder",
     "LinearMissingness",
     "MaskAwareEncoder",
+    "MaskLatentEncoder",
     "MaskLatentShift",
     "MaskedNotMIWAE",
     "Missingness",
@@ -110,7 +111,6 @@ __all__ = [
     "PatternMixtureModel",
     "Predictor",
     "Prior",
-    "PriorEncoder",
     "RandomIntercepts",
     "RatingsNotMIWAE",
     "ResidualDecoder",

@@ -37,6 +37,7 @@ from absentia.models import (
     LinearGaussianDecoder,
     LinearMissingness,
     MaskAwareEncoder,
+    MaskLatentEncoder,
     MaskLatentShift,
     Missingness,
     MixedDecoder,
@@ -46,7 +47,6 @@ from absentia.models import (
     NoSelfCensoring,
     ObservedMissingness,
     OutshinesOthers,
-    PriorEncoder,
     RandomIntercepts,
     ResidualDecoder,
     SelfMasking,
@@ -140,6 +140,16 @@ DECODERS[MixedDecoder] = {
     "skip": lambda: MixedDecoder(D, FAMILIES, hidden=[8], skip=True),
 }
 
+
+def mask_latent_encoder() -> MaskLatentEncoder:
+    """Of a mechanism with two dimensions of a latent that only the mask reads."""
+    encoder, of_z = MaskLatentEncoder(P, D), ExactConditionalEncoder(P, D)
+    decoder = LinearGaussianDecoder(D, P)
+    of_z.attach(decoder)
+    encoder.attach_mechanism(AveragedMissingness(P, D, mask_latent_dim=D), decoder, of_z)
+    return encoder
+
+
 ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
     ZeroFilledEncoder: {"deep": lambda: ZeroFilledEncoder(P, D, hidden=[8, 8])},
     MaskAwareEncoder: {
@@ -155,7 +165,7 @@ ENCODERS: dict[type, dict[str, Callable[[], Encoder]]] = {
     ExactMixtureEncoder: {"exact-mixture": mixture_encoder},
     GaussNewtonEncoder: {"gauss-newton": gauss_newton_encoder},
     ModalEncoder: {"mode": modal_encoder},
-    PriorEncoder: {"prior": lambda: PriorEncoder(P, D)},
+    MaskLatentEncoder: {"mask-latent": mask_latent_encoder},
 }
 
 

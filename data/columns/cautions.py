@@ -11,6 +11,7 @@ from ..errors import AbsentiaWarning
 from ..foreign import EXACT
 from ..schema import Schema
 from .codes import code_kind, declaration_of
+from .column import REAL
 from .sentinels import Sentinel, sentinel_in
 
 _MOST_NAMES = 6
@@ -104,7 +105,7 @@ def warn_of_columns(values: np.ndarray, schema: Schema, from_array: bool) -> Non
             warnings.warn(DigitsLostWarning(column.name, digits), stacklevel=3)
         if column.constant is not None:
             continue
-        if column.kind in ("continuous", "positive", "bounded"):
+        if column.kind in REAL:
             found = sentinel_in(seen)
             if found is not None and not (from_array and 0 <= found.value < 777):
                 about = SentinelWarning(column.name, found)

@@ -16,6 +16,8 @@ Kind = Literal[
 KINDS: tuple[str, ...] = get_args(Kind)
 #: the kinds whose values are codes 0, 1, ... of the levels in a list
 LEVELLED = ("binary", "categorical", "ordinal")
+#: the kinds of real numbers
+REAL = ("continuous", "positive", "bounded")
 #: the largest count that may be inferred, because exact sums visit every value of a count
 LARGEST_COUNT = 1000
 

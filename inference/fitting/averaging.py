@@ -7,8 +7,9 @@ from typing import Any
 from ...data import IncompleteData
 from ...models.missingness.averaged import AveragedMissingness
 from ...models.networks.decoders import LinearGaussianDecoder
-from ...models.networks.encoders import ExactConditionalEncoder, PriorEncoder
+from ...models.networks.encoders import ExactConditionalEncoder
 from ...models.programs.base import StandardNormalPrior
+from ...models.programs.mask_latent import MaskLatentEncoder
 from ...models.programs.mixture import DirectDecoder, ExactMixtureEncoder, MixturePrior
 from ...models.programs.selection import SelectionModel
 
@@ -27,7 +28,7 @@ def averages_forms(model: Any, data: Any) -> bool:
         type(model) is SelectionModel
         and isinstance(model.missingness, AveragedMissingness)
         and parts in _SAMPLED
-        and isinstance(model.mask_encoder, PriorEncoder | None)
+        and isinstance(model.mask_encoder, MaskLatentEncoder | None)
         and model.margins is None
         and model.delta is None
         and isinstance(data, IncompleteData)

@@ -85,7 +85,7 @@ def fit(
     at the latest after ``steps`` iterations. It fits all rows and holds none out, unless
     ``validation`` or ``patience`` is given. Where a linear model or a mixture averages over forms
     of its mechanism (``missingness="auto"``), ``"auto"`` takes ``"gibbs"``, which samples the
-    posterior of all parameters by four chains
+    posterior of all parameters by four chains or eight
     (:class:`~absentia.inference.fitting.sampled.PosteriorSampling`); the draws are in
     ``posterior``. ``steps`` then is the number of sweeps; where it is left out there are 1,000, and
     down to 400 where a sweep takes long (from some 300 rows by 30 columns on). Of very many rows

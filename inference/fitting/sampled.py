@@ -21,7 +21,6 @@ from .bent_scaler import bent_scaler
 from .chain_parameters import parameters
 from .settings import FitSettings
 
-_CHAINS = 4
 #: sweeps where their number is not given
 SWEEPS = 1_000
 #: the share of them that is warm-up; draws are kept from those after it
@@ -40,15 +39,27 @@ _MOST_WORK, _LEAST_ROWS = 1_000_000, 1_000
 #: milliseconds that a sweep may take, roughly, for the usual number of sweeps; slower ones are
 #: proportionally fewer, but not fewer than so many
 _QUICK, _LEAST_SWEEPS = 25, 400
+#: chains; and the second number of them where a sweep of the first takes so many milliseconds at
+#: most, roughly: there it takes a third longer, and halves the noise of which modes chains end in
+_CHAINS, _MORE_CHAINS, _SHORT = 4, 8, 7
 #: a bend within so many posterior standard deviations of a straight line is left out
 _STRAIGHT = 2.0
 
 
 def usual_sweeps(model: Any, data: IncompleteData) -> int:
     """Return the number of sweeps where it is not given: 1,000, and down to 400 of large tables."""
-    work = rows_sampled(model, data) * _latents(model) ** 2 / 8_000 + len(data.columns) / 2
-    hundreds = round(min(1.0, _QUICK / work) * SWEEPS / 100)
+    hundreds = round(min(1.0, _QUICK / _milliseconds(model, data)) * SWEEPS / 100)
     return max(100 * hundreds, _LEAST_SWEEPS)
+
+
+def usual_chains(model: Any, data: IncompleteData) -> int:
+    """Return the number of chains: four, and eight where sweeps are short, as of few columns."""
+    return _MORE_CHAINS if _milliseconds(model, data) <= _SHORT else _CHAINS
+
+
+def _milliseconds(model: Any, data: IncompleteData) -> float:
+    """Return how long a sweep of four chains takes, roughly."""
+    return rows_sampled(model, data) * _latents(model) ** 2 / 8_000 + len(data.columns) / 2
 
 
 def rows_sampled(model: Any, data: IncompleteData) -> int:
@@ -93,7 +104,7 @@ class PosteriorSampling:
             latent_dim=decoder.latent_dim,
             # a column by itself has nothing to share
             mask_latent_dim=size if int((~self.seen).any(0).sum()) > 1 else 0,
-            chains=_CHAINS,
+            chains=usual_chains(model, train),
             shared=decoder.scale.kind == "shared",
             floor=decoder.scale.floor,
             forms=model.missingness.forms,
@@ -210,8 +221,13 @@ class PosteriorSampling:
         weighed by their evidence, one mode takes nearly all of the weight, and often not that of
         the smaller error, since the evidence of a draw goes up and down by tens of nats.
         """
-        at = torch.linspace(0, len(self.kept) - 1, _DRAWS // _CHAINS).round().long().tolist()
-        picks = [(place, chain) for chain in range(_CHAINS) for place in at]
+        chains = len(self.odds)
+        counts = [len(range(chain, _DRAWS, chains)) for chain in range(chains)]
+        picks = [
+            (int(place), chain)
+            for chain, count in enumerate(counts)
+            for place in torch.linspace(0, len(self.kept) - 1, count).round()
+        ]
         dtype = next(self.model.parameters()).dtype
         drawn = {
             name: torch.stack([self.kept[place][name][chain] for place, chain in picks])

@@ -41,8 +41,12 @@ class Chains(State):
             self.y = torch.where(self.seen, self.bends.y, self.y)
         decoder.step(self.y, self.of_rows, self.generator)
         self.mixture.step(self.of_rows, self.generator)
-        self.shared.step(self.z[..., decoder.weight.shape[-1] :], self.generator)
+        own, shared = self.z.tensor_split([decoder.weight.shape[-1]], -1)
+        self.shared.step(shared, self.generator)
         self.u = forms.step(self.y[..., columns], self.z, self.u, self.generator)
+        residual = self.u - forms.slope.unsqueeze(1) * self.y[..., columns] - forms.score(self.z)
+        shared = self.shared.exchange(shared, forms, residual, self.generator)
+        self.z = torch.cat([own, shared], -1)
 
     def _latents(self) -> Tensor:
         """Sample components and z given observed values and utilities, without missing values.

@@ -11,7 +11,8 @@ from torch import Tensor
 from ...data import Standardiser
 from ...models.missingness.averaged import AveragedMissingness
 from ...models.networks.decoders import LinearGaussianDecoder
-from ...models.networks.encoders import ExactConditionalEncoder, PriorEncoder
+from ...models.networks.encoders import ExactConditionalEncoder
+from ...models.programs.mask_latent import MaskLatentEncoder
 from ...models.programs.mixture import ExactMixtureEncoder
 from ...models.programs.selection import SelectionModel
 from ...models.sites import Z_MASK, Z
@@ -39,7 +40,7 @@ def serves(model: Callable[..., Any], guide: Callable[..., Any], s: Tensor) -> b
         return False
     if not isinstance(owner.encoder, ExactConditionalEncoder | ExactMixtureEncoder):
         return False
-    if not isinstance(owner.mask_encoder, PriorEncoder | None):
+    if not isinstance(owner.mask_encoder, MaskLatentEncoder | None):
         return False
     read = owner.missingness.dependence(s.shape[-1]).sampled
     return not bool((read & ~s.all(0).cpu()).any())
@@ -61,8 +62,9 @@ def run_exact(
 
     Since q(z | x_o) = p(z | x_o), the weight p(x_o, z) p(s | x_o, z) / q(z | x_o) is
     p(x_o) p(s | x_o, z): the densities of latents and values are the same for every particle of a
-    row, and are computed at one of them. The random numbers are those of
-    :func:`~absentia.inference.importance.weights`, and so are the results, up to rounding.
+    row, and are computed at one of them. A latent v of the mask brings p(v) / q(v | x_o, s). The
+    random numbers are those of :func:`~absentia.inference.importance.weights`, and so are the
+    results, up to rounding.
 
     Args:
         model: a model that :func:`serves`.
@@ -77,10 +79,11 @@ def run_exact(
         noise.start(particles)
     guide = model.encoder(x, s)
     z = guide.rsample((particles,)) if noise is None else noise.draw(Z, guide)
-    z_mask = None
-    if model.mask_encoder is not None:
-        free = model.mask_encoder(x, s)
-        z_mask = free.rsample((particles,)) if noise is None else noise.draw(Z_MASK, free)
+    z_mask, of_mask_latent = None, x.new_zeros(())
+    if model.mask_encoder is not None and model.mask_prior is not None:
+        near = model.mask_encoder(x, s, covariates)
+        z_mask = near.rsample((particles,)) if noise is None else noise.draw(Z_MASK, near)
+        of_mask_latent = (model.mask_prior().log_prob(z_mask) - near.log_prob(z_mask)).sum(-1)
     decoder = model.decoder(z)
     context = model.missingness.context(z=z, z_mask=z_mask, covariates=covariates, s=s)
     mask = model.missingness(x, **context)
@@ -91,4 +94,4 @@ def run_exact(
     one = z[:1]
     seen = model.decoder(one).log_prob(x).masked_fill(~s, 0.0).sum(-1)
     of_values = seen + (model.prior().log_prob(one) - guide.log_prob(one)).sum(-1)
-    return Weighted(of_values + of_mask, 1.0, {}, {}, x.new_zeros(())), tilted
+    return Weighted(of_values + of_mask_latent + of_mask, 1.0, {}, {}, x.new_zeros(())), tilted

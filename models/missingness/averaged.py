@@ -90,8 +90,8 @@ class AveragedMissingness(Missingness):
         mask_latent_dim: the number e of dimensions of v; 0 leaves it out.
         units: (p,) one standard deviation of each column in the model's numbers, 1 for standardised
             columns, the default. A unit of 0 is for levels without an order, which are not read.
-        levels: the positions of columns of levels, which have no slope on their own value: of two
-            or three levels a table can hardly tell whether they decide themselves.
+        unread: the positions of columns that have no slope on their own value, such as levels: of
+            two or three of them a table can hardly tell whether they decide themselves.
         complete: the positions of columns without missing values, whose coefficients a fit by
             gradients learns; sampling finds them in the table.
         covariates: the units of the data's covariates
@@ -118,7 +118,7 @@ class AveragedMissingness(Missingness):
         mask_latent_dim: int = 1,
         units: Sequence[float] | None = None,
         complete: Sequence[int] = (),
-        levels: Sequence[int] = (),
+        unread: Sequence[int] = (),
         covariates: Sequence[Unit | Sequence[float]] = (),
     ) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class AveragedMissingness(Missingness):
         per_unit = [1.0] * num_columns if units is None else [1 / u if u else 0.0 for u in units]
         self.per_unit: Tensor
         self.register_buffer("per_unit", torch.tensor(per_unit), persistent=False)
-        own = torch.tensor([0.0 if j in levels else u for j, u in enumerate(per_unit)])
+        own = torch.tensor([0.0 if j in unread else u for j, u in enumerate(per_unit)])
         self.own_unit: Tensor
         self.register_buffer("own_unit", own, persistent=False)
         self.others: Tensor
@@ -256,7 +256,10 @@ class AveragedMissingness(Missingness):
     def in_words(self, column: int) -> str:
         """Say what the fitted slope on the own value is, where no forms were sampled."""
         if not bool(self.own_unit[column]):
-            return "other columns; levels are taken not to decide themselves"
+            return (
+                "other columns; its own value is taken not to decide, as for levels, or where many "
+                "rows share one value"
+            )
         common = self.slope.new_zeros(()) if self.shared is None else self.shared[column]
         slope = -LOGIT * float(self.slope[column] / (1 + common.square().sum()).sqrt())
         if not bool(self.slope.any()):

@@ -25,11 +25,27 @@ from .mlp import mlp
 class Encoder(Configurable):
     """Base of the encoders: ``encoder(x, s)`` returns q(z | x_o, s), batch shape (n, d)."""
 
+    #: whether the data's covariates (n, q) are the third argument of a call
+    reads_covariates = False
+
     def attach(self, decoder: Decoder) -> None:
         """Receive the paired decoder, once; most encoders ignore it."""
 
     def attach_prior(self, prior: nn.Module) -> None:
         """Receive the model's prior of z, once; most encoders ignore it."""
+
+    def attach_mechanism(
+        self, missingness: nn.Module, decoder: Decoder, encoder: nn.Module
+    ) -> None:
+        """Receive the model's other parts, once, as the guide of a latent that only the mask reads.
+
+        Most encoders ignore them.
+        """
+
+    def _read(self, **parts: nn.Module) -> None:
+        """Keep parts of the model to read at every call; their parameters stay the model's."""
+        # not as registered submodules, whose parameters would be this encoder's own, too
+        self.__dict__.update(parts)
 
     def forward(self, x: Tensor, s: Tensor) -> TorchDistribution:
         """Return the distribution of z given what is observed of the row."""
@@ -180,8 +196,7 @@ class ExactEncoder(Encoder):
                 f"the exact conditional q(z | x_o) needs a LinearGaussianDecoder, not "
                 f"{type(decoder).__name__}; use MaskAwareEncoder with it"
             )
-        # not a registered submodule, since the parameters belong to the decoder alone
-        self.__dict__["decoder"] = decoder
+        self._read(decoder=decoder)
 
     def information(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """Return A (n, d, d) and b (n, d): p(x_o | z) is proportional to exp(b^T z - z^T A z / 2).
@@ -219,22 +234,3 @@ class ExactConditionalEncoder(ExactEncoder):
         given, shift = self.information(x, s)
         eye = torch.eye(self.latent_dim, dtype=x.dtype, device=x.device)
         return RowNormal(*solved(given + eye, shift))
-
-
-class PriorEncoder(Encoder):
-    """q(z | x_o, s) = Normal(0, I): the prior itself, which has no parameters.
-
-    >>> import torch
-    >>> from absentia.models import PriorEncoder
-    >>> PriorEncoder(5, 2)(torch.zeros(7, 5), torch.ones(7, 5, dtype=torch.bool)).batch_shape
-    torch.Size([7, 2])
-    """
-
-    def __init__(self, num_columns: int, latent_dim: int) -> None:
-        super().__init__()
-        self.num_columns, self.latent_dim = num_columns, latent_dim
-
-    def forward(self, x: Tensor, s: Tensor) -> Normal:
-        """Return a Normal of batch shape (n, d)."""
-        zero = x.new_zeros(len(x), self.latent_dim)
-        return Normal(zero, torch.ones_like(zero))

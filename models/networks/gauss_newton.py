@@ -58,8 +58,7 @@ class GaussNewtonEncoder(Encoder):
                 f"GaussNewtonEncoder needs a ResidualDecoder, not {type(decoder).__name__}; use "
                 f"MaskAwareEncoder with it"
             )
-        # not a registered submodule, since the parameters belong to the decoder alone
-        self.__dict__["decoder"] = decoder
+        self._read(decoder=decoder)
 
     def forward(self, x: Tensor, s: Tensor) -> RowNormal:
         """Return a RowNormal of batch shape (n, d)."""

@@ -69,8 +69,7 @@ class ModalEncoder(Encoder):
                 f"are Normal with scale='shared' or 'column', not this {type(decoder).__name__}; "
                 f"use encoder='mask-aware'"
             )
-        # not a registered submodule, since the parameters belong to the decoder alone
-        self.__dict__["decoder"] = decoder
+        self._read(decoder=decoder)
 
     def forward(self, x: Tensor, s: Tensor) -> RowNormal:
         """Return a RowNormal of batch shape (n, d)."""

@@ -141,7 +141,7 @@ class ExactMixtureEncoder(ExactEncoder):
                 f"ExactMixtureEncoder needs prior=MixturePrior(...), not {type(prior).__name__}; "
                 f"use ExactConditionalEncoder with Normal(0, I)"
             )
-        self.__dict__["prior"] = prior
+        self._read(prior=prior)
 
     @torch.no_grad()
     def forward(self, x: Tensor, s: Tensor) -> RowNormalMixture:

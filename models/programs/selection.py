@@ -96,6 +96,8 @@ class SelectionModel(RowModel):
         self.encoder.attach(decoder)
         self.encoder.attach_prior(self.prior)
         self.mask_encoder = mask_encoder
+        if mask_encoder is not None:
+            mask_encoder.attach_mechanism(missingness, decoder, encoder)
         self.margins = margins
         self.mask_prior = StandardNormalPrior(missingness.mask_latent_dim) if mask_encoder else None
         self.coefficient_guide = self._guide_of_coefficients()
@@ -140,7 +142,8 @@ class SelectionModel(RowModel):
                 self.coefficient_guide()
         with rows, latent:
             pyro.sample(Z, self.encoder(x, s))
-        self._mask_latent(rows, self.mask_encoder, x, s)
+        further = (covariates,) if getattr(self.mask_encoder, "reads_covariates", False) else ()
+        self._mask_latent(rows, self.mask_encoder, x, s, *further)
 
     def _shrink(self) -> None:
         """Add the log-priors of learnt slopes and gates to the joint density."""
@@ -151,7 +154,7 @@ class SelectionModel(RowModel):
         if log_priors:
             pyro.factor(SHRINKAGE, sum(log_priors))
 
-    def _mask_latent(self, rows: Any, distribution: Any, *given: Tensor) -> Tensor | None:
+    def _mask_latent(self, rows: Any, distribution: Any, *given: Tensor | None) -> Tensor | None:
         """Sample the site ``z_mask``, where the mechanism reads a latent of the mask alone."""
         if distribution is None:
             return None

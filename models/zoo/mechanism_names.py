@@ -6,8 +6,10 @@ import math
 from typing import Any, Final, Literal
 
 import numpy as np
+from torch import Tensor
 
 from ...data import IncompleteData
+from ...data.columns.column import REAL
 from ...data.errors import InputError
 from ..configurable import argument_of
 from ..missingness import (
@@ -56,6 +58,8 @@ PUBLISHED: Final = "self-masking"
 #: a mask latent of two dimensions takes five columns to be found, as two factors of a correlation
 #: matrix do (Ledermann, Psychometrika 1937)
 _COLUMNS_FOR_TWO = 5
+#: the share of a column's numbers that are one number, from which on it has a peak
+_PEAK = 0.1
 #: the standard deviation of the weakly informative prior, per standard deviation of the column
 WEAK = 0.5
 
@@ -207,13 +211,15 @@ def _averaged(
     """Make the mechanism that averages over forms, with the units of codes and counts.
 
     Where it cannot be sampled, it is given the columns that are complete. It reads the covariates.
+    Beside columns of other kinds, real numbers of which many are the same have no slope on their
+    own value: the density of no family has such a peak, and a slope would make up for it.
     """
     p = len(data.columns)
     units = [1.0] * p
     for j, column in enumerate(data.schema):
         if column.kind == "categorical" and column.num_values > 2:
             units[j] = 0.0
-        elif column.kind not in ("continuous", "positive", "bounded"):
+        elif column.kind not in REAL:
             codes = data.x[data.s[:, j], j].double()
             units[j] = float(codes.std(correction=0)) if len(codes) else 0.0
     whole = [] if sampled else data.s.all(0).nonzero().flatten().tolist()
@@ -222,10 +228,20 @@ def _averaged(
         latent_dim,
         mask_latent_dim=mask_latent_dim,
         units=units if mixed else None,
-        levels=[j for j, column in enumerate(data.schema) if column.levels],
+        unread=[
+            j
+            for j, column in enumerate(data.schema)
+            if column.levels or (mixed and column.kind in REAL and _peaked(data.x[data.s[:, j], j]))
+        ],
         complete=whole,
         covariates=units_of_covariates(data),
     )
+
+
+def _peaked(values: Tensor) -> bool:
+    """Whether a tenth of the numbers (m,) or more are one number."""
+    counts = values.unique(return_counts=True)[1]
+    return bool((counts >= _PEAK * len(values)).any()) and len(counts) > 1
 
 
 def _sides(sign: Sign, data: IncompleteData) -> tuple[list[str], list[float | None]]:

@@ -15,7 +15,6 @@ from ..networks.encoders import (
     ExactConditionalEncoder,
     ExactEncoder,
     MaskAwareEncoder,
-    PriorEncoder,
     SetEncoder,
     ZeroFilledEncoder,
 )
@@ -24,6 +23,7 @@ from ..networks.mixed_decoder import MixedDecoder
 from ..networks.modal_encoder import ModalEncoder
 from ..programs.base import Prior
 from ..programs.margins import KnownMargins
+from ..programs.mask_latent import MaskLatentEncoder
 from ..programs.selection import SelectionModel
 from .options import Margins
 
@@ -132,11 +132,11 @@ def assembled(
         )
     mask_encoder = None
     if mechanism.mask_latent_dim:
-        # sampling the posterior trains no guide
+        # sampling the posterior trains no guide, and a fit by the bound needs none with this one
         plain = isinstance(mechanism, AveragedMissingness) and isinstance(encoder, ExactEncoder)
         size = mechanism.mask_latent_dim
         mask_encoder = (
-            PriorEncoder(columns, size)
+            MaskLatentEncoder(columns, size)
             if plain
             else encoder_for("mask-aware", families_of(data), size, network)
         )

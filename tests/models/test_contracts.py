@@ -25,6 +25,7 @@ from absentia.models import (
     Ignorable,
     LinearGaussianDecoder,
     MaskAwareEncoder,
+    MaskLatentEncoder,
     Missingness,
     MixedDecoder,
     ModalEncoder,
@@ -208,10 +209,10 @@ def test_double_precision(make):
 
 
 def _attached(module):
-    """The exact encoder's decoder is not registered in it; convert it as its model would."""
-    decoder = module.__dict__.get("decoder")
-    if decoder is not None:
-        decoder.double()
+    """Parts that an exact encoder reads are not registered in it; convert them as a model would."""
+    for part in vars(module).values():
+        if isinstance(part, torch.nn.Module):
+            part.double()
     return module
 
 
@@ -242,7 +243,9 @@ def test_configuration_rebuilds_an_equal_module(make):
     shapes = {name: value.shape for name, value in module.state_dict().items()}
     assert {name: value.shape for name, value in again.state_dict().items()} == shapes
     again.load_state_dict(module.state_dict())
-    if isinstance(module, Encoder) and "decoder" in module.__dict__:
+    if isinstance(module, MaskLatentEncoder):
+        again.attach_mechanism(*(vars(module)[k] for k in ("missingness", "decoder", "encoder")))
+    elif isinstance(module, Encoder) and "decoder" in module.__dict__:
         again.attach(module.__dict__["decoder"])
     if isinstance(module, Encoder) and "prior" in module.__dict__:
         again.attach_prior(module.__dict__["prior"])

@@ -70,7 +70,7 @@ def test_a_table_from_the_prior_is_sampled_as_it_is(monkeypatch):
         assert torch.equal(values[seen], torch.from_numpy(drawn.truth)[seen])
     assert torch.equal(sampling.chains.forms.others, torch.from_numpy(drawn.truth[:, :2]))
     means = torch.stack(sampling.means)
-    assert means.shape == (len(sampling.kept), 4, 2)
+    assert means.shape == (len(sampling.kept), 8, 2)
     torch.testing.assert_close(means[-1], sampling.chains.y[..., 2:].mean(1))
 
 

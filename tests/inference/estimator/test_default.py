@@ -75,8 +75,20 @@ def test_columns_of_every_kind_have_slopes_in_their_own_standard_deviations():
     expected.append(1 / codes.std(correction=0))
     np.testing.assert_allclose(mechanism.per_unit.numpy(), np.array(expected), rtol=1e-5)
     assert mechanism.own_unit.tolist() == [1.0, 0.0, 0.0, 0.0]  # levels have no slope
-    assert "levels are taken not to decide" in mechanism.in_words(1)
+    assert "is taken not to decide, as for levels" in mechanism.in_words(1)
     assert "not known before the fit" in mechanism.in_words(0)
+
+
+def test_numbers_of_which_many_are_the_same_are_not_read_beside_other_kinds():
+    """The peak at nothing of what people spend has a density of its own."""
+    frame = mixed(200).drop(columns="stage")
+    spent = np.where(np.arange(200) % 4 == 1, 0.0, np.random.default_rng(1).lognormal(size=200))
+    frame["spent"] = np.where(np.arange(200) % 5 == 3, np.nan, spent)
+    mechanism = ab.NotMIWAEPPCA(ab.IncompleteData.from_frame(frame)).missingness
+    assert mechanism.own_unit.tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert "where many rows share one value" in mechanism.in_words(3)
+    numbers = ab.IncompleteData.from_frame(frame[["age", "spent"]])
+    assert ab.NotMIWAEPPCA(numbers).missingness.own_unit.tolist() == [1.0, 1.0]
 
 
 def test_levels_that_are_missing_at_random_keep_their_shares():

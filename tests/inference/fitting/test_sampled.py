@@ -337,16 +337,33 @@ def test_very_many_rows_are_sampled_in_part(monkeypatch):
     assert sampling.x.shape == (50, 3)
 
 
-def test_large_tables_have_fewer_sweeps():
+def test_large_tables_have_fewer_sweeps_and_tables_of_few_columns_more_chains():
     def sweeps(rows, columns):
         data = ab.IncompleteData.from_numpy(np.where(np.eye(rows, columns) > 0, np.nan, 0.5))
         model = SimpleNamespace(decoder=SimpleNamespace(latent_dim=min(columns, 32)))
         model.missingness = SimpleNamespace(mask_latent_dim=1)
-        return sampled.usual_sweeps(model, data), sampled.rows_sampled(model, data)
+        found = sampled.usual_sweeps, sampled.rows_sampled, sampled.usual_chains
+        return tuple(count(model, data) for count in found)
 
-    assert sweeps(178, 13) == (1_000, 178)
-    assert sweeps(20_000, 4) == (400, 20_000)
-    assert sweeps(3_000, 30) == (400, 1_040)
+    assert sweeps(150, 4) == (1_000, 150, 8)
+    assert sweeps(178, 13) == (1_000, 178, 4)
+    assert sweeps(20_000, 4) == (400, 20_000, 4)
+    assert sweeps(3_000, 30) == (400, 1_040, 4)
+
+
+@pytest.mark.parametrize("chains", [3, 8])
+def test_draws_are_spread_over_all_chains(chains, monkeypatch):
+    monkeypatch.setattr(sampled, "usual_chains", lambda *_: chains)
+    data = ab.IncompleteData.from_numpy(table("own", rows=30)[1])
+    sampling = sampled.PosteriorSampling(ab.NotMIWAEPPCA(data), data, FitSettings(steps=300))
+    while not sampling.finished:
+        sampling.advance(0)
+    name = "decoder.mean.bias"
+    kept = torch.stack([one[name].float() for one in sampling.kept], 1)  # (K, M, p)
+    drawn = sampling.posterior().tensors[name]
+    counts = [sum(bool((one == row).all()) for row in drawn for one in chain) for chain in kept]
+    assert sum(counts) == 100
+    assert max(counts) - min(counts) <= 1
 
 
 @pytest.mark.parametrize("steps", [1, 2, 9])

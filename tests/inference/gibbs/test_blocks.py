@@ -284,6 +284,53 @@ def test_complete_columns_move_the_masks_own_latent(monkeypatch):
     torch.testing.assert_close(shared.mean(), others @ shared.coefficient.mT)
 
 
+def test_effects_of_complete_columns_move_between_the_latent_and_the_coefficients(monkeypatch):
+    """The move has the conditional distribution of the log joint density, by brute force."""
+    n, r, q = 9, 2, 3
+    others, v, u, y = random(n, r), random(1, n, 1, seed=1), random(1, n, q, seed=2), random(n, q)
+    forms = Forms(torch.full((q,), 0.3, dtype=DOUBLE), 1, 1, 1, tuple(FORMS), others)
+    forms.form = torch.tensor([[0, 1, 4]])  # the last two read complete columns
+    reads = torch.tensor([0.0, 1.0, 1.0], dtype=DOUBLE)
+    forms.loading, forms.offset = random(1, q, 2, seed=3), random(1, q, seed=4)
+    forms.coefficient = random(1, q, r, seed=5) * reads[:, None]
+    forms.coefficient_variance = random(1, q, seed=6).exp()
+    shared = MaskLatent(1, 1, others)
+    shared.coefficient, shared.variance = random(1, 1, r, seed=7), random(1, 1, seed=8).exp()
+    z = torch.cat([random(1, n, 1, seed=9), v], -1)
+    start = shared.coefficient[0, 0].clone(), forms.coefficient[0].clone(), v[0, :, 0].clone()
+
+    def log_joint(step):
+        """Of utilities, latents, and coefficients, where the latent's have moved by a step."""
+        of_latent, g = start[0] + step, forms.loading[0, :, 1]
+        latent, own = start[2] + others @ step, start[1] - (reads * g)[:, None] * step
+        score = forms.offset[0] + z[0, :, :1] * forms.loading[0, :, 0] + latent[:, None] * g
+        apart = [
+            u[0] - y - score - others @ own.T,
+            latent - others @ of_latent,
+            of_latent / (shared.variance[0] / r).sqrt(),
+            (own / (forms.coefficient_variance[0, :, None] / r).sqrt())[reads > 0],
+        ]
+        return -0.5 * sum(part.square().sum() for part in apart)
+
+    at = torch.zeros(r, dtype=DOUBLE)
+    slope = torch.autograd.functional.jacobian(log_joint, at)
+    covariance = -torch.autograd.functional.hessian(log_joint, at).inverse()
+    residual = u - y - forms.score(z)
+    found = []
+    for noise in torch.cat([torch.zeros(1, r), torch.eye(r)]).to(DOUBLE):
+        monkeypatch.setattr(mask_latent, "normal", lambda *_, e=noise: e[None, :, None])
+        shared.coefficient, forms.coefficient = start[0][None, None].clone(), start[1][None]
+        moved = shared.exchange(v, forms, residual, generator())
+        step = shared.coefficient[0, 0] - start[0]
+        torch.testing.assert_close(moved[0, :, 0], start[2] + others @ step)
+        kept = forms.score(torch.cat([z[..., :1], moved], -1))[..., 1:]
+        torch.testing.assert_close(kept, (u - y - residual)[..., 1:])
+        found.append(step)
+    torch.testing.assert_close(found[0], covariance @ slope)
+    root = torch.stack([found[1] - found[0], found[2] - found[0]], -1)
+    torch.testing.assert_close(root @ root.T, covariance)
+
+
 def test_a_latent_of_the_mask_alone_without_complete_columns_or_dimensions():
     for size, columns in ((0, 2), (2, 0)):
         shared = MaskLatent(size, 1, random(5, columns))

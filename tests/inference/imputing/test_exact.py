@@ -80,9 +80,9 @@ def test_an_imputation_over_draws_is_that_of_the_programs_within_its_error(monke
         settings = {"independent_rows": False, "progress": False, **options}
         return [imputed_by_draws(model, bent, posterior, 1_000, seed=k, **settings) for k in seeds]
 
-    fast = imputations(range(8))
+    fast = imputations(range(24))
     monkeypatch.setattr(particles, "serves", lambda *_: False)
-    slow = imputations(range(8, 16))
+    slow = imputations(range(24, 48))
     gap = ~bent.s.numpy()
     assert gap[:, 0].any()
     # the pooled error also counts how the two draws of the parameters differ, which both share
@@ -91,7 +91,7 @@ def test_an_imputation_over_draws_is_that_of_the_programs_within_its_error(monke
     assert np.abs(standard).max() < 4
     for of_one in (lambda made: made.sd[gap] ** 2, lambda made: np.exp(made.log_evidence)):
         ours, theirs = (np.array([of_one(one) for one in several]) for several in (fast, slow))
-        error = np.hypot(*(all_.std(0, ddof=1) / 8**0.5 for all_ in (ours, theirs)))
+        error = np.hypot(*(all_.std(0, ddof=1) / 24**0.5 for all_ in (ours, theirs)))
         standard = (ours - theirs).mean(0) / error
         assert np.abs(standard).max() < 4.5
         assert np.sqrt(np.mean(standard**2)) < 1.8
