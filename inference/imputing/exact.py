@@ -80,8 +80,8 @@ def run_exact(
     guide = model.encoder(x, s)
     z = guide.rsample((particles,)) if noise is None else noise.draw(Z, guide)
     z_mask, of_mask_latent = None, x.new_zeros(())
-    if model.mask_encoder is not None and model.mask_prior is not None:
-        near = model.mask_encoder(x, s, covariates)
+    if isinstance(model.mask_encoder, MaskLatentEncoder) and model.mask_prior is not None:
+        near = model.mask_encoder.given(guide, x, s, covariates)
         z_mask = near.rsample((particles,)) if noise is None else noise.draw(Z_MASK, near)
         of_mask_latent = (model.mask_prior().log_prob(z_mask) - near.log_prob(z_mask)).sum(-1)
     decoder = model.decoder(z)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from ...data.errors import KindError
@@ -76,10 +77,16 @@ class MaskLatentEncoder(Encoder):
                 )
         self._read(missingness=missingness, decoder=decoder, encoder=encoder)
 
-    @torch.no_grad()
     def forward(self, x: Tensor, s: Tensor, covariates: Tensor | None = None) -> RowNormalMixture:
         """Return a RowNormalMixture of batch shape (n, e)."""
-        mean, variance, loading, columns = self._scores(x, s, covariates)
+        return self.given(self.__dict__["encoder"](x, s), x, s, covariates)
+
+    @torch.no_grad()
+    def given(
+        self, latent: TorchDistribution, x: Tensor, s: Tensor, covariates: Tensor | None = None
+    ) -> RowNormalMixture:
+        """Return what a call returns, given the distribution of z that the encoder finds."""
+        mean, variance, loading, columns = self._scores(latent, x, s, covariates)
         centre, precision = propagated(mean, variance, loading, s[:, columns])
         eye = torch.eye(self.latent_dim, dtype=precision.dtype, device=x.device)
         near = torch.linalg.cholesky(eye + _COUNTS * (precision - eye))
@@ -89,12 +96,11 @@ class MaskLatentEncoder(Encoder):
         return RowNormalMixture.of(log_weight.to(x), loc.to(x), tril.to(x))
 
     def _scores(
-        self, x: Tensor, s: Tensor, covariates: Tensor | None
+        self, latent: TorchDistribution, x: Tensor, s: Tensor, covariates: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return mean and variance (n, q) of r, loadings (q, e), and the columns that have any."""
         mechanism, decoder = self.__dict__["missingness"], self.__dict__["decoder"]
         columns = (mechanism.shared != 0).any(-1).nonzero().flatten()
-        latent = self.__dict__["encoder"](x, s)
         z, spread = latent.mean, latent.variance
         given = {"z": z} if covariates is None else {"z": z, "covariates": covariates}
         affine = mechanism.affine(x, **given)

@@ -142,8 +142,8 @@ class SelectionModel(RowModel):
                 self.coefficient_guide()
         with rows, latent:
             pyro.sample(Z, self.encoder(x, s))
-        further = (covariates,) if getattr(self.mask_encoder, "reads_covariates", False) else ()
-        self._mask_latent(rows, self.mask_encoder, x, s, *further)
+        reads = self.mask_encoder is not None and self.mask_encoder.reads_covariates
+        self._mask_latent(rows, self.mask_encoder, x, s, *((covariates,) if reads else ()))
 
     def _shrink(self) -> None:
         """Add the log-priors of learnt slopes and gates to the joint density."""
