@@ -33,6 +33,10 @@ class Warp:
     that nobody has seen are not stretched further (Jones & Pewsey, Biometrika 2009, eq. 2). With
     ``skew=0`` and ``tail=1`` it is a straight line.
 
+    A heap is a number that stands for a whole interval of y: from the curve's value there, over
+    ``width``; values above it are moved up by ``width``. Where a value is the heap, its y is
+    ``middle`` above the interval's lower end.
+
     >>> Warp("logit", 0.0, 1.0).apply(np.array([0.0, 0.5, 1.0])).round(2)
     array([-4.62,  0.  ,  4.62])
     >>> Warp("log").invert(np.array([0.0, -1e6])) > 0
@@ -42,11 +46,18 @@ class Warp:
     >>> bend.invert(bend.apply(np.array([-3.0, 0.0, 5.0, 20.0]))).round(6)
     array([-3.,  0.,  5., 20.])
 
+    >>> often_two = Warp("sinh-arcsinh", 0.0, 10.0, heap=2.0, width=1.5, middle=0.7)
+    >>> often_two.apply(np.array([1.0, 2.0, 3.0]))
+    array([1. , 2.7, 4.5])
+    >>> often_two.invert(np.array([1.0, 2.1, 3.4, 4.5]))
+    array([1., 2., 2., 3.])
+
     Args:
         kind: "log", "logit" or "sinh-arcsinh".
         lower: the lower bound of a logit, or the least observed value of a sinh-arcsinh.
         upper: the upper bound of a logit, or the greatest observed value of a sinh-arcsinh.
         centre, spread, skew, tail: the parameters of a sinh-arcsinh.
+        heap, width, middle: the number of which it has a heap, and how that is mapped.
 
     Raises:
         ValueError: the kind is unknown, or a logit or sinh-arcsinh lacks finite bounds with
@@ -60,6 +71,9 @@ class Warp:
     spread: float = 1.0
     skew: float = 0.0
     tail: float = 1.0
+    heap: float | None = None
+    width: float = 0.0
+    middle: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse an unknown kind, and a logit without a range."""
@@ -175,13 +189,22 @@ class Warp:
         assert self.upper is not None
         within = values.clip(self.lower, self.upper)
         beyond = values - within
-        return (
+        bent: Values = (
             self._curve(within) + beyond.clip(None, 0) * slope[0] + beyond.clip(0, None) * slope[1]
         )
+        if self.heap is None:
+            return bent
+        near = abs(values - self.heap) <= self._same()
+        return bent + self.middle * near + self.width * ((values > self.heap) & ~near)
 
     def _unbent(self, values: Values) -> Values:
         """Invert :meth:`_bent`."""
         at, slope = self._ends()
+        in_heap = None
+        if self.heap is not None:
+            low, high = self.interval()
+            in_heap = (values > low) & (values < high)
+            values = values - self.width * (values >= high)
         within = values.clip(at[0], at[1])
         beyond = values - within
         if isinstance(within, np.ndarray):
@@ -190,4 +213,19 @@ class Warp:
             u = ((within.arcsinh() + self.skew) / self.tail).sinh()
         inside = (self.centre + self.spread * u).clip(self.lower, self.upper)
         found: Values = inside + beyond.clip(None, 0) / slope[0] + beyond.clip(0, None) / slope[1]
-        return found
+        if in_heap is None:
+            return found
+        if isinstance(found, np.ndarray):
+            return np.where(in_heap, np.asarray(self.heap, found.dtype), found)
+        return found.masked_fill(in_heap, self.heap)
+
+    def interval(self) -> tuple[float, float]:
+        """Return the ends of the interval of y that the heap stands for."""
+        assert self.heap is not None
+        start = float(self._curve(np.array([self.heap]))[0])
+        return start, start + self.width
+
+    def _same(self) -> float:
+        """Return how far a value may be from the heap, by rounding."""
+        assert self.heap is not None
+        return 1e-6 * max(abs(self.heap), self.spread)

@@ -28,7 +28,8 @@ def bent_scaler(chains: Chains, given: Standardiser, x: Tensor) -> Standardiser:
     low = torch.where(chains.seen, x, math.inf).amin(0).cpu().numpy()
     high = torch.where(chains.seen, x, -math.inf).amax(0).cpu().numpy()
     for j in range(len(warps)):
-        if bool(bends.straight[j]):
+        heaped = bool(bends.heaps.exist[j])
+        if bool(bends.straight[j]) and not heaped:
             continue
         unit, start = float(given.scale[j]), float(given.center[j])
         warps[j] = Warp(
@@ -39,9 +40,24 @@ def bent_scaler(chains: Chains, given: Standardiser, x: Tensor) -> Standardiser:
             spread=unit,
             skew=float(bends.skew[0, j]),
             tail=float(bends.log_tail[0, j].exp()),
+            **(_heap(chains, j, start, unit) if heaped else {}),
         )
         center[j], scale[j] = mean[j], sd[j]
     return Standardiser(center, scale, tuple(warps))
+
+
+def _heap(chains: Chains, j: int, start: float, unit: float) -> dict[str, float]:
+    """Return the parameters of a column's heap; the middle of its interval is where chains are."""
+    bends, cells = chains.bends, chains.bends.heaps.at[:, j]
+    value = bends.heaps.value[j]
+    begin = torch.sinh(bends.log_tail[0, j].exp() * value.asinh() - bends.skew[0, j])
+    middle = bends.mean[0, j] + bends.sd[0, j] * chains.y[:, cells, j].mean()
+    return {
+        # without the digits that single precision adds to it
+        "heap": round(start + unit * float(value), 6 - math.floor(math.log10(unit))),
+        "width": float(bends.width[0, j]),
+        "middle": float(middle - begin),
+    }
 
 
 def with_columns(

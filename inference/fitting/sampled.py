@@ -165,7 +165,9 @@ class PosteriorSampling:
         if warm_up:
             last = self.sweeps == self.warm_up
             if self.sweeps > self.warm_up / 2 and (last or self.sweeps % self.looks == 0):
-                self.bends.append(torch.stack([chains.bends.skew, chains.bends.log_tail]))
+                self.bends.append(
+                    torch.stack([chains.bends.skew, chains.bends.log_tail, chains.bends.width])
+                )
                 if self.sweeps > 3 * self.warm_up / 4:
                     self.evidence.append(log_evidence(chains, _PARTICLES))
             if last:
@@ -191,18 +193,19 @@ class PosteriorSampling:
         """Fix the bends at their posterior means, and leave out those that change nothing."""
         bends = self.chains.bends
         weight = chain_weights(torch.stack(self.evidence)).view(1, -1, 1)
-        drawn = torch.stack(self.bends)  # (M, 2, K, p)
+        drawn = torch.stack(self.bends)  # (M, 3, K, p)
         mean = (drawn.mean(0) * weight).sum(1)
         sd = (drawn.std(0, correction=0) * weight).sum(1)
-        straight = (mean.abs() < _STRAIGHT * sd).all(0) | bends.straight
+        straight = (mean.abs() < _STRAIGHT * sd)[:2].all(0) | bends.straight
         if len(drawn) < _FEWEST_BENDS:
             straight = torch.ones_like(straight)
-        skew, log_tail = mean.masked_fill(straight, 0.0)
+        skew, log_tail = mean[:2].masked_fill(straight, 0.0)
         bends.straight = straight
         bends.skew = skew.expand_as(bends.skew).clone()
         bends.log_tail = log_tail.expand_as(bends.log_tail).clone()
+        bends.width = mean[2].expand_as(bends.width).clone()
         bends.refresh()
-        self.chains.y = torch.where(self.seen, bends.y, self.chains.y)
+        self.chains.y = torch.where(bends.known, bends.y, self.chains.y)
         self.chains.read_bent()
         self.evidence = []
 

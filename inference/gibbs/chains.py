@@ -27,18 +27,11 @@ class Chains(State):
         self.z = self._latents()
         predicted = decoder.predicted(self.of_rows)
         score = self._missing_values(predicted)
+        given = predicted, decoder.noise, self.u - score, forms.slope, columns
         if bend:
-            self.bends.move(
-                predicted,
-                decoder.noise,
-                self.u - score,
-                forms.slope,
-                columns,
-                True,
-                self.generator,
-                times=2,
-            )
-            self.y = torch.where(self.seen, self.bends.y, self.y)
+            self.bends.move(*given, True, self.generator, times=2)
+            self.y = torch.where(self.bends.known, self.bends.y, self.y)
+        self.y = self.bends.in_heaps(*given, self.y, self.generator)
         decoder.step(self.y, self.of_rows, self.generator)
         self.mixture.step(self.of_rows, self.generator)
         own, shared = self.z.tensor_split([decoder.weight.shape[-1]], -1)

@@ -10,7 +10,11 @@ WARPS = {
     "log": Warp("log"),
     "logit": Warp("logit", -2.0, 3.0),
     "sinh-arcsinh": Warp("sinh-arcsinh", -2.0, 3.0, centre=0.4, spread=0.7, skew=0.9, tail=1.3),
-}
+    "heap": Warp(
+        "sinh-arcsinh", -2.0, 3.0, centre=0.4, spread=0.7, skew=0.9, tail=1.3,
+        heap=1.1, width=0.8, middle=0.5,
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WARPS)
@@ -34,6 +38,20 @@ def test_the_ends_are_finite_and_inside(dtype):
     assert bool(((bounded >= -2) & (bounded <= 3)).all())
     at_bounds = WARPS["logit"].apply(torch.tensor([-2.0, 3.0], dtype=dtype))
     assert bool(at_bounds.isfinite().all())
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_a_heap_stands_for_an_interval(kind):
+    warp, plain = WARPS["heap"], WARPS["sinh-arcsinh"]
+    low, high = warp.interval()
+    assert high - low == pytest.approx(0.8)
+    values, inside = np.array([0.9, 1.1, 1.3, 4.0]), np.linspace(low + 1e-6, high - 1e-6, 7)
+    if kind == "torch":
+        values, inside = torch.from_numpy(values), torch.from_numpy(inside)
+    moved = np.asarray(warp.apply(values) - plain.apply(values))
+    np.testing.assert_allclose(moved, [0, 0.5, 0.8, 0.8], atol=1e-12)
+    assert (np.asarray(warp.invert(inside)) == 1.1).all()
+    assert Warp.from_dict(warp.to_dict()) == warp
 
 
 def test_the_two_libraries_agree():

@@ -42,6 +42,28 @@ def own():
     return x, gaps, *fitted(gaps)
 
 
+def test_a_usual_number_stands_for_an_interval():
+    """Half of a column is one number; a mechanism is not blamed for it, and it is imputed."""
+    rng = np.random.default_rng(2)
+    x = 0.8 * rng.normal(size=(ROWS, 1)) + 0.6 * rng.normal(size=(ROWS, 3))
+    y = x[:, 2].copy()
+    x[:, 2] = 40.25 + np.where(y < -1.2, y + 1.2, np.where(y > 0.2, np.expm1(y - 0.2), 0.0))
+    gaps = x.copy()
+    gaps[rng.random(ROWS) < 0.3, 2] = np.nan
+    data, fit = fitted(gaps)
+    assert fit.odds.loc["c", "own value":"own value and latent"].sum() < 0.5
+    filled = ab.impute(fit, data, particles=200, draws=50)
+    missing = np.isnan(gaps[:, 2])
+    drawn, true = filled.draws(50)[:, missing, 2] == 40.25, x[missing, 2] == 40.25
+    error = (0.25 / missing.sum()) ** 0.5
+    assert 0.4 < true.mean() < 0.6
+    assert drawn.mean() == pytest.approx(true.mean(), abs=3 * error)
+    # and where other columns say so: the number is more likely where it is the truth
+    assert drawn[:, true].mean() > drawn[:, ~true].mean() + 0.1
+    seen = ~missing
+    np.testing.assert_array_equal(filled.mean[seen, 2], gaps[seen, 2])
+
+
 @pytest.fixture
 def short(monkeypatch):
     """Make fits of few sweeps, for tests in which it does not matter what is found."""

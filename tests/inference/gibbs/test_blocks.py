@@ -16,7 +16,7 @@ from absentia.inference.gibbs.evidence import log_evidence
 from absentia.inference.gibbs.forms import Forms
 from absentia.inference.gibbs.mask_latent import MaskLatent
 from absentia.inference.gibbs.tilted import tilted
-from absentia.inference.gibbs.truncated_normal import of_known_sign
+from absentia.inference.gibbs.truncated_normal import between, log_probability, of_known_sign
 from absentia.models.missingness.averaged import FORMS
 
 DOUBLE = torch.float64
@@ -191,7 +191,7 @@ def test_bends_have_their_posterior():
     grid = torch.linspace(-1.5, 2.5, 120, dtype=DOUBLE), torch.linspace(-1.5, 1.5, 90, dtype=DOUBLE)
     skew, tail = (part.flatten().unsqueeze(1) for part in torch.meshgrid(*grid, indexing="ij"))
     fine = Bends(x, seen, straight, len(skew))
-    y, log_slope, _, _ = fine._bent(skew, tail)
+    y, log_slope, _, _ = fine._bent(skew, tail, torch.zeros_like(skew))
     density = log_slope.sum((1, 2)) - 0.5 * (
         ((y - predicted).square().sum(1) / noise).squeeze(1)
         + (left - slope * y).square().sum((1, 2))
@@ -203,6 +203,112 @@ def test_bends_have_their_posterior():
         sd = math.sqrt(float((share * (at[:, 0] - mean).square()).sum()))
         assert float(found.mean()) == pytest.approx(mean, abs=4 * sd / chains**0.5)
         assert float(found.std()) == pytest.approx(sd, rel=4 / (2 * chains) ** 0.5)
+
+
+def a_heaped_column(n=60):
+    """A skewed column of which a third is one number, with all else that its bend is given."""
+    x = random(n, 1)
+    x = torch.where((x > -0.6) & (x < 0.6), torch.tensor(0.05, dtype=DOUBLE), x).exp()
+    parts = {
+        "predicted": 0.3 * random(n, 1, seed=1),
+        "variance": torch.tensor([[0.8]], dtype=DOUBLE),
+        "left": random(n, 1, seed=2),
+        "slope": torch.tensor([[0.4]], dtype=DOUBLE),
+        "columns": torch.tensor([0]),
+    }
+    return (x - x.mean()) / x.std(), parts
+
+
+def in_chains(parts, chains):
+    """What :func:`a_heaped_column` gives, the same in all chains."""
+    return {
+        name: value if name == "columns" else value.expand(chains, *value.shape[-2:])
+        for name, value in parts.items()
+        if name not in ("variance", "slope")
+    } | {name: parts[name].expand(chains, 1) for name in ("variance", "slope")}
+
+
+def test_bends_of_heaped_columns_have_their_posterior():
+    """Skew, tail and width against a grid; a heap counts with the probability of its interval."""
+    chains, sweeps = 300, 500
+    x, parts = a_heaped_column()
+    seen, straight = torch.ones_like(x, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
+    bends, source = Bends(x, seen, straight, chains), generator()
+    assert int(bends.heaps.at.sum()) > 15
+    assert 0 < int((x[:, 0] < bends.heaps.value).sum()) < int((~bends.heaps.at).sum())
+    given = in_chains(parts, chains)
+    for step in range(sweeps):
+        bends.move(**given, adapt=step < sweeps / 2, generator=source)
+    grid = [torch.linspace(*ends, 41, dtype=DOUBLE) for ends in ((-1.5, 2.5), (-1.5, 1.5), (0, 6))]
+    at = [part.flatten().unsqueeze(1) for part in torch.meshgrid(*grid, indexing="ij")]
+    fine = Bends(x, seen, straight, len(at[0]))
+    y, log_slope, centre, scale = fine._bent(*at)
+    known, predicted, slope = fine.known, parts["predicted"], 0.4
+    density = ((y - predicted).square() / 0.8 + (parts["left"] - slope * y).square()) * known
+    # of the heap: the integral of the density of y and of the utility given y over the interval
+    heap = fine.heaps.at[:, 0]
+    ends = fine.intervals(*at, centre, scale)
+    nodes, weight = np.polynomial.legendre.leggauss(30)
+    shares = torch.from_numpy(nodes / 2 + 0.5)
+    inside = ends[0] + shares * (ends[1] - ends[0])  # (grid, nodes)
+    of_heap = 0
+    for i in heap.nonzero().flatten():
+        squares = (inside - predicted[i]).square() / 0.8 + (parts["left"][i] - slope * inside) ** 2
+        whole = (torch.exp(-0.5 * squares) * torch.from_numpy(weight / 2)).sum(-1)
+        of_heap = of_heap + (whole * (ends[1] - ends[0])[:, 0]).log()
+    prior = sum((part / sd).square().squeeze(1) for part, sd in zip(at, (0.5, 0.5, 2), strict=True))
+    log_density = log_slope.sum((1, 2)) - 0.5 * (density.sum((1, 2)) + prior) + of_heap
+    share = log_density.softmax(0)
+    for found, part in zip((bends.skew, bends.log_tail, bends.width), at, strict=True):
+        mean = float((share * part[:, 0]).sum())
+        sd = math.sqrt(float((share * (part[:, 0] - mean).square()).sum()))
+        assert float(found.mean()) == pytest.approx(mean, abs=4 * sd / chains**0.5)
+        assert float(found.std()) == pytest.approx(sd, rel=4 / (2 * chains) ** 0.5)
+
+
+def test_values_in_a_heap_have_their_conditional_distribution():
+    chains = 3000
+    x, parts = a_heaped_column()
+    seen, straight = torch.ones_like(x, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
+    bends = Bends(x, seen, straight, chains)
+    low, high = (
+        float(part[0, 0])
+        for part in bends.intervals(bends.skew, bends.log_tail, bends.width, bends.mean, bends.sd)
+    )
+    assert low < float(bends.y[0, bends.heaps.at[:, 0].nonzero()[0], 0]) < high
+    drawn = bends.in_heaps(**in_chains(parts, chains), y=bends.y, generator=generator(3))
+    assert drawn[:, bends.known[:, 0]].equal(bends.y[:, bends.known[:, 0]])
+    for i in bends.heaps.at[:, 0].nonzero().flatten().tolist()[:5]:
+        precision = 1 / 0.8 + 0.4**2
+        mean = float(parts["predicted"][i] / 0.8 + 0.4 * parts["left"][i]) / precision
+        exact = stats.truncnorm(
+            (low - mean) * precision**0.5, (high - mean) * precision**0.5, mean, precision**-0.5
+        )
+        assert stats.kstest(drawn[:, i, 0].numpy(), exact.cdf).pvalue > 1e-3
+
+
+def test_intervals_far_in_the_tails():
+    low = torch.tensor([-1.0, 30.0, -31.0, 50.0], dtype=DOUBLE)
+    exact = [stats.norm.logsf(t) for t in (30, 30, 50)]
+    found = log_probability(low, low + 1)
+    np.testing.assert_allclose(found[0], np.log(stats.norm.cdf(0) - stats.norm.cdf(-1)))
+    np.testing.assert_allclose(found[1:], exact, rtol=1e-9)
+    drawn = between(low, low + 1, torch.zeros_like(low), torch.ones_like(low), generator())
+    assert bool(((drawn >= low) & (drawn <= low + 1)).all())
+
+
+def test_which_numbers_are_heaps():
+    """A number that is found in a third of the cells, inside, and not since all were rounded."""
+    usual = torch.cat([random(60), torch.full((40,), 0.1, dtype=DOUBLE)])
+    zeros = torch.cat([random(60).abs() + 0.1, torch.zeros(40, dtype=DOUBLE)])
+    rounded = torch.randint(0, 7, (100,), generator=generator()).to(DOUBLE)
+    x = torch.stack([usual, zeros, rounded, random(100), usual], 1)
+    seen, straight = torch.ones_like(x, dtype=torch.bool), torch.zeros(5, dtype=torch.bool)
+    seen[:30, 0], straight[4] = False, True
+    found = Bends(x, seen, straight, 1).heaps
+    assert found.exist.tolist() == [True, False, False, False, False]
+    assert float(found.value[0]) == 0.1
+    assert found.at[:, 0].equal(seen[:, 0] & (x[:, 0] == 0.1))
 
 
 def test_two_steps_of_a_bend_are_one_after_the_other():
@@ -264,7 +370,7 @@ def test_a_heap_of_equal_values_does_not_decide_how_a_column_is_bent():
 
 def test_heaped_columns_without_a_shape_stay_as_they_are():
     few = random(100).exp().round().clamp(max=4)
-    symmetric = torch.cat([random(100, seed=1), torch.zeros(40, dtype=DOUBLE)])
+    symmetric = torch.cat([random(100, seed=1), torch.zeros(20, dtype=DOUBLE)])
     for x in (few, symmetric):
         found = bent(x, chains=2, sweeps=20)
         assert bool(found.straight[0])
