@@ -68,7 +68,7 @@ class State:
         self.decoder = LinearDecoder(p, latent_dim, chains, shared, floor, x, generator, direct)
         self.mixture = Components(n, latent_dim, components, chains, direct, x, generator)
         rates = self.missing.to(x).mean(0)
-        others = self._others(x)
+        others = self._others(x, any("other columns" in form for form in forms))
         # what a column shares with others is then in the latents of these alone
         reads = ~torch.eye(p, dtype=torch.bool, device=x.device)[self.columns] if direct else None
         self.forms = Forms(rates, latent_dim, mask_latent_dim, chains, forms, others, reads)
@@ -79,13 +79,23 @@ class State:
         score = self.forms.offset.unsqueeze(1).expand(chains, n, len(self.columns))
         self.u = of_known_sign(score, torch.ones_like(score), self.missing, generator)
 
-    def _others(self, x: Tensor) -> Tensor:
-        """Return what forms may read (n, r), as principal components if it is very much."""
+    def _others(self, x: Tensor, read: bool) -> Tensor:
+        """Return what forms may read (n, r), as principal components if it is very much.
+
+        Where no form that is considered reads other columns, neither does the mask's own latent:
+        otherwise it would explain by them what the forms may not.
+
+        Args:
+            x: (n, p) the values.
+            read: whether a form that is considered reads other columns.
+        """
         self.complete = self.seen.all(0).nonzero().flatten()
         given = self._given(x)
         self.directions = torch.eye(given.shape[1]).to(x)
         if given.shape[1] > _MOST_OTHERS:
             self.directions = torch.linalg.svd(given, full_matrices=False)[2][:_MOST_OTHERS].T
+        if not read:
+            self.directions = self.directions[:, :0]
         return given @ self.directions
 
     def _given(self, y: Tensor) -> Tensor:

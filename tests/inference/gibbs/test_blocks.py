@@ -43,7 +43,7 @@ def some_chains(n=6, p=3, d=2, e=1, chains=2, seed=0, **options):
         chains=chains,
         shared=False,
         floor=0.0,
-        forms=tuple(FORMS),
+        forms=options.pop("forms", tuple(FORMS)),
         generator=generator(seed + 2),
         **options,
     )
@@ -53,8 +53,8 @@ def some_chains(n=6, p=3, d=2, e=1, chains=2, seed=0, **options):
     made.decoder.noise = random(k, p, seed=5).exp()
     made.forms.slope, made.forms.offset = random(k, q, seed=6), random(k, q, seed=7)
     made.forms.loading = random(k, q, d + e, seed=8)
-    made.forms.coefficient = random(k, q, 1, seed=11)
-    made.shared.coefficient = random(k, e, 1, seed=12)
+    made.forms.coefficient = random(k, q, made.directions.shape[1], seed=11)
+    made.shared.coefficient = random(k, e, made.directions.shape[1], seed=12)
     return made
 
 
@@ -375,6 +375,14 @@ def test_heaped_columns_without_a_shape_stay_as_they_are():
         found = bent(x, chains=2, sweeps=20)
         assert bool(found.straight[0])
         assert bool((found.skew == 0).all())
+
+
+def test_no_mask_reads_complete_columns_where_no_form_does():
+    made = some_chains(forms=("own value",))
+    made.sweep(bend=True)
+    made.read_bent()
+    assert made.forms.others.shape == made.shared.others.shape == (6, 0)
+    assert some_chains(forms=("own value", "other columns")).forms.others.shape == (6, 1)
 
 
 def test_complete_columns_move_the_masks_own_latent(monkeypatch):
