@@ -60,8 +60,8 @@ class Warp:
         heap, width, middle: the number of which it has a heap, and how that is mapped.
 
     Raises:
-        ValueError: the kind is unknown, or a logit or sinh-arcsinh lacks finite bounds with
-            lower < upper.
+        ValueError: the kind is unknown, a logit or sinh-arcsinh lacks finite bounds with
+            lower < upper, or a heap lies outside of them or has no interval.
     """
 
     kind: Literal["log", "logit", "sinh-arcsinh"]
@@ -93,6 +93,16 @@ class Warp:
         if not (self.spread > 0 and self.tail > 0):
             raise InputError(
                 f"spread is {self.spread} and tail is {self.tail}; give positive numbers."
+            )
+        if self.heap is not None and not (
+            self.lower is not None
+            and self.upper is not None
+            and self.lower < self.heap < self.upper
+            and 0 < self.middle < self.width
+        ):
+            raise InputError(
+                f"heap is {self.heap}, width {self.width} and middle {self.middle}; give a heap "
+                f"between the bounds {self.lower} and {self.upper}, and 0 < middle < width."
             )
 
     def apply(self, values: Values) -> Values:
@@ -227,5 +237,4 @@ class Warp:
 
     def _same(self) -> float:
         """Return how far a value may be from the heap, by rounding."""
-        assert self.heap is not None
-        return 1e-6 * max(abs(self.heap), self.spread)
+        return 1e-5 * self.spread

@@ -12,6 +12,9 @@ from ...data import Standardiser
 from ...data.columns.warps import Warp
 from ..gibbs.chains import Chains
 
+#: the least width of the interval of a heap
+_LEAST_WIDTH = 1e-6
+
 
 def bent_scaler(chains: Chains, given: Standardiser, x: Tensor) -> Standardiser:
     """Return the standardisation of the columns with their bends.
@@ -51,12 +54,13 @@ def _heap(chains: Chains, j: int, start: float, unit: float) -> dict[str, float]
     bends, cells = chains.bends, chains.bends.heaps.at[:, j]
     value = bends.heaps.value[j]
     begin = torch.sinh(bends.log_tail[0, j].exp() * value.asinh() - bends.skew[0, j])
-    middle = bends.mean[0, j] + bends.sd[0, j] * chains.y[:, cells, j].mean()
+    middle = float(bends.mean[0, j] + bends.sd[0, j] * chains.y[:, cells, j].mean() - begin)
+    width = max(float(bends.width[0, j]), _LEAST_WIDTH)
     return {
         # without the digits that single precision adds to it
         "heap": round(start + unit * float(value), 6 - math.floor(math.log10(unit))),
-        "width": float(bends.width[0, j]),
-        "middle": float(middle - begin),
+        "width": width,
+        "middle": min(max(middle, 0.01 * width), 0.99 * width),
     }
 
 

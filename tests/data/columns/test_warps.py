@@ -1,5 +1,7 @@
 """Maps of limited ranges to the real line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +75,26 @@ def test_the_two_libraries_agree():
 def test_maps_that_do_not_exist(arguments, message):
     with pytest.raises(ValueError, match=message):
         Warp(*arguments)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"heap": 5.0}, {"width": 0.0}, {"middle": 0.9}], ids=["outside", "no width", "beyond"]
+)
+def test_heaps_that_do_not_exist(wrong):
+    with pytest.raises(ValueError, match="between the bounds"):
+        replace(WARPS["heap"], **wrong)
+
+
+def test_values_beside_a_heap_stay_beside_it_wherever_the_column_lies():
+    """The tolerance is by the spread: years and seconds since 1970 differ by little from it."""
+    far = 1.7e9
+    warp = Warp(
+        "sinh-arcsinh", far - 9, far + 9, centre=far, spread=3.0, heap=far + 1, width=1, middle=0.5
+    )
+    values = far + np.array([0.0, 0.999, 1.0, 1.001, 2.0])
+    moved = warp.apply(values) - (values - far) / 3
+    np.testing.assert_allclose(moved, [0, 0, 0.5, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(warp.invert(warp.apply(values)), values, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", WARPS)
