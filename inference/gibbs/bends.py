@@ -35,8 +35,10 @@ class Bends:
     column that is missing completely at random, a large slope is then almost certain.
 
     No bend makes a heap of equal values normal, such as the zeros of an amount or a usual age, and
-    one that tries so ruins the rest of the column. Heaps therefore count as a tenth of the column
-    where bends are chosen; afterwards these are fixed, and every value counts as one.
+    one that tries so ruins the rest of the column. A large heap inside a column stands for an
+    interval of y (:class:`.Heaps`): with the interval's width w_j, values above the heap have
+    sinh(...) + w_j. Others count as a tenth of the column where bends are chosen; afterwards these
+    are fixed, and every value counts as one.
 
     Args:
         x: (n, p) standardised values, 0 where missing.
