@@ -210,8 +210,8 @@ class Warp:
     def _unbent(self, values: Values) -> Values:
         """Invert :meth:`_bent`."""
         at, slope = self._ends()
-        in_heap = None
-        if self.heap is not None:
+        heap, in_heap = self.heap, None
+        if heap is not None:
             low, high = self.interval()
             in_heap = (values > low) & (values < high)
             values = values - self.width * (values >= high)
@@ -223,11 +223,11 @@ class Warp:
             u = ((within.arcsinh() + self.skew) / self.tail).sinh()
         inside = (self.centre + self.spread * u).clip(self.lower, self.upper)
         found: Values = inside + beyond.clip(None, 0) / slope[0] + beyond.clip(0, None) / slope[1]
-        if in_heap is None:
+        if heap is None or in_heap is None:
             return found
         if isinstance(found, np.ndarray):
-            return np.where(in_heap, np.asarray(self.heap, found.dtype), found)
-        return found.masked_fill(in_heap, self.heap)
+            return np.where(in_heap, np.asarray(heap, found.dtype), found)
+        return found.masked_fill(in_heap, heap)
 
     def interval(self) -> tuple[float, float]:
         """Return the ends of the interval of y that the heap stands for."""
