@@ -272,6 +272,8 @@ def test_values_in_a_heap_have_their_conditional_distribution():
     parts["slope"] = torch.tensor([[1.5]], dtype=DOUBLE)
     seen, straight = torch.ones_like(x, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
     bends = Bends(x, seen, straight, chains)
+    bends.width = torch.full_like(bends.width, 2.0)
+    bends.refresh()
     low, high = (
         float(part[0, 0])
         for part in bends.intervals(bends.skew, bends.log_tail, bends.width, bends.mean, bends.sd)
