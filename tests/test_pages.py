@@ -104,10 +104,10 @@ def run_blocks(page, tmp_path, monkeypatch, quick):
         exec(compile(tree, str(page), "exec"), namespace)
 
 
-# of what was hardly fitted, much is said; as pasted, nothing may be. The slow run has all pages as
-# they are, so that a few of them do for the quick one
+# of what was hardly fitted, much is said; as pasted, nothing may be
 @pytest.mark.filterwarnings("ignore::absentia.AbsentiaWarning")
-@pytest.mark.parametrize("page", pages_with("python", without=LONG)[::6])
+@pytest.mark.parametrize("page", pages_with("python", without=LONG))
+@pytest.mark.thin(5)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     run_blocks(page, tmp_path, monkeypatch, quick=True)
 
