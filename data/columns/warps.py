@@ -76,7 +76,7 @@ class Warp:
     middle: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse an unknown kind, and a logit without a range."""
+        """Refuse an unknown kind, a map without a range, and a heap without an interval."""
         if self.kind not in ("log", "logit", "sinh-arcsinh"):
             raise InputError(f"warp is {self.kind!r}; use 'log', 'logit' or 'sinh-arcsinh'.")
         if self.kind != "log" and not (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .heaps import Heaps
+from .heaps import FEWEST_VALUES, Heaps
 from .random import normal
 from .truncated_normal import between, log_probability
 
@@ -19,8 +19,8 @@ _WIDTH_SD = 2.0
 _ACCEPT, _ADAPT = 0.3, 0.1
 #: equal values count for so large a share of a column's observed values at most
 _HEAP = 0.1
-#: columns of fewer distinct values have no shape, and heaped ones are bent if this skewed at least
-_FEWEST_VALUES, _SKEWED = 6, 0.5
+#: heaped columns are bent if this skewed at least
+_SKEWED = 0.5
 
 
 #: values, log slopes, means and standard deviations under some bends
@@ -228,5 +228,5 @@ def _shares(x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         square, cube = ((weight * left**k).sum() / weight.sum() for k in (2, 3))
         heaped = bool((count > most).any())
         symmetric = bool(cube.abs() < _SKEWED * square**1.5)
-        shapeless[j] = len(values) < _FEWEST_VALUES or (heaped and symmetric)
+        shapeless[j] = len(values) < FEWEST_VALUES or (heaped and symmetric)
     return share, shapeless

@@ -8,8 +8,8 @@ from torch import Tensor
 #: the share of a column's values that are one number, from which on it is a heap, and how many
 #: times as often as any other number it has to be found: numbers that were rounded have no heap
 _SHARE, _ABOVE = 1 / 3, 3
-#: columns of fewer distinct values have no shape beside the heap
-_FEWEST_VALUES = 6
+#: columns of fewer distinct values have no shape, with a heap or without one
+FEWEST_VALUES = 6
 #: the least width of an interval at the start, in standard deviations of the column
 _LEAST_WIDTH = 0.1
 
@@ -57,7 +57,7 @@ class Heaps:
 def _heap(values: Tensor) -> float | None:
     """Return the number of which a column (m,) has a heap inside, None without one."""
     found, counts = values.unique(return_counts=True)
-    if len(found) < _FEWEST_VALUES:
+    if len(found) < FEWEST_VALUES:
         return None
     most, next_ = counts.sort(descending=True).values[:2].tolist()
     place = int(counts.argmax())

@@ -373,7 +373,7 @@ def test_a_heap_of_equal_values_does_not_decide_how_a_column_is_bent():
 
 def test_heaped_columns_without_a_shape_stay_as_they_are():
     few = random(100).exp().round().clamp(max=4)
-    symmetric = torch.cat([random(100, seed=1), torch.zeros(20, dtype=DOUBLE)])
+    symmetric = torch.cat([random(100, seed=1), torch.zeros(40, dtype=DOUBLE)])
     for x in (few, symmetric):
         found = bent(x, chains=2, sweeps=20)
         assert bool(found.straight[0])

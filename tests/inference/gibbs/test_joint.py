@@ -61,7 +61,7 @@ def test_parameters_keep_their_prior_when_data_are_sampled_anew_from_them():
         chains.sweep(bend=True)
         new_data(chains)
     decoder, forms, shared = chains.decoder, chains.forms, chains.shared
-    for _ in range(4_000):
+    for _ in range(10_000):
         chains.sweep(bend=False)
         new_data(chains)
         now = (
@@ -126,7 +126,7 @@ def test_two_components_keep_their_prior(direct):
     """The same with a mixture of two Normals, of factors or of the values themselves."""
     d = P if direct else D
     chains, found = made(seed=5, components=2, direct=direct, latent_dim=d), []
-    for _ in range(1_500):
+    for _ in range(3_000):
         chains.sweep(bend=False)
         new_data(chains)
         mixture, forms = chains.mixture, chains.forms
